@@ -1,0 +1,1 @@
+//! Tests through the kernel: real programs on a real mount.

@@ -1,0 +1,9 @@
+//! Lossless coding of one frame of a tensor: pure functions on slices.
+//!
+//! A frame is at most [`FRAME_LEN`] consecutive bytes of an object. It is coded alone or as a difference to the same
+//! byte range of a base object. Codecs know no object, key, file or clock, and decoding is total: any bytes give
+//! either the frame or a typed error, in memory bounded by the frame's length.
+
+mod frame;
+
+pub use frame::{DecodeError, FRAME_LEN, Level, Reference, decode_frame, encode_frame, tag_needs_base};

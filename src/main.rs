@@ -1,0 +1,3 @@
+//! The `coral` command.
+
+fn main() {}

@@ -1,0 +1,9 @@
+//! Tensors as bytes with a meaning: element types, shapes, and the lane layout that codecs work on.
+//!
+//! Knows nothing of files or of how tensors are stored.
+
+mod dtype;
+mod lane;
+
+pub use dtype::{Dtype, UnknownDtype};
+pub use lane::Lane;
