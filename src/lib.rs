@@ -8,4 +8,7 @@
 pub mod codec;
 pub mod disk;
 pub mod id;
+pub mod recipe;
 pub mod tensor;
+pub mod units;
+pub mod wire;
