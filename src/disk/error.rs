@@ -1,0 +1,25 @@
+//! The one error of the disk: an operating system error that never travels without operation and path.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// An I/O error with the operation and the path it happened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {operation} {}: {source}", path.display())]
+pub struct DiskError {
+    /// What was tried, as a verb: `open`, `write`, `sync`.
+    pub operation: &'static str,
+    /// On what.
+    pub path: PathBuf,
+    /// What the system said.
+    #[source]
+    pub source: io::Error,
+}
+
+/// A result of the disk.
+pub type Result<T> = std::result::Result<T, DiskError>;
+
+/// Adds operation and path to what the system said.
+pub(super) fn at<T>(operation: &'static str, path: &Path, result: io::Result<T>) -> Result<T> {
+    result.map_err(|source| DiskError { operation, path: path.to_owned(), source })
+}

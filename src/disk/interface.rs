@@ -1,0 +1,127 @@
+//! What Coral asks of a disk: the traits [`Disk`] and [`DiskFile`], and the facts they speak of.
+//!
+//! Knows no implementation. Nothing is durable until the file, or for names the directory, was synced.
+
+use std::fmt::Debug;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::Result;
+
+/// What stands behind a name in a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileType {
+    /// A regular file.
+    File,
+    /// A directory.
+    Dir,
+    /// Anything else: never written by Coral.
+    Other,
+}
+
+/// The facts about one file that Coral uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// What it is.
+    pub kind: FileType,
+    /// Its length in bytes.
+    pub len: u64,
+    /// When its bytes last changed.
+    pub modified: SystemTime,
+}
+
+/// The bytes of a sealed file, mapped or copied; they never change.
+pub type Sealed = Arc<dyn AsRef<[u8]> + Send + Sync>;
+
+/// A place that keeps files. Paths are absolute. Nothing is durable until the file, or for names the directory, was
+/// synced.
+pub trait Disk: Send + Sync + Debug {
+    /// Opens an existing file for reading and, if `write`, for writing.
+    fn open(&self, path: &Path, write: bool) -> Result<Box<dyn DiskFile>>;
+    /// Creates a file that must not exist yet, for reading and writing.
+    fn create_new(&self, path: &Path) -> Result<Box<dyn DiskFile>>;
+    /// Maps a file that no one will ever change or truncate.
+    fn map(&self, path: &Path) -> Result<Sealed>;
+    /// Moves a file or directory, replacing a file at `to`.
+    fn rename(&self, from: &Path, to: &Path) -> Result<()>;
+    /// Removes a file.
+    fn remove_file(&self, path: &Path) -> Result<()>;
+    /// Removes an empty directory.
+    fn remove_dir(&self, path: &Path) -> Result<()>;
+    /// Creates a directory with its missing parents; an existing one is fine.
+    fn create_dir_all(&self, path: &Path) -> Result<()>;
+    /// The names in a directory, sorted, without `.` and `..`, and without names that are not UTF-8: Coral writes
+    /// none.
+    fn list(&self, path: &Path) -> Result<Vec<String>>;
+    /// What is at a path, symbolic links followed; `None` if nothing is.
+    fn stat(&self, path: &Path) -> Result<Option<Stat>>;
+    /// Makes the names in a directory durable.
+    fn sync_dir(&self, path: &Path) -> Result<()>;
+    /// Takes an advisory lock on the file at `path` (created if missing), waiting for it only if `wait`; `None` if
+    /// somebody else holds it. It is let go when the result is dropped or its process ends.
+    fn lock(&self, path: &Path, exclusive: bool, wait: bool) -> Result<Option<Box<dyn Send + Sync>>>;
+    /// Bytes that can still be written below `path` by this user, and the size of the disk.
+    fn space(&self, path: &Path) -> Result<Space>;
+
+    /// The whole file.
+    fn read(&self, path: &Path) -> Result<Vec<u8>> {
+        let file = self.open(path, false)?;
+        let mut bytes = vec![0; file.len()? as usize];
+        file.read_exact_at(&mut bytes, 0)?;
+        Ok(bytes)
+    }
+
+    /// Replaces the file at `path` by `bytes` so that after a crash there is the old file or the new one, whole;
+    /// durable when it returns.
+    fn replace(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(".new");
+        let temporary = path.with_file_name(name);
+        if self.stat(&temporary)?.is_some() {
+            self.remove_file(&temporary)?;
+        }
+        let file = self.create_new(&temporary)?;
+        file.write_all_at(bytes, 0)?;
+        file.sync()?;
+        self.rename(&temporary, path)?;
+        match path.parent() {
+            Some(parent) => self.sync_dir(parent),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Room on a disk, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// What can still be written.
+    pub available: u64,
+    /// The whole disk.
+    pub total: u64,
+}
+
+/// One open file. All methods take `&self`: positions are explicit, so threads share it.
+pub trait DiskFile: Send + Sync + Debug {
+    /// Fills `buf` from `offset`.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` if the file ends before.
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> Result<()>;
+    /// Writes all of `bytes` at `offset`; a gap before it reads as zeros.
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> Result<()>;
+    /// Cuts the file or extends it with zeros.
+    fn set_len(&self, len: u64) -> Result<()>;
+    /// The length now.
+    fn len(&self) -> Result<u64>;
+    /// Whether the length is now zero.
+    fn is_empty(&self) -> Result<bool> {
+        Ok(self.len()? == 0)
+    }
+    /// Makes bytes and length durable.
+    ///
+    /// # Errors
+    /// After an error nothing may be assumed of what was written since the last success: never retry as if nothing
+    /// had happened.
+    fn sync(&self) -> Result<()>;
+}

@@ -1,0 +1,207 @@
+//! The operating system's files, as a [`Disk`].
+//!
+//! Owns the system calls and the rule that a file whose sync failed stays unusable for syncing. Knows no layout.
+
+use std::ffi::CString;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use memmap2::Mmap;
+
+use super::error::at;
+use super::{Disk, DiskFile, FileType, Result, Sealed, Space, Stat};
+
+/// The file system of the operating system.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RealDisk;
+
+impl Disk for RealDisk {
+    fn open(&self, path: &Path, write: bool) -> Result<Box<dyn DiskFile>> {
+        RealFile::boxed(path, at("open", path, OpenOptions::new().read(true).write(write).open(path)))
+    }
+
+    fn create_new(&self, path: &Path) -> Result<Box<dyn DiskFile>> {
+        let options = OpenOptions::new().read(true).write(true).create_new(true).to_owned();
+        RealFile::boxed(path, at("create", path, options.open(path)))
+    }
+
+    fn map(&self, path: &Path) -> Result<Sealed> {
+        let file = at("open", path, File::open(path))?;
+        if at("stat", path, file.metadata())?.len() == 0 {
+            return Ok(Arc::new(Vec::new()));
+        }
+        // SAFETY: the caller promises that nobody changes or truncates the file while it is mapped; Coral itself
+        // only ever unlinks sealed files, which leaves a mapping intact.
+        let map = at("map", path, unsafe { Mmap::map(&file) })?;
+        Ok(Arc::new(map))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        at("rename", from, fs::rename(from, to))
+    }
+
+    fn remove_file(&self, path: &Path) -> Result<()> {
+        at("remove", path, fs::remove_file(path))
+    }
+
+    fn remove_dir(&self, path: &Path) -> Result<()> {
+        at("remove", path, fs::remove_dir(path))
+    }
+
+    fn create_dir_all(&self, path: &Path) -> Result<()> {
+        at("create", path, fs::create_dir_all(path))
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in at("list", path, fs::read_dir(path))? {
+            names.extend(at("list", path, entry)?.file_name().into_string());
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn stat(&self, path: &Path) -> Result<Option<Stat>> {
+        match fs::metadata(path) {
+            Ok(metadata) => Ok(Some(stat_of(&metadata, at("stat", path, metadata.modified())?))),
+            Err(error) if is_absence(&error) => Ok(None),
+            Err(error) => at("stat", path, Err(error)),
+        }
+    }
+
+    fn sync_dir(&self, path: &Path) -> Result<()> {
+        at("sync", path, File::open(path).and_then(|dir| dir.sync_all()))
+    }
+
+    fn lock(&self, path: &Path, exclusive: bool, wait: bool) -> Result<Option<Box<dyn Send + Sync>>> {
+        loop {
+            let file = at("lock", path, open_for_lock(path))?;
+            if !at("lock", path, flock(&file, exclusive, wait))? {
+                return Ok(None);
+            }
+            // Between opening and locking somebody may have unlinked the file: a lock on it would guard nothing.
+            if at("lock", path, is_still_at(&file, path))? {
+                return Ok(Some(Box::new(file)));
+            }
+        }
+    }
+
+    fn space(&self, path: &Path) -> Result<Space> {
+        at("measure", path, space_of(path))
+    }
+}
+
+fn is_absence(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+fn stat_of(metadata: &fs::Metadata, modified: std::time::SystemTime) -> Stat {
+    let kind = match metadata.file_type() {
+        kind if kind.is_file() => FileType::File,
+        kind if kind.is_dir() => FileType::Dir,
+        _ => FileType::Other,
+    };
+    Stat { kind, len: metadata.len(), modified }
+}
+
+/// On a disk that cannot be written, an existing file can still be locked.
+fn open_for_lock(path: &Path) -> io::Result<File> {
+    let writable = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+    match writable {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied
+            ) =>
+        {
+            File::open(path)
+        }
+        other => other,
+    }
+}
+
+/// False if somebody else holds the lock and `wait` is not set.
+fn flock(file: &File, exclusive: bool, wait: bool) -> io::Result<bool> {
+    let kind = if exclusive { libc::LOCK_EX } else { libc::LOCK_SH };
+    let operation = if wait { kind } else { kind | libc::LOCK_NB };
+    loop {
+        // SAFETY: flock takes no pointers, and the descriptor is open as long as `file` is borrowed.
+        if unsafe { libc::flock(file.as_raw_fd(), operation) } == 0 {
+            return Ok(true);
+        }
+        let error = io::Error::last_os_error();
+        match error.kind() {
+            io::ErrorKind::Interrupted => {}
+            io::ErrorKind::WouldBlock => return Ok(false),
+            _ => return Err(error),
+        }
+    }
+}
+
+fn is_still_at(file: &File, path: &Path) -> io::Result<bool> {
+    let held = file.metadata()?;
+    match fs::metadata(path) {
+        Ok(named) => Ok((held.dev(), held.ino()) == (named.dev(), named.ino())),
+        Err(error) if is_absence(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn space_of(path: &Path) -> io::Result<Space> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: statvfs is plain integers, for which zero bytes are a value.
+    let mut facts: libc::statvfs = unsafe { std::mem::zeroed() };
+    // SAFETY: the path is NUL-terminated and `facts` is a writable statvfs; both outlive the call.
+    if unsafe { libc::statvfs(path.as_ptr(), &mut facts) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let bytes = |blocks: u64| blocks.saturating_mul(facts.f_frsize);
+    Ok(Space { available: bytes(facts.f_bavail), total: bytes(facts.f_blocks) })
+}
+
+#[derive(Debug)]
+struct RealFile {
+    file: File,
+    path: PathBuf,
+    /// After a failed fsync Linux marks the lost pages clean, so that the next fsync would succeed without them.
+    sync_failed: AtomicBool,
+}
+
+impl RealFile {
+    fn boxed(path: &Path, file: Result<File>) -> Result<Box<dyn DiskFile>> {
+        Ok(Box::new(Self { file: file?, path: path.to_owned(), sync_failed: AtomicBool::new(false) }))
+    }
+}
+
+impl DiskFile for RealFile {
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+        at("read", &self.path, self.file.read_exact_at(buf, offset))
+    }
+
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        at("write", &self.path, self.file.write_all_at(bytes, offset))
+    }
+
+    fn set_len(&self, len: u64) -> Result<()> {
+        at("truncate", &self.path, self.file.set_len(len))
+    }
+
+    fn len(&self) -> Result<u64> {
+        Ok(at("stat", &self.path, self.file.metadata())?.len())
+    }
+
+    fn sync(&self) -> Result<()> {
+        if self.sync_failed.load(Ordering::Acquire) {
+            return at("sync", &self.path, Err(io::Error::other("an earlier sync of this file failed")));
+        }
+        let result = self.file.sync_data();
+        self.sync_failed.store(result.is_err(), Ordering::Release);
+        at("sync", &self.path, result)
+    }
+}

@@ -1,0 +1,613 @@
+//! A disk in memory for tests: counts operations, fails the one it is told to, fills up, and loses power.
+//!
+//! Clones are the same disk. Every operation but `lock`, `space` and `len` is counted from 0, so that a test can
+//! learn how many a sequence takes and then repeat it with each of them failing.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::error::at;
+use super::image::{self, Dir, File, Ino, Inode, ROOT};
+use super::{Disk, DiskFile, FileType, Result, Sealed, Space, Stat};
+
+/// Which operations fail, and how: with an errno such as `libc::EIO`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Only the operation with this number.
+    Once(u64, i32),
+    /// The operation with this number and all after it: the machine stopped.
+    From(u64, i32),
+}
+
+/// A disk in memory. See the module's description.
+#[derive(Debug, Clone)]
+pub struct SimulatedDisk {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    unlocked: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    inodes: Vec<Inode>,
+    operations: u64,
+    fault: Option<Fault>,
+    capacity: Option<u64>,
+    read_only: bool,
+    /// For each locked file the number of shared holders, or `EXCLUSIVE`.
+    locks: HashMap<Ino, usize>,
+}
+
+const EXCLUSIVE: usize = usize::MAX;
+/// The size that a disk without a capacity claims.
+const BOUNDLESS: u64 = 1 << 40;
+
+impl Default for SimulatedDisk {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl SimulatedDisk {
+    /// An empty disk of boundless size.
+    pub fn new() -> Self {
+        Self::with_inodes(vec![Inode::Dir(Dir::default())])
+    }
+
+    fn with_inodes(inodes: Vec<Inode>) -> Self {
+        let state = State {
+            inodes,
+            operations: 0,
+            fault: None,
+            capacity: None,
+            read_only: false,
+            locks: HashMap::new(),
+        };
+        Self { shared: Arc::new(Shared { state: Mutex::new(state), unlocked: Condvar::new() }) }
+    }
+
+    /// How many operations were counted so far: the number that the next one will have.
+    pub fn operations(&self) -> u64 {
+        self.state().operations
+    }
+
+    /// Sets or clears which operations fail.
+    pub fn set_fault(&self, fault: Option<Fault>) {
+        self.state().fault = fault;
+    }
+
+    /// Makes the `n`-th operation from now (0 is the next one) fail once with this errno.
+    pub fn fail_nth(&self, n: u64, errno: i32) {
+        let mut state = self.state();
+        state.fault = Some(Fault::Once(state.operations + n, errno));
+    }
+
+    /// Makes the `n`-th operation from now and all after it fail, as if the machine had stopped there.
+    pub fn stop_at_nth(&self, n: u64) {
+        let mut state = self.state();
+        state.fault = Some(Fault::From(state.operations + n, libc::EIO));
+    }
+
+    /// Bounds the bytes of all files that have a name; `None` is boundless. A write that does not fit writes what
+    /// fits and fails with `ENOSPC`.
+    pub fn set_capacity(&self, bytes: Option<u64>) {
+        self.state().capacity = bytes;
+    }
+
+    /// The bytes of all files that have a name.
+    pub fn used(&self) -> u64 {
+        self.state().used()
+    }
+
+    /// Makes every change fail with `EROFS`, or no longer.
+    pub fn set_read_only(&self, read_only: bool) {
+        self.state().read_only = read_only;
+    }
+
+    /// The disk that a power cut now would leave: everything synced, and of the rest what chance (by `seed`) spared.
+    /// No faults, no locks, same capacity.
+    pub fn crash_image(&self, seed: u64) -> SimulatedDisk {
+        let state = self.state();
+        let image = Self::with_inodes(image::after_power_cut(&state.inodes, seed));
+        image.set_capacity(state.capacity);
+        image
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic in a test's other thread leaves the state usable.
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn errno<T>(code: i32) -> io::Result<T> {
+    Err(io::Error::from_raw_os_error(code))
+}
+
+impl State {
+    /// Counts one operation and fails it if that is its fate.
+    fn count(&mut self) -> io::Result<()> {
+        let number = self.operations;
+        self.operations += 1;
+        match self.fault {
+            Some(Fault::Once(nth, code)) if nth == number => errno(code),
+            Some(Fault::From(nth, code)) if nth <= number => errno(code),
+            _ => Ok(()),
+        }
+    }
+
+    fn count_change(&mut self) -> io::Result<()> {
+        self.count()?;
+        if self.read_only { errno(libc::EROFS) } else { Ok(()) }
+    }
+
+    fn dir(&self, ino: Ino) -> io::Result<&Dir> {
+        match &self.inodes[ino] {
+            Inode::Dir(dir) => Ok(dir),
+            Inode::File(_) => errno(libc::ENOTDIR),
+        }
+    }
+
+    fn dir_mut(&mut self, ino: Ino) -> io::Result<&mut Dir> {
+        match &mut self.inodes[ino] {
+            Inode::Dir(dir) => Ok(dir),
+            Inode::File(_) => errno(libc::ENOTDIR),
+        }
+    }
+
+    fn file(&self, ino: Ino) -> io::Result<&File> {
+        match &self.inodes[ino] {
+            Inode::File(file) => Ok(file),
+            Inode::Dir(_) => errno(libc::EISDIR),
+        }
+    }
+
+    fn file_mut(&mut self, ino: Ino) -> io::Result<&mut File> {
+        match &mut self.inodes[ino] {
+            Inode::File(file) => Ok(file),
+            Inode::Dir(_) => errno(libc::EISDIR),
+        }
+    }
+
+    fn find(&self, path: &Path) -> io::Result<Option<Ino>> {
+        let mut ino = ROOT;
+        for name in names(path)? {
+            match self.dir(ino)?.entries.get(name) {
+                Some(&next) => ino = next,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(ino))
+    }
+
+    fn resolve(&self, path: &Path) -> io::Result<Ino> {
+        self.find(path)?.map_or_else(|| errno(libc::ENOENT), Ok)
+    }
+
+    /// The directory that holds the last name of `path`, and that name.
+    fn parent<'p>(&self, path: &'p Path) -> io::Result<(Ino, &'p str)> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return errno(libc::EINVAL);
+        };
+        let ino = self.resolve(parent)?;
+        self.dir(ino)?;
+        Ok((ino, name.to_str().ok_or(io::ErrorKind::InvalidInput)?))
+    }
+
+    fn add(&mut self, path: &Path, inode: Inode) -> io::Result<Ino> {
+        let (parent, name) = self.parent(path)?;
+        let ino = self.inodes.len();
+        self.inodes.push(inode);
+        self.dir_mut(parent)?.set(name, Some(ino));
+        Ok(ino)
+    }
+
+    fn add_file(&mut self, path: &Path) -> io::Result<Ino> {
+        let mut file = File::default();
+        file.modified = self.operations;
+        self.add(path, Inode::File(file))
+    }
+
+    fn used(&self) -> u64 {
+        self.used_below(ROOT)
+    }
+
+    fn used_below(&self, ino: Ino) -> u64 {
+        match &self.inodes[ino] {
+            Inode::File(file) => file.bytes.len() as u64,
+            Inode::Dir(dir) => dir.entries.values().map(|&child| self.used_below(child)).sum(),
+        }
+    }
+
+    fn available(&self) -> u64 {
+        self.capacity.map_or(BOUNDLESS, |capacity| capacity.saturating_sub(self.used()))
+    }
+
+    /// How many of the `len` bytes at `offset` of a file fit on the disk.
+    fn fitting(&self, ino: Ino, offset: u64, len: u64) -> io::Result<u64> {
+        if self.capacity.is_none() {
+            return Ok(len);
+        }
+        let reachable = self.file(ino)?.bytes.len() as u64 + self.available();
+        Ok(reachable.saturating_sub(offset).min(len))
+    }
+
+    fn try_lock(&mut self, ino: Ino, exclusive: bool) -> bool {
+        let holders = self.locks.entry(ino).or_default();
+        match (exclusive, *holders) {
+            (true, 0) => *holders = EXCLUSIVE,
+            (false, held) if held != EXCLUSIVE => *holders += 1,
+            _ => return false,
+        }
+        true
+    }
+
+    fn unlock(&mut self, ino: Ino) {
+        match self.locks.get_mut(&ino) {
+            Some(holders) if *holders != EXCLUSIVE && *holders > 1 => *holders -= 1,
+            _ => drop(self.locks.remove(&ino)),
+        }
+    }
+}
+
+/// The names on the way from the root to `path`, which is absolute and has no `..`.
+fn names(path: &Path) -> io::Result<Vec<&str>> {
+    if !path.is_absolute() {
+        return errno(libc::EINVAL);
+    }
+    let name = |component| match component {
+        Component::Normal(name) => Some(name.to_str().ok_or_else(|| io::ErrorKind::InvalidInput.into())),
+        Component::ParentDir => Some(errno(libc::EINVAL)),
+        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
+    };
+    path.components().filter_map(name).collect()
+}
+
+impl SimulatedDisk {
+    fn read_with<T>(
+        &self,
+        what: &'static str,
+        path: &Path,
+        f: impl FnOnce(&mut State) -> io::Result<T>,
+    ) -> Result<T> {
+        let mut state = self.state();
+        let result = state.count().and_then(|()| f(&mut state));
+        at(what, path, result)
+    }
+
+    fn change<T>(
+        &self,
+        what: &'static str,
+        path: &Path,
+        f: impl FnOnce(&mut State) -> io::Result<T>,
+    ) -> Result<T> {
+        let mut state = self.state();
+        let result = state.count_change().and_then(|()| f(&mut state));
+        at(what, path, result)
+    }
+
+    fn boxed(&self, path: &Path, ino: Ino, write: bool) -> Box<dyn DiskFile> {
+        Box::new(SimulatedFile { disk: self.clone(), ino, path: path.to_owned(), write })
+    }
+
+    /// The file to lock, created if it is missing.
+    fn lockable(state: &mut State, path: &Path) -> io::Result<Ino> {
+        match state.find(path)? {
+            Some(ino) => state.file(ino).map(|_| ino),
+            None if state.read_only => errno(libc::EROFS),
+            None => state.add_file(path),
+        }
+    }
+}
+
+impl Disk for SimulatedDisk {
+    fn open(&self, path: &Path, write: bool) -> Result<Box<dyn DiskFile>> {
+        let ino = self.read_with("open", path, |state| {
+            let ino = state.resolve(path)?;
+            state.file(ino)?;
+            if write && state.read_only { errno(libc::EROFS) } else { Ok(ino) }
+        })?;
+        Ok(self.boxed(path, ino, write))
+    }
+
+    fn create_new(&self, path: &Path) -> Result<Box<dyn DiskFile>> {
+        let ino = self.change("create", path, |state| match state.find(path)? {
+            Some(_) => errno(libc::EEXIST),
+            None => state.add_file(path),
+        })?;
+        Ok(self.boxed(path, ino, true))
+    }
+
+    fn map(&self, path: &Path) -> Result<Sealed> {
+        let bytes =
+            self.read_with("map", path, |state| Ok(state.file(state.resolve(path)?)?.bytes.clone()))?;
+        Ok(Arc::new(bytes))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        self.change("rename", from, |state| {
+            let moved = state.resolve(from)?;
+            let (old, old_name) = state.parent(from)?;
+            let (new, new_name) = state.parent(to)?;
+            match state.find(to)?.map(|replaced| &state.inodes[replaced]) {
+                Some(Inode::Dir(dir)) if !dir.entries.is_empty() => return errno(libc::ENOTEMPTY),
+                _ => {}
+            }
+            state.dir_mut(old)?.set(old_name, None);
+            state.dir_mut(new)?.set(new_name, Some(moved));
+            Ok(())
+        })
+    }
+
+    fn remove_file(&self, path: &Path) -> Result<()> {
+        self.change("remove", path, |state| {
+            state.file(state.resolve(path)?)?;
+            let (parent, name) = state.parent(path)?;
+            state.dir_mut(parent)?.set(name, None);
+            Ok(())
+        })
+    }
+
+    fn remove_dir(&self, path: &Path) -> Result<()> {
+        self.change("remove", path, |state| {
+            if !state.dir(state.resolve(path)?)?.entries.is_empty() {
+                return errno(libc::ENOTEMPTY);
+            }
+            let (parent, name) = state.parent(path)?;
+            state.dir_mut(parent)?.set(name, None);
+            Ok(())
+        })
+    }
+
+    fn create_dir_all(&self, path: &Path) -> Result<()> {
+        self.change("create", path, |state| {
+            let mut missing = Vec::new();
+            for ancestor in path.ancestors() {
+                match state.find(ancestor)? {
+                    Some(ino) => {
+                        state.dir(ino)?;
+                        break;
+                    }
+                    None => missing.push(ancestor),
+                }
+            }
+            for ancestor in missing.into_iter().rev() {
+                state.add(ancestor, Inode::Dir(Dir::default()))?;
+            }
+            Ok(())
+        })
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<String>> {
+        self.read_with("list", path, |state| {
+            Ok(state.dir(state.resolve(path)?)?.entries.keys().cloned().collect())
+        })
+    }
+
+    fn stat(&self, path: &Path) -> Result<Option<Stat>> {
+        self.read_with("stat", path, |state| match state.find(path) {
+            Ok(Some(ino)) => Ok(Some(stat_of(&state.inodes[ino]))),
+            Ok(None) => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(None),
+            Err(error) => Err(error),
+        })
+    }
+
+    fn sync_dir(&self, path: &Path) -> Result<()> {
+        self.read_with("sync", path, |state| {
+            let ino = state.resolve(path)?;
+            state.dir_mut(ino)?.sync();
+            Ok(())
+        })
+    }
+
+    fn lock(&self, path: &Path, exclusive: bool, wait: bool) -> Result<Option<Box<dyn Send + Sync>>> {
+        let mut state = self.state();
+        loop {
+            let ino = at("lock", path, Self::lockable(&mut state, path))?;
+            if state.try_lock(ino, exclusive) {
+                return Ok(Some(Box::new(Lock { disk: self.clone(), ino })));
+            }
+            if !wait {
+                return Ok(None);
+            }
+            state = self.shared.unlocked.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn space(&self, _path: &Path) -> Result<Space> {
+        let state = self.state();
+        Ok(Space { available: state.available(), total: state.capacity.unwrap_or(BOUNDLESS) })
+    }
+}
+
+fn stat_of(inode: &Inode) -> Stat {
+    match inode {
+        Inode::File(file) => {
+            Stat { kind: FileType::File, len: file.bytes.len() as u64, modified: time(file.modified) }
+        }
+        Inode::Dir(_) => Stat { kind: FileType::Dir, len: 0, modified: UNIX_EPOCH },
+    }
+}
+
+/// A clock that only operations move.
+fn time(operations: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(operations)
+}
+
+struct Lock {
+    disk: SimulatedDisk,
+    ino: Ino,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        self.disk.state().unlock(self.ino);
+        self.disk.shared.unlocked.notify_all();
+    }
+}
+
+#[derive(Debug)]
+struct SimulatedFile {
+    disk: SimulatedDisk,
+    ino: Ino,
+    path: PathBuf,
+    write: bool,
+}
+
+impl SimulatedFile {
+    fn change_file<T>(&self, what: &'static str, f: impl FnOnce(&mut State) -> io::Result<T>) -> Result<T> {
+        self.disk.change(what, &self.path, |state| if self.write { f(state) } else { errno(libc::EBADF) })
+    }
+}
+
+impl DiskFile for SimulatedFile {
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+        self.disk.read_with("read", &self.path, |state| {
+            let bytes = &state.file(self.ino)?.bytes;
+            let start = usize::try_from(offset).map_err(|_| io::ErrorKind::UnexpectedEof)?;
+            let wanted = start.checked_add(buf.len()).and_then(|end| bytes.get(start..end));
+            buf.copy_from_slice(wanted.ok_or(io::ErrorKind::UnexpectedEof)?);
+            Ok(())
+        })
+    }
+
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        self.change_file("write", |state| {
+            let fitting = state.fitting(self.ino, offset, bytes.len() as u64)? as usize;
+            let modified = state.operations;
+            let file = state.file_mut(self.ino)?;
+            file.modified = modified;
+            file.write(&bytes[..fitting], offset);
+            if fitting < bytes.len() { errno(libc::ENOSPC) } else { Ok(()) }
+        })
+    }
+
+    fn set_len(&self, len: u64) -> Result<()> {
+        self.change_file("truncate", |state| {
+            let modified = state.operations;
+            let file = state.file_mut(self.ino)?;
+            file.modified = modified;
+            file.set_len(len);
+            Ok(())
+        })
+    }
+
+    fn len(&self) -> Result<u64> {
+        at("stat", &self.path, self.disk.state().file(self.ino).map(|file| file.bytes.len() as u64))
+    }
+
+    fn sync(&self) -> Result<()> {
+        let mut state = self.disk.state();
+        let fate = state.count();
+        let result = state.file_mut(self.ino).and_then(|file| match fate {
+            Ok(()) => {
+                file.sync();
+                Ok(())
+            }
+            Err(error) => {
+                file.drop_unsynced();
+                Err(error)
+            }
+        });
+        at("sync", &self.path, result)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn disk_with(path: &str, bytes: &[u8]) -> (SimulatedDisk, Box<dyn DiskFile>) {
+        let disk = SimulatedDisk::new();
+        let file = disk.create_new(Path::new(path)).unwrap();
+        file.write_all_at(bytes, 0).unwrap();
+        (disk, file)
+    }
+
+    fn survivors(disk: &SimulatedDisk, path: &str) -> Vec<Option<Vec<u8>>> {
+        let read = |image: SimulatedDisk| image.read(Path::new(path)).ok();
+        let mut found: Vec<_> = (0..64).map(|seed| read(disk.crash_image(seed))).collect();
+        found.sort();
+        found.dedup();
+        found
+    }
+
+    #[test]
+    fn a_synced_file_without_a_synced_name_may_vanish_but_is_never_torn() {
+        let (disk, file) = disk_with("/a", b"whole");
+        file.sync().unwrap();
+        assert_eq!(survivors(&disk, "/a"), [None, Some(b"whole".to_vec())]);
+        disk.sync_dir(Path::new("/")).unwrap();
+        assert_eq!(survivors(&disk, "/a"), [Some(b"whole".to_vec())]);
+    }
+
+    #[test]
+    fn unsynced_writes_are_kept_lost_or_torn() {
+        let (disk, file) = disk_with("/a", &[0; 1024]);
+        file.sync().unwrap();
+        disk.sync_dir(Path::new("/")).unwrap();
+        file.write_all_at(&[1; 1024], 0).unwrap();
+        let halves = |first, second| Some([[first; 512], [second; 512]].concat());
+        assert_eq!(survivors(&disk, "/a"), [halves(0, 0), halves(0, 1), halves(1, 0), halves(1, 1)]);
+    }
+
+    #[test]
+    fn a_rename_over_a_file_leaves_the_old_or_the_new_one() {
+        let disk = SimulatedDisk::new();
+        let path = Path::new("/a");
+        disk.replace(path, b"old").unwrap();
+        let file = disk.create_new(Path::new("/b")).unwrap();
+        file.write_all_at(b"new", 0).unwrap();
+        file.sync().unwrap();
+        disk.rename(Path::new("/b"), path).unwrap();
+        assert_eq!(survivors(&disk, "/a"), [Some(b"new".to_vec()), Some(b"old".to_vec())]);
+        disk.sync_dir(Path::new("/")).unwrap();
+        assert_eq!(survivors(&disk, "/a"), [Some(b"new".to_vec())]);
+    }
+
+    #[test]
+    fn a_failed_sync_loses_what_was_not_synced() {
+        let (disk, file) = disk_with("/a", b"safe");
+        file.sync().unwrap();
+        file.write_all_at(b"lost", 4).unwrap();
+        disk.fail_nth(0, libc::EIO);
+        assert_eq!(file.sync().unwrap_err().source.raw_os_error(), Some(libc::EIO));
+        assert!(file.sync().is_ok());
+        assert_eq!(disk.read(Path::new("/a")).unwrap(), b"safe");
+    }
+
+    #[test]
+    fn replacing_a_file_is_atomic_at_every_point_of_failure() {
+        let path = Path::new("/a");
+        let counting = SimulatedDisk::new();
+        counting.replace(path, b"old").unwrap();
+        let before = counting.operations();
+        counting.replace(path, b"new").unwrap();
+        for point in 0..=counting.operations() - before {
+            let disk = SimulatedDisk::new();
+            disk.replace(path, b"old").unwrap();
+            disk.stop_at_nth(point);
+            let acknowledged = disk.replace(path, b"new").is_ok();
+            for found in survivors(&disk, "/a") {
+                let found = found.unwrap();
+                assert!(found == b"new" || (found == b"old" && !acknowledged));
+            }
+        }
+    }
+
+    #[test]
+    fn a_full_disk_takes_what_fits() {
+        let (disk, file) = disk_with("/a", b"12345");
+        disk.set_capacity(Some(8));
+        assert_eq!(disk.space(Path::new("/")).unwrap(), Space { available: 3, total: 8 });
+        assert_eq!(file.write_all_at(b"6789", 5).unwrap_err().source.raw_os_error(), Some(libc::ENOSPC));
+        assert_eq!(disk.read(Path::new("/a")).unwrap(), b"12345678");
+    }
+}
