@@ -7,6 +7,7 @@
 
 pub mod codec;
 pub mod disk;
+pub mod format;
 pub mod id;
 pub mod recipe;
 pub mod tensor;

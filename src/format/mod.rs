@@ -1,0 +1,19 @@
+//! Container formats: where in a file's bytes the tensors are.
+//!
+//! A parser only *proposes* extents: whoever stores them hashes the re-assembled file, so a mistake here can cost
+//! space and never a byte. Formats are recognised by content, never by name; whatever is doubtful is plain bytes, cut
+//! where its content says. Knows element types; knows no store, no disk and no path. Total on hostile bytes: no
+//! panic, memory bounded by a format's own header limit.
+
+mod bytes;
+mod chunks;
+pub mod npy;
+mod propose;
+mod safetensors;
+#[cfg(test)]
+mod testing;
+mod zip;
+
+pub use bytes::Bytes;
+pub use chunks::{CHUNK_AVERAGE, CHUNK_MAX, CHUNK_MIN};
+pub use propose::{Extent, LITERAL_MAX, Proposed, propose};

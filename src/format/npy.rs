@@ -1,0 +1,325 @@
+//! NumPy's `.npy` format, read and written.
+//!
+//! Layout per numpy's `numpy.lib.format`: magic `\x93NUMPY`, version, header length (2 bytes in version 1, 4 later), a
+//! Python dictionary of `descr`, `fortran_order` and `shape`, padded so that the data is 64-byte aligned.
+//!
+//! The payload of a Fortran-ordered array is proposed as a flat tensor, because in C order no other shape would be
+//! true of it. Big-endian, structured and pickled arrays are plain bytes.
+
+use std::io;
+
+use crate::tensor::Dtype;
+
+use super::Bytes;
+use super::bytes::{array, block};
+use super::propose::{Region, Tensor};
+
+/// The first bytes of every `.npy` file.
+const MAGIC: &[u8; 6] = b"\x93NUMPY";
+/// numpy itself refuses to evaluate headers over 10,000 bytes from strangers; we do not read longer ones than this.
+const HEADER_MAX: u32 = 1 << 16;
+/// numpy has at most 64 dimensions.
+const RANK_MAX: usize = 64;
+/// Data begins at a multiple of this, so that a mapping of the file is aligned for every element type and for SIMD.
+const ALIGNMENT: usize = 64;
+
+/// The array of an `.npy` file, named `array`; `None` if it is not one or lies about its length.
+pub(super) fn parse(file: &dyn Bytes) -> io::Result<Option<Vec<Region>>> {
+    let Some(member) = parse_span(file, 0, file.len(), "array")? else { return Ok(None) };
+    Ok(Some(vec![member]))
+}
+
+/// The payload of the `.npy` that lies in `start..end` of a file.
+pub(super) fn parse_span(file: &dyn Bytes, start: u64, end: u64, name: &str) -> io::Result<Option<Region>> {
+    let Some(prefix) = array::<8>(file, start, end)? else { return Ok(None) };
+    if &prefix[..6] != MAGIC {
+        return Ok(None);
+    }
+    let (at, len) = match prefix[6] {
+        1 => (start + 10, array(file, start + 8, end)?.map(|len| u32::from(u16::from_le_bytes(len)))),
+        2 | 3 => (start + 12, array(file, start + 8, end)?.map(u32::from_le_bytes)),
+        _ => return Ok(None),
+    };
+    let Some(len) = len.filter(|len| *len <= HEADER_MAX && u64::from(*len) <= end - at) else {
+        return Ok(None);
+    };
+    let text = block(file, at, len as usize)?;
+    let data = at + u64::from(len);
+    Ok(Header::parse(&text).and_then(|header| header.region(data, end - data, name)))
+}
+
+/// The bytes that make `payload` an `.npy` file when put before it; their count is a multiple of 64.
+///
+/// Element types that numpy does not have are written as unsigned integers of their width; packed sub-byte elements
+/// and opaque bytes as a flat array of bytes. `None` if the shape has no length in bytes.
+pub fn header(dtype: Dtype, shape: &[u64]) -> Option<Vec<u8>> {
+    let bytes = dtype.byte_len(shape)?;
+    let shape = match dtype {
+        Dtype::Opaque | Dtype::F4 | Dtype::F6E2M3 | Dtype::F6E3M2 => tuple(&[bytes]),
+        _ => tuple(shape),
+    };
+    let text = format!("{{'descr': '{}', 'fortran_order': False, 'shape': {shape}, }}", descr(dtype));
+    Some(frame(text))
+}
+
+/// Pads the dictionary with spaces and a line feed, and puts magic, version and length before it.
+fn frame(mut text: String) -> Vec<u8> {
+    let version = if text.len() + 1 + ALIGNMENT > usize::from(u16::MAX) { 2 } else { 1 };
+    let prefix = if version == 1 { 10 } else { 12 };
+    let padded = (prefix + text.len() + 1).next_multiple_of(ALIGNMENT) - prefix;
+    text.extend(std::iter::repeat_n(' ', padded - text.len() - 1));
+    text.push('\n');
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend([version, 0]);
+    bytes.extend(&(text.len() as u32).to_le_bytes()[..prefix - 8]);
+    bytes.extend(text.as_bytes());
+    bytes
+}
+
+fn tuple(shape: &[u64]) -> String {
+    let extents: Vec<String> = shape.iter().map(u64::to_string).collect();
+    match extents.as_slice() {
+        [one] => format!("({one},)"),
+        many => format!("({})", many.join(", ")),
+    }
+}
+
+/// numpy's name for the type that holds these elements' bits.
+const fn descr(dtype: Dtype) -> &'static str {
+    match dtype {
+        Dtype::Bool => "|b1",
+        Dtype::I8 => "|i1",
+        Dtype::I16 => "<i2",
+        Dtype::I32 => "<i4",
+        Dtype::I64 => "<i8",
+        Dtype::U16 | Dtype::Bf16 => "<u2",
+        Dtype::U32 => "<u4",
+        Dtype::U64 => "<u8",
+        Dtype::F16 => "<f2",
+        Dtype::F32 => "<f4",
+        Dtype::F64 => "<f8",
+        Dtype::C64 => "<c8",
+        Dtype::C128 => "<c16",
+        Dtype::U8 | Dtype::Opaque | Dtype::F4 | Dtype::F6E2M3 | Dtype::F6E3M2 => "|u1",
+        Dtype::F8E4M3 | Dtype::F8E5M2 | Dtype::F8E8M0 | Dtype::F8E4M3Fnuz | Dtype::F8E5M2Fnuz => "|u1",
+    }
+}
+
+/// The element type with this numpy name, if it is little-endian and ours.
+fn dtype_of(descr: &str) -> Option<Dtype> {
+    let order = descr.as_bytes().first()?;
+    let dtype = match descr.get(1..)? {
+        "b1" => Dtype::Bool,
+        "i1" => Dtype::I8,
+        "i2" => Dtype::I16,
+        "i4" => Dtype::I32,
+        "i8" => Dtype::I64,
+        "u1" => Dtype::U8,
+        "u2" => Dtype::U16,
+        "u4" => Dtype::U32,
+        "u8" => Dtype::U64,
+        "f2" => Dtype::F16,
+        "f4" => Dtype::F32,
+        "f8" => Dtype::F64,
+        "c8" => Dtype::C64,
+        "c16" => Dtype::C128,
+        _ => return None,
+    };
+    match order {
+        b'<' => Some(dtype),
+        b'|' => (dtype.bits() == 8).then_some(dtype),
+        _ => None,
+    }
+}
+
+/// What the dictionary of an `.npy` file says.
+#[derive(Debug, PartialEq, Eq)]
+struct Header {
+    descr: String,
+    fortran_order: bool,
+    shape: Vec<u64>,
+}
+
+impl Header {
+    /// Reads the dictionary; `None` for anything but the three keys with plain values.
+    fn parse(text: &[u8]) -> Option<Self> {
+        let mut at = Literal { rest: text };
+        let (mut descr, mut fortran_order, mut shape) = (None, None, None);
+        at.token(b'{')?;
+        while at.token(b'}').is_none() {
+            let key = at.string()?;
+            at.token(b':')?;
+            match key {
+                "descr" => descr = Some(at.string()?.to_owned()),
+                "fortran_order" => fortran_order = Some(at.boolean()?),
+                "shape" => shape = Some(at.tuple()?),
+                _ => return None,
+            }
+            if at.token(b',').is_none() && at.peek()? != b'}' {
+                return None;
+            }
+        }
+        Some(Self { descr: descr?, fortran_order: fortran_order?, shape: shape? })
+    }
+
+    /// The `data_len` bytes at `data`, if they are what the header says.
+    fn region(self, data: u64, data_len: u64, name: &str) -> Option<Region> {
+        let dtype = dtype_of(&self.descr)?;
+        let len = dtype.byte_len(&self.shape).filter(|len| *len == data_len)?;
+        let flat = self.fortran_order && self.shape.len() > 1;
+        let shape = if flat { vec![self.shape.iter().product()] } else { self.shape };
+        Some(Region { start: data, len, tensor: Some(Tensor { dtype, shape, name: name.to_owned() }) })
+    }
+}
+
+/// A reader of the few Python literals that an `.npy` header consists of.
+struct Literal<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Literal<'a> {
+    fn peek(&mut self) -> Option<u8> {
+        self.rest = self.rest.trim_ascii_start();
+        self.rest.first().copied()
+    }
+
+    fn token(&mut self, token: u8) -> Option<()> {
+        (self.peek()? == token).then(|| self.rest = &self.rest[1..])
+    }
+
+    fn word(&mut self, word: &[u8]) -> Option<()> {
+        self.peek()?;
+        self.rest = self.rest.strip_prefix(word)?;
+        Some(())
+    }
+
+    fn string(&mut self) -> Option<&'a str> {
+        let quote = self.peek().filter(|byte| matches!(byte, b'\'' | b'"'))?;
+        let body = &self.rest[1..];
+        let len = body.iter().position(|byte| *byte == quote)?;
+        self.rest = &body[len + 1..];
+        std::str::from_utf8(&body[..len]).ok().filter(|text| !text.contains('\\'))
+    }
+
+    fn boolean(&mut self) -> Option<bool> {
+        match self.word(b"True") {
+            Some(()) => Some(true),
+            None => self.word(b"False").map(|()| false),
+        }
+    }
+
+    fn integer(&mut self) -> Option<u64> {
+        self.peek()?;
+        let digits = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let (number, rest) = self.rest.split_at(digits);
+        // Python 2 wrote long integers with a suffix.
+        self.rest = rest.strip_prefix(b"L").unwrap_or(rest);
+        std::str::from_utf8(number).ok()?.parse().ok()
+    }
+
+    fn tuple(&mut self) -> Option<Vec<u64>> {
+        let mut items = Vec::new();
+        self.token(b'(')?;
+        while self.token(b')').is_none() {
+            items.push(self.integer()?);
+            if items.len() > RANK_MAX || (self.token(b',').is_none() && self.peek()? != b')') {
+                return None;
+            }
+        }
+        Some(items)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::testing::{npy_file, tensors_of};
+    use super::*;
+
+    #[test]
+    fn arrays_of_all_versions_are_one_tensor() {
+        for version in [1, 2, 3] {
+            let file =
+                npy_file(version, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }", &[5; 24]);
+            let start = file.len() as u64 - 24;
+            assert_eq!(tensors_of(&file), [(start, 24, Dtype::F32, vec![2, 3], "array".to_owned())]);
+        }
+    }
+
+    #[test]
+    fn fortran_ordered_arrays_are_flat() {
+        let file = npy_file(1, "{'descr': '<f8', 'fortran_order': True, 'shape': (2, 3)}", &[5; 48]);
+        assert_eq!(tensors_of(&file)[0].3, [6]);
+    }
+
+    #[test]
+    fn odd_spellings_of_the_dictionary_are_read() {
+        let text = b" {\"shape\":(5L,),'fortran_order' :True , \"descr\":'|b1' } \n";
+        let expected = Header { descr: "|b1".into(), fortran_order: true, shape: vec![5] };
+        assert_eq!(Header::parse(text), Some(expected));
+        let scalar = b"{'descr': '<i8', 'fortran_order': False, 'shape': (), }";
+        assert!(Header::parse(scalar).unwrap().shape.is_empty());
+    }
+
+    #[test]
+    fn arrays_that_are_not_little_endian_numbers_are_plain() {
+        for descr in ["'>f4'", "'|O'", "'<U4'", "'<f16'", "'|f4'", "[('a', '<f4')]", "'<'", "''"] {
+            let text = format!("{{'descr': {descr}, 'fortran_order': False, 'shape': (6,), }}");
+            assert_eq!(tensors_of(&npy_file(1, &text, &[5; 24])), [], "{descr}");
+        }
+    }
+
+    #[test]
+    fn wrong_lengths_and_versions_are_plain() {
+        let text = "{'descr': '<f4', 'fortran_order': False, 'shape': (6,), }";
+        assert_eq!(tensors_of(&npy_file(1, text, &[5; 23])), []);
+        assert_eq!(tensors_of(&npy_file(1, text, &[5; 25])), []);
+        assert_eq!(tensors_of(&npy_file(9, text, &[5; 24])), []);
+        let huge = "{'descr': '<f4', 'fortran_order': False, 'shape': (18446744073709551615, 4), }";
+        assert_eq!(tensors_of(&npy_file(1, huge, &[5; 24])), []);
+    }
+
+    #[test]
+    fn a_written_header_is_the_one_numpy_writes() {
+        let header = header(Dtype::F32, &[3, 4]).unwrap();
+        let text = b"\x93NUMPY\x01\x00v\x00{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }";
+        assert_eq!(&header[..text.len()], text);
+        assert_eq!(header.len(), 128);
+        assert_eq!(header[127], b'\n');
+    }
+
+    #[test]
+    fn elements_that_numpy_lacks_are_written_as_their_bits() {
+        let says = |dtype, shape: &[u64]| {
+            let bytes = header(dtype, shape).unwrap();
+            Header::parse(&bytes[10..]).map(|header| (header.descr, header.shape)).unwrap()
+        };
+        assert_eq!(says(Dtype::Bf16, &[2, 2]), ("<u2".into(), vec![2, 2]));
+        assert_eq!(says(Dtype::F8E4M3, &[2]), ("|u1".into(), vec![2]));
+        assert_eq!(says(Dtype::F4, &[3, 2]), ("|u1".into(), vec![3]));
+        assert_eq!(header(Dtype::F4, &[3]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn written_headers_are_aligned_and_read_back(
+            code in 1u8..24,
+            shape in proptest::collection::vec(0u64..5, 0..9),
+        ) {
+            let dtype = Dtype::from_code(code).unwrap();
+            if let Some(mut file) = header(dtype, &shape) {
+                prop_assert_eq!(file.len() % ALIGNMENT, 0);
+                let len = dtype.byte_len(&shape).unwrap();
+                file.resize(file.len() + len as usize, 1);
+                let regions = parse(&file).unwrap().unwrap();
+                prop_assert_eq!(regions[0].len, len);
+            }
+        }
+
+        #[test]
+        fn any_text_is_a_dictionary_or_nothing(text in "[{}()'a-z:<>,0-9L TrueFals]{0,80}") {
+            Header::parse(text.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! Zip archives whose members are stored, not compressed: `.npz`, PyTorch's zip checkpoints, `.keras`.
+//!
+//! Layout per PKWARE's APPNOTE.TXT 6.3 (sections 4.3 and 4.5.3): the central directory says where members are and how
+//! long; its zip64 fields replace those that overflow. Sizes come from there alone, because a local header may defer
+//! them. Stored `.npy` members become tensors, other stored members plain bytes of their own; compressed members and
+//! all headers are what lies between.
+
+use std::io;
+
+use super::Bytes;
+use super::bytes::{array, block};
+use super::npy;
+use super::propose::{LITERAL_MAX, Region};
+
+const LOCAL: u32 = 0x0403_4b50;
+const CENTRAL: u32 = 0x0201_4b50;
+const END: u32 = 0x0605_4b50;
+const END64: u32 = 0x0606_4b50;
+const END64_LOCATOR: u32 = 0x0706_4b50;
+/// The extra field that holds 64-bit sizes.
+const ZIP64_EXTRA: u16 = 1;
+/// Bytes of the end record without its comment.
+const END_LEN: u64 = 22;
+/// Bytes of the record that says where the zip64 end record is.
+const LOCATOR_LEN: u64 = 20;
+/// Bytes of a central entry before its name.
+const CENTRAL_LEN: usize = 46;
+/// Central directories longer than this are not read, in bytes: half a million members.
+const DIRECTORY_MAX: u64 = 64 << 20;
+
+/// The stored members of a zip archive; `None` if it is not one or its directory is damaged.
+pub(super) fn parse(file: &dyn Bytes) -> io::Result<Option<Vec<Region>>> {
+    if array::<4>(file, 0, file.len())? != Some(LOCAL.to_le_bytes()) {
+        return Ok(None);
+    }
+    let Some(directory) = find_directory(file)? else { return Ok(None) };
+    let entries = block(file, directory.start, directory.len as usize)?;
+    let Some(members) = members(&entries) else { return Ok(None) };
+    let mut regions = Vec::new();
+    for member in members.into_iter().filter(|member| member.stored) {
+        regions.extend(member_region(file, &member, directory.start)?);
+    }
+    Ok(Some(regions))
+}
+
+/// Where the central directory is.
+struct Directory {
+    start: u64,
+    len: u64,
+}
+
+/// Finds the directory through the end record, whose comment may be up to 64 KiB long.
+fn find_directory(file: &dyn Bytes) -> io::Result<Option<Directory>> {
+    let tail_len = file.len().min(END_LEN + u64::from(u16::MAX));
+    let tail_start = file.len() - tail_len;
+    let tail = block(file, tail_start, tail_len as usize)?;
+    let found = tail.windows(END_LEN as usize).rposition(|window| u32_at(window, 0) == Some(END));
+    let Some(at) = found else { return Ok(None) };
+    let (Some(len), Some(start)) = (u32_at(&tail, at + 12), u32_at(&tail, at + 16)) else { return Ok(None) };
+    let end = tail_start + at as u64;
+    let directory = match start {
+        u32::MAX => find_directory64(file, end)?,
+        _ => Some(Directory { start: start.into(), len: len.into() }),
+    };
+    Ok(directory.filter(|found| {
+        found.len <= DIRECTORY_MAX && found.start.checked_add(found.len).is_some_and(|stop| stop <= end)
+    }))
+}
+
+fn find_directory64(file: &dyn Bytes, end: u64) -> io::Result<Option<Directory>> {
+    let Some(locator_at) = end.checked_sub(LOCATOR_LEN) else { return Ok(None) };
+    let locator = block(file, locator_at, LOCATOR_LEN as usize)?;
+    let (Some(END64_LOCATOR), Some(at)) = (u32_at(&locator, 0), u64_at(&locator, 8)) else { return Ok(None) };
+    let Some(record) = array::<56>(file, at, locator_at)? else { return Ok(None) };
+    let signed = u32_at(&record, 0) == Some(END64);
+    Ok(u64_at(&record, 40)
+        .zip(u64_at(&record, 48))
+        .filter(|_| signed)
+        .map(|(len, start)| Directory { start, len }))
+}
+
+/// One entry of the central directory.
+struct Member<'a> {
+    name: &'a [u8],
+    /// Neither compressed nor encrypted.
+    stored: bool,
+    len: u64,
+    /// Where its local header begins.
+    local: u64,
+}
+
+/// All entries, or `None` if the directory is not a row of well-formed ones.
+fn members(mut entries: &[u8]) -> Option<Vec<Member<'_>>> {
+    let mut members = Vec::new();
+    while !entries.is_empty() {
+        let (member, rest) = member(entries)?;
+        members.push(member);
+        entries = rest;
+    }
+    Some(members)
+}
+
+fn member(entry: &[u8]) -> Option<(Member<'_>, &[u8])> {
+    if u32_at(entry, 0)? != CENTRAL {
+        return None;
+    }
+    let (flags, method) = (u16_at(entry, 8)?, u16_at(entry, 10)?);
+    let (packed, len, local) = (u32_at(entry, 20)?, u32_at(entry, 24)?, u32_at(entry, 42)?);
+    let name_len = usize::from(u16_at(entry, 28)?);
+    let extra_len = usize::from(u16_at(entry, 30)?);
+    let comment_len = usize::from(u16_at(entry, 32)?);
+    let (name, rest) = entry.get(CENTRAL_LEN..)?.split_at_checked(name_len)?;
+    let (extra, rest) = rest.split_at_checked(extra_len)?;
+    let rest = rest.get(comment_len..)?;
+    // The zip64 field has a value for each of these that overflowed, in this order.
+    let mut wide = zip64_values(extra);
+    let mut widen = |narrow: u32| if narrow == u32::MAX { wide.next() } else { Some(u64::from(narrow)) };
+    let (len, packed, local) = (widen(len)?, widen(packed)?, widen(local)?);
+    let stored = method == 0 && flags & 1 == 0 && packed == len;
+    Some((Member { name, stored, len, local }, rest))
+}
+
+/// The numbers in the zip64 extra field; none if there is no such field.
+fn zip64_values(mut extra: &[u8]) -> impl Iterator<Item = u64> {
+    let mut field: &[u8] = &[];
+    while let (Some(id), Some(len)) = (u16_at(extra, 0), u16_at(extra, 2)) {
+        let Some((body, rest)) = extra[4..].split_at_checked(len.into()) else { break };
+        if id == ZIP64_EXTRA {
+            field = body;
+        }
+        extra = rest;
+    }
+    field.chunks_exact(8).map(|value| u64::from_le_bytes(value.try_into().expect("chunks of eight bytes")))
+}
+
+/// A stored member's region, or `None` if it is too short to matter or its local header is not where it should be.
+fn member_region(file: &dyn Bytes, member: &Member, limit: u64) -> io::Result<Option<Region>> {
+    let Some(local) = array::<30>(file, member.local, limit)? else { return Ok(None) };
+    let (Some(LOCAL), Some(name_len), Some(extra_len)) =
+        (u32_at(&local, 0), u16_at(&local, 26), u16_at(&local, 28))
+    else {
+        return Ok(None);
+    };
+    let start = member.local + 30 + u64::from(name_len) + u64::from(extra_len);
+    let Some(end) = start.checked_add(member.len).filter(|end| *end <= limit) else { return Ok(None) };
+    if let Some(name) = array_name(member.name)
+        && let Some(region) = npy::parse_span(file, start, end, name)?
+    {
+        return Ok(Some(region));
+    }
+    Ok((member.len > LITERAL_MAX).then_some(Region { start, len: member.len, tensor: None }))
+}
+
+/// The name of the array in a member called `<name>.npy`.
+fn array_name(member: &[u8]) -> Option<&str> {
+    std::str::from_utf8(member).ok()?.strip_suffix(".npy")
+}
+
+fn le<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
+    bytes.get(at..)?.first_chunk().copied()
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    le(bytes, at).map(u16::from_le_bytes)
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    le(bytes, at).map(u32::from_le_bytes)
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    le(bytes, at).map(u64::from_le_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{ZipMember, npy_file, tensors_of, zip_file};
+    use super::*;
+    use crate::tensor::Dtype;
+
+    fn array_member() -> Vec<u8> {
+        npy_file(1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }", &[9; 16])
+    }
+
+    #[test]
+    fn stored_arrays_are_tensors_named_after_their_members() {
+        for zip64 in [false, true] {
+            let file = zip_file(
+                &[
+                    ZipMember::stored("w.npy", array_member()),
+                    ZipMember::stored("layer/b.npy", array_member()),
+                ],
+                zip64,
+            );
+            let found: Vec<_> = tensors_of(&file)
+                .into_iter()
+                .map(|(start, len, dtype, shape, name)| {
+                    let payload = &file[start as usize..][..len as usize];
+                    assert_eq!(payload, [9; 16]);
+                    (dtype, shape, name)
+                })
+                .collect();
+            let expected = |name: &str| (Dtype::F32, vec![2, 2], name.to_owned());
+            assert_eq!(found, [expected("w"), expected("layer/b")]);
+        }
+    }
+
+    #[test]
+    fn compressed_and_encrypted_members_stay_closed() {
+        let mut compressed = ZipMember::stored("a.npy", array_member());
+        compressed.method = 8;
+        let mut encrypted = ZipMember::stored("b.npy", array_member());
+        encrypted.flags = 1;
+        assert_eq!(tensors_of(&zip_file(&[compressed, encrypted], false)), []);
+    }
+
+    #[test]
+    fn long_members_of_other_kinds_get_bytes_of_their_own() {
+        let file =
+            zip_file(&[ZipMember::stored("data/0", vec![3; 5000]), ZipMember::stored("s", vec![1])], false);
+        let regions = parse(&file).unwrap().unwrap();
+        let found: Vec<_> = regions.iter().map(|region| (region.len, region.tensor.is_none())).collect();
+        assert_eq!(found, [(5000, true)]);
+    }
+
+    #[test]
+    fn archives_with_a_damaged_directory_are_not_archives() {
+        let good = zip_file(&[ZipMember::stored("w.npy", array_member())], false);
+        let end = good.len() - END_LEN as usize;
+        for (at, value) in [(end, 0), (end + 12, 1), (end + 16, 255), (end - 9, 255)] {
+            let mut bad = good.clone();
+            bad[at] = value;
+            assert_eq!(tensors_of(&bad), [], "byte {at}");
+        }
+        assert_eq!(parse(&good[..good.len() - 1].to_vec()).unwrap(), None);
+    }
+
+    #[test]
+    fn a_comment_after_the_end_record_is_allowed() {
+        let mut file = zip_file(&[ZipMember::stored("w.npy", array_member())], false);
+        file.extend(b"made by hand");
+        assert_eq!(tensors_of(&file).len(), 1);
+    }
+}
