@@ -1,5 +1,11 @@
 //! The frame: the unit of coding, and the choice among coders.
 
+use super::estimate::{Estimate, estimate};
+use super::scratch::{Scratch, with_scratch};
+use super::tag::Tag;
+use super::turns::Transform;
+use super::word::is_float;
+use super::zstd::Effort;
 use crate::tensor::Lane;
 
 /// Bytes of an object that one frame covers; the last frame of an object may be shorter. Smaller frames cost the
@@ -34,7 +40,7 @@ pub enum DecodeError {
     /// The tag is not one that this version knows.
     #[error("unknown frame tag {0}")]
     UnknownTag(u8),
-    /// The frame was coded against a base and none was given.
+    /// The frame was coded against a base, and none of the frame's length was given.
     #[error("frame tag {0} needs a base")]
     MissingBase(u8),
     /// The stored bytes contradict themselves or the frame's length.
@@ -47,19 +53,111 @@ pub enum DecodeError {
     },
 }
 
-const RAW: u8 = 0;
-
 /// Appends the smallest coding of `raw` that `level` allows to `out` and returns its tag. Never appends more than
-/// `raw.len()` bytes.
+/// `raw.len()` bytes. A reference of another length than `raw` is not used.
 pub fn encode_frame(
     raw: &[u8],
-    _reference: Option<Reference<'_>>,
-    _lane: Lane,
-    _level: Level,
+    reference: Option<Reference<'_>>,
+    lane: Lane,
+    level: Level,
     out: &mut Vec<u8>,
 ) -> u8 {
-    out.extend_from_slice(raw);
-    RAW
+    let reference = reference.filter(|reference| reference.base.len() == raw.len());
+    let tag = with_scratch(|scratch| choose(scratch, raw, reference, lane, level, out));
+    tag.code()
+}
+
+fn choose(
+    scratch: &mut Scratch,
+    raw: &[u8],
+    reference: Option<Reference<'_>>,
+    lane: Lane,
+    level: Level,
+    out: &mut Vec<u8>,
+) -> Tag {
+    if !raw.is_empty() && reference.is_some_and(|reference| reference.base == raw) {
+        return Tag::Same;
+    }
+    let expected = estimate_frame(raw, reference.map(|reference| reference.base), lane);
+    let delta = reference.filter(|_| expected.delta.is_some_and(|delta| delta < expected.alone));
+    let coded = delta
+        .and_then(|reference| encode_delta(scratch, raw, reference, lane, level, out))
+        .or_else(|| encode_alone(scratch, raw, lane, level, expected.alone, out));
+    coded.unwrap_or_else(|| {
+        out.extend_from_slice(raw);
+        Tag::Raw
+    })
+}
+
+fn encode_delta(
+    scratch: &mut Scratch,
+    raw: &[u8],
+    reference: Reference<'_>,
+    lane: Lane,
+    _level: Level,
+    out: &mut Vec<u8>,
+) -> Option<Tag> {
+    let coder = Transform::Ordered.coder(lane);
+    (coder.encode)(scratch, raw, reference.base, raw.len(), out).then_some(Tag::OrderedPlanes)
+}
+
+fn encode_alone(
+    scratch: &mut Scratch,
+    raw: &[u8],
+    lane: Lane,
+    level: Level,
+    expected_bits: f64,
+    out: &mut Vec<u8>,
+) -> Option<Tag> {
+    if lane == Lane::Bytes || (!is_float(lane) && repeats(scratch, raw, lane, expected_bits)) {
+        return encode_bytes(scratch, raw, level, out);
+    }
+    let coder = Transform::Alone.coder(lane);
+    (coder.encode)(scratch, raw, &[], raw.len(), out).then_some(Tag::Planes)
+}
+
+/// Bytes of an integer tensor that are tried for repetition (ids, masks, lookup tables).
+const REPETITION_SAMPLE: usize = 16 * 1024;
+
+/// Whether a match search beats byte planes on the start of the frame.
+fn repeats(scratch: &mut Scratch, raw: &[u8], lane: Lane, plane_bits: f64) -> bool {
+    let sample = &raw[..raw.len().min(REPETITION_SAMPLE)];
+    let planes = sample.len() as f64 / lane.width() as f64 * plane_bits / 8.0;
+    scratch.zstd.compress(sample, Effort::Level(1), (0.95 * planes) as usize, &mut Vec::new())
+}
+
+fn encode_bytes(scratch: &mut Scratch, raw: &[u8], level: Level, out: &mut Vec<u8>) -> Option<Tag> {
+    let effort = match level {
+        Level::Fast => return encode_lz4(raw, out),
+        Level::Default => Effort::Level(3),
+        Level::Max => Effort::Level(12),
+    };
+    scratch.zstd.compress(raw, effort, raw.len(), out).then_some(Tag::Zstd)
+}
+
+fn encode_lz4(raw: &[u8], out: &mut Vec<u8>) -> Option<Tag> {
+    let start = out.len();
+    out.resize(start + lz4_flex::block::get_maximum_output_size(raw.len()), 0);
+    let written = lz4_flex::block::compress_into(raw, &mut out[start..]).unwrap_or(usize::MAX);
+    let fits = written < raw.len();
+    out.truncate(if fits { start + written } else { start });
+    fits.then_some(Tag::Lz4)
+}
+
+/// Elements of one run of a frame's sample; runs are spread evenly.
+const SAMPLE_RUN: usize = 256;
+const SAMPLE_RUNS: usize = 16;
+
+fn estimate_frame(raw: &[u8], base: Option<&[u8]>, lane: Lane) -> Estimate {
+    let run = SAMPLE_RUN * lane.width();
+    if raw.len() <= run * SAMPLE_RUNS {
+        return estimate(raw, base, lane);
+    }
+    let step = (raw.len() / SAMPLE_RUNS / lane.width()) * lane.width();
+    let sample = |bytes: &[u8]| -> Vec<u8> {
+        (0..SAMPLE_RUNS).flat_map(|k| &bytes[k * step..][..run]).copied().collect()
+    };
+    estimate(&sample(raw), base.map(sample).as_deref(), lane)
 }
 
 /// Fills `out` with the frame that `stored` codes under `tag`. `lane` and `reference` are those it was coded with.
@@ -69,18 +167,53 @@ pub fn encode_frame(
 pub fn decode_frame(
     tag: u8,
     stored: &[u8],
-    _reference: Option<Reference<'_>>,
-    _lane: Lane,
+    reference: Option<Reference<'_>>,
+    lane: Lane,
     out: &mut [u8],
 ) -> Result<(), DecodeError> {
+    let known = Tag::from_code(tag).ok_or(DecodeError::UnknownTag(tag))?;
+    let reference = reference.filter(|reference| reference.base.len() == out.len());
+    if known.needs_base() && reference.is_none() {
+        return Err(DecodeError::MissingBase(tag));
+    }
+    let base = reference.map_or(&[][..], |reference| reference.base);
+    with_scratch(|scratch| decode(scratch, known, stored, base, lane, out))
+        .map_err(|what| DecodeError::Malformed { tag, what })
+}
+
+fn decode(
+    scratch: &mut Scratch,
+    tag: Tag,
+    stored: &[u8],
+    base: &[u8],
+    lane: Lane,
+    out: &mut [u8],
+) -> Result<(), &'static str> {
     match tag {
-        RAW if stored.len() == out.len() => Ok(out.copy_from_slice(stored)),
-        RAW => Err(DecodeError::Malformed { tag, what: "length differs" }),
-        _ => Err(DecodeError::UnknownTag(tag)),
+        Tag::Raw => copy(stored, out),
+        Tag::Same if stored.is_empty() => copy(base, out),
+        Tag::Same => Err("bytes in a frame that has none"),
+        Tag::Zstd => {
+            scratch.zstd.decompress(stored, out).then_some(()).ok_or("not a zstd frame of this length")
+        }
+        Tag::Lz4 => decode_lz4(stored, out),
+        Tag::Planes => (Transform::Alone.coder(lane).decode)(scratch, stored, base, out),
+        Tag::OrderedPlanes => (Transform::Ordered.coder(lane).decode)(scratch, stored, base, out),
+        Tag::XorPlanes => (Transform::Xor.coder(lane).decode)(scratch, stored, base, out),
     }
 }
 
-/// Whether frames with this tag decode only with a [`Reference`].
-pub fn tag_needs_base(_tag: u8) -> bool {
-    false
+fn copy(from: &[u8], to: &mut [u8]) -> Result<(), &'static str> {
+    if from.len() != to.len() {
+        return Err("length differs");
+    }
+    to.copy_from_slice(from);
+    Ok(())
+}
+
+fn decode_lz4(stored: &[u8], out: &mut [u8]) -> Result<(), &'static str> {
+    match lz4_flex::block::decompress_into(stored, out) {
+        Ok(length) if length == out.len() => Ok(()),
+        _ => Err("not an LZ4 block of this length"),
+    }
 }

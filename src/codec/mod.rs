@@ -4,6 +4,21 @@
 //! byte range of a base object. Codecs know no object, key, file or clock, and decoding is total: any bytes give
 //! either the frame or a typed error, in memory bounded by the frame's length.
 
+mod entropy;
+mod estimate;
 mod frame;
+mod isa;
+mod planes;
+mod scratch;
+mod tag;
+mod turns;
+mod word;
+mod zstd;
 
-pub use frame::{DecodeError, FRAME_LEN, Level, Reference, decode_frame, encode_frame, tag_needs_base};
+#[cfg(test)]
+mod tests;
+
+pub use estimate::{Estimate, estimate};
+pub use frame::{DecodeError, FRAME_LEN, Level, Reference, decode_frame, encode_frame};
+pub use isa::Isa;
+pub use tag::{tag_needs_base, tag_needs_before};
