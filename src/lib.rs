@@ -10,6 +10,7 @@ pub mod disk;
 pub mod format;
 pub mod id;
 pub mod recipe;
+pub mod store;
 pub mod tensor;
 pub mod units;
 pub mod wire;

@@ -1,0 +1,118 @@
+//! What can go wrong between a key and its bytes.
+
+use std::path::PathBuf;
+
+use crate::disk::DiskError;
+use crate::id::ObjectKey;
+
+use super::kind::Kind;
+use super::source::SourceError;
+
+/// A result of the store.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// Why the store could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The disk failed, was full, or refused.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// No pack holds the object.
+    #[error("object {key} is not in the store")]
+    NotFound {
+        /// The object.
+        key: ObjectKey,
+    },
+    /// What is stored under the key is not what was put there. Other objects are unaffected.
+    #[error("object {key} in {} is damaged: {what}", pack.display())]
+    Corrupt {
+        /// The object.
+        key: ObjectKey,
+        /// The pack file that holds it.
+        pack: PathBuf,
+        /// What does not add up.
+        what: String,
+    },
+    /// A pack can be used neither through its sidecar nor by itself.
+    #[error("pack {} is damaged: {what}", path.display())]
+    DamagedPack {
+        /// The pack file.
+        path: PathBuf,
+        /// What does not add up.
+        what: &'static str,
+    },
+    /// The key belongs to an object of another kind.
+    #[error("object {key} is a {found:?}, not a {expected:?}")]
+    WrongKind {
+        /// The object.
+        key: ObjectKey,
+        /// What was asked for.
+        expected: Kind,
+        /// What it is.
+        found: Kind,
+    },
+    /// More bytes were asked for than the object has.
+    #[error("{wanted} bytes at {offset} reach beyond the {len} bytes of object {key}")]
+    OutOfRange {
+        /// The object.
+        key: ObjectKey,
+        /// Its length in bytes.
+        len: u64,
+        /// Where the read began.
+        offset: u64,
+        /// How many bytes were asked for.
+        wanted: u64,
+    },
+    /// The bytes to store could not be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The bytes to store were not the same when they were read again. Nothing was stored.
+    #[error("the bytes changed while they were being stored")]
+    Changed,
+    /// The metadata is not what its id names.
+    #[error("metadata does not hash to the id {key} that it is stored under")]
+    WrongId {
+        /// The first half of the id.
+        key: ObjectKey,
+    },
+    /// A coder did not give back what it was given. The object was not stored.
+    #[error("a coder did not reproduce frame {frame} of object {key}")]
+    Coder {
+        /// The object.
+        key: ObjectKey,
+        /// Which frame of it.
+        frame: u32,
+    },
+    /// Too little room is left to begin or go on writing.
+    #[error("{} has only {available} bytes left", path.display())]
+    Full {
+        /// Where the store writes.
+        path: PathBuf,
+        /// Bytes that can still be written.
+        available: u64,
+    },
+    /// An earlier write of this transaction failed: it can only be dropped.
+    #[error("an earlier write of this transaction failed")]
+    Poisoned,
+    /// The resident index failed; it can be deleted at any time.
+    #[error("the index failed: {0}")]
+    Index(String),
+}
+
+impl StoreError {
+    /// Whether the cause is a disk or quota that is full.
+    pub fn is_full(&self) -> bool {
+        match self {
+            StoreError::Full { .. } => true,
+            StoreError::Disk(error) => {
+                matches!(error.source.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT))
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether stored bytes are wrong, as opposed to absent or unreadable.
+    pub fn is_corruption(&self) -> bool {
+        matches!(self, StoreError::Corrupt { .. } | StoreError::DamagedPack { .. })
+    }
+}

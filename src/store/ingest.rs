@@ -1,0 +1,338 @@
+//! The write path: a transaction that appends new objects to one open pack and seals it.
+//!
+//! Owns the policy of what is stored and how: equal bytes once, similar ones as differences, every frame verified.
+//! Until the seal nothing of it is visible to anybody else; dropped unsealed it leaves no trace.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::codec::{Level, tag_needs_base, tag_needs_before};
+use crate::id::ObjectKey;
+use crate::tensor::Dtype;
+
+use super::base::{self, Applicant};
+use super::coder::{Coded, Coder};
+use super::error::{Result, StoreError};
+use super::inner::Inner;
+use super::key::{Digest, KeyHasher, key_of, metadata_key};
+use super::kind::Kind;
+use super::object::Object;
+use super::open_pack::{Mark, OpenPack};
+use super::pack::sidecar_path;
+use super::resolve::{Chain, Objects};
+use super::sidecar::{Entry, Frame, Record, frame_count};
+use super::source::Source;
+
+/// What became of an object that was put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Put {
+    /// The key that gets it back.
+    pub key: ObjectKey,
+    /// Its bytes.
+    pub len: u64,
+    /// The bytes that it takes in its pack, whether written now or before.
+    pub stored_len: u64,
+    /// Whether it had to be written.
+    pub outcome: Outcome,
+}
+
+/// Whether an object was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was, and will be in the store with the seal.
+    New,
+    /// The same bytes were in the store or in this transaction already.
+    Duplicate,
+}
+
+/// Objects up to this many frames are coded before they take their turn to be appended, so that many of them can be
+/// coded at once; longer ones are appended while they are coded.
+const GATHERED_FRAMES: u64 = 16;
+/// Bytes appended between two looks at the room left on the disk.
+const ROOM_CHECK_BYTES: u64 = 64 << 20;
+
+/// A write transaction. Many threads may put at once.
+pub struct Ingest {
+    pub(super) store: Arc<Inner>,
+    pub(super) pack: Arc<OpenPack>,
+    /// Held by whoever appends an object. Nothing is waited for while it is held but this object's own frames.
+    turn: Mutex<()>,
+    pub(super) transaction: Mutex<Transaction>,
+    /// Keeps others from sweeping the pack away.
+    _lock: Box<dyn Send + Sync>,
+}
+
+#[derive(Default)]
+pub(super) struct Transaction {
+    pub(super) records: HashMap<(ObjectKey, Kind), Record>,
+    /// All that was put, new or not.
+    pub(super) put: HashSet<ObjectKey>,
+    pub(super) failed: bool,
+    pub(super) sealed: bool,
+    room_checked_at: u64,
+}
+
+/// An object that is to be stored unless it is there.
+struct Candidate<'a> {
+    kind: Kind,
+    digest: Digest,
+    key: ObjectKey,
+    dtype: Dtype,
+    source: &'a dyn Source,
+    len: u64,
+    bases: &'a [ObjectKey],
+}
+
+/// What is known of a key.
+enum Known {
+    Nothing,
+    Same(Object),
+    Other,
+}
+
+impl Ingest {
+    pub(super) fn new(store: Arc<Inner>, pack: OpenPack, lock: Box<dyn Send + Sync>) -> Self {
+        Self {
+            store,
+            pack: Arc::new(pack),
+            turn: Mutex::default(),
+            transaction: Mutex::default(),
+            _lock: lock,
+        }
+    }
+
+    /// Stores the bytes of `source` unless they are stored already. `dtype` says how to see them when coding;
+    /// `bases` are the objects they may resemble, the likeliest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Changed`] if the source gave different bytes when it was read the second time. After an error
+    /// of the disk the transaction can only be dropped; other errors concern this object alone.
+    pub fn put(&self, dtype: Dtype, source: &dyn Source, bases: &[ObjectKey]) -> Result<Put> {
+        let len = source.len();
+        let mut key = ObjectKey::from_bytes([0; ObjectKey::LEN]);
+        // Other bytes may have the first key: XXH3 collisions can be made on purpose.
+        for &digest in Digest::of_kind(Kind::Content) {
+            key = key_of(digest, source)?;
+            let candidate = Candidate { kind: Kind::Content, digest, key, dtype, source, len, bases };
+            if let Some(put) = self.put_unless_known(&candidate)? {
+                return Ok(put);
+            }
+        }
+        Err(StoreError::WrongId { key })
+    }
+
+    /// Stores a recipe, tree or commit. `id` is the BLAKE3 of `bytes`.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongId`] if it is not.
+    pub fn put_meta(&self, kind: Kind, id: &[u8; 32], bytes: &[u8]) -> Result<()> {
+        let key = metadata_key(id);
+        if blake3::hash(bytes) != *id {
+            return Err(StoreError::WrongId { key });
+        }
+        let (len, dtype) = (bytes.len() as u64, Dtype::Opaque);
+        let candidate =
+            Candidate { kind, digest: Digest::Metadata, key, dtype, source: &bytes, len, bases: &[] };
+        self.put_unless_known(&candidate)?.map(drop).ok_or(StoreError::WrongId { key })
+    }
+
+    /// `None` if other bytes are known under this key.
+    fn put_unless_known(&self, candidate: &Candidate<'_>) -> Result<Option<Put>> {
+        loop {
+            match self.known(candidate)? {
+                Known::Same(object) => return self.duplicate(candidate, &object).map(Some),
+                Known::Other => return Ok(None),
+                Known::Nothing => {}
+            }
+            if let Some(put) = self.store_new(candidate)? {
+                return Ok(Some(put));
+            }
+            // Another thread put the key meanwhile.
+        }
+    }
+
+    fn known(&self, candidate: &Candidate<'_>) -> Result<Known> {
+        let found = match self.transaction()?.find(&self.pack, candidate.kind, &candidate.key) {
+            Some(object) => Some(object),
+            None => self.store.find(candidate.kind, &candidate.key, None)?,
+        };
+        let Some(object) = found else { return Ok(Known::Nothing) };
+        match self.same_bytes(&object, candidate.source) {
+            Ok(true) => Ok(Known::Same(object)),
+            Ok(false) => Ok(Known::Other),
+            // A damaged copy is no copy: this one will be found first from now on.
+            Err(error) if error.is_corruption() => Ok(Known::Nothing),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn same_bytes(&self, object: &Object, source: &dyn Source) -> Result<bool> {
+        if object.entry.len != source.len() {
+            return Ok(false);
+        }
+        let chain = Chain::resolve(self, object.clone())?;
+        self.store.equals(&chain, source)
+    }
+
+    fn duplicate(&self, candidate: &Candidate<'_>, object: &Object) -> Result<Put> {
+        self.transaction()?.put.insert(candidate.key);
+        let (len, stored_len) = (candidate.len, object.stored_len()?);
+        Ok(Put { key: candidate.key, len, stored_len, outcome: Outcome::Duplicate })
+    }
+
+    /// Codes and appends an object; `None` if its key was put by another thread meanwhile.
+    fn store_new(&self, candidate: &Candidate<'_>) -> Result<Option<Put>> {
+        let lane = candidate.dtype.lane();
+        let Candidate { key, source, len, .. } = *candidate;
+        let applicant = Applicant { key, source, len, lane };
+        let max_depth = self.store.options.max_depth;
+        let base = base::choose(&applicant, candidate.bases, max_depth, self, &self.store.cache)?;
+        let level = self.level(candidate.kind);
+        let coder = Coder { key, source, len, lane, level, base: base.as_ref(), cache: &self.store.cache };
+        let gathered = frame_count(len) <= GATHERED_FRAMES;
+        coder.with_frames(self.store.pool(), |frames| {
+            if gathered {
+                let frames: Vec<Result<Coded>> = frames.collect();
+                self.append_in_turn(candidate, base.as_ref(), &mut frames.into_iter())
+            } else {
+                self.append_in_turn(candidate, base.as_ref(), frames)
+            }
+        })
+    }
+
+    /// Metadata is small and read often: it is worth the time.
+    fn level(&self, kind: Kind) -> Level {
+        match kind {
+            Kind::Content => self.store.options.level,
+            Kind::Recipe | Kind::Tree | Kind::Commit => Level::Max,
+        }
+    }
+
+    fn append_in_turn(
+        &self,
+        candidate: &Candidate<'_>,
+        base: Option<&Chain>,
+        frames: &mut dyn Iterator<Item = Result<Coded>>,
+    ) -> Result<Option<Put>> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.transaction()?.records.contains_key(&(candidate.key, candidate.kind)) {
+            return Ok(None);
+        }
+        let mark = self.pack.mark();
+        match self.append(candidate, frames) {
+            Ok((offset, coded)) => self.publish(candidate, base, offset, coded).map(Some),
+            Err(error) => {
+                self.undo(mark, &error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Appends the frames. The bytes are hashed again, so that a source that changes is noticed.
+    fn append(
+        &self,
+        candidate: &Candidate<'_>,
+        frames: &mut dyn Iterator<Item = Result<Coded>>,
+    ) -> Result<(u64, Vec<Frame>)> {
+        let offset = self.pack.len();
+        let mut hasher = KeyHasher::new(candidate.digest);
+        let mut coded = Vec::with_capacity(frame_count(candidate.len) as usize);
+        let mut end = 0;
+        for frame in frames {
+            let Coded { raw, stored, tag, checksum } = frame?;
+            hasher.update(&raw);
+            self.check_room(offset + end)?;
+            self.pack.append(&stored)?;
+            let start = end;
+            end += stored.len() as u64;
+            coded.push(Frame { start, end, tag, checksum });
+        }
+        match hasher.finish() == candidate.key {
+            true => Ok((offset, coded)),
+            false => Err(StoreError::Changed),
+        }
+    }
+
+    fn publish(
+        &self,
+        candidate: &Candidate<'_>,
+        base: Option<&Chain>,
+        offset: u64,
+        frames: Vec<Frame>,
+    ) -> Result<Put> {
+        let Candidate { kind, key, dtype, len, .. } = *candidate;
+        let (base, before, depth) = references(base, &frames);
+        let stored_len = frames.last().map_or(0, |frame| frame.end);
+        let entry = Entry { key, kind, dtype, len, depth, base, before, offset };
+        let mut transaction = self.transaction()?;
+        transaction.records.insert((key, kind), (entry, frames.into()));
+        transaction.put.insert(key);
+        Ok(Put { key, len, stored_len, outcome: Outcome::New })
+    }
+
+    /// Takes back what a failed put appended. Where that is impossible, or the disk failed, the transaction is over.
+    fn undo(&self, mark: Mark, error: &StoreError) {
+        let disk_failed = matches!(error, StoreError::Disk(_) | StoreError::Full { .. });
+        if disk_failed || self.pack.rewind(mark).is_err() {
+            self.lock_transaction().failed = true;
+        }
+    }
+
+    fn check_room(&self, len: u64) -> Result<()> {
+        {
+            let mut transaction = self.transaction()?;
+            if len < transaction.room_checked_at + ROOM_CHECK_BYTES {
+                return Ok(());
+            }
+            transaction.room_checked_at = len;
+        }
+        self.store.check_room()
+    }
+
+    fn lock_transaction(&self) -> MutexGuard<'_, Transaction> {
+        self.transaction.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state, unless an earlier failure ended the transaction.
+    pub(super) fn transaction(&self) -> Result<MutexGuard<'_, Transaction>> {
+        let transaction = self.lock_transaction();
+        if transaction.failed { Err(StoreError::Poisoned) } else { Ok(transaction) }
+    }
+}
+
+/// What an object's entry says of its base. One none of whose frames needs it has no base.
+fn references(base: Option<&Chain>, frames: &[Frame]) -> (Option<ObjectKey>, Option<ObjectKey>, u8) {
+    let Some(base) = base.filter(|_| frames.iter().any(|frame| tag_needs_base(frame.tag))) else {
+        return (None, None, 0);
+    };
+    let entry = &base.object().entry;
+    let before = entry.base.filter(|_| frames.iter().any(|frame| tag_needs_before(frame.tag)));
+    (Some(entry.key), before, entry.depth + 1)
+}
+
+impl Transaction {
+    fn find(&self, pack: &Arc<OpenPack>, kind: Kind, key: &ObjectKey) -> Option<Object> {
+        let (entry, frames) = self.records.get(&(*key, kind))?;
+        Some(Object::open(pack, *entry, frames))
+    }
+}
+
+impl Objects for Ingest {
+    fn find_content(&self, key: &ObjectKey, below: Option<u8>) -> Result<Option<Object>> {
+        let own = self.lock_transaction().find(&self.pack, Kind::Content, key);
+        match own.filter(|object| below.is_none_or(|below| object.entry.depth < below)) {
+            Some(object) => Ok(Some(object)),
+            None => self.store.find(Kind::Content, key, below),
+        }
+    }
+}
+
+impl Drop for Ingest {
+    fn drop(&mut self) {
+        if !self.lock_transaction().sealed {
+            // Nothing depends on it: what cannot be removed now is swept later.
+            let _ = self.store.disk.remove_file(&self.pack.path);
+            let _ = self.store.disk.remove_file(&sidecar_path(&self.pack.path));
+        }
+    }
+}

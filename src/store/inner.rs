@@ -1,0 +1,236 @@
+//! What an open store and its transactions share: the packs, the cache, the threads.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use crate::codec::{FRAME_LEN, Level};
+use crate::disk::Disk;
+use crate::id::ObjectKey;
+
+use super::cache::Cache;
+use super::error::{Result, StoreError};
+use super::handles::Handles;
+use super::kind::Kind;
+use super::object::Object;
+use super::pack::Pack;
+use super::packs::Packs;
+use super::resolve::{Chain, FrameReader, Objects, check_range, pieces};
+use super::sidecar::{frame_count, frame_len};
+use super::source::Source;
+
+/// How a store works.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Bytes of decoded frames that are kept for later reads.
+    pub cache_bytes: usize,
+    /// How much time coding may take.
+    pub level: Level,
+    /// No object is stored as a difference to one that is itself this many bases deep.
+    pub max_depth: u8,
+    /// Threads that code and decode; 0 for as many as the machine runs at once.
+    pub threads: usize,
+    /// Writing stops while fewer bytes than this are left on the disk, so that the rest of the system still works.
+    pub reserve_bytes: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            cache_bytes: 64 << 20,
+            level: Level::Default,
+            max_depth: 8,
+            threads: 0,
+            reserve_bytes: 16 << 20,
+        }
+    }
+}
+
+/// The folders of a store.
+#[derive(Debug, Clone)]
+pub(super) struct Folders {
+    pub(super) packs: PathBuf,
+    pub(super) open: PathBuf,
+    pub(super) quarantine: PathBuf,
+    pub(super) index: PathBuf,
+}
+
+impl Folders {
+    pub(super) fn below(root: &Path) -> Self {
+        let packs = root.join("packs");
+        Self {
+            open: packs.join("open"),
+            packs,
+            quarantine: root.join("quarantine"),
+            index: root.join("index"),
+        }
+    }
+}
+
+pub(super) struct Inner {
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) folders: Folders,
+    pub(super) options: Options,
+    pub(super) handles: Arc<Handles>,
+    pub(super) cache: Cache,
+    packs: RwLock<Arc<Packs>>,
+    /// Whether the names of all packs known are durable.
+    names_synced: AtomicBool,
+    pool: OnceLock<Option<ThreadPool>>,
+}
+
+/// Reads that touch fewer frames are not worth other threads.
+const PARALLEL_FRAMES: usize = 3;
+
+impl Inner {
+    pub(super) fn open(disk: Arc<dyn Disk>, root: &Path, options: Options) -> Result<Self> {
+        let handles = Arc::new(Handles::new(Arc::clone(&disk)));
+        let folders = Folders::below(root);
+        let packs = Packs::default().rescan(&*disk, &folders, &handles)?;
+        Ok(Self {
+            cache: Cache::new(options.cache_bytes),
+            packs: RwLock::new(Arc::new(packs)),
+            names_synced: AtomicBool::new(false),
+            pool: OnceLock::new(),
+            disk,
+            folders,
+            options,
+            handles,
+        })
+    }
+
+    /// The threads that code and decode; `None` where one is enough or no more can be had.
+    pub(super) fn pool(&self) -> Option<&ThreadPool> {
+        let build = || {
+            let threads = ThreadPoolBuilder::new().num_threads(self.options.threads);
+            threads.thread_name(|index| format!("coral-store-{index}")).build().ok()
+        };
+        self.pool.get_or_init(build).as_ref().filter(|pool| pool.current_num_threads() > 1)
+    }
+
+    pub(super) fn packs(&self) -> Arc<Packs> {
+        Arc::clone(&self.packs.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Notices packs that came or went.
+    pub(super) fn refresh(&self) -> Result<()> {
+        let mut packs = self.packs.write().unwrap_or_else(PoisonError::into_inner);
+        let scanned = packs.rescan(&*self.disk, &self.folders, &self.handles)?;
+        if scanned.has_more_than(&packs) {
+            self.names_synced.store(false, Ordering::Release);
+        }
+        *packs = Arc::new(scanned);
+        Ok(())
+    }
+
+    /// Takes in a pack that this process sealed and made durable.
+    pub(super) fn add(&self, pack: Pack) {
+        let mut packs = self.packs.write().unwrap_or_else(PoisonError::into_inner);
+        *packs = Arc::new(packs.with(pack));
+    }
+
+    /// Makes the names of all known packs durable: others may have renamed theirs and not synced the folder yet.
+    pub(super) fn sync_names(&self) -> Result<()> {
+        if !self.names_synced.swap(true, Ordering::AcqRel) {
+            let synced = self.disk.sync_dir(&self.folders.packs);
+            self.names_synced.fetch_and(synced.is_ok(), Ordering::AcqRel);
+            synced?;
+        }
+        Ok(())
+    }
+
+    /// A sealed object, without looking for new packs.
+    pub(super) fn find(&self, kind: Kind, key: &ObjectKey, below: Option<u8>) -> Result<Option<Object>> {
+        self.packs().find(key, |entry| entry.kind == kind && below.is_none_or(|below| entry.depth < below))
+    }
+
+    /// A sealed object of any kind; a miss looks for new packs once.
+    pub(super) fn find_any(&self, key: &ObjectKey) -> Result<Option<Object>> {
+        self.find_or_refresh(|packs| packs.find(key, |_| true))
+    }
+
+    pub(super) fn find_or_refresh(
+        &self,
+        find: impl Fn(&Packs) -> Result<Option<Object>>,
+    ) -> Result<Option<Object>> {
+        if let Some(object) = find(&self.packs())? {
+            return Ok(Some(object));
+        }
+        self.refresh()?;
+        find(&self.packs())
+    }
+
+    /// Fills `buf` from byte `offset` of an object.
+    pub(super) fn read_object(&self, object: Object, offset: u64, buf: &mut [u8]) -> Result<()> {
+        check_range(&object, offset, buf.len() as u64)?;
+        let chain = Chain::resolve(self, object)?;
+        let pieces = pieces(offset, buf);
+        match self.pool().filter(|_| pieces.len() >= PARALLEL_FRAMES) {
+            Some(pool) => pool.install(|| {
+                let reader = || FrameReader::new(&chain, &self.cache);
+                pieces.into_par_iter().try_for_each_init(reader, |reader, piece| piece.fill(reader))
+            }),
+            None => {
+                let mut reader = FrameReader::new(&chain, &self.cache);
+                pieces.into_iter().try_for_each(|piece| piece.fill(&mut reader))
+            }
+        }
+    }
+
+    /// Whether the object has the bytes of `source`, which is as long.
+    pub(super) fn equals(&self, chain: &Chain, source: &dyn Source) -> Result<bool> {
+        let len = chain.object().entry.len;
+        let count = frame_count(len);
+        let reader = || (FrameReader::new(chain, &self.cache), Vec::new(), Vec::new());
+        let compare = |(reader, stored, given): &mut (FrameReader<'_>, Vec<u8>, Vec<u8>), index| {
+            stored.resize(frame_len(len, index), 0);
+            given.resize(stored.len(), 0);
+            source.read_exact_at(given, index * FRAME_LEN as u64).map_err(StoreError::from)?;
+            reader.read(index, stored)?;
+            if stored == given { Ok(()) } else { Err(Unequal::Bytes) }
+        };
+        let result = match self.pool().filter(|_| count >= PARALLEL_FRAMES as u64) {
+            Some(pool) => pool.install(|| (0..count).into_par_iter().try_for_each_init(reader, compare)),
+            None => {
+                let mut reader = reader();
+                (0..count).try_for_each(|index| compare(&mut reader, index))
+            }
+        };
+        match result {
+            Ok(()) => Ok(true),
+            Err(Unequal::Bytes) => Ok(false),
+            Err(Unequal::Unknown(error)) => Err(error),
+        }
+    }
+
+    /// Fails if too little room is left to write.
+    pub(super) fn check_room(&self) -> Result<()> {
+        let path = &self.folders.packs;
+        let available = self.disk.space(path)?.available;
+        match available < self.options.reserve_bytes {
+            true => Err(StoreError::Full { path: path.clone(), available }),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Why a comparison stopped.
+enum Unequal {
+    Bytes,
+    Unknown(StoreError),
+}
+
+impl From<StoreError> for Unequal {
+    fn from(error: StoreError) -> Self {
+        Self::Unknown(error)
+    }
+}
+
+impl Objects for Inner {
+    fn find_content(&self, key: &ObjectKey, below: Option<u8>) -> Result<Option<Object>> {
+        self.find(Kind::Content, key, below)
+    }
+}

@@ -1,0 +1,40 @@
+//! Objects: strings of bytes under keys, each stored once, in sealed packs.
+//!
+//! Knows keys only: no path, no name, no ref. Equal bytes are stored once (compared, not believed), similar ones as
+//! lossless differences to a base, everything in frames that are decoded and checked one by one. Packs are the truth;
+//! sidecars and the index are rebuilt from them. `docs/format.md` draws every byte.
+
+mod base;
+mod cache;
+mod coder;
+mod durable;
+mod error;
+mod handles;
+mod ingest;
+mod inner;
+mod key;
+mod kind;
+mod object;
+mod odb;
+mod open_pack;
+mod pack;
+mod packs;
+mod resolve;
+mod seal;
+mod sidecar;
+mod source;
+mod sweep;
+#[cfg(test)]
+mod tests;
+
+pub use durable::{Durable, ObjectName};
+pub use error::{Result, StoreError};
+pub use ingest::{Ingest, Outcome, Put};
+pub use inner::Options;
+pub use kind::Kind;
+pub use object::{Encoding, ObjectInfo};
+pub use odb::{Stats, Store};
+pub use packs::Damage;
+pub use seal::Sealed;
+pub use source::{FileSource, Slice, Source, SourceError};
+pub use sweep::Swept;

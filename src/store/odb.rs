@@ -1,0 +1,202 @@
+//! The object database as others see it: opening, reading, beginning to write.
+
+use std::hash::{BuildHasher, RandomState};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::disk::Disk;
+use crate::id::ObjectKey;
+
+use super::durable::{Durable, ObjectName};
+use super::error::{Result, StoreError};
+use super::ingest::Ingest;
+use super::inner::{Folders, Inner, Options};
+use super::key::metadata_key;
+use super::kind::Kind;
+use super::object::{Object, ObjectInfo};
+use super::open_pack::OpenPack;
+use super::pack::PACK_SUFFIX;
+use super::packs::Damage;
+use super::sweep::{Swept, sweep};
+
+/// All objects of one repository. Reading takes no lock and needs no permission to write. Clones are the same store.
+#[derive(Clone)]
+pub struct Store {
+    pub(super) inner: Arc<Inner>,
+}
+
+/// What a store holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Stats {
+    /// Sealed packs.
+    pub packs: usize,
+    /// Objects, copies of one object in several packs counted each.
+    pub objects: usize,
+    /// Of these, differences to a base.
+    pub deltas: usize,
+    /// Bytes of all objects.
+    pub len: u64,
+    /// Bytes that they take in packs.
+    pub stored_len: u64,
+    /// Bytes of all packs and sidecars.
+    pub disk_len: u64,
+    /// Packs that cannot be used.
+    pub damaged: Vec<Damage>,
+}
+
+impl Store {
+    /// Makes the folders of a new store in `root`, which exists.
+    ///
+    /// # Errors
+    /// If the disk fails. What exists already is left alone.
+    pub fn create(disk: &dyn Disk, root: &Path) -> Result<()> {
+        let folders = Folders::below(root);
+        for folder in [&folders.open, &folders.quarantine] {
+            disk.create_dir_all(folder)?;
+        }
+        disk.sync_dir(&folders.packs)?;
+        Ok(disk.sync_dir(root)?)
+    }
+
+    /// Opens the store in `root`.
+    ///
+    /// # Errors
+    /// If the disk fails or there is no store. Damaged packs are no error: see [`Stats::damaged`].
+    pub fn open(disk: Arc<dyn Disk>, root: &Path, options: Options) -> Result<Self> {
+        Ok(Self { inner: Arc::new(Inner::open(disk, root, options)?) })
+    }
+
+    /// Notices packs that others sealed or removed. A look-up that finds nothing does it by itself.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn refresh(&self) -> Result<()> {
+        self.inner.refresh()
+    }
+
+    /// What is known of an object without decoding it; `None` if it is not in the store.
+    ///
+    /// # Errors
+    /// If the disk fails or the entry is damaged.
+    pub fn info(&self, key: ObjectKey) -> Result<Option<ObjectInfo>> {
+        self.inner.find_any(&key)?.map(|object| object.info()).transpose()
+    }
+
+    /// Fills `buf` from byte `offset` of an object. Decodes the frames that the range touches and no others.
+    ///
+    /// # Errors
+    /// Never gives wrong bytes: [`StoreError::Corrupt`] if what is stored does not add up.
+    pub fn read_at(&self, key: ObjectKey, offset: u64, buf: &mut [u8]) -> Result<()> {
+        self.inner.read_object(self.find(&key)?, offset, buf)
+    }
+
+    /// All bytes of an object.
+    ///
+    /// # Errors
+    /// As [`Store::read_at`].
+    pub fn read(&self, key: ObjectKey) -> Result<Vec<u8>> {
+        self.read_whole(self.find(&key)?)
+    }
+
+    /// All bytes of the recipe, tree or commit whose BLAKE3 is `id`.
+    ///
+    /// # Errors
+    /// As [`Store::read_at`]; also if the bytes do not hash to `id`.
+    pub fn read_meta(&self, kind: Kind, id: &[u8; 32]) -> Result<Vec<u8>> {
+        let key = metadata_key(id);
+        let found = self.inner.find_or_refresh(|packs| packs.find(&key, |entry| entry.kind == kind))?;
+        let Some(object) = found else { return Err(self.absent_or_other(&key, kind)) };
+        let bytes = self.read_whole(object.clone())?;
+        match blake3::hash(&bytes) == *id {
+            true => Ok(bytes),
+            false => Err(object.corrupt("it does not hash to its id")),
+        }
+    }
+
+    fn absent_or_other(&self, key: &ObjectKey, expected: Kind) -> StoreError {
+        match self.inner.packs().find(key, |_| true) {
+            Ok(Some(other)) => StoreError::WrongKind { key: *key, expected, found: other.entry.kind },
+            _ => StoreError::NotFound { key: *key },
+        }
+    }
+
+    fn find(&self, key: &ObjectKey) -> Result<Object> {
+        self.inner.find_any(key)?.ok_or(StoreError::NotFound { key: *key })
+    }
+
+    fn read_whole(&self, object: Object) -> Result<Vec<u8>> {
+        // The directory has a cell for each frame of it: a length without any grounds was refused there.
+        let mut bytes = vec![0; object.entry.len as usize];
+        self.inner.read_object(object, 0, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Begins a write transaction. Any number of them, in any processes, may run at once.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] if there is too little room to begin.
+    pub fn begin(&self) -> Result<Ingest> {
+        let inner = &self.inner;
+        inner.check_room()?;
+        sweep(&*inner.disk, &inner.folders.open)?;
+        // What others stored meanwhile need not be stored again.
+        inner.refresh()?;
+        let (path, lock) = self.reserve_name()?;
+        let file = inner.disk.open(&path, true)?;
+        Ok(Ingest::new(Arc::clone(inner), OpenPack::new(path, file), lock))
+    }
+
+    /// A new locked file for an open pack.
+    fn reserve_name(&self) -> Result<(PathBuf, Box<dyn Send + Sync>)> {
+        loop {
+            // The keys of the standard library's hash maps come from the system's random numbers.
+            let name = format!("{:016x}.{PACK_SUFFIX}", RandomState::new().hash_one(0));
+            let path = self.inner.folders.open.join(name);
+            if self.inner.disk.stat(&path)?.is_none() {
+                if let Some(lock) = self.inner.disk.lock(&path, true, false)? {
+                    return Ok((path, lock));
+                }
+            }
+        }
+    }
+
+    /// The proof that an object lies in a sealed pack.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] if it does not; or if the disk fails.
+    pub fn durable<T: ObjectName>(&self, name: T) -> Result<Durable<T>> {
+        self.find(&name.object_key())?;
+        self.inner.sync_names()?;
+        Ok(Durable::vouched(name))
+    }
+
+    /// What the store holds, counted from the directories of its packs.
+    ///
+    /// # Errors
+    /// If a directory is damaged.
+    pub fn stats(&self) -> Result<Stats> {
+        let packs = self.inner.packs();
+        let mut stats = Stats { damaged: packs.damaged().to_vec(), ..Stats::default() };
+        for pack in packs.iter() {
+            let directory = &pack.directory;
+            stats.packs += 1;
+            stats.objects += directory.len();
+            stats.disk_len += directory.footer().pack_len().unwrap_or(0) + directory.as_bytes().len() as u64;
+            for row in 0..directory.len() {
+                let info = Object::sealed(pack, row)?.info()?;
+                stats.deltas += usize::from(info.base.is_some());
+                stats.len += info.len;
+                stats.stored_len += info.stored_len;
+            }
+        }
+        Ok(stats)
+    }
+
+    /// Removes unfinished packs whose writers are gone. Beginning to write does it too.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn sweep(&self) -> Result<Swept> {
+        sweep(&*self.inner.disk, &self.inner.folders.open)
+    }
+}

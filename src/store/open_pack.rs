@@ -1,0 +1,121 @@
+//! A pack that is being written: payloads appended in order, hashed on the way.
+//!
+//! Short writes are gathered in a buffer. What was appended can be read at once. Knows no keys: only bytes.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::disk::{DiskFile, Result};
+use crate::id::PackId;
+
+use super::pack::PACK_HEAD;
+
+/// Enough to make the cost of a write call vanish, too little to be noticed in memory.
+const BUFFER_LEN: usize = 1 << 20;
+
+pub(super) struct OpenPack {
+    pub(super) path: PathBuf,
+    file: Box<dyn DiskFile>,
+    body: Mutex<Body>,
+}
+
+struct Body {
+    /// Bytes in the file.
+    written: u64,
+    /// Bytes that come after them.
+    buffer: Vec<u8>,
+    /// Of all of these.
+    hasher: blake3::Hasher,
+}
+
+/// A state of the pack that can be returned to.
+pub(super) struct Mark {
+    len: u64,
+    hasher: blake3::Hasher,
+}
+
+impl OpenPack {
+    /// Begins a pack in an empty file.
+    pub(super) fn new(path: PathBuf, file: Box<dyn DiskFile>) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&PACK_HEAD);
+        let body = Body { written: 0, buffer: PACK_HEAD.to_vec(), hasher };
+        Self { path, file, body: Mutex::new(body) }
+    }
+
+    fn body(&self) -> MutexGuard<'_, Body> {
+        // A panic cannot happen between two steps that must go together; a failed write poisons the transaction.
+        self.body.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where the next byte will lie.
+    pub(super) fn len(&self) -> u64 {
+        self.body().len()
+    }
+
+    /// Appends `bytes` and returns where they begin.
+    pub(super) fn append(&self, bytes: &[u8]) -> Result<u64> {
+        let mut body = self.body();
+        let offset = body.len();
+        body.hasher.update(bytes);
+        if body.buffer.len() + bytes.len() > BUFFER_LEN {
+            body.flush(&*self.file)?;
+        }
+        if bytes.len() > BUFFER_LEN {
+            self.file.write_all_at(bytes, offset)?;
+            body.written += bytes.len() as u64;
+        } else {
+            body.buffer.extend_from_slice(bytes);
+        }
+        Ok(offset)
+    }
+
+    /// Fills `buf` from what was appended at `offset`.
+    pub(super) fn read(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+        let mut body = self.body();
+        if offset + buf.len() as u64 > body.written {
+            body.flush(&*self.file)?;
+        }
+        drop(body);
+        self.file.read_exact_at(buf, offset)
+    }
+
+    pub(super) fn mark(&self) -> Mark {
+        let body = self.body();
+        Mark { len: body.len(), hasher: body.hasher.clone() }
+    }
+
+    /// Forgets what was appended since the mark.
+    pub(super) fn rewind(&self, mark: Mark) -> Result<()> {
+        let mut body = self.body();
+        body.flush(&*self.file)?;
+        self.file.set_len(mark.len)?;
+        body.written = mark.len;
+        body.hasher = mark.hasher;
+        Ok(())
+    }
+
+    /// BLAKE3 of everything appended so far.
+    pub(super) fn id(&self) -> PackId {
+        PackId::from_bytes(*self.body().hasher.finalize().as_bytes())
+    }
+
+    /// Makes everything appended so far durable.
+    pub(super) fn sync(&self) -> Result<()> {
+        self.body().flush(&*self.file)?;
+        self.file.sync()
+    }
+}
+
+impl Body {
+    fn len(&self) -> u64 {
+        self.written + self.buffer.len() as u64
+    }
+
+    fn flush(&mut self, file: &dyn DiskFile) -> Result<()> {
+        file.write_all_at(&self.buffer, self.written)?;
+        self.written += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+}

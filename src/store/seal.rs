@@ -1,0 +1,96 @@
+//! Ending a transaction: from an open pack to a sealed one.
+//!
+//! The order is what makes a crash harmless at every step: directory and footer, sync of the pack, sidecar, its sync,
+//! the names, sync of the folder. Before the last of these nothing was acknowledged.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::id::{ObjectKey, PackId};
+
+use super::durable::{Durable, ObjectName};
+use super::error::{Result, StoreError};
+use super::ingest::Ingest;
+use super::pack::{Pack, pack_path, sidecar_path};
+use super::sidecar::{self, Directory, Footer};
+
+/// What a sealed transaction made durable.
+#[derive(Debug)]
+pub struct Sealed {
+    /// The pack that was written; `None` if everything was stored before.
+    pub pack: Option<PackId>,
+    /// How many objects were written.
+    pub objects: usize,
+    /// How long the pack is, in bytes.
+    pub pack_len: u64,
+    put: HashSet<ObjectKey>,
+}
+
+impl Sealed {
+    /// The proof that an object is durable, if it was put in this transaction (or was stored already when it was).
+    pub fn vouch<T: ObjectName>(&self, name: T) -> Option<Durable<T>> {
+        self.put.contains(&name.object_key()).then(|| Durable::vouched(name))
+    }
+}
+
+impl Ingest {
+    /// Makes all that was put durable and visible to every reader. Writes nothing if nothing was new.
+    ///
+    /// # Errors
+    /// If the disk fails; the repository is then as it was before.
+    pub fn seal(self) -> Result<Sealed> {
+        let mut objects: Vec<_> = self.transaction()?.records.values().cloned().collect();
+        let put = std::mem::take(&mut self.transaction()?.put);
+        if objects.is_empty() {
+            self.store.sync_names()?;
+            return Ok(Sealed { pack: None, objects: 0, pack_len: 0, put });
+        }
+        let directory_offset = self.pack.len();
+        let bytes = sidecar::build(&mut objects);
+        self.pack.append(&bytes)?;
+        let footer = Footer {
+            directory_offset,
+            directory_len: bytes.len() as u64,
+            directory_checksum: xxh3_64(&bytes),
+            pack: self.pack.id(),
+        };
+        let sidecar = [&bytes[..], &footer.encode()].concat();
+        self.pack.append(&footer.encode())?;
+        self.write_out(&sidecar, footer.pack)?;
+        let pack_len = directory_offset + sidecar.len() as u64;
+        self.show(sidecar, footer.pack)?;
+        Ok(Sealed { pack: Some(footer.pack), objects: objects.len(), pack_len, put })
+    }
+
+    /// Makes the pack and its sidecar durable under their final names.
+    fn write_out(&self, sidecar: &[u8], id: PackId) -> Result<()> {
+        let disk = &*self.store.disk;
+        self.pack.sync()?;
+        let open_sidecar = sidecar_path(&self.pack.path);
+        let file = disk.create_new(&open_sidecar)?;
+        file.write_all_at(sidecar, 0)?;
+        file.sync()?;
+        let path = pack_path(&self.store.folders.packs, &id);
+        // The sidecar first: who sees the pack finds it.
+        disk.rename(&open_sidecar, &sidecar_path(&path))?;
+        let named = disk.rename(&self.pack.path, &path);
+        let result = named.and_then(|()| disk.sync_dir(&self.store.folders.packs));
+        if result.is_err() {
+            // The caller will say that nothing was stored: let it be so, as far as the disk still obeys.
+            let _ = disk.remove_file(&path);
+            let _ = disk.remove_file(&sidecar_path(&path));
+        }
+        Ok(result?)
+    }
+
+    fn show(&self, sidecar: Vec<u8>, id: PackId) -> Result<()> {
+        let path = pack_path(&self.store.folders.packs, &id);
+        let damaged = |what| StoreError::DamagedPack { path: path.clone(), what };
+        let directory = Directory::open(Arc::new(sidecar)).map_err(damaged)?;
+        self.store.add(Pack::sealed(path, directory, &self.store.handles));
+        self.transaction()?.sealed = true;
+        Ok(())
+    }
+}
