@@ -64,6 +64,12 @@ pub trait Disk: Send + Sync + Debug {
     /// Bytes that can still be written below `path` by this user, and the size of the disk.
     fn space(&self, path: &Path) -> Result<Space>;
 
+    /// Whether these are the operating system's files and paths, so that a library that opens paths by itself can
+    /// work on them.
+    fn is_native(&self) -> bool {
+        false
+    }
+
     /// The whole file.
     fn read(&self, path: &Path) -> Result<Vec<u8>> {
         let file = self.open(path, false)?;

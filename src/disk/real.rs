@@ -95,6 +95,10 @@ impl Disk for RealDisk {
     fn space(&self, path: &Path) -> Result<Space> {
         at("measure", path, space_of(path))
     }
+
+    fn is_native(&self) -> bool {
+        true
+    }
 }
 
 fn is_absence(error: &io::Error) -> bool {

@@ -14,12 +14,13 @@ use crate::id::ObjectKey;
 use super::cache::Cache;
 use super::error::{Result, StoreError};
 use super::handles::Handles;
+use super::index::{Index, IndexState};
 use super::kind::Kind;
 use super::object::Object;
 use super::pack::Pack;
 use super::packs::Packs;
 use super::resolve::{Chain, FrameReader, Objects, check_range, pieces};
-use super::sidecar::{frame_count, frame_len};
+use super::sidecar::{Entry, frame_count, frame_len};
 use super::source::Source;
 
 /// How a store works.
@@ -77,6 +78,7 @@ pub(super) struct Inner {
     pub(super) handles: Arc<Handles>,
     pub(super) cache: Cache,
     packs: RwLock<Arc<Packs>>,
+    index: RwLock<Option<Index>>,
     /// Whether the names of all packs known are durable.
     names_synced: AtomicBool,
     pool: OnceLock<Option<ThreadPool>>,
@@ -93,6 +95,7 @@ impl Inner {
         Ok(Self {
             cache: Cache::new(options.cache_bytes),
             packs: RwLock::new(Arc::new(packs)),
+            index: RwLock::new(None),
             names_synced: AtomicBool::new(false),
             pool: OnceLock::new(),
             disk,
@@ -142,25 +145,58 @@ impl Inner {
         Ok(())
     }
 
-    /// A sealed object, without looking for new packs.
+    /// A sealed object, without looking for new packs. A damaged index can make it miss one.
     pub(super) fn find(&self, kind: Kind, key: &ObjectKey, below: Option<u8>) -> Result<Option<Object>> {
-        self.packs().find(key, |entry| entry.kind == kind && below.is_none_or(|below| entry.depth < below))
+        let wanted = |entry: &Entry| entry.kind == kind && below.is_none_or(|below| entry.depth < below);
+        let packs = self.packs();
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(index) = index.as_ref() else { return packs.find(key, wanted) };
+        match index.find(key).and_then(|(pack, row)| packs.object_at(&pack, row, key)) {
+            Some(object) if wanted(&object.entry) => Ok(Some(object)),
+            // There may be another copy.
+            Some(_) => packs.find(key, wanted),
+            None => packs.find_among(key, wanted, |pack| !index.covers(&pack.id)),
+        }
     }
 
-    /// A sealed object of any kind; a miss looks for new packs once.
-    pub(super) fn find_any(&self, key: &ObjectKey) -> Result<Option<Object>> {
-        self.find_or_refresh(|packs| packs.find(key, |_| true))
-    }
-
-    pub(super) fn find_or_refresh(
-        &self,
-        find: impl Fn(&Packs) -> Result<Option<Object>>,
-    ) -> Result<Option<Object>> {
-        if let Some(object) = find(&self.packs())? {
+    /// A sealed object; a miss looks into every pack, and then for new packs, once.
+    pub(super) fn find_or_refresh(&self, key: &ObjectKey, kind: Option<Kind>) -> Result<Option<Object>> {
+        if let Some(object) = self.find(kind.unwrap_or(Kind::Content), key, None)? {
+            return Ok(Some(object));
+        }
+        let wanted = |entry: &Entry| kind.is_none_or(|kind| entry.kind == kind);
+        if let Some(object) = self.packs().find(key, wanted)? {
             return Ok(Some(object));
         }
         self.refresh()?;
-        find(&self.packs())
+        self.packs().find(key, wanted)
+    }
+
+    /// See [`Store::attach_index`](super::Store::attach_index).
+    pub(super) fn attach_index(&self) -> Result<IndexState> {
+        self.refresh()?;
+        let mut slot = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        *slot = None;
+        let (index, state) = Index::attach(&self.disk, &self.folders.index, &self.packs())?;
+        *slot = index;
+        Ok(state)
+    }
+
+    /// See [`Store::update_index`](super::Store::update_index).
+    pub(super) fn update_index(&self) -> Result<()> {
+        let result = match self.index.read().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            Some(index) => index.absorb(&self.packs()),
+            None => Ok(()),
+        };
+        if result.is_err() {
+            self.detach_index();
+        }
+        result
+    }
+
+    /// Closes the index; whether there was one.
+    pub(super) fn detach_index(&self) -> bool {
+        self.index.write().unwrap_or_else(PoisonError::into_inner).take().is_some()
     }
 
     /// Fills `buf` from byte `offset` of an object.

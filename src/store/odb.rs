@@ -9,6 +9,7 @@ use crate::id::ObjectKey;
 
 use super::durable::{Durable, ObjectName};
 use super::error::{Result, StoreError};
+use super::index::IndexState;
 use super::ingest::Ingest;
 use super::inner::{Folders, Inner, Options};
 use super::key::metadata_key;
@@ -79,7 +80,7 @@ impl Store {
     /// # Errors
     /// If the disk fails or the entry is damaged.
     pub fn info(&self, key: ObjectKey) -> Result<Option<ObjectInfo>> {
-        self.inner.find_any(&key)?.map(|object| object.info()).transpose()
+        self.inner.find_or_refresh(&key, None)?.map(|object| object.info()).transpose()
     }
 
     /// Fills `buf` from byte `offset` of an object. Decodes the frames that the range touches and no others.
@@ -104,13 +105,22 @@ impl Store {
     /// As [`Store::read_at`]; also if the bytes do not hash to `id`.
     pub fn read_meta(&self, kind: Kind, id: &[u8; 32]) -> Result<Vec<u8>> {
         let key = metadata_key(id);
-        let found = self.inner.find_or_refresh(|packs| packs.find(&key, |entry| entry.kind == kind))?;
-        let Some(object) = found else { return Err(self.absent_or_other(&key, kind)) };
+        let object = self.find_kind(kind, &key)?;
         let bytes = self.read_whole(object.clone())?;
         match blake3::hash(&bytes) == *id {
             true => Ok(bytes),
             false => Err(object.corrupt("it does not hash to its id")),
         }
+    }
+
+    fn find_kind(&self, kind: Kind, key: &ObjectKey) -> Result<Object> {
+        let found = self.inner.find_or_refresh(key, Some(kind))?;
+        found.ok_or_else(|| self.absent_or_other(key, kind))
+    }
+
+    /// All bytes of the object of one kind under a key.
+    pub(super) fn read_kind(&self, kind: Kind, key: &ObjectKey) -> Result<Vec<u8>> {
+        self.read_whole(self.find_kind(kind, key)?)
     }
 
     fn absent_or_other(&self, key: &ObjectKey, expected: Kind) -> StoreError {
@@ -121,7 +131,7 @@ impl Store {
     }
 
     fn find(&self, key: &ObjectKey) -> Result<Object> {
-        self.inner.find_any(key)?.ok_or(StoreError::NotFound { key: *key })
+        self.inner.find_or_refresh(key, None)?.ok_or(StoreError::NotFound { key: *key })
     }
 
     fn read_whole(&self, object: Object) -> Result<Vec<u8>> {
@@ -152,10 +162,11 @@ impl Store {
             // The keys of the standard library's hash maps come from the system's random numbers.
             let name = format!("{:016x}.{PACK_SUFFIX}", RandomState::new().hash_one(0));
             let path = self.inner.folders.open.join(name);
-            if self.inner.disk.stat(&path)?.is_none() {
-                if let Some(lock) = self.inner.disk.lock(&path, true, false)? {
-                    return Ok((path, lock));
-                }
+            if self.inner.disk.stat(&path)?.is_some() {
+                continue;
+            }
+            if let Some(lock) = self.inner.disk.lock(&path, true, false)? {
+                return Ok((path, lock));
             }
         }
     }
@@ -190,6 +201,25 @@ impl Store {
             }
         }
         Ok(stats)
+    }
+
+    /// Opens the resident index, which makes look-ups independent of the number of packs, and brings it up to date.
+    /// One process at a time can have it: the mount daemon. An index that is in any doubt is deleted and built anew
+    /// (some 100,000 objects a second).
+    ///
+    /// # Errors
+    /// If the disk fails or the index cannot be built; the store works without it.
+    pub fn attach_index(&self) -> Result<IndexState> {
+        self.inner.attach_index()
+    }
+
+    /// Takes packs sealed since into the index and makes it durable. For idle moments: look-ups find these packs
+    /// without it, and whatever it has not heard of when the process ends is replayed when it is attached.
+    ///
+    /// # Errors
+    /// If the index fails: it is then detached, and the store works without it.
+    pub fn update_index(&self) -> Result<()> {
+        self.inner.update_index()
     }
 
     /// Removes unfinished packs whose writers are gone. Beginning to write does it too.

@@ -1,6 +1,6 @@
 //! The set of sealed packs, as one process sees it at one moment.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -19,6 +19,8 @@ use super::sidecar::Entry;
 pub(super) struct Packs {
     /// The newest first: what is looked for is most often new.
     list: Vec<Arc<Pack>>,
+    /// Where in the list each pack is.
+    by_id: HashMap<PackId, usize>,
     /// Files that are called packs and cannot be used as such.
     damaged: Vec<Damage>,
 }
@@ -41,7 +43,7 @@ impl Packs {
         for name in disk.list(&folders.packs)? {
             let Some(id) = pack_id(&name) else { continue };
             present.insert(id);
-            if self.list.iter().any(|pack| pack.id == id) {
+            if self.by_id.contains_key(&id) {
                 continue;
             }
             let path = folders.packs.join(&name);
@@ -62,22 +64,29 @@ impl Packs {
         }
         new.sort_by_key(|(modified, _)| std::cmp::Reverse(*modified));
         let known = self.list.iter().filter(|pack| present.contains(&pack.id)).cloned();
-        Ok(Self { list: new.into_iter().map(|(_, pack)| pack).chain(known).collect(), damaged })
+        Ok(Self::of(new.into_iter().map(|(_, pack)| pack).chain(known).collect(), damaged))
+    }
+
+    fn of(list: Vec<Arc<Pack>>, damaged: Vec<Damage>) -> Self {
+        let by_id = list.iter().enumerate().map(|(at, pack)| (pack.id, at)).collect();
+        Self { list, by_id, damaged }
     }
 
     pub(super) fn with(&self, pack: Pack) -> Self {
         let others = self.list.iter().filter(|known| known.id != pack.id).cloned().collect::<Vec<_>>();
-        let list = std::iter::once(Arc::new(pack)).chain(others).collect();
-        Self { list, damaged: self.damaged.clone() }
+        Self::of(std::iter::once(Arc::new(pack)).chain(others).collect(), self.damaged.clone())
     }
 
     pub(super) fn has_more_than(&self, other: &Self) -> bool {
-        let known: HashSet<PackId> = other.list.iter().map(|pack| pack.id).collect();
-        self.list.iter().any(|pack| !known.contains(&pack.id))
+        self.by_id.keys().any(|id| !other.by_id.contains_key(id))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Pack>> {
         self.list.iter()
+    }
+
+    pub(super) fn contains(&self, id: &PackId) -> bool {
+        self.by_id.contains_key(id)
     }
 
     pub(super) fn damaged(&self) -> &[Damage] {
@@ -86,7 +95,17 @@ impl Packs {
 
     /// The newest copy of an object that is `wanted`.
     pub(super) fn find(&self, key: &ObjectKey, wanted: impl Fn(&Entry) -> bool) -> Result<Option<Object>> {
-        for pack in &self.list {
+        self.find_among(key, wanted, |_| true)
+    }
+
+    /// The newest copy of an object that is `wanted` in the packs that `among` chooses.
+    pub(super) fn find_among(
+        &self,
+        key: &ObjectKey,
+        wanted: impl Fn(&Entry) -> bool,
+        among: impl Fn(&Pack) -> bool,
+    ) -> Result<Option<Object>> {
+        for pack in self.list.iter().filter(|pack| among(pack)) {
             for row in pack.directory.rows(key) {
                 let object = Object::sealed(pack, row)?;
                 if wanted(&object.entry) {
@@ -95,6 +114,13 @@ impl Packs {
             }
         }
         Ok(None)
+    }
+
+    /// The object in a row of a pack, if that is where it lies.
+    pub(super) fn object_at(&self, id: &PackId, row: usize, key: &ObjectKey) -> Option<Object> {
+        let pack = &self.list[*self.by_id.get(id)?];
+        let is_there = row < pack.directory.len() && pack.directory.key(row) == *key;
+        Object::sealed(pack, row).ok().filter(|_| is_there)
     }
 }
 

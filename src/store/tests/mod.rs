@@ -1,6 +1,8 @@
 //! The store's properties, on the simulated disk.
 
 mod crash;
+mod damage;
+mod indexed;
 mod model;
 mod policy;
 

@@ -1,0 +1,236 @@
+//! Damaged packs and sidecars: found, named, worked around where there is a second copy.
+
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+
+use super::super::sidecar::{Directory, frame_count};
+use super::*;
+
+/// A store with a base, a difference to it and a small object; (disk, keys, bytes).
+fn sample() -> (SimulatedDisk, Vec<ObjectKey>, Vec<Vec<u8>>) {
+    let disk = new_disk();
+    let store = open(&disk);
+    let objects = vec![weights(100_000, 1, 0), weights(100_000, 1, 1), weights(20, 2, 0)];
+    let ingest = store.begin().unwrap();
+    let mut keys: Vec<ObjectKey> = Vec::new();
+    for bytes in &objects {
+        let bases = keys.clone();
+        keys.push(ingest.put(Dtype::F32, bytes, &bases).unwrap().key);
+    }
+    ingest.seal().unwrap();
+    (disk, keys, objects)
+}
+
+fn flip(disk: &SimulatedDisk, path: &Path, at: u64) {
+    let file = disk.open(path, true).unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at).unwrap();
+    file.write_all_at(&[byte[0] ^ 0x10], at).unwrap();
+}
+
+fn overwrite(disk: &SimulatedDisk, path: &Path, bytes: &[u8]) {
+    let file = disk.open(path, true).unwrap();
+    file.set_len(0).unwrap();
+    file.write_all_at(bytes, 0).unwrap();
+}
+
+fn only(disk: &SimulatedDisk, suffix: &str) -> PathBuf {
+    let files = files(disk, suffix);
+    assert_eq!(files.len(), 1);
+    files[0].clone()
+}
+
+#[test]
+fn a_flipped_bit_in_a_payload_is_an_error_that_names_object_and_pack() {
+    let (disk, keys, _) = sample();
+    let pack = only(&disk, ".cpk");
+    flip(&disk, &pack, 1000);
+    for key in &keys[..2] {
+        let error = open(&disk).read(*key).unwrap_err();
+        let StoreError::Corrupt { key: named, pack: path, .. } = &error else { panic!("{error}") };
+        assert_eq!((named, path), (&keys[0], &pack));
+    }
+    assert!(open(&disk).read(keys[2]).is_ok());
+    let report = open(&disk).verify(true).unwrap();
+    let named: Vec<_> = report.problems.iter().map(|problem| problem.key).collect();
+    assert_eq!((report.objects, named.len()), (3, 2));
+    assert!(named.contains(&Some(keys[0])) && named.contains(&Some(keys[1])));
+}
+
+#[test]
+fn an_object_whose_copy_is_damaged_is_stored_again_when_it_comes_again() {
+    let (disk, keys, objects) = sample();
+    flip(&disk, &only(&disk, ".cpk"), 1000);
+    let store = open(&disk);
+    assert_eq!(put_one(&store, &objects[0], &[]).outcome, super::super::Outcome::New);
+    for store in [store, open(&disk)] {
+        assert!(store.read(keys[0]).unwrap() == objects[0]);
+        assert!(store.read(keys[1]).unwrap() == objects[1]);
+    }
+}
+
+#[test]
+fn a_damaged_sidecar_is_made_anew_wherever_the_damage_is() {
+    let (disk, keys, objects) = sample();
+    let sidecar = only(&disk, ".cix");
+    let right = disk.read(&sidecar).unwrap();
+    for at in 0..right.len() as u64 {
+        flip(&disk, &sidecar, at);
+        let store = open(&disk);
+        assert!(store.read(keys[2]).unwrap() == objects[2]);
+        assert_eq!(disk.read(&sidecar).unwrap(), right);
+    }
+    for len in [0, 1, right.len() - 1] {
+        overwrite(&disk, &sidecar, &right[..len]);
+        assert!(open(&disk).read(keys[1]).unwrap() == objects[1]);
+        assert_eq!(disk.read(&sidecar).unwrap(), right);
+    }
+}
+
+#[test]
+fn a_pack_whose_end_is_damaged_is_read_through_its_sidecar_and_reported() {
+    let (disk, keys, objects) = sample();
+    let pack = only(&disk, ".cpk");
+    let end = disk.stat(&pack).unwrap().unwrap().len;
+    flip(&disk, &pack, end - 100);
+    let store = open(&disk);
+    assert!(store.read(keys[1]).unwrap() == objects[1]);
+    let report = store.verify(true).unwrap();
+    assert_eq!(report.problems.len(), 1);
+    assert_eq!((&report.problems[0].pack, report.problems[0].key), (&pack, None));
+    store.rebuild().unwrap();
+    assert!(open(&disk).read(keys[1]).unwrap() == objects[1]);
+}
+
+#[test]
+fn a_pack_that_nothing_explains_is_quarantined_and_the_others_stay() {
+    let (disk, keys, _) = sample();
+    let pack = only(&disk, ".cpk");
+    let other = put_one(&open(&disk), b"other", &[]).key;
+    let end = disk.stat(&pack).unwrap().unwrap().len;
+    flip(&disk, &pack, end - 1);
+    disk.remove_file(&pack.with_extension("cix")).unwrap();
+    let store = open(&disk);
+    assert_eq!(store.stats().unwrap().damaged[0].path, pack);
+    assert_eq!(store.read(other).unwrap(), b"other");
+    assert!(matches!(store.read(keys[0]), Err(StoreError::NotFound { .. })));
+    let rebuilt = store.rebuild().unwrap();
+    assert_eq!(rebuilt.quarantined.len(), 1);
+    assert_eq!(disk.stat(&rebuilt.quarantined[0]).unwrap().unwrap().len, end);
+    assert_eq!((store.stats().unwrap().damaged.len(), store.stats().unwrap().packs), (0, 1));
+}
+
+#[test]
+fn rebuilding_gives_the_same_answers_and_removes_orphans() {
+    let (disk, keys, objects) = sample();
+    let sidecar = only(&disk, ".cix");
+    let right = disk.read(&sidecar).unwrap();
+    let store = open(&disk);
+    disk.remove_file(&sidecar).unwrap();
+    disk.create_new(&sidecar.with_file_name("00.cix")).unwrap();
+    let rebuilt = store.rebuild().unwrap();
+    assert_eq!((rebuilt.sidecars, rebuilt.orphans, rebuilt.quarantined.len()), (1, 1, 0));
+    assert_eq!(disk.read(&sidecar).unwrap(), right);
+    assert!(store.read(keys[1]).unwrap() == objects[1]);
+    assert_eq!(store.verify(true).unwrap().problems, []);
+}
+
+#[test]
+fn a_removed_pack_is_noticed_and_its_objects_are_absent() {
+    let (disk, keys, _) = sample();
+    let store = open(&disk);
+    disk.remove_file(&only(&disk, ".cpk")).unwrap();
+    store.refresh().unwrap();
+    assert!(matches!(store.read(keys[0]), Err(StoreError::NotFound { .. })));
+}
+
+/// Looks at all that a directory says.
+fn look_everywhere(directory: &Directory) {
+    for row in 0..directory.len() {
+        let _ = directory.rows(&directory.key(row));
+        let _ = directory.stored_len(row);
+        if let Ok(entry) = directory.entry(row) {
+            for index in 0..frame_count(entry.len) {
+                let _ = directory.frame(row, index);
+            }
+        }
+    }
+    let _ = directory.rows(&ObjectKey::from_bytes([0x80; 16]));
+}
+
+/// The sidecar of a store with many small objects, so that it has a fan-out.
+fn fanned_out() -> Vec<u8> {
+    let disk = new_disk();
+    let store = open(&disk);
+    let ingest = store.begin().unwrap();
+    for n in 0..700u32 {
+        ingest.put(Dtype::U8, &n.to_le_bytes().to_vec(), &[]).unwrap();
+    }
+    ingest.seal().unwrap();
+    disk.read(&only(&disk, ".cix")).unwrap()
+}
+
+/// Makes the checksums right again, so that what they protect is looked at.
+fn reseal(bytes: &mut [u8]) {
+    use xxhash_rust::xxh3::xxh3_64;
+    let body = bytes.len() - 72;
+    let checksum = xxh3_64(&bytes[..body]).to_le_bytes();
+    bytes[body + 16..body + 24].copy_from_slice(&checksum);
+    let checksum = xxh3_64(&bytes[body..body + 64]).to_le_bytes();
+    bytes[body + 64..].copy_from_slice(&checksum);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn directories_of_any_bytes_are_refused_or_read_without_a_panic(
+        mut changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..20),
+        small in any::<bool>(),
+    ) {
+        thread_local!(static LARGE: Vec<u8> = fanned_out());
+        thread_local!(static SMALL: Vec<u8> = { let (disk, ..) = sample(); disk.read(&only(&disk, ".cix")).unwrap() });
+        let mut bytes = if small { SMALL.with(Clone::clone) } else { LARGE.with(Clone::clone) };
+        let body = bytes.len() - 72;
+        for (index, (place, byte)) in changes.iter_mut().enumerate() {
+            // The head and the tables are few bytes: aim at them too.
+            let len = if index % 2 == 0 { body.min(160) } else { body };
+            bytes[place.index(len)] = *byte;
+        }
+        reseal(&mut bytes);
+        if let Ok(directory) = Directory::open(Arc::new(bytes)) {
+            look_everywhere(&directory);
+        }
+    }
+
+    #[test]
+    fn noise_is_not_a_directory(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        prop_assert!(Directory::open(Arc::new(bytes)).is_err());
+    }
+
+    #[test]
+    fn a_pack_of_any_bytes_gives_right_bytes_or_errors(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        drop_sidecar in any::<bool>(),
+    ) {
+        let (disk, keys, objects) = sample();
+        let pack = only(&disk, ".cpk");
+        let mut bytes = disk.read(&pack).unwrap();
+        for (place, byte) in &changes {
+            let at = place.index(bytes.len());
+            bytes[at] = *byte;
+        }
+        overwrite(&disk, &pack, &bytes);
+        if drop_sidecar {
+            disk.remove_file(&only(&disk, ".cix")).unwrap();
+        }
+        let store = open(&disk);
+        for (key, bytes) in keys.iter().zip(&objects) {
+            if let Ok(found) = store.read(*key) {
+                prop_assert!(found == *bytes);
+            }
+        }
+        store.verify(true).unwrap();
+    }
+}
