@@ -4,6 +4,8 @@
 
 mod dtype;
 mod lane;
+mod statistics;
 
 pub use dtype::{Dtype, UnknownDtype};
 pub use lane::Lane;
+pub use statistics::Statistics;
