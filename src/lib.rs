@@ -6,6 +6,7 @@
 //! peers that show it ([`fs`], [`demo`], [`cli`]). `docs/architecture.md` has the whole map.
 
 pub mod codec;
+pub mod config;
 pub mod disk;
 pub mod format;
 pub mod id;

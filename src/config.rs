@@ -1,0 +1,352 @@
+//! Settings: which keys there are, what they may be, and which of several sources wins.
+//!
+//! Every key here changes something; a key that is not here is an error that names the nearest one. The order, last
+//! wins: default, the user's file, the repository's file, environment (`CORAL_<SECTION>_<KEY>`), explicit. Reads no
+//! file and no environment itself.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use toml_edit::{DocumentMut, Item, TableLike, value};
+
+/// What a setting may be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Domain {
+    /// Any text.
+    Text,
+    /// `true` or `false`.
+    Bool,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// A whole number in this range.
+    Integer(u64, u64),
+    /// A number of bytes in this range, with an optional unit: `64MiB`.
+    Bytes(u64, u64),
+}
+
+/// A setting.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Key {
+    /// `section.key`.
+    pub name: &'static str,
+    /// What it may be.
+    pub domain: Domain,
+    /// What it is if nobody says.
+    pub default: &'static str,
+    /// What it changes, in one line.
+    pub about: &'static str,
+}
+
+/// Every setting, sorted by name.
+pub const KEYS: &[Key] = &[
+    Key {
+        name: "core.cache_size",
+        domain: Domain::Bytes(0, 1 << 40),
+        default: "64MiB",
+        about: "memory for decoded frames",
+    },
+    Key {
+        name: "core.compression_level",
+        domain: Domain::Choice(&["fast", "default", "max"]),
+        default: "default",
+        about: "time spent on a smaller store",
+    },
+    Key {
+        name: "core.delta_encoding",
+        domain: Domain::Bool,
+        default: "true",
+        about: "store similar tensors as lossless differences",
+    },
+    Key {
+        name: "core.max_delta_depth",
+        domain: Domain::Integer(1, 64),
+        default: "8",
+        about: "most differences that are undone to read one tensor",
+    },
+    Key {
+        name: "core.reserve",
+        domain: Domain::Bytes(0, 1 << 40),
+        default: "16MiB",
+        about: "room on the disk that is never filled",
+    },
+    Key {
+        name: "core.threads",
+        domain: Domain::Integer(0, 1024),
+        default: "0",
+        about: "threads that code and decode; 0: one for each core",
+    },
+    Key { name: "user.email", domain: Domain::Text, default: "", about: "who commits: the address" },
+    Key { name: "user.name", domain: Domain::Text, default: "Anonymous", about: "who commits: the name" },
+];
+
+/// Where a value came from, the weakest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// Nobody said.
+    Default,
+    /// The user's file.
+    User,
+    /// The repository's file.
+    Repository,
+    /// The environment.
+    Environment,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Origin::Default => "default",
+            Origin::User => "user",
+            Origin::Repository => "repository",
+            Origin::Environment => "environment",
+        })
+    }
+}
+
+/// Why a setting is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// No setting has the name.
+    #[error("no setting is called `{name}`")]
+    UnknownKey {
+        /// What was given.
+        name: String,
+        /// The nearest name that exists.
+        nearest: &'static str,
+    },
+    /// The value is outside of what the setting may be.
+    #[error("`{key}` cannot be `{value}`: it is {domain}")]
+    Value {
+        /// The setting.
+        key: &'static str,
+        /// What was given.
+        value: String,
+        /// What it may be, in words.
+        domain: String,
+    },
+    /// The file is not TOML.
+    #[error("not a TOML file: {0}")]
+    Syntax(String),
+}
+
+/// The settings in force.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    values: BTreeMap<&'static str, (String, Origin)>,
+}
+
+impl Config {
+    /// Lays the values of a TOML file over what is there.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for the first key or value that does not hold; nothing is laid over then.
+    pub fn overlay_file(&mut self, toml: &str, origin: Origin) -> Result<(), ConfigError> {
+        let document: DocumentMut = toml.parse().map_err(|error| ConfigError::Syntax(format!("{error}")))?;
+        let mut values = Vec::new();
+        collect(document.as_table(), "", &mut values);
+        self.overlay(values, origin)
+    }
+
+    /// Lays the variables `CORAL_<SECTION>_<KEY>` over what is there; other variables are passed over.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`] for a value that does not hold.
+    pub fn overlay_environment(
+        &mut self,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<(), ConfigError> {
+        let variable = |key: &Key| format!("CORAL_{}", key.name.replace('.', "_").to_uppercase());
+        let known = variables.into_iter().filter_map(|(name, value)| {
+            let key = KEYS.iter().find(|key| variable(key) == name)?;
+            Some((key.name.to_owned(), value))
+        });
+        self.overlay(known.collect(), Origin::Environment)
+    }
+
+    fn overlay(&mut self, values: Vec<(String, String)>, origin: Origin) -> Result<(), ConfigError> {
+        let checked = values
+            .into_iter()
+            .map(|(name, value)| check(&name, &value).map(|key| (key.name, (value, origin))))
+            .collect::<Result<Vec<_>, _>>()?;
+        self.values.extend(checked);
+        Ok(())
+    }
+
+    /// The value of a setting and where it came from.
+    ///
+    /// # Errors
+    /// [`ConfigError::UnknownKey`].
+    pub fn get(&self, name: &str) -> Result<(&str, Origin), ConfigError> {
+        let key = find(name)?;
+        let found = self.values.get(key.name).map(|(value, origin)| (value.as_str(), *origin));
+        Ok(found.unwrap_or((key.default, Origin::Default)))
+    }
+
+    /// The text of a setting of this module.
+    fn known(&self, name: &'static str) -> &str {
+        self.get(name).expect("a name from KEYS").0
+    }
+
+    /// The value of a text or choice.
+    pub fn text(&self, name: &'static str) -> &str {
+        self.known(name)
+    }
+
+    /// The value of a [`Domain::Bool`].
+    pub fn bool(&self, name: &'static str) -> bool {
+        self.known(name) == "true"
+    }
+
+    /// The value of a [`Domain::Integer`] or [`Domain::Bytes`].
+    pub fn number(&self, name: &'static str) -> u64 {
+        parse_bytes(self.known(name)).expect("checked when it was laid over")
+    }
+}
+
+/// The file with one setting changed; comments and order stay.
+///
+/// # Errors
+/// [`ConfigError`] if the file, the name or the value does not hold.
+pub fn edit(toml: &str, name: &str, text: &str) -> Result<String, ConfigError> {
+    let key = check(name, text)?;
+    let mut document: DocumentMut = toml.parse().map_err(|error| ConfigError::Syntax(format!("{error}")))?;
+    let (section, entry) = key.name.split_once('.').expect("every name has a section");
+    let table = document.entry(section).or_insert_with(toml_edit::table);
+    let typed = match key.domain {
+        Domain::Bool => value(text == "true"),
+        Domain::Integer(..) => value(text.parse::<i64>().unwrap_or_default()),
+        Domain::Text | Domain::Choice(_) | Domain::Bytes(..) => value(text),
+    };
+    match table.as_table_like_mut() {
+        Some(table) => table.insert(entry, typed),
+        None => return Err(ConfigError::Syntax(format!("`{section}` is not a section"))),
+    };
+    Ok(document.to_string())
+}
+
+/// Every `section.key` with its value as text.
+fn collect(table: &dyn TableLike, prefix: &str, out: &mut Vec<(String, String)>) {
+    for (name, item) in table.iter() {
+        let name = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
+        match item {
+            Item::Value(toml_edit::Value::InlineTable(inner)) => collect(inner, &name, out),
+            Item::Value(toml_edit::Value::String(text)) => out.push((name, text.value().clone())),
+            Item::Value(other) => out.push((name, other.to_string().trim().to_owned())),
+            Item::Table(inner) => collect(inner, &name, out),
+            Item::None | Item::ArrayOfTables(_) => out.push((name, "a list of tables".to_owned())),
+        }
+    }
+}
+
+fn find(name: &str) -> Result<&'static Key, ConfigError> {
+    let nearest = || KEYS.iter().map(|key| key.name).min_by_key(|key| strsim::damerau_levenshtein(name, key));
+    KEYS.iter().find(|key| key.name == name).ok_or_else(|| ConfigError::UnknownKey {
+        name: name.to_owned(),
+        nearest: nearest().expect("there are settings"),
+    })
+}
+
+/// The setting, if it may have the value.
+fn check(name: &str, text: &str) -> Result<&'static Key, ConfigError> {
+    let key = find(name)?;
+    let holds = match key.domain {
+        Domain::Text => !text.contains(['\n', '<', '>']),
+        Domain::Bool => matches!(text, "true" | "false"),
+        Domain::Choice(words) => words.contains(&text),
+        Domain::Integer(min, max) => text.parse().is_ok_and(|number: u64| (min..=max).contains(&number)),
+        Domain::Bytes(min, max) => parse_bytes(text).is_some_and(|number| (min..=max).contains(&number)),
+    };
+    match holds {
+        true => Ok(key),
+        false => {
+            Err(ConfigError::Value { key: key.name, value: text.to_owned(), domain: key.domain.to_string() })
+        }
+    }
+}
+
+/// `4096`, `64KiB`, `64 MiB`, `2G`: units are powers of 1024.
+fn parse_bytes(text: &str) -> Option<u64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let shift = match unit.trim() {
+        "" | "B" => 0,
+        "K" | "KiB" => 10,
+        "M" | "MiB" => 20,
+        "G" | "GiB" => 30,
+        "T" | "TiB" => 40,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
+impl fmt::Display for Domain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Domain::Text => f.write_str("a line of text without < and >"),
+            Domain::Bool => f.write_str("true or false"),
+            Domain::Choice(words) => write!(f, "one of {}", words.join(", ")),
+            Domain::Integer(min, max) => write!(f, "a whole number from {min} to {max}"),
+            Domain::Bytes(min, max) => write!(f, "a number of bytes from {min} to {max}, such as 64MiB"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_is_allowed_and_names_are_sorted() {
+        for key in KEYS {
+            assert_eq!(check(key.name, key.default), Ok(key));
+        }
+        assert!(KEYS.is_sorted_by_key(|key| key.name));
+    }
+
+    #[test]
+    fn later_layers_win() {
+        let mut config = Config::default();
+        assert_eq!(config.get("user.name"), Ok(("Anonymous", Origin::Default)));
+        config.overlay_file("[user]\nname = \"Ada\"\nemail = \"a@b\"", Origin::User).expect("valid");
+        config.overlay_file("[user]\nname = \"Grace\"", Origin::Repository).expect("valid");
+        let variables = [("CORAL_CORE_CACHE_SIZE", "1GiB"), ("CORAL_NO_SUCH", "x"), ("HOME", "/")];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        config.overlay_environment(variables).expect("valid");
+        assert_eq!(config.get("user.name"), Ok(("Grace", Origin::Repository)));
+        assert_eq!(config.get("user.email"), Ok(("a@b", Origin::User)));
+        assert_eq!(config.number("core.cache_size"), 1 << 30);
+    }
+
+    #[test]
+    fn unknown_keys_and_wrong_values_say_what_would_be_right() {
+        let mut config = Config::default();
+        let wrong = config.overlay_file("[core]\ncompresion_level = \"max\"", Origin::User);
+        assert_eq!(
+            wrong,
+            Err(ConfigError::UnknownKey {
+                name: "core.compresion_level".into(),
+                nearest: "core.compression_level"
+            })
+        );
+        for (key, value) in [
+            ("core.compression_level", "9"),
+            ("core.delta_encoding", "yes"),
+            ("core.max_delta_depth", "0"),
+            ("core.cache_size", "1 parsec"),
+            ("core.cache_size", "99999999999GiB"),
+        ] {
+            assert!(matches!(check(key, value), Err(ConfigError::Value { .. })), "{key}={value}");
+        }
+    }
+
+    #[test]
+    fn editing_keeps_comments_and_reads_back() {
+        let file = "# mine\n[user]\nname = \"Ada\" # me\n";
+        let file = edit(file, "core.max_delta_depth", "4").expect("valid");
+        let file = edit(&file, "user.name", "Grace").expect("valid");
+        assert!(file.contains("# mine"));
+        let mut config = Config::default();
+        config.overlay_file(&file, Origin::User).expect("valid");
+        assert_eq!(config.number("core.max_delta_depth"), 4);
+        assert_eq!(config.text("user.name"), "Grace");
+    }
+}
