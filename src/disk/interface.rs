@@ -82,7 +82,7 @@ pub trait Disk: Send + Sync + Debug {
     /// durable when it returns.
     fn replace(&self, path: &Path, bytes: &[u8]) -> Result<()> {
         let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(".new");
+        name.push(".lock");
         let temporary = path.with_file_name(name);
         if self.stat(&temporary)?.is_some() {
             self.remove_file(&temporary)?;
