@@ -11,6 +11,7 @@ pub mod disk;
 pub mod format;
 pub mod id;
 pub mod recipe;
+pub mod repo;
 pub mod store;
 pub mod tensor;
 pub mod units;

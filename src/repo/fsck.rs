@@ -1,0 +1,250 @@
+//! Checking that everything a repository promises is there.
+//!
+//! Quick: refs, commits, trees and recipes decode and hash to their ids, and every object is in a pack. Full: every
+//! file is read back and its BLAKE3 compared. Findings are collected, not stopped at.
+
+use super::error::{Error, Result};
+use super::path::TreePath;
+use super::refs::BranchName;
+use super::repository::Repo;
+use super::tree::Node;
+use super::worktree::SnapshotNode;
+use crate::id::{CommitId, ObjectKey, RecipeId, TreeId};
+use rayon::prelude::*;
+use std::collections::{HashMap, HashSet};
+
+/// Bytes that are read at once.
+const READ_LEN: usize = 8 << 20;
+
+/// What a check found.
+#[derive(Debug, Default)]
+pub struct FsckReport {
+    /// Commits that some ref, log or worktree reaches.
+    pub commits: u64,
+    /// Distinct directories in them.
+    pub trees: u64,
+    /// Distinct file contents in them.
+    pub files: u64,
+    /// Distinct objects of those.
+    pub objects: u64,
+    /// Bytes read back and compared.
+    pub bytes_verified: u64,
+    /// What is wrong.
+    pub findings: Vec<Finding>,
+}
+
+/// Something that is wrong.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    /// Where: `branch main`, `commit 1234abcd`, `run/model.safetensors in commit 1234abcd`.
+    pub place: String,
+    /// What.
+    pub what: String,
+}
+
+/// A check under way.
+struct Check<'a> {
+    repo: &'a Repo,
+    report: FsckReport,
+    commits: HashSet<CommitId>,
+    trees: HashSet<TreeId>,
+    /// Each content with the first place that it was seen at.
+    files: HashMap<RecipeId, String>,
+    objects: HashSet<ObjectKey>,
+}
+
+impl Repo {
+    /// Checks everything that branches, tags, HEAD, logs and worktrees reach. With `full`, reads every byte of it.
+    ///
+    /// # Errors
+    /// Only if the disk fails; damage is a finding.
+    pub fn fsck(&self, full: bool) -> Result<FsckReport> {
+        let mut check = Check {
+            repo: self,
+            report: FsckReport::default(),
+            commits: HashSet::new(),
+            trees: HashSet::new(),
+            files: HashMap::new(),
+            objects: HashSet::new(),
+        };
+        check.refs();
+        check.worktrees();
+        if full {
+            check.bytes();
+        }
+        Ok(check.finish())
+    }
+}
+
+impl Check<'_> {
+    fn note(&mut self, place: impl Into<String>, what: impl ToString) {
+        self.report.findings.push(Finding { place: place.into(), what: what.to_string() });
+    }
+
+    /// The value, or a finding.
+    fn note_error<T>(&mut self, place: &str, result: Result<T>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.note(place, error);
+                None
+            }
+        }
+    }
+
+    fn refs(&mut self) {
+        let refs = self.repo.refs();
+        self.note_error("HEAD", refs.head());
+        let branches = self.note_error("branches", refs.branches()).unwrap_or_default();
+        for (name, tip) in branches {
+            self.history(&format!("branch {name}"), tip);
+            let log = self.note_error(&format!("log of {name}"), refs.log(&name)).unwrap_or_default();
+            for commit in log.iter().flat_map(|line| [line.old, line.new]).flatten() {
+                self.history(&format!("log of {name}"), commit);
+            }
+        }
+        for (name, tag) in self.note_error("tags", refs.tags()).unwrap_or_default() {
+            self.history(&format!("tag {name}"), tag.commit);
+        }
+    }
+
+    fn history(&mut self, place: &str, tip: CommitId) {
+        let mut queue = vec![(place.to_owned(), tip)];
+        while let Some((place, id)) = queue.pop() {
+            if !self.commits.insert(id) {
+                continue;
+            }
+            let Some(commit) = self.note_error(&place, self.repo.commit(id)) else { continue };
+            self.report.commits += 1;
+            let place = format!("commit {}", &id.to_string()[..10]);
+            self.tree(&place, &TreePath::ROOT, commit.tree);
+            queue.extend(commit.parents.iter().map(|&parent| (place.clone(), parent)));
+        }
+    }
+
+    fn tree(&mut self, place: &str, path: &TreePath, id: TreeId) {
+        let mut queue = vec![(path.clone(), id)];
+        while let Some((path, id)) = queue.pop() {
+            if !self.trees.insert(id) {
+                continue;
+            }
+            let shown = format!("{path} in {place}");
+            let Some(tree) = self.note_error(&shown, self.repo.tree(id)) else { continue };
+            self.report.trees += 1;
+            for entry in tree.entries() {
+                let path = path.join(entry.name.clone());
+                match &entry.node {
+                    Node::Dir(below) => queue.push((path, *below)),
+                    Node::File { recipe, len } => self.file(format!("{path} in {place}"), *recipe, *len),
+                    Node::Symlink(_) => {}
+                }
+            }
+        }
+    }
+
+    fn file(&mut self, place: String, id: RecipeId, len: u64) {
+        if self.files.contains_key(&id) {
+            return;
+        }
+        self.files.insert(id, place.clone());
+        let Some(recipe) = self.note_error(&place, self.repo.recipe(id)) else { return };
+        self.report.files += 1;
+        if recipe.len() != len {
+            self.note(&place, format!("recipe has {} bytes, its directory says {len}", recipe.len()));
+        }
+        for extent in recipe.extents() {
+            let Some(key) = extent.key() else { continue };
+            if self.objects.insert(key) {
+                self.object(&place, key, extent.len());
+            }
+        }
+    }
+
+    fn object(&mut self, place: &str, key: ObjectKey, len: u64) {
+        match self.repo.store().info(key) {
+            Ok(Some(info)) if info.len == len => self.report.objects += 1,
+            Ok(Some(info)) => self.note(place, format!("object {key} has {} bytes, not {len}", info.len)),
+            Ok(None) => self.note(place, format!("object {key} is missing")),
+            Err(error) => self.note(place, error),
+        }
+    }
+
+    fn worktrees(&mut self) {
+        let refs = self.repo.refs();
+        let mut branches: Vec<BranchName> =
+            refs.branches().unwrap_or_default().into_iter().map(|(name, _)| name).collect();
+        branches.extend(refs.current_branch().ok());
+        branches.sort();
+        branches.dedup();
+        for branch in branches {
+            let place = format!("worktree {branch}");
+            match self.repo.has_worktree(&branch) {
+                Ok(false) => {}
+                Ok(true) => {
+                    let checked = self.worktree(&branch, &place);
+                    self.note_error(&place, checked);
+                }
+                Err(error) => self.note(place, error),
+            }
+        }
+    }
+
+    fn worktree(&mut self, branch: &BranchName, place: &str) -> Result<()> {
+        let worktree = self.repo.worktree(branch)?;
+        let snapshot = worktree.snapshot(false)?;
+        let mut dirs = vec![(TreePath::ROOT, snapshot.root)];
+        while let Some((path, dir)) = dirs.pop() {
+            for entry in dir.entries(self.repo)? {
+                let path = path.join(entry.name);
+                match entry.node {
+                    SnapshotNode::Dir(below) => dirs.push((path, below)),
+                    SnapshotNode::Known(Node::File { recipe, len }) => {
+                        self.file(format!("{path} in {place}"), recipe, len);
+                    }
+                    SnapshotNode::Known(_) => {}
+                    SnapshotNode::Staged { staging, .. } => {
+                        let opened = worktree.open_staging(staging).map(drop);
+                        self.note_error(&format!("{path} in {place}"), opened);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn bytes(&mut self) {
+        let files: Vec<(RecipeId, String)> =
+            self.files.iter().map(|(id, place)| (*id, place.clone())).collect();
+        let repo = self.repo;
+        let results: Vec<_> =
+            files.into_par_iter().map(|(id, place)| (verify(repo, id, &place), place)).collect();
+        for (result, place) in results {
+            match result {
+                Ok(bytes) => self.report.bytes_verified += bytes,
+                Err(error) => self.note(place, error),
+            }
+        }
+    }
+
+    fn finish(mut self) -> FsckReport {
+        self.report.findings.sort_by(|a, b| a.place.cmp(&b.place));
+        self.report
+    }
+}
+
+/// Reads a file back and compares its hash. Returns its length.
+fn verify(repo: &Repo, id: RecipeId, place: &str) -> Result<u64> {
+    let recipe = repo.recipe(id)?;
+    let mut hasher = blake3::Hasher::new();
+    let mut buf = vec![0; READ_LEN.min(recipe.len() as usize)];
+    let mut offset = 0;
+    while offset < recipe.len() {
+        let got = repo.read_file(&recipe, offset, &mut buf)?;
+        hasher.update(&buf[..got]);
+        offset += got as u64;
+    }
+    match hasher.finalize().as_bytes() == recipe.blake3() {
+        true => Ok(offset),
+        false => Err(Error::WrongBytes(place.to_owned())),
+    }
+}

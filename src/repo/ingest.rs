@@ -1,0 +1,142 @@
+//! From a file's bytes to its recipe: extents are proposed by what the bytes are, each becomes an object, and the
+//! whole is hashed so that the recipe carries proof of what went in.
+
+use super::error::{Error, Result};
+use super::repository::Repo;
+use crate::format;
+use crate::id::{ObjectKey, RecipeId};
+use crate::recipe::{Extent, INLINE_LIMIT, Recipe, TensorInfo};
+use crate::store::{Ingest, Kind, Slice, Source, SourceError, StoreError};
+use crate::tensor::Dtype;
+use rayon::prelude::*;
+use std::collections::HashMap;
+use std::io;
+
+/// How a file is named while it is taken in: for errors, and for finding what it derives from.
+#[derive(Debug, Clone, Default)]
+pub struct IngestFile {
+    /// What to call it in an error.
+    pub shown_as: String,
+    /// The version of the file that it probably derives from: the one at the same path in the parent commit.
+    pub parent: Option<RecipeId>,
+}
+
+/// Bytes hashed at once.
+const HASH_LEN: usize = 1 << 20;
+
+impl Repo {
+    /// Takes a file into the store and returns its recipe. Nothing is durable before the transaction is sealed.
+    ///
+    /// # Errors
+    /// [`Error::KeepsChanging`] if the bytes changed while they were read; nothing wrong was stored then.
+    pub fn ingest(&self, ingest: &Ingest, source: &dyn Source, file: &IngestFile) -> Result<(RecipeId, u64)> {
+        let result = self.ingest_extents(ingest, source, file);
+        match result {
+            Err(Error::Store(StoreError::Changed)) => Err(Error::KeepsChanging(file.shown_as.clone().into())),
+            other => other,
+        }
+    }
+
+    fn ingest_extents(
+        &self,
+        ingest: &Ingest,
+        source: &dyn Source,
+        file: &IngestFile,
+    ) -> Result<(RecipeId, u64)> {
+        let proposed =
+            format::propose(&FileBytes(source)).map_err(|error| StoreError::from(SourceError::new(error)))?;
+        let bases = match file.parent {
+            Some(parent) => Bases::of(&*self.recipe(parent)?),
+            None => Bases::default(),
+        };
+        let (hash, extents) = rayon::join(
+            || hash(source),
+            || {
+                proposed
+                    .par_iter()
+                    .map(|part| put_extent(ingest, source, part, &bases))
+                    .collect::<Result<Vec<_>>>()
+            },
+        );
+        let recipe = Recipe::new(extents?, hash?).ok_or(StoreError::Changed)?;
+        let encoding = recipe.encode();
+        let id = Recipe::id_of(&encoding);
+        ingest.put_meta(Kind::Recipe, id.as_bytes(), &encoding)?;
+        Ok((id, recipe.len()))
+    }
+}
+
+/// The tensors of a file that another one probably derives from.
+#[derive(Default)]
+struct Bases {
+    by_name: HashMap<String, (ObjectKey, u64)>,
+}
+
+impl Bases {
+    fn of(recipe: &Recipe) -> Self {
+        let by_name = recipe.tensors().map(|(tensor, key, len)| (tensor.name.clone(), (key, len))).collect();
+        Self { by_name }
+    }
+
+    /// The tensor of the same name, if it is as long: a difference needs bytes that face each other.
+    fn tensor(&self, name: &str, len: u64) -> Vec<ObjectKey> {
+        self.by_name
+            .get(name)
+            .filter(|(_, base_len)| *base_len == len)
+            .map(|(key, _)| *key)
+            .into_iter()
+            .collect()
+    }
+}
+
+fn put_extent(
+    ingest: &Ingest,
+    source: &dyn Source,
+    part: &format::Proposed,
+    bases: &Bases,
+) -> Result<Extent> {
+    let slice = Slice { source, offset: part.start, len: part.len };
+    match &part.kind {
+        format::Extent::Literal | format::Extent::Chunk if part.len <= INLINE_LIMIT as u64 => {
+            let mut bytes = vec![0; part.len as usize];
+            slice.read_exact_at(&mut bytes, 0).map_err(StoreError::from)?;
+            Ok(Extent::Inline(bytes))
+        }
+        format::Extent::Literal | format::Extent::Chunk => {
+            let put = ingest.put(Dtype::Opaque, &slice, &[])?;
+            Ok(Extent::Object { key: put.key, len: part.len })
+        }
+        format::Extent::Tensor { dtype, shape, name } => {
+            let put = ingest.put(*dtype, &slice, &bases.tensor(name, part.len))?;
+            let tensor = TensorInfo { name: name.clone(), dtype: *dtype, shape: shape.clone() };
+            Ok(Extent::Tensor { key: put.key, len: part.len, tensor })
+        }
+    }
+}
+
+/// BLAKE3 of the whole file.
+pub(super) fn hash(source: &dyn Source) -> Result<[u8; 32]> {
+    let mut hasher = blake3::Hasher::new();
+    let mut buf = vec![0; HASH_LEN.min(source.len() as usize)];
+    let mut offset = 0;
+    while offset < source.len() {
+        let len = buf.len().min((source.len() - offset) as usize);
+        source.read_exact_at(&mut buf[..len], offset).map_err(StoreError::from)?;
+        hasher.update(&buf[..len]);
+        offset += len as u64;
+    }
+    Ok(*hasher.finalize().as_bytes())
+}
+
+/// A source as the format parsers want to read it.
+struct FileBytes<'a>(&'a dyn Source);
+
+impl format::Bytes for FileBytes<'_> {
+    fn len(&self) -> u64 {
+        self.0.len()
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        self.0.read_exact_at(buf, offset).map_err(io::Error::other)
+    }
+}

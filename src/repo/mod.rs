@@ -1,0 +1,47 @@
+//! History: commits, trees, refs and worktrees. The first layer that knows a name or a path.
+//!
+//! Knows no pack, offset or encoding: objects are keys, and the store finds them. Shows the history as values
+//! ([`Commit`], [`Tree`], [`Change`]) and changes it through transactions whose only commit point is the swap of a
+//! ref.
+
+mod commit;
+mod diff;
+mod error;
+mod export;
+mod fsck;
+mod import;
+mod ingest;
+mod path;
+mod recent;
+mod ref_name;
+mod reflog;
+mod refs;
+mod repository;
+mod revision;
+mod suggest;
+#[cfg(test)]
+mod tests;
+mod transaction;
+mod tree;
+mod walk;
+mod worktree;
+
+pub use commit::{Commit, Signature};
+pub use diff::{Change, ChangeKind};
+pub use error::{Error, Result};
+pub use export::Exported;
+pub use fsck::{Finding, FsckReport};
+pub use import::{Added, ToAdd};
+pub use ingest::IngestFile;
+pub use path::{NAME_MAX, Name, PathError, TreePath};
+pub use reflog::{LogEntry, LogLine};
+pub use refs::{BranchName, Head, RefNameError, Refs, Tag, TagName};
+pub use repository::{FORMAT, Options, Repo};
+pub use revision::{Target, split_target};
+pub use transaction::{CommitRequest, Committed};
+pub use tree::{Attributes, Entry, MODE_MASK, Node, SYMLINK_MAX, Tree};
+pub use walk::Walk;
+pub use worktree::{
+    Interrupted, Invalidation, Kind, NodeAttributes, NodeId, RenameMode, Snapshot, SnapshotDir,
+    SnapshotEntry, SnapshotNode, StagedFile, StagingId, Trees, Worktree,
+};

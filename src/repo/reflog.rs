@@ -1,0 +1,137 @@
+//! Where a branch pointed, line by line: git's reflog, in git's format with 64-digit ids.
+//!
+//! `<old> <new> <name> <email> <seconds> <+hhmm>\t<message>`. A torn last line, as a crash leaves it, is passed over:
+//! the log is a record of the past, not the truth about the present.
+
+use super::commit::Signature;
+use super::error::Result;
+use crate::disk::Disk;
+use crate::id::CommitId;
+use crate::units::Timestamp;
+use std::path::Path;
+
+/// Who moves a ref, and why.
+#[derive(Debug, Clone)]
+pub struct LogEntry {
+    /// Who, and when.
+    pub who: Signature,
+    /// Why, in one line: `commit: subject`.
+    pub message: String,
+}
+
+/// One move of a branch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// Where it pointed before; `None` if it did not exist.
+    pub old: Option<CommitId>,
+    /// Where it points since; `None` if it was deleted.
+    pub new: Option<CommitId>,
+    /// Who moved it, and when (to the second).
+    pub who: Signature,
+    /// Why.
+    pub message: String,
+}
+
+/// Appends a line, durably.
+pub(super) fn append(
+    disk: &dyn Disk,
+    path: &Path,
+    old: Option<CommitId>,
+    new: Option<CommitId>,
+    entry: &LogEntry,
+) -> Result<()> {
+    let is_new = disk.stat(path)?.is_none();
+    let file = if is_new { disk.create_new(path)? } else { disk.open(path, true)? };
+    let end = file.len()?;
+    let mut line = String::new();
+    if end > 0 {
+        let mut last = [0];
+        file.read_exact_at(&mut last, end - 1)?;
+        // A torn line from a crash: end it, so that it swallows no other.
+        if last != *b"\n" {
+            line.push('\n');
+        }
+    }
+    line += &format_line(old, new, entry);
+    file.write_all_at(line.as_bytes(), end)?;
+    file.sync()?;
+    if is_new && let Some(parent) = path.parent() {
+        disk.sync_dir(parent)?;
+    }
+    Ok(())
+}
+
+/// All lines that are whole, oldest first.
+pub(super) fn read(disk: &dyn Disk, path: &Path) -> Result<Vec<LogLine>> {
+    if disk.stat(path)?.is_none() {
+        return Ok(Vec::new());
+    }
+    let text = String::from_utf8_lossy(&disk.read(path)?).into_owned();
+    Ok(text.lines().filter_map(parse_line).collect())
+}
+
+fn format_line(old: Option<CommitId>, new: Option<CommitId>, entry: &LogEntry) -> String {
+    let id = |id: Option<CommitId>| id.unwrap_or(NO_COMMIT);
+    let Signature { name, email, time, offset_minutes } = &entry.who;
+    let plain = |text: &str| text.replace(['\n', '\t', '<', '>'], " ");
+    let (sign, minutes) = (if *offset_minutes < 0 { '-' } else { '+' }, offset_minutes.unsigned_abs());
+    format!(
+        "{} {} {} <{}> {} {sign}{:02}{:02}\t{}\n",
+        id(old),
+        id(new),
+        plain(name),
+        plain(email),
+        time.seconds,
+        minutes / 60,
+        minutes % 60,
+        plain(&entry.message)
+    )
+}
+
+/// Stands for "no commit" in a line.
+const NO_COMMIT: CommitId = CommitId::from_bytes([0; 32]);
+
+fn parse_line(line: &str) -> Option<LogLine> {
+    let (fields, message) = line.split_once('\t')?;
+    let (old, rest) = fields.split_once(' ')?;
+    let (new, rest) = rest.split_once(' ')?;
+    let (who, rest) = rest.split_once(" <")?;
+    let (email, rest) = rest.split_once("> ")?;
+    let (seconds, offset) = rest.split_once(' ')?;
+    let id = |text: &str| text.parse().ok().map(|id: CommitId| (id != NO_COMMIT).then_some(id));
+    let (sign, digits) = offset.split_at_checked(1)?;
+    let (hours, minutes): (i16, i16) = (digits.get(..2)?.parse().ok()?, digits.get(2..)?.parse().ok()?);
+    let offset_minutes = (hours * 60 + minutes) * if sign == "-" { -1 } else { 1 };
+    let time = Timestamp { seconds: seconds.parse().ok()?, nanoseconds: 0 };
+    Some(LogLine {
+        old: id(old)?,
+        new: id(new)?,
+        who: Signature { name: who.to_owned(), email: email.to_owned(), time, offset_minutes },
+        message: message.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_read_back_as_they_were_written_and_torn_ones_are_passed_over() {
+        let who = Signature {
+            name: "Ada <L>".into(),
+            email: "ada@example.org".into(),
+            time: Timestamp { seconds: 1_700_000_000, nanoseconds: 0 },
+            offset_minutes: -150,
+        };
+        let new = CommitId::from_bytes([7; 32]);
+        let entry = LogEntry { who: who.clone(), message: "commit: first\nsecond".into() };
+        let line = format_line(None, Some(new), &entry);
+        let parsed = parse_line(line.trim_end()).expect("whole");
+        assert_eq!((parsed.old, parsed.new), (None, Some(new)));
+        assert_eq!((parsed.who.name.as_str(), parsed.who.offset_minutes), ("Ada  L ", -150));
+        assert_eq!(parsed.message, "commit: first second");
+        for cut in 1..line.find('\t').expect("a tab") {
+            assert_eq!(parse_line(&line[..cut]), None);
+        }
+    }
+}

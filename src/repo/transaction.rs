@@ -1,0 +1,227 @@
+//! Making a commit: a snapshot of the worktree becomes objects, the objects become durable, and the branch is swapped
+//! to the new commit. That swap is the only commit point.
+
+use super::commit::{Commit, Signature};
+use super::error::{Error, Result};
+use super::ingest::IngestFile;
+use super::path::TreePath;
+use super::reflog::LogEntry;
+use super::tree::{Entry, Node, Tree};
+use super::worktree::{Snapshot, SnapshotDir, SnapshotEntry, SnapshotNode, StagedFile, StagingId, Worktree};
+use crate::disk::DiskError;
+use crate::id::{CommitId, RecipeId, TreeId};
+use crate::store::{FileSource, Ingest, Kind, StoreError};
+use rayon::prelude::*;
+use std::collections::{BTreeMap, HashMap};
+use std::io::ErrorKind;
+
+/// How often a commit starts over because files were replaced, or the branch was moved, under its hands.
+const ATTEMPTS: u32 = 8;
+
+/// What a commit says.
+#[derive(Debug, Clone)]
+pub struct CommitRequest {
+    /// Who made the change, and when.
+    pub author: Signature,
+    /// Who records it, and when.
+    pub committer: Signature,
+    /// Why.
+    pub message: String,
+    /// Facts about the snapshot.
+    pub metadata: BTreeMap<String, String>,
+    /// Take files that are being written with the bytes that they have now.
+    pub include_open: bool,
+    /// Commit although nothing changed.
+    pub allow_empty: bool,
+}
+
+/// A commit that was made.
+#[derive(Debug, Clone)]
+pub struct Committed {
+    /// The commit.
+    pub id: CommitId,
+    /// Whether it is the first of its branch.
+    pub is_root: bool,
+    /// How many paths it changes.
+    pub changed: usize,
+    /// Files that were being written and stand in the commit as they were before, or not at all.
+    pub still_open: Vec<TreePath>,
+}
+
+/// Recipes of staged files.
+type Recipes = HashMap<StagingId, (RecipeId, u64)>;
+
+impl Worktree {
+    /// Records the worktree as it is now as the next commit of its branch. When this returns, the commit is durable.
+    ///
+    /// # Errors
+    /// [`Error::NothingToCommit`]; [`Error::Diverged`] if the branch moved away from the worktree's base. After any
+    /// error the branch is as it was.
+    pub fn commit(&self, request: &CommitRequest) -> Result<Committed> {
+        let mut attempt = 1;
+        loop {
+            match self.try_commit(request) {
+                Err(error) if attempt < ATTEMPTS && is_passing(&error) => attempt += 1,
+                other => return other,
+            }
+        }
+    }
+
+    fn try_commit(&self, request: &CommitRequest) -> Result<Committed> {
+        self.follow_branch()?;
+        let repo = self.repo();
+        let snapshot = self.snapshot(request.include_open)?;
+        let tip = repo.refs().branch(self.branch())?;
+        if tip != snapshot.base {
+            return Err(Error::Diverged { branch: self.branch().to_string(), base: snapshot.base });
+        }
+        let parent_tree = match tip {
+            Some(tip) => repo.commit(tip)?.tree,
+            None => Tree::empty_id(),
+        };
+        let ingest = repo.store().begin()?;
+        let recipes = self.ingest_snapshot(&ingest, &snapshot, parent_tree)?;
+        let root = with_recipes(&snapshot.root, &recipes);
+        let changed = repo.diff(parent_tree, &root)?.len();
+        if changed == 0 && !request.allow_empty {
+            return Err(Error::NothingToCommit {
+                branch: self.branch().to_string(),
+                still_open: snapshot.still_open,
+            });
+        }
+        let commit = Commit {
+            tree: write_tree(&ingest, &root)?,
+            parents: tip.into_iter().collect(),
+            author: request.author.clone(),
+            committer: request.committer.clone(),
+            message: request.message.clone(),
+            metadata: request.metadata.clone(),
+        };
+        let id = self.land(ingest, &commit, &snapshot, &recipes, tip)?;
+        Ok(Committed { id, is_root: tip.is_none(), changed, still_open: snapshot.still_open })
+    }
+
+    /// Seals the objects, swaps the branch, and lets the worktree go on from the commit.
+    fn land(
+        &self,
+        ingest: Ingest,
+        commit: &Commit,
+        snapshot: &Snapshot,
+        recipes: &Recipes,
+        tip: Option<CommitId>,
+    ) -> Result<CommitId> {
+        let repo = self.repo();
+        let encoding = commit.encode();
+        let id = Commit::id_of(&encoding);
+        ingest.put_meta(Kind::Commit, id.as_bytes(), &encoding)?;
+        ingest.seal()?;
+        let stored: Vec<_> =
+            recipes.iter().map(|(&staging, &(recipe, len))| (staging, recipe, len)).collect();
+        self.mark_stored(&stored)?;
+        self.announce_commit(id)?;
+        let initial = if tip.is_none() { " (initial)" } else { "" };
+        let entry = LogEntry {
+            who: commit.committer.clone(),
+            message: format!("commit{initial}: {}", commit.subject()),
+        };
+        repo.refs().update_branch(self.branch(), tip, repo.store().durable(id)?, &entry)?;
+        self.rebase_onto(id, commit.tree, snapshot)?;
+        Ok(id)
+    }
+
+    /// Takes the staged files of a snapshot into the store.
+    fn ingest_snapshot(&self, ingest: &Ingest, snapshot: &Snapshot, parent: TreeId) -> Result<Recipes> {
+        let staged = snapshot.root.staged();
+        let ingested = staged.into_par_iter().map(|(path, staging, len)| {
+            self.ingest_staged(ingest, &StagedFile { staging, path, len }, parent).map(|put| (staging, put))
+        });
+        ingested.collect()
+    }
+
+    /// Takes a staged file into the store; `parent` is the tree that it probably derives from.
+    ///
+    /// # Errors
+    /// [`Error::KeepsChanging`] if somebody wrote on meanwhile.
+    pub fn ingest_staged(
+        &self,
+        ingest: &Ingest,
+        file: &StagedFile,
+        parent: TreeId,
+    ) -> Result<(RecipeId, u64)> {
+        let repo = self.repo();
+        let parent = match repo.find_in_tree(parent, &file.path)? {
+            Some(Entry { node: Node::File { recipe, .. }, .. }) => Some(recipe),
+            _ => None,
+        };
+        let bytes = self.open_staging(file.staging)?;
+        let source = FileSource::new(&*bytes).map_err(StoreError::from)?;
+        repo.ingest(ingest, &source, &IngestFile { shown_as: file.path.to_string(), parent })
+    }
+
+    /// Lets a worktree without changes go along with a branch that was moved by somebody else.
+    pub fn follow_branch(&self) -> Result<()> {
+        let base = self.base()?;
+        let tip = self.repo().refs().branch(self.branch())?;
+        if base == tip {
+            return Ok(());
+        }
+        let base_tree = match base {
+            Some(base) => self.repo().commit(base)?.tree,
+            None => Tree::empty_id(),
+        };
+        let snapshot = self.snapshot(false)?;
+        if snapshot.still_open.is_empty() && self.diff_from(base_tree, &snapshot)?.is_empty() {
+            self.reset()?;
+        }
+        Ok(())
+    }
+}
+
+/// The snapshot with every staged file replaced by its recipe.
+fn with_recipes(dir: &SnapshotDir, recipes: &Recipes) -> SnapshotDir {
+    let SnapshotDir::Changed(entries) = dir else { return dir.clone() };
+    let entries = entries.iter().map(|entry| {
+        let node = match &entry.node {
+            SnapshotNode::Known(node) => SnapshotNode::Known(node.clone()),
+            SnapshotNode::Dir(dir) => SnapshotNode::Dir(with_recipes(dir, recipes)),
+            SnapshotNode::Staged { staging, .. } => {
+                let (recipe, len) = recipes[staging];
+                SnapshotNode::Known(Node::File { recipe, len })
+            }
+        };
+        SnapshotEntry { node, ..entry.clone() }
+    });
+    SnapshotDir::Changed(entries.collect())
+}
+
+/// Writes the changed directories of a snapshot, deepest first.
+fn write_tree(ingest: &Ingest, dir: &SnapshotDir) -> Result<TreeId> {
+    let entries = match dir {
+        SnapshotDir::Unchanged(tree) => return Ok(*tree),
+        SnapshotDir::Changed(entries) => entries,
+    };
+    let mut written = Vec::with_capacity(entries.len());
+    for SnapshotEntry { name, attributes, node } in entries {
+        let node = match node {
+            SnapshotNode::Known(node) => node.clone(),
+            SnapshotNode::Dir(dir) => Node::Dir(write_tree(ingest, dir)?),
+            // Every staged file was ingested and replaced by its recipe.
+            SnapshotNode::Staged { .. } => return Err(Error::Stale),
+        };
+        written.push(Entry { name: name.clone(), attributes: *attributes, node });
+    }
+    let encoding = Tree::new(written).expect("a directory has each name once").encode();
+    let id = Tree::id_of(&encoding);
+    ingest.put_meta(Kind::Tree, id.as_bytes(), &encoding)?;
+    Ok(id)
+}
+
+/// Whether starting over from a fresh snapshot may help: somebody replaced a file or committed in between.
+fn is_passing(error: &Error) -> bool {
+    let gone = |error: &DiskError| error.source.kind() == ErrorKind::NotFound;
+    match error {
+        Error::KeepsChanging(_) | Error::RefMoved { .. } | Error::Stale => true,
+        Error::Disk(error) => gone(error),
+        _ => false,
+    }
+}

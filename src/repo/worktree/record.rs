@@ -1,0 +1,262 @@
+//! One change of a worktree, as its journal records it.
+//!
+//! A record says what changed in terms of paths, so that any process can replay it on its own copy of the tree.
+
+use super::super::path::TreePath;
+use super::super::tree::{Attributes, MODE_MASK, Node};
+use crate::id::{CommitId, RecipeId, TreeId};
+use crate::units::Timestamp;
+use crate::wire::{Reader, WireError, Writer};
+use std::fmt;
+
+/// Names a file of staged bytes in one worktree; never given out twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StagingId(pub(super) u64);
+
+impl fmt::Display for StagingId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// A change of the tree. Times are those of the change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Record {
+    /// The whole tree becomes that of a commit which is its base from now on.
+    Reset { base: Option<CommitId>, tree: TreeId },
+    /// Something whole stands at a path from now on, in place of whatever was there.
+    Put { path: TreePath, attributes: Attributes, node: Node, at: Timestamp },
+    /// The file at a path, created if missing, is being written: its bytes are in a staging file.
+    Open { path: TreePath, attributes: Attributes, staging: StagingId, at: Timestamp },
+    /// A staging file is complete, as of now.
+    Settle { staging: StagingId, len: u64, modified: Timestamp },
+    /// The bytes of a staging file are in the store.
+    Stored { staging: StagingId, recipe: RecipeId, len: u64 },
+    /// A path is gone, with everything below it.
+    Remove { path: TreePath, at: Timestamp },
+    /// A path moved, over whatever was at the target, or in exchange with it.
+    Rename { from: TreePath, to: TreePath, exchange: bool, at: Timestamp },
+    /// The mode or the modification time of a path was set.
+    Attributes { path: TreePath, attributes: Attributes },
+    /// The tree as it was at some point became this commit, which is its base if the branch names it.
+    Committed { commit: CommitId },
+    /// This journal ended; the next one goes on.
+    Superseded,
+}
+
+const RESET: u8 = 1;
+const PUT: u8 = 2;
+const OPEN: u8 = 3;
+const SETTLE: u8 = 4;
+const STORED: u8 = 5;
+const REMOVE: u8 = 6;
+const RENAME: u8 = 7;
+const ATTRIBUTES: u8 = 8;
+const COMMITTED: u8 = 9;
+const SUPERSEDED: u8 = 10;
+
+impl Record {
+    /// The record's bytes.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::default();
+        match self {
+            Record::Reset { base, tree } => {
+                writer.u8(RESET);
+                encode_optional(&mut writer, base.map(|id| *id.as_bytes()));
+                writer.raw(tree.as_bytes());
+            }
+            Record::Put { path, attributes, node, at } => {
+                writer.u8(PUT);
+                writer.counted(&path.to_bytes());
+                attributes.encode(&mut writer);
+                node.encode(&mut writer);
+                encode_time(&mut writer, *at);
+            }
+            Record::Open { path, attributes, staging, at } => {
+                writer.u8(OPEN);
+                writer.counted(&path.to_bytes());
+                attributes.encode(&mut writer);
+                writer.u64(staging.0);
+                encode_time(&mut writer, *at);
+            }
+            Record::Settle { staging, len, modified } => {
+                writer.u8(SETTLE);
+                writer.u64(staging.0);
+                writer.u64(*len);
+                encode_time(&mut writer, *modified);
+            }
+            Record::Stored { staging, recipe, len } => {
+                writer.u8(STORED);
+                writer.u64(staging.0);
+                writer.raw(recipe.as_bytes());
+                writer.u64(*len);
+            }
+            Record::Remove { path, at } => {
+                writer.u8(REMOVE);
+                writer.counted(&path.to_bytes());
+                encode_time(&mut writer, *at);
+            }
+            Record::Rename { from, to, exchange, at } => {
+                writer.u8(RENAME);
+                writer.counted(&from.to_bytes());
+                writer.counted(&to.to_bytes());
+                writer.u8(u8::from(*exchange));
+                encode_time(&mut writer, *at);
+            }
+            Record::Attributes { path, attributes } => {
+                writer.u8(ATTRIBUTES);
+                writer.counted(&path.to_bytes());
+                attributes.encode(&mut writer);
+            }
+            Record::Committed { commit } => {
+                writer.u8(COMMITTED);
+                writer.raw(commit.as_bytes());
+            }
+            Record::Superseded => writer.u8(SUPERSEDED),
+        }
+        writer.finish()
+    }
+
+    /// Reads a record's bytes.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        let mut reader = Reader::new(bytes);
+        let record = match reader.u8("record kind")? {
+            RESET => Record::Reset {
+                base: decode_optional(&mut reader)?.map(CommitId::from_bytes),
+                tree: TreeId::from_bytes(reader.array("tree")?),
+            },
+            PUT => Record::Put {
+                path: decode_path(&mut reader)?,
+                attributes: Attributes::decode(&mut reader)?,
+                node: Node::decode(&mut reader)?,
+                at: decode_time(&mut reader)?,
+            },
+            OPEN => Record::Open {
+                path: decode_path(&mut reader)?,
+                attributes: Attributes::decode(&mut reader)?,
+                staging: StagingId(reader.u64("staging id")?),
+                at: decode_time(&mut reader)?,
+            },
+            SETTLE => Record::Settle {
+                staging: StagingId(reader.u64("staging id")?),
+                len: reader.u64("length")?,
+                modified: decode_time(&mut reader)?,
+            },
+            STORED => Record::Stored {
+                staging: StagingId(reader.u64("staging id")?),
+                recipe: RecipeId::from_bytes(reader.array("recipe")?),
+                len: reader.u64("length")?,
+            },
+            REMOVE => Record::Remove { path: decode_path(&mut reader)?, at: decode_time(&mut reader)? },
+            RENAME => Record::Rename {
+                from: decode_path(&mut reader)?,
+                to: decode_path(&mut reader)?,
+                exchange: reader.u8("exchange")? != 0,
+                at: decode_time(&mut reader)?,
+            },
+            ATTRIBUTES => Record::Attributes {
+                path: decode_path(&mut reader)?,
+                attributes: Attributes::decode(&mut reader)?,
+            },
+            COMMITTED => Record::Committed { commit: CommitId::from_bytes(reader.array("commit")?) },
+            SUPERSEDED => Record::Superseded,
+            _ => return Err(WireError::Invalid("record kind")),
+        };
+        reader.finish()?;
+        Ok(record)
+    }
+}
+
+fn encode_optional(writer: &mut Writer, id: Option<[u8; 32]>) {
+    writer.u8(u8::from(id.is_some()));
+    writer.raw(&id.unwrap_or_default());
+}
+
+fn decode_optional(reader: &mut Reader<'_>) -> Result<Option<[u8; 32]>, WireError> {
+    let present = reader.u8("presence")? != 0;
+    let id = reader.array("id")?;
+    Ok(present.then_some(id))
+}
+
+fn encode_time(writer: &mut Writer, time: Timestamp) {
+    writer.i64(time.seconds);
+    writer.u32(time.nanoseconds);
+}
+
+fn decode_time(reader: &mut Reader<'_>) -> Result<Timestamp, WireError> {
+    Ok(Timestamp { seconds: reader.i64("seconds")?, nanoseconds: reader.u32("nanoseconds")? })
+}
+
+fn decode_path(reader: &mut Reader<'_>) -> Result<TreePath, WireError> {
+    TreePath::parse(reader.counted("path")?).map_err(|_| WireError::Invalid("path"))
+}
+
+/// The part of a mode that is recorded.
+pub(super) fn recorded_mode(mode: u32) -> u32 {
+    mode & MODE_MASK
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::tree::tests::node;
+    use super::*;
+    use proptest::prelude::*;
+
+    fn record() -> impl Strategy<Value = Record> {
+        let path = || "[a-c]{1,2}(/[a-c]{1,2}){0,2}".prop_map(|text| TreePath::parse(text).expect("valid"));
+        let time = || {
+            (any::<i64>(), 0..1_000_000_000u32)
+                .prop_map(|(seconds, nanoseconds)| Timestamp { seconds, nanoseconds })
+        };
+        let attributes =
+            || (0..=MODE_MASK, time()).prop_map(|(mode, modified)| Attributes { mode, modified });
+        let id = any::<[u8; 32]>;
+        prop_oneof![
+            (any::<bool>(), id(), id()).prop_map(|(some, base, tree)| Record::Reset {
+                base: some.then(|| CommitId::from_bytes(base)),
+                tree: TreeId::from_bytes(tree),
+            }),
+            (path(), attributes(), node(), time()).prop_map(|(path, attributes, node, at)| Record::Put {
+                path,
+                attributes,
+                node,
+                at
+            }),
+            (path(), attributes(), any::<u64>(), time()).prop_map(|(path, attributes, id, at)| {
+                Record::Open { path, attributes, staging: StagingId(id), at }
+            }),
+            (any::<u64>(), any::<u64>(), time()).prop_map(|(id, len, modified)| Record::Settle {
+                staging: StagingId(id),
+                len,
+                modified
+            }),
+            (any::<u64>(), id(), any::<u64>()).prop_map(|(staging, recipe, len)| Record::Stored {
+                staging: StagingId(staging),
+                recipe: RecipeId::from_bytes(recipe),
+                len
+            }),
+            (path(), time()).prop_map(|(path, at)| Record::Remove { path, at }),
+            (path(), path(), any::<bool>(), time()).prop_map(|(from, to, exchange, at)| Record::Rename {
+                from,
+                to,
+                exchange,
+                at
+            }),
+            (path(), attributes()).prop_map(|(path, attributes)| Record::Attributes { path, attributes }),
+            id().prop_map(|commit| Record::Committed { commit: CommitId::from_bytes(commit) }),
+            Just(Record::Superseded),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn decoding_undoes_encoding(record in record()) {
+            prop_assert_eq!(Record::decode(&record.encode()), Ok(record));
+        }
+
+        #[test]
+        fn any_bytes_decode_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
+            let _ = Record::decode(&bytes);
+        }
+    }
+}
