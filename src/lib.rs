@@ -7,6 +7,7 @@
 
 pub mod codec;
 pub mod config;
+pub mod demo;
 pub mod disk;
 pub mod format;
 pub mod id;

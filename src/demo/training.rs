@@ -1,0 +1,132 @@
+//! Training: a text, a network, an optimizer, and checkpoints of them.
+
+use super::adamw::AdamW;
+use super::checkpoint::{Checkpoint, safetensors};
+use super::network::{Batch, CONTEXT, Network};
+use super::random::Random;
+use serde_json::json;
+
+const RATE: f32 = 1e-3;
+const DECAY: f32 = 0.01;
+const SEED: u64 = 17;
+
+/// How large a network is, and how much it sees in a step.
+#[derive(Debug, Clone, Copy)]
+pub struct Size {
+    /// Units of the hidden layer.
+    pub hidden: usize,
+    /// Contexts in a batch.
+    pub batch: usize,
+}
+
+/// A network in training.
+#[derive(Debug)]
+pub struct Training {
+    text: Vec<usize>,
+    network: Network,
+    optimizers: Vec<AdamW>,
+    random: Random,
+    size: Size,
+    step: u32,
+    loss: f32,
+}
+
+impl Training {
+    /// Training on a text of more than 16 characters that has not begun.
+    pub fn new(text: &str, size: Size) -> Self {
+        let mut vocabulary: Vec<char> = text.chars().collect();
+        vocabulary.sort_unstable();
+        vocabulary.dedup();
+        let number = |c: char| vocabulary.partition_point(|&known| known < c);
+        let mut random = Random::new(SEED);
+        let network = Network::new(vocabulary.len(), size.hidden, &mut random);
+        let optimizers = network.parameters().iter().map(|(_, weight)| AdamW::new(weight.dim())).collect();
+        let text = text.chars().map(number).collect();
+        Self { text, network, optimizers, random, size, step: 0, loss: f32::INFINITY }
+    }
+
+    /// How many numbers are learned.
+    pub fn parameters(&self) -> usize {
+        self.network.parameters().iter().map(|(_, weight)| weight.len()).sum()
+    }
+
+    /// Trains a number of steps and returns the last loss, in nats for a character.
+    pub fn train(&mut self, steps: u32) -> f32 {
+        for _ in 0..steps {
+            let batch = self.draw();
+            let (loss, gradient) = self.network.loss(&batch);
+            let gradients = gradient.parameters().map(|(_, gradient)| gradient);
+            for ((weight, gradient), optimizer) in
+                self.network.parameters_mut().into_iter().zip(gradients).zip(&mut self.optimizers)
+            {
+                optimizer.step(weight, gradient, RATE, DECAY);
+            }
+            self.step += 1;
+            self.loss = loss;
+        }
+        self.loss
+    }
+
+    fn draw(&mut self) -> Batch {
+        let last = self.text.len() - CONTEXT;
+        let starts: Vec<usize> = (0..self.size.batch).map(|_| self.random.below(last)).collect();
+        let context = |&start: &usize| std::array::from_fn(|offset| self.text[start + offset]);
+        Batch {
+            contexts: starts.iter().map(context).collect(),
+            next: starts.iter().map(|start| self.text[start + CONTEXT]).collect(),
+        }
+    }
+
+    /// The files that a training framework would save now: weights, optimizer state, and where training is, last.
+    pub fn checkpoint(&self) -> Checkpoint {
+        let weights: Vec<_> =
+            self.network.parameters().into_iter().map(|(name, weight)| (name.to_owned(), weight)).collect();
+        let names = self.network.parameters().map(|(name, _)| name);
+        let moments: Vec<_> = names
+            .iter()
+            .zip(&self.optimizers)
+            .flat_map(|(name, moments)| {
+                [(format!("{name}.exp_avg"), &moments.exp_avg), (format!("{name}.exp_avg_sq"), &moments.exp_avg_sq)]
+            })
+            .collect();
+        let state = json!({ "global_step": self.step, "loss": self.loss });
+        Checkpoint {
+            step: self.step,
+            loss: self.loss,
+            files: vec![
+                ("model.safetensors".into(), safetensors(&weights)),
+                ("optimizer.safetensors".into(), safetensors(&moments)),
+                ("trainer_state.json".into(), format!("{state:#}\n").into_bytes()),
+            ],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::{Extent, propose};
+
+    #[test]
+    fn the_network_learns_its_text() {
+        let mut training = Training::new(&"to be or not to be, ".repeat(20), Size { hidden: 32, batch: 32 });
+        let before = training.train(1);
+        let after = training.train(60);
+        assert!(after < before / 2.0, "{before} became {after}");
+    }
+
+    #[test]
+    fn checkpoints_are_safetensors_with_every_parameter() {
+        let training = Training::new(&"abc ".repeat(20), Size { hidden: 8, batch: 4 });
+        let checkpoint = training.checkpoint();
+        let extents = propose(&checkpoint.files[0].1).expect("readable");
+        let names: Vec<String> = extents
+            .into_iter()
+            .filter_map(|part| match part.kind {
+                Extent::Tensor { name, .. } => Some(name),
+                Extent::Literal | Extent::Chunk => None,
+            })
+            .collect();
+        assert_eq!(names, training.network.parameters().map(|(name, _)| name.to_owned()));
+    }
+}
