@@ -108,17 +108,35 @@ impl Ingest {
     /// [`StoreError::Changed`] if the source gave different bytes when it was read the second time. After an error
     /// of the disk the transaction can only be dropped; other errors concern this object alone.
     pub fn put(&self, dtype: Dtype, source: &dyn Source, bases: &[ObjectKey]) -> Result<Put> {
-        let len = source.len();
-        let mut key = ObjectKey::from_bytes([0; ObjectKey::LEN]);
-        // Other bytes may have the first key: XXH3 collisions can be made on purpose.
-        for &digest in Digest::of_kind(Kind::Content) {
-            key = key_of(digest, source)?;
-            let candidate = Candidate { kind: Kind::Content, digest, key, dtype, source, len, bases };
-            if let Some(put) = self.put_unless_known(&candidate)? {
-                return Ok(put);
-            }
+        self.put_hashed(dtype, source, bases, key_of(Digest::Content, source)?)
+    }
+
+    /// Like [`Ingest::put`] for bytes that were hashed before by a [`ContentHasher`](super::ContentHasher), which saves
+    /// reading them once more.
+    ///
+    /// # Errors
+    /// [`StoreError::Changed`] if the bytes that are read now are not those that were hashed.
+    pub fn put_hashed(
+        &self,
+        dtype: Dtype,
+        source: &dyn Source,
+        bases: &[ObjectKey],
+        hashed: ObjectKey,
+    ) -> Result<Put> {
+        let (kind, len) = (Kind::Content, source.len());
+        let digest = Digest::Content;
+        let candidate = Candidate { kind, digest, key: hashed, dtype, source, len, bases };
+        if let Some(put) = self.put_unless_known(&candidate)? {
+            return Ok(put);
         }
-        Err(StoreError::WrongId { key })
+        // Other bytes have the key: XXH3 collisions can be made on purpose. Or these are no longer the same bytes.
+        if key_of(digest, source)? != hashed {
+            return Err(StoreError::Changed);
+        }
+        let digest = Digest::ContentAfterCollision;
+        let key = key_of(digest, source)?;
+        let candidate = Candidate { digest, key, ..candidate };
+        self.put_unless_known(&candidate)?.ok_or(StoreError::WrongId { key })
     }
 
     /// Stores a recipe, tree or commit. `id` is the BLAKE3 of `bytes`.

@@ -36,6 +36,7 @@ pub use error::{Result, StoreError};
 pub use index::IndexState;
 pub use ingest::{Ingest, Outcome, Put};
 pub use inner::Options;
+pub use key::ContentHasher;
 pub use kind::Kind;
 pub use object::{Encoding, ObjectInfo};
 pub use odb::{Stats, Store};
