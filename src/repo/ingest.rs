@@ -6,7 +6,7 @@ use super::repository::Repo;
 use crate::format;
 use crate::id::{ObjectKey, RecipeId};
 use crate::recipe::{Extent, INLINE_LIMIT, Recipe, TensorInfo};
-use crate::store::{Ingest, Kind, Slice, Source, SourceError, StoreError};
+use crate::store::{ContentHasher, Ingest, Kind, Slice, Source, SourceError, StoreError};
 use crate::tensor::Dtype;
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -23,6 +23,9 @@ pub struct IngestFile {
 
 /// Bytes hashed at once.
 const HASH_LEN: usize = 1 << 20;
+
+/// Fewer bytes are hashed by one thread: below, dividing the work costs more than it saves (BLAKE3's own advice).
+const PARALLEL_HASH_LEN: usize = 128 << 10;
 
 impl Repo {
     /// Takes a file into the store and returns its recipe. Nothing is durable before the transaction is sealed.
@@ -49,16 +52,10 @@ impl Repo {
             Some(parent) => Bases::of(&*self.recipe(parent)?),
             None => Bases::default(),
         };
-        let (hash, extents) = rayon::join(
-            || hash(source),
-            || {
-                proposed
-                    .par_iter()
-                    .map(|part| put_extent(ingest, source, part, &bases))
-                    .collect::<Result<Vec<_>>>()
-            },
-        );
-        let recipe = Recipe::new(extents?, hash?).ok_or(StoreError::Changed)?;
+        let (blake3, keys) = hash(source, &proposed)?;
+        let extents =
+            proposed.par_iter().zip(keys).map(|(part, key)| put_extent(ingest, source, part, key, &bases));
+        let recipe = Recipe::new(extents.collect::<Result<_>>()?, blake3).ok_or(StoreError::Changed)?;
         let encoding = recipe.encode();
         let id = Recipe::id_of(&encoding);
         ingest.put_meta(Kind::Recipe, id.as_bytes(), &encoding)?;
@@ -93,6 +90,7 @@ fn put_extent(
     ingest: &Ingest,
     source: &dyn Source,
     part: &format::Proposed,
+    key: ObjectKey,
     bases: &Bases,
 ) -> Result<Extent> {
     let slice = Slice { source, offset: part.start, len: part.len };
@@ -100,32 +98,60 @@ fn put_extent(
         format::Extent::Literal | format::Extent::Chunk if part.len <= INLINE_LIMIT as u64 => {
             let mut bytes = vec![0; part.len as usize];
             slice.read_exact_at(&mut bytes, 0).map_err(StoreError::from)?;
+            let mut hasher = ContentHasher::new();
+            hasher.update(&bytes);
+            // These bytes go into the recipe beside the hash of the whole file.
+            if hasher.finish() != key {
+                return Err(StoreError::Changed.into());
+            }
             Ok(Extent::Inline(bytes))
         }
         format::Extent::Literal | format::Extent::Chunk => {
-            let put = ingest.put(Dtype::Opaque, &slice, &[])?;
+            let put = ingest.put_hashed(Dtype::Opaque, &slice, &[], key)?;
             Ok(Extent::Object { key: put.key, len: part.len })
         }
         format::Extent::Tensor { dtype, shape, name } => {
-            let put = ingest.put(*dtype, &slice, &bases.tensor(name, part.len))?;
+            let put = ingest.put_hashed(*dtype, &slice, &bases.tensor(name, part.len), key)?;
             let tensor = TensorInfo { name: name.clone(), dtype: *dtype, shape: shape.clone() };
             Ok(Extent::Tensor { key: put.key, len: part.len, tensor })
         }
     }
 }
 
-/// BLAKE3 of the whole file.
-pub(super) fn hash(source: &dyn Source) -> Result<[u8; 32]> {
-    let mut hasher = blake3::Hasher::new();
+/// BLAKE3 of the whole file, and the key of each of its extents, from one reading: what is stored under the keys is
+/// what the hash vouches for.
+fn hash(source: &dyn Source, extents: &[format::Proposed]) -> Result<([u8; 32], Vec<ObjectKey>)> {
+    let mut whole = blake3::Hasher::new();
+    let mut keys = Vec::with_capacity(extents.len());
     let mut buf = vec![0; HASH_LEN.min(source.len() as usize)];
-    let mut offset = 0;
-    while offset < source.len() {
-        let len = buf.len().min((source.len() - offset) as usize);
-        source.read_exact_at(&mut buf[..len], offset).map_err(StoreError::from)?;
-        hasher.update(&buf[..len]);
-        offset += len as u64;
+    for extent in extents {
+        let mut part = ContentHasher::new();
+        let (mut offset, end) = (extent.start, extent.start + extent.len);
+        while offset < end {
+            let len = buf.len().min((end - offset) as usize);
+            source.read_exact_at(&mut buf[..len], offset).map_err(StoreError::from)?;
+            part.update(&buf[..len]);
+            update_blake3(&mut whole, &buf[..len]);
+            offset += len as u64;
+        }
+        keys.push(part.finish());
     }
-    Ok(*hasher.finalize().as_bytes())
+    Ok((*whole.finalize().as_bytes(), keys))
+}
+
+/// BLAKE3 of a whole file.
+pub(super) fn hash_whole(source: &dyn Source) -> Result<[u8; 32]> {
+    let whole = format::Proposed { start: 0, len: source.len(), kind: format::Extent::Chunk };
+    Ok(hash(source, &[whole])?.0)
+}
+
+/// Hashes with all threads where that is worth it.
+fn update_blake3(hasher: &mut blake3::Hasher, bytes: &[u8]) {
+    if bytes.len() < PARALLEL_HASH_LEN {
+        hasher.update(bytes);
+    } else {
+        hasher.update_rayon(bytes);
+    }
 }
 
 /// A source as the format parsers want to read it.

@@ -63,8 +63,15 @@ impl Repo {
         disk.create_dir_all(&root.join("worktrees"))?;
         Store::create(&*disk, root)?;
         Refs::new(disk.clone(), root).create(branch)?;
+        for folder in ["refs", "logs", ""] {
+            disk.sync_dir(&root.join(folder))?;
+        }
         // The format file comes last: a folder without it is not a repository yet.
-        Ok(disk.replace(&root.join("format"), format!("coral {FORMAT}\n").as_bytes())?)
+        disk.replace(&root.join("format"), format!("coral {FORMAT}\n").as_bytes())?;
+        match root.parent() {
+            Some(around) => Ok(disk.sync_dir(around)?),
+            None => Ok(()),
+        }
     }
 
     /// Opens the repository whose own folder is `root`. Works on a read-only disk.

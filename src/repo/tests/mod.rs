@@ -1,5 +1,7 @@
 //! The repository on a simulated disk: from worktree to history and back.
 
+mod crash;
+
 use super::*;
 use crate::disk::{Disk, SimulatedDisk};
 use crate::units::Timestamp;
@@ -32,6 +34,7 @@ pub(super) fn open(disk: &SimulatedDisk) -> Repo {
 pub(super) fn create() -> (SimulatedDisk, Repo) {
     let disk = SimulatedDisk::new();
     disk.create_dir_all(Path::new("/repo")).expect("create");
+    disk.sync_dir(Path::new("/")).expect("sync");
     Repo::create(Arc::new(disk.clone()), Path::new(ROOT), &main()).expect("create");
     let repo = open(&disk);
     (disk, repo)

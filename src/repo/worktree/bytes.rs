@@ -13,6 +13,7 @@ use super::state::{OpenFile, State, Worktree};
 use crate::disk::DiskFile;
 use crate::id::RecipeId;
 use crate::units::Timestamp;
+use std::collections::hash_map::Entry;
 use std::io::ErrorKind;
 use std::sync::Arc;
 
@@ -62,19 +63,20 @@ impl Worktree {
                 Content::Staged { staging, .. } => Some(staging),
                 Content::Stored { .. } => None,
             };
-            if !state.open.contains_key(&node) {
-                let staged = match staged {
-                    Some(staging) => Some((staging, self.open_staging(staging)?)),
-                    None => None,
-                };
-                state.open.insert(node, OpenFile { staged, ..OpenFile::default() });
-            }
-            if let Some(open) = state.open.get_mut(&node) {
-                if write {
-                    open.writers += 1;
-                } else {
-                    open.readers += 1;
+            let open = match state.open.entry(node) {
+                Entry::Occupied(open) => open.into_mut(),
+                Entry::Vacant(vacant) => {
+                    let staged = match staged {
+                        Some(staging) => Some((staging, self.open_staging(staging)?)),
+                        None => None,
+                    };
+                    vacant.insert(OpenFile { staged, ..OpenFile::default() })
                 }
+            };
+            if write {
+                open.writers += 1;
+            } else {
+                open.readers += 1;
             }
             Ok(())
         })

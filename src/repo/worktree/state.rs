@@ -3,13 +3,13 @@
 //! Owns locking: the copy behind a mutex, the journal behind the worktree's lock file while it is appended to. Every
 //! change goes through the journal first and is then applied like anybody else's.
 
-use super::super::error::Result;
+use super::super::error::{Error, Result};
 use super::super::path::TreePath;
 use super::super::refs::BranchName;
 use super::super::repository::Repo;
-use super::super::tree::Tree;
+use super::super::tree::{Entry, Node, Tree};
 use super::journal::{Journal, News};
-use super::nodes::{Body, Invalidation, NodeId, Nodes};
+use super::nodes::{Body, Content, File, Invalidation, NodeId, Nodes};
 use super::record::{Record, StagingId};
 use crate::disk::{Disk, DiskFile};
 use crate::id::{CommitId, TreeId};
@@ -156,33 +156,55 @@ impl Worktree {
         }
     }
 
+    /// Makes every staged file complete with the bytes that are on disk, and names those for which that is a change.
     fn recover(&self) -> Result<Interrupted> {
         self.change(|state| {
             let mut interrupted = Vec::new();
             let stagings: Vec<StagingId> = state.nodes.stagings().collect();
             for staging in stagings {
-                let Some(node) = state.nodes.by_staging(staging) else { continue };
-                let Body::File(file) = &state.nodes.get(node)?.body else { continue };
-                let is_open = file.complete != Some(file.current)
-                    && matches!(file.current, super::nodes::Content::Staged { staging: s, .. } if s == staging);
-                if !is_open {
-                    continue;
-                }
-                let path = state.nodes.path_of(node)?;
-                let modified = state.nodes.get(node)?.attributes.modified;
-                match self.disk().stat(&self.staging_path(staging))? {
-                    Some(stat) => {
-                        state.append(self, Record::Settle { staging, len: stat.len, modified })?;
-                    }
-                    // The name was durable, the bytes never were.
-                    None => state.append(self, Record::Remove { path: path.clone(), at: modified })?,
-                }
-                interrupted.push(path);
+                interrupted.extend(self.recover_staged(state, staging)?);
             }
             self.sweep(state)?;
             interrupted.sort();
+            interrupted.dedup();
             Ok(interrupted)
         })
+    }
+
+    /// The path of a staged file that was not complete, or whose bytes never reached the disk.
+    fn recover_staged(&self, state: &mut State, staging: StagingId) -> Result<Option<TreePath>> {
+        let Some(node) = state.nodes.by_staging(staging) else { return Ok(None) };
+        let found = state.nodes.get(node)?;
+        let modified = found.attributes.modified;
+        let Body::File(File { current, complete }) = found.body else { return Ok(None) };
+        let Content::Staged { staging: written, len } = current else { return Ok(None) };
+        if written != staging || !state.nodes.is_linked(node) {
+            return Ok(None);
+        }
+        let path = state.nodes.path_of(node)?;
+        match self.disk().stat(&self.staging_path(staging))? {
+            Some(stat) if complete == Some(current) && stat.len == len => return Ok(None),
+            Some(stat) => state.append(self, Record::Settle { staging, len: stat.len, modified })?,
+            // The name was durable, the bytes never were.
+            None => self.fall_back(state, &path, complete)?,
+        }
+        Ok(Some(path))
+    }
+
+    /// Brings back the last version of a file that is in the store; if there is none, the file goes.
+    fn fall_back(&self, state: &mut State, path: &TreePath, complete: Option<Content>) -> Result<()> {
+        let resolved = state.nodes.resolve(path, &self.repo)?.ok_or(Error::Stale)?;
+        let attributes = state.nodes.get(resolved)?.attributes;
+        let at = attributes.modified;
+        let (attributes, node) = match (complete, self.base_of(state)?) {
+            (Some(Content::Stored { recipe, len }), _) => (attributes, Node::File { recipe, len }),
+            (_, Some(base)) => match self.repo.find_in_tree(self.repo.commit(base)?.tree, path)? {
+                Some(Entry { attributes, node: node @ Node::File { .. }, .. }) => (attributes, node),
+                _ => return state.append(self, Record::Remove { path: path.clone(), at }),
+            },
+            (_, None) => return state.append(self, Record::Remove { path: path.clone(), at }),
+        };
+        state.append(self, Record::Put { path: path.clone(), attributes, node, at })
     }
 
     /// Removes staging files that no node needs. Nobody else is writing here.
@@ -334,7 +356,9 @@ impl State {
 /// Lays the folders and the first generation of a worktree.
 fn create(repo: &Repo, branch: &BranchName, dir: &Path) -> Result<Journal> {
     let disk = repo.disk();
+    // Whoever finds a journal finds the folder for staged bytes.
     disk.create_dir_all(&dir.join("staged"))?;
+    disk.sync_dir(dir)?;
     disk.sync_dir(&repo.root().join("worktrees"))?;
     let _lock = disk.lock(&dir.join("lock"), true, true)?;
     if let Some(journal) = Journal::open(disk.clone(), dir)? {
