@@ -23,7 +23,13 @@ impl AdamW {
     }
 
     /// Moves a parameter against its gradient.
-    pub(super) fn step(&mut self, parameter: &mut Array2<f32>, gradient: &Array2<f32>, rate: f32, decay: f32) {
+    pub(super) fn step(
+        &mut self,
+        parameter: &mut Array2<f32>,
+        gradient: &Array2<f32>,
+        rate: f32,
+        decay: f32,
+    ) {
         self.steps += 1;
         let correction1 = 1.0 - BETA1.powi(self.steps);
         let correction2 = (1.0 - BETA2.powi(self.steps)).sqrt();

@@ -86,7 +86,10 @@ impl Training {
             .iter()
             .zip(&self.optimizers)
             .flat_map(|(name, moments)| {
-                [(format!("{name}.exp_avg"), &moments.exp_avg), (format!("{name}.exp_avg_sq"), &moments.exp_avg_sq)]
+                [
+                    (format!("{name}.exp_avg"), &moments.exp_avg),
+                    (format!("{name}.exp_avg_sq"), &moments.exp_avg_sq),
+                ]
             })
             .collect();
         let state = json!({ "global_step": self.step, "loss": self.loss });
