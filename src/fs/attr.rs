@@ -1,0 +1,57 @@
+//! What `stat` tells of a node, and for how long the kernel may believe it.
+
+use crate::units::Timestamp;
+use std::time::Duration;
+
+/// The kinds of nodes that Coral shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A directory.
+    Dir,
+    /// A regular file.
+    File,
+    /// A symbolic link.
+    Symlink,
+}
+
+/// The attributes of one node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attr {
+    /// The inode number.
+    pub ino: u64,
+    /// What it is.
+    pub kind: Kind,
+    /// Permission bits.
+    pub mode: u32,
+    /// Length in bytes: of the content, or of a link's target.
+    pub len: u64,
+    /// Bytes that it takes on the disk: encoded objects, or the staging file.
+    pub stored: u64,
+    /// When the content last changed.
+    pub modified: Timestamp,
+    /// For how long the kernel may answer from its own memory.
+    pub lifetime: Lifetime,
+}
+
+/// For how long a name or an attribute holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Lifetime {
+    /// For ever: content and place are immutable.
+    Immutable,
+    /// A writable tree: other processes may change it, and the daemon tells the kernel when it sees that.
+    Shared,
+    /// Asked again each time: what stands behind a ref or a generated file.
+    Moving,
+}
+
+impl Lifetime {
+    /// The time that the kernel is given.
+    pub const fn duration(self) -> Duration {
+        match self {
+            // A year: the kernel adds it to a counter of jiffies, so the largest number would overflow.
+            Lifetime::Immutable => Duration::from_secs(365 * 24 * 3600),
+            Lifetime::Shared => Duration::from_secs(1),
+            Lifetime::Moving => Duration::ZERO,
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Commands written to `.coral/ctl`, one a line: `commit -m "message"`, `drain`, `refresh`, `status`.
+
+use std::collections::BTreeMap;
+
+use crate::repo::{BranchName, CommitRequest, Head, Signature};
+
+use super::core::{FileSystem, View};
+use super::errno::{Error, Result};
+
+/// A parsed line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Command {
+    Commit(CommitCommand),
+    Drain,
+    Refresh,
+    Status,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct CommitCommand {
+    message: String,
+    /// The current branch if none was named.
+    branch: Option<String>,
+    allow_empty: bool,
+    include_open: bool,
+}
+
+impl FileSystem {
+    /// Carries out the commands in a text, up to the first that fails. `Err` is what it said.
+    pub(super) fn carry_out(&self, text: &[u8]) -> std::result::Result<String, String> {
+        let text = std::str::from_utf8(text).map_err(|_| "the command is not UTF-8\n".to_owned())?;
+        let mut said = String::new();
+        for line in text.lines().filter(|line| !line.trim().is_empty()) {
+            let command = parse(line)?;
+            let answer = self.run(&command).map_err(|error| format!("{said}{error}\n"))?;
+            said.push_str(&answer);
+        }
+        Ok(said)
+    }
+
+    fn run(&self, command: &Command) -> Result<String> {
+        match command {
+            Command::Commit(commit) => self.commit(commit),
+            Command::Status => self.status_text(),
+            Command::Drain => self.drain().map(|()| "stored\n".to_owned()),
+            Command::Refresh => self.refresh().map(|()| "refreshed\n".to_owned()),
+        }
+    }
+
+    fn commit(&self, command: &CommitCommand) -> Result<String> {
+        let branch = match (&command.branch, &self.view) {
+            (Some(name), _) => BranchName::new(name.clone())?,
+            (None, View::Worktree(branch)) => branch.clone(),
+            (None, View::All | View::Snapshot { .. }) => self.repo.refs().current_branch()?,
+        };
+        // Two ingests of one file would both be right, but the second would be for nothing.
+        self.drain()?;
+        let who = self.signature();
+        let request = CommitRequest {
+            author: who.clone(),
+            committer: who,
+            message: command.message.clone(),
+            metadata: BTreeMap::new(),
+            include_open: command.include_open,
+            allow_empty: command.allow_empty,
+        };
+        let committed = self.worktree(&branch)?.commit(&request)?;
+        let mut said = format!("[{branch} {}] {} changed\n", committed.id, committed.changed);
+        for path in &committed.still_open {
+            said += &format!("left out, still being written: {path}\n");
+        }
+        Ok(said)
+    }
+
+    /// Who changes the repository through this mount, now.
+    pub(super) fn signature(&self) -> Signature {
+        Signature {
+            name: self.author.name.clone(),
+            email: self.author.email.clone(),
+            time: self.now(),
+            offset_minutes: self.author.offset_minutes,
+        }
+    }
+
+    /// Waits until all large files that are complete are in the store.
+    ///
+    /// # Errors
+    /// Why the last of them could not be stored; they stay where they are.
+    pub fn drain(&self) -> Result<()> {
+        self.ingest.drain();
+        match self.ingest_trouble() {
+            Some(trouble) => Err(Error::Background(trouble)),
+            None => Ok(()),
+        }
+    }
+
+    /// Looks at the repository again after somebody else changed it: worktrees without changes follow their branches.
+    pub fn refresh(&self) -> Result<()> {
+        for worktree in self.open_worktrees() {
+            worktree.follow_branch()?;
+        }
+        Ok(())
+    }
+
+    /// The branch that a command means when it names none, for messages.
+    pub fn current_branch(&self) -> Result<Option<BranchName>> {
+        match self.repo.refs().head()? {
+            Head::Branch(branch) => Ok(Some(branch)),
+            Head::Detached(_) => Ok(None),
+        }
+    }
+}
+
+fn parse(line: &str) -> std::result::Result<Command, String> {
+    let words = words(line).ok_or("a quote is not closed\n")?;
+    let (verb, arguments) = words.split_first().ok_or("no command\n")?;
+    match (verb.as_str(), arguments) {
+        ("commit", arguments) => parse_commit(arguments).map(Command::Commit),
+        ("drain", []) => Ok(Command::Drain),
+        ("refresh", []) => Ok(Command::Refresh),
+        ("status", []) => Ok(Command::Status),
+        (other, _) => {
+            Err(format!("`{other}` is none of commit, drain, refresh, status, or has unknown arguments\n"))
+        }
+    }
+}
+
+fn parse_commit(arguments: &[String]) -> std::result::Result<CommitCommand, String> {
+    let mut command = CommitCommand::default();
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().cloned().ok_or(format!("`{argument}` needs a value\n"));
+        match argument.as_str() {
+            "-m" | "--message" => command.message = value()?,
+            "-b" | "--branch" => command.branch = Some(value()?),
+            "--allow-empty" => command.allow_empty = true,
+            "--include-open" => command.include_open = true,
+            other => return Err(format!("commit does not know `{other}`\n")),
+        }
+    }
+    match command.message.is_empty() {
+        true => Err("commit needs a message: commit -m \"...\"\n".to_owned()),
+        false => Ok(command),
+    }
+}
+
+/// Splits a line as a shell would: blanks separate, quotes of either kind keep together, a backslash takes the next
+/// character as it is (except between single quotes). `None` if a quote is not closed.
+fn words(line: &str) -> Option<Vec<String>> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    let mut chars = line.chars();
+    while let Some(c) = chars.next() {
+        match (c, quote) {
+            (c, Some(open)) if c == open => quote = None,
+            ('\\', None | Some('"')) => word.get_or_insert_default().push(chars.next()?),
+            ('"' | '\'', None) => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (c, None) if c.is_whitespace() => words.extend(word.take()),
+            (c, _) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    quote.is_none().then_some(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_split_as_a_shell_does() {
+        let split = |line| words(line).map(|words| words.join("|"));
+        assert_eq!(split(r#"commit -m "two words""#).as_deref(), Some("commit|-m|two words"));
+        assert_eq!(split(r#" a'b c'd  "" \" e\ f "#).as_deref(), Some("ab cd||\"|e f"));
+        assert_eq!(split(r#"commit -m "open"#), None);
+        assert_eq!(split(r"back\"), None);
+    }
+
+    #[test]
+    fn commits_are_understood_with_their_options() {
+        let expected = CommitCommand {
+            message: "step 3".into(),
+            branch: Some("run/a".into()),
+            allow_empty: true,
+            include_open: false,
+        };
+        assert_eq!(parse("commit -b run/a -m 'step 3' --allow-empty"), Ok(Command::Commit(expected)));
+        assert_eq!(parse("drain"), Ok(Command::Drain));
+    }
+
+    #[test]
+    fn nonsense_says_what_is_wrong() {
+        for (line, said) in [
+            ("commit", "commit needs a message: commit -m \"...\"\n"),
+            ("commit -m", "`-m` needs a value\n"),
+            ("commit -m x -z", "commit does not know `-z`\n"),
+            ("commit -m 'x", "a quote is not closed\n"),
+            ("push", "`push` is none of commit, drain, refresh, status, or has unknown arguments\n"),
+        ] {
+            assert_eq!(parse(line), Err(said.to_owned()));
+        }
+    }
+}

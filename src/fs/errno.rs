@@ -1,0 +1,184 @@
+//! What can go wrong in the mount, and the one place where it becomes an errno.
+
+use crate::disk::DiskError;
+use crate::repo;
+use crate::store::StoreError;
+
+/// A result of the file system.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why an operation was refused or failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing has that name.
+    #[error("no such file")]
+    NoEntry,
+    /// Snapshots and generated files cannot be changed.
+    #[error("it is read-only")]
+    ReadOnly,
+    /// Only a directory has names in it.
+    #[error("not a directory")]
+    NotADirectory,
+    /// A directory has no bytes.
+    #[error("is a directory")]
+    IsADirectory,
+    /// The name is taken.
+    #[error("it exists already")]
+    Exists,
+    /// An argument makes no sense.
+    #[error("invalid argument")]
+    Invalid,
+    /// Names do not move between trees.
+    #[error("it would move between trees")]
+    CrossTree,
+    /// The node has no such extended attribute.
+    #[error("no such attribute")]
+    NoAttribute,
+    /// The handle is not open, or not for this.
+    #[error("bad file handle")]
+    BadHandle,
+    /// Coral has no such thing: devices, hard links, extended attributes of the user's own.
+    #[error("not supported")]
+    NotSupported,
+    /// It is not done through the mount.
+    #[error("not permitted")]
+    NotPermitted,
+    /// A command written to `.coral/ctl` failed; what it said can be read back.
+    #[error("the command failed")]
+    CommandFailed,
+    /// The disk has too little room for what is wanted of it.
+    #[error("no space left")]
+    NoSpace,
+    /// Files could not be stored in the background; they are still staged.
+    #[error("background ingest failed: {0}")]
+    Background(String),
+    /// There is nothing after the end of the file to seek to.
+    #[error("offset beyond the end")]
+    BeyondEnd,
+    /// The repository could not do it.
+    #[error(transparent)]
+    Repo(#[from] repo::Error),
+    /// The store could not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The disk could not do it.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+}
+
+impl From<repo::PathError> for Error {
+    fn from(error: repo::PathError) -> Self {
+        Error::Repo(error.into())
+    }
+}
+
+impl From<repo::RefNameError> for Error {
+    fn from(error: repo::RefNameError) -> Self {
+        Error::Repo(error.into())
+    }
+}
+
+impl Error {
+    /// The number that the caller of the system call sees.
+    pub fn errno(&self) -> i32 {
+        match self {
+            Error::NoEntry => libc::ENOENT,
+            Error::ReadOnly => libc::EROFS,
+            Error::NotADirectory => libc::ENOTDIR,
+            Error::IsADirectory => libc::EISDIR,
+            Error::Exists => libc::EEXIST,
+            Error::Invalid | Error::CommandFailed => libc::EINVAL,
+            Error::CrossTree => libc::EXDEV,
+            Error::NoAttribute => libc::ENODATA,
+            Error::BadHandle => libc::EBADF,
+            Error::NotSupported => libc::EOPNOTSUPP,
+            Error::NotPermitted => libc::EPERM,
+            Error::BeyondEnd => libc::ENXIO,
+            Error::NoSpace => libc::ENOSPC,
+            Error::Background(_) => libc::EIO,
+            Error::Repo(error) => repo_errno(error),
+            Error::Store(error) => store_errno(error),
+            Error::Disk(error) => disk_errno(error),
+        }
+    }
+}
+
+fn repo_errno(error: &repo::Error) -> i32 {
+    use repo::Error as E;
+    match error {
+        E::UnknownRevision { .. } | E::UnknownPath { .. } | E::UnknownRef { .. } | E::Unborn(_) => {
+            libc::ENOENT
+        }
+        E::AmbiguousPrefix { .. } => libc::ENOENT,
+        E::NotADirectory(_) => libc::ENOTDIR,
+        E::IsADirectory(_) => libc::EISDIR,
+        E::Exists(_) | E::RefExists { .. } | E::AlreadyARepository(_) | E::OutputExists(_) => libc::EEXIST,
+        E::NotEmpty(_) => libc::ENOTEMPTY,
+        E::IntoItself(_) => libc::EINVAL,
+        E::Stale => libc::ESTALE,
+        E::Path(repo::PathError::TooLong(_)) => libc::ENAMETOOLONG,
+        E::Path(repo::PathError::Relative(_) | repo::PathError::Byte(_)) => libc::EINVAL,
+        E::RefName(_) | E::RefConflict { .. } => libc::EINVAL,
+        E::CurrentBranch(_) | E::NotMerged(_) => libc::EPERM,
+        E::NothingToCommit { .. } | E::DetachedHead(_) | E::UnsupportedFile(_) => libc::EINVAL,
+        E::RefMoved { .. } | E::Diverged { .. } | E::UncommittedChanges(_) | E::KeepsChanging(_) => {
+            libc::EBUSY
+        }
+        E::NotARepository(_) | E::NewerFormat { .. } => libc::EIO,
+        E::DamagedFile { .. } | E::WrongBytes(_) | E::Damaged { .. } => libc::EIO,
+        E::Store(error) => store_errno(error),
+        E::Disk(error) => disk_errno(error),
+    }
+}
+
+fn store_errno(error: &StoreError) -> i32 {
+    use StoreError as E;
+    match error {
+        E::Disk(error) => disk_errno(error),
+        E::Full { .. } => libc::ENOSPC,
+        E::NotFound { .. } | E::Corrupt { .. } | E::DamagedPack { .. } | E::WrongKind { .. } => libc::EIO,
+        E::OutOfRange { .. } | E::WrongId { .. } | E::Coder { .. } | E::Poisoned | E::Index(_) => libc::EIO,
+        E::Source(_) => libc::EIO,
+        E::Changed => libc::EBUSY,
+    }
+}
+
+/// The system's own number, where it means to the caller what it meant to us: what is wrong with the disk that holds
+/// the repository. That a file of the repository is missing is not that the caller's is.
+fn disk_errno(error: &DiskError) -> i32 {
+    match error.source.raw_os_error() {
+        Some(
+            code @ (libc::ENOSPC | libc::EDQUOT | libc::EROFS | libc::EMFILE | libc::ENFILE | libc::EFBIG),
+        ) => code,
+        Some(_) | None => libc::EIO,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    fn disk(code: i32) -> DiskError {
+        let source = io::Error::from_raw_os_error(code);
+        DiskError { operation: "write", path: "/r/.coral/packs/open/1".into(), source }
+    }
+
+    #[test]
+    fn a_full_disk_says_so_through_every_layer() {
+        assert_eq!(Error::Disk(disk(libc::ENOSPC)).errno(), libc::ENOSPC);
+        assert_eq!(Error::Repo(repo::Error::Disk(disk(libc::EDQUOT))).errno(), libc::EDQUOT);
+        let store = StoreError::Disk(disk(libc::ENOSPC));
+        assert_eq!(Error::Repo(repo::Error::Store(store)).errno(), libc::ENOSPC);
+    }
+
+    #[test]
+    fn a_missing_file_of_the_repository_is_not_a_missing_file() {
+        assert_eq!(Error::Disk(disk(libc::ENOENT)).errno(), libc::EIO);
+    }
+
+    #[test]
+    fn damage_is_an_io_error() {
+        assert_eq!(Error::Repo(repo::Error::WrongBytes("w.npy".into())).errno(), libc::EIO);
+    }
+}

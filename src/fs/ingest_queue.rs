@@ -1,0 +1,180 @@
+//! Storing large files in the background, soon after they are complete, so that a commit finds little left to do.
+//!
+//! Small files wait for the commit: each batch is a pack, and packs of a few bytes help nobody. A failure loses
+//! nothing: the file stays staged, and the commit tries again.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::ErrorKind;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+
+use crate::id::RecipeId;
+use crate::repo::{BranchName, Error, Result, StagedFile, StagingId, Tree, Worktree};
+
+/// Shorter files wait for the commit, in bytes.
+const LARGE: u64 = 1 << 20;
+/// Bytes that go into one pack before it is sealed: what is lost to a crash in the background is stored again.
+const BATCH: u64 = 2 << 30;
+/// A file that is renamed or written again within this time is not stored twice.
+const QUIET: Duration = Duration::from_millis(300);
+/// A steady stream of files is not waited out for longer than this many quiet times.
+const WAITS_MAX: u32 = 20;
+
+enum Message {
+    /// A file of the worktree may be complete.
+    Settled(Arc<Worktree>),
+    /// Store what is complete without waiting, and answer by hanging up.
+    Drain(Sender<()>),
+}
+
+/// A thread that stores what is complete.
+pub(super) struct IngestQueue {
+    sender: Option<Sender<Message>>,
+    trouble: Arc<Mutex<Option<String>>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl fmt::Debug for IngestQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IngestQueue").field("runs", &self.thread.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl IngestQueue {
+    /// A queue that stores nothing: everything waits for the commit.
+    pub fn idle() -> Self {
+        Self { sender: None, trouble: Arc::default(), thread: None }
+    }
+
+    /// Starts the thread.
+    pub fn start() -> std::io::Result<Self> {
+        let (sender, receiver) = unbounded();
+        let trouble = Arc::default();
+        let told = Arc::clone(&trouble);
+        let thread = thread::Builder::new().name("ingest".into()).spawn(move || work(&receiver, &told))?;
+        Ok(Self { sender: Some(sender), trouble, thread: Some(thread) })
+    }
+
+    /// Tells that a file of a worktree may be complete.
+    pub fn settled(&self, worktree: Arc<Worktree>) {
+        self.send(Message::Settled(worktree));
+    }
+
+    /// Waits until everything that is complete now was tried to be stored.
+    pub fn drain(&self) {
+        let (answer, done) = bounded(0);
+        if self.send(Message::Drain(answer)) {
+            // The answer is that the thread hangs up.
+            let _ = done.recv();
+        }
+    }
+
+    /// Why the last batch could not be stored, if it could not.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn send(&self, message: Message) -> bool {
+        self.sender.as_ref().is_some_and(|sender| sender.send(message).is_ok())
+    }
+}
+
+impl Drop for IngestQueue {
+    /// Waits for the batch at hand.
+    fn drop(&mut self) {
+        self.sender = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic in it was reported when it happened, and nothing depends on its result.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Collects what settled until it is quiet for a while, stores it, and goes on.
+fn work(receiver: &Receiver<Message>, trouble: &Mutex<Option<String>>) {
+    let mut waiting: BTreeMap<BranchName, Arc<Worktree>> = BTreeMap::new();
+    while let Ok(first) = receiver.recv() {
+        let mut askers = Vec::new();
+        note(first, &mut waiting, &mut askers);
+        for _ in 0..WAITS_MAX {
+            if !askers.is_empty() {
+                break;
+            }
+            match receiver.recv_timeout(QUIET) {
+                Ok(message) => note(message, &mut waiting, &mut askers),
+                Err(RecvTimeoutError::Timeout) => break,
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+        let results = std::mem::take(&mut waiting).into_values().map(|worktree| store_settled(&worktree));
+        let failed = results.filter_map(|result| result.err()).last();
+        *trouble.lock().unwrap_or_else(PoisonError::into_inner) = failed.map(|error| error.to_string());
+        drop(askers);
+    }
+}
+
+fn note(message: Message, waiting: &mut BTreeMap<BranchName, Arc<Worktree>>, askers: &mut Vec<Sender<()>>) {
+    match message {
+        Message::Settled(worktree) => {
+            waiting.insert(worktree.branch().clone(), worktree);
+        }
+        Message::Drain(asker) => askers.push(asker),
+    }
+}
+
+/// Stores the large complete files of a worktree. Returns how many.
+pub(super) fn store_settled(worktree: &Worktree) -> Result<usize> {
+    let files: Vec<StagedFile> =
+        worktree.staged_files()?.into_iter().filter(|file| file.len >= LARGE).collect();
+    let mut stored = 0;
+    let mut rest = files.as_slice();
+    while !rest.is_empty() {
+        let (batch, later) = rest.split_at(batch_len(rest));
+        stored += store_batch(worktree, batch)?;
+        rest = later;
+    }
+    Ok(stored)
+}
+
+/// How many files go into the next batch: at least one.
+fn batch_len(files: &[StagedFile]) -> usize {
+    let mut sum = 0u64;
+    let fits = files.iter().take_while(|file| {
+        sum = sum.saturating_add(file.len);
+        sum <= BATCH
+    });
+    fits.count().max(1)
+}
+
+fn store_batch(worktree: &Worktree, files: &[StagedFile]) -> Result<usize> {
+    let repo = worktree.repo();
+    let parent = match worktree.base()? {
+        Some(commit) => repo.commit(commit)?.tree,
+        None => Tree::empty_id(),
+    };
+    let ingest = repo.store().begin()?;
+    let mut stored: Vec<(StagingId, RecipeId, u64)> = Vec::new();
+    for file in files {
+        match worktree.ingest_staged(&ingest, file, parent) {
+            Ok((recipe, len)) => stored.push((file.staging, recipe, len)),
+            Err(error) if is_gone(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    ingest.seal()?;
+    worktree.mark_stored(&stored)?;
+    Ok(stored.len())
+}
+
+/// Whether the file was removed or written on in between.
+fn is_gone(error: &Error) -> bool {
+    match error {
+        Error::KeepsChanging(_) | Error::Stale => true,
+        Error::Disk(error) => error.source.kind() == ErrorKind::NotFound,
+        _ => false,
+    }
+}

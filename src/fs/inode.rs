@@ -1,0 +1,150 @@
+//! Inode numbers: which node the kernel means by a number, for as long as it remembers the number.
+//!
+//! Equal content with equal attributes has one number wherever it appears, so that the kernel caches its pages once.
+//! Directories must not be shared, because the kernel allows a directory only one place: they are numbered by place.
+//! Numbers are never reused. A number lives from its first look-up until the kernel has forgotten all of them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::place::Place;
+
+/// The number of the mount's root, fixed by the FUSE protocol.
+pub const ROOT: u64 = 1;
+
+/// What makes two look-ups find the same number.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Identity {
+    /// The place alone.
+    Place(Arc<Place>),
+    /// The place, under a name in a directory.
+    Named(u64, Box<[u8]>, Arc<Place>),
+}
+
+impl Identity {
+    pub fn place(&self) -> &Arc<Place> {
+        match self {
+            Identity::Place(place) | Identity::Named(_, _, place) => place,
+        }
+    }
+}
+
+/// The inodes that the kernel knows.
+#[derive(Debug)]
+pub(super) struct Inodes {
+    table: Mutex<Table>,
+}
+
+#[derive(Debug)]
+struct Table {
+    by_identity: HashMap<Identity, u64>,
+    slots: HashMap<u64, Slot>,
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Slot {
+    identity: Identity,
+    /// How many look-ups the kernel has not forgotten.
+    lookups: u64,
+}
+
+impl Inodes {
+    /// The table of a mount with this root, which is never forgotten.
+    pub fn new(root: Place) -> Self {
+        let identity = Identity::Place(Arc::new(root));
+        let slots = HashMap::from([(ROOT, Slot { identity: identity.clone(), lookups: 1 })]);
+        let by_identity = HashMap::from([(identity, ROOT)]);
+        Self { table: Mutex::new(Table { by_identity, slots, next: ROOT + 1 }) }
+    }
+
+    /// What a number stands for; `None` if the kernel has no right to ask.
+    pub fn find(&self, ino: u64) -> Option<Arc<Place>> {
+        self.lock().slots.get(&ino).map(|slot| Arc::clone(slot.identity.place()))
+    }
+
+    /// The number that the kernel knows a node by, if it does.
+    pub fn number(&self, identity: &Identity) -> Option<u64> {
+        self.lock().by_identity.get(identity).copied()
+    }
+
+    /// The number of a node, counted as one look-up.
+    pub fn remember(&self, identity: Identity) -> u64 {
+        let table = &mut *self.lock();
+        if let Some(&ino) = table.by_identity.get(&identity) {
+            if let Some(slot) = table.slots.get_mut(&ino) {
+                slot.lookups += 1;
+            }
+            return ino;
+        }
+        let ino = table.next;
+        table.next += 1;
+        table.by_identity.insert(identity.clone(), ino);
+        table.slots.insert(ino, Slot { identity, lookups: 1 });
+        ino
+    }
+
+    /// Takes back look-ups; at none the number is gone, and the identity that it had is returned.
+    pub fn forget(&self, ino: u64, lookups: u64) -> Option<Identity> {
+        let table = &mut *self.lock();
+        let slot = table.slots.get_mut(&ino).filter(|_| ino != ROOT)?;
+        slot.lookups = slot.lookups.saturating_sub(lookups);
+        if slot.lookups > 0 {
+            return None;
+        }
+        let slot = table.slots.remove(&ino)?;
+        table.by_identity.remove(&slot.identity);
+        Some(slot.identity)
+    }
+
+    /// How many numbers the kernel remembers.
+    pub fn len(&self) -> usize {
+        self.lock().slots.len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        // No code that can panic runs under this lock.
+        self.table.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::namespace::ControlFile;
+    use super::*;
+
+    fn content() -> Identity {
+        Identity::Place(Arc::new(Place::Control(ControlFile::Version)))
+    }
+
+    fn named(parent: u64, name: &[u8]) -> Identity {
+        Identity::Named(parent, name.into(), Arc::new(Place::Commits))
+    }
+
+    #[test]
+    fn equal_content_has_one_number_and_places_have_their_own() {
+        let inodes = Inodes::new(Place::Root);
+        assert_eq!(inodes.remember(content()), inodes.remember(content()));
+        assert_ne!(inodes.remember(named(1, b"a")), inodes.remember(named(1, b"b")));
+        assert_ne!(inodes.remember(named(1, b"a")), inodes.remember(named(2, b"a")));
+    }
+
+    #[test]
+    fn a_number_lives_until_all_look_ups_are_forgotten() {
+        let inodes = Inodes::new(Place::Root);
+        let ino = inodes.remember(content());
+        inodes.remember(content());
+        inodes.forget(ino, 1);
+        assert_eq!(inodes.find(ino).as_deref(), Some(&Place::Control(ControlFile::Version)));
+        inodes.forget(ino, 1);
+        assert_eq!((inodes.find(ino), inodes.len()), (None, 1));
+        assert_ne!(inodes.remember(content()), ino);
+    }
+
+    #[test]
+    fn the_root_is_never_forgotten() {
+        let inodes = Inodes::new(Place::Root);
+        inodes.forget(ROOT, 100);
+        assert!(inodes.find(ROOT).is_some());
+    }
+}

@@ -1,0 +1,44 @@
+//! The mount: branches, tags, commits and tensors as plain directories and files, worktrees as writable ones.
+//!
+//! [`FileSystem`] is the whole behaviour without FUSE; `fuse.rs` translates requests to it and `mount.rs` brings it
+//! before the kernel. Knows no pack and no index: content comes from the repository. docs/semantics.md says what each
+//! system call does on each kind of node.
+
+mod attr;
+mod attributes;
+mod change;
+mod command;
+mod control;
+mod core;
+mod daemon;
+mod errno;
+mod fuse;
+mod handle;
+mod history;
+mod ingest_queue;
+mod inode;
+mod io;
+mod lookup;
+mod mount;
+mod mount_point;
+mod mounts;
+mod namespace;
+mod place;
+mod signals;
+mod tensors;
+mod texts;
+mod workers;
+
+pub use attr::{Attr, Kind, Lifetime};
+pub use attributes::{Changes, SetTime};
+pub use control::{Answer, PATIENCE, Request, ask_all};
+pub use core::{Author, Clock, FileSystem, Settings, View};
+pub use daemon::{LaunchError, ReadySignal, launch};
+pub use errno::{Error, Result};
+pub use inode::ROOT;
+pub use io::{Cache, OpenMode, Opened, Seek};
+pub use lookup::Lookup;
+pub use mount::{Mount, MountOptions, Stopper, mount};
+pub use mount_point::{MountError, unmount};
+pub use mounts::{FILE_SYSTEM_TYPE, Mounted, mounted, mounted_above};
+pub use signals::{block_stop_signals, wait_for_stop_signal};

@@ -1,0 +1,265 @@
+//! A mounted file system: from the checks before the mount to the end of the session.
+
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use fuser::{Config, INodeNo, MountOption, Notifier, Session, SessionACL};
+
+use crate::repo::Repo;
+
+use super::control::{Answer, ControlSocket, Request};
+use super::core::{FileSystem, Settings};
+use super::fuse::Adapter;
+use super::mount_point::{MountError, check_fuse, detach, prepare, system, unmount};
+use super::workers::Workers;
+
+/// Threads that answer the kernel at once. More than one, because some requests take the time of a directory's
+/// decoding.
+const SESSION_THREADS: usize = 6;
+/// Threads for reads and other work that may take long.
+const WORKERS_MIN: usize = 4;
+/// How often the daemon looks whether others changed a worktree.
+const LOOK_AROUND: Duration = Duration::from_secs(1);
+/// How long a session whose mount is gone may still serve files that are open.
+const LINGER: Duration = Duration::from_secs(10);
+/// What root raises the kernel's read-ahead to, in KiB: the knee, measured with requests of 1 MiB.
+const READ_AHEAD_KIB: &str = "1024";
+
+/// How a file system is mounted.
+#[derive(Clone)]
+pub struct MountOptions {
+    /// What is mounted.
+    pub settings: Settings,
+    /// Whether other users see the mount.
+    pub allow_other: bool,
+    /// Whether the whole mount is read-only.
+    pub read_only: bool,
+}
+
+/// A file system that is mounted and answers. Dropping it unmounts.
+#[derive(Debug)]
+pub struct Mount {
+    mount_point: PathBuf,
+    core: Arc<FileSystem>,
+    ended: Arc<Ended>,
+    _socket: Option<ControlSocket>,
+    _stop_watching: Sender<()>,
+}
+
+/// Whether the session is over, and how it ended.
+#[derive(Debug, Default)]
+struct Ended {
+    result: Mutex<Option<io::Result<()>>>,
+    changed: Condvar,
+}
+
+impl Ended {
+    fn set(&self, result: io::Result<()>) {
+        *self.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        self.changed.notify_all();
+    }
+
+    fn is_over(&self) -> bool {
+        self.result.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    fn wait(&self, longest: Option<Duration>) {
+        let guard = self.result.lock().unwrap_or_else(PoisonError::into_inner);
+        let running = |result: &mut Option<io::Result<()>>| result.is_none();
+        match longest {
+            None => drop(self.changed.wait_while(guard, running)),
+            Some(longest) => drop(self.changed.wait_timeout_while(guard, longest, running)),
+        }
+    }
+}
+
+/// Stops a mount from any thread.
+#[derive(Debug, Clone)]
+pub struct Stopper {
+    mount_point: PathBuf,
+    ended: Arc<Ended>,
+}
+
+impl Stopper {
+    /// Unmounts. Programs that still use the mount keep it for a while, out of sight; then they get errors.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn stop(&self) -> Result<(), MountError> {
+        // Somebody else's mount may be at the mount point by now.
+        if self.ended.is_over() {
+            return Ok(());
+        }
+        match unmount(&self.mount_point, false) {
+            Err(MountError::Busy(_)) => detach(&self.mount_point),
+            Err(MountError::NotMounted(_)) => Ok(()),
+            other => other,
+        }
+    }
+}
+
+/// Mounts a file system of `repo` at `mount_point`. When this returns, the mount answers.
+///
+/// The stop signals should be blocked before (see [`super::block_stop_signals`]), since this starts threads.
+///
+/// # Errors
+/// [`MountError`] says what stands in the way and what helps.
+pub fn mount(repo: Repo, mount_point: &Path, options: MountOptions) -> Result<Mount, MountError> {
+    check_fuse()?;
+    let mount_point = prepare(mount_point)?;
+    let failed = |operation| system(operation, &mount_point);
+    let core = FileSystem::new(repo, options.settings).map_err(MountError::Unservable)?;
+    let core = Arc::new(core);
+    let threads = thread::available_parallelism().map_or(WORKERS_MIN, usize::from).max(WORKERS_MIN);
+    let workers = Workers::start(threads).map_err(failed("start threads for"))?;
+    let config = config(&core, options.allow_other, options.read_only);
+    let adapter = Adapter::new(Arc::clone(&core), workers);
+    let session = Session::new(adapter, &mount_point, &config).map_err(refused(&mount_point))?;
+    let notifier = session.notifier();
+
+    let ended = Arc::new(Ended::default());
+    let told = Arc::clone(&ended);
+    let serve = move || told.set(session.run());
+    thread::Builder::new().name("session".into()).spawn(serve).map_err(failed("serve"))?;
+    raise_read_ahead(&mount_point);
+
+    let (stop_watching, stopped) = bounded(0);
+    let watched = Arc::clone(&core);
+    let watch = move || look_around(&watched, &notifier, &stopped);
+    thread::Builder::new().name("look-around".into()).spawn(watch).map_err(failed("watch"))?;
+
+    let stopper = Stopper { mount_point: mount_point.clone(), ended: Arc::clone(&ended) };
+    let socket = listen(&core, stopper);
+    Ok(Mount { mount_point, core, ended, _socket: socket, _stop_watching: stop_watching })
+}
+
+impl Mount {
+    /// Where it is mounted, as an absolute path.
+    pub fn mount_point(&self) -> &Path {
+        &self.mount_point
+    }
+
+    /// The file system behind it.
+    pub fn file_system(&self) -> &Arc<FileSystem> {
+        &self.core
+    }
+
+    /// What stops the mount from another thread.
+    pub fn stopper(&self) -> Stopper {
+        Stopper { mount_point: self.mount_point.clone(), ended: Arc::clone(&self.ended) }
+    }
+
+    /// Waits until somebody unmounts it, then makes what was done durable.
+    ///
+    /// # Errors
+    /// Why the session ended, if not by unmounting; or why not everything is durable.
+    pub fn wait(self) -> Result<(), MountError> {
+        self.ended.wait(None);
+        self.finish()
+    }
+
+    /// Unmounts, waits until the last request is answered, and makes what was done durable.
+    ///
+    /// # Errors
+    /// As [`Mount::wait`].
+    pub fn stop(self) -> Result<(), MountError> {
+        self.stopper().stop()?;
+        self.ended.wait(Some(LINGER));
+        self.finish()
+    }
+
+    fn finish(&self) -> Result<(), MountError> {
+        self.core.sync().map_err(MountError::Unservable)?;
+        match &*self.ended.result.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(Err(error)) => Err(system("serve", &self.mount_point)(io::Error::other(error.to_string()))),
+            Some(Ok(())) | None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        // Whoever wanted to know called `stop` or `wait`.
+        let _ = self.stopper().stop();
+    }
+}
+
+fn config(core: &FileSystem, allow_other: bool, read_only: bool) -> Config {
+    let mut config = Config::default();
+    config.n_threads = Some(SESSION_THREADS);
+    config.acl = if allow_other { SessionACL::All } else { SessionACL::Owner };
+    config.mount_options = vec![
+        MountOption::FSName(mount_source(core.repository_folder())),
+        // The library's own option for this reaches only the setuid helper.
+        MountOption::CUSTOM("subtype=coral".to_owned()),
+        MountOption::DefaultPermissions,
+        if read_only { MountOption::RO } else { MountOption::RW },
+    ];
+    config
+}
+
+/// The repository's path as the mount's source. The setuid helper takes options as one text with commas in between.
+fn mount_source(repository: &Path) -> String {
+    String::from_utf8_lossy(repository.as_os_str().as_bytes()).replace('\\', "\\\\").replace(',', "\\,")
+}
+
+/// What the library's errors mean to somebody who wants to mount.
+fn refused(mount_point: &Path) -> impl FnOnce(io::Error) -> MountError {
+    let mount_point = mount_point.to_owned();
+    move |error| match error.kind() {
+        io::ErrorKind::PermissionDenied if error.to_string().contains("user_allow_other") => {
+            MountError::OthersNotAllowed
+        }
+        _ => system("mount", &mount_point)(error),
+    }
+}
+
+/// Lets the kernel read ahead in larger steps; only root may, and a mount without it works.
+fn raise_read_ahead(mount_point: &Path) {
+    use std::os::unix::fs::MetadataExt;
+    if let Ok(device) = fs::metadata(mount_point).map(|stat| stat.dev()) {
+        let (major, minor) = (libc::major(device), libc::minor(device));
+        let _ = fs::write(format!("/sys/class/bdi/{major}:{minor}/read_ahead_kb"), READ_AHEAD_KIB);
+    }
+}
+
+/// Tells the kernel now and then which cached names others made stale. Never from a session's thread: telling waits
+/// for requests on the directory to be answered.
+fn look_around(core: &FileSystem, notifier: &Notifier, stopped: &Receiver<()>) {
+    while stopped.recv_timeout(LOOK_AROUND) == Err(RecvTimeoutError::Timeout) {
+        // A worktree that cannot be read says so to whoever uses it.
+        for (parent, name) in core.take_stale_names().unwrap_or_default() {
+            // ENOENT: the kernel did not know the name.
+            let _ = notifier.inval_entry(INodeNo(parent), std::ffi::OsStr::from_bytes(&name));
+        }
+    }
+}
+
+/// Answers other processes. A repository on a read-only disk has no place for a socket; the mount works without.
+fn listen(core: &Arc<FileSystem>, stopper: Stopper) -> Option<ControlSocket> {
+    let run = core.repo().root().join("run");
+    fs::create_dir_all(&run).ok()?;
+    let core = Arc::clone(core);
+    let handler = move |request| answer(&core, &stopper, request);
+    ControlSocket::listen(&run, std::process::id(), Arc::new(handler)).ok()
+}
+
+fn answer(core: &FileSystem, stopper: &Stopper, request: Request) -> Answer {
+    let done = match request {
+        Request::Ping => Ok(format!("{} {}", std::process::id(), stopper.mount_point.display())),
+        Request::Refresh => core.refresh().map(|()| String::new()),
+        Request::Drain => core.drain().map(|()| String::new()),
+        Request::Status => core.status_text(),
+        Request::Stop => {
+            stopper.stop().map_err(|error| error.to_string())?;
+            return Ok(String::new());
+        }
+    };
+    done.map_err(|error| error.to_string())
+}

@@ -1,0 +1,94 @@
+//! Which Coral file systems are mounted here, as the kernel tells in `/proc/self/mountinfo` (proc_pid_mountinfo(5)).
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+/// The file system type that Coral's mounts have.
+pub const FILE_SYSTEM_TYPE: &str = "fuse.coral";
+
+/// One mounted Coral file system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mounted {
+    /// Where it is mounted.
+    pub mount_point: PathBuf,
+    /// The repository that it shows.
+    pub repository: PathBuf,
+}
+
+/// All Coral file systems in this process's mount namespace, in the order of mounting.
+///
+/// # Errors
+/// If `/proc` cannot be read.
+pub fn mounted() -> io::Result<Vec<Mounted>> {
+    let table = fs::read("/proc/self/mountinfo")?;
+    Ok(table.split(|byte| *byte == b'\n').filter_map(parse_line).collect())
+}
+
+/// The Coral file system that an absolute path lies in.
+///
+/// # Errors
+/// If `/proc` cannot be read.
+pub fn mounted_above(path: &Path) -> io::Result<Option<Mounted>> {
+    let above = mounted()?.into_iter().filter(|mounted| path.starts_with(&mounted.mount_point));
+    Ok(above.max_by_key(|mounted| mounted.mount_point.components().count()))
+}
+
+/// One line: six fields, any number of optional ones, `-`, then type and source.
+fn parse_line(line: &[u8]) -> Option<Mounted> {
+    let mut fields = line.split(|byte| *byte == b' ');
+    let mount_point = fields.nth(4)?;
+    let mut after = fields.skip_while(|field| *field != b"-").skip(1);
+    (after.next()? == FILE_SYSTEM_TYPE.as_bytes())
+        .then(|| Some(Mounted { mount_point: unescape(mount_point), repository: unescape(after.next()?) }))?
+}
+
+/// The kernel writes space, tab, line feed and backslash as three octal digits.
+fn unescape(field: &[u8]) -> PathBuf {
+    let mut plain = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&byte, after)) = rest.split_first() {
+        match (byte, after.first_chunk::<3>().and_then(octal)) {
+            (b'\\', Some(code)) => {
+                plain.push(code);
+                rest = &after[3..];
+            }
+            _ => {
+                plain.push(byte);
+                rest = after;
+            }
+        }
+    }
+    PathBuf::from(OsString::from_vec(plain))
+}
+
+fn octal(digits: &[u8; 3]) -> Option<u8> {
+    u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_coral_mounts_are_recognised() {
+        let line =
+            br"93 29 0:52 / /mnt/my\040weights rw,nosuid shared:7 - fuse.coral /home/a\134b rw,user_id=0";
+        let expected = Mounted { mount_point: "/mnt/my weights".into(), repository: r"/home/a\b".into() };
+        assert_eq!(parse_line(line), Some(expected));
+    }
+
+    #[test]
+    fn other_lines_are_passed_over() {
+        for line in [
+            &b""[..],
+            b"93 29 0:52 / /proc rw - proc proc rw",
+            b"1 2 3 4 5",
+            b"93 29 0:52 / /x rw - fuse.coral",
+        ] {
+            assert_eq!(parse_line(line), None);
+        }
+    }
+}

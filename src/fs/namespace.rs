@@ -1,0 +1,273 @@
+//! The grammar of the mount's paths: which names exist at the top, how ref names become folders, how tensors become
+//! file names, how instants become `by-date/` names.
+//!
+//! Pure: names in, names out. Knows no repository and no inode.
+
+use crate::units::Timestamp;
+
+/// What stands at the top of a mount that shows everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Top {
+    /// `HEAD`, a link to the current branch or commit.
+    Head,
+    /// `branches/`.
+    Branches,
+    /// `tags/`.
+    Tags,
+    /// `commits/`.
+    Commits,
+    /// `by-date/`.
+    Dates,
+    /// `worktree/`.
+    Worktrees,
+    /// `tensors/`.
+    Tensors,
+    /// `.coral/`.
+    Control,
+}
+
+impl Top {
+    /// All of them, in the order of their names.
+    pub const ALL: [Top; 8] = [
+        Top::Control,
+        Top::Head,
+        Top::Branches,
+        Top::Dates,
+        Top::Commits,
+        Top::Tags,
+        Top::Tensors,
+        Top::Worktrees,
+    ];
+
+    /// The name in the root folder.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Top::Head => "HEAD",
+            Top::Branches => "branches",
+            Top::Tags => "tags",
+            Top::Commits => "commits",
+            Top::Dates => "by-date",
+            Top::Worktrees => "worktree",
+            Top::Tensors => "tensors",
+            Top::Control => ".coral",
+        }
+    }
+
+    /// What has this name in the root folder.
+    pub fn find(name: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|top| top.name().as_bytes() == name)
+    }
+}
+
+/// The files in `.coral/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum ControlFile {
+    /// Commands are written here and their results read back.
+    Ctl,
+    /// The state of every worktree, for people.
+    Status,
+    /// The history of the current branch, for people.
+    Log,
+    /// Counts and sizes, for programs.
+    Stats,
+    /// The program's version.
+    Version,
+    /// The absolute path of the repository.
+    Repository,
+}
+
+impl ControlFile {
+    /// All of them, in the order of their names.
+    pub const ALL: [ControlFile; 6] = [
+        ControlFile::Ctl,
+        ControlFile::Log,
+        ControlFile::Repository,
+        ControlFile::Stats,
+        ControlFile::Status,
+        ControlFile::Version,
+    ];
+
+    /// The name in `.coral/`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ControlFile::Ctl => "ctl",
+            ControlFile::Status => "status",
+            ControlFile::Log => "log",
+            ControlFile::Stats => "stats.json",
+            ControlFile::Version => "version",
+            ControlFile::Repository => "repository",
+        }
+    }
+
+    /// What has this name in `.coral/`.
+    pub fn find(name: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|file| file.name().as_bytes() == name)
+    }
+}
+
+/// What a folder of refs has under one name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum RefChild {
+    /// The ref with this whole name.
+    Leaf(String),
+    /// The folder of all refs whose names begin with this, which ends with `/`.
+    Group(String),
+}
+
+/// The whole name of `component` in the folder of refs that begin with `prefix` (empty, or ending with `/`).
+pub(super) fn ref_name(prefix: &str, component: &str) -> String {
+    format!("{prefix}{component}")
+}
+
+/// The names in the folder of refs that begin with `prefix`, each with what it is, sorted.
+///
+/// No ref is a folder of another, so no name is both.
+pub(super) fn ref_children<'a>(
+    names: impl IntoIterator<Item = &'a str>,
+    prefix: &str,
+) -> Vec<(String, RefChild)> {
+    let inside =
+        names.into_iter().filter_map(|name| name.strip_prefix(prefix)).filter(|rest| !rest.is_empty());
+    let mut children: Vec<_> = inside
+        .map(|rest| match rest.split_once('/') {
+            Some((group, _)) => (group.to_owned(), RefChild::Group(format!("{prefix}{group}/"))),
+            None => (rest.to_owned(), RefChild::Leaf(format!("{prefix}{rest}"))),
+        })
+        .collect();
+    children.sort();
+    children.dedup();
+    children
+}
+
+/// The folder that shows the tensors of all shards of one model, for one shard's file name:
+/// `model-00002-of-00005.safetensors` belongs to `model.safetensors`.
+pub(super) fn merged_shard_name(name: &str) -> Option<String> {
+    let (stem, extension) = match name.rfind('.') {
+        Some(dot) => name.split_at(dot),
+        None => (name, ""),
+    };
+    let (rest, count) = split_number(stem, "-of-")?;
+    let (model, index) = split_number(rest, "-")?;
+    (!model.is_empty() && (1..=count).contains(&index)).then(|| format!("{model}{extension}"))
+}
+
+/// What is before `separator` and the number of five or more digits after it, at the end of a text.
+fn split_number<'a>(text: &'a str, separator: &str) -> Option<(&'a str, u64)> {
+    let (before, digits) = text.rsplit_once(separator)?;
+    let plain = digits.len() >= 5 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    Some((before, digits.parse().ok().filter(|_| plain)?))
+}
+
+/// Longest file name without its `.npy` or `.json`, in bytes.
+const STEM_MAX: usize = 240;
+
+/// The file names, without `.npy` and `.json`, of tensors with these names, in the same order.
+///
+/// `/`, `%` and NUL are escaped as in URLs; names too long for a file system are cut and given a hash, and repeated
+/// ones a number, so that every tensor has a file of its own.
+pub(super) fn tensor_stems<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let mut taken = std::collections::HashMap::new();
+    let mut stems = Vec::new();
+    for name in names {
+        let stem = tensor_stem(name);
+        let repeats = taken.entry(stem.clone()).and_modify(|count| *count += 1u32).or_insert(0);
+        stems.push(match *repeats {
+            0 => stem,
+            // An escaped name has no `%` that is not followed by two hexadecimal digits, so this one is free.
+            more => format!("{stem}%{more}"),
+        });
+    }
+    stems
+}
+
+fn tensor_stem(name: &str) -> String {
+    let escaped = name.replace('%', "%25").replace('/', "%2F").replace('\0', "%00");
+    if escaped.len() <= STEM_MAX {
+        return escaped;
+    }
+    let hash = blake3::hash(name.as_bytes()).to_hex();
+    let kept = (0..=STEM_MAX - 18).rev().find(|at| escaped.is_char_boundary(*at)).unwrap_or(0);
+    format!("{}%_{}", &escaped[..kept], &hash[..16])
+}
+
+/// The folder in `by-date/` and the name in it for an instant, in UTC: `2026-11-23` and `07-31-04`.
+pub(super) fn date_names(time: Timestamp) -> Option<(String, String)> {
+    let instant = jiff::Timestamp::new(time.seconds, 0).ok()?;
+    let at = instant.to_zoned(jiff::tz::TimeZone::UTC);
+    Some((at.strftime("%Y-%m-%d").to_string(), at.strftime("%H-%M-%S").to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn tops_and_control_files_are_found_by_their_sorted_names() {
+        let tops: Vec<_> = Top::ALL.iter().map(|top| top.name()).collect();
+        let files: Vec<_> = ControlFile::ALL.iter().map(|file| file.name()).collect();
+        assert!(tops.is_sorted(), "{tops:?}");
+        assert!(files.is_sorted(), "{files:?}");
+        assert!(Top::ALL.into_iter().all(|top| Top::find(top.name().as_bytes()) == Some(top)));
+        assert!(
+            ControlFile::ALL.into_iter().all(|file| ControlFile::find(file.name().as_bytes()) == Some(file))
+        );
+        assert_eq!((Top::find(b"head"), ControlFile::find(b"")), (None, None));
+    }
+
+    #[test]
+    fn ref_names_with_slashes_become_folders() {
+        let names = ["main", "feature/x", "feature/deep/y", "features"];
+        let leaf = |name: &str, whole: &str| (name.to_owned(), RefChild::Leaf(whole.to_owned()));
+        let group = |name: &str, prefix: &str| (name.to_owned(), RefChild::Group(prefix.to_owned()));
+        assert_eq!(
+            ref_children(names, ""),
+            [group("feature", "feature/"), leaf("features", "features"), leaf("main", "main")]
+        );
+        assert_eq!(ref_children(names, "feature/"), [group("deep", "feature/deep/"), leaf("x", "feature/x")]);
+        assert_eq!(ref_children(names, "nothing/"), []);
+    }
+
+    #[test]
+    fn shards_belong_to_one_model() {
+        assert_eq!(
+            merged_shard_name("model-00002-of-00005.safetensors").as_deref(),
+            Some("model.safetensors")
+        );
+        assert_eq!(merged_shard_name("a-b-00001-of-00001").as_deref(), Some("a-b"));
+        for other in
+            ["model.safetensors", "model-1-of-2.x", "model-00003-of-00002.x", "-00001-of-00001.x", ""]
+        {
+            assert_eq!(merged_shard_name(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn tensor_names_become_distinct_file_names() {
+        assert_eq!(
+            tensor_stems(["h.0.w", "a/b", "a%2Fb", "a/b", ""]),
+            ["h.0.w", "a%2Fb", "a%252Fb", "a%2Fb%1", ""]
+        );
+    }
+
+    #[test]
+    fn instants_become_sortable_names() {
+        let at = Timestamp { seconds: 1_795_419_064, nanoseconds: 5 };
+        assert_eq!(date_names(at), Some(("2026-11-23".into(), "07-31-04".into())));
+        assert_eq!(date_names(Timestamp { seconds: i64::MAX, nanoseconds: 0 }), None);
+    }
+
+    proptest! {
+        #[test]
+        fn tensor_files_are_legal_and_distinct(names in proptest::collection::vec("[a/%é\0]{0,3}|[é/]{100,130}", 0..6)) {
+            let stems = tensor_stems(names.iter().map(String::as_str));
+            for stem in &stems {
+                prop_assert!(stem.len() + 5 <= 255 && !stem.contains(['/', '\0']));
+            }
+            let mut distinct = stems.clone();
+            distinct.sort();
+            distinct.dedup();
+            prop_assert_eq!(distinct.len(), stems.len());
+        }
+    }
+}
