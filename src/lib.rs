@@ -5,11 +5,13 @@
 //! durable disk ([`codec`], [`similarity`], [`recipe`], [`disk`]), objects ([`store`]), history ([`repo`]), and the
 //! peers that show it ([`fs`], [`demo`], [`cli`]). `docs/architecture.md` has the whole map.
 
+pub mod cli;
 pub mod codec;
 pub mod config;
 pub mod demo;
 pub mod disk;
 pub mod format;
+pub mod fs;
 pub mod id;
 pub mod recipe;
 pub mod repo;

@@ -1,3 +1,7 @@
-//! The `coral` command.
+//! The `coral` command: everything is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    coral::cli::run(std::env::args_os())
+}

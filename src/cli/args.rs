@@ -1,0 +1,102 @@
+//! The grammar of the command line.
+
+use super::context::Context;
+use super::error::{CommandError, Result};
+use super::output::Output;
+use super::{
+    add, branch, cat, commit, config, demo, export, fsck, init, log, ls, mount, restore, rm, show, stats,
+    status, switch, tag, umount,
+};
+use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Git for neural network weights, whose working copy is a filesystem.
+#[derive(Debug, Parser)]
+#[command(name = "coral", version, propagate_version = true, max_term_width = 100)]
+struct Args {
+    /// Run as if started in DIR
+    #[arg(short = 'C', value_name = "DIR", global = true)]
+    start_in: Option<PathBuf>,
+    /// Print one JSON value instead of text
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Init(init::Args),
+    Mount(mount::Args),
+    #[command(visible_alias = "unmount")]
+    Umount(umount::Args),
+    Add(add::Args),
+    Rm(rm::Args),
+    Restore(restore::Args),
+    Status(status::Args),
+    Commit(commit::Args),
+    Log(log::Args),
+    Show(show::Args),
+    Ls(ls::Args),
+    Cat(cat::Args),
+    Export(export::Args),
+    Branch(branch::Args),
+    #[command(visible_alias = "checkout")]
+    Switch(switch::Args),
+    Tag(tag::Args),
+    Stats(stats::Args),
+    Fsck(fsck::Args),
+    Config(config::Args),
+    Demo(demo::Args),
+}
+
+/// Runs the command with these arguments, the program's name first, and says how it ended: 0 success, 1 failure,
+/// 2 wrong usage.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args = match Args::try_parse_from(arguments) {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version go to the standard output with success, wrong usage to the error output with 2.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let out = Output::new(args.json);
+    match dispatch(args, &out) {
+        Ok(code) => code,
+        Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(error) => {
+            error.print();
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn dispatch(args: Args, out: &Output) -> Result<ExitCode> {
+    let context = Context::new(args.start_in)?;
+    let done: std::result::Result<(), CommandError> = match args.verb {
+        Verb::Init(args) => init::run(&context, out, args),
+        Verb::Mount(args) => mount::run(&context, out, args),
+        Verb::Umount(args) => umount::run(&context, out, args),
+        Verb::Demo(args) => demo::run(&context, out, args),
+        Verb::Add(args) => add::run(&context, out, args),
+        Verb::Rm(args) => rm::run(&context, out, args),
+        Verb::Restore(args) => restore::run(&context, out, args),
+        Verb::Status(args) => status::run(&context, out, args),
+        Verb::Commit(args) => commit::run(&context, out, args),
+        Verb::Log(args) => log::run(&context, out, args),
+        Verb::Show(args) => show::run(&context, out, args),
+        Verb::Ls(args) => ls::run(&context, out, args),
+        Verb::Cat(args) => cat::run(&context, out, args),
+        Verb::Export(args) => export::run(&context, out, args),
+        Verb::Branch(args) => branch::run(&context, out, args),
+        Verb::Switch(args) => switch::run(&context, out, args),
+        Verb::Tag(args) => tag::run(&context, out, args),
+        Verb::Stats(args) => stats::run(&context, out, args),
+        Verb::Fsck(args) => return fsck::run(&context, out, args),
+        Verb::Config(args) => config::run(&context, out, args),
+    };
+    done.map(|()| ExitCode::SUCCESS)
+}

@@ -1,0 +1,45 @@
+use super::context::Context;
+use super::error::{CommandError, Result};
+use super::output::Output;
+use crate::repo::{Node, split_target};
+
+/// Print the bytes of a file of a revision
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// REF:PATH
+    #[arg(value_name = "REF:PATH", required = true)]
+    targets: Vec<String>,
+}
+
+/// Bytes that are read and printed at once.
+const PIECE: usize = 4 << 20;
+
+pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
+    let place = context.open()?;
+    for text in &args.targets {
+        if !text.contains(':') {
+            return Err(CommandError::usage(format!("`{text}` names no file"))
+                .hint(format!("a file of a revision is `REF:PATH`, such as `HEAD:{text}`")));
+        }
+        let target = split_target(text)?;
+        let commit = place.repo.resolve(&target.revision, place.now())?;
+        let entry = place.repo.entry_at(commit, &target.revision, &target.path)?;
+        match entry.node {
+            Node::Dir(_) => {
+                return Err(CommandError::new(format!("`{text}` is a directory")).hint("`coral ls` lists it"));
+            }
+            Node::Symlink(target) => out.bytes(&target)?,
+            Node::File { recipe, len } => {
+                let recipe = place.repo.recipe(recipe)?;
+                let mut buf = vec![0; PIECE.min(len as usize)];
+                let mut offset = 0;
+                while offset < len {
+                    let got = place.repo.read_file(&recipe, offset, &mut buf)?;
+                    out.bytes(&buf[..got])?;
+                    offset += got as u64;
+                }
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,101 @@
+use super::context::Context;
+use super::error::{CommandError, Result};
+use super::output::{Output, note};
+use crate::repo::{BranchName, CommitRequest, Committed, Signature, Tag, TagName};
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// Record the worktree as the next commit of its branch
+///
+/// Takes every file as it was when last closed, at one instant. When this returns, the commit is durable and
+/// `branches/NAME` of a mount shows it.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Why
+    #[arg(short, long, value_name = "TEXT")]
+    message: String,
+    /// Who made the change, if not who commits
+    #[arg(long, value_name = "NAME")]
+    author: Option<String>,
+    /// The author's address
+    #[arg(long, value_name = "ADDRESS")]
+    email: Option<String>,
+    /// Name the commit
+    #[arg(short, long, value_name = "NAME")]
+    tag: Option<String>,
+    /// A fact about the snapshot, such as a step or a metric
+    #[arg(short = 'd', long = "metadata", value_name = "KEY=VALUE")]
+    metadata: Vec<String>,
+    /// Take files that are being written with the bytes that they have now
+    #[arg(long)]
+    include_open: bool,
+    /// Commit although nothing changed
+    #[arg(long)]
+    allow_empty: bool,
+    /// The branch, if not the current one
+    #[arg(short = 'B', long, value_name = "NAME")]
+    branch: Option<String>,
+}
+
+pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
+    let place = context.open()?;
+    let branch = place.branch(args.branch.as_deref())?;
+    let tag = args.tag.as_deref().map(TagName::new).transpose()?;
+    if let Some(tag) = &tag
+        && place.repo.refs().tag(tag)?.is_some()
+    {
+        return Err(CommandError::new(format!("tag `{tag}` exists already")).hint("nothing was committed"));
+    }
+    let committer = place.signature();
+    let author = Signature {
+        name: args.author.unwrap_or_else(|| committer.name.clone()),
+        email: args.email.unwrap_or_else(|| committer.email.clone()),
+        ..committer.clone()
+    };
+    let request = CommitRequest {
+        author,
+        committer,
+        message: args.message,
+        metadata: key_values(&args.metadata)?,
+        include_open: args.include_open,
+        allow_empty: args.allow_empty,
+    };
+    place.settle();
+    let committed = place.worktree(&branch)?.commit(&request)?;
+    if let Some(name) = tag {
+        let target = place.repo.store().durable(committed.id)?;
+        let tag = Tag { commit: committed.id, description: String::new(), metrics: BTreeMap::new() };
+        place.repo.refs().set_tag(&name, &tag, target, false)?;
+    }
+    place.announce();
+    report(out, &branch, &committed, &request)
+}
+
+fn report(out: &Output, branch: &BranchName, committed: &Committed, request: &CommitRequest) -> Result<()> {
+    let still_open: Vec<String> = committed.still_open.iter().map(ToString::to_string).collect();
+    if out.json {
+        return out.value(&json!({
+            "branch": branch.as_str(),
+            "commit": committed.id.to_string(),
+            "changed": committed.changed,
+            "still_open": still_open,
+        }));
+    }
+    for path in &still_open {
+        note(format!("`{path}` is still being written and stands in the commit as it was before"));
+    }
+    let root = if committed.is_root { " (root-commit)" } else { "" };
+    let subject = request.message.lines().next().unwrap_or_default();
+    out.line(format_args!("[{branch}{root} {}] {subject}", &committed.id.to_string()[..8]))?;
+    let s = if committed.changed == 1 { "" } else { "s" };
+    out.line(format_args!(" {} path{s} changed", committed.changed))
+}
+
+/// `KEY=VALUE` pairs.
+pub fn key_values(pairs: &[String]) -> Result<BTreeMap<String, String>> {
+    let split = |pair: &String| match pair.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(CommandError::usage(format!("`{pair}` is not KEY=VALUE"))),
+    };
+    pairs.iter().map(split).collect()
+}

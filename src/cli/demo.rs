@@ -1,0 +1,332 @@
+use super::context::{self, Context, FOLDER};
+use super::error::{CommandError, Result};
+use super::output::{Colour, Output, note};
+use crate::demo::{Checkpoint, Size, Training};
+use crate::fs::unmount;
+use crate::repo::{BranchName, Repo};
+use crate::units::ByteSize;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Train a small network, save its checkpoints through a mount, and bring every one back
+///
+/// Needs no network and no Python, and takes less than a minute. With --from, takes checkpoints that are there.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Take the directories in DIR as checkpoints, in the order of their last change
+    #[arg(long, value_name = "DIR")]
+    from: Option<PathBuf>,
+    /// Leave the repository and its mount there to play with
+    #[arg(long)]
+    keep: bool,
+    /// How many checkpoints to train
+    #[arg(long, value_name = "COUNT", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=200))]
+    checkpoints: u32,
+    /// Units of the hidden layer
+    #[arg(long, value_name = "COUNT", default_value_t = 768, value_parser = clap::value_parser!(u32).range(1..=16384))]
+    hidden: u32,
+    /// Steps between two checkpoints
+    #[arg(long, value_name = "COUNT", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    steps: u32,
+}
+
+/// What the network learns to write.
+const TEXT: &str = include_str!("../../README.md");
+const BATCH: usize = 96;
+
+/// A scratch folder with a mounted repository. Dropping it unmounts and removes everything.
+struct Stage {
+    folder: PathBuf,
+    keep: bool,
+}
+
+/// One checkpoint with where it went.
+struct Saved {
+    name: String,
+    /// A plain copy to compare with.
+    plain: PathBuf,
+    commit: String,
+    bytes: u64,
+}
+
+/// How long things took.
+#[derive(Default)]
+struct Times {
+    plain_save: Duration,
+    save: Duration,
+    commit: Duration,
+    load: Duration,
+    plain_load: Duration,
+}
+
+pub fn run(_context: &Context, out: &Output, args: Args) -> Result<()> {
+    let stage = Stage::set_up(args.keep)?;
+    let mount = stage.mount_point();
+    out.line(format_args!("repository  {}", stage.repository().display()))?;
+    out.line(format_args!("mounted at  {}\n", mount.display()))?;
+    let mut times = Times::default();
+    let saved = match &args.from {
+        Some(from) => take_checkpoints(out, &stage, from, &mut times)?,
+        None => train(out, &stage, &args, &mut times)?,
+    };
+    out.line("\nhistory is there to look at:")?;
+    show_listing(out, &mount, "branches/main")?;
+    show_listing(out, &mount, "by-date")?;
+    out.line("\nold checkpoints come back through plain paths:")?;
+    let compared = compare(&stage, &saved, &mut times)?;
+    let verified = format!("{} checkpoints, {}: every byte is equal", saved.len(), ByteSize(compared));
+    out.line(format_args!("  {}", out.paint(Colour::Green, verified)))?;
+    report(out, &stage, &saved, &times)?;
+    if args.keep { say_what_next(out, &stage, &saved) } else { stage.take_down() }
+}
+
+impl Stage {
+    fn set_up(keep: bool) -> Result<Self> {
+        let folder = std::env::temp_dir().join(format!("coral-demo-{}", std::process::id()));
+        fs::create_dir(&folder)
+            .map_err(|error| CommandError::new(format!("cannot make `{}`: {error}", folder.display())))?;
+        let stage = Self { folder, keep };
+        for folder in [stage.repository(), stage.mount_point(), stage.plain()] {
+            fs::create_dir(folder)?;
+        }
+        let branch = BranchName::new("main")?;
+        Repo::create(context::disk(), &stage.repository().join(FOLDER), &branch)?;
+        coral(&stage.folder, &["mount", "--daemon", "repository", "mount"]).map_err(|error| {
+            error.hint("the demo shows the mount; `coral init`, `add` and `commit` work without one")
+        })?;
+        Ok(stage)
+    }
+
+    fn repository(&self) -> PathBuf {
+        self.folder.join("repository")
+    }
+
+    fn mount_point(&self) -> PathBuf {
+        self.folder.join("mount")
+    }
+
+    fn plain(&self) -> PathBuf {
+        self.folder.join("plain")
+    }
+
+    fn worktree(&self) -> PathBuf {
+        self.mount_point().join("worktree/main")
+    }
+
+    fn take_down(self) -> Result<()> {
+        Ok(unmount(&self.mount_point(), false)?)
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if self.keep {
+            return;
+        }
+        // Taken down already, or something failed and everything goes.
+        let _ = unmount(&self.mount_point(), true);
+        if let Err(error) = fs::remove_dir_all(&self.folder) {
+            note(format!("`{}` could not be removed: {error}", self.folder.display()));
+        }
+    }
+}
+
+/// Runs this program as a user would.
+fn coral(folder: &Path, arguments: &[&str]) -> Result<String> {
+    let output = Command::new(std::env::current_exe()?).current_dir(folder).args(arguments).output()?;
+    match output.status.success() {
+        true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        false => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            let said = said.trim();
+            Err(CommandError::new(said.strip_prefix("error: ").unwrap_or(said)))
+        }
+    }
+}
+
+fn train(out: &Output, stage: &Stage, args: &Args, times: &mut Times) -> Result<Vec<Saved>> {
+    let mut training = Training::new(TEXT, Size { hidden: args.hidden as usize, batch: BATCH });
+    let parameters = training.parameters();
+    out.line(format_args!("a network of {parameters} parameters learns to write, with AdamW:"))?;
+    let mut saved = Vec::new();
+    for _ in 0..args.checkpoints {
+        training.train(args.steps);
+        let checkpoint = training.checkpoint();
+        let name = format!("step {}", checkpoint.step);
+        let plain = stage.plain().join(format!("checkpoint-{}", checkpoint.step));
+        save(&checkpoint, &plain, &mut times.plain_save)?;
+        save(&checkpoint, &stage.worktree().join("run"), &mut times.save)?;
+        let commit = commit(stage, &name, times)?;
+        let facts = format!("loss {:.3}, {} saved", checkpoint.loss, ByteSize(checkpoint.bytes()));
+        out.line(format_args!("  {name:<9} {facts}, committed as {}", &commit[..10]))?;
+        saved.push(Saved { name, plain, commit, bytes: checkpoint.bytes() });
+    }
+    Ok(saved)
+}
+
+/// Saves as a framework does: plain paths, create, write, close.
+fn save(checkpoint: &Checkpoint, folder: &Path, time: &mut Duration) -> Result<()> {
+    let start = Instant::now();
+    fs::create_dir_all(folder)?;
+    for (name, bytes) in &checkpoint.files {
+        let mut file = fs::File::create(folder.join(name))?;
+        file.write_all(bytes)?;
+    }
+    *time += start.elapsed();
+    Ok(())
+}
+
+fn commit(stage: &Stage, message: &str, times: &mut Times) -> Result<String> {
+    let start = Instant::now();
+    let said = coral(&stage.worktree(), &["--json", "commit", "-m", message])?;
+    times.commit += start.elapsed();
+    let value: serde_json::Value = serde_json::from_str(&said)
+        .map_err(|error| CommandError::new(format!("commit said `{said}`: {error}")))?;
+    match value["commit"].as_str() {
+        Some(id) => Ok(id.to_owned()),
+        None => Err(CommandError::new(format!("commit said `{said}`"))),
+    }
+}
+
+/// Copies directories that are there into the worktree, one commit each.
+fn take_checkpoints(out: &Output, stage: &Stage, from: &Path, times: &mut Times) -> Result<Vec<Saved>> {
+    let mut directories = Vec::new();
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let metadata = fs::metadata(entry.path())?;
+        if metadata.is_dir() {
+            directories.push((metadata.modified()?, entry.path()));
+        }
+    }
+    directories.sort();
+    if directories.is_empty() {
+        return Err(CommandError::new(format!("`{}` has no directories in it", from.display()))
+            .hint("each directory in it is one checkpoint"));
+    }
+    let mut saved = Vec::new();
+    for (_, directory) in directories {
+        let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let plain = stage.plain().join(&name);
+        let start = Instant::now();
+        let bytes = copy(&directory, &plain)?;
+        times.plain_save += start.elapsed();
+        let start = Instant::now();
+        let run = stage.worktree().join("run");
+        if run.exists() {
+            fs::remove_dir_all(&run)?;
+        }
+        copy(&directory, &run)?;
+        times.save += start.elapsed();
+        let commit = commit(stage, &name, times)?;
+        out.line(format_args!("  {name}: {} committed as {}", ByteSize(bytes), &commit[..10]))?;
+        saved.push(Saved { name, plain, commit, bytes });
+    }
+    Ok(saved)
+}
+
+/// Copies a directory and returns the bytes of its files.
+fn copy(from: &Path, to: &Path) -> Result<u64> {
+    fs::create_dir_all(to)?;
+    let mut bytes = 0;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            bytes += copy(&source, &target)?;
+        } else if kind.is_symlink() {
+            std::os::unix::fs::symlink(fs::read_link(&source)?, target)?;
+        } else if kind.is_file() {
+            bytes += fs::copy(source, target)?;
+        }
+    }
+    Ok(bytes)
+}
+
+fn show_listing(out: &Output, mount: &Path, folder: &str) -> Result<()> {
+    out.line(format_args!("  $ ls {folder}"))?;
+    let mut names: Vec<String> = Vec::new();
+    for entry in fs::read_dir(mount.join(folder))? {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    out.line(format_args!("  {}", names.join("  ")))
+}
+
+/// Compares every file of every commit with its plain copy. Returns the bytes compared.
+fn compare(stage: &Stage, saved: &[Saved], times: &mut Times) -> Result<u64> {
+    let mut compared = 0;
+    for checkpoint in saved {
+        let committed = stage.mount_point().join("commits").join(&checkpoint.commit).join("run");
+        compared += compare_folder(&checkpoint.plain, &committed, times)?;
+    }
+    Ok(compared)
+}
+
+fn compare_folder(plain: &Path, committed: &Path, times: &mut Times) -> Result<u64> {
+    let mut compared = 0;
+    for entry in fs::read_dir(plain)? {
+        let entry = entry?;
+        let other = committed.join(entry.file_name());
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            compared += compare_folder(&entry.path(), &other, times)?;
+        } else if kind.is_file() {
+            let start = Instant::now();
+            let want = fs::read(entry.path())?;
+            times.plain_load += start.elapsed();
+            let start = Instant::now();
+            let have = fs::read(&other)?;
+            times.load += start.elapsed();
+            if want != have {
+                return Err(CommandError::new(format!("`{}` came back with other bytes", other.display())));
+            }
+            compared += want.len() as u64;
+        }
+    }
+    Ok(compared)
+}
+
+fn report(out: &Output, stage: &Stage, saved: &[Saved], times: &Times) -> Result<()> {
+    let plain: u64 = saved.iter().map(|checkpoint| checkpoint.bytes).sum();
+    let stored = disk_bytes(&stage.repository().join(FOLDER).join("packs"))?;
+    let ratio = plain as f64 / stored.max(1) as f64;
+    out.line("\nwhat it cost, beside plain files:")?;
+    out.line("              plain files          Coral")?;
+    let bytes = format!("{:<20} {} ({ratio:.2}x smaller)", ByteSize(plain).to_string(), ByteSize(stored));
+    out.line(format_args!("  on disk     {}", out.paint(Colour::Green, bytes)))?;
+    let seconds = |time: Duration| format!("{:.2} s", time.as_secs_f64());
+    let (plain, coral) = (seconds(times.plain_save), seconds(times.save));
+    let commit = seconds(times.commit);
+    out.line(format_args!("  saving      {plain:<20} {coral} and {commit} to commit, durably"))?;
+    let (plain, coral) = (seconds(times.plain_load), seconds(times.load));
+    out.line(format_args!("  loading     {plain:<20} {coral} for the first time"))
+}
+
+fn disk_bytes(folder: &Path) -> Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(folder)? {
+        let metadata = entry?.metadata()?;
+        if metadata.is_file() {
+            bytes += metadata.len();
+        }
+    }
+    Ok(bytes)
+}
+
+fn say_what_next(out: &Output, stage: &Stage, saved: &[Saved]) -> Result<()> {
+    let (mount, first) = (stage.mount_point(), &saved[0]);
+    let mount = mount.display();
+    out.line(format_args!("\nthe mount stays ({} is its first commit); try", first.name))?;
+    out.line(format_args!("  cd {mount} && ls -l tensors/main/run/model.safetensors"))?;
+    out.line(format_args!("  coral -C {mount} log --oneline"))?;
+    out.line(format_args!(
+        "  cmp {mount}/HEAD/run/model.safetensors {mount}/commits/{}/run/model.safetensors",
+        &first.commit[..10]
+    ))?;
+    out.line("and when you are done")?;
+    out.line(format_args!("  coral umount {mount} && rm -r {}", stage.folder.display()))
+}

@@ -1,0 +1,160 @@
+//! Errors as a person reads them: what went wrong, and the way out.
+
+use crate::config::ConfigError;
+use crate::disk::DiskError;
+use crate::repo::{Error, PathError, RefNameError};
+use crate::store::StoreError;
+use std::fmt::Display;
+use std::io::{self, IsTerminal};
+
+/// A result of a command.
+pub type Result<T> = std::result::Result<T, CommandError>;
+
+/// Why a command failed.
+#[derive(Debug)]
+pub struct CommandError {
+    message: String,
+    hints: Vec<String>,
+    exit_code: u8,
+    broken_pipe: bool,
+}
+
+impl CommandError {
+    /// A failure.
+    pub fn new(message: impl Display) -> Self {
+        Self { message: message.to_string(), hints: Vec::new(), exit_code: 1, broken_pipe: false }
+    }
+
+    /// A command line that means nothing.
+    pub fn usage(message: impl Display) -> Self {
+        Self { exit_code: 2, ..Self::new(message) }
+    }
+
+    /// The same with a way out.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Display) -> Self {
+        self.hints.push(hint.to_string());
+        self
+    }
+
+    /// What went wrong and the way out, in one text.
+    pub fn told(&self) -> String {
+        let hints: String = self.hints.iter().map(|hint| format!("\nhint: {hint}")).collect();
+        format!("{}{hints}", self.message)
+    }
+
+    /// What the process ends with.
+    pub fn exit_code(&self) -> u8 {
+        self.exit_code
+    }
+
+    /// Whether the reader of the output went away, which is no failure.
+    pub fn is_broken_pipe(&self) -> bool {
+        self.broken_pipe
+    }
+
+    /// Says it on the error output.
+    pub fn print(&self) {
+        let (red, cyan, plain) =
+            if io::stderr().is_terminal() { ("\x1b[31m", "\x1b[36m", "\x1b[0m") } else { ("", "", "") };
+        eprintln!("{red}error:{plain} {}", self.message);
+        for hint in &self.hints {
+            eprintln!("{cyan}hint:{plain} {hint}");
+        }
+    }
+}
+
+impl From<Error> for CommandError {
+    fn from(error: Error) -> Self {
+        let hint = hint(&error);
+        let plain = Self::new(&error);
+        match hint {
+            Some(hint) => plain.hint(hint),
+            None => plain,
+        }
+    }
+}
+
+/// The way out of an error of the repository.
+fn hint(error: &Error) -> Option<String> {
+    let did_you_mean = |name: &dyn Display| Some(format!("did you mean `{name}`?"));
+    match error {
+        Error::NotARepository(_) => Some("`coral init` makes one; `-C DIR` names another folder".into()),
+        Error::AlreadyARepository(_) => Some("use it as it is; nothing was changed".into()),
+        Error::NewerFormat { .. } => Some("use the version of coral that made it, or a newer one".into()),
+        Error::UnknownRevision { nearest: Some(name), .. } => did_you_mean(name),
+        Error::UnknownRevision { nearest: None, .. } => {
+            Some("`coral log`, `coral branch` and `coral tag` list what there is".into())
+        }
+        Error::UnknownRef { nearest: Some(name), .. } => did_you_mean(name),
+        Error::UnknownRef { kind, nearest: None, .. } => Some(format!("`coral {kind}` lists what there is")),
+        Error::UnknownPath { nearest: Some(path), .. } => did_you_mean(path),
+        Error::UnknownPath { nearest: None, .. } => Some("`coral ls [REF]` lists what there is".into()),
+        Error::AmbiguousPrefix { .. } => Some("type more of its digits".into()),
+        Error::RefName(_) => Some("use letters, digits, `-`, `_`, `.` and `/`, as git does".into()),
+        Error::RefExists { kind: "branch", name } => Some(format!("`coral switch {name}` goes there")),
+        Error::RefExists { .. } => Some("`-f` moves it".into()),
+        Error::RefConflict { .. } => Some("a name cannot be both a branch and a folder of branches".into()),
+        Error::RefMoved { .. } => Some("look with `coral log`, then try again".into()),
+        Error::DetachedHead(_) => Some("`coral switch -c NAME` makes a branch here".into()),
+        Error::Unborn(_) => Some("`coral commit -m MESSAGE` makes the first".into()),
+        Error::NothingToCommit { still_open, .. } if !still_open.is_empty() => Some(format!(
+            "{} file(s) are still being written; `--include-open` takes them as they are",
+            still_open.len()
+        )),
+        Error::NothingToCommit { .. } => {
+            Some("save files into the mount's worktree/, or `coral add` them".into())
+        }
+        Error::Diverged { .. } => {
+            Some("commit the changes on a new branch, or drop them with `coral restore --all`".into())
+        }
+        Error::UncommittedChanges(_) => {
+            Some("commit them, drop them with `coral restore --all`, or say `--force`".into())
+        }
+        Error::CurrentBranch(_) => Some("`coral switch` to another one first".into()),
+        Error::NotMerged(_) => Some("`-D` deletes it all the same".into()),
+        Error::KeepsChanging(_) => Some("try again when nobody writes to it".into()),
+        Error::OutputExists(_) => Some("name a path that does not exist yet; nothing was overwritten".into()),
+        Error::WrongBytes(_) | Error::Damaged { .. } => Some("`coral fsck --full` lists all damage".into()),
+        Error::Store(error) if error.is_full() => Some("free some room; the repository is unchanged".into()),
+        Error::Store(error) if error.is_corruption() => Some("`coral fsck --full` lists all damage".into()),
+        Error::Disk(error) if is_full(error) => Some("free some room; the repository is unchanged".into()),
+        _ => None,
+    }
+}
+
+fn is_full(error: &DiskError) -> bool {
+    matches!(error.source.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT))
+}
+
+macro_rules! through_repo {
+    ($($error:ty),*) => {$(
+        impl From<$error> for CommandError {
+            fn from(error: $error) -> Self {
+                Error::from(error).into()
+            }
+        }
+    )*};
+}
+through_repo!(PathError, RefNameError, DiskError, StoreError);
+
+impl From<ConfigError> for CommandError {
+    fn from(error: ConfigError) -> Self {
+        let hint = match &error {
+            ConfigError::UnknownKey { nearest, .. } => {
+                Some(format!("did you mean `{nearest}`? `coral config list` shows every setting"))
+            }
+            ConfigError::Value { .. } | ConfigError::Syntax(_) => None,
+        };
+        match hint {
+            Some(hint) => Self::new(error).hint(hint),
+            None => Self::new(error),
+        }
+    }
+}
+
+impl From<io::Error> for CommandError {
+    fn from(error: io::Error) -> Self {
+        Self { broken_pipe: error.kind() == io::ErrorKind::BrokenPipe, ..Self::new(error) }
+    }
+}

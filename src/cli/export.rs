@@ -1,0 +1,34 @@
+use super::context::Context;
+use super::error::Result;
+use super::output::Output;
+use crate::repo::split_target;
+use crate::units::ByteSize;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Write a revision, a directory or a file of it as plain files
+///
+/// OUT must not exist, or be an empty directory. Every file's bytes are checked on the way.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// REF, or REF:PATH
+    #[arg(value_name = "TARGET")]
+    target: String,
+    /// Where to
+    #[arg(value_name = "OUT")]
+    out: PathBuf,
+}
+
+pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
+    let place = context.open()?;
+    let target = split_target(&args.target)?;
+    let commit = place.repo.resolve(&target.revision, place.now())?;
+    let entry = place.repo.entry_at(commit, &target.revision, &target.path)?;
+    let path = context.absolute(&args.out);
+    let exported = place.repo.export(&entry, &path)?;
+    if out.json {
+        return out.value(&json!({ "path": path, "files": exported.files, "bytes": exported.bytes }));
+    }
+    let (files, size) = (exported.files, ByteSize(exported.bytes));
+    out.line(format_args!("{files} files, {size}, every byte checked, in {}", path.display()))
+}

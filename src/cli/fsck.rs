@@ -1,0 +1,57 @@
+use super::context::Context;
+use super::error::Result;
+use super::output::{Colour, Output};
+use crate::units::ByteSize;
+use serde_json::{Value, json};
+use std::process::ExitCode;
+
+/// Check that everything the repository promises is there
+///
+/// Quick: refs, commits, directories and file recipes are whole, and every object is in a pack. Ends with 1 if
+/// anything is wrong.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Read back and compare every byte as well
+    #[arg(long)]
+    full: bool,
+    /// First write the packs' sidecars anew and drop the index, which is built again when it is needed
+    #[arg(long)]
+    rebuild: bool,
+}
+
+pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
+    let place = context.open()?;
+    if args.rebuild {
+        place.repo.store().rebuild()?;
+    }
+    let report = place.repo.fsck(args.full)?;
+    if out.json {
+        let findings: Vec<Value> = report
+            .findings
+            .iter()
+            .map(|finding| json!({ "place": finding.place, "what": finding.what }))
+            .collect();
+        out.value(&json!({
+            "commits": report.commits, "trees": report.trees, "files": report.files, "objects": report.objects,
+            "bytes_verified": report.bytes_verified, "findings": findings,
+        }))?;
+    } else {
+        for finding in &report.findings {
+            out.line(format_args!("{}: {}", out.paint(Colour::Red, &finding.place), finding.what))?;
+        }
+        out.line(format_args!(
+            "{} commits, {} directories, {} files, {} objects; {} read back",
+            report.commits,
+            report.trees,
+            report.files,
+            report.objects,
+            ByteSize(report.bytes_verified),
+        ))?;
+        match report.findings.len() {
+            0 => out.line(out.paint(Colour::Green, "nothing is wrong"))?,
+            1 => out.line("1 thing is wrong")?,
+            count => out.line(format_args!("{count} things are wrong"))?,
+        }
+    }
+    Ok(if report.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,32 @@
+use super::context::{self, Context, FOLDER};
+use super::error::{CommandError, Result};
+use super::output::Output;
+use crate::repo::{BranchName, Repo};
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Make a repository
+///
+/// Makes the folder DIR if it is missing and a repository in DIR/.coral. Refuses a folder that has one.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The folder that the repository is for
+    #[arg(value_name = "DIR", default_value = ".")]
+    directory: PathBuf,
+    /// The first branch
+    #[arg(short = 'b', long, value_name = "NAME", default_value = "main")]
+    initial_branch: String,
+}
+
+pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
+    let branch = BranchName::new(args.initial_branch)?;
+    let folder = context.absolute(&args.directory);
+    std::fs::create_dir_all(&folder)
+        .map_err(|error| CommandError::new(format!("cannot make `{}`: {error}", folder.display())))?;
+    let root = folder.join(FOLDER);
+    Repo::create(context::disk(), &root, &branch)?;
+    match out.json {
+        true => out.value(&json!({ "repository": root, "branch": branch.as_str() })),
+        false => out.line(format_args!("made an empty repository in {}", root.display())),
+    }
+}

@@ -1,0 +1,30 @@
+//! The `coral` command: one verb a file, and the one place where errors become advice and exit codes.
+
+mod add;
+mod args;
+mod branch;
+mod cat;
+mod commit;
+mod config;
+mod context;
+mod daemon;
+mod demo;
+mod error;
+mod export;
+mod fsck;
+mod init;
+mod log;
+mod ls;
+mod mount;
+mod output;
+mod restore;
+mod rm;
+mod show;
+mod stats;
+mod status;
+mod switch;
+mod tag;
+mod umount;
+mod when;
+
+pub use args::run;

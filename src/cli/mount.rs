@@ -1,0 +1,175 @@
+use super::context::{self, Context};
+use super::error::{CommandError, Result};
+use super::output::{Output, note};
+use super::when;
+use crate::fs::{
+    Author, MountError, MountOptions, ReadySignal, Settings, View, block_stop_signals, launch, mount,
+    wait_for_stop_signal,
+};
+use crate::repo::{BranchName, Repo};
+use crate::units::Timestamp;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// Show a repository as a file system
+///
+/// Stays in the foreground until it is unmounted or interrupted. What programs save below MNT/worktree/BRANCH is
+/// what the next commit of the branch records.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The folder of the repository
+    #[arg(value_name = "REPO")]
+    repository: PathBuf,
+    /// An empty directory
+    #[arg(value_name = "MNT")]
+    mount_point: PathBuf,
+    /// Return when the mount is ready, and serve it in the background
+    #[arg(short, long)]
+    daemon: bool,
+    /// Show one read-only tree: a revision, or a directory of it
+    #[arg(long = "ref", value_name = "REF[:DIR]", conflicts_with = "worktree")]
+    revision: Option<String>,
+    /// Show one writable tree: the worktree of a branch
+    #[arg(long, value_name = "BRANCH")]
+    worktree: Option<String>,
+    /// Let other users see the mount
+    #[arg(long)]
+    allow_other: bool,
+    /// Let nobody write
+    #[arg(long)]
+    read_only: bool,
+    /// Where to say that the mount is ready
+    #[arg(long, value_name = "NUMBER", hide = true)]
+    ready_fd: Option<i32>,
+}
+
+pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
+    if args.daemon {
+        return start_in_background(context, out, args);
+    }
+    let ready = args.ready_fd.map(ReadySignal::from_descriptor).transpose()?;
+    match serve(context, out, &args) {
+        Ok(served) => {
+            if let Some(ready) = ready {
+                ready.ready();
+            } else {
+                out.line(format_args!(
+                    "mounted at {}; `coral umount` or Ctrl-C ends it",
+                    served.mount_point().display()
+                ))?;
+            }
+            Ok(served.wait()?)
+        }
+        Err(error) => {
+            if let Some(ready) = ready {
+                ready.failed(&error.told());
+            }
+            Err(error)
+        }
+    }
+}
+
+/// The mount, answering; a stop signal unmounts it.
+fn serve(context: &Context, _out: &Output, args: &Args) -> Result<crate::fs::Mount> {
+    // Before the first thread, so that only the waiting one gets them.
+    block_stop_signals()?;
+    let root = context::root_of(&context.absolute(&args.repository))?;
+    let config = context.config(Some(&root))?;
+    let repo = context::open_repo(&root, &config)?;
+    let author = Author {
+        name: config.text("user.name").to_owned(),
+        email: config.text("user.email").to_owned(),
+        offset_minutes: when::local_offset(context.now),
+    };
+    let settings = Settings {
+        view: view(&repo, args)?,
+        author,
+        clock: Arc::new(|| Timestamp::from(SystemTime::now())),
+        background_ingest: true,
+    };
+    let options = MountOptions { settings, allow_other: args.allow_other, read_only: args.read_only };
+    if let Err(error) = repo.store().attach_index() {
+        note(format!("the index cannot be used, packs are searched one by one: {error}"));
+    }
+    let served = mount(repo, &context.absolute(&args.mount_point), options)?;
+    let stopper = served.stopper();
+    std::thread::Builder::new().name("signals".into()).spawn(move || {
+        while wait_for_stop_signal().is_ok() {
+            if let Err(error) = stopper.stop() {
+                note(error);
+            }
+        }
+    })?;
+    Ok(served)
+}
+
+fn view(repo: &Repo, args: &Args) -> Result<View> {
+    if let Some(text) = &args.revision {
+        let (revision, folder) = text.split_once(':').unwrap_or((text, ""));
+        repo.resolve(revision, Timestamp::from(SystemTime::now()))?;
+        return Ok(View::Snapshot { revision: revision.to_owned(), folder: folder.to_owned() });
+    }
+    match &args.worktree {
+        None => Ok(View::All),
+        Some(name) => {
+            let branch = BranchName::new(name)?;
+            if repo.refs().current_branch().ok().as_ref() != Some(&branch) {
+                repo.refs().existing_branch(&branch)?;
+            }
+            Ok(View::Worktree(branch))
+        }
+    }
+}
+
+fn start_in_background(context: &Context, out: &Output, args: Args) -> Result<()> {
+    let program = std::env::current_exe()?;
+    let mut command = Command::new(program);
+    command.arg("-C").arg(&context.cwd).arg("mount").arg(&args.repository).arg(&args.mount_point);
+    for (name, value) in [("--ref", &args.revision), ("--worktree", &args.worktree)] {
+        if let Some(value) = value {
+            command.arg(name).arg(value);
+        }
+    }
+    for (name, set) in [("--allow-other", args.allow_other), ("--read-only", args.read_only)] {
+        if set {
+            command.arg(name);
+        }
+    }
+    let process = launch(command).map_err(CommandError::new)?;
+    let mount_point = context.absolute(&args.mount_point);
+    match out.json {
+        true => out.value(&serde_json::json!({ "mount_point": mount_point, "process": process })),
+        false => out.line(format_args!("mounted at {} by process {process}", mount_point.display())),
+    }
+}
+
+impl From<MountError> for CommandError {
+    fn from(error: MountError) -> Self {
+        let hint = match &error {
+            MountError::Missing(path) => Some(format!("`mkdir {}` makes it", path.display())),
+            MountError::NotADirectory(_) | MountError::NotEmpty(_) => {
+                Some("mount on an empty directory".to_owned())
+            }
+            MountError::AlreadyMounted(mounted) => {
+                Some(format!("`coral umount {}` takes it away", mounted.mount_point.display()))
+            }
+            MountError::Busy(path) => Some(format!(
+                "leave it first, or `coral umount --lazy {}` takes it away when the last user is done",
+                path.display()
+            )),
+            MountError::NotMounted(_)
+            | MountError::NoFuseDevice
+            | MountError::FuseDeviceDenied(_)
+            | MountError::NoFusermount
+            | MountError::OthersNotAllowed
+            | MountError::Unservable(_)
+            | MountError::System { .. } => None,
+        };
+        match hint {
+            Some(hint) => Self::new(error).hint(hint),
+            None => Self::new(error),
+        }
+    }
+}

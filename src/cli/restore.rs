@@ -1,0 +1,74 @@
+use super::context::Context;
+use super::error::{CommandError, Result};
+use super::output::Output;
+use crate::repo::TreePath;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Bring files of the worktree back from a commit
+///
+/// What the worktree has at these paths is dropped.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Paths in the worktree
+    #[arg(value_name = "PATH", required_unless_present = "all")]
+    paths: Vec<PathBuf>,
+    /// Drop every change of the worktree
+    #[arg(long, conflicts_with_all = ["paths", "source"])]
+    all: bool,
+    /// Take them from this revision instead of the branch's last commit
+    #[arg(short, long, value_name = "REF")]
+    source: Option<String>,
+    /// The branch, if not the current one
+    #[arg(short = 'B', long, value_name = "NAME")]
+    branch: Option<String>,
+}
+
+pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
+    let place = context.open()?;
+    let branch = place.branch(args.branch.as_deref())?;
+    let worktree = place.worktree(&branch)?;
+    let mut restored = Vec::new();
+    if args.all {
+        worktree.reset()?;
+    }
+    let source = args.source.as_deref().unwrap_or(branch.as_str());
+    for typed in &args.paths {
+        let path = place.tree_path(typed)?;
+        restore(&place, &worktree, source, &path)?;
+        restored.push(path.to_string());
+    }
+    place.announce();
+    match (out.json, args.all) {
+        (true, all) => out.value(&json!({ "branch": branch.as_str(), "all": all, "restored": restored })),
+        (false, true) => out.line(format_args!("the worktree of `{branch}` equals its last commit")),
+        (false, false) => restored.iter().try_for_each(|path| out.line(format_args!("restored {path}"))),
+    }
+}
+
+/// A path that the source does not have is removed, as git does: restoring makes both equal.
+fn restore(
+    place: &super::context::Place,
+    worktree: &crate::repo::Worktree,
+    source: &str,
+    path: &TreePath,
+) -> Result<()> {
+    if path.is_root() {
+        return Err(CommandError::usage("the whole worktree is restored by `--all`"));
+    }
+    let commit = place.repo.resolve(source, place.now())?;
+    let tree = place.repo.commit(commit)?.tree;
+    match place.repo.find_in_tree(tree, path)? {
+        Some(entry) => {
+            if worktree.resolve(path)?.is_some() {
+                worktree.remove(path, place.now())?;
+            }
+            worktree.put(path, entry.attributes, entry.node, place.now())?;
+        }
+        None if worktree.resolve(path)?.is_some() => worktree.remove(path, place.now())?,
+        None => {
+            place.repo.entry_at(commit, source, path)?;
+        }
+    }
+    Ok(())
+}

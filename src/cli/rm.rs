@@ -1,0 +1,52 @@
+use super::context::Context;
+use super::error::{CommandError, Result};
+use super::output::Output;
+use crate::repo::{Kind, TreePath};
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Remove files from the worktree
+///
+/// The next commit no longer has them; earlier commits keep them. Plain files outside of the mount stay.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Paths in the worktree
+    #[arg(value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+    /// Remove directories with everything in them
+    #[arg(short, long)]
+    recursive: bool,
+    /// The branch, if not the current one
+    #[arg(short = 'B', long, value_name = "NAME")]
+    branch: Option<String>,
+}
+
+pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
+    let place = context.open()?;
+    let branch = place.branch(args.branch.as_deref())?;
+    let worktree = place.worktree(&branch)?;
+    let paths: Vec<TreePath> = args.paths.iter().map(|path| place.tree_path(path)).collect::<Result<_>>()?;
+    for path in &paths {
+        let Some(node) = worktree.resolve(path)? else {
+            let tip = place.repo.refs().branch(&branch)?;
+            if let Some(tip) = tip {
+                place.repo.entry_at(tip, branch.as_str(), path)?;
+            }
+            return Err(CommandError::new(format!("no `{path}` in the worktree of `{branch}`"))
+                .hint("`coral ls` lists what the last commit has, `coral status` what changed since"));
+        };
+        if worktree.attributes(node)?.kind == Kind::Dir && !args.recursive {
+            return Err(CommandError::new(format!("`{path}` is a directory"))
+                .hint("`-r` removes it with everything in it"));
+        }
+    }
+    for path in &paths {
+        worktree.remove(path, place.now())?;
+    }
+    place.announce();
+    let removed: Vec<String> = paths.iter().map(TreePath::to_string).collect();
+    match out.json {
+        true => out.value(&json!({ "branch": branch.as_str(), "removed": removed })),
+        false => removed.iter().try_for_each(|path| out.line(format_args!("removed {path}"))),
+    }
+}

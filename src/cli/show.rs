@@ -1,0 +1,242 @@
+use super::context::{Context, Place};
+use super::error::{CommandError, Result};
+use super::log::{commit_json, print_commit};
+use super::output::Output;
+use super::status::words;
+use crate::id::{CommitId, ObjectKey};
+use crate::recipe::{Recipe, TensorInfo};
+use crate::repo::{Entry, Error, Node, Tree, TreePath, split_target};
+use crate::store::ObjectInfo;
+use crate::tensor::Statistics;
+use crate::units::ByteSize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Show a commit, a file, or a tensor
+///
+/// REF shows the commit and what it changed; REF:PATH a file with its tensors, or a directory; the name of a tensor
+/// shows its numbers.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// REF, REF:PATH, or the name of a tensor
+    #[arg(value_name = "TARGET", default_value = "HEAD")]
+    target: String,
+    /// Look for the tensor in this commit
+    #[arg(short, long, value_name = "REF", default_value = "HEAD")]
+    commit: String,
+}
+
+pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
+    let place = context.open()?;
+    if let Some((revision, _)) = args.target.split_once(':')
+        && place.repo.resolve(if revision.is_empty() { "HEAD" } else { revision }, place.now()).is_ok()
+    {
+        let target = split_target(&args.target)?;
+        let commit = place.repo.resolve(&target.revision, place.now())?;
+        let entry = place.repo.entry_at(commit, &target.revision, &target.path)?;
+        return show_entry(&place, out, &args.target, &target.path, &entry);
+    }
+    match place.repo.resolve(&args.target, place.now()) {
+        Ok(commit) => show_commit(&place, out, commit),
+        Err(error @ Error::UnknownRevision { .. }) => show_tensor(&place, out, &args, error),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn show_commit(place: &Place, out: &Output, id: CommitId) -> Result<()> {
+    let commit = place.repo.commit(id)?;
+    let before = match commit.parents.first() {
+        Some(&parent) => place.repo.commit(parent)?.tree,
+        None => Tree::empty_id(),
+    };
+    let changes = place.repo.diff_trees(before, commit.tree)?;
+    if out.json {
+        let mut value = commit_json(id, &commit, &[]);
+        let rows = changes
+            .iter()
+            .map(|change| json!({ "path": change.path.to_string(), "change": words(change.kind).1 }));
+        value["changes"] = rows.collect();
+        return out.value(&value);
+    }
+    print_commit(out, id, &commit, &[])?;
+    changes.iter().try_for_each(|change| {
+        let (letter, _, colour) = words(change.kind);
+        out.line(out.paint(colour, format_args!("{letter} {}", change.path)))
+    })
+}
+
+fn show_entry(place: &Place, out: &Output, shown_as: &str, path: &TreePath, entry: &Entry) -> Result<()> {
+    match &entry.node {
+        Node::Dir(tree) => {
+            let tree = place.repo.tree(*tree)?;
+            let names: Vec<String> = tree.entries().iter().map(|entry| entry.name.to_string()).collect();
+            match out.json {
+                true => {
+                    out.value(&json!({ "path": path.to_string(), "type": "directory", "entries": names }))
+                }
+                false => names.iter().try_for_each(|name| out.line(name)),
+            }
+        }
+        Node::Symlink(target) => {
+            let target = String::from_utf8_lossy(target);
+            match out.json {
+                true => out.value(&json!({ "path": path.to_string(), "type": "symlink", "target": target })),
+                false => out.line(format_args!("{shown_as} -> {target}")),
+            }
+        }
+        Node::File { recipe, len } => {
+            let recipe_id = recipe;
+            let recipe = place.repo.recipe(*recipe)?;
+            let stored = place.repo.stored_len(&recipe)?;
+            let tensors = tensors(place, &recipe)?;
+            if out.json {
+                let rows: Vec<Value> =
+                    tensors.iter().map(|(tensor, info)| tensor_json(tensor, info)).collect();
+                return out.value(&json!({
+                    "path": path.to_string(), "type": "file", "id": recipe_id.to_string(), "bytes": len,
+                    "stored_bytes": stored, "blake3": hex(recipe.blake3()), "tensors": rows,
+                }));
+            }
+            out.line(shown_as)?;
+            out.line(format_args!("  {} ({len} bytes), {} stored", ByteSize(*len), ByteSize(stored)))?;
+            out.line(format_args!("  BLAKE3 {}", hex(recipe.blake3())))?;
+            tensors
+                .iter()
+                .try_for_each(|(tensor, info)| out.line(format_args!("  {}", tensor_line(tensor, info))))
+        }
+    }
+}
+
+fn tensors(place: &Place, recipe: &Recipe) -> Result<Vec<(TensorInfo, ObjectInfo)>> {
+    let mut rows = Vec::new();
+    for (tensor, key, _) in recipe.tensors() {
+        let info = place.repo.store().info(key)?;
+        let info =
+            info.ok_or_else(|| CommandError::new(format!("object {key} of `{}` is missing", tensor.name)))?;
+        rows.push((tensor.clone(), info));
+    }
+    Ok(rows)
+}
+
+fn tensor_line(tensor: &TensorInfo, info: &ObjectInfo) -> String {
+    let base = info.base.map(|base| format!(" on {}", short(base))).unwrap_or_default();
+    format!(
+        "{:<8} {:<20} {:>10} {:>10} stored, depth {}{base}  {}",
+        tensor.dtype.name(),
+        format!("{:?}", tensor.shape),
+        ByteSize(info.len).to_string(),
+        ByteSize(info.stored_len).to_string(),
+        info.depth,
+        tensor.name,
+    )
+}
+
+fn tensor_json(tensor: &TensorInfo, info: &ObjectInfo) -> Value {
+    json!({
+        "name": tensor.name, "dtype": tensor.dtype.name(), "shape": tensor.shape, "bytes": info.len,
+        "stored_bytes": info.stored_len, "base": info.base.map(|key| key.to_string()), "depth": info.depth,
+    })
+}
+
+/// Shows the tensors of this name, in whatever file of the commit they are.
+fn show_tensor(place: &Place, out: &Output, args: &Args, unknown: Error) -> Result<()> {
+    let commit = match place.repo.resolve(&args.commit, place.now()) {
+        Ok(commit) => commit,
+        Err(_) => return Err(unknown.into()),
+    };
+    let mut rows = Vec::new();
+    for (path, recipe) in files(place, place.repo.commit(commit)?.tree)? {
+        for (tensor, key, _) in recipe.tensors().filter(|(tensor, _, _)| tensor.name == args.target) {
+            rows.push((path.clone(), tensor.clone(), key, statistics(place, &recipe, tensor)?));
+        }
+    }
+    if rows.is_empty() {
+        return Err(unknown.into());
+    }
+    let mut values = Vec::new();
+    for (path, tensor, key, found) in &rows {
+        let info = place.repo.store().info(*key)?;
+        let info = info.ok_or_else(|| CommandError::new(format!("object {key} is missing")))?;
+        if out.json {
+            let mut value = tensor_json(tensor, &info);
+            value["path"] = json!(path.to_string());
+            value["id"] = json!(key.to_string());
+            value["statistics"] = found.map_or(Value::Null, |found| {
+                json!({
+                    "min": found.min, "max": found.max, "mean": found.mean, "std": found.standard_deviation(),
+                    "zeros": found.zeros, "nan": found.nan, "infinite": found.infinite,
+                })
+            });
+            values.push(value);
+            continue;
+        }
+        out.line(format_args!("{} in {path}", tensor.name))?;
+        out.line(format_args!(
+            "  shape {:?}, {}, {} bytes, id {key}",
+            tensor.shape,
+            tensor.dtype.name(),
+            info.len
+        ))?;
+        out.line(format_args!("  {} stored, depth {}", ByteSize(info.stored_len), info.depth))?;
+        if let Some(found) = found {
+            out.line(format_args!(
+                "  min {:.6e}, max {:.6e}, mean {:.6e}, std {:.6e}, {} zeros, {} NaN, {} infinite",
+                found.min,
+                found.max,
+                found.mean,
+                found.standard_deviation(),
+                found.zeros,
+                found.nan,
+                found.infinite,
+            ))?;
+        }
+    }
+    if out.json { out.value(&Value::Array(values)) } else { Ok(()) }
+}
+
+/// Every file below a tree.
+fn files(place: &Place, tree: crate::id::TreeId) -> Result<Vec<(TreePath, Arc<Recipe>)>> {
+    let mut found = Vec::new();
+    let mut dirs = vec![(TreePath::ROOT, tree)];
+    while let Some((dir, tree)) = dirs.pop() {
+        for entry in place.repo.tree(tree)?.entries() {
+            let path = dir.join(entry.name.clone());
+            match &entry.node {
+                Node::Dir(below) => dirs.push((path, *below)),
+                Node::File { recipe, .. } => found.push((path, place.repo.recipe(*recipe)?)),
+                Node::Symlink(_) => {}
+            }
+        }
+    }
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(found)
+}
+
+/// The statistics of a tensor in a file; `None` for types that are no real numbers.
+fn statistics(place: &Place, recipe: &Recipe, tensor: &TensorInfo) -> Result<Option<Statistics>> {
+    let mut found = Statistics::default();
+    let mut buf = vec![0; 1 << 20];
+    for (info, key, len) in recipe.tensors() {
+        if info != tensor {
+            continue;
+        }
+        let mut offset = 0;
+        while offset < len {
+            let part = (len - offset).min(buf.len() as u64) as usize;
+            place.repo.store().read_at(key, offset, &mut buf[..part])?;
+            if !found.add(tensor.dtype, &buf[..part]) {
+                return Ok(None);
+            }
+            offset += part as u64;
+        }
+    }
+    Ok(Some(found))
+}
+
+fn short(key: ObjectKey) -> String {
+    key.to_string()[..8].to_owned()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

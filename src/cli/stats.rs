@@ -1,0 +1,92 @@
+use super::context::Context;
+use super::error::Result;
+use super::output::{Colour, Output};
+use crate::id::{ObjectKey, TreeId};
+use crate::repo::{Node, Walk};
+use crate::units::ByteSize;
+use serde_json::json;
+use std::collections::{HashMap, HashSet};
+
+/// Show what the history would be as plain files, and what it is
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// What branches and tags reach.
+#[derive(Default)]
+struct Reached {
+    commits: u64,
+    files: u64,
+    /// Bytes of all files of all commits.
+    bytes: u64,
+    tensors: u64,
+    objects: HashSet<ObjectKey>,
+}
+
+pub fn run(context: &Context, out: &Output, _args: Args) -> Result<()> {
+    let place = context.open()?;
+    let refs = place.repo.refs();
+    let mut tips: Vec<_> = refs.branches()?.into_iter().map(|(_, id)| id).collect();
+    tips.extend(refs.tags()?.into_iter().map(|(_, tag)| tag.commit));
+    let mut reached = Reached::default();
+    let mut known = HashMap::new();
+    for step in Walk::new(&place.repo, tips)? {
+        let (_, commit) = step?;
+        reached.commits += 1;
+        let (files, bytes, tensors) = weigh(&place, commit.tree, &mut known, &mut reached.objects)?;
+        reached.files += files;
+        reached.bytes += bytes;
+        reached.tensors += tensors;
+    }
+    let store = place.repo.store().stats()?;
+    let ratio = if store.disk_len == 0 { 1.0 } else { reached.bytes as f64 / store.disk_len as f64 };
+    let saved = reached.bytes.saturating_sub(store.disk_len);
+    if out.json {
+        return out.value(&json!({
+            "commits": reached.commits, "files": reached.files, "tensors": reached.tensors,
+            "plain_bytes": reached.bytes, "unique_objects": reached.objects.len(), "objects": store.objects,
+            "delta_objects": store.deltas, "unique_bytes": store.len, "stored_bytes": store.stored_len,
+            "disk_bytes": store.disk_len, "packs": store.packs, "ratio": ratio, "saved_bytes": saved,
+        }));
+    }
+    let row = |name: &str, value: String| out.line(format_args!("{name:<24}{value}"));
+    row("commits", reached.commits.to_string())?;
+    row("files in them", format!("{} ({} tensors)", reached.files, reached.tensors))?;
+    row("as plain files", ByteSize(reached.bytes).to_string())?;
+    row("distinct objects", format!("{} ({})", store.objects, ByteSize(store.len)))?;
+    row("stored as differences", store.deltas.to_string())?;
+    row("on disk", format!("{} in {} packs", ByteSize(store.disk_len), store.packs))?;
+    row("ratio", out.paint(Colour::Green, format_args!("{ratio:.2}x smaller ({} saved)", ByteSize(saved))))?;
+    for damage in &store.damaged {
+        out.line(
+            out.paint(Colour::Red, format_args!("damaged: {}: {}", damage.path.display(), damage.what)),
+        )?;
+    }
+    Ok(())
+}
+
+/// Files, bytes and tensors below a tree; trees that were weighed before are not read again.
+fn weigh(
+    place: &super::context::Place,
+    tree: TreeId,
+    known: &mut HashMap<TreeId, (u64, u64, u64)>,
+    objects: &mut HashSet<ObjectKey>,
+) -> Result<(u64, u64, u64)> {
+    if let Some(&weight) = known.get(&tree) {
+        return Ok(weight);
+    }
+    let mut sum = (0, 0, 0);
+    for entry in place.repo.tree(tree)?.entries() {
+        let (files, bytes, tensors) = match &entry.node {
+            Node::Dir(below) => weigh(place, *below, known, objects)?,
+            Node::Symlink(_) => (0, 0, 0),
+            Node::File { recipe, len } => {
+                let recipe = place.repo.recipe(*recipe)?;
+                objects.extend(recipe.keys());
+                (1, *len, recipe.tensors().count() as u64)
+            }
+        };
+        sum = (sum.0 + files, sum.1 + bytes, sum.2 + tensors);
+    }
+    known.insert(tree, sum);
+    Ok(sum)
+}

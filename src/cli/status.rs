@@ -1,0 +1,82 @@
+use super::context::Context;
+use super::error::Result;
+use super::output::{Colour, Output};
+use crate::repo::{Change, ChangeKind, Head, Tree};
+use serde_json::json;
+
+/// Show what the next commit would record
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// One line a path, no explanations
+    #[arg(short, long)]
+    short: bool,
+    /// The branch, if not the current one
+    #[arg(short = 'B', long, value_name = "NAME")]
+    branch: Option<String>,
+}
+
+pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
+    let place = context.open()?;
+    if let (None, None, Head::Detached(commit)) = (&args.branch, &place.inside, place.repo.refs().head()?) {
+        return match out.json {
+            true => out.value(&json!({ "detached": commit.to_string() })),
+            false => {
+                out.line(format_args!("HEAD is detached at {commit}; `coral switch -c NAME` makes a branch"))
+            }
+        };
+    }
+    let branch = place.branch(args.branch.as_deref())?;
+    let worktree = place.worktree(&branch)?;
+    let snapshot = worktree.snapshot(false)?;
+    let base = match snapshot.base {
+        Some(base) => place.repo.commit(base)?.tree,
+        None => Tree::empty_id(),
+    };
+    let changes = worktree.diff_from(base, &snapshot)?;
+    let still_open: Vec<String> = snapshot.still_open.iter().map(ToString::to_string).collect();
+    if out.json {
+        return out.value(&json!({
+            "branch": branch.as_str(),
+            "base": snapshot.base.map(|id| id.to_string()),
+            "changes": changes.iter().map(row).collect::<Vec<_>>(),
+            "still_open": still_open,
+        }));
+    }
+    if !args.short {
+        out.line(format_args!("on branch {}", out.paint(Colour::Cyan, &branch)))?;
+        match snapshot.base {
+            Some(base) => out.line(format_args!("based on {}", &base.to_string()[..10]))?,
+            None => out.line("no commits yet")?,
+        }
+    }
+    for change in &changes {
+        let (letter, word, colour) = words(change.kind);
+        let line = match args.short {
+            true => format!("{letter} {}", change.path),
+            false => format!("  {word:<13}{}", change.path),
+        };
+        out.line(out.paint(colour, line))?;
+    }
+    for path in &still_open {
+        let line = if args.short { format!("W {path}") } else { format!("  {:<13}{path}", "being written") };
+        out.line(out.paint(Colour::Yellow, line))?;
+    }
+    match (args.short, changes.is_empty() && still_open.is_empty()) {
+        (false, true) => out.line("nothing to commit"),
+        (true, _) | (false, false) => Ok(()),
+    }
+}
+
+fn row(change: &Change) -> serde_json::Value {
+    json!({ "path": change.path.to_string(), "change": words(change.kind).1 })
+}
+
+/// A change as a letter, as a word, and its colour.
+pub fn words(kind: ChangeKind) -> (char, &'static str, Colour) {
+    match kind {
+        ChangeKind::Added => ('A', "new", Colour::Green),
+        ChangeKind::Deleted => ('D', "deleted", Colour::Red),
+        ChangeKind::Modified => ('M', "modified", Colour::Yellow),
+        ChangeKind::TypeChanged => ('T', "type changed", Colour::Yellow),
+    }
+}
