@@ -98,8 +98,8 @@ pub(super) struct Nodes {
     next_staging: u64,
     /// The commit that the worktree started from.
     pub base: Option<CommitId>,
-    /// The commit that was made of it last, if the branch got to name it.
-    pub committed: Option<CommitId>,
+    /// Commits that were made of it since; one of them is the base if the branch got to name it.
+    pub announced: Vec<CommitId>,
     /// Names whose meaning changed, until somebody takes them.
     pub invalidations: Vec<Invalidation>,
     /// Staging files that no node needs any more, until somebody removes them.
@@ -119,7 +119,7 @@ impl Nodes {
             next_node: NodeId::ROOT.0 + 1,
             next_staging: 1,
             base: None,
-            committed: None,
+            announced: Vec::new(),
             invalidations: Vec::new(),
             garbage: Vec::new(),
         }
@@ -271,7 +271,7 @@ impl Nodes {
         match record {
             Record::Reset { base, tree } => {
                 self.base = *base;
-                self.committed = None;
+                self.announced.clear();
                 self.reconcile(NodeId::ROOT, *tree, trees, pinned)
             }
             Record::Put { path, attributes, node, at } => {
@@ -306,7 +306,7 @@ impl Nodes {
                 Ok(())
             }
             Record::Committed { commit } => {
-                self.committed = Some(*commit);
+                self.announced.push(*commit);
                 Ok(())
             }
             Record::Superseded => Ok(()),

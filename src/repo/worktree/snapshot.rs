@@ -102,7 +102,7 @@ impl Worktree {
         self.change(|state| {
             // A generation that somebody else started in between knows better.
             let (generation, since) = snapshot.position;
-            if state.journal.position().0 != generation || state.nodes.committed != Some(commit) {
+            if state.journal.position().0 != generation || !state.nodes.announced.contains(&commit) {
                 return Ok(());
             }
             let mut head = vec![Record::Reset { base: Some(commit), tree }];
@@ -110,7 +110,7 @@ impl Worktree {
             state.sync(self)?;
             state.journal.start_generation(&head, since)?;
             state.nodes.base = Some(commit);
-            state.nodes.committed = None;
+            state.nodes.announced.clear();
             Ok(())
         })
     }

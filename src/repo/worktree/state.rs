@@ -106,10 +106,11 @@ impl Worktree {
 
     /// A commit whose ref swap succeeded just before a crash counts as the base although no generation says so.
     pub(super) fn base_of(&self, state: &State) -> Result<Option<CommitId>> {
-        match state.nodes.committed {
-            Some(commit) if self.repo.refs().branch(&self.branch)? == Some(commit) => Ok(Some(commit)),
-            _ => Ok(state.nodes.base),
+        if state.nodes.announced.is_empty() {
+            return Ok(state.nodes.base);
         }
+        let tip = self.repo.refs().branch(&self.branch)?;
+        Ok(tip.filter(|tip| state.nodes.announced.contains(tip)).or(state.nodes.base))
     }
 
     /// Names whose meaning changed since the last call, by whatever process: a kernel that caches must forget them.
@@ -328,7 +329,7 @@ impl State {
             && let Record::Reset { base, .. } = self.journal.first()?
         {
             self.nodes.base = base;
-            self.nodes.committed = None;
+            self.nodes.announced.clear();
         }
         Ok(())
     }

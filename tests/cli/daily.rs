@@ -1,0 +1,164 @@
+//! What people do every day: add, commit, look, take back, export.
+
+use super::workbench::{Workbench, safetensors, weights};
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+#[test]
+fn added_files_keep_their_place_and_strangers_go_to_the_top() {
+    let bench = Workbench::new();
+    bench.write("run/step-1/model.bin", b"inside");
+    fs::write(bench.path("stranger.bin"), b"outside").expect("write");
+    bench.coral(&["add", "run", "../stranger.bin"]).succeeds();
+    bench.coral(&["add", "--to", "deep/er", "../stranger.bin"]).succeeds();
+    bench.coral(&["commit", "-m", "first"]).succeeds();
+    let listed = bench.coral(&["ls", "-r"]).succeeds().stdout;
+    assert_eq!(
+        listed.lines().collect::<Vec<_>>(),
+        [
+            "deep/",
+            "deep/er/",
+            "deep/er/stranger.bin",
+            "run/",
+            "run/step-1/",
+            "run/step-1/model.bin",
+            "stranger.bin"
+        ]
+    );
+    assert_eq!(bench.cat("HEAD:run/step-1/model.bin"), b"inside");
+}
+
+#[test]
+fn adding_twice_accumulates_and_what_is_not_added_stays() {
+    let bench = Workbench::new();
+    bench.commit("a", b"1", "a");
+    bench.commit("b", b"2", "b");
+    bench.commit("a", b"3", "a again");
+    assert_eq!((bench.cat("HEAD:a"), bench.cat("HEAD:b")), (b"3".to_vec(), b"2".to_vec()));
+}
+
+#[test]
+fn status_names_what_is_new_modified_and_deleted() {
+    let bench = Workbench::new();
+    bench.commit("old", b"1", "old");
+    bench.commit("gone", b"1", "gone");
+    bench.write("old", b"2");
+    bench.write("new", b"1");
+    bench.coral(&["add", "old", "new"]).succeeds();
+    bench.coral(&["rm", "gone"]).succeeds();
+    let status = bench.coral(&["status", "--short"]).succeeds().stdout;
+    assert_eq!(status, "D gone\nA new\nM old\n");
+    bench.coral(&["restore", "gone", "old", "new"]).succeeds();
+    assert_eq!(bench.coral(&["status", "--short"]).succeeds().stdout, "");
+    bench.coral(&["restore", "--source", "HEAD~1", "gone"]).succeeds();
+    assert_eq!(bench.coral(&["status", "--short"]).succeeds().stdout, "D gone\n");
+    bench.coral(&["restore", "--all"]).succeeds();
+    assert!(bench.coral(&["status"]).succeeds().stdout.contains("nothing to commit"));
+}
+
+#[test]
+fn exports_are_byte_exact_with_modes_links_and_times() {
+    let bench = Workbench::new();
+    let model = safetensors(&[("w", &weights(1, 100_000)), ("b", &weights(2, 64)), ("empty", &[])]);
+    bench.write("run/model.safetensors", &model);
+    bench.write("run/config.json", b"{}");
+    bench.write("run/empty", b"");
+    fs::create_dir(bench.path("repo/run/void")).expect("mkdir");
+    symlink("model.safetensors", bench.path("repo/run/last")).expect("link");
+    let script = bench.path("repo/run/train.sh");
+    fs::write(&script, "#!/bin/sh\n").expect("write");
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("chmod");
+    let time = std::time::UNIX_EPOCH + std::time::Duration::new(1_000_000_000, 123_456_789);
+    fs::File::open(&script).expect("open").set_modified(time).expect("touch");
+    bench.coral(&["add", "run"]).succeeds();
+    bench.coral(&["commit", "-m", "everything"]).succeeds();
+
+    bench.coral(&["export", "HEAD", "../out"]).succeeds();
+    let out = bench.path("out/run");
+    assert_eq!(fs::read(out.join("model.safetensors")).expect("read"), model);
+    assert_eq!(fs::read(out.join("empty")).expect("read"), b"");
+    assert_eq!(fs::read_link(out.join("last")).expect("link").to_str(), Some("model.safetensors"));
+    assert_eq!(fs::read_dir(out.join("void")).expect("list").count(), 0);
+    let script = fs::metadata(out.join("train.sh")).expect("stat");
+    assert_eq!((script.permissions().mode() & 0o7777, script.modified().expect("time")), (0o755, time));
+    bench.coral(&["export", "HEAD:run/config.json", "../one.json"]).succeeds();
+    assert_eq!(fs::read(bench.path("one.json")).expect("read"), b"{}");
+    bench
+        .coral(&["export", "HEAD", "../out"])
+        .fails(1, &["out", "exists already", "nothing was overwritten"]);
+}
+
+#[test]
+fn show_tells_of_commits_files_and_tensors() {
+    let bench = Workbench::new();
+    let model = safetensors(&[("layer.weight", &[1.0, -1.0, 3.0, f32::NAN])]);
+    let id = bench.commit("model.safetensors", &model, "a model");
+    let shown = bench.coral(&["show"]).succeeds().stdout;
+    assert!(shown.contains(&id) && shown.contains("A model.safetensors"), "{shown}");
+    let file = bench.coral(&["--json", "show", "HEAD:model.safetensors"]).json();
+    assert_eq!(file["tensors"][0]["name"], "layer.weight");
+    assert_eq!(file["blake3"].as_str().map(str::len), Some(64));
+    let tensor = bench.coral(&["--json", "show", "layer.weight"]).json();
+    let numbers = &tensor[0]["statistics"];
+    assert_eq!(
+        (&numbers["min"], &numbers["max"], &numbers["mean"]),
+        (&(-1.0).into(), &3.0.into(), &1.0.into())
+    );
+    assert_eq!(numbers["nan"], 1);
+}
+
+#[test]
+fn settings_of_the_user_are_in_force_and_those_of_the_repository_win() {
+    let bench = Workbench::new();
+    bench.coral(&["config", "set", "--global", "user.name", "Ada"]).succeeds();
+    bench.coral(&["config", "set", "--global", "user.email", "ada@example.org"]).succeeds();
+    bench.commit("a", b"1", "by Ada");
+    bench.coral(&["config", "set", "user.name", "Grace"]).succeeds();
+    bench.commit("a", b"2", "by Grace");
+    let log = bench.coral(&["--json", "log"]).json();
+    assert_eq!((&log[0]["author"]["name"], &log[1]["author"]["name"]), (&"Grace".into(), &"Ada".into()));
+    assert_eq!(log[0]["author"]["email"], "ada@example.org");
+    let mut command = bench.command(&bench.path("repo"), &["config", "get", "user.name"]);
+    command.env("CORAL_USER_NAME", "Env");
+    assert_eq!(bench.run(command).succeeds().stdout, "Env\n");
+    bench.coral(&["config", "set", "user.nmae", "x"]).fails(1, &["user.nmae", "did you mean `user.name`"]);
+    bench.coral(&["config", "set", "core.compression_level", "9"]).fails(1, &["one of fast, default, max"]);
+}
+
+#[test]
+fn near_equal_checkpoints_from_separate_processes_take_less_than_plain_files() {
+    let bench = Workbench::new();
+    let mut numbers = weights(7, 200_000);
+    let mut plain = 0;
+    for step in 0..6 {
+        for (number, noise) in numbers.iter_mut().zip(weights(100 + step, 200_000)) {
+            *number += noise * 1e-3;
+        }
+        let model = safetensors(&[("w", &numbers)]);
+        plain += model.len() as u64;
+        bench.commit("model.safetensors", &model, &format!("step {step}"));
+    }
+    let stats = bench.coral(&["--json", "stats"]).json();
+    let disk = stats["disk_bytes"].as_u64().expect("a number");
+    assert!(disk < plain * 8 / 10, "{disk} of {plain}");
+    assert!(stats["delta_objects"].as_u64() >= Some(5), "{stats}");
+}
+
+#[test]
+fn a_flood_of_equal_tensors_is_stored_once() {
+    let bench = Workbench::new();
+    let numbers = weights(3, 100_000);
+    bench.write("a.safetensors", &safetensors(&[("one", &numbers), ("tied", &numbers)]));
+    bench.write("b.safetensors", &safetensors(&[("another.name", &numbers)]));
+    let mut npy = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+    npy.extend(
+        format!("{:<117}\n", "{'descr': '<f4', 'fortran_order': False, 'shape': (100000,), }").bytes(),
+    );
+    npy.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+    bench.write("c.npy", &npy);
+    bench.coral(&["add", "a.safetensors", "b.safetensors", "c.npy"]).succeeds();
+    bench.coral(&["commit", "-m", "equal"]).succeeds();
+    let stats = bench.coral(&["--json", "stats"]).json();
+    assert!(stats["disk_bytes"].as_u64() < Some(410_000), "{stats}");
+    assert_eq!(bench.cat("HEAD:c.npy"), npy);
+}

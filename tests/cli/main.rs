@@ -1,0 +1,6 @@
+//! The `coral` command as its users run it: one process a command, no mount.
+
+mod daily;
+mod history;
+mod trouble;
+mod workbench;

@@ -1,0 +1,135 @@
+//! Bad input and bad luck: a clear error that names the thing and the way out, and nothing lost.
+
+use super::workbench::{Workbench, safetensors, weights};
+use std::fs;
+
+#[test]
+fn a_folder_without_a_repository_is_named_with_the_way_to_make_one() {
+    let bench = Workbench::bare();
+    bench.outside(&["status"]).fails(1, &["no repository", "coral init"]);
+    bench.outside(&["mount", "nowhere", "mnt"]).fails(1, &["no repository", "nowhere"]);
+}
+
+#[test]
+fn an_existing_repository_is_not_made_again() {
+    let bench = Workbench::new();
+    bench.commit("a", b"1", "first");
+    bench.outside(&["init", "repo"]).fails(1, &["already is a repository"]);
+    assert_eq!(bench.cat("HEAD:a"), b"1");
+}
+
+#[test]
+fn a_newer_format_is_left_alone() {
+    let bench = Workbench::new();
+    fs::write(bench.path("repo/.coral/format"), "coral 99\n").expect("write");
+    bench.coral(&["log"]).fails(1, &["coral 99", "newer"]);
+}
+
+#[test]
+fn unknown_names_suggest_the_nearest() {
+    let bench = Workbench::new();
+    bench.coral(&["log"]).fails(1, &["no commits yet", "coral commit"]);
+    bench.commit("model.safetensors", b"1", "first");
+    bench.coral(&["log", "mian"]).fails(1, &["`mian`", "did you mean `main`"]);
+    bench.coral(&["cat", "HEAD:modle.safetensors"]).fails(1, &["did you mean `model.safetensors`"]);
+    bench.coral(&["cat", "model.safetensors"]).fails(2, &["HEAD:model.safetensors"]);
+    bench.coral(&["switch", "nowhere"]).fails(1, &["nowhere", "switch -c nowhere"]);
+    bench.coral(&["rm", "modl.safetensors"]).fails(1, &["modl.safetensors", "model.safetensors"]);
+    bench.coral(&["show", "--commit", "HEAD", "no.such.tensor"]).fails(1, &["no.such.tensor"]);
+    bench.coral(&["frobnicate"]).fails(2, &["frobnicate"]);
+}
+
+#[test]
+fn names_that_no_ref_can_have_say_which_rule_they_break() {
+    let bench = Workbench::new();
+    bench.commit("a", b"1", "first");
+    for (name, rule) in
+        [("../x", ".."), ("x.lock", ".lock"), ("a\u{7}b", "control"), ("a b", "space"), ("a..b", "..")]
+    {
+        bench.coral(&["branch", name]).fails(1, &[rule]);
+        bench.coral(&["tag", name]).fails(1, &[rule]);
+    }
+    assert!(!bench.path("repo/.coral/refs/x").exists());
+    bench.coral(&["branch", "a/b"]).succeeds();
+    bench.coral(&["branch", "a"]).fails(1, &["`a`", "`a/b`"]);
+}
+
+#[test]
+fn paths_that_lead_out_are_refused() {
+    let bench = Workbench::new();
+    bench.commit("a", b"1", "first");
+    bench.coral(&["cat", "HEAD:../a"]).fails(1, &["../a"]);
+    bench.coral(&["add", "--to", "../up", "a"]).fails(1, &["../up"]);
+    bench.coral(&["add", "missing"]).fails(1, &["missing"]);
+}
+
+#[test]
+fn nothing_to_commit_is_said_and_not_committed() {
+    let bench = Workbench::new();
+    bench.coral(&["commit", "-m", "empty"]).fails(1, &["nothing to commit"]);
+    bench.commit("a", b"1", "first");
+    bench.coral(&["commit", "-m", "again"]).fails(1, &["nothing to commit"]);
+    assert_eq!(bench.coral(&["log", "--oneline"]).succeeds().stdout.lines().count(), 1);
+    bench.coral(&["commit", "-m", "wanted", "--allow-empty"]).succeeds();
+}
+
+#[test]
+fn files_that_lie_about_being_safetensors_come_back_all_the_same() {
+    let bench = Workbench::new();
+    let whole = safetensors(&[("w", &weights(1, 1000))]);
+    let mut huge = u64::MAX.to_le_bytes().to_vec();
+    huge.extend(&whole[8..]);
+    let mut lying = whole.clone();
+    let at = lying.windows(4).position(|four| four == b"4000").expect("an offset");
+    lying[at..at + 4].copy_from_slice(b"9999");
+    let files: [(&str, &[u8]); 5] = [
+        ("truncated.safetensors", &whole[..whole.len() - 1]),
+        ("header.safetensors", &whole[..20]),
+        ("huge.safetensors", &huge),
+        ("lying.safetensors", &lying),
+        ("tiny.safetensors", b"\x02"),
+    ];
+    for (name, bytes) in files {
+        bench.write(name, bytes);
+        bench.coral(&["add", name]).succeeds();
+    }
+    bench.coral(&["commit", "-m", "liars"]).succeeds();
+    for (name, bytes) in files {
+        assert_eq!(bench.cat(&format!("HEAD:{name}")), bytes, "{name}");
+    }
+}
+
+#[test]
+fn a_flipped_byte_is_reported_with_file_and_object_and_never_read() {
+    let bench = Workbench::new();
+    let model = safetensors(&[("w", &weights(1, 50_000))]);
+    bench.commit("model.safetensors", &model, "first");
+    let packs = bench.path("repo/.coral/packs");
+    let pack = fs::read_dir(packs)
+        .expect("list")
+        .map(|entry| entry.expect("list").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "cpk"))
+        .max_by_key(|path| fs::metadata(path).expect("stat").len())
+        .expect("a pack");
+    let mut bytes = fs::read(&pack).expect("read");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&pack, bytes).expect("write");
+    bench.coral(&["fsck"]).succeeds();
+    let report = bench.coral(&["--json", "fsck", "--full"]);
+    assert_eq!(report.code, 1, "{report:?}");
+    assert!(report.stdout.contains("model.safetensors in commit"), "{report:?}");
+    assert!(report.stdout.contains("object"), "{report:?}");
+    bench.coral(&["cat", "HEAD:model.safetensors"]).fails(1, &["damaged", "fsck"]);
+}
+
+#[test]
+fn every_verb_explains_itself() {
+    let bench = Workbench::bare();
+    let help = bench.outside(&["--help"]).succeeds().stdout;
+    for verb in ["init", "mount", "add", "commit", "fsck", "demo"] {
+        assert!(help.contains(verb), "{help}");
+        assert!(bench.outside(&[verb, "--help"]).succeeds().stdout.contains("Usage"));
+    }
+    assert!(bench.outside(&["--version"]).succeeds().stdout.starts_with("coral 0."));
+}
