@@ -1,0 +1,325 @@
+//! What the mount and the store cost beside plain files: `cargo bench --bench mount [-- NAME...]`.
+//!
+//! Names: corpus, save, read, list, memory. Each prints ratios of one run, medians of five, and needs root for cold
+//! caches. Files are made up unless a folder of real checkpoints is named by `CORAL_CORPUS` (default
+//! `../shared/corpus`). `CORAL_BENCH_DIR` says where to work (default: the target folder's disk).
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+const RUNS: usize = 5;
+const MIB: usize = 1 << 20;
+type Error = Box<dyn std::error::Error>;
+type Result<T> = std::result::Result<T, Error>;
+
+fn main() -> Result<()> {
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|name| !name.starts_with("--")).collect();
+    let benches: [(&str, fn() -> Result<()>); 5] =
+        [("corpus", corpus), ("save", save), ("read", read), ("list", list), ("memory", memory)];
+    for (name, bench) in benches {
+        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
+            println!("== {name}");
+            bench()?;
+        }
+    }
+    Ok(())
+}
+
+/// A scratch folder with a mounted repository; unmounted and removed when dropped.
+struct Bench {
+    folder: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new() -> Result<Self> {
+        let parent = std::env::var_os("CORAL_BENCH_DIR")
+            .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from);
+        let bench = Self { folder: tempfile::Builder::new().prefix("coral-bench-").tempdir_in(parent)? };
+        fs::create_dir(bench.mount())?;
+        bench.coral(&["init", "repo"])?;
+        bench.coral(&["mount", "--daemon", "repo", "mnt"])?;
+        Ok(bench)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn mount(&self) -> PathBuf {
+        self.path("mnt")
+    }
+
+    fn worktree(&self) -> PathBuf {
+        self.mount().join("worktree/main")
+    }
+
+    fn coral(&self, arguments: &[&str]) -> Result<String> {
+        run(Command::new(env!("CARGO_BIN_EXE_coral")).current_dir(self.folder.path()).args(arguments))
+    }
+
+    fn commit(&self, message: &str) -> Result<String> {
+        let said = self.coral(&["-C", "repo", "--json", "commit", "-m", message])?;
+        let value: serde_json::Value = serde_json::from_str(&said)?;
+        Ok(value["commit"].as_str().ok_or("no commit")?.to_owned())
+    }
+
+    fn remount(&self) -> Result<()> {
+        self.coral(&["umount", "mnt"])?;
+        self.coral(&["mount", "--daemon", "repo", "mnt"])?;
+        Ok(())
+    }
+
+    /// The resident peak of the daemon in bytes.
+    fn daemon_peak(&self) -> Result<u64> {
+        let mut peak = 0;
+        for entry in fs::read_dir("/proc")? {
+            let folder = entry?.path();
+            let Ok(command) = fs::read(folder.join("cmdline")) else { continue };
+            let command = String::from_utf8_lossy(&command).into_owned();
+            let here = fs::read_link(folder.join("cwd")).is_ok_and(|cwd| cwd == self.folder.path());
+            if here && command.contains("mount\0") {
+                let status = fs::read_to_string(folder.join("status"))?;
+                let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no peak")?;
+                peak = line.trim().trim_end_matches(" kB").trim().parse::<u64>()? * 1024;
+            }
+        }
+        if peak == 0 { Err("the daemon was not found".into()) } else { Ok(peak) }
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let _ = self.coral(&["umount", "--lazy", "mnt"]);
+    }
+}
+
+fn run(command: &mut Command) -> Result<String> {
+    let output = command.stdin(Stdio::null()).output()?;
+    match output.status.success() {
+        true => Ok(String::from_utf8(output.stdout)?),
+        false => Err(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr)).into()),
+    }
+}
+
+fn timed(act: impl FnOnce() -> Result<()>) -> Result<f64> {
+    let start = Instant::now();
+    act()?;
+    Ok(start.elapsed().as_secs_f64())
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn drop_caches() -> Result<()> {
+    run(Command::new("sync").arg("-f").arg("."))?;
+    fs::write("/proc/sys/vm/drop_caches", "3")
+        .map_err(|error| format!("cold caches need root: {error}").into())
+}
+
+fn disk_bytes(folder: &Path) -> Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        bytes += if metadata.is_dir() { disk_bytes(&entry.path())? } else { metadata.len() };
+    }
+    Ok(bytes)
+}
+
+/// Numbers like weights: sums of uniform ones, the same for the same seed.
+fn weights(seed: u64, bytes: usize) -> Vec<u8> {
+    let mut state = seed | 1;
+    let mut next = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let mut out = Vec::with_capacity(bytes);
+    while out.len() < bytes {
+        let (a, b) = (next(), next());
+        let sum =
+            [a, a >> 20, a >> 40, b].iter().map(|bits| (bits & 0xf_ffff) as f32 - 524_288.0).sum::<f32>();
+        out.extend((sum * 2e-8).to_le_bytes());
+    }
+    out
+}
+
+/// A safetensors file of f32 tensors of 16 MiB each.
+fn write_model(path: &Path, mebibytes: usize, seed: u64) -> Result<()> {
+    const TENSOR: usize = 16 * MIB;
+    let count = mebibytes * MIB / TENSOR;
+    let entry = |index: usize| {
+        let (start, end) = (index * TENSOR, (index + 1) * TENSOR);
+        format!(
+            "\"layer.{index}\":{{\"dtype\":\"F32\",\"shape\":[2048,2048],\"data_offsets\":[{start},{end}]}}"
+        )
+    };
+    let mut header = format!("{{{}}}", (0..count).map(entry).collect::<Vec<_>>().join(","));
+    while !header.len().is_multiple_of(8) {
+        header.push(' ');
+    }
+    let mut file = fs::File::create(path)?;
+    file.write_all(&(header.len() as u64).to_le_bytes())?;
+    file.write_all(header.as_bytes())?;
+    for index in 0..count {
+        file.write_all(&weights(seed * 1000 + index as u64 + 1, TENSOR))?;
+    }
+    Ok(file.sync_all()?)
+}
+
+/// Real checkpoints as commits in a row: stored bytes over plain bytes.
+fn corpus() -> Result<()> {
+    let folder =
+        std::env::var_os("CORAL_CORPUS").map_or_else(|| PathBuf::from("../shared/corpus"), PathBuf::from);
+    let named = ["minilm-base.f32", "minilm-ft30.f32", "minilm-ft60.f32", "gpt-s0200.f32", "gpt-s0240.f32"];
+    let files: Vec<PathBuf> = named.iter().map(|name| folder.join(format!("{name}.safetensors"))).collect();
+    if !files.iter().all(|file| file.exists()) {
+        println!("skipped: no real checkpoints in {}", folder.display());
+        return Ok(());
+    }
+    for level in ["fast", "default", "max"] {
+        let bench = Bench::new()?;
+        bench.coral(&["-C", "repo", "config", "set", "core.compression_level", level])?;
+        bench.remount()?;
+        let (mut plain, mut seconds) = (0, 0.0);
+        for (file, name) in files.iter().zip(named) {
+            let model = name.split('-').next().unwrap_or(name);
+            let target = bench.worktree().join(format!("{model}.safetensors"));
+            seconds += timed(|| {
+                fs::copy(file, &target)?;
+                bench.commit(name).map(drop)
+            })?;
+            plain += fs::metadata(file)?.len();
+        }
+        let stored = disk_bytes(&bench.path("repo/.coral/packs"))?;
+        let ratio = stored as f64 / plain as f64;
+        println!("level {level}: stored / plain = {ratio:.4} ({stored} of {plain} bytes), {seconds:.2} s");
+        bench.coral(&["-C", "repo", "fsck", "--full"])?;
+    }
+    Ok(())
+}
+
+/// `cp` of 1 GiB and commit, against `cp` and sync.
+fn save() -> Result<()> {
+    let bench = Bench::new()?;
+    let (mut plain, mut closed, mut committed) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..RUNS {
+        let source = bench.path("source.safetensors");
+        write_model(&source, 1024, round as u64 + 1)?;
+        let copy = bench.path("copy.safetensors");
+        let _ = fs::remove_file(&copy);
+        plain.push(timed(|| {
+            run(Command::new("cp").arg(&source).arg(&copy))?;
+            run(Command::new("sync").arg(&copy)).map(drop)
+        })?);
+        let target = bench.worktree().join("model.safetensors");
+        let start = Instant::now();
+        run(Command::new("cp").arg(&source).arg(&target))?;
+        closed.push(start.elapsed().as_secs_f64());
+        bench.commit(&format!("round {round}"))?;
+        committed.push(start.elapsed().as_secs_f64());
+    }
+    let (plain, closed, committed) = (median(plain), median(closed), median(committed));
+    println!("cp + sync, plain:            {plain:.2} s, {:.2} GB/s", 1.0737 / plain);
+    println!("cp into worktree, closed:    {closed:.2} s, {:.2} x plain's speed", plain / closed);
+    println!("cp into worktree, committed: {committed:.2} s, {:.2} x plain's speed", plain / committed);
+    Ok(())
+}
+
+/// Cold and warm reads through the mount against the plain file.
+fn read() -> Result<()> {
+    let bench = Bench::new()?;
+    let source = bench.path("source.safetensors");
+    write_model(&source, 1024, 1)?;
+    fs::copy(&source, bench.worktree().join("alone.safetensors"))?;
+    bench.commit("alone")?;
+    let committed = bench.mount().join("branches/main/alone.safetensors");
+    run(Command::new("cmp").arg(&source).arg(&committed))?;
+    let cat = |path: &Path| {
+        timed(|| {
+            run(Command::new("dd")
+                .args(["of=/dev/null", "bs=1M", "status=none"])
+                .arg(format!("if={}", path.display())))
+            .map(drop)
+        })
+    };
+    for (name, cold) in [("cold", true), ("warm", false)] {
+        let (mut plain, mut mounted) = (Vec::new(), Vec::new());
+        for _ in 0..RUNS {
+            for (path, times) in [(&source, &mut plain), (&committed, &mut mounted)] {
+                if cold {
+                    bench.remount()?;
+                    drop_caches()?;
+                } else {
+                    cat(path)?;
+                }
+                times.push(cat(path)?);
+            }
+        }
+        let (plain, mounted) = (median(plain), median(mounted));
+        println!(
+            "{name}: plain {:.2} GB/s, mount {:.2} GB/s, ratio {:.2}",
+            1.0737 / plain,
+            1.0737 / mounted,
+            plain / mounted
+        );
+    }
+    Ok(())
+}
+
+/// `ls -lR` of 100k entries against the same on the plain disk.
+fn list() -> Result<()> {
+    const DIRS: usize = 100;
+    const FILES: usize = 1000;
+    let bench = Bench::new()?;
+    let plain = bench.path("repo/many");
+    for dir in 0..DIRS {
+        let folder = plain.join(format!("dir-{dir:03}"));
+        fs::create_dir_all(&folder)?;
+        for file in 0..FILES {
+            fs::write(folder.join(format!("file-{file:04}")), format!("{dir} {file}"))?;
+        }
+    }
+    let added = timed(|| bench.coral(&["-C", "repo", "add", "many"]).map(drop))?;
+    let committed = timed(|| bench.commit("many").map(drop))?;
+    println!("add of 100k small files: {added:.2} s, commit {committed:.2} s");
+    let mounted = bench.mount().join("branches/main/many");
+    let ls = |path: &Path| timed(|| run(Command::new("ls").arg("-lR").arg(path)).map(drop));
+    let (mut first, mut warm, mut native) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..RUNS {
+        bench.remount()?;
+        first.push(ls(&mounted)?);
+        warm.push(ls(&mounted)?);
+        native.push(ls(&plain)?);
+    }
+    for (name, times) in [("mount, first", first), ("mount, again", warm), ("plain, warm", native)] {
+        let seconds = median(times);
+        println!("{name}: {seconds:.2} s, {:.0}k entries/s", 100.1 / seconds);
+    }
+    Ok(())
+}
+
+/// The daemon's peak memory while 4 GiB go in and out.
+fn memory() -> Result<()> {
+    let bench = Bench::new()?;
+    let source = bench.path("source.safetensors");
+    write_model(&source, 4096, 1)?;
+    fs::copy(&source, bench.worktree().join("model.safetensors"))?;
+    bench.commit("4 GiB")?;
+    let saved = bench.daemon_peak()?;
+    drop_caches()?;
+    run(Command::new("cmp").arg(&source).arg(bench.mount().join("branches/main/model.safetensors")))?;
+    let loaded = bench.daemon_peak()?;
+    println!(
+        "peak RSS of the daemon: {} MB after saving, {} MB after loading",
+        saved / 1_000_000,
+        loaded / 1_000_000
+    );
+    Ok(())
+}
