@@ -15,6 +15,7 @@ pub mod fs;
 pub mod id;
 pub mod recipe;
 pub mod repo;
+pub mod similarity;
 pub mod store;
 pub mod tensor;
 pub mod units;
