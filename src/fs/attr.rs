@@ -40,7 +40,10 @@ pub enum Lifetime {
     Immutable,
     /// A writable tree: other processes may change it, and the daemon tells the kernel when it sees that.
     Shared,
-    /// Asked again each time: what stands behind a ref or a generated file.
+    /// What a ref leads to: remembered for a moment, since paths go through it again and again. The daemon tells the
+    /// kernel when a ref moves.
+    Followed,
+    /// Asked again each time: generated files.
     Moving,
 }
 
@@ -50,7 +53,7 @@ impl Lifetime {
         match self {
             // A year: the kernel adds it to a counter of jiffies, so the largest number would overflow.
             Lifetime::Immutable => Duration::from_secs(365 * 24 * 3600),
-            Lifetime::Shared => Duration::from_secs(1),
+            Lifetime::Shared | Lifetime::Followed => Duration::from_secs(1),
             Lifetime::Moving => Duration::ZERO,
         }
     }

@@ -49,7 +49,11 @@ impl FileSystem {
 
     /// The attributes of the node at a place; `known` saves asking the worktree.
     pub(super) fn attr_of(&self, ino: u64, place: &Place, known: Option<NodeAttributes>) -> Result<Attr> {
-        let lifetime = if place.is_immutable() { Lifetime::Immutable } else { Lifetime::Moving };
+        let lifetime = match place {
+            _ if place.is_immutable() => Lifetime::Immutable,
+            Place::Control(_) => Lifetime::Moving,
+            _ => Lifetime::Followed,
+        };
         let (kind, attributes, len, stored) = match place {
             Place::Root
             | Place::Branches(_)
@@ -140,6 +144,10 @@ impl FileSystem {
 
     /// The value of an extended attribute.
     pub fn getxattr(&self, ino: u64, name: &[u8]) -> Result<Vec<u8>> {
+        // Callers that hear "not supported" of a whole namespace stop asking it of every file.
+        if !name.starts_with(b"user.") {
+            return Err(Error::NotSupported);
+        }
         let wanted = XATTRS.into_iter().find(|xattr| xattr.name().as_bytes() == name);
         let place = self.place(ino)?;
         wanted.and_then(|xattr| self.xattr(&place, xattr).transpose()).unwrap_or(Err(Error::NoAttribute))

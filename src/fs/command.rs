@@ -65,6 +65,7 @@ impl FileSystem {
             allow_empty: command.allow_empty,
         };
         let committed = self.worktree(&branch)?.commit(&request)?;
+        self.announce();
         let mut said = format!("[{branch} {}] {} changed\n", committed.id, committed.changed);
         for path in &committed.still_open {
             said += &format!("left out, still being written: {path}\n");
@@ -99,6 +100,7 @@ impl FileSystem {
         for worktree in self.open_worktrees() {
             worktree.follow_branch()?;
         }
+        self.announce();
         Ok(())
     }
 

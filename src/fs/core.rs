@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::id::{CommitId, RecipeId};
 use crate::recipe::Recipe;
@@ -19,11 +19,15 @@ use super::history::History;
 use super::ingest_queue::IngestQueue;
 use super::inode::{Identity, Inodes};
 use super::io::CachedContent;
+use super::moving::MovingNames;
 use super::place::{Place, SnapshotDir};
 use super::tensors::TensorNames;
 
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Tells the kernel at once which names it must forget.
+pub type Teller = Box<dyn Fn() + Send + Sync>;
 
 /// Who changes the repository through a mount.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -75,7 +79,10 @@ pub struct FileSystem {
     pub(super) handles: Handles,
     pub(super) history: History,
     pub(super) tensor_names: TensorNames,
+    pub(super) moving_names: MovingNames,
     worktrees: Mutex<HashMap<BranchName, Arc<Worktree>>>,
+    /// Asks for the kernel to be told; set by whoever can.
+    teller: OnceLock<Teller>,
     stored_lens: Mutex<HashMap<RecipeId, u64>>,
     pub(super) cached_content: CachedContent,
     pub(super) ingest: IngestQueue,
@@ -110,7 +117,9 @@ impl FileSystem {
             handles: Handles::default(),
             history: History::default(),
             tensor_names: TensorNames::default(),
+            moving_names: MovingNames::default(),
             worktrees: Mutex::default(),
+            teller: OnceLock::new(),
             stored_lens: Mutex::default(),
             cached_content: CachedContent::default(),
             ingest,
@@ -174,6 +183,24 @@ impl FileSystem {
             }
         }
         Ok(stale)
+    }
+
+    /// Names of refs that the kernel may remember and that may have moved.
+    pub fn take_moving_names(&self) -> Vec<(u64, Vec<u8>)> {
+        self.moving_names.take(self.now())
+    }
+
+    /// Lets [`FileSystem::announce`] reach whoever can tell the kernel.
+    pub fn set_teller(&self, teller: Teller) {
+        // There is one mount for a file system, and it says so once.
+        let _ = self.teller.set(teller);
+    }
+
+    /// Lets the kernel forget names that were moved, and waits until it has.
+    pub(super) fn announce(&self) {
+        if let Some(teller) = self.teller.get() {
+            teller();
+        }
     }
 
     /// A file of some worktree may be complete.
@@ -285,6 +312,6 @@ pub(super) fn names_lifetime(parent: &Place) -> Lifetime {
     match parent {
         _ if parent.is_immutable() => Lifetime::Immutable,
         Place::Worktree { .. } => Lifetime::Shared,
-        _ => Lifetime::Moving,
+        _ => Lifetime::Followed,
     }
 }

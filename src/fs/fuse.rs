@@ -198,7 +198,9 @@ impl fuser::Filesystem for Adapter {
                 };
                 reply.entry(&nothing.lifetime.duration(), &self.attr(&nothing), GENERATION);
             }
-            Ok(Lookup::Missing(Lifetime::Shared | Lifetime::Moving)) => reply.error(Errno::ENOENT),
+            Ok(Lookup::Missing(Lifetime::Shared | Lifetime::Followed | Lifetime::Moving)) => {
+                reply.error(Errno::ENOENT)
+            }
             Err(error) => reply.error(errno(&error)),
         }
     }

@@ -304,10 +304,18 @@ impl FileSystem {
         let Handle::Listing(list) = &*handle else { return Err(Error::BadHandle) };
         let Some(entry) = usize::try_from(position).ok().and_then(|at| list.get(at)) else { return Ok(None) };
         match self.remember(parent, &entry.name, Arc::clone(&entry.place), entry.known) {
-            Ok(attr) => Ok(Some((attr, names_lifetime(&*self.place(parent)?)))),
+            Ok(attr) => Ok(Some((attr, listed_lifetime(&*self.place(parent)?)))),
             Err(Error::Repo(crate::repo::Error::Stale)) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+}
+
+/// For how long a name from a listing holds: the list may be older than the last move of a ref.
+fn listed_lifetime(parent: &Place) -> Lifetime {
+    match names_lifetime(parent) {
+        Lifetime::Followed => Lifetime::Moving,
+        other => other,
     }
 }
 

@@ -44,6 +44,9 @@ impl FileSystem {
             Some(found) => {
                 let entry = found.entry;
                 let attr = self.remember(parent, name, Arc::new(found.place), found.known)?;
+                if entry == Lifetime::Followed {
+                    self.moving_names.note(parent, name, self.now());
+                }
                 Ok(Lookup::Found(attr, entry))
             }
             None if directory.is_immutable() => Ok(Lookup::Missing(Lifetime::Immutable)),
@@ -239,6 +242,12 @@ impl FileSystem {
     }
 
     fn branch_child(&self, prefix: &str, name: &[u8]) -> Result<Option<Place>> {
+        // Most names are whole; only folders of branches need the list.
+        if let Some(branch) = whole_name(prefix, name).and_then(|name| BranchName::new(name).ok())
+            && let Some(dir) = self.branch_dir(&branch)?
+        {
+            return Ok(Some(Place::Dir(dir)));
+        }
         match Self::ref_child(&self.branch_texts()?, prefix, name) {
             Some(RefChild::Group(prefix)) => Ok(Some(Place::Branches(prefix))),
             Some(RefChild::Leaf(name)) => Ok(self.branch_dir(&BranchName::new(name)?)?.map(Place::Dir)),
@@ -367,6 +376,11 @@ impl FileSystem {
         });
         Ok(list.collect())
     }
+}
+
+/// The ref that a component would name if it were the last one.
+fn whole_name(prefix: &str, name: &[u8]) -> Option<String> {
+    Some(format!("{prefix}{}", str::from_utf8(name).ok()?))
 }
 
 /// What an entry of a snapshot's directory stands for.

@@ -22,6 +22,7 @@ mod lookup;
 mod mount;
 mod mount_point;
 mod mounts;
+mod moving;
 mod namespace;
 mod place;
 mod signals;

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use fuser::{Config, INodeNo, MountOption, Notifier, Session, SessionACL};
 use crate::repo::Repo;
 
 use super::control::{Answer, ControlSocket, Request};
-use super::core::{FileSystem, Settings};
+use super::core::{FileSystem, Settings, Teller};
 use super::fuse::Adapter;
 use super::mount_point::{MountError, check_fuse, detach, prepare, system, unmount};
 use super::workers::Workers;
@@ -49,7 +49,7 @@ pub struct Mount {
     core: Arc<FileSystem>,
     ended: Arc<Ended>,
     _socket: Option<ControlSocket>,
-    _stop_watching: Sender<()>,
+    _wake: Sender<Sender<()>>,
 }
 
 /// Whether the session is over, and how it ended.
@@ -129,14 +129,15 @@ pub fn mount(repo: Repo, mount_point: &Path, options: MountOptions) -> Result<Mo
     thread::Builder::new().name("session".into()).spawn(serve).map_err(failed("serve"))?;
     raise_read_ahead(&mount_point);
 
-    let (stop_watching, stopped) = bounded(0);
-    let watched = Arc::clone(&core);
-    let watch = move || look_around(&watched, &notifier, &stopped);
+    let (wake, woken) = bounded(0);
+    core.set_teller(teller(wake.clone()));
+    let watched = Arc::downgrade(&core);
+    let watch = move || look_around(&watched, &notifier, &woken);
     thread::Builder::new().name("look-around".into()).spawn(watch).map_err(failed("watch"))?;
 
     let stopper = Stopper { mount_point: mount_point.clone(), ended: Arc::clone(&ended) };
     let socket = listen(&core, stopper);
-    Ok(Mount { mount_point, core, ended, _socket: socket, _stop_watching: stop_watching })
+    Ok(Mount { mount_point, core, ended, _socket: socket, _wake: wake })
 }
 
 impl Mount {
@@ -229,12 +230,33 @@ fn raise_read_ahead(mount_point: &Path) {
     }
 }
 
-/// Tells the kernel now and then which cached names others made stale. Never from a session's thread: telling waits
-/// for requests on the directory to be answered.
-fn look_around(core: &FileSystem, notifier: &Notifier, stopped: &Receiver<()>) {
-    while stopped.recv_timeout(LOOK_AROUND) == Err(RecvTimeoutError::Timeout) {
+/// Wakes the thread that looks around and waits until it has told the kernel, or for a while if the kernel is busy.
+fn teller(wake: Sender<Sender<()>>) -> Teller {
+    Box::new(move || {
+        let (told, done) = bounded(1);
+        if wake.send_timeout(told, LOOK_AROUND).is_ok() {
+            // It hangs up when it is done.
+            let _ = done.recv_timeout(LOOK_AROUND);
+        }
+    })
+}
+
+/// Tells the kernel which cached names were made stale: now and then for worktrees that others change, at once when
+/// somebody asks. Never from a session's thread: telling waits for requests on the directory to be answered.
+fn look_around(core: &Weak<FileSystem>, notifier: &Notifier, woken: &Receiver<Sender<()>>) {
+    loop {
+        let asked = match woken.recv_timeout(LOOK_AROUND) {
+            Ok(asker) => Some(asker),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        let Some(core) = core.upgrade() else { return };
         // A worktree that cannot be read says so to whoever uses it.
-        for (parent, name) in core.take_stale_names().unwrap_or_default() {
+        let mut stale = core.take_stale_names().unwrap_or_default();
+        if asked.is_some() {
+            stale.extend(core.take_moving_names());
+        }
+        for (parent, name) in stale {
             // ENOENT: the kernel did not know the name.
             let _ = notifier.inval_entry(INodeNo(parent), std::ffi::OsStr::from_bytes(&name));
         }
