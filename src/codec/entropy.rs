@@ -4,10 +4,13 @@
 const PIECE: usize = 512;
 const STRIDE: usize = 4096;
 
+/// Up to this length all bytes are counted.
+const WHOLE: usize = 8192;
+
 /// Counts the bytes of every eighth half kibibyte: enough to tell planes that compress from those that do not.
 pub(super) fn sampled_histogram(bytes: &[u8]) -> [u32; 256] {
     let mut counts = [0; 256];
-    for piece in bytes.chunks(STRIDE) {
+    for piece in bytes.chunks(if bytes.len() <= WHOLE { PIECE } else { STRIDE }) {
         for &byte in &piece[..piece.len().min(PIECE)] {
             counts[usize::from(byte)] += 1;
         }

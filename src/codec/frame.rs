@@ -1,6 +1,8 @@
 //! The frame: the unit of coding, and the choice among coders.
 
-use super::estimate::{Estimate, estimate};
+use super::context;
+use super::estimate::estimate;
+use super::sample::sample;
 use super::scratch::{Scratch, with_scratch};
 use super::tag::Tag;
 use super::turns::Transform;
@@ -78,7 +80,11 @@ fn choose(
     if !raw.is_empty() && reference.is_some_and(|reference| reference.base == raw) {
         return Tag::Same;
     }
-    let expected = estimate_frame(raw, reference.map(|reference| reference.base), lane);
+    let expected = estimate(
+        &sample(raw, lane),
+        reference.map(|reference| sample(reference.base, lane)).as_deref(),
+        lane,
+    );
     let delta = reference.filter(|_| expected.delta.is_some_and(|delta| delta < expected.alone));
     let coded = delta
         .and_then(|reference| encode_delta(scratch, raw, reference, lane, level, out))
@@ -94,9 +100,12 @@ fn encode_delta(
     raw: &[u8],
     reference: Reference<'_>,
     lane: Lane,
-    _level: Level,
+    level: Level,
     out: &mut Vec<u8>,
 ) -> Option<Tag> {
+    if level != Level::Fast && context::encode(scratch, raw, reference.base, lane, raw.len(), out) {
+        return Some(Tag::Context);
+    }
     let coder = Transform::Ordered.coder(lane);
     (coder.encode)(scratch, raw, reference.base, raw.len(), out).then_some(Tag::OrderedPlanes)
 }
@@ -144,22 +153,6 @@ fn encode_lz4(raw: &[u8], out: &mut Vec<u8>) -> Option<Tag> {
     fits.then_some(Tag::Lz4)
 }
 
-/// Elements of one run of a frame's sample; runs are spread evenly.
-const SAMPLE_RUN: usize = 256;
-const SAMPLE_RUNS: usize = 16;
-
-fn estimate_frame(raw: &[u8], base: Option<&[u8]>, lane: Lane) -> Estimate {
-    let run = SAMPLE_RUN * lane.width();
-    if raw.len() <= run * SAMPLE_RUNS {
-        return estimate(raw, base, lane);
-    }
-    let step = (raw.len() / SAMPLE_RUNS / lane.width()) * lane.width();
-    let sample = |bytes: &[u8]| -> Vec<u8> {
-        (0..SAMPLE_RUNS).flat_map(|k| &bytes[k * step..][..run]).copied().collect()
-    };
-    estimate(&sample(raw), base.map(sample).as_deref(), lane)
-}
-
 /// Fills `out` with the frame that `stored` codes under `tag`. `lane` and `reference` are those it was coded with.
 ///
 /// # Errors
@@ -199,6 +192,7 @@ fn decode(
         Tag::Lz4 => decode_lz4(stored, out),
         Tag::Planes => (Transform::Alone.coder(lane).decode)(scratch, stored, base, out),
         Tag::OrderedPlanes => (Transform::Ordered.coder(lane).decode)(scratch, stored, base, out),
+        Tag::Context => context::decode(scratch, stored, base, lane, out),
         Tag::XorPlanes => (Transform::Xor.coder(lane).decode)(scratch, stored, base, out),
     }
 }

@@ -4,11 +4,15 @@
 //! byte range of a base object. Codecs know no object, key, file or clock, and decoding is total: any bytes give
 //! either the frame or a typed error, in memory bounded by the frame's length.
 
+mod coder;
+mod context;
 mod entropy;
 mod estimate;
 mod frame;
 mod isa;
+mod plane;
 mod planes;
+mod sample;
 mod scratch;
 mod tag;
 mod turns;
@@ -18,6 +22,8 @@ mod zstd;
 #[cfg(test)]
 mod tests;
 
+pub use coder::{Coder, encode_frame_as};
+pub use context::context_bound;
 pub use estimate::{Estimate, estimate};
 pub use frame::{DecodeError, FRAME_LEN, Level, Reference, decode_frame, encode_frame};
 pub use isa::Isa;

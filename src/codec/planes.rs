@@ -1,28 +1,15 @@
-//! Byte planes: the k-th bytes of all words side by side, each plane stored in the cheapest of three ways.
+//! Byte planes: the k-th bytes of all words side by side.
 //!
-//! Layout of a coded frame: one kind byte per plane (0 raw, 1 constant, 2 zstd); then per plane in the same order its
-//! body (raw: the bytes; constant: one byte; zstd: u32 length and a magicless frame); then the bytes beyond the last
-//! whole word. Plane 0 holds the lowest bytes.
+//! Layout of a coded frame: the kind of each plane, a byte each (see `plane`); the planes' bodies in the same order;
+//! the bytes beyond the last whole word. Plane 0 holds the lowest bytes.
 //!
 //! Byte planes are old practice (HDF5's shuffle, Blosc). That planes must be compressed separately and that only
 //! Huffman coding pays on weights is measured here and in ZipNN (arXiv 2411.05239).
 
-use super::entropy::{byte_bits, sampled_histogram};
 use super::isa::per_isa;
+use super::plane;
 use super::scratch::Scratch;
 use super::word::{BLOCK, Word};
-use super::zstd::Effort;
-
-const RAW: u8 = 0;
-const CONSTANT: u8 = 1;
-const ZSTD: u8 = 2;
-
-/// A plane whose sampled entropy exceeds this many bits per byte is stored raw, to be decoded by a copy: what
-/// Huffman could save there (1.5 %) costs more than half the decoding speed.
-const RAW_BITS: f64 = 8.0 * 0.985;
-
-/// Under this many bits per byte a Huffman code, which spends at least one, loses to a match search.
-const RUNS_BITS: f64 = 0.9;
 
 /// A bijection between words and the words that planes are made of, which may lean on a base's word.
 pub(super) trait Turn: Copy + Send + Sync + 'static {
@@ -67,9 +54,9 @@ fn encode<W: Word, T: Turn>(
     split::<W, T>(words, lean::<T>(base, words.len()), &mut planes);
     let start = out.len();
     let kinds = out.len();
-    out.resize(start + W::BYTES, RAW);
+    out.resize(start + W::BYTES, 0);
     for k in 0..W::BYTES {
-        out[kinds + k] = encode_plane(scratch, &planes[k * count..][..count], out);
+        out[kinds + k] = plane::encode(&mut scratch.zstd, &planes[k * count..][..count], out);
     }
     out.extend_from_slice(tail);
     scratch.planes = planes;
@@ -78,34 +65,6 @@ fn encode<W: Word, T: Turn>(
         out.truncate(start);
     }
     fits
-}
-
-fn encode_plane(scratch: &mut Scratch, plane: &[u8], out: &mut Vec<u8>) -> u8 {
-    let Some(&first) = plane.first() else { return RAW };
-    if plane.iter().all(|&byte| byte == first) {
-        out.push(first);
-        return CONSTANT;
-    }
-    let bits = byte_bits(&sampled_histogram(plane));
-    if bits < RAW_BITS && encode_zstd(scratch, plane, bits, out) {
-        return ZSTD;
-    }
-    out.extend_from_slice(plane);
-    RAW
-}
-
-fn encode_zstd(scratch: &mut Scratch, plane: &[u8], bits: f64, out: &mut Vec<u8>) -> bool {
-    let effort = if bits < RUNS_BITS { Effort::Level(1) } else { Effort::Huffman };
-    let start = out.len();
-    out.extend_from_slice(&[0; 4]);
-    let limit = (plane.len() as f64 * RAW_BITS / 8.0) as usize;
-    if !scratch.zstd.compress(plane, effort, limit, out) {
-        out.truncate(start);
-        return false;
-    }
-    let length = (out.len() - start - 4) as u32;
-    out[start..start + 4].copy_from_slice(&length.to_le_bytes());
-    true
 }
 
 /// Fills `out` with the words that `stored` codes. `base` is as long as `out`.
@@ -120,30 +79,15 @@ fn decode<W: Word, T: Turn>(
 ) -> Result<(), &'static str> {
     let count = out.len() / W::BYTES;
     let (words, tail) = out.split_at_mut(count * W::BYTES);
-    scratch.planes.resize(words.len(), 0);
+    let Scratch { zstd, planes: room, .. } = scratch;
+    room.resize(words.len(), 0);
     let (kinds, mut rest) = stored.split_at_checked(W::BYTES).ok_or("no plane kinds")?;
     let mut planes: [&[u8]; 8] = [&[]; 8];
-    let mut room = &mut scratch.planes[..];
+    let mut room = &mut room[..];
     for (plane, &kind) in planes.iter_mut().zip(kinds) {
         let (space, next) = room.split_at_mut(count);
         room = next;
-        *plane = match kind {
-            RAW => take(&mut rest, count)?,
-            CONSTANT => {
-                space.fill(take(&mut rest, 1)?[0]);
-                space
-            }
-            ZSTD => {
-                let length = take(&mut rest, 4)?;
-                let length = u32::from_le_bytes([length[0], length[1], length[2], length[3]]);
-                let frame = take(&mut rest, length as usize)?;
-                if !scratch.zstd.decompress(frame, space) {
-                    return Err("a plane does not decompress to its length");
-                }
-                space
-            }
-            _ => return Err("unknown plane kind"),
-        };
+        *plane = plane::decode(zstd, kind, &mut rest, space)?;
     }
     if rest.len() != tail.len() {
         return Err("wrong length after the planes");
@@ -151,12 +95,6 @@ fn decode<W: Word, T: Turn>(
     tail.copy_from_slice(rest);
     merge::<W, T>(&planes, lean::<T>(base, words.len()), words);
     Ok(())
-}
-
-fn take<'a>(rest: &mut &'a [u8], length: usize) -> Result<&'a [u8], &'static str> {
-    let (taken, after) = rest.split_at_checked(length).ok_or("cut short")?;
-    *rest = after;
-    Ok(taken)
 }
 
 /// The part of the base that a transform leaning on it may see.

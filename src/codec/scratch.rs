@@ -2,6 +2,7 @@
 //!
 //! Purely an allocation cache: no result depends on what a frame before left here.
 
+use super::context;
 use super::zstd::Zstd;
 use std::cell::RefCell;
 
@@ -11,10 +12,16 @@ pub(super) struct Scratch {
     pub(super) zstd: Zstd,
     /// Byte planes, side by side.
     pub(super) planes: Vec<u8>,
+    /// What the context coder works in.
+    pub(super) context: context::Buffers,
 }
 
 thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch { zstd: Zstd::new(), planes: Vec::new() });
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch {
+        zstd: Zstd::new(),
+        planes: Vec::new(),
+        context: context::Buffers::default(),
+    });
 }
 
 /// Lends the thread's scratch to `work`, which must not call back into this function.

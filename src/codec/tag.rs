@@ -18,11 +18,21 @@ pub(super) enum Tag {
     OrderedPlanes = 5,
     /// Byte planes of the rotated exclusive or.
     XorPlanes = 6,
+    /// The context coder against the base.
+    Context = 7,
 }
 
 impl Tag {
-    pub(super) const ALL: [Tag; 7] =
-        [Tag::Raw, Tag::Same, Tag::Zstd, Tag::Lz4, Tag::Planes, Tag::OrderedPlanes, Tag::XorPlanes];
+    pub(super) const ALL: [Tag; 8] = [
+        Tag::Raw,
+        Tag::Same,
+        Tag::Zstd,
+        Tag::Lz4,
+        Tag::Planes,
+        Tag::OrderedPlanes,
+        Tag::XorPlanes,
+        Tag::Context,
+    ];
 
     pub(super) const fn code(self) -> u8 {
         self as u8
@@ -35,14 +45,14 @@ impl Tag {
     pub(super) const fn needs_base(self) -> bool {
         match self {
             Tag::Raw | Tag::Zstd | Tag::Lz4 | Tag::Planes => false,
-            Tag::Same | Tag::OrderedPlanes | Tag::XorPlanes => true,
+            Tag::Same | Tag::OrderedPlanes | Tag::XorPlanes | Tag::Context => true,
         }
     }
 
     pub(super) const fn needs_before(self) -> bool {
         match self {
             Tag::Raw | Tag::Zstd | Tag::Lz4 | Tag::Planes => false,
-            Tag::Same | Tag::OrderedPlanes | Tag::XorPlanes => false,
+            Tag::Same | Tag::OrderedPlanes | Tag::XorPlanes | Tag::Context => false,
         }
     }
 }

@@ -34,6 +34,12 @@ pub(super) trait Word: Copy + PartialEq + Default + Send + Sync + 'static {
     fn zigzag(self) -> Self;
     /// Inverse of [`Word::zigzag`].
     fn unzigzag(self) -> Self;
+    /// Two's complement negation.
+    fn negated(self) -> Self;
+    /// Whether the top bit is set.
+    fn negative(self) -> bool;
+    /// Bits up to and including the highest one that is set.
+    fn length(self) -> u32;
     /// Maps a sign-and-magnitude float to the two's complement integer of its rank; its own inverse.
     fn rank(self) -> Self;
 }
@@ -88,6 +94,18 @@ macro_rules! word {
             #[inline(always)]
             fn unzigzag(self) -> Self {
                 (self >> 1) ^ (self & 1).wrapping_neg()
+            }
+            #[inline(always)]
+            fn negated(self) -> Self {
+                self.wrapping_neg()
+            }
+            #[inline(always)]
+            fn negative(self) -> bool {
+                (self as $signed) < 0
+            }
+            #[inline(always)]
+            fn length(self) -> u32 {
+                <$unsigned>::BITS - self.leading_zeros()
             }
             #[inline(always)]
             fn rank(self) -> Self {

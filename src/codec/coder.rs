@@ -1,0 +1,75 @@
+//! The coders by name, for callers that want one of them rather than the best.
+
+use super::context;
+use super::frame::Reference;
+use super::scratch::with_scratch;
+use super::tag::Tag;
+use super::turns::Transform;
+use super::zstd::Effort;
+use crate::tensor::Lane;
+
+/// One way to code a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Coder {
+    /// The bytes themselves.
+    Raw,
+    /// General compression of the bytes.
+    Bytes,
+    /// Byte planes, Huffman-coded where that pays.
+    Planes,
+    /// Byte planes of the difference of ranks to the base.
+    OrderedPlanes,
+    /// Byte planes of the exclusive or with the base.
+    XorPlanes,
+    /// The difference of ranks, entropy-coded by context.
+    Context,
+}
+
+impl Coder {
+    /// Every coder.
+    pub const ALL: [Coder; 6] =
+        [Coder::Raw, Coder::Bytes, Coder::Planes, Coder::OrderedPlanes, Coder::XorPlanes, Coder::Context];
+
+    /// Whether the coder codes differences to a base.
+    pub const fn needs_base(self) -> bool {
+        match self {
+            Coder::Raw | Coder::Bytes | Coder::Planes => false,
+            Coder::OrderedPlanes | Coder::XorPlanes | Coder::Context => true,
+        }
+    }
+}
+
+/// Appends `raw` to `out` coded by `coder` and returns its tag: that of raw bytes where the coder saves nothing, or
+/// needs a base that is not given. Never appends more than `raw.len()` bytes.
+pub fn encode_frame_as(
+    coder: Coder,
+    raw: &[u8],
+    reference: Option<Reference<'_>>,
+    lane: Lane,
+    out: &mut Vec<u8>,
+) -> u8 {
+    let base = reference.map(|reference| reference.base).filter(|base| base.len() == raw.len());
+    let limit = raw.len();
+    let coded = with_scratch(|scratch| match (coder, base) {
+        (Coder::Raw, _) | (Coder::OrderedPlanes | Coder::XorPlanes | Coder::Context, None) => None,
+        (Coder::Bytes, _) => scratch.zstd.compress(raw, Effort::Level(3), limit, out).then_some(Tag::Zstd),
+        (Coder::Planes, _) => {
+            (Transform::Alone.coder(lane).encode)(scratch, raw, &[], limit, out).then_some(Tag::Planes)
+        }
+        (Coder::OrderedPlanes, Some(base)) => {
+            let coder = Transform::Ordered.coder(lane);
+            (coder.encode)(scratch, raw, base, limit, out).then_some(Tag::OrderedPlanes)
+        }
+        (Coder::XorPlanes, Some(base)) => {
+            (Transform::Xor.coder(lane).encode)(scratch, raw, base, limit, out).then_some(Tag::XorPlanes)
+        }
+        (Coder::Context, Some(base)) => {
+            context::encode(scratch, raw, base, lane, limit, out).then_some(Tag::Context)
+        }
+    });
+    let tag = coded.unwrap_or_else(|| {
+        out.extend_from_slice(raw);
+        Tag::Raw
+    });
+    tag.code()
+}

@@ -1,0 +1,26 @@
+//! The context coder: differences to a base, entropy-coded with a table chosen by what is already known of each
+//! element.
+//!
+//! What makes it small: the block's scale and the exponent of the base's element tell how large a step to expect, so
+//! most steps are coded with a table of their own kind. `encode` has the layout of a coded frame. No published
+//! lossless coder was found that conditions on the base's exponent.
+
+mod bound;
+mod buffers;
+mod decode;
+mod encode;
+mod fit;
+mod layout;
+mod predict;
+mod rans;
+mod scales;
+mod symbol;
+mod tables;
+
+pub use bound::context_bound;
+pub(super) use buffers::Buffers;
+pub(super) use decode::decode;
+pub(super) use encode::encode;
+
+/// Flag of a coded frame: a decay precedes the scales.
+const HAS_DECAY: u8 = 1;
