@@ -11,6 +11,8 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::thread;
+use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -102,6 +104,23 @@ fn guarded<T>(work: impl FnOnce() -> sled::Result<T>) -> Result<T> {
     }
 }
 
+/// Opens a database. Our own lock is held, so nobody has it; but sled lets go of its file by a thread of its own, a
+/// moment after a database was dropped.
+fn open_soon(config: &sled::Config) -> Result<sled::Db> {
+    const PATIENCE: Duration = Duration::from_secs(2);
+    const PAUSE: Duration = Duration::from_millis(10);
+    let mut waited = Duration::ZERO;
+    loop {
+        match guarded(|| config.open()) {
+            Err(StoreError::Index(why)) if why.contains("acquire lock") && waited < PATIENCE => {
+                thread::sleep(PAUSE);
+                waited += PAUSE;
+            }
+            other => return other,
+        }
+    }
+}
+
 impl Index {
     /// Opens the index in `folder`, or builds it, and takes in the packs that it does not know.
     pub(super) fn attach(
@@ -144,7 +163,7 @@ impl Index {
 
     fn open(disk: &Arc<dyn Disk>, folder: &Path, lock: Box<dyn Send + Sync>) -> Result<Self> {
         let config = sled::Config::new().path(folder).cache_capacity(CACHE_BYTES).flush_every_ms(None);
-        let db = guarded(|| config.open())?;
+        let db = open_soon(&config)?;
         let objects = guarded(|| db.open_tree(OBJECTS_TREE))?;
         let packs = guarded(|| db.open_tree(PACKS_TREE))?;
         let covered = RwLock::default();

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::codec::{Level, tag_needs_base, tag_needs_before};
 use crate::id::ObjectKey;
+use crate::similarity::{LshIndex, Signature};
 use crate::tensor::Dtype;
 
 use super::base::{self, Applicant};
@@ -21,6 +22,7 @@ use super::open_pack::{Mark, OpenPack};
 use super::pack::sidecar_path;
 use super::resolve::{Chain, Objects};
 use super::sidecar::{Entry, Frame, Record, frame_count};
+use super::similar::{bucket_of, sign};
 use super::source::Source;
 
 /// What became of an object that was put.
@@ -48,6 +50,8 @@ pub enum Outcome {
 /// Objects up to this many frames are coded before they take their turn to be appended, so that many of them can be
 /// coded at once; longer ones are appended while they are coded.
 const GATHERED_FRAMES: u64 = 16;
+/// Tensors that are tried as bases because they resemble one.
+const NEIGHBOURS: usize = 2;
 /// Bytes appended between two looks at the room left on the disk.
 const ROOM_CHECK_BYTES: u64 = 64 << 20;
 
@@ -70,6 +74,8 @@ pub(super) struct Transaction {
     pub(super) failed: bool,
     pub(super) sealed: bool,
     room_checked_at: u64,
+    pub(super) signatures: HashMap<ObjectKey, Signature>,
+    similar: LshIndex<ObjectKey>,
 }
 
 /// An object that is to be stored unless it is there.
@@ -81,6 +87,14 @@ struct Candidate<'a> {
     source: &'a dyn Source,
     len: u64,
     bases: &'a [ObjectKey],
+    signature: Option<Signature>,
+}
+
+impl Candidate<'_> {
+    /// The same with its signature.
+    fn signed(&self, signature: Option<Signature>) -> Self {
+        Self { signature, ..*self }
+    }
 }
 
 /// What is known of a key.
@@ -125,7 +139,7 @@ impl Ingest {
     ) -> Result<Put> {
         let (kind, len) = (Kind::Content, source.len());
         let digest = Digest::Content;
-        let candidate = Candidate { kind, digest, key: hashed, dtype, source, len, bases };
+        let candidate = Candidate { kind, digest, key: hashed, dtype, source, len, bases, signature: None };
         if let Some(put) = self.put_unless_known(&candidate)? {
             return Ok(put);
         }
@@ -149,8 +163,9 @@ impl Ingest {
             return Err(StoreError::WrongId { key });
         }
         let (len, dtype) = (bytes.len() as u64, Dtype::Opaque);
+        let digest = Digest::Metadata;
         let candidate =
-            Candidate { kind, digest: Digest::Metadata, key, dtype, source: &bytes, len, bases: &[] };
+            Candidate { kind, digest, key, dtype, source: &bytes, len, bases: &[], signature: None };
         self.put_unless_known(&candidate)?.map(drop).ok_or(StoreError::WrongId { key })
     }
 
@@ -204,18 +219,40 @@ impl Ingest {
         let Candidate { key, source, len, .. } = *candidate;
         let applicant = Applicant { key, source, len, lane };
         let max_depth = self.store.options.max_depth;
-        let base = base::choose(&applicant, candidate.bases, max_depth, self, &self.store.cache)?;
+        let choose = |bases: &[ObjectKey], max_depth| {
+            base::choose(&applicant, bases, max_depth, self, &self.store.cache)
+        };
+        let signature = match candidate.kind {
+            Kind::Content => sign(candidate.dtype, source)?,
+            Kind::Recipe | Kind::Tree | Kind::Commit => None,
+        };
+        let base = match (choose(candidate.bases, max_depth)?, &signature) {
+            // Nobody named a base that helps: perhaps it is known under another name. A chain that ended at the cap
+            // begins anew, or on something that is not deep itself.
+            (None, Some(signature)) => choose(&self.nearest(candidate, signature), max_depth.div_ceil(2))?,
+            (base, _) => base,
+        };
+        let signed = candidate.signed(signature);
         let level = self.level(candidate.kind);
         let coder = Coder { key, source, len, lane, level, base: base.as_ref(), cache: &self.store.cache };
         let gathered = frame_count(len) <= GATHERED_FRAMES;
         coder.with_frames(self.store.pool(), |frames| {
             if gathered {
                 let frames: Vec<Result<Coded>> = frames.collect();
-                self.append_in_turn(candidate, base.as_ref(), &mut frames.into_iter())
+                self.append_in_turn(&signed, base.as_ref(), &mut frames.into_iter())
             } else {
-                self.append_in_turn(candidate, base.as_ref(), frames)
+                self.append_in_turn(&signed, base.as_ref(), frames)
             }
         })
+    }
+
+    /// The tensors that resemble one most, sealed or of this transaction.
+    fn nearest(&self, candidate: &Candidate<'_>, signature: &Signature) -> Vec<ObjectKey> {
+        let bucket = bucket_of(candidate.dtype, candidate.len);
+        let mut near = self.lock_transaction().similar.nearest(bucket, signature, NEIGHBOURS);
+        near.extend(self.store.nearest(bucket, signature, NEIGHBOURS));
+        near.sort_by_key(|neighbour| (neighbour.distance, neighbour.item));
+        near.into_iter().map(|neighbour| neighbour.item).collect()
     }
 
     /// Metadata is small and read often: it is worth the time.
@@ -284,6 +321,10 @@ impl Ingest {
         let entry = Entry { key, kind, dtype, len, depth, base, before, offset };
         let mut transaction = self.transaction()?;
         transaction.records.insert((key, kind), (entry, frames.into()));
+        if let Some(signature) = candidate.signature {
+            transaction.signatures.insert(key, signature);
+            transaction.similar.insert(bucket_of(dtype, len), signature, key);
+        }
         transaction.put.insert(key);
         Ok(Put { key, len, stored_len, outcome: Outcome::New })
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -10,6 +10,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use crate::codec::{FRAME_LEN, Level};
 use crate::disk::Disk;
 use crate::id::ObjectKey;
+use crate::similarity::{Bucket, Neighbour, Signature};
 
 use super::cache::Cache;
 use super::error::{Result, StoreError};
@@ -21,6 +22,7 @@ use super::pack::Pack;
 use super::packs::Packs;
 use super::resolve::{Chain, FrameReader, Objects, check_range, pieces};
 use super::sidecar::{Entry, frame_count, frame_len};
+use super::similar::Resident;
 use super::source::Source;
 
 /// How a store works.
@@ -82,6 +84,7 @@ pub(super) struct Inner {
     /// Whether the names of all packs known are durable.
     names_synced: AtomicBool,
     pool: OnceLock<Option<ThreadPool>>,
+    resident: Mutex<Resident>,
 }
 
 /// Reads that touch fewer frames are not worth other threads.
@@ -98,6 +101,7 @@ impl Inner {
             index: RwLock::new(None),
             names_synced: AtomicBool::new(false),
             pool: OnceLock::new(),
+            resident: Mutex::default(),
             disk,
             folders,
             options,
@@ -116,6 +120,17 @@ impl Inner {
 
     pub(super) fn packs(&self) -> Arc<Packs> {
         Arc::clone(&self.packs.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The sealed tensors nearest to a signature.
+    pub(super) fn nearest(
+        &self,
+        bucket: Bucket,
+        signature: &Signature,
+        count: usize,
+    ) -> Vec<Neighbour<ObjectKey>> {
+        let packs = self.packs();
+        self.resident.lock().unwrap_or_else(PoisonError::into_inner).nearest(&packs, bucket, signature, count)
     }
 
     /// Notices packs that came or went.

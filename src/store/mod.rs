@@ -25,6 +25,7 @@ mod rebuild;
 mod resolve;
 mod seal;
 mod sidecar;
+mod similar;
 mod source;
 mod sweep;
 #[cfg(test)]

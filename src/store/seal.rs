@@ -48,7 +48,8 @@ impl Ingest {
             return Ok(Sealed { pack: None, objects: 0, pack_len: 0, put });
         }
         let directory_offset = self.pack.len();
-        let bytes = sidecar::build(&mut objects);
+        let signatures = std::mem::take(&mut self.transaction()?.signatures);
+        let bytes = sidecar::build(&mut objects, &signatures);
         self.pack.append(&bytes)?;
         let footer = Footer {
             directory_offset,

@@ -5,8 +5,9 @@
 //! each entry when it is looked at, and any bytes give an answer or an error without allocating.
 //!
 //! Layout (integers little-endian, offsets from the beginning of the directory unless said otherwise):
-//! head, section table, sections (fan-out, entries sorted by key, cells), footer. `docs/format.md` draws each byte.
+//! head, section table, sections (fan-out, entries sorted by key, cells, signatures), footer. `docs/format.md` draws each byte.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::codec::FRAME_LEN;
 use crate::disk::Sealed;
 use crate::id::{ObjectKey, PackId};
+use crate::similarity::Signature;
 use crate::tensor::Dtype;
 
 use super::kind::Kind;
@@ -26,9 +28,12 @@ const SECTION_LEN: usize = 24;
 const SECTION_FAN_OUT: u32 = 1;
 const SECTION_ENTRIES: u32 = 2;
 const SECTION_CELLS: u32 = 3;
+const SECTION_SIGNATURES: u32 = 4;
 
 const ENTRY_LEN: usize = 40;
 const CELL_LEN: usize = 16;
+/// A row and its signature.
+const SIGNED_LEN: usize = 4 + Signature::LEN;
 const HAS_BASE: u8 = 1;
 const HAS_BEFORE: u8 = 2;
 
@@ -88,7 +93,7 @@ pub(super) fn frame_len(len: u64, index: u64) -> usize {
 }
 
 /// The directory of these objects, without the footer. The same objects in the same order give the same bytes.
-pub(super) fn build(objects: &mut [Record]) -> Vec<u8> {
+pub(super) fn build(objects: &mut [Record], signatures: &HashMap<ObjectKey, Signature>) -> Vec<u8> {
     objects.sort_by_key(|(entry, _)| (entry.key, entry.kind));
     let keys: Vec<ObjectKey> = objects.iter().map(|(entry, _)| entry.key).collect();
     let (mut entries, mut cells) = (Vec::with_capacity(objects.len() * ENTRY_LEN), Vec::new());
@@ -96,8 +101,21 @@ pub(super) fn build(objects: &mut [Record]) -> Vec<u8> {
         push_entry(&mut entries, entry, (cells.len() / CELL_LEN) as u32);
         push_cells(&mut cells, entry, frames);
     }
-    let fan_out = fan_out(&keys);
-    assemble(objects.len(), &[(SECTION_FAN_OUT, fan_out), (SECTION_ENTRIES, entries), (SECTION_CELLS, cells)])
+    let mut signed = Vec::new();
+    for (row, (entry, _)) in objects.iter().enumerate().filter(|(_, (entry, _))| entry.kind == Kind::Content)
+    {
+        if let Some(signature) = signatures.get(&entry.key) {
+            signed.extend((row as u32).to_le_bytes());
+            signed.extend(signature.to_bytes());
+        }
+    }
+    let sections = [
+        (SECTION_FAN_OUT, fan_out(&keys)),
+        (SECTION_ENTRIES, entries),
+        (SECTION_CELLS, cells),
+        (SECTION_SIGNATURES, signed),
+    ];
+    assemble(objects.len(), &sections)
 }
 
 fn push_entry(entries: &mut Vec<u8>, entry: &Entry, first_cell: u32) {
@@ -228,6 +246,7 @@ pub(super) struct Directory {
     fan_bits: u32,
     entries: Range<usize>,
     cells: Range<usize>,
+    signatures: Range<usize>,
 }
 
 impl Directory {
@@ -243,12 +262,12 @@ impl Directory {
             return Err("checksum of the directory differs");
         }
         let (count, sections) = parse_head(body)?;
-        let [fan_out, entries, cells] = sections;
+        let [fan_out, entries, cells, signatures] = sections;
         if Some(entries.len()) != count.checked_mul(ENTRY_LEN) {
             return Err("entries do not fill their section");
         }
         let fan_bits = fan_bits(fan_out.len())?;
-        Ok(Self { bytes: sealed, footer, count, fan_out, fan_bits, entries, cells })
+        Ok(Self { bytes: sealed, footer, count, fan_out, fan_bits, entries, cells, signatures })
     }
 
     pub(super) fn footer(&self) -> &Footer {
@@ -267,6 +286,16 @@ impl Directory {
 
     fn entry_bytes(&self, row: usize) -> &[u8] {
         &self.as_bytes()[self.entries.clone()][row * ENTRY_LEN..][..ENTRY_LEN]
+    }
+
+    /// The rows of tensors that have a signature, with it.
+    pub(super) fn signatures(&self) -> impl Iterator<Item = (usize, Signature)> {
+        let (rows, _) = self.as_bytes()[self.signatures.clone()].as_chunks::<SIGNED_LEN>();
+        rows.iter().filter_map(|signed| {
+            let (row, signature) = signed.split_first_chunk::<4>()?;
+            let row = u32::from_le_bytes(*row) as usize;
+            (row < self.count).then_some((row, Signature::from_bytes(signature.try_into().ok()?)))
+        })
     }
 
     /// The key of a row.
@@ -388,8 +417,8 @@ fn end_of(cell: &[u8]) -> u64 {
     u64_at(cell, 0) & ((1 << 56) - 1)
 }
 
-/// The count and the places of fan-out, entries and cells; an absent section is an empty one.
-fn parse_head(body: &[u8]) -> Parsed<(usize, [Range<usize>; 3])> {
+/// The count and the places of fan-out, entries, cells and signatures; an absent section is an empty one.
+fn parse_head(body: &[u8]) -> Parsed<(usize, [Range<usize>; 4])> {
     if body.len() < HEAD_LEN || body[..8] != MAGIC {
         return Err("no directory where one should begin");
     }
@@ -399,11 +428,11 @@ fn parse_head(body: &[u8]) -> Parsed<(usize, [Range<usize>; 3])> {
     let table = (u32_at(body, 12) as usize).checked_mul(SECTION_LEN);
     let table = table.and_then(|len| body[HEAD_LEN..].get(..len)).ok_or("section table is cut off")?;
     let count = usize::try_from(u64_at(body, 16)).map_err(|_| "more objects than can be")?;
-    let mut found = [0..0, 0..0, 0..0];
+    let mut found = [0..0, 0..0, 0..0, 0..0];
     for row in table.chunks_exact(SECTION_LEN) {
         let range = section_range(row, body.len())?;
         // A later version's section is one that this one can do without.
-        if let Ok(id @ SECTION_FAN_OUT..=SECTION_CELLS) = u32::try_from(u64_at(row, 0)) {
+        if let Ok(id @ SECTION_FAN_OUT..=SECTION_SIGNATURES) = u32::try_from(u64_at(row, 0)) {
             found[id as usize - 1] = range;
         }
     }

@@ -252,3 +252,35 @@ fn the_store_stays_within_a_promille_of_incompressible_bytes() {
     assert_eq!(info(&store, key).encoding, Encoding::Raw);
     assert!(disk.used() < 5_005_000, "{}", disk.used());
 }
+
+#[test]
+fn a_tensor_finds_its_base_without_being_told_even_after_sidecars_are_lost() {
+    let disk = new_disk();
+    let (base, near, nearer) = (weights(50_000, 1, 0), weights(50_000, 1, 1), weights(50_000, 1, 2));
+    let base = put_one(&open(&disk), &base, &[]).key;
+    for sidecar in files(&disk, ".cix") {
+        disk.remove_file(&sidecar).unwrap();
+    }
+    let store = open(&disk);
+    let near = put_one(&store, &near, &[]).key;
+    assert_eq!(info(&store, near).base, Some(base));
+    let signature = Store::signature_of(Dtype::F32, &nearer).unwrap().unwrap();
+    let found = store.similar(Dtype::F32, nearer.len() as u64, &signature, 5).unwrap();
+    let mut keys: Vec<ObjectKey> = found.iter().map(|neighbour| neighbour.item).collect();
+    keys.sort();
+    let mut wanted = [base, near];
+    wanted.sort();
+    assert_eq!(keys, wanted);
+    assert!(store.similar(Dtype::Bf16, nearer.len() as u64, &signature, 5).unwrap().is_empty());
+}
+
+#[test]
+fn a_tensor_finds_its_base_in_the_same_transaction() {
+    let store = open(&new_disk());
+    let ingest = store.begin().unwrap();
+    let base = ingest.put(Dtype::F32, &weights(50_000, 1, 0), &[]).unwrap().key;
+    let near = ingest.put(Dtype::F32, &weights(50_000, 1, 1), &[]).unwrap().key;
+    ingest.seal().unwrap();
+    assert_eq!(info(&store, near).base, Some(base));
+    assert_eq!(store.read(near).unwrap(), weights(50_000, 1, 1));
+}

@@ -1,0 +1,88 @@
+//! Which stored tensors resemble one: the signatures in the directories of packs, kept in memory.
+//!
+//! Resident from the first question on; packs that come later are taken in when they are next asked about. Nothing of
+//! it is on disk but the signatures themselves.
+
+use std::collections::HashSet;
+
+use crate::id::{ObjectKey, PackId};
+use crate::similarity::{Bucket, LshIndex, Neighbour, Sampler, Signature};
+use crate::tensor::Dtype;
+
+use super::error::Result;
+use super::odb::Store;
+use super::packs::Packs;
+use super::source::Source;
+
+/// The signatures of the packs that were taken in.
+#[derive(Default)]
+pub(super) struct Resident {
+    index: LshIndex<ObjectKey>,
+    packs: HashSet<PackId>,
+}
+
+impl Resident {
+    /// The stored tensors nearest to a signature.
+    pub(super) fn nearest(
+        &mut self,
+        packs: &Packs,
+        bucket: Bucket,
+        signature: &Signature,
+        count: usize,
+    ) -> Vec<Neighbour<ObjectKey>> {
+        for pack in packs.iter().filter(|pack| !self.packs.contains(&pack.id)) {
+            for (row, signature) in pack.directory.signatures() {
+                // A damaged row costs a candidate, nothing else.
+                if let Ok(entry) = pack.directory.entry(row) {
+                    self.index.insert(bucket_of(entry.dtype, entry.len), signature, entry.key);
+                }
+            }
+        }
+        self.packs.extend(packs.iter().map(|pack| pack.id));
+        self.index.nearest(bucket, signature, count)
+    }
+}
+
+/// What is compared with what.
+pub(super) fn bucket_of(dtype: Dtype, len: u64) -> Bucket {
+    Bucket { dtype: dtype.code(), len }
+}
+
+/// The signature of a tensor's bytes; `None` if it has no direction to speak of. Reads a sample.
+pub(super) fn sign(dtype: Dtype, source: &dyn Source) -> Result<Option<Signature>> {
+    let Some(mut sampler) = Sampler::new(dtype, source.len()) else { return Ok(None) };
+    let mut buf = Vec::new();
+    for (index, range) in sampler.ranges().enumerate() {
+        buf.resize((range.end - range.start) as usize, 0);
+        source.read_exact_at(&mut buf, range.start)?;
+        sampler.feed(index as u64, &buf);
+    }
+    Ok(sampler.finish())
+}
+
+impl Store {
+    /// The signature of a tensor that need not be stored; `None` for types whose numbers have no direction, for tensors
+    /// of fewer than 256 elements and for those that are all zero.
+    ///
+    /// # Errors
+    /// If the source cannot be read.
+    pub fn signature_of(dtype: Dtype, source: &dyn Source) -> Result<Option<Signature>> {
+        sign(dtype, source)
+    }
+
+    /// The stored tensors of a type and a length in bytes that are nearest to a signature, the nearest first. A tensor
+    /// that is itself stored is its own nearest neighbour.
+    ///
+    /// # Errors
+    /// If new packs cannot be looked for.
+    pub fn similar(
+        &self,
+        dtype: Dtype,
+        len: u64,
+        signature: &Signature,
+        count: usize,
+    ) -> Result<Vec<Neighbour<ObjectKey>>> {
+        self.refresh()?;
+        Ok(self.inner.nearest(bucket_of(dtype, len), signature, count))
+    }
+}
