@@ -110,7 +110,8 @@ fn work(receiver: &Receiver<Message>, trouble: &Mutex<Option<String>>) {
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
-        let results = std::mem::take(&mut waiting).into_values().map(|worktree| store_settled(&worktree));
+        let results =
+            std::mem::take(&mut waiting).into_values().map(|worktree| store_settled(&worktree, LARGE));
         let failed = results.filter_map(|result| result.err()).last();
         *trouble.lock().unwrap_or_else(PoisonError::into_inner) = failed.map(|error| error.to_string());
         drop(askers);
@@ -126,10 +127,10 @@ fn note(message: Message, waiting: &mut BTreeMap<BranchName, Arc<Worktree>>, ask
     }
 }
 
-/// Stores the large complete files of a worktree. Returns how many.
-pub(super) fn store_settled(worktree: &Worktree) -> Result<usize> {
+/// Stores the complete files of a worktree that have at least so many bytes. Returns how many.
+pub(super) fn store_settled(worktree: &Worktree, least: u64) -> Result<usize> {
     let files: Vec<StagedFile> =
-        worktree.staged_files()?.into_iter().filter(|file| file.len >= LARGE).collect();
+        worktree.staged_files()?.into_iter().filter(|file| file.len >= least).collect();
     let mut stored = 0;
     let mut rest = files.as_slice();
     while !rest.is_empty() {

@@ -225,8 +225,8 @@ impl FileSystem {
         }
     }
 
-    /// Changes attributes and length.
-    pub fn setattr(&self, ino: u64, changes: Changes) -> Result<Attr> {
+    /// Changes attributes and length. Through a handle, the file is complete when that is closed; without one, at once.
+    pub fn setattr(&self, ino: u64, changes: Changes, handle: Option<u64>) -> Result<Attr> {
         // Shells open `.coral/ctl` to truncate it.
         if let Place::Control(ControlFile::Ctl) = &*self.place(ino)? {
             return self.getattr(ino);
@@ -235,6 +235,9 @@ impl FileSystem {
         if let Some(len) = changes.len {
             self.cached_content.forget(ino);
             worktree.set_len(node, len, self.now())?;
+            if handle.is_none() {
+                worktree.flush(node)?;
+            }
         }
         let modified = changes.modified.map(|time| match time {
             SetTime::Now => self.now(),

@@ -19,6 +19,8 @@ mod ingest_queue;
 mod inode;
 mod io;
 mod lookup;
+#[cfg(test)]
+mod model;
 mod mount;
 mod mount_point;
 mod mounts;
