@@ -4,8 +4,8 @@ use super::context::Context;
 use super::error::{CommandError, Result};
 use super::output::Output;
 use super::{
-    add, branch, cat, commit, config, demo, export, fsck, init, log, ls, mount, restore, rm, show, stats,
-    status, switch, tag, umount,
+    add, branch, cat, commit, config, demo, export, fsck, init, lineage, log, ls, mount, restore, rm, show,
+    similar, stats, status, switch, tag, umount,
 };
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
@@ -41,6 +41,8 @@ enum Verb {
     Show(show::Args),
     Ls(ls::Args),
     Cat(cat::Args),
+    Similar(similar::Args),
+    Lineage(lineage::Args),
     Export(export::Args),
     Branch(branch::Args),
     #[command(visible_alias = "checkout")]
@@ -90,6 +92,8 @@ fn dispatch(args: Args, out: &Output) -> Result<ExitCode> {
         Verb::Show(args) => show::run(&context, out, args),
         Verb::Ls(args) => ls::run(&context, out, args),
         Verb::Cat(args) => cat::run(&context, out, args),
+        Verb::Similar(args) => similar::run(&context, out, args),
+        Verb::Lineage(args) => lineage::run(&context, out, args),
         Verb::Export(args) => export::run(&context, out, args),
         Verb::Branch(args) => branch::run(&context, out, args),
         Verb::Switch(args) => switch::run(&context, out, args),

@@ -195,7 +195,7 @@ fn show_tensor(place: &Place, out: &Output, args: &Args, unknown: Error) -> Resu
 }
 
 /// Every file below a tree.
-fn files(place: &Place, tree: crate::id::TreeId) -> Result<Vec<(TreePath, Arc<Recipe>)>> {
+pub fn files(place: &Place, tree: crate::id::TreeId) -> Result<Vec<(TreePath, Arc<Recipe>)>> {
     let mut found = Vec::new();
     let mut dirs = vec![(TreePath::ROOT, tree)];
     while let Some((dir, tree)) = dirs.pop() {

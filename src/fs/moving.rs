@@ -10,10 +10,13 @@ use super::attr::Lifetime;
 /// So many names are remembered before old ones are looked for and dropped.
 const CROWD: usize = 1024;
 
+/// A name in a directory, by the directory's inode number.
+type PlacedName = (u64, Box<[u8]>);
+
 /// Names that were looked up in directories of refs, with the time.
 #[derive(Debug, Default)]
 pub(super) struct MovingNames {
-    served: Mutex<HashMap<(u64, Box<[u8]>), Timestamp>>,
+    served: Mutex<HashMap<PlacedName, Timestamp>>,
 }
 
 impl MovingNames {

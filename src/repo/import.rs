@@ -127,9 +127,9 @@ fn attributes(metadata: &Metadata) -> Attributes {
 }
 
 /// A file on the user's disk at the length it had when it was opened.
-struct PlainFile<'a> {
-    file: &'a File,
-    len: u64,
+pub(super) struct PlainFile<'a> {
+    pub file: &'a File,
+    pub len: u64,
 }
 
 impl Source for PlainFile<'_> {

@@ -46,8 +46,7 @@ impl Repo {
         source: &dyn Source,
         file: &IngestFile,
     ) -> Result<(RecipeId, u64)> {
-        let proposed =
-            format::propose(&FileBytes(source)).map_err(|error| StoreError::from(SourceError::new(error)))?;
+        let proposed = propose(source)?;
         let bases = match file.parent {
             Some(parent) => Bases::of(&*self.recipe(parent)?),
             None => Bases::default(),
@@ -61,6 +60,11 @@ impl Repo {
         ingest.put_meta(Kind::Recipe, id.as_bytes(), &encoding)?;
         Ok((id, recipe.len()))
     }
+}
+
+/// The extents that a file's bytes suggest.
+pub(super) fn propose(source: &dyn Source) -> Result<Vec<format::Proposed>> {
+    Ok(format::propose(&FileBytes(source)).map_err(|error| StoreError::from(SourceError::new(error)))?)
 }
 
 /// The tensors of a file that another one probably derives from.

@@ -128,7 +128,7 @@ fn rank<'a, T: Copy + Eq + Hash + Ord + 'a>(
             (distance <= DISTANCE_MAX).then_some(Neighbour { item: *item, distance, cosine })
         })
         .collect();
-    near.sort_by(|a, b| (a.distance, a.item).cmp(&(b.distance, b.item)));
+    near.sort_by_key(|near| (near.distance, near.item));
     near.dedup_by(|a, b| a.item == b.item);
     near.truncate(count);
     near

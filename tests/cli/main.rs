@@ -2,5 +2,6 @@
 
 mod daily;
 mod history;
+mod likeness;
 mod trouble;
 mod workbench;

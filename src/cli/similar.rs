@@ -1,0 +1,116 @@
+use super::context::{Context, Place};
+use super::error::{CommandError, Result};
+use super::output::{Colour, Output};
+use crate::repo::{Likeness, Node, Wanted, split_target};
+use serde_json::{Value, json};
+use std::collections::HashSet;
+
+/// Find the stored tensors that resemble a tensor most
+///
+/// TARGET is a plain file, REF:PATH, or the name of a tensor of the last commit. The cosine is an estimate from
+/// signatures of 256 bits.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A file, REF:PATH, or the name of a tensor
+    #[arg(value_name = "TARGET")]
+    target: String,
+    /// How many for each tensor
+    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 5)]
+    max_count: usize,
+}
+
+pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
+    let place = context.open()?;
+    let wanted = tensors(context, &place, &args.target)?;
+    let mut near: Vec<Vec<Likeness>> = Vec::new();
+    for tensor in &wanted {
+        near.push(place.repo.neighbours(tensor, args.max_count)?);
+    }
+    let keys: HashSet<_> = near.iter().flatten().map(|likeness| likeness.key).collect();
+    let locations = place.repo.locate(&keys)?;
+    let mut rows = Vec::new();
+    for (tensor, near) in wanted.iter().zip(near) {
+        let near: Vec<Likeness> = near
+            .into_iter()
+            .map(|likeness| Likeness { location: locations.get(&likeness.key).cloned(), ..likeness })
+            .collect();
+        if out.json {
+            let near: Vec<Value> = near.iter().map(likeness_json).collect();
+            rows.push(json!({ "tensor": tensor.tensor.name, "similar": near }));
+            continue;
+        }
+        out.line(format_args!(
+            "{} {} {:?}",
+            tensor.tensor.name,
+            tensor.tensor.dtype.name(),
+            tensor.tensor.shape
+        ))?;
+        if near.is_empty() {
+            out.line("  nothing resembles it")?;
+        }
+        near.iter().try_for_each(|likeness| out.line(format_args!("  {}", likeness_line(out, likeness))))?;
+    }
+    if out.json { out.value(&Value::Array(rows)) } else { Ok(()) }
+}
+
+/// The tensors that a target names.
+pub fn tensors(context: &Context, place: &Place, target: &str) -> Result<Vec<Wanted>> {
+    let file = context.absolute(target.as_ref());
+    if file.is_file() {
+        return found_any(place.repo.tensors_of_file(&file)?, target);
+    }
+    let (revision, name) = match target.contains(':') {
+        true => (split_target(target)?.revision, None),
+        false => ("HEAD".to_owned(), Some(target)),
+    };
+    let commit = place.repo.resolve(&revision, place.now())?;
+    if name.is_none() {
+        let path = split_target(target)?.path;
+        let entry = place.repo.entry_at(commit, &revision, &path)?;
+        let Node::File { recipe, .. } = entry.node else {
+            return Err(CommandError::new(format!("`{target}` is not a file")));
+        };
+        return found_any(place.repo.tensors_of_recipe(&*place.repo.recipe(recipe)?)?, target);
+    }
+    let mut wanted = Vec::new();
+    for (_, recipe) in super::show::files(place, place.repo.commit(commit)?.tree)? {
+        if recipe.tensors().any(|(tensor, _, _)| Some(tensor.name.as_str()) == name) {
+            wanted.extend(place.repo.tensors_of_recipe(&recipe)?);
+        }
+    }
+    wanted.retain(|wanted| Some(wanted.tensor.name.as_str()) == name);
+    found_any(wanted, target)
+}
+
+fn found_any(wanted: Vec<Wanted>, target: &str) -> Result<Vec<Wanted>> {
+    match wanted.is_empty() {
+        false => Ok(wanted),
+        true => Err(CommandError::new(format!(
+            "`{target}` is no file with tensors, and no tensor of the last commit"
+        ))
+        .hint(
+            "name a .safetensors, .npy or .npz file, REF:PATH, or a tensor that `coral show HEAD:PATH` lists",
+        )),
+    }
+}
+
+/// A neighbour as a line.
+pub fn likeness_line(out: &Output, likeness: &Likeness) -> String {
+    let place = match &likeness.location {
+        Some(at) => format!("{} {}:{}", at.name, &at.commit.to_string()[..10], at.path),
+        None => format!("object {} of no commit", likeness.key),
+    };
+    format!("{} {place}", out.paint(Colour::Yellow, format_args!("{:.3}", likeness.cosine)))
+}
+
+/// A neighbour as JSON.
+pub fn likeness_json(likeness: &Likeness) -> Value {
+    let at = likeness.location.as_ref();
+    json!({
+        "cosine": likeness.cosine,
+        "id": likeness.key.to_string(),
+        "tensor": at.map(|at| at.name.clone()),
+        "commit": at.map(|at| at.commit.to_string()),
+        "path": at.map(|at| at.path.to_string()),
+    })
+}
