@@ -2,7 +2,8 @@
 //!
 //! `cargo bench --bench codec -- X BASE` compares two safetensors files of binary32 tensors; binary16 and bfloat16
 //! variants are rounded from them. Without paths it takes the pairs of `CORAL_CORPUS` or `../shared/corpus`, and
-//! without those, generated weights. One thread; the median of five passes.
+//! without those, generated weights. One thread and its CPU time;
+//! the median of five passes.
 
 mod anchors;
 mod report;

@@ -196,3 +196,58 @@ proptest! {
         let _ = decode_frame(tag, &stored[..cut.index(stored.len())], reference, lane, &mut out);
     }
 }
+
+/// Coded by `isa` and decoded by it: all paths must agree on both.
+fn coded_by(isa: Isa, raw: &[u8], base: &[u8], lane: Lane) -> (u8, Vec<u8>, Vec<u8>) {
+    isa.limit();
+    let reference = Some(Reference { base, before: None });
+    let (mut stored, mut back) = (Vec::new(), vec![0; raw.len()]);
+    let tag = encode_frame_as(Coder::Context, raw, reference, lane, &mut stored);
+    decode_frame(tag, &stored, reference, lane, &mut back).expect("what was coded decodes");
+    (tag, stored, back)
+}
+
+/// What `isa` makes of damaged bytes: even nonsense must not depend on the machine.
+fn decoded_by(isa: Isa, stored: &[u8], base: &[u8], lane: Lane) -> (Result<(), DecodeError>, Vec<u8>) {
+    isa.limit();
+    let mut out = vec![0; base.len()];
+    let context = super::tag::Tag::Context.code();
+    let result = decode_frame(context, stored, Some(Reference { base, before: None }), lane, &mut out);
+    (result, out)
+}
+
+proptest! {
+    #[test]
+    fn every_instruction_set_gives_the_same_bytes(
+        length in 0usize..20_000,
+        reach in 1u64..1 << 40,
+        rare in 0u8..=255,
+        lane in proptest::sample::select(lanes()),
+        at: prop::sample::Index,
+        bit in 0u8..8,
+        seed: u64,
+    ) {
+        let width = lane.width();
+        let base: Vec<u8> = noise(seed, length).iter().map(|byte| byte / 9 + 40).collect();
+        let far = near(&base, width, reach >> (64 - 8 * width.min(5)).min(34), seed ^ 1);
+        let dice = noise(seed ^ 2, length);
+        let mut raw = near(&base, width, 2, seed);
+        for ((word, far), dice) in raw.chunks_mut(width).zip(far.chunks(width)).zip(&dice) {
+            if *dice < rare {
+                word.copy_from_slice(far);
+            }
+        }
+        let expected = coded_by(Isa::Scalar, &raw, &base, lane);
+        prop_assert!(expected.2 == raw);
+        let mut damaged = expected.1.clone();
+        if !damaged.is_empty() {
+            let position = at.index(damaged.len());
+            damaged[position] ^= 1 << bit;
+        }
+        let nonsense = decoded_by(Isa::Scalar, &damaged, &base, lane);
+        for isa in [Isa::Avx2, Isa::Avx512] {
+            prop_assert!(coded_by(isa, &raw, &base, lane) == expected, "{isa:?} differs");
+            prop_assert!(decoded_by(isa, &damaged, &base, lane) == nonsense, "{isa:?} differs on damage");
+        }
+    }
+}

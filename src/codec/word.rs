@@ -40,12 +40,20 @@ pub(super) trait Word: Copy + PartialEq + Default + Send + Sync + 'static {
     fn negative(self) -> bool;
     /// Bits up to and including the highest one that is set.
     fn length(self) -> u32;
+    /// The nearest binary64.
+    fn number(self) -> f64;
+    /// The low 32 bits of `self >> by`.
+    fn shifted(self, by: u32) -> u32;
+    /// `top << by`.
+    fn placed(top: u32, by: u32) -> Self;
+    /// The low bits of a word given in two halves of 32.
+    fn joined(low: u32, high: u32) -> Self;
     /// Maps a sign-and-magnitude float to the two's complement integer of its rank; its own inverse.
     fn rank(self) -> Self;
 }
 
 macro_rules! word {
-    ($unsigned:ty, $signed:ty) => {
+    ($unsigned:ty, $signed:ty, $register:ty) => {
         impl Word for $unsigned {
             const BYTES: usize = size_of::<$unsigned>();
 
@@ -105,7 +113,23 @@ macro_rules! word {
             }
             #[inline(always)]
             fn length(self) -> u32 {
-                <$unsigned>::BITS - self.leading_zeros()
+                <$register>::BITS - <$register>::from(self).leading_zeros()
+            }
+            #[inline(always)]
+            fn number(self) -> f64 {
+                <$register>::from(self) as f64
+            }
+            #[inline(always)]
+            fn shifted(self, by: u32) -> u32 {
+                (<$register>::from(self) >> by) as u32
+            }
+            #[inline(always)]
+            fn placed(top: u32, by: u32) -> Self {
+                (<$register>::from(top) << by) as $unsigned
+            }
+            #[inline(always)]
+            fn joined(low: u32, high: u32) -> Self {
+                (u64::from(high) << 32 | u64::from(low)) as $unsigned
             }
             #[inline(always)]
             fn rank(self) -> Self {
@@ -115,10 +139,10 @@ macro_rules! word {
     };
 }
 
-word!(u8, i8);
-word!(u16, i16);
-word!(u32, i32);
-word!(u64, i64);
+word!(u8, i8, u32);
+word!(u16, i16, u32);
+word!(u32, i32, u32);
+word!(u64, i64, u64);
 
 /// The rank of a lane's word among the values of its type: floats are folded, integers are their own rank (the
 /// offset of unsigned ones cancels in every difference).

@@ -1,7 +1,7 @@
 //! What the model could reach: the entropy of its symbols, tables and rounding free.
 
 use super::Buffers;
-use super::encode::{ABSOLUTE_CONTEXTS, analyse};
+use super::encode::analyse;
 use super::fit::fit;
 use super::layout::Layout;
 use super::symbol::verbatim_bits;
@@ -23,13 +23,13 @@ fn bound<W: Word>(raw: &[u8], base: &[u8], lane: Lane) -> f64 {
         decay.predict(lane, base, &mut predicted).expect("only float lanes are fitted a decay");
     }
     let mut buffers = Buffers::default();
-    let mut counts = vec![[0u32; 256]; ABSOLUTE_CONTEXTS];
-    analyse::<W>(Layout::of(lane), words, &predicted, &mut buffers, &mut counts);
+    analyse::<W>(Layout::of(lane), words, &predicted, &mut buffers);
     let mut scales = [0u32; 256];
     buffers.side.iter().for_each(|&byte| scales[usize::from(byte)] += 1);
     let verbatim: u64 =
         buffers.codes.iter().map(|&code| u64::from(verbatim_bits::<W>(u32::from(code as u8) >> 1))).sum();
-    let symbols: f64 = counts.iter().map(entropy).sum();
+    let counts = buffers.counts.iter().map(|counts| counts.map(|[one, other]| one + other));
+    let symbols: f64 = counts.map(|counts| entropy(&counts)).sum();
     8.0 * (raw.len() - whole) as f64 + entropy(&scales) + symbols + verbatim as f64
 }
 

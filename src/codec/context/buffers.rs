@@ -1,5 +1,6 @@
 //! What the context coder works in, kept from frame to frame.
 
+use super::encode::Counts;
 use super::rans::Ticket;
 
 /// Allocations only: nothing here outlives a call.
@@ -9,10 +10,13 @@ pub(in crate::codec) struct Buffers {
     pub(super) predicted: Vec<u8>,
     /// Context and symbol of each element of a block that moved.
     pub(super) codes: Vec<u16>,
-    /// Its magnitude's bits below the bucket.
-    pub(super) verbatim: Vec<u64>,
-    /// Stream words, from the end.
-    pub(super) words: Vec<u16>,
+    /// Its magnitude's bits below the bucket: the lower 32, and in lanes of 64 bits the upper 32.
+    pub(super) low: Vec<u32>,
+    pub(super) high: Vec<u32>,
+    /// How often symbols occur in each context.
+    pub(super) counts: Vec<Counts>,
+    /// The stream, from the end.
+    pub(super) stream: Vec<u8>,
     /// Encoding tables.
     pub(super) tickets: Vec<Ticket>,
     /// Decoding tables.

@@ -1,17 +1,19 @@
 //! From a coded frame back to words. See `encode` for the layout.
 
+use super::lanes::{Lanes, with_lanes};
 use super::layout::Layout;
 use super::predict::Decay;
-use super::rans::{GROUP, Reader};
+use super::rans::{GROUP, GroupStates, States, Stream};
 use super::scales::{BLOCK, Contexts, MAX_CONTEXTS, read};
-use super::symbol::{alphabet, floor, verbatim_bits};
-use super::tables::{Levels, SLOTS, fill_slots};
+use super::symbol::{alphabet, fine_bits, floor, passes, verbatim_bits};
+use super::tables::{Levels, SLOTS, SlotTables, fill_slots};
 use super::{Buffers, HAS_DECAY};
 use crate::codec::plane::{self, take};
 use crate::codec::scratch::Scratch;
 use crate::codec::word::{Word, with_word};
 use crate::codec::zstd::Zstd;
 use crate::tensor::Lane;
+use std::ops::Range;
 
 /// Fills `out` with the frame that `stored` codes. `base` is as long as `out`.
 ///
@@ -54,16 +56,12 @@ fn decode_words<W: Word>(
         return Err("too many contexts");
     }
     read_tables::<W>(zstd, &mut rest, count, side, slots)?;
-    let tables = Tables { contexts: Contexts { lowest, count }, slots };
-    let mut reader = Reader::new(rest).ok_or("states cut short")?;
-    let blocks = words.chunks_mut(BLOCK * W::BYTES).zip(predicted.chunks(BLOCK * W::BYTES));
-    for (scale, (words, predicted)) in read(first_scale, scales).zip(blocks) {
-        match scale {
-            None => words.copy_from_slice(predicted),
-            Some(scale) => decode_block::<W>(Layout::of(lane), tables, scale, predicted, words, &mut reader),
-        }
-    }
-    reader.is_finished().then_some(()).ok_or("the stream does not end where it should")
+    let slots = slots.first_chunk().expect("as long as all tables");
+    let contexts = Contexts { lowest, count };
+    let frame = Frame { layout: Layout::of(lane), contexts, slots, first_scale, scales, predicted };
+    let (mut states, mut stream) = Stream::open(rest).ok_or("states cut short")?;
+    decode_blocks::<W>(&frame, words, &mut states, &mut stream);
+    stream.is_finished(&states).then_some(()).ok_or("the stream does not end where it should")
 }
 
 /// A frame of which no block moved.
@@ -123,58 +121,186 @@ fn read_tables<'a, W: Word>(
     stream.is_empty().then_some(()).ok_or("bytes after the tables")
 }
 
-/// The tables of a frame.
-#[derive(Clone, Copy)]
-pub(super) struct Tables<'a> {
-    /// Which contexts there are.
-    pub(super) contexts: Contexts,
-    /// Their slots, one table after the other.
-    pub(super) slots: &'a [u32],
+/// What the elements of a frame are decoded with.
+struct Frame<'a> {
+    layout: Layout,
+    contexts: Contexts,
+    slots: &'a SlotTables,
+    first_scale: i16,
+    scales: &'a [u8],
+    predicted: &'a [u8],
 }
 
-fn decode_block<W: Word>(
-    layout: Layout,
-    tables: Tables<'_>,
-    scale: i32,
-    predicted: &[u8],
-    words: &mut [u8],
-    reader: &mut Reader<'_>,
-) {
-    let groups = words.chunks_mut(GROUP * W::BYTES).zip(predicted.chunks(GROUP * W::BYTES)).enumerate();
-    for (group, (words, predicted)) in groups {
-        decode_group::<W>(layout, tables, scale, GROUP * (group % 2), predicted, words, reader);
-    }
+fn decode_blocks<W: Word>(frame: &Frame<'_>, words: &mut [u8], states: &mut States, stream: &mut Stream<'_>) {
+    with_lanes!(decode_blocks_with::<W>(
+        frame: &Frame<'_>,
+        words: &mut [u8],
+        states: &mut States,
+        stream: &mut Stream<'_>,
+    ))
 }
 
-/// Decodes up to 16 elements with the states from `first` on.
-fn decode_group<W: Word>(
-    layout: Layout,
-    tables: Tables<'_>,
-    scale: i32,
-    first: usize,
-    predicted: &[u8],
+/// # Safety
+/// The machine must have the instructions of `L`.
+#[inline(always)]
+unsafe fn decode_blocks_with<W: Word, L: Lanes>(
+    frame: &Frame<'_>,
     words: &mut [u8],
-    reader: &mut Reader<'_>,
+    states: &mut States,
+    stream: &mut Stream<'_>,
 ) {
-    let length = words.len() / W::BYTES;
-    let mut symbols = [0u32; GROUP];
-    for (i, symbol) in symbols[..length].iter_mut().enumerate() {
-        let exponent = layout.exponent(W::load(&predicted[i * W::BYTES..]));
-        let context = tables.contexts.of(scale, exponent);
-        *symbol = reader.symbol(first + i, &tables.slots[context * SLOTS..][..SLOTS]);
-    }
-    let mut low = [0u64; GROUP];
-    let top = symbols.iter().fold(0, |top, &symbol| symbol.max(top));
-    for pass in 0..verbatim_bits::<W>(top >> 1).div_ceil(16) {
-        for (i, low) in low[..length].iter_mut().enumerate() {
-            let bits = verbatim_bits::<W>(symbols[i] >> 1).saturating_sub(16 * pass).min(16);
-            *low |= u64::from(reader.verbatim(first + i, bits)) << (16 * pass);
+    let mut block = Block::new();
+    let blocks = words.chunks_mut(BLOCK * W::BYTES).zip(frame.predicted.chunks(BLOCK * W::BYTES));
+    for (scale, (words, predicted)) in read(frame.first_scale, frame.scales).zip(blocks) {
+        match scale {
+            None => words.copy_from_slice(predicted),
+            Some(scale) if words.len() == BLOCK * W::BYTES => {
+                block.place::<W, BLOCK>(frame, scale, predicted);
+                // SAFETY: as the caller vouches.
+                unsafe { block.pull::<W, L>(frame.slots, states, stream) };
+                block.step::<W, BLOCK>(frame.layout, predicted, words);
+            }
+            Some(scale) => decode_last_block::<W>(&mut block, frame, scale, predicted, words, states, stream),
         }
     }
-    for i in 0..length {
-        let magnitude = W::narrow(floor::<W>(symbols[i] >> 1) + low[i]);
-        let difference = if symbols[i] & 1 == 1 { magnitude.negated() } else { magnitude };
-        let predicted = W::load(&predicted[i * W::BYTES..]);
-        layout.step(difference, predicted).store(&mut words[i * W::BYTES..]);
+}
+
+/// A block that is cut short: element by element.
+fn decode_last_block<W: Word>(
+    block: &mut Block,
+    frame: &Frame<'_>,
+    scale: i32,
+    predicted: &[u8],
+    words: &mut [u8],
+    states: &mut States,
+    stream: &mut Stream<'_>,
+) {
+    let elements = words.chunks_exact_mut(W::BYTES).zip(predicted.chunks_exact(W::BYTES)).enumerate();
+    for (i, (_, predicted)) in elements {
+        block.place_at::<W>(i, frame, scale, predicted);
     }
+    let length = words.len() / W::BYTES;
+    for group in (0..length).step_by(GROUP) {
+        let end = length.min(group + GROUP);
+        block.pull_some::<W>(group..end, frame.slots, &mut states[group / GROUP % 2], stream);
+    }
+    let elements = words.chunks_exact_mut(W::BYTES).zip(predicted.chunks_exact(W::BYTES)).enumerate();
+    for (i, (word, predicted)) in elements {
+        block.step_at::<W>(i, frame.layout, predicted, word);
+    }
+}
+
+/// What is known of the elements of one block.
+struct Block {
+    /// Where the context's table starts.
+    places: [u32; BLOCK],
+    symbols: [u32; BLOCK],
+    /// The magnitude's bits below the bucket, 32 and 32.
+    low: [u32; BLOCK],
+    high: [u32; BLOCK],
+}
+
+impl Block {
+    fn new() -> Self {
+        Self { places: [0; BLOCK], symbols: [0; BLOCK], low: [0; BLOCK], high: [0; BLOCK] }
+    }
+
+    #[inline(always)]
+    fn place<W: Word, const LEN: usize>(&mut self, frame: &Frame<'_>, scale: i32, predicted: &[u8]) {
+        let predicted = &predicted[..LEN * W::BYTES];
+        for i in 0..LEN {
+            self.place_at::<W>(i, frame, scale, &predicted[i * W::BYTES..]);
+        }
+    }
+
+    #[inline(always)]
+    fn place_at<W: Word>(&mut self, i: usize, frame: &Frame<'_>, scale: i32, predicted: &[u8]) {
+        let exponent = frame.layout.exponent(W::load(predicted));
+        self.places[i] = frame.contexts.of(scale, exponent) * SLOTS as u32;
+    }
+
+    /// Decodes symbols and verbatim bits of a whole block.
+    ///
+    /// # Safety
+    /// The machine must have the instructions of `L`.
+    #[inline(always)]
+    unsafe fn pull<W: Word, L: Lanes>(&mut self, slots: &SlotTables, states: &mut States, stream: &mut Stream<'_>) {
+        // SAFETY: as the caller vouches.
+        let [mut even, mut odd] = unsafe { [L::load(&states[0]), L::load(&states[1])] };
+        let places = self.places.as_chunks::<GROUP>().0.iter();
+        let symbols = self.symbols.as_chunks_mut::<GROUP>().0.iter_mut();
+        let low = self.low.as_chunks_mut::<GROUP>().0.iter_mut();
+        let high = self.high.as_chunks_mut::<GROUP>().0.iter_mut();
+        for (((places, symbols), low), high) in places.zip(symbols).zip(low).zip(high) {
+            // SAFETY: as the caller vouches.
+            let places = unsafe { L::load(places) };
+            let (state, symbol) = even.pull_symbols(places, slots, stream);
+            symbol.store(symbols);
+            let state = pull_half::<W, L>(state, symbol, 0, low, stream);
+            let state = if passes::<W>() > 2 { pull_half::<W, L>(state, symbol, 2, high, stream) } else { state };
+            (even, odd) = (odd, state);
+        }
+        even.store(&mut states[0]);
+        odd.store(&mut states[1]);
+    }
+
+    /// Decodes symbols and verbatim bits of up to a group.
+    fn pull_some<W: Word>(
+        &mut self,
+        elements: Range<usize>,
+        slots: &SlotTables,
+        states: &mut GroupStates,
+        stream: &mut Stream<'_>,
+    ) {
+        for (i, state) in elements.clone().zip(states.iter_mut()) {
+            let table = &slots[self.places[i] as usize..][..SLOTS];
+            (*state, self.symbols[i]) = stream.pull_symbol(*state, table);
+            (self.low[i], self.high[i]) = (0, 0);
+        }
+        for pass in 0..passes::<W>() as u32 {
+            for (i, state) in elements.clone().zip(states.iter_mut()) {
+                let bits = verbatim_bits::<W>(self.symbols[i] >> 1).saturating_sub(16 * pass).min(16);
+                let half = if pass < 2 { &mut self.low[i] } else { &mut self.high[i] };
+                let value;
+                (*state, value) = stream.pull_bits(*state, bits);
+                *half |= value << (16 * (pass % 2));
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn step<W: Word, const LEN: usize>(&self, layout: Layout, predicted: &[u8], words: &mut [u8]) {
+        let (predicted, words) = (&predicted[..LEN * W::BYTES], &mut words[..LEN * W::BYTES]);
+        for i in 0..LEN {
+            self.step_at::<W>(i, layout, &predicted[i * W::BYTES..], &mut words[i * W::BYTES..]);
+        }
+    }
+
+    #[inline(always)]
+    fn step_at<W: Word>(&self, i: usize, layout: Layout, predicted: &[u8], word: &mut [u8]) {
+        let magnitude = floor::<W>(self.symbols[i] >> 1).plus(W::joined(self.low[i], self.high[i]));
+        let difference = if self.symbols[i] & 1 == 1 { magnitude.negated() } else { magnitude };
+        layout.step(difference, W::load(predicted)).store(word);
+    }
+}
+
+/// Decodes 32 verbatim bits of a group, from turn `pass` on. The second turn is rarely needed.
+#[inline(always)]
+fn pull_half<W: Word, L: Lanes>(
+    state: L,
+    symbols: L,
+    pass: u32,
+    half: &mut [u32; GROUP],
+    stream: &mut Stream<'_>,
+) -> L {
+    let (mut state, mut values) = state.pull_bits(symbols.verbatim(fine_bits::<W>(), pass), stream);
+    if passes::<W>() > 1 {
+        let bits = symbols.verbatim(fine_bits::<W>(), pass + 1);
+        if bits.any() {
+            let (fed, upper) = state.pull_bits(bits, stream);
+            (state, values) = (fed, values.below(upper));
+        }
+    }
+    values.store(half);
+    state
 }

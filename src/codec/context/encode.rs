@@ -10,10 +10,11 @@
 //!   u32, and u16 words to the end (see `rans`).
 
 use super::fit::fit;
+use super::lanes::{Lanes, with_lanes};
 use super::layout::Layout;
-use super::rans::{FLOOR, GROUP, STATES, Ticket, Writer, tickets};
+use super::rans::{FLOOR, GROUP, GroupStates, Sink, States, Ticket, tickets};
 use super::scales::{BLOCK, Contexts, MAX_CONTEXTS, ScaleWriter, measure};
-use super::symbol::{bucket, fine_bits, floor, verbatim_bits};
+use super::symbol::{bucket, fine_bits, floor, passes, verbatim_bits};
 use super::tables::Levels;
 use super::{Buffers, HAS_DECAY};
 use crate::codec::isa::per_isa;
@@ -58,16 +59,15 @@ fn encode_words<W: Word>(scratch: &mut Scratch, raw: &[u8], base: &[u8], lane: L
         }
     };
     let layout = Layout::of(lane);
-    let mut counts = vec![[0u32; 256]; ABSOLUTE_CONTEXTS];
-    let first_scale = analyse::<W>(layout, words, predicted, buffers, &mut counts);
-    let contexts = choose_contexts(&counts);
+    let first_scale = analyse::<W>(layout, words, predicted, buffers);
+    let contexts = choose_contexts(&buffers.counts);
     out.extend_from_slice(&first_scale.to_le_bytes());
     out.extend_from_slice(&(contexts.lowest as i16).to_le_bytes());
     out.push(contexts.count as u8);
     out.extend_from_slice(tail);
     write_plane(zstd, &buffers.side, out);
     if contexts.count > 0 {
-        let levels = merge_counts(&counts, contexts);
+        let levels = merge_counts(&buffers.counts, contexts);
         write_tables(zstd, &levels, buffers, out);
         write_stream::<W>(contexts, buffers, out);
     }
@@ -86,31 +86,27 @@ pub(super) const ABSOLUTE_CONTEXTS: usize = 128;
 const LOWEST: i32 = -8;
 
 per_isa! {
-    /// Fills `buffers.side` with the block scales, and `codes` and `verbatim` with the elements of blocks that moved;
-    /// counts the symbols of each context. Returns the first scale.
+    /// Fills `buffers.side` with the block scales, `codes`, `low` and `high` with the elements of blocks that moved,
+    /// `counts` with the symbols of each context. Returns the first scale.
     fn analyse<W: Word>(
         layout: Layout,
         words: &[u8],
         predicted: &[u8],
         buffers: &mut Buffers,
-        counts: &mut [[u32; 256]],
     ) -> i16 = analyse_body::<W>
 }
 
 #[inline(always)]
-fn analyse_body<W: Word>(
-    layout: Layout,
-    words: &[u8],
-    predicted: &[u8],
-    buffers: &mut Buffers,
-    counts: &mut [[u32; 256]],
-) -> i16 {
+fn analyse_body<W: Word>(layout: Layout, words: &[u8], predicted: &[u8], buffers: &mut Buffers) -> i16 {
     let elements = words.len() / W::BYTES;
     buffers.side.clear();
     buffers.codes.clear();
     buffers.codes.reserve(elements);
-    buffers.verbatim.clear();
-    buffers.verbatim.reserve(elements);
+    buffers.low.clear();
+    buffers.low.reserve(elements);
+    buffers.high.clear();
+    buffers.counts.clear();
+    buffers.counts.resize(ABSOLUTE_CONTEXTS, [[0; 2]; 256]);
     let mut scales = ScaleWriter::default();
     let mut block = Block::<W>::new();
     for (words, predicted) in words.chunks(BLOCK * W::BYTES).zip(predicted.chunks(BLOCK * W::BYTES)) {
@@ -127,13 +123,27 @@ fn analyse_body<W: Word>(
         let (scale, byte) = scales.settle(scale);
         buffers.side.push(byte);
         block.code(scale);
-        for &code in &block.codes[..length] {
-            counts[usize::from(code >> 8)][usize::from(code as u8)] += 1;
-        }
+        count(&mut buffers.counts, &block.codes[..length]);
         buffers.codes.extend_from_slice(&block.codes[..length]);
-        buffers.verbatim.extend_from_slice(&block.verbatim[..length]);
+        buffers.low.extend_from_slice(&block.low[..length]);
+        if passes::<W>() > 2 {
+            buffers.high.extend_from_slice(&block.high[..length]);
+        }
     }
     scales.first()
+}
+
+/// How often each symbol occurs in a context. Two counters for each, whose sum counts: most neighbours are equal, and
+/// one counter would wait for itself.
+pub(super) type Counts = [[u32; 2]; 256];
+
+#[inline(always)]
+fn count(counts: &mut [Counts], codes: &[u16]) {
+    for codes in codes.chunks(2) {
+        for (counter, &code) in codes.iter().enumerate() {
+            counts[usize::from(code >> 8)][usize::from(code as u8)][counter] += 1;
+        }
+    }
 }
 
 /// What is known of the elements of one block.
@@ -143,7 +153,9 @@ struct Block<W> {
     exponents: [i16; BLOCK],
     /// Context above symbol.
     codes: [u16; BLOCK],
-    verbatim: [u64; BLOCK],
+    /// The magnitude's bits below the bucket, 32 and 32.
+    low: [u32; BLOCK],
+    high: [u32; BLOCK],
 }
 
 impl<W: Word> Block<W> {
@@ -153,7 +165,8 @@ impl<W: Word> Block<W> {
             negative: [false; BLOCK],
             exponents: [0; BLOCK],
             codes: [0; BLOCK],
-            verbatim: [0; BLOCK],
+            low: [0; BLOCK],
+            high: [0; BLOCK],
         }
     }
 
@@ -175,17 +188,19 @@ impl<W: Word> Block<W> {
         let contexts = Contexts { lowest: LOWEST, count: ABSOLUTE_CONTEXTS };
         for i in 0..BLOCK {
             let bucket = bucket(self.magnitudes[i]);
-            let context = contexts.of(scale, i32::from(self.exponents[i])) as u32;
+            let context = contexts.of(scale, i32::from(self.exponents[i]));
             self.codes[i] = (context << 8 | bucket << 1 | u32::from(self.negative[i])) as u16;
-            self.verbatim[i] = self.magnitudes[i].wide() - floor::<W>(bucket);
+            let below = self.magnitudes[i].minus(floor::<W>(bucket)).wide();
+            self.low[i] = below as u32;
+            self.high[i] = (below >> 32) as u32;
         }
     }
 }
 
 /// The range of contexts worth tables: those at the ends join their neighbour until that has a share worth a table.
-fn choose_contexts(counts: &[[u32; 256]]) -> Contexts {
-    let totals: Vec<u64> =
-        counts.iter().map(|counts| counts.iter().map(|&count| u64::from(count)).sum()).collect();
+fn choose_contexts(counts: &[Counts]) -> Contexts {
+    let total = |counts: &Counts| counts.as_flattened().iter().sum::<u32>();
+    let totals: Vec<u64> = counts.iter().map(|counts| u64::from(total(counts))).collect();
     let all: u64 = totals.iter().sum();
     if all == 0 {
         return Contexts { lowest: 0, count: 0 };
@@ -203,20 +218,20 @@ fn choose_contexts(counts: &[[u32; 256]]) -> Contexts {
     Contexts { lowest: LOWEST + first as i32, count: last - first + 1 }
 }
 
-fn merge_counts(counts: &[[u32; 256]], contexts: Contexts) -> Vec<Levels> {
+fn merge_counts(counts: &[Counts], contexts: Contexts) -> Vec<Levels> {
     let mut merged = vec![[0u32; 256]; contexts.count];
     for (absolute, counts) in counts.iter().enumerate() {
-        let context = relative(absolute, contexts);
-        for (sum, count) in merged[context].iter_mut().zip(counts) {
-            *sum += count;
+        let context = relative(absolute as u32, contexts);
+        for (sum, [one, other]) in merged[context as usize].iter_mut().zip(counts) {
+            *sum += one + other;
         }
     }
     merged.iter().map(Levels::of_counts).collect()
 }
 
 #[inline(always)]
-fn relative(absolute: usize, contexts: Contexts) -> usize {
-    (absolute as i32 + LOWEST - contexts.lowest).clamp(0, contexts.count as i32 - 1) as usize
+fn relative(absolute: u32, contexts: Contexts) -> u32 {
+    (absolute as i32 + LOWEST - contexts.lowest).clamp(0, contexts.count as i32 - 1) as u32
 }
 
 fn write_tables(
@@ -226,7 +241,7 @@ fn write_tables(
     out: &mut Vec<u8>,
 ) {
     buffers.side.clear();
-    buffers.tickets.resize(256 * levels.len(), Ticket::default());
+    buffers.tickets.resize(256 * MAX_CONTEXTS, Ticket::default());
     for (levels, table) in levels.iter().zip(buffers.tickets.chunks_exact_mut(256)) {
         levels.write(&mut buffers.side);
         tickets(&levels.frequencies(), table);
@@ -235,49 +250,140 @@ fn write_tables(
     write_plane(zstd, &buffers.side, out);
 }
 
-/// Words that one element can add to the stream: one for its symbol, the others for its verbatim bits.
-const fn words_per_element<W: Word>() -> usize {
-    1 + (8 * W::BYTES - 1 - fine_bits::<W>() as usize).div_ceil(16)
-}
-
 fn write_stream<W: Word>(contexts: Contexts, buffers: &mut Buffers, out: &mut Vec<u8>) {
-    let Buffers { codes, verbatim, words, tickets, .. } = buffers;
-    words.resize(codes.len() * words_per_element::<W>() + 1, 0);
-    let mut writer = Writer::new(words);
-    let mut states = [FLOOR; STATES];
-    let blocks = codes.chunks(BLOCK).zip(verbatim.chunks(BLOCK));
-    for (codes, verbatim) in blocks.rev() {
-        let groups = codes.chunks(GROUP).zip(verbatim.chunks(GROUP)).enumerate();
-        for (group, (codes, verbatim)) in groups.rev() {
-            let states = &mut states[GROUP * (group % 2)..][..codes.len()];
-            write_group::<W>(contexts, tickets, codes, verbatim, states, &mut writer);
-        }
-    }
-    out.extend(states.iter().flat_map(|state| state.to_le_bytes()));
-    out.extend(writer.written().iter().flat_map(|word| word.to_le_bytes()));
+    let Buffers { codes, low, high, stream, tickets, .. } = buffers;
+    stream.resize((codes.len() * 2 * (1 + passes::<W>()) + Sink::MARGIN).max(stream.len()), 0);
+    let mut sink = Sink::new(stream);
+    let mut states = [[FLOOR; GROUP]; 2];
+    let whole = codes.len() - codes.len() % BLOCK;
+    let elements = Elements { codes, low, high };
+    push_last_block::<W>(contexts, tickets, elements.from(whole), &mut states, &mut sink);
+    push_blocks::<W>(contexts, tickets, elements.until(whole), &mut states, &mut sink);
+    out.extend(states.as_flattened().iter().flat_map(|state| state.to_le_bytes()));
+    out.extend_from_slice(sink.written());
 }
 
-#[inline(always)]
-fn write_group<W: Word>(
+/// Symbols and verbatim bits of consecutive elements; `high` is empty for words of at most 32 bits.
+#[derive(Clone, Copy)]
+struct Elements<'a> {
+    codes: &'a [u16],
+    low: &'a [u32],
+    high: &'a [u32],
+}
+
+impl Elements<'_> {
+    fn until(self, end: usize) -> Self {
+        let Self { codes, low, high } = self;
+        Self { codes: &codes[..end], low: &low[..end], high: &high[..end.min(high.len())] }
+    }
+
+    fn from(self, start: usize) -> Self {
+        let Self { codes, low, high } = self;
+        Self { codes: &codes[start..], low: &low[start..], high: &high[start.min(high.len())..] }
+    }
+}
+
+/// A block that is cut short: element by element.
+fn push_last_block<W: Word>(
     contexts: Contexts,
     tickets: &[Ticket],
-    codes: &[u16],
-    verbatim: &[u64],
-    states: &mut [u32],
-    writer: &mut Writer<'_>,
+    elements: Elements<'_>,
+    states: &mut States,
+    sink: &mut Sink<'_>,
 ) {
-    let top = codes.iter().map(|&code| code as u8).fold(0, u8::max);
-    let passes = verbatim_bits::<W>(u32::from(top >> 1)).div_ceil(16);
-    for pass in (0..passes).rev() {
-        let lanes = states.iter_mut().zip(codes.iter().zip(verbatim));
-        for (state, (&code, &verbatim)) in lanes.rev() {
-            let bits = verbatim_bits::<W>(u32::from(code as u8 >> 1)).saturating_sub(16 * pass).min(16);
-            let value = (verbatim >> (16 * pass)) as u32 & ((1 << bits) - 1);
-            writer.verbatim(state, value, bits);
+    for first in (0..elements.codes.len()).step_by(GROUP).rev() {
+        let group = elements.from(first).until(GROUP.min(elements.codes.len() - first));
+        push_some::<W>(contexts, tickets, group, &mut states[first / GROUP % 2], sink);
+    }
+}
+
+/// Up to a group.
+fn push_some<W: Word>(
+    contexts: Contexts,
+    tickets: &[Ticket],
+    elements: Elements<'_>,
+    states: &mut GroupStates,
+    sink: &mut Sink<'_>,
+) {
+    let Elements { codes, low, high } = elements;
+    for pass in (0..passes::<W>() as u32).rev() {
+        let half = if pass < 2 { low } else { high };
+        for i in (0..codes.len()).rev() {
+            let bits = verbatim_bits::<W>(u32::from(codes[i] as u8 >> 1)).saturating_sub(16 * pass).min(16);
+            let value = half[i] >> (16 * (pass % 2)) & ((1 << bits) - 1);
+            states[i] = sink.push_bits(states[i], value, bits);
         }
     }
     for (state, &code) in states.iter_mut().zip(codes).rev() {
-        let context = relative(usize::from(code >> 8), contexts);
-        writer.symbol(state, &tickets[context << 8 | usize::from(code as u8)]);
+        let context = relative(u32::from(code >> 8), contexts);
+        *state = tickets[(context << 8 | u32::from(code as u8)) as usize].push(*state, sink);
     }
+}
+
+fn push_blocks<W: Word>(
+    contexts: Contexts,
+    tickets: &[Ticket],
+    elements: Elements<'_>,
+    states: &mut States,
+    sink: &mut Sink<'_>,
+) {
+    with_lanes!(push_blocks_with::<W>(
+        contexts: Contexts,
+        tickets: &[Ticket],
+        elements: Elements<'_>,
+        states: &mut States,
+        sink: &mut Sink<'_>,
+    ))
+}
+
+/// # Safety
+/// The machine must have the instructions of `L`.
+#[inline(always)]
+unsafe fn push_blocks_with<W: Word, L: Lanes>(
+    contexts: Contexts,
+    tickets: &[Ticket],
+    elements: Elements<'_>,
+    states: &mut States,
+    sink: &mut Sink<'_>,
+) {
+    let mut places = [0; BLOCK];
+    // SAFETY: as the caller vouches.
+    let [mut even, mut odd] = unsafe { [L::load(&states[0]), L::load(&states[1])] };
+    for first in (0..elements.codes.len()).step_by(BLOCK).rev() {
+        let block = elements.from(first).until(BLOCK);
+        let codes: &[u16; BLOCK] = block.codes.try_into().expect("a whole block");
+        for (place, &code) in places.iter_mut().zip(codes) {
+            *place = relative(u32::from(code >> 8), contexts) << 8 | u32::from(code) & 0xff;
+        }
+        for group in (0..BLOCK / GROUP).rev() {
+            let of = |numbers: &[u32]| -> L {
+                let group = numbers[group * GROUP..].first_chunk().expect("a block has whole groups");
+                // SAFETY: as the caller vouches.
+                unsafe { L::load(group) }
+            };
+            let places = of(&places);
+            let mut state = odd;
+            if passes::<W>() > 2 {
+                state = push_half::<W, L>(state, places, 2, of(block.high), sink);
+            }
+            state = push_half::<W, L>(state, places, 0, of(block.low), sink);
+            state = state.push_symbols(places, tickets, sink);
+            (even, odd) = (state, even);
+        }
+    }
+    even.store(&mut states[0]);
+    odd.store(&mut states[1]);
+}
+
+/// Encodes 32 verbatim bits of a group, those that reading starts at turn `pass`.
+#[inline(always)]
+fn push_half<W: Word, L: Lanes>(mut state: L, places: L, pass: u32, half: L, sink: &mut Sink<'_>) -> L {
+    let symbols = places.low_byte();
+    if passes::<W>() > 1 {
+        let bits = symbols.verbatim(fine_bits::<W>(), pass + 1);
+        if bits.any() {
+            state = state.push_bits(half.upper(), bits, sink);
+        }
+    }
+    state.push_bits(half, symbols.verbatim(fine_bits::<W>(), pass), sink)
 }

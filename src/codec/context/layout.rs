@@ -33,7 +33,7 @@ impl Layout {
     /// have the distance of the smallest normal numbers.
     #[inline(always)]
     pub(super) fn exponent<W: Word>(self, word: W) -> i32 {
-        (((word.wide() >> self.mantissa_bits) as u32) & self.exponent_mask).max(1) as i32
+        (word.shifted(self.mantissa_bits) & self.exponent_mask).max(1) as i32
     }
 
     /// How many ranks `word` lies from `predicted`, away from zero counted positive: decay then has one sign whatever

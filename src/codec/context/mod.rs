@@ -10,6 +10,11 @@ mod buffers;
 mod decode;
 mod encode;
 mod fit;
+mod lanes;
+#[cfg(target_arch = "x86_64")]
+mod lanes_avx2;
+#[cfg(target_arch = "x86_64")]
+mod lanes_avx512;
 mod layout;
 mod predict;
 mod rans;

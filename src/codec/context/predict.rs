@@ -53,12 +53,13 @@ impl Decay {
     /// If the lane's type has no arithmetic.
     pub(super) fn predict(self, lane: Lane, base: &[u8], predicted: &mut [u8]) -> Result<(), &'static str> {
         match lane {
-            Lane::F32 => Ok(repeat::<F32>(base, self, predicted)),
-            Lane::BF16 => Ok(repeat::<Bf16>(base, self, predicted)),
-            Lane::F16 => Ok(repeat::<F16>(base, self, predicted)),
-            Lane::F64 => Ok(repeat::<F64>(base, self, predicted)),
-            _ => Err("a decay of something that is not a number"),
+            Lane::F32 => repeat::<F32>(base, self, predicted),
+            Lane::BF16 => repeat::<Bf16>(base, self, predicted),
+            Lane::F16 => repeat::<F16>(base, self, predicted),
+            Lane::F64 => repeat::<F64>(base, self, predicted),
+            _ => return Err("a decay of something that is not a number"),
         }
+        Ok(())
     }
 }
 

@@ -7,149 +7,164 @@
 
 use super::tables::{Frequencies, PROBABILITY_BITS};
 
-/// States, and so elements in flight.
-pub(super) const STATES: usize = 32;
 /// Elements that take turns on the stream together.
 pub(super) const GROUP: usize = 16;
 /// Every state starts, and after decoding ends, here.
 pub(super) const FLOOR: u32 = 1 << 16;
 
-/// What encoding one symbol takes, so that it needs no division.
+/// The states of a group.
+pub(super) type GroupStates = [u32; GROUP];
+/// All states: groups take turns, so that two are in flight.
+pub(super) type States = [GroupStates; 2];
+
+/// Bytes of a turn: a word for each element of a group.
+const TURN: usize = 2 * GROUP;
+
+/// What encoding one symbol takes: where its slots start in bits 0..16, their number in bits 16..28.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Ticket {
-    /// 2^64 / frequency, rounded up.
-    reciprocal: u64,
-    /// Added to the state beside the quotient: where the symbol's slots start.
-    start: u32,
-    /// Slots of all other symbols.
-    others: u32,
+#[repr(transparent)]
+pub(super) struct Ticket(u32);
+
+impl Ticket {
+    /// Encodes the symbol into a state.
+    #[inline(always)]
+    pub(super) fn push(self, state: u32, sink: &mut Sink<'_>) -> u32 {
+        let frequency = (self.0 >> 16).max(1);
+        let state = sink.spill(state, state >> (32 - PROBABILITY_BITS) >= frequency);
+        let (quotient, rest) = (state / frequency, state % frequency);
+        (quotient << PROBABILITY_BITS).wrapping_add(rest).wrapping_add(self.0 & 0xffff)
+    }
 }
 
 /// The tickets of one context.
 pub(super) fn tickets(frequencies: &Frequencies, tickets: &mut [Ticket]) {
     let mut start = 0;
     for (ticket, &frequency) in tickets.iter_mut().zip(frequencies) {
-        let frequency = u32::from(frequency);
-        *ticket = match frequency {
-            0 => Ticket::default(),
-            // 2^64 does not fit: 2^64 - 1 makes the quotient one too small, which the start makes up for.
-            1 => Ticket {
-                reciprocal: u64::MAX,
-                start: start + (1 << PROBABILITY_BITS) - 1,
-                others: (1 << PROBABILITY_BITS) - 1,
-            },
-            _ => Ticket {
-                reciprocal: u64::MAX / u64::from(frequency) + 1,
-                start,
-                others: (1 << PROBABILITY_BITS) - frequency,
-            },
-        };
-        start += frequency;
+        *ticket = Ticket(u32::from(frequency) << 16 | start);
+        start += u32::from(frequency);
     }
 }
 
-/// Words written from the last to the first.
-pub(super) struct Writer<'a> {
-    words: &'a mut [u16],
+/// The stream while it is written, from the last word to the first.
+pub(super) struct Sink<'a> {
+    bytes: &'a mut [u8],
     at: usize,
 }
 
-impl<'a> Writer<'a> {
-    pub(super) fn new(words: &'a mut [u16]) -> Self {
-        let at = words.len();
-        Self { words, at }
+impl<'a> Sink<'a> {
+    /// Bytes that must be left beyond all words, so that a turn can be stored whole.
+    pub(super) const MARGIN: usize = TURN;
+
+    pub(super) fn new(bytes: &'a mut [u8]) -> Self {
+        let at = bytes.len();
+        Self { bytes, at }
+    }
+
+    /// The place of the next turn's words: those in use must end where it ends.
+    #[inline(always)]
+    pub(super) fn room(&mut self) -> &mut [u8; TURN] {
+        let place = &mut self.bytes[self.at - TURN..self.at];
+        place.try_into().expect("as many bytes as were sliced")
+    }
+
+    /// Keeps the last `count` words of the room.
+    #[inline(always)]
+    pub(super) fn wrote(&mut self, count: usize) {
+        self.at -= 2 * count;
     }
 
     /// Moves the state's low word to the stream if `full`.
     #[inline(always)]
     fn spill(&mut self, state: u32, full: bool) -> u32 {
-        self.words[self.at - 1] = state as u16;
-        self.at -= usize::from(full);
+        self.room()[TURN - 2..].copy_from_slice(&(state as u16).to_le_bytes());
+        self.wrote(usize::from(full));
         if full { state >> 16 } else { state }
-    }
-
-    /// Encodes a symbol into a state.
-    #[inline(always)]
-    pub(super) fn symbol(&mut self, state: &mut u32, ticket: &Ticket) {
-        let frequency = (1 << PROBABILITY_BITS) - u64::from(ticket.others);
-        let full = u64::from(*state) >= frequency << (32 - PROBABILITY_BITS);
-        let rest = self.spill(*state, full);
-        let quotient = ((u128::from(rest) * u128::from(ticket.reciprocal)) >> 64) as u32;
-        *state = rest.wrapping_add(ticket.start).wrapping_add(quotient.wrapping_mul(ticket.others));
     }
 
     /// Encodes up to 16 verbatim bits into a state.
     #[inline(always)]
-    pub(super) fn verbatim(&mut self, state: &mut u32, value: u32, bits: u32) {
-        let full = u64::from(*state) >= 1 << (32 - bits);
-        let rest = self.spill(*state, full);
-        *state = rest << bits | value;
+    pub(super) fn push_bits(&mut self, state: u32, value: u32, bits: u32) -> u32 {
+        self.spill(state, u64::from(state) >> (32 - bits) != 0) << bits | value
     }
 
-    /// The words in reading order.
-    pub(super) fn written(&self) -> &[u16] {
-        &self.words[self.at..]
+    /// The bytes in reading order.
+    pub(super) fn written(&self) -> &[u8] {
+        &self.bytes[self.at..]
     }
 }
 
-/// Words read from first to last, and the states they feed.
-pub(super) struct Reader<'a> {
-    /// States of both halves.
-    pub(super) states: [u32; STATES],
+/// The stream while it is read, from first word to last.
+pub(super) struct Stream<'a> {
     /// Little-endian words.
-    pub(super) words: &'a [u8],
+    words: &'a [u8],
     /// Bytes of `words` that are read.
-    pub(super) at: usize,
+    at: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> Stream<'a> {
     /// Takes the states and then the words.
-    pub(super) fn new(stored: &'a [u8]) -> Option<Self> {
-        let (states, words) = stored.split_at_checked(4 * STATES)?;
-        let mut reader = Self { states: [0; STATES], words, at: 0 };
-        for (state, bytes) in reader.states.iter_mut().zip(states.chunks_exact(4)) {
+    pub(super) fn open(stored: &'a [u8]) -> Option<(States, Self)> {
+        let (heads, words) = stored.split_at_checked(size_of::<States>())?;
+        let mut states = States::default();
+        for (state, bytes) in states.as_flattened_mut().iter_mut().zip(heads.chunks_exact(4)) {
             *state = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
         }
-        Some(reader)
+        Some((states, Self { words, at: 0 }))
     }
 
-    /// Feeds a state that fell below the floor. Beyond the end it reads zeros, which [`Reader::is_finished`] tells.
+    /// The next words, as many as a turn can take. Beyond the end it reads zeros, which [`Stream::is_finished`] tells.
     #[inline(always)]
-    fn refill(&mut self, lane: usize) {
-        if self.states[lane] < FLOOR {
-            let word = match self.words.get(self.at..self.at + 2) {
-                Some(bytes) => u32::from(u16::from_le_bytes([bytes[0], bytes[1]])),
-                None => 0,
-            };
-            self.at += 2;
-            self.states[lane] = self.states[lane] << 16 | word;
+    pub(super) fn window(&self) -> [u8; TURN] {
+        match self.words.get(self.at..self.at + TURN) {
+            Some(words) => words.try_into().expect("as many bytes as were sliced"),
+            None => self.last_window(),
         }
     }
 
-    /// Decodes a symbol from a state with its context's slots.
-    #[inline(always)]
-    pub(super) fn symbol(&mut self, lane: usize, slots: &[u32]) -> u32 {
-        let state = self.states[lane];
-        let entry = slots[(state & ((1 << PROBABILITY_BITS) - 1)) as usize];
-        let frequency = ((entry >> 8) & ((1 << PROBABILITY_BITS) - 1)) + 1;
-        self.states[lane] = frequency.wrapping_mul(state >> PROBABILITY_BITS).wrapping_add(entry >> 19);
-        self.refill(lane);
-        entry & 0xff
+    #[cold]
+    fn last_window(&self) -> [u8; TURN] {
+        let mut window = [0; TURN];
+        let rest = self.words.get(self.at..).unwrap_or(&[]);
+        window[..rest.len()].copy_from_slice(rest);
+        window
     }
 
-    /// Decodes up to 16 verbatim bits from a state.
+    /// Passes over `count` words.
     #[inline(always)]
-    pub(super) fn verbatim(&mut self, lane: usize, bits: u32) -> u32 {
-        let state = self.states[lane];
-        self.states[lane] = state >> bits;
-        self.refill(lane);
-        state & ((1 << bits) - 1)
+    pub(super) fn skip(&mut self, count: usize) {
+        self.at += 2 * count;
+    }
+
+    /// Feeds a state that fell below the floor.
+    #[inline(always)]
+    fn refilled(&mut self, state: u32) -> u32 {
+        if state >= FLOOR {
+            return state;
+        }
+        let window = self.window();
+        self.skip(1);
+        state << 16 | u32::from(u16::from_le_bytes([window[0], window[1]]))
+    }
+
+    /// Decodes a symbol from a state with its context's slots: state, symbol.
+    #[inline(always)]
+    pub(super) fn pull_symbol(&mut self, state: u32, slots: &[u32]) -> (u32, u32) {
+        let entry = slots[(state & ((1 << PROBABILITY_BITS) - 1)) as usize];
+        let frequency = ((entry >> 8) & ((1 << PROBABILITY_BITS) - 1)) + 1;
+        let state = frequency.wrapping_mul(state >> PROBABILITY_BITS).wrapping_add(entry >> 19);
+        (self.refilled(state), entry & 0xff)
+    }
+
+    /// Decodes up to 16 verbatim bits from a state: state, value.
+    #[inline(always)]
+    pub(super) fn pull_bits(&mut self, state: u32, bits: u32) -> (u32, u32) {
+        (self.refilled(state >> bits), state & ((1 << bits) - 1))
     }
 
     /// Whether all words were read and every state is back at its start: true for every frame that was encoded, and
     /// hardly ever for a damaged one.
-    pub(super) fn is_finished(&self) -> bool {
-        self.at == self.words.len() && self.states.iter().all(|&state| state == FLOOR)
+    pub(super) fn is_finished(&self, states: &States) -> bool {
+        self.at == self.words.len() && states.as_flattened().iter().all(|&state| state == FLOOR)
     }
 }
 
@@ -172,24 +187,27 @@ mod tests {
             let frequencies = Levels::of_counts(&counts).frequencies();
             let mut forth = [Ticket::default(); 256];
             tickets(&frequencies, &mut forth);
-            let mut buffer = vec![0; 2 * elements.len() + 1];
-            let mut writer = Writer::new(&mut buffer);
+            let mut buffer = vec![0; 4 * elements.len() + Sink::MARGIN];
+            let mut sink = Sink::new(&mut buffer);
             let mut state = FLOOR;
             for &(symbol, bits, value) in elements.iter().rev() {
-                writer.verbatim(&mut state, u32::from(value) & ((1 << bits) - 1), bits);
-                writer.symbol(&mut state, &forth[symbol as usize]);
+                state = sink.push_bits(state, u32::from(value) & ((1 << bits) - 1), bits);
+                state = forth[symbol as usize].push(state, &mut sink);
             }
             let mut stored = state.to_le_bytes().to_vec();
-            stored.extend([FLOOR; STATES - 1].iter().flat_map(|state| state.to_le_bytes()));
-            stored.extend(writer.written().iter().flat_map(|word| word.to_le_bytes()));
+            stored.extend([FLOOR; 2 * GROUP - 1].iter().flat_map(|state| state.to_le_bytes()));
+            stored.extend(sink.written());
             let mut slots = vec![0; SLOTS];
             fill_slots(&frequencies, &mut slots);
-            let mut reader = Reader::new(&stored).expect("long enough");
+            let (mut states, mut stream) = Stream::open(&stored).expect("long enough");
             for &(symbol, bits, value) in &elements {
-                prop_assert_eq!(reader.symbol(0, &slots), symbol);
-                prop_assert_eq!(reader.verbatim(0, bits), u32::from(value) & ((1 << bits) - 1));
+                let (state, pulled) = stream.pull_symbol(states[0][0], &slots);
+                prop_assert_eq!(pulled, symbol);
+                let (state, pulled) = stream.pull_bits(state, bits);
+                prop_assert_eq!(pulled, u32::from(value) & ((1 << bits) - 1));
+                states[0][0] = state;
             }
-            prop_assert!(reader.is_finished());
+            prop_assert!(stream.is_finished(&states));
         }
     }
 }

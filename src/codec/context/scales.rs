@@ -45,7 +45,7 @@ const MAX_EXPONENT: i16 = 1950;
 #[inline(always)]
 fn distance<W: Word>(magnitude: W, exponent: i16) -> f64 {
     let unit = f64::from_bits(u64::from(exponent.min(MAX_EXPONENT) as u16) << 52);
-    magnitude.wide() as f64 * unit
+    magnitude.number() * unit
 }
 
 /// 2 * log2, rounded to the nearest.
@@ -112,8 +112,8 @@ pub(super) const MAX_CONTEXTS: usize = 32;
 
 impl Contexts {
     #[inline(always)]
-    pub(super) fn of(self, scale: i32, exponent: i32) -> usize {
-        (scale - 2 * exponent - self.lowest).clamp(0, self.count as i32 - 1) as usize
+    pub(super) fn of(self, scale: i32, exponent: i32) -> u32 {
+        (scale - 2 * exponent - self.lowest).clamp(0, self.count as i32 - 1) as u32
     }
 }
 

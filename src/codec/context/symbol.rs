@@ -25,7 +25,7 @@ pub(super) fn bucket<W: Word>(magnitude: W) -> u32 {
     let fine = fine_bits::<W>();
     let shift = verbatim_of::<W>(magnitude);
     // Above 2^FINE the leading one itself adds the first `1 << fine` of the octave's offset.
-    (shift << fine) + (magnitude.wide() >> shift) as u32
+    (shift << fine) + magnitude.shifted(shift)
 }
 
 /// How many low bits of a magnitude follow verbatim.
@@ -42,11 +42,16 @@ pub(super) fn verbatim_bits<W: Word>(bucket: u32) -> u32 {
     (bucket >> fine_bits::<W>()).max(1) - 1
 }
 
+/// Turns of 16 verbatim bits that a symbol of `W` can take.
+pub(super) const fn passes<W: Word>() -> usize {
+    (8 * W::BYTES - 1 - fine_bits::<W>() as usize).div_ceil(16)
+}
+
 /// The smallest magnitude of a bucket.
 #[inline(always)]
-pub(super) fn floor<W: Word>(bucket: u32) -> u64 {
+pub(super) fn floor<W: Word>(bucket: u32) -> W {
     let shift = verbatim_bits::<W>(bucket);
-    u64::from(bucket - (shift << fine_bits::<W>())) << shift
+    W::placed(bucket - (shift << fine_bits::<W>()), shift)
 }
 
 #[cfg(test)]
@@ -57,7 +62,7 @@ mod tests {
     fn check<W: Word + std::fmt::Debug>(magnitude: W) {
         let bucket = bucket(magnitude);
         assert!((2 * bucket as usize) < alphabet::<W>(), "{magnitude:?} in bucket {bucket}");
-        let low = magnitude.wide() - floor::<W>(bucket);
+        let low = magnitude.wide() - floor::<W>(bucket).wide();
         assert!(low < 1 << verbatim_bits::<W>(bucket), "{magnitude:?} in bucket {bucket}");
     }
 

@@ -9,12 +9,17 @@
 //! level of the same bucket's other sign, or of the bucket below (0 before the first). Level 0: the symbol does not
 //! occur.
 
+use super::scales::MAX_CONTEXTS;
+
 /// Precision of probabilities. 2,048 slots of 4 bytes per context let 16 contexts live in 128 KiB of a core's
 /// second-level cache; 12 bits gain nothing on weights that the larger footprint does not lose.
 pub(super) const PROBABILITY_BITS: u32 = 11;
 
 /// Slots of one table.
 pub(super) const SLOTS: usize = 1 << PROBABILITY_BITS;
+
+/// The decoding tables of a frame, one after the other: entries as [`fill_slots`] makes them.
+pub(super) type SlotTables = [u32; MAX_CONTEXTS * SLOTS];
 
 /// Frequencies of all symbols in one context; they sum to [`SLOTS`], or are all zero.
 pub(super) type Frequencies = [u16; 256];
@@ -150,10 +155,10 @@ fn settle(frequencies: &mut Frequencies) {
 pub(super) fn fill_slots(frequencies: &Frequencies, slots: &mut [u32]) {
     let mut at = 0;
     for (symbol, &frequency) in frequencies.iter().enumerate() {
-        for within in 0..u32::from(frequency) {
-            slots[at] = symbol as u32 | (u32::from(frequency) - 1) << 8 | within << 19;
-            at += 1;
-        }
+        let own = &mut slots[at..at + usize::from(frequency)];
+        let entry = symbol as u32 | (u32::from(frequency).wrapping_sub(1)) << 8;
+        own.iter_mut().enumerate().for_each(|(within, slot)| *slot = entry | (within as u32) << 19);
+        at += usize::from(frequency);
     }
     // A context that does not occur: only damaged frames look here, and they find symbol 0 at no cost.
     for (within, slot) in slots[at..].iter_mut().enumerate() {
