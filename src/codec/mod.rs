@@ -6,10 +6,12 @@
 
 mod coder;
 mod context;
+mod delta_type;
 mod entropy;
 mod estimate;
 mod frame;
 mod isa;
+mod lossy;
 mod plane;
 mod planes;
 mod sample;
@@ -24,7 +26,9 @@ mod tests;
 
 pub use coder::{Coder, encode_frame_as};
 pub use context::context_bound;
+pub use delta_type::{DeltaType, UnknownDeltaType};
 pub use estimate::{Estimate, estimate};
 pub use frame::{DecodeError, FRAME_LEN, Level, Reference, decode_frame, encode_frame};
 pub use isa::Isa;
+pub use lossy::{Lossy, LossyError, LossyType, apply_lossy, encode_lossy};
 pub use tag::{tag_needs_base, tag_needs_before};
