@@ -104,7 +104,7 @@ impl Pair {
             let mut new = base.clone();
             for (i, weight) in new.iter_mut().enumerate() {
                 *weight = (0..20).fold(*weight, |weight, _| weight * (1.0 - 5.0 * f32::EPSILON / 2.0));
-                if (i / columns) % 4 != 0 {
+                if !(i / columns).is_multiple_of(4) {
                     *weight += (uniform() + uniform()) * 2e-4;
                 }
             }

@@ -224,7 +224,12 @@ impl Block {
     /// # Safety
     /// The machine must have the instructions of `L`.
     #[inline(always)]
-    unsafe fn pull<W: Word, L: Lanes>(&mut self, slots: &SlotTables, states: &mut States, stream: &mut Stream<'_>) {
+    unsafe fn pull<W: Word, L: Lanes>(
+        &mut self,
+        slots: &SlotTables,
+        states: &mut States,
+        stream: &mut Stream<'_>,
+    ) {
         // SAFETY: as the caller vouches.
         let [mut even, mut odd] = unsafe { [L::load(&states[0]), L::load(&states[1])] };
         let places = self.places.as_chunks::<GROUP>().0.iter();
@@ -237,7 +242,8 @@ impl Block {
             let (state, symbol) = even.pull_symbols(places, slots, stream);
             symbol.store(symbols);
             let state = pull_half::<W, L>(state, symbol, 0, low, stream);
-            let state = if passes::<W>() > 2 { pull_half::<W, L>(state, symbol, 2, high, stream) } else { state };
+            let state =
+                if passes::<W>() > 2 { pull_half::<W, L>(state, symbol, 2, high, stream) } else { state };
             (even, odd) = (odd, state);
         }
         even.store(&mut states[0]);

@@ -116,9 +116,7 @@ impl Lanes for Avx2 {
     unsafe fn load(from: &[u32; GROUP]) -> Self {
         let (low, high) = from.split_at(GROUP / 2);
         // SAFETY: the caller vouches for the instructions; a half holds 32 bytes.
-        unsafe {
-            Self([_mm256_loadu_si256(low.as_ptr().cast()), _mm256_loadu_si256(high.as_ptr().cast())])
-        }
+        unsafe { Self([_mm256_loadu_si256(low.as_ptr().cast()), _mm256_loadu_si256(high.as_ptr().cast())]) }
     }
 
     #[inline(always)]

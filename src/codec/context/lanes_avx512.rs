@@ -92,10 +92,8 @@ impl Lanes for Avx512 {
             let ticket = _mm512_i32gather_epi32::<4>(place, tickets.as_ptr().cast());
             let frequency = _mm512_srli_epi32::<16>(ticket);
             let start = _mm512_and_si512(ticket, _mm512_set1_epi32(0xffff));
-            let full = _mm512_cmpge_epu32_mask(
-                _mm512_srli_epi32::<{ 32 - PROBABILITY_BITS }>(self.0),
-                frequency,
-            );
+            let full =
+                _mm512_cmpge_epu32_mask(_mm512_srli_epi32::<{ 32 - PROBABILITY_BITS }>(self.0), frequency);
             let state = self.spill(full, sink).0;
             // The quotient has 21 bits, so that the float's is at most one off.
             let near = _mm512_div_ps(_mm512_cvtepu32_ps(state), _mm512_cvtepu32_ps(frequency));
