@@ -1,1 +1,75 @@
-//! Tests through the kernel: real programs on a real mount.
+//! The mount through the kernel, with the built binary and real programs.
+//!
+//! A test whose tools are missing here is reported as ignored, with what is missing; where `CI` is `true` it fails.
+
+mod coreutils;
+mod crash;
+mod places;
+mod posix;
+mod python;
+mod stage;
+mod unprivileged;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+
+use stage::Missing;
+
+/// A test: it panics on failure, and says what is missing if it cannot run.
+type Test = fn() -> Result<(), Missing>;
+
+macro_rules! tests {
+    ($($module:ident: $($name:ident),+ $(,)?;)+) => {
+        vec![$($((concat!(stringify!($module), "::", stringify!($name)), $module::$name as Test)),+),+]
+    };
+}
+
+fn main() -> ExitCode {
+    let tests = tests! {
+        coreutils:
+            a_tree_made_by_coreutils_is_the_tree_that_they_make_elsewhere,
+            a_copy_of_a_snapshot_is_the_tree_that_was_committed,
+            disk_usage_is_what_is_stored;
+        places:
+            the_top_shows_every_room,
+            a_command_in_ctl_is_carried_out_and_answers,
+            a_command_that_fails_fails_the_write,
+            a_directory_made_beside_worktrees_is_a_branch,
+            snapshots_refuse_every_change,
+            head_and_branches_move_at_once,
+            commits_are_found_by_id_prefix_expression_and_date,
+            what_other_commands_change_is_seen_in_the_mount,
+            one_tree_can_be_mounted_alone,
+            mount_points_that_cannot_be_used_are_named;
+        posix:
+            exclusive_creation_and_renames_keep_their_promises,
+            an_unlinked_file_lives_until_it_is_closed,
+            writes_through_a_shared_mapping_reach_the_commit,
+            appends_and_holes_read_back,
+            space_is_told_and_reserved_only_where_there_is_some,
+            locks_hold_between_descriptors,
+            extended_attributes_tell_of_the_store,
+            readers_of_one_mapping_do_not_wait_for_each_other;
+        python:
+            safetensors_saves_and_loads,
+            numpy_loads_tensors_with_and_without_mapping,
+            numpy_saves_into_a_worktree;
+        crash:
+            a_killed_daemon_costs_nothing_that_was_closed,
+            a_full_disk_is_told_to_the_writer_and_changes_nothing,
+            a_stop_signal_unmounts;
+        unprivileged:
+            a_user_without_privileges_mounts;
+    };
+    let trials = tests.into_iter().map(|(name, test)| Trial::ignorable_test(name, move || run(test)));
+    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
+}
+
+fn run(test: Test) -> Result<Completion, Failed> {
+    match test() {
+        Ok(()) => Ok(Completion::Completed),
+        Err(missing) if std::env::var("CI").is_ok_and(|value| value == "true") => Err(missing.0.into()),
+        Err(missing) => Ok(Completion::ignored_with(missing.0)),
+    }
+}

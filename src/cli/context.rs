@@ -182,6 +182,11 @@ fn overlay(config: &mut Config, path: &Path, origin: Origin) -> Result<()> {
 /// The branch and the path below `MNT/worktree/` that a folder is at. Branch names may have slashes: the one that
 /// exists counts.
 fn inside_worktree(repo: &Repo, mount: &Path, cwd: &Path) -> Result<Option<(BranchName, TreePath)>> {
+    // The whole mount may be one worktree.
+    let alone = std::fs::read_to_string(mount.join(FOLDER).join("worktree")).unwrap_or_default();
+    if let (Ok(branch), Ok(below)) = (BranchName::new(alone.trim_end()), cwd.strip_prefix(mount)) {
+        return Ok(Some((branch, TreePath::parse(below.as_os_str().as_bytes())?)));
+    }
     let Ok(below) = cwd.strip_prefix(mount.join("worktree")) else { return Ok(None) };
     let path = TreePath::parse(below.as_os_str().as_bytes())?;
     for split in 1..=path.names().len() {

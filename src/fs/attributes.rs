@@ -215,7 +215,8 @@ fn control_mode(file: super::namespace::ControlFile) -> u32 {
         | super::namespace::ControlFile::Log
         | super::namespace::ControlFile::Stats
         | super::namespace::ControlFile::Version
-        | super::namespace::ControlFile::Repository => 0o444,
+        | super::namespace::ControlFile::Repository
+        | super::namespace::ControlFile::Worktree => 0o444,
     }
 }
 

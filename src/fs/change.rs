@@ -49,7 +49,9 @@ impl FileSystem {
     /// Removes a name that is not a directory.
     pub fn unlink(&self, parent: u64, name: &[u8]) -> Result<()> {
         let (worktree, dir) = self.writable(parent)?;
-        Ok(worktree.unlink(dir, &Name::new(name)?, self.now())?)
+        worktree.unlink(dir, &Name::new(name)?, self.now())?;
+        self.ingest.freed(worktree);
+        Ok(())
     }
 
     /// Removes an empty directory. Branches are not removed so.
@@ -69,7 +71,10 @@ impl FileSystem {
                 if branch == other =>
             {
                 let (from, to) = (Name::new(from.1)?, Name::new(to.1)?);
-                Ok(self.worktree(branch)?.rename((*node, &from), (*into, &to), mode, self.now())?)
+                let worktree = self.worktree(branch)?;
+                worktree.rename((*node, &from), (*into, &to), mode, self.now())?;
+                self.ingest.freed(worktree);
+                Ok(())
             }
             // `mv` copies then.
             (Place::Worktree { .. }, _) | (_, Place::Worktree { .. }) => Err(Error::CrossTree),

@@ -18,10 +18,13 @@ pub(super) struct Shown {
     pub time: Timestamp,
 }
 
+/// The tips of a walk and what it found.
+type Walked = (Vec<CommitId>, Arc<[Shown]>);
+
 /// The newest commits as of the last time that the refs moved.
 #[derive(Debug, Default)]
 pub(super) struct History {
-    last: Mutex<Option<(Vec<CommitId>, Arc<[Shown]>)>>,
+    last: Mutex<Option<Walked>>,
 }
 
 impl History {

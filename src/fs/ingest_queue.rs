@@ -13,7 +13,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
 use crate::id::RecipeId;
-use crate::repo::{BranchName, Error, Result, StagedFile, StagingId, Tree, Worktree};
+use crate::repo::{BranchName, Error, NodeId, Result, StagedFile, StagingId, Tree, Worktree};
 
 /// Shorter files wait for the commit, in bytes.
 const LARGE: u64 = 1 << 20;
@@ -27,6 +27,8 @@ const WAITS_MAX: u32 = 20;
 enum Message {
     /// A file of the worktree may be complete.
     Settled(Arc<Worktree>),
+    /// A name of the worktree is gone, and what it led to may take room that nothing needs.
+    Freed(Arc<Worktree>),
     /// Store what is complete without waiting, and answer by hanging up.
     Drain(Sender<()>),
 }
@@ -64,6 +66,11 @@ impl IngestQueue {
         self.send(Message::Settled(worktree));
     }
 
+    /// Tells that a name of a worktree is gone: the room that its bytes took can be given back.
+    pub fn freed(&self, worktree: Arc<Worktree>) {
+        self.send(Message::Freed(worktree));
+    }
+
     /// Waits until everything that is complete now was tried to be stored.
     pub fn drain(&self) {
         let (answer, done) = bounded(0);
@@ -96,7 +103,7 @@ impl Drop for IngestQueue {
 
 /// Collects what settled until it is quiet for a while, stores it, and goes on.
 fn work(receiver: &Receiver<Message>, trouble: &Mutex<Option<String>>) {
-    let mut waiting: BTreeMap<BranchName, Arc<Worktree>> = BTreeMap::new();
+    let mut waiting = Waiting::new();
     while let Ok(first) = receiver.recv() {
         let mut askers = Vec::new();
         note(first, &mut waiting, &mut askers);
@@ -110,21 +117,36 @@ fn work(receiver: &Receiver<Message>, trouble: &Mutex<Option<String>>) {
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
-        let results =
-            std::mem::take(&mut waiting).into_values().map(|worktree| store_settled(&worktree, LARGE));
-        let failed = results.filter_map(|result| result.err()).last();
-        *trouble.lock().unwrap_or_else(PoisonError::into_inner) = failed.map(|error| error.to_string());
+        let mut failed = None;
+        for Work { worktree, freed } in std::mem::take(&mut waiting).into_values() {
+            // Letting go needs a journal that is durable, so it is done for many names at once.
+            let swept = if freed { worktree.sync(NodeId::ROOT) } else { Ok(()) };
+            if let Err(error) = store_settled(&worktree, LARGE).and(swept) {
+                failed = Some(error.to_string());
+            }
+        }
+        *trouble.lock().unwrap_or_else(PoisonError::into_inner) = failed;
         drop(askers);
     }
 }
 
-fn note(message: Message, waiting: &mut BTreeMap<BranchName, Arc<Worktree>>, askers: &mut Vec<Sender<()>>) {
-    match message {
-        Message::Settled(worktree) => {
-            waiting.insert(worktree.branch().clone(), worktree);
-        }
-        Message::Drain(asker) => askers.push(asker),
-    }
+/// What is to be done, by branch.
+type Waiting = BTreeMap<BranchName, Work>;
+
+struct Work {
+    worktree: Arc<Worktree>,
+    /// Whether staging files are to be let go.
+    freed: bool,
+}
+
+fn note(message: Message, waiting: &mut Waiting, askers: &mut Vec<Sender<()>>) {
+    let (worktree, freed) = match message {
+        Message::Settled(worktree) => (worktree, false),
+        Message::Freed(worktree) => (worktree, true),
+        Message::Drain(asker) => return askers.push(asker),
+    };
+    let branch = worktree.branch().clone();
+    waiting.entry(branch).or_insert(Work { worktree, freed: false }).freed |= freed;
 }
 
 /// Stores the complete files of a worktree that have at least so many bytes. Returns how many.

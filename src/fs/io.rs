@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::disk::Space;
 use crate::id::RecipeId;
-use crate::repo::{BranchName, NodeId};
+use crate::repo::{BranchName, NodeId, Worktree};
 
 use super::attr::{Attr, Kind, Lifetime};
 use super::attributes::{Changes, SetTime};
@@ -104,7 +104,7 @@ impl FileSystem {
         // From here on, dropping it closes the file.
         let open = OpenNode { worktree: Arc::clone(&worktree), node, write };
         if mode.truncate {
-            worktree.set_len(node, 0, self.now())?;
+            with_room(&worktree, || worktree.set_len(node, 0, self.now()))?;
         }
         let cache = match write {
             true => {
@@ -121,8 +121,8 @@ impl FileSystem {
     pub fn create(&self, parent: u64, name: &[u8], mode: u32, how: OpenMode) -> Result<(Attr, Opened)> {
         let (worktree, dir) = self.writable(parent)?;
         let name = crate::repo::Name::new(name)?;
-        let node = match worktree.create(dir, &name, mode, self.now()) {
-            Err(crate::repo::Error::Exists(_)) if !how.exclusive => {
+        let node = match with_room(&worktree, || worktree.create(dir, &name, mode, self.now())) {
+            Err(Error::Repo(crate::repo::Error::Exists(_))) if !how.exclusive => {
                 let (node, known) = worktree.lookup(dir, &name)?.ok_or(Error::NoEntry)?;
                 let place = Place::Worktree { branch: worktree.branch().clone(), node };
                 let attr = self.remember(parent, name.as_bytes(), Arc::new(place), Some(known))?;
@@ -164,7 +164,7 @@ impl FileSystem {
     pub fn write(&self, handle: u64, offset: u64, bytes: &[u8]) -> Result<()> {
         match &*self.handles.get(handle)? {
             Handle::Worktree(open) if open.write => {
-                Ok(open.worktree.write_at(open.node, offset, bytes, self.now())?)
+                with_room(&open.worktree, || open.worktree.write_at(open.node, offset, bytes, self.now()))
             }
             Handle::Control(said) => {
                 let result = self.carry_out(bytes);
@@ -234,7 +234,7 @@ impl FileSystem {
         let (worktree, node) = self.writable(ino)?;
         if let Some(len) = changes.len {
             self.cached_content.forget(ino);
-            worktree.set_len(node, len, self.now())?;
+            with_room(&worktree, || worktree.set_len(node, len, self.now()))?;
             if handle.is_none() {
                 worktree.flush(node)?;
             }
@@ -318,6 +318,18 @@ impl FileSystem {
 fn listed_lifetime(parent: &Place) -> Lifetime {
     match names_lifetime(parent) {
         Lifetime::Followed => Lifetime::Moving,
+        other => other,
+    }
+}
+
+/// Does something that needs room on the disk. If there is none, lets staging files go that nothing needs any more,
+/// and tries once again.
+fn with_room<T>(worktree: &Worktree, act: impl Fn() -> crate::repo::Result<T>) -> Result<T> {
+    match act().map_err(Error::from) {
+        Err(error) if error.errno() == libc::ENOSPC => {
+            worktree.sync(NodeId::ROOT)?;
+            Ok(act()?)
+        }
         other => other,
     }
 }

@@ -7,9 +7,10 @@ use crate::id::CommitId;
 use crate::repo::{BranchName, Entry, Name, Node, NodeAttributes, NodeId, TagName};
 
 use super::attr::{Attr, Lifetime};
-use super::core::{FileSystem, names_lifetime};
+use super::core::{FileSystem, View, names_lifetime};
 use super::errno::{Error, Result};
 use super::handle::Listed;
+use super::inode::ROOT;
 use super::namespace::{ControlFile, RefChild, Top, date_names, ref_children};
 use super::place::{Place, SnapshotDir};
 
@@ -40,7 +41,11 @@ impl FileSystem {
     /// The node that a name in a directory leads to, counted as known to the kernel.
     pub fn lookup(&self, parent: u64, name: &[u8]) -> Result<Lookup> {
         let directory = self.place(parent)?;
-        match self.child(&directory, name)? {
+        let found = match self.hidden(parent, name) {
+            Some(hidden) => Some(Found::new(hidden, Lifetime::Immutable)),
+            None => self.child(&directory, name)?,
+        };
+        match found {
             Some(found) => {
                 let entry = found.entry;
                 let attr = self.remember(parent, name, Arc::new(found.place), found.known)?;
@@ -52,6 +57,13 @@ impl FileSystem {
             None if directory.is_immutable() => Ok(Lookup::Missing(Lifetime::Immutable)),
             None => Ok(Lookup::Missing(Lifetime::Moving)),
         }
+    }
+
+    /// A mount of a single tree has `.coral/` too, so that commands find the repository from inside, but does not list
+    /// it.
+    fn hidden(&self, parent: u64, name: &[u8]) -> Option<Place> {
+        let single = matches!(self.view, View::Snapshot { .. } | View::Worktree(_));
+        (single && parent == ROOT && name == Top::Control.name().as_bytes()).then_some(Place::ControlDir)
     }
 
     /// Gives a node the number that the kernel will know it by.

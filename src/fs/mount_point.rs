@@ -113,9 +113,9 @@ pub fn unmount(path: &Path, lazy: bool) -> Result<(), MountError> {
     }
 }
 
-/// Whether the daemon behind a mount point is dead.
+/// Whether the daemon behind a mount point is dead. Attributes may come from the kernel's memory, names may not.
 fn is_stale(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_err_and(|error| error.raw_os_error() == Some(libc::ENOTCONN))
+    fs::read_dir(path).is_err_and(|error| error.raw_os_error() == Some(libc::ENOTCONN))
 }
 
 fn mounted_at(path: &Path) -> Result<Option<Mounted>, MountError> {

@@ -74,17 +74,20 @@ pub(super) enum ControlFile {
     Version,
     /// The absolute path of the repository.
     Repository,
+    /// The branch whose worktree the whole mount is; empty in other mounts.
+    Worktree,
 }
 
 impl ControlFile {
     /// All of them, in the order of their names.
-    pub const ALL: [ControlFile; 6] = [
+    pub const ALL: [ControlFile; 7] = [
         ControlFile::Ctl,
         ControlFile::Log,
         ControlFile::Repository,
         ControlFile::Stats,
         ControlFile::Status,
         ControlFile::Version,
+        ControlFile::Worktree,
     ];
 
     /// The name in `.coral/`.
@@ -96,6 +99,7 @@ impl ControlFile {
             ControlFile::Stats => "stats.json",
             ControlFile::Version => "version",
             ControlFile::Repository => "repository",
+            ControlFile::Worktree => "worktree",
         }
     }
 

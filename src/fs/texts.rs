@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::repo::{ChangeKind, Error as RepoError, Tree, Walk, Worktree};
 
-use super::core::FileSystem;
+use super::core::{FileSystem, View};
 use super::errno::Result;
 use super::namespace::{ControlFile, date_names};
 
@@ -41,6 +41,10 @@ impl FileSystem {
             ControlFile::Stats => self.stats_text()?,
             ControlFile::Version => format!("coral {}\n", env!("CARGO_PKG_VERSION")),
             ControlFile::Repository => format!("{}\n", self.repository_folder().display()),
+            ControlFile::Worktree => match &self.view {
+                View::Worktree(branch) => format!("{branch}\n"),
+                View::All | View::Snapshot { .. } => String::new(),
+            },
         };
         Ok(text.into_bytes())
     }

@@ -1,0 +1,99 @@
+//! Daemons that die and disks that are full.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::stage::{Missing, Stage, detach, needs_root, weights};
+
+pub fn a_killed_daemon_costs_nothing_that_was_closed() -> Result<(), Missing> {
+    let mut stage = Stage::new()?;
+    let bytes = weights(5, 5 << 20);
+    fs::write(stage.worktree("committed"), "old").expect("room");
+    stage.commit("first");
+    fs::write(stage.worktree("closed"), &bytes).expect("room");
+    fs::write(stage.worktree("committed"), "new").expect("room");
+    let mut open =
+        OpenOptions::new().write(true).create(true).truncate(true).open(stage.worktree("open")).expect("new");
+    open.write_all(b"what arrived").expect("room");
+    stage.kill_daemon();
+    fs::metadata(stage.mnt("HEAD")).expect_err("the daemon is dead");
+    drop(open);
+    // The next command works, and names what was being written.
+    let status = stage.in_repo(&["status"]).succeeds().to_string();
+    for name in ["closed", "committed", "open"] {
+        assert!(status.contains(name), "{status}");
+    }
+    stage.in_repo(&["commit", "-m", "after the crash"]).succeeds();
+    // The dead mount is in nobody's way.
+    stage.mount(&["repo", "mnt"]);
+    assert!(fs::read(stage.mnt("HEAD/closed")).expect("saved") == bytes);
+    assert_eq!(fs::read_to_string(stage.mnt("HEAD/committed")).expect("saved"), "new");
+    assert_eq!(fs::read_to_string(stage.mnt("HEAD/open")).expect("saved"), "what arrived");
+    stage.in_repo(&["fsck", "--full"]).succeeds();
+    Ok(())
+}
+
+/// A disk of so many bytes in memory; unmounted when dropped.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn new(stage: &Stage, path: &Path, mib: u32) -> Result<Self, Missing> {
+        needs_root()?;
+        fs::create_dir(path).expect("new");
+        let size = format!("size={mib}m");
+        let path_text = path.to_str().expect("our own name");
+        stage
+            .run(
+                stage
+                    .program("mount", &stage.path(""))
+                    .args(["-t", "tmpfs", "-o", &size, "tmpfs", path_text]),
+            )
+            .succeeds();
+        Ok(Self(path.to_owned()))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        detach(&self.0);
+    }
+}
+
+pub fn a_full_disk_is_told_to_the_writer_and_changes_nothing() -> Result<(), Missing> {
+    let mut stage = Stage::unmounted()?;
+    let small = SmallDisk::new(&stage, &stage.path("small"), 96)?;
+    stage.coral(&["init", "small/repo"]).succeeds();
+    stage.mount(&["small/repo", "mnt"]);
+    fs::write(stage.worktree("kept"), weights(6, 4 << 20)).expect("room");
+    stage.sh("cd \"$W\"; \"$CORAL\" commit -m first").succeeds();
+    stage
+        .sh("dd if=/dev/urandom of=\"$W\"/big bs=1M count=200 status=none")
+        .fails(&["No space left on device"]);
+    stage.sh("cmp \"$W\"/kept \"$M\"/HEAD/kept; cd \"$M\"; \"$CORAL\" fsck --full").succeeds();
+    stage.sh("rm \"$W\"/big; printf later > \"$W\"/small; cd \"$W\"; \"$CORAL\" commit -m second").succeeds();
+    assert_eq!(fs::read_to_string(stage.mnt("HEAD/small")).expect("committed"), "later");
+    // A commit that does not fit leaves the branch as it was.
+    stage.sh("dd if=/dev/urandom of=\"$W\"/half bs=1M count=60 status=none").succeeds();
+    stage.sh("cd \"$W\"; \"$CORAL\" commit -m third").fails(&[]);
+    let log = stage.sh("cd \"$W\"; \"$CORAL\" log").succeeds().text();
+    assert!(log.contains("second") && !log.contains("third"), "{log}");
+    stage
+        .sh("rm \"$W\"/half; cmp \"$W\"/kept \"$M\"/HEAD/kept; cd \"$M\"; \"$CORAL\" fsck --full")
+        .succeeds();
+    stage.unmount();
+    drop(small);
+    Ok(())
+}
+
+pub fn a_stop_signal_unmounts() -> Result<(), Missing> {
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
+        let mut stage = Stage::new()?;
+        fs::write(stage.worktree("a"), "saved").expect("room");
+        assert!(stage.signal_daemon(signal), "it ends well");
+        assert!(fs::read_dir(stage.path("mnt")).expect("the empty directory").next().is_none());
+        let status = stage.in_repo(&["status"]).succeeds().text();
+        assert!(status.contains('a'), "{status}");
+    }
+    Ok(())
+}

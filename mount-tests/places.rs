@@ -1,0 +1,227 @@
+//! The rooms of the mount: what is where, what may be changed, and when it moves.
+
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::FileExt;
+
+use crate::stage::{Missing, Stage};
+
+pub fn the_top_shows_every_room() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    let top = stage.sh("ls -A \"$M\"; ls -A \"$M\"/.coral; ls \"$M\"/worktree").succeeds().lines();
+    let expected = [
+        ".coral",
+        "HEAD",
+        "branches",
+        "by-date",
+        "commits",
+        "tags",
+        "tensors",
+        "worktree",
+        "ctl",
+        "log",
+        "repository",
+        "stats.json",
+        "status",
+        "version",
+        "worktree",
+        "main",
+    ];
+    let mut sorted = top.clone();
+    sorted.sort();
+    let mut wanted = expected.map(str::to_owned).to_vec();
+    wanted.sort();
+    assert_eq!(sorted, wanted);
+    let repository = fs::read_to_string(stage.mnt(".coral/repository")).expect("readable");
+    assert_eq!(repository.trim_end(), stage.path("repo").to_str().expect("our own name"));
+    assert!(fs::read_to_string(stage.mnt(".coral/version")).expect("readable").starts_with("coral "));
+    assert!(fs::read_to_string(stage.mnt(".coral/stats.json")).expect("readable").contains("stored_bytes"));
+    let table = fs::read_to_string("/proc/self/mountinfo").expect("readable");
+    let line = table.lines().find(|line| line.contains(stage.path("mnt").to_str().expect("our own name")));
+    assert!(line.is_some_and(|line| line.contains(" - fuse.coral ")), "{line:?}");
+    Ok(())
+}
+
+pub fn a_command_in_ctl_is_carried_out_and_answers() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    fs::write(stage.worktree("a"), "one").expect("room");
+    let ctl = OpenOptions::new().read(true).write(true).open(stage.mnt(".coral/ctl")).expect("there");
+    (&ctl).write_all(b"commit -m 'from ctl'\n").expect("carried out");
+    let mut said = [0; 200];
+    let len = ctl.read_at(&mut said, 0).expect("readable");
+    assert!(String::from_utf8_lossy(&said[..len]).starts_with("[main "), "{said:?}");
+    assert_eq!(fs::read_to_string(stage.mnt("branches/main/a")).expect("committed"), "one");
+    stage.sh("printf two > \"$W\"/a; echo 'commit -m \"from a shell\"' > \"$M\"/.coral/ctl").succeeds();
+    assert_eq!(fs::read_to_string(stage.mnt("HEAD/a")).expect("committed"), "two");
+    let log = fs::read_to_string(stage.mnt(".coral/log")).expect("readable");
+    assert!(log.contains("from a shell") && log.contains("from ctl"), "{log}");
+    Ok(())
+}
+
+pub fn a_command_that_fails_fails_the_write() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    stage.sh("env echo 'commit -m nothing' > \"$M\"/.coral/ctl").fails(&["Invalid argument"]);
+    stage.sh("env echo 'dance' > \"$M\"/.coral/ctl").fails(&["Invalid argument"]);
+    let ctl = OpenOptions::new().read(true).write(true).open(stage.mnt(".coral/ctl")).expect("there");
+    (&ctl).write_all(b"commit -m nothing").expect_err("nothing to commit");
+    let mut said = [0; 200];
+    let len = ctl.read_at(&mut said, 0).expect("readable");
+    assert!(String::from_utf8_lossy(&said[..len]).contains("nothing to commit"));
+    Ok(())
+}
+
+pub fn a_directory_made_beside_worktrees_is_a_branch() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    stage.sh("mkdir \"$M\"/worktree/early").fails(&[]);
+    fs::write(stage.worktree("a"), "one").expect("room");
+    stage.commit("first");
+    stage
+        .sh("mkdir \"$M\"/worktree/try; cat \"$M\"/worktree/try/a; printf two > \"$M\"/worktree/try/a")
+        .succeeds();
+    assert_eq!(fs::read_to_string(stage.worktree("a")).expect("there"), "one");
+    stage.sh("echo 'commit -b try -m second' > \"$M\"/.coral/ctl").succeeds();
+    assert_eq!(fs::read_to_string(stage.mnt("branches/try/a")).expect("committed"), "two");
+    assert_eq!(fs::read_to_string(stage.mnt("branches/main/a")).expect("as it was"), "one");
+    stage.sh("mkdir \"$M\"/worktree/try").fails(&["File exists"]);
+    stage.sh("mkdir \"$M\"/worktree/x.lock").fails(&["Invalid argument"]);
+    stage.sh("rmdir \"$M\"/worktree/try").fails(&["not permitted"]);
+    Ok(())
+}
+
+pub fn snapshots_refuse_every_change() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    stage.sh("mkdir \"$W\"/d; printf one > \"$W\"/d/a").succeeds();
+    stage.commit("first");
+    for change in [
+        "printf x > d/a",
+        "printf x >> d/a",
+        "rm d/a",
+        "touch d/b",
+        "mkdir d/e",
+        "mv d/a d/b",
+        "ln -s a d/l",
+        "chmod 600 d/a",
+        "truncate -s 1 d/a",
+        "rmdir d",
+    ] {
+        let ran = stage.sh_in(&stage.mnt("branches/main"), change);
+        ran.fails(&[if change == "rmdir d" { "" } else { "Read-only file system" }]);
+    }
+    stage.sh("mv \"$M\"/branches/main/d/a \"$W\"/moved").fails(&["Read-only file system"]);
+    assert_eq!(fs::read_to_string(stage.mnt("branches/main/d/a")).expect("as it was"), "one");
+    Ok(())
+}
+
+pub fn head_and_branches_move_at_once() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    for round in 0..5 {
+        fs::write(stage.worktree("a"), format!("round {round}")).expect("room");
+        stage.commit("again");
+        for path in ["branches/main/a", "HEAD/a"] {
+            assert_eq!(
+                fs::read_to_string(stage.mnt(path)).expect("there"),
+                format!("round {round}"),
+                "{path}"
+            );
+        }
+    }
+    let held = fs::File::open(stage.mnt("branches/main/a")).expect("there");
+    stage.in_repo(&["branch", "other"]).succeeds();
+    stage.in_repo(&["switch", "other"]).succeeds();
+    assert_eq!(fs::read_link(stage.mnt("HEAD")).expect("a link").to_str(), Some("branches/other"));
+    fs::write(stage.worktree("a"), "last").expect("room");
+    stage.sh("echo 'commit -b main -m last' > \"$M\"/.coral/ctl").succeeds();
+    assert_eq!(fs::read_to_string(stage.mnt("branches/main/a")).expect("there"), "last");
+    assert_eq!(fs::read_to_string(stage.mnt("HEAD/a")).expect("there"), "round 4");
+    let mut bytes = [0; 7];
+    held.read_exact_at(&mut bytes, 0).expect("open files stay as they were");
+    assert_eq!(&bytes, b"round 4");
+    Ok(())
+}
+
+pub fn commits_are_found_by_id_prefix_expression_and_date() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    let mut ids = Vec::new();
+    for round in 0..3 {
+        fs::write(stage.worktree("a"), format!("round {round}")).expect("room");
+        ids.push(stage.commit("again"));
+    }
+    stage.in_repo(&["tag", "v1", "--commit", "HEAD~1"]).succeeds();
+    for (path, round) in [
+        (format!("commits/{}", ids[0]), 0),
+        (format!("commits/{}", &ids[0][..12]), 0),
+        ("commits/HEAD~2".to_owned(), 0),
+        ("commits/main~1".to_owned(), 1),
+        ("commits/main@{1}".to_owned(), 1),
+        ("tags/v1".to_owned(), 1),
+        ("commits/HEAD".to_owned(), 2),
+    ] {
+        let read = fs::read_to_string(stage.mnt(&path).join("a"));
+        assert_eq!(read.ok(), Some(format!("round {round}")), "{path}");
+    }
+    for nothing in ["commits/0123456789", "commits/HEAD~9", "commits/nobody", "branches/nobody", "tags/v2"] {
+        let found = fs::metadata(stage.mnt(nothing)).expect_err(nothing);
+        assert_eq!(found.kind(), ErrorKind::NotFound, "{nothing}");
+    }
+    let mut listed = stage.sh("ls \"$M\"/commits").succeeds().lines();
+    listed.sort();
+    ids.sort();
+    assert_eq!(listed, ids);
+    let mut dated = stage.sh("grep -h round \"$M\"/by-date/*/*/a").succeeds().lines();
+    // Within one second they are sorted by id.
+    dated.sort();
+    assert_eq!(dated, ["round 0", "round 1", "round 2"]);
+    Ok(())
+}
+
+pub fn what_other_commands_change_is_seen_in_the_mount() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    fs::write(stage.path("repo/added"), "by command").expect("room");
+    assert!(!stage.worktree("added").exists());
+    stage.in_repo(&["add", "added"]).succeeds();
+    assert_eq!(fs::read_to_string(stage.worktree("added")).expect("there"), "by command");
+    stage.commit("added");
+    fs::write(stage.worktree("added"), "changed").expect("room");
+    let status = stage.in_repo(&["status"]).succeeds().text();
+    assert!(status.contains("added"), "{status}");
+    stage.in_repo(&["restore", "added"]).succeeds();
+    assert_eq!(fs::read_to_string(stage.worktree("added")).expect("there"), "by command");
+    // Inside the mount, a command finds the repository by itself.
+    fs::write(stage.worktree("second"), "2").expect("room");
+    stage.sh("cd \"$W\"; \"$CORAL\" commit -m 'from inside'").succeeds();
+    assert_eq!(fs::read_to_string(stage.mnt("HEAD/second")).expect("there"), "2");
+    Ok(())
+}
+
+pub fn one_tree_can_be_mounted_alone() -> Result<(), Missing> {
+    let mut stage = Stage::new()?;
+    stage.sh("mkdir \"$W\"/d; printf one > \"$W\"/d/a").succeeds();
+    stage.commit("first");
+    for name in ["alone", "below", "writable"] {
+        fs::create_dir(stage.path(name)).expect("new");
+    }
+    stage.mount(&["--ref", "main", "repo", "alone"]);
+    assert_eq!(fs::read_to_string(stage.path("alone/d/a")).expect("there"), "one");
+    stage.mount(&["--ref", "HEAD:d", "repo", "below"]);
+    assert_eq!(fs::read_to_string(stage.path("below/a")).expect("there"), "one");
+    stage.sh("printf x > below/a").fails(&["Read-only"]);
+    stage.mount(&["--worktree", "main", "repo", "writable"]);
+    fs::write(stage.path("writable/b"), "two").expect("room");
+    stage.sh("cd writable; \"$CORAL\" commit -m second").succeeds();
+    assert_eq!(fs::read_to_string(stage.mnt("branches/main/b")).expect("there"), "two");
+    Ok(())
+}
+
+pub fn mount_points_that_cannot_be_used_are_named() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    stage.coral(&["mount", "repo", "mnt"]).fails(&["already mounted"]);
+    stage.coral(&["mount", "repo", "none"]).fails(&["does not exist"]);
+    stage.sh("mkdir full; touch full/a file").succeeds();
+    stage.coral(&["mount", "repo", "full"]).fails(&["not empty"]);
+    stage.coral(&["mount", "repo", "file"]).fails(&["not a directory"]);
+    stage.coral(&["umount", "full"]).fails(&["no Coral file system"]);
+    let held = fs::File::open(stage.mnt(".coral/version")).expect("there");
+    stage.coral(&["umount", "mnt"]).fails(&["in use"]);
+    drop(held);
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! Python's own readers and writers of weights, unmodified.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use crate::stage::{Missing, Stage};
+
+/// What the scripts import, as pip wants it named.
+const PACKAGES: [&str; 2] = ["numpy>=1.26,<3", "safetensors>=0.8,<0.9"];
+
+/// The folder with the packages, filled by pip at the first use.
+fn packages() -> Result<PathBuf, Missing> {
+    static FOLDER: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    FOLDER.get_or_init(install).clone().map_err(Missing)
+}
+
+fn install() -> Result<PathBuf, String> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python-packages");
+    let ready = folder.join("ready");
+    std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+    // Another run of the tests may be installing.
+    let lock = File::create(folder.join("lock")).map_err(|error| error.to_string())?;
+    lock.lock().map_err(|error| error.to_string())?;
+    if !ready.exists() {
+        let mut pip = Command::new("python3");
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade", "--target"]);
+        let output = pip.arg(&folder).args(PACKAGES).output().map_err(|error| format!("python3: {error}"))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            return Err(format!(
+                "pip cannot install {PACKAGES:?}: {}",
+                said.lines().last().unwrap_or_default()
+            ));
+        }
+        File::create(&ready).map_err(|error| error.to_string())?;
+    }
+    Ok(folder)
+}
+
+fn run(stage: &Stage, script: &str) -> Result<(), Missing> {
+    let packages = packages()?;
+    let mut python = stage.program("python3", &stage.path(""));
+    stage.run(python.args(["-B", "-c", script]).env("PYTHONPATH", packages)).succeeds();
+    Ok(())
+}
+
+pub fn safetensors_saves_and_loads() -> Result<(), Missing> {
+    packages()?;
+    let stage = Stage::new()?;
+    run(&stage, include_str!("clients/safetensors_save.py"))?;
+    stage.commit("step 1");
+    run(&stage, include_str!("clients/safetensors_change.py"))?;
+    stage.commit("step 2");
+    run(&stage, include_str!("clients/safetensors_load.py"))
+}
+
+pub fn numpy_loads_tensors_with_and_without_mapping() -> Result<(), Missing> {
+    packages()?;
+    let stage = Stage::new()?;
+    run(&stage, include_str!("clients/safetensors_save.py"))?;
+    stage.commit("step 1");
+    run(&stage, include_str!("clients/numpy_tensors.py"))
+}
+
+pub fn numpy_saves_into_a_worktree() -> Result<(), Missing> {
+    packages()?;
+    let stage = Stage::new()?;
+    run(&stage, include_str!("clients/numpy_save.py"))?;
+    stage.commit("arrays");
+    run(&stage, include_str!("clients/numpy_load.py"))
+}

@@ -1,0 +1,253 @@
+//! A scratch repository, mounted, and programs that run in it. Whatever happens, nothing stays mounted or running.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+/// What a test needs and this machine does not have.
+#[derive(Debug)]
+pub struct Missing(pub String);
+
+/// How long a program may take, in seconds: a mount that hangs fails its test instead of hanging the run.
+const PATIENCE: &str = "120";
+
+/// A mounted repository: `repo` and `mnt` in a scratch folder.
+pub struct Stage {
+    folder: tempfile::TempDir,
+    daemons: Vec<Daemon>,
+}
+
+struct Daemon {
+    process: Child,
+    mount_point: PathBuf,
+}
+
+impl Stage {
+    /// A new repository, mounted whole.
+    pub fn new() -> Result<Self, Missing> {
+        let mut stage = Self::unmounted()?;
+        stage.mount(&["repo", "mnt"]);
+        Ok(stage)
+    }
+
+    /// A new repository that is not mounted.
+    pub fn unmounted() -> Result<Self, Missing> {
+        needs_fuse()?;
+        let stage = Self { folder: scratch(), daemons: Vec::new() };
+        fs::create_dir(stage.path("mnt")).expect("a scratch folder");
+        stage.coral(&["init", "repo"]).succeeds();
+        Ok(stage)
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A path in the mount.
+    pub fn mnt(&self, path: &str) -> PathBuf {
+        self.path("mnt").join(path)
+    }
+
+    /// A path in the worktree of main.
+    pub fn worktree(&self, path: &str) -> PathBuf {
+        self.mnt("worktree/main").join(path)
+    }
+
+    /// Runs `coral` in the scratch folder.
+    pub fn coral(&self, arguments: &[&str]) -> Ran {
+        self.run(self.program(coral(), self.folder.path()).args(arguments))
+    }
+
+    /// Runs `coral` in the repository's folder.
+    pub fn in_repo(&self, arguments: &[&str]) -> Ran {
+        self.run(self.program(coral(), &self.path("repo")).args(arguments))
+    }
+
+    /// Runs a shell script that stops at the first failure. `$M` is the mount, `$W` the worktree of main.
+    pub fn sh(&self, script: &str) -> Ran {
+        self.sh_in(self.folder.path(), script)
+    }
+
+    pub fn sh_in(&self, folder: &Path, script: &str) -> Ran {
+        self.run(self.program("sh", folder).args(["-euc", script]))
+    }
+
+    /// A program that is about to run, limited in time.
+    pub fn program(&self, program: &str, folder: &Path) -> Command {
+        let mut command = Command::new("timeout");
+        command.arg(PATIENCE).arg(program).current_dir(folder);
+        command.env("M", self.path("mnt")).env("W", self.worktree("")).env("CORAL", coral());
+        command.env("HOME", self.path("home")).env_remove("CI");
+        command
+    }
+
+    pub fn run(&self, command: &mut Command) -> Ran {
+        let output = command.stdin(Stdio::null()).output().expect("the program starts");
+        Ran { output }
+    }
+
+    /// Commits the worktree of main and returns the commit's id.
+    pub fn commit(&self, message: &str) -> String {
+        let said = self.in_repo(&["--json", "commit", "-m", message]).succeeds().text();
+        let value: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+        value["commit"].as_str().expect("an id").to_owned()
+    }
+
+    /// Mounts with these arguments, the last of which is the mount point, and waits until it answers.
+    pub fn mount(&mut self, arguments: &[&str]) {
+        let mut command = Command::new(coral());
+        command.current_dir(self.folder.path()).env("HOME", self.path("home")).arg("mount").args(arguments);
+        self.serve(command, arguments.last().expect("a mount point"));
+    }
+
+    /// Starts a daemon and waits until it says that it serves.
+    pub fn serve(&mut self, mut command: Command, mount_point: &str) {
+        let mount_point = self.path(mount_point);
+        let mut process =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("coral starts");
+        let mut said = String::new();
+        let stdout = process.stdout.take().expect("piped");
+        BufReader::new(stdout).read_line(&mut said).expect("readable");
+        if !said.starts_with("mounted") {
+            let mut trouble = String::new();
+            let mut stderr = process.stderr.take().expect("piped");
+            stderr.read_to_string(&mut trouble).expect("readable");
+            let _ = process.wait();
+            panic!("not mounted: {said}{trouble}");
+        }
+        self.daemons.push(Daemon { process, mount_point });
+    }
+
+    /// Kills the daemon of the last mount without a chance to do anything.
+    pub fn kill_daemon(&mut self) {
+        let daemon = self.daemons.last_mut().expect("a daemon");
+        daemon.process.kill().expect("it runs");
+        daemon.process.wait().expect("it ran");
+    }
+
+    /// Sends the daemon of the last mount a signal and waits for its end.
+    pub fn signal_daemon(&mut self, signal: i32) -> bool {
+        let mut daemon = self.daemons.pop().expect("a daemon");
+        send(&daemon.process, signal);
+        daemon.process.wait().expect("it ran").success()
+    }
+
+    /// Unmounts the last mount properly.
+    pub fn unmount(&mut self) {
+        let mut daemon = self.daemons.pop().expect("a daemon");
+        let mount_point = daemon.mount_point.to_str().expect("our own name").to_owned();
+        self.coral(&["umount", &mount_point]).succeeds();
+        assert!(daemon.process.wait().expect("it ran").success());
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        for mut daemon in self.daemons.drain(..).rev() {
+            detach(&daemon.mount_point);
+            send(&daemon.process, libc::SIGTERM);
+            // A daemon that hangs must not hang the tests: its mount is gone, so killing it harms nobody.
+            let ended = (0..100).any(|_| {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+                !matches!(daemon.process.try_wait(), Ok(None))
+            });
+            if !ended {
+                let _ = daemon.process.kill();
+                let _ = daemon.process.wait();
+            }
+        }
+    }
+}
+
+fn send(process: &Child, signal: i32) {
+    // SAFETY: kill takes any numbers; the process is our child and not yet waited for, so the number is still its.
+    unsafe { libc::kill(process.id() as libc::pid_t, signal) };
+}
+
+/// Takes a mount out of the tree, if there is one.
+pub fn detach(mount_point: &Path) {
+    let path = std::ffi::CString::new(mount_point.as_os_str().as_bytes()).expect("no NUL");
+    // SAFETY: the path is NUL-terminated and outlives the call. Failure means that nothing is mounted there.
+    unsafe { libc::umount2(path.as_ptr(), libc::MNT_DETACH) };
+}
+
+pub fn coral() -> &'static str {
+    env!("CARGO_BIN_EXE_coral")
+}
+
+/// A folder on the disk that the build is on: the system's own may be too small or in memory.
+fn scratch() -> tempfile::TempDir {
+    let parent = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    tempfile::Builder::new().prefix("mount-").tempdir_in(parent).expect("a scratch folder")
+}
+
+fn needs_fuse() -> Result<(), Missing> {
+    let device = fs::OpenOptions::new().read(true).write(true).open("/dev/fuse");
+    device.map(|_| ()).map_err(|error| Missing(format!("/dev/fuse cannot be opened: {error}")))
+}
+
+pub fn is_root() -> bool {
+    // SAFETY: geteuid has no preconditions and cannot fail.
+    unsafe { libc::geteuid() == 0 }
+}
+
+pub fn needs_root() -> Result<(), Missing> {
+    match is_root() {
+        true => Ok(()),
+        false => Err(Missing("this needs root".to_owned())),
+    }
+}
+
+/// How a program ended.
+#[derive(Debug)]
+pub struct Ran {
+    output: Output,
+}
+
+impl Ran {
+    #[track_caller]
+    pub fn succeeds(self) -> Self {
+        assert!(self.output.status.success(), "{self}");
+        self
+    }
+
+    /// It ended with an error that has all of these words.
+    #[track_caller]
+    pub fn fails(self, words: &[&str]) -> Self {
+        assert!(!self.output.status.success(), "it succeeded: {self}");
+        let said = self.to_string();
+        for word in words {
+            assert!(said.contains(word), "no `{word}` in {said}");
+        }
+        self
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.output.stdout).into_owned()
+    }
+
+    pub fn lines(&self) -> Vec<String> {
+        self.text().lines().map(str::to_owned).collect()
+    }
+}
+
+impl std::fmt::Display for Ran {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let stderr = String::from_utf8_lossy(&self.output.stderr);
+        write!(f, "{}: {}{stderr}", self.output.status, self.text())
+    }
+}
+
+/// Numbers that look like weights, the same for the same seed.
+pub fn weights(seed: u64, bytes: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut uniform = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1u32 << 24) as f32 - 0.5
+    };
+    (0..bytes / 4).flat_map(|_| ((uniform() + uniform() + uniform()) * 0.05).to_le_bytes()).collect()
+}

@@ -1,0 +1,66 @@
+//! The mount of a user without privileges, through the setuid program of the package fuse3.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::process::Command;
+
+use crate::stage::{Missing, Stage, coral, needs_root};
+
+/// The user that owns nothing, on every Linux.
+const NOBODY: u32 = 65534;
+
+fn as_nobody(program: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    let ids = [format!("--reuid={NOBODY}"), format!("--regid={NOBODY}")];
+    command.args(ids).args(["--clear-groups", "--inh-caps=-all", "--", program]);
+    command
+}
+
+fn needs_unprivileged_fuse() -> Result<(), Missing> {
+    needs_root()?;
+    let may = as_nobody("true").status();
+    if !may.is_ok_and(|status| status.success()) {
+        return Err(Missing("setpriv (package util-linux) cannot become another user".to_owned()));
+    }
+    let setuid =
+        ["/usr/bin/fusermount3", "/bin/fusermount3"].into_iter().filter_map(|path| fs::metadata(path).ok());
+    if !setuid.into_iter().any(|stat| stat.uid() == 0 && stat.mode() & libc::S_ISUID != 0) {
+        return Err(Missing("no setuid fusermount3: install the package fuse3".to_owned()));
+    }
+    let device = fs::metadata("/dev/fuse").map_err(|error| Missing(format!("/dev/fuse: {error}")))?;
+    match device.mode() & 0o006 {
+        0o006 => Ok(()),
+        _ => Err(Missing("/dev/fuse may be used by root alone".to_owned())),
+    }
+}
+
+pub fn a_user_without_privileges_mounts() -> Result<(), Missing> {
+    needs_unprivileged_fuse()?;
+    let mut stage = Stage::unmounted()?;
+    let theirs = stage.path("theirs");
+    fs::create_dir_all(theirs.join("mnt")).expect("new");
+    for path in [theirs.join("mnt"), theirs.clone()] {
+        chown(&path, Some(NOBODY), Some(NOBODY)).expect("root may");
+    }
+    // The scratch folder is root's alone; the others only need to get through it.
+    fs::set_permissions(stage.path(""), fs::Permissions::from_mode(0o755)).expect("ours");
+    let program = theirs.join("coral");
+    fs::copy(coral(), &program).expect("room");
+    let program = program.to_str().expect("our own name");
+    let run = |stage: &Stage, script: &str| {
+        let mut command = as_nobody("sh");
+        command.args(["-euc", script]).current_dir(&theirs).env("HOME", &theirs).env("CORAL", program);
+        stage.run(&mut command)
+    };
+    run(&stage, "\"$CORAL\" init repo").succeeds();
+    let mut daemon = as_nobody(program);
+    daemon.args(["mount", "repo", "mnt"]).current_dir(&theirs).env("HOME", &theirs);
+    stage.serve(daemon, "theirs/mnt");
+    run(&stage, "printf hello > mnt/worktree/main/a; cd mnt/worktree/main; \"$CORAL\" commit -m first")
+        .succeeds();
+    let read = run(&stage, "cat mnt/HEAD/a; stat -c %u mnt/HEAD/a").succeeds().text();
+    assert_eq!(read, format!("hello{NOBODY}\n"));
+    run(&stage, "\"$CORAL\" umount mnt").succeeds();
+    assert!(fs::read_dir(theirs.join("mnt")).expect("empty again").next().is_none());
+    Ok(())
+}
