@@ -14,10 +14,12 @@ const RUNS: usize = 5;
 const MIB: usize = 1 << 20;
 type Error = Box<dyn std::error::Error>;
 type Result<T> = std::result::Result<T, Error>;
+/// One bench.
+type Run = fn() -> Result<()>;
 
 fn main() -> Result<()> {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|name| !name.starts_with("--")).collect();
-    let benches: [(&str, fn() -> Result<()>); 5] =
+    let benches: [(&str, Run); 5] =
         [("corpus", corpus), ("save", save), ("read", read), ("list", list), ("memory", memory)];
     for (name, bench) in benches {
         if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
