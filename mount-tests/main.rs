@@ -4,6 +4,7 @@
 
 mod coreutils;
 mod crash;
+mod daily;
 mod places;
 mod posix;
 mod python;
@@ -31,6 +32,12 @@ fn main() -> ExitCode {
             a_tree_made_by_coreutils_is_the_tree_that_they_make_elsewhere,
             a_copy_of_a_snapshot_is_the_tree_that_was_committed,
             disk_usage_is_what_is_stored;
+        daily:
+            commands_follow_each_other_from_inside_a_worktree,
+            a_commit_leaves_out_a_file_that_is_open_and_names_it,
+            files_are_cut_and_written_over_as_plain_ones_are,
+            what_a_worktree_lacks_is_refused_by_its_errno,
+            moving_between_worktrees_copies;
         places:
             the_top_shows_every_room,
             a_command_in_ctl_is_carried_out_and_answers,

@@ -47,9 +47,12 @@ impl FileSystem {
         };
         match found {
             Some(found) => {
+                // Only which immutable tree a name leads to moves. A directory that stays must not be taken from those
+                // who work in it: the kernel would no longer know its path.
+                let moves = found.entry == Lifetime::Followed && found.place.is_immutable();
                 let entry = found.entry;
                 let attr = self.remember(parent, name, Arc::new(found.place), found.known)?;
-                if entry == Lifetime::Followed {
+                if moves {
                     self.moving_names.note(parent, name, self.now());
                 }
                 Ok(Lookup::Found(attr, entry))

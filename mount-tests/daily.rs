@@ -1,0 +1,111 @@
+//! What people do all day in a worktree, and what they are told when it cannot be done.
+
+use std::ffi::CString;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use crate::stage::{Missing, Stage};
+
+pub fn commands_follow_each_other_from_inside_a_worktree() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    stage
+        .sh("cd \"$W\"; mkdir d; cd d
+            for n in 1 2 3; do
+              echo $n > f; \"$CORAL\" commit -m \"number $n\"; [ \"$(cat \"$M\"/branches/main/d/f)\" = $n ]
+              [ \"$(/bin/pwd)\" = \"$W\"d ]
+            done
+            cd \"$W\"; echo 4 > g; \"$CORAL\" commit -m four; \"$CORAL\" status; echo 5 > g
+            \"$CORAL\" commit -m five; [ \"$(cat \"$M\"/HEAD/g)\" = 5 ]; [ \"$(cat \"$M\"/commits/HEAD~1/g)\" = 4 ]")
+        .succeeds();
+    Ok(())
+}
+
+pub fn a_commit_leaves_out_a_file_that_is_open_and_names_it() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    // A process that forks closes its files once more in the child, so the writer is one that does not.
+    stage
+        .sh("echo whole > \"$W\"/done; mkfifo pipe
+            dd if=pipe of=\"$W\"/half bs=7 status=none & exec 4> pipe; printf 'not yet' >&4
+            until [ -s \"$W\"/half ]; do :; done
+            \"$CORAL\" -C repo commit -m without 2> said; grep -q half said
+            [ \"$(ls \"$M\"/branches/main)\" = 'done' ]
+            printf ', now' >&4; exec 4>&-; wait
+            \"$CORAL\" -C repo commit -m with; [ \"$(cat \"$M\"/branches/main/half)\" = 'not yet, now' ]")
+        .succeeds();
+    Ok(())
+}
+
+pub fn files_are_cut_and_written_over_as_plain_ones_are() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    stage
+        .sh("both() { \"$1\" plain; \"$1\" \"$W\"/a; cmp plain \"$W\"/a; }
+            head -c 1000001 /dev/urandom > source
+            copy() { cp source \"$1\"; }; both copy
+            \"$CORAL\" -C repo commit -m 'a stored file'
+            for size in 999999 70000 70001 2000000 0 5; do
+              cut() { truncate -s $size \"$1\"; }; both cut
+            done
+            both copy; \"$CORAL\" -C repo commit --allow-empty -m 'stored again'
+            blocks() { dd if=source of=\"$1\" bs=64k seek=3 conv=notrunc status=none; }; both blocks
+            one() { printf x | dd of=\"$1\" bs=1 seek=700000 conv=notrunc status=none; }; both one
+            hole() { printf y | dd of=\"$1\" bs=1 seek=5000000 conv=notrunc status=none; }; both hole
+            append() { cat source >> \"$1\"; }; both append
+            cmp source \"$M\"/branches/main/a")
+        .succeeds();
+    Ok(())
+}
+
+fn errno<T>(result: io::Result<T>) -> Option<i32> {
+    result.err().and_then(|error| error.raw_os_error())
+}
+
+fn c_path(path: &Path) -> CString {
+    CString::new(path.as_os_str().as_bytes()).expect("no NUL")
+}
+
+/// What a system call that answers 0 or -1 said.
+fn said(answer: i32) -> io::Result<()> {
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+pub fn what_a_worktree_lacks_is_refused_by_its_errno() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    let file = stage.worktree("f");
+    fs::write(&file, "x").expect("room");
+    fs::create_dir_all(stage.worktree("d/e")).expect("room");
+    let (path, pipe) = (c_path(&file), c_path(&stage.worktree("pipe")));
+    // SAFETY: the path ends with NUL.
+    let fifo = said(unsafe { libc::mkfifo(pipe.as_ptr(), 0o600) });
+    // SAFETY: path and name end with NUL, and the value has the one byte that is announced.
+    let xattr =
+        said(unsafe { libc::setxattr(path.as_ptr(), c"user.x".as_ptr(), c"y".as_ptr().cast(), 1, 0) });
+    let unnamed = OpenOptions::new().write(true).custom_flags(libc::O_TMPFILE).open(stage.worktree(""));
+    let into_itself = fs::rename(stage.worktree("d"), stage.worktree("d/e/x"));
+    assert_eq!(errno(fs::hard_link(&file, stage.worktree("g"))), Some(libc::EPERM));
+    assert_eq!(errno(fifo), Some(libc::EPERM));
+    assert_eq!(errno(xattr), Some(libc::EOPNOTSUPP));
+    assert_eq!(errno(unnamed), Some(libc::EOPNOTSUPP));
+    assert_eq!(errno(into_itself), Some(libc::EINVAL));
+    assert_eq!(errno(fs::rename(&file, stage.worktree("d"))), Some(libc::EISDIR));
+    assert_eq!(errno(fs::remove_dir(stage.worktree("d"))), Some(libc::ENOTEMPTY));
+    assert_eq!(errno(fs::remove_file(stage.worktree("none"))), Some(libc::ENOENT));
+    assert_eq!(errno(fs::write(stage.worktree(&"n".repeat(256)), "x")), Some(libc::ENAMETOOLONG));
+    assert_eq!(errno(fs::read_dir(&file)), Some(libc::ENOTDIR));
+    assert_eq!(errno(fs::remove_dir(stage.worktree(""))), Some(libc::EPERM));
+    Ok(())
+}
+
+pub fn moving_between_worktrees_copies() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    stage.sh("echo 1 > \"$W\"/f; \"$CORAL\" -C repo commit -m one; mkdir \"$M\"/worktree/other").succeeds();
+    let other = stage.mnt("worktree/other/g");
+    assert_eq!(errno(fs::rename(stage.worktree("f"), &other)), Some(libc::EXDEV));
+    stage
+        .sh("mv \"$W\"/f \"$M\"/worktree/other/g; [ ! -e \"$W\"/f ]; [ \"$(cat \"$M\"/worktree/other/g)\" = 1 ]
+            cp \"$M\"/branches/main/f \"$W\"/again; [ \"$(cat \"$W\"/again)\" = 1 ]")
+        .succeeds();
+    Ok(())
+}
