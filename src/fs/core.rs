@@ -190,7 +190,7 @@ impl FileSystem {
         self.moving_names.take(self.now())
     }
 
-    /// Lets [`FileSystem::announce`] reach whoever can tell the kernel.
+    /// Says who can tell the kernel that names moved.
     pub fn set_teller(&self, teller: Teller) {
         // There is one mount for a file system, and it says so once.
         let _ = self.teller.set(teller);

@@ -1,6 +1,6 @@
 //! The symbols of the context coder: magnitude buckets with a sign.
 //!
-//! A magnitude is split like a tiny float: [`FINE`] bits below its leading one are entropy-coded, the bits below
+//! A magnitude is split like a tiny float: `FINE` bits below its leading one are entropy-coded, the bits below
 //! those are nearly uniform and follow verbatim. So every difference of a word has a symbol that fits a byte, and no
 //! escape is needed. Layout: `symbol = 2 * bucket + negative`; buckets below `2^FINE` are the magnitude itself.
 
