@@ -29,6 +29,8 @@ pub struct Attr {
     pub stored: u64,
     /// When the content last changed.
     pub modified: Timestamp,
+    /// Whether a name leads to it; an open file may have lost its name.
+    pub linked: bool,
     /// For how long the kernel may answer from its own memory.
     pub lifetime: Lifetime,
 }

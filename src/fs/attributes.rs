@@ -93,7 +93,7 @@ impl FileSystem {
             }
         };
         let Attributes { mode, modified } = attributes;
-        Ok(Attr { ino, kind, mode, len, stored, modified, lifetime })
+        Ok(Attr { ino, kind, mode, len, stored, modified, linked: true, lifetime })
     }
 
     /// The root of a worktree that nobody looked into is not opened to be listed.
@@ -124,6 +124,7 @@ impl FileSystem {
             len: known.len,
             stored,
             modified: known.modified,
+            linked: known.linked,
             lifetime: Lifetime::Shared,
         }
     }

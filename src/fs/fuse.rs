@@ -99,7 +99,7 @@ fn file_attr(attr: &Attr, owner: Owner) -> FileAttr {
         kind: file_type(attr.kind),
         perm: (attr.mode & 0o7777) as u16,
         // A file of many snapshots has many names; nobody counts them. One is what tools take for "no hard links".
-        nlink: 1,
+        nlink: attr.linked.into(),
         uid: owner.uid,
         gid: owner.gid,
         rdev: 0,
@@ -194,6 +194,7 @@ impl fuser::Filesystem for Adapter {
                     len: 0,
                     stored: 0,
                     modified: Timestamp::EPOCH,
+                    linked: false,
                     lifetime: Lifetime::Immutable,
                 };
                 reply.entry(&nothing.lifetime.duration(), &self.attr(&nothing), GENERATION);
