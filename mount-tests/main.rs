@@ -57,7 +57,8 @@ fn main() -> ExitCode {
             space_is_told_and_reserved_only_where_there_is_some,
             locks_hold_between_descriptors,
             extended_attributes_tell_of_the_store,
-            readers_of_one_mapping_do_not_wait_for_each_other;
+            readers_of_one_mapping_do_not_wait_for_each_other,
+            commits_are_made_while_a_file_is_written_and_cut;
         python:
             safetensors_saves_and_loads,
             numpy_loads_tensors_with_and_without_mapping,

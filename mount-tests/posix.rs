@@ -5,9 +5,10 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use memmap2::{Mmap, MmapMut};
 
@@ -73,7 +74,8 @@ pub fn an_unlinked_file_lives_until_it_is_closed() -> Result<(), Missing> {
     let mut text = String::new();
     file.read_to_string(&mut text).expect("still open");
     assert_eq!(text, "before and after");
-    assert_eq!(file.metadata().expect("still open").len(), 16);
+    let stat = file.metadata().expect("still open");
+    assert_eq!((stat.len(), stat.nlink()), (16, 0));
     drop(file);
     assert_eq!(fs::read_to_string(stage.worktree("a")).expect("there"), "another");
     Ok(())
@@ -219,5 +221,36 @@ pub fn readers_of_one_mapping_do_not_wait_for_each_other() -> Result<(), Missing
             });
         }
     });
+    Ok(())
+}
+
+/// A commit takes what was complete, or says that it was not; it never fails because somebody goes on.
+pub fn commits_are_made_while_a_file_is_written_and_cut() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    let bytes = weights(5, 3 << 20);
+    let committed = AtomicBool::new(false);
+    fs::write(stage.worktree("busy"), &bytes).expect("room");
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let file = open_rw(&stage.worktree("busy"));
+            while !committed.load(Ordering::Relaxed) {
+                file.write_all_at(&bytes, 0).expect("room");
+                // Closing a duplicate declares the file complete, though this writer goes on.
+                drop(file.try_clone().expect("open"));
+                file.set_len(1000).expect("room");
+                drop(file.try_clone().expect("open"));
+            }
+        });
+        for round in 0..20 {
+            fs::write(stage.worktree("round"), round.to_string()).expect("room");
+            let ran = stage.in_repo(&["commit", "-m", "meanwhile"]);
+            // The writer has to stop before this panics.
+            if round == 19 || !ran.is_success() {
+                committed.store(true, Ordering::Relaxed);
+                ran.succeeds();
+            }
+        }
+    });
+    stage.in_repo(&["fsck", "--full"]).succeeds();
     Ok(())
 }

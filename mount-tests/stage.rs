@@ -224,6 +224,10 @@ impl Ran {
         self
     }
 
+    pub fn is_success(&self) -> bool {
+        self.output.status.success()
+    }
+
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.output.stdout).into_owned()
     }

@@ -36,6 +36,9 @@ impl Repo {
         let result = self.ingest_extents(ingest, source, file);
         match result {
             Err(Error::Store(StoreError::Changed)) => Err(Error::KeepsChanging(file.shown_as.clone().into())),
+            Err(Error::Store(StoreError::Source(error))) if error.ended_early() => {
+                Err(Error::KeepsChanging(file.shown_as.clone().into()))
+            }
             other => other,
         }
     }

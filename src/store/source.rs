@@ -2,6 +2,8 @@
 //!
 //! A source is read twice: once for its key, once to be coded. It knows no object and no format.
 
+use std::error::Error;
+
 use crate::disk::{DiskError, DiskFile};
 
 /// Why a source could not be read.
@@ -13,6 +15,19 @@ impl SourceError {
     /// Wraps what the source's own reader said.
     pub fn new(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self(cause.into())
+    }
+
+    /// Whether the bytes ended before the length that the source gave: somebody cut it meanwhile.
+    pub fn ended_early(&self) -> bool {
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            let io = error.downcast_ref::<std::io::Error>();
+            if io.is_some_and(|error| error.kind() == std::io::ErrorKind::UnexpectedEof) {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
     }
 }
 
