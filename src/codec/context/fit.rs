@@ -2,12 +2,13 @@
 
 use super::layout::Layout;
 use super::predict::{Decay, MAX_ROUNDS};
+use crate::codec::entropy::byte_bits;
 use crate::codec::sample::sample;
 use crate::codec::word::{Word, with_word};
 use crate::tensor::Lane;
 
-/// A decay must save this share of a bit per element, in 1/64: less is noise of the sample.
-const WORTH: u64 = 4;
+/// A decay must save this many bits per element: less is noise of the sample.
+const WORTH: f64 = 1.0 / 64.0;
 
 /// The decay to use for a frame, `None` for the base itself.
 pub(super) fn fit(lane: Lane, words: &[u8], base: &[u8]) -> Option<Decay> {
@@ -15,13 +16,12 @@ pub(super) fn fit(lane: Lane, words: &[u8], base: &[u8]) -> Option<Decay> {
         return None;
     }
     let (words, base) = (sample(words, lane), sample(base, lane));
-    let elements = (words.len() / lane.width()) as u64;
-    let before = distance(lane, &words, &base);
-    let mut best = (before.saturating_sub(elements * WORTH / 64), None);
+    let elements = words.len() / lane.width();
+    let mut best = (cost(lane, &words, &base) - WORTH * elements as f64, None);
     let mut predicted = vec![0; base.len()];
     let mut consider = |decay: Decay| {
         if decay.predict(lane, &base, &mut predicted).is_ok() {
-            let after = distance(lane, &words, &predicted);
+            let after = cost(lane, &words, &predicted);
             if after < best.0 {
                 best = (after, Some(decay));
             }
@@ -39,17 +39,20 @@ pub(super) fn fit(lane: Lane, words: &[u8], base: &[u8]) -> Option<Decay> {
     best.1
 }
 
-/// Total length in bits of the differences' magnitudes.
-fn distance(lane: Lane, words: &[u8], predicted: &[u8]) -> u64 {
-    fn of<W: Word>(layout: Layout, words: &[u8], predicted: &[u8]) -> u64 {
-        let words = words.chunks_exact(W::BYTES).zip(predicted.chunks_exact(W::BYTES));
-        words
-            .map(|(word, predicted)| {
-                let difference = layout.difference(W::load(word), W::load(predicted));
-                let magnitude = if difference.negative() { difference.negated() } else { difference };
-                u64::from(magnitude.length())
-            })
-            .sum()
+/// What the differences would cost in bits: the entropy of sign and length of the magnitudes, and the bits below the
+/// leading one. The sign counts, because a prediction that all elements lie on one side of makes it free.
+fn cost(lane: Lane, words: &[u8], predicted: &[u8]) -> f64 {
+    fn of<W: Word>(layout: Layout, words: &[u8], predicted: &[u8]) -> f64 {
+        let mut counts = [0u32; 130];
+        let mut below = 0;
+        for (word, predicted) in words.chunks_exact(W::BYTES).zip(predicted.chunks_exact(W::BYTES)) {
+            let difference = layout.difference(W::load(word), W::load(predicted));
+            let negative = difference.negative();
+            let length = if negative { difference.negated() } else { difference }.length();
+            counts[(2 * length + u32::from(negative)) as usize] += 1;
+            below += u64::from(length.max(1) - 1);
+        }
+        byte_bits(&counts) * (words.len() / W::BYTES) as f64 + below as f64
     }
     with_word!(lane, of(Layout::of(lane), words, predicted))
 }
@@ -72,16 +75,22 @@ fn number(lane: Lane, bytes: &[u8]) -> f64 {
     }
 }
 
-/// Factors worth trying: the median ratio, which outliers do not move, and the one of least squares, which knows more
-/// where all elements moved.
-fn factors(pairs: &[(f64, f64)]) -> impl Iterator<Item = f64> + use<> {
+/// Factors worth trying: the median ratio, which outliers do not move; the one of least squares, which knows more
+/// where all elements moved; and where nothing is negative (Adam's second moments, which decay and then only gain),
+/// the ratios that few elements are below.
+fn factors(pairs: &[(f64, f64)]) -> Vec<f64> {
     let product: f64 = pairs.iter().map(|(word, base)| word * base).sum();
     let square: f64 = pairs.iter().map(|(_, base)| base * base).sum();
     let mut ratios: Vec<f64> = pairs.iter().step_by(8).map(|(word, base)| word / base).collect();
-    let middle = ratios.len() / 2;
-    let median = (!ratios.is_empty()).then(|| *ratios.select_nth_unstable_by(middle, f64::total_cmp).1);
-    let usable = |factor: &f64| *factor > 0.25 && *factor < 2.0 && *factor != 1.0;
-    median.into_iter().chain((square > 0.0).then(|| product / square)).filter(usable)
+    ratios.sort_unstable_by(f64::total_cmp);
+    let quantile = |share: f64| ratios.get((ratios.len() as f64 * share) as usize).copied();
+    let mut factors: Vec<f64> = quantile(0.5).into_iter().collect();
+    factors.extend((square > 0.0).then(|| product / square));
+    if pairs.iter().all(|(word, base)| *word >= 0.0 && *base >= 0.0) {
+        factors.extend([0.02, 0.1, 0.25].into_iter().filter_map(quantile));
+    }
+    factors.retain(|factor| *factor > 0.25 && *factor < 2.0 && *factor != 1.0);
+    factors
 }
 
 /// Neighbours that must all have shrunk for their decay to be looked at.
