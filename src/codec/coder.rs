@@ -2,7 +2,7 @@
 
 use super::context;
 use super::frame::Reference;
-use super::scratch::with_scratch;
+use super::scratch::{Scratch, with_scratch};
 use super::tag::Tag;
 use super::turns::Transform;
 use super::zstd::Effort;
@@ -49,27 +49,39 @@ pub fn encode_frame_as(
     out: &mut Vec<u8>,
 ) -> u8 {
     let base = reference.map(|reference| reference.base).filter(|base| base.len() == raw.len());
-    let limit = raw.len();
-    let coded = with_scratch(|scratch| match (coder, base) {
-        (Coder::Raw, _) | (Coder::OrderedPlanes | Coder::XorPlanes | Coder::Context, None) => None,
-        (Coder::Bytes, _) => scratch.zstd.compress(raw, Effort::Level(3), limit, out).then_some(Tag::Zstd),
-        (Coder::Planes, _) => {
-            (Transform::Alone.coder(lane).encode)(scratch, raw, &[], limit, out).then_some(Tag::Planes)
-        }
-        (Coder::OrderedPlanes, Some(base)) => {
-            let coder = Transform::Ordered.coder(lane);
-            (coder.encode)(scratch, raw, base, limit, out).then_some(Tag::OrderedPlanes)
-        }
-        (Coder::XorPlanes, Some(base)) => {
-            (Transform::Xor.coder(lane).encode)(scratch, raw, base, limit, out).then_some(Tag::XorPlanes)
-        }
-        (Coder::Context, Some(base)) => {
-            context::encode(scratch, raw, base, lane, limit, out).then_some(Tag::Context)
-        }
-    });
+    let coded = with_scratch(|scratch| try_coder(scratch, coder, raw, base, lane, raw.len(), out));
     let tag = coded.unwrap_or_else(|| {
         out.extend_from_slice(raw);
         Tag::Raw
     });
     tag.code()
+}
+
+/// How hard `Coder::Bytes` looks for repetition: what is worth it where size is all that counts.
+const THOROUGH: Effort = Effort::Level(12);
+
+/// Appends `raw` coded by `coder` if that takes less than `limit` bytes and has the base it needs.
+pub(super) fn try_coder(
+    scratch: &mut Scratch,
+    coder: Coder,
+    raw: &[u8],
+    base: Option<&[u8]>,
+    lane: Lane,
+    limit: usize,
+    out: &mut Vec<u8>,
+) -> Option<Tag> {
+    let planes = |scratch: &mut Scratch, transform: Transform, base: &[u8], out: &mut Vec<u8>| {
+        (transform.coder(lane).encode)(scratch, raw, base, limit, out)
+    };
+    let (coded, tag) = match (coder, base) {
+        (Coder::Raw, _) | (Coder::OrderedPlanes | Coder::XorPlanes | Coder::Context, None) => return None,
+        (Coder::Bytes, _) => (scratch.zstd.compress(raw, THOROUGH, limit, out), Tag::Zstd),
+        (Coder::Planes, _) => (planes(scratch, Transform::Alone, &[], out), Tag::Planes),
+        (Coder::OrderedPlanes, Some(base)) => {
+            (planes(scratch, Transform::Ordered, base, out), Tag::OrderedPlanes)
+        }
+        (Coder::XorPlanes, Some(base)) => (planes(scratch, Transform::Xor, base, out), Tag::XorPlanes),
+        (Coder::Context, Some(base)) => (context::encode(scratch, raw, base, lane, limit, out), Tag::Context),
+    };
+    coded.then_some(tag)
 }

@@ -1,5 +1,6 @@
 //! The frame: the unit of coding, and the choice among coders.
 
+use super::coder::{Coder, try_coder};
 use super::context;
 use super::estimate::estimate;
 use super::sample::sample;
@@ -80,6 +81,9 @@ fn choose(
     if !raw.is_empty() && reference.is_some_and(|reference| reference.base == raw) {
         return Tag::Same;
     }
+    if level == Level::Max {
+        return smallest(scratch, raw, reference, lane, out);
+    }
     let expected = estimate(
         &sample(raw, lane),
         reference.map(|reference| sample(reference.base, lane)).as_deref(),
@@ -93,6 +97,39 @@ fn choose(
         out.extend_from_slice(raw);
         Tag::Raw
     })
+}
+
+/// Tries every coder and keeps the smallest result.
+fn smallest(
+    scratch: &mut Scratch,
+    raw: &[u8],
+    reference: Option<Reference<'_>>,
+    lane: Lane,
+    out: &mut Vec<u8>,
+) -> Tag {
+    let start = out.len();
+    let mut best = Tag::Raw;
+    out.extend_from_slice(raw);
+    let mut trial = Vec::with_capacity(raw.len());
+    for coder in Coder::ALL.into_iter().filter(|coder| *coder != Coder::Raw) {
+        trial.clear();
+        let limit = out.len() - start;
+        let tag = try_coder(
+            scratch,
+            coder,
+            raw,
+            reference.map(|reference| reference.base),
+            lane,
+            limit,
+            &mut trial,
+        );
+        if let Some(tag) = tag {
+            out.truncate(start);
+            out.extend_from_slice(&trial);
+            best = tag;
+        }
+    }
+    best
 }
 
 fn encode_delta(
@@ -136,12 +173,10 @@ fn repeats(scratch: &mut Scratch, raw: &[u8], lane: Lane, plane_bits: f64) -> bo
 }
 
 fn encode_bytes(scratch: &mut Scratch, raw: &[u8], level: Level, out: &mut Vec<u8>) -> Option<Tag> {
-    let effort = match level {
-        Level::Fast => return encode_lz4(raw, out),
-        Level::Default => Effort::Level(3),
-        Level::Max => Effort::Level(12),
-    };
-    scratch.zstd.compress(raw, effort, raw.len(), out).then_some(Tag::Zstd)
+    if level == Level::Fast {
+        return encode_lz4(raw, out);
+    }
+    scratch.zstd.compress(raw, Effort::Level(3), raw.len(), out).then_some(Tag::Zstd)
 }
 
 fn encode_lz4(raw: &[u8], out: &mut Vec<u8>) -> Option<Tag> {
