@@ -21,7 +21,6 @@ const SEALS: &[(&str, &[&str])] = &[
     ("fuser", &["fs/"]),
     ("sled", &["store/index.rs"]),
     ("clap", &["cli/"]),
-    ("pco", &["codec/"]),
     ("zstd_safe", &["codec/", "store/"]),
     ("lz4_flex", &["codec/", "store/"]),
     ("fastcdc", &["format/"]),
