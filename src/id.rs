@@ -99,7 +99,7 @@ id_type!(
     CommitId, 32
 );
 id_type!(
-    /// BLAKE3 of a pack's body: names one sealed pack file.
+    /// BLAKE3 of a pack's directory: names one sealed pack file.
     PackId, 32
 );
 

@@ -4,7 +4,7 @@ use crate::codec::{FRAME_LEN, estimate};
 use crate::id::ObjectKey;
 use crate::tensor::Lane;
 
-use super::cache::Cache;
+use super::cache::Memory;
 use super::error::Result;
 use super::resolve::{Chain, FrameReader, Objects};
 use super::sidecar::{frame_count, frame_len};
@@ -33,7 +33,7 @@ pub(super) fn choose(
     candidates: &[ObjectKey],
     max_depth: u8,
     objects: &dyn Objects,
-    cache: &Cache,
+    memory: &Memory,
 ) -> Result<Option<Chain>> {
     let mut best: Option<(f64, Chain)> = None;
     let mut raw = None;
@@ -41,7 +41,7 @@ pub(super) fn choose(
         if raw.is_none() {
             raw = Some(sample(applicant, |offset, buf| Ok(applicant.source.read_exact_at(buf, offset)?))?);
         }
-        let Ok(base) = sample_base(applicant, &chain, cache) else { continue };
+        let Ok(base) = sample_base(applicant, &chain, memory) else { continue };
         let expected = estimate(raw.as_deref().unwrap_or_default(), Some(&base), applicant.lane);
         let bits = expected.delta.unwrap_or(f64::INFINITY);
         if expected.prefers_delta() && best.as_ref().is_none_or(|(least, _)| bits < *least) {
@@ -79,8 +79,8 @@ fn sample(applicant: &Applicant<'_>, mut read: impl FnMut(u64, &mut [u8]) -> Res
     Ok(sample)
 }
 
-fn sample_base(applicant: &Applicant<'_>, base: &Chain, cache: &Cache) -> Result<Vec<u8>> {
-    let mut reader = FrameReader::new(base, cache);
+fn sample_base(applicant: &Applicant<'_>, base: &Chain, memory: &Memory) -> Result<Vec<u8>> {
+    let mut reader = FrameReader::new(base, memory);
     sample(applicant, |offset, buf| {
         let frame = FRAME_LEN as u64;
         reader.read_part(offset / frame, (offset % frame) as usize, buf)

@@ -8,12 +8,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::id::ObjectKey;
 
+use super::buffers::Buffers;
+
 /// A frame of an object, by its number.
 pub(super) type FrameName = (ObjectKey, u64);
 
 /// A shard smaller than this would hold too few frames to be a cache.
 const MIN_SHARD_BYTES: usize = 4 << 20;
 const MAX_SHARDS: usize = 16;
+
+/// What readers of frames share.
+pub(super) struct Memory {
+    pub(super) cache: Cache,
+    pub(super) buffers: Buffers,
+}
 
 pub(super) struct Cache {
     shards: Vec<Mutex<Shard>>,
@@ -29,7 +37,7 @@ struct Shard {
 }
 
 struct Cached {
-    bytes: Arc<[u8]>,
+    bytes: Arc<Vec<u8>>,
     used: bool,
 }
 
@@ -44,14 +52,14 @@ impl Cache {
         &self.shards[spread % self.shards.len()]
     }
 
-    pub(super) fn get(&self, name: &FrameName) -> Option<Arc<[u8]>> {
+    pub(super) fn get(&self, name: &FrameName) -> Option<Arc<Vec<u8>>> {
         let mut shard = self.shard(name).lock().unwrap_or_else(PoisonError::into_inner);
         let cached = shard.frames.get_mut(name)?;
         cached.used = true;
         Some(Arc::clone(&cached.bytes))
     }
 
-    pub(super) fn insert(&self, name: FrameName, bytes: Arc<[u8]>) {
+    pub(super) fn insert(&self, name: FrameName, bytes: Arc<Vec<u8>>) {
         if bytes.len() > self.budget {
             return;
         }
@@ -89,13 +97,13 @@ mod tests {
         let cache = Cache::new(100);
         let name = |index| (ObjectKey::from_bytes([1; 16]), index);
         for index in 0..10 {
-            cache.insert(name(index), vec![index as u8; 10].into());
+            cache.insert(name(index), Arc::new(vec![index as u8; 10]));
         }
         assert!(cache.get(&name(0)).is_some());
-        cache.insert(name(10), vec![10; 10].into());
+        cache.insert(name(10), Arc::new(vec![10; 10]));
         let present: Vec<u64> = (0..11).filter(|&index| cache.get(&name(index)).is_some()).collect();
         assert_eq!(present, [0, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
-        cache.insert(name(11), vec![0; 101].into());
+        cache.insert(name(11), Arc::new(vec![0; 101]));
         assert!(cache.get(&name(11)).is_none());
     }
 }

@@ -9,11 +9,11 @@ use crossbeam_channel::{Receiver, Sender};
 use rayon::{Scope, ThreadPool};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::codec::{FRAME_LEN, Level, Reference, decode_frame, encode_frame};
+use crate::codec::{FRAME_LEN, Level, decode_frame, encode_frame};
 use crate::id::ObjectKey;
 use crate::tensor::Lane;
 
-use super::cache::Cache;
+use super::cache::Memory;
 use super::error::{Result, StoreError};
 use super::resolve::{Chain, FrameReader};
 use super::sidecar::{frame_count, frame_len};
@@ -36,7 +36,7 @@ pub(super) struct Coder<'a> {
     pub(super) lane: Lane,
     pub(super) level: Level,
     pub(super) base: Option<&'a Chain>,
-    pub(super) cache: &'a Cache,
+    pub(super) memory: &'a Memory,
 }
 
 /// Frames in flight for each thread: one that is coded, one that waits for its turn.
@@ -44,24 +44,27 @@ const WINDOW_PER_THREAD: usize = 2;
 
 impl<'a> Coder<'a> {
     fn worker(&self) -> Worker<'_> {
-        Worker { base: self.base.map(|chain| FrameReader::new(chain, self.cache)), check: Vec::new() }
+        Worker { base: self.base.map(|chain| FrameReader::new(chain, self.memory)), check: Vec::new() }
     }
 
     fn code(&self, index: u64, worker: &mut Worker<'_>) -> Result<Coded> {
-        let mut raw = vec![0; frame_len(self.len, index)];
+        let Worker { base, check } = worker;
+        let mut raw = self.memory.buffers.take(frame_len(self.len, index));
+        check.resize(raw.len(), 0);
         self.source.read_exact_at(&mut raw, index * FRAME_LEN as u64)?;
-        let reference = match &mut worker.base {
+        let reference = match base {
             Some(reader) => Some(reader.as_reference(index)?),
             None => None,
         };
-        let check = &mut worker.check;
-        check.resize(raw.len(), 0);
-        // A frame whose difference does not decode to itself is coded alone, one that fails again without lanes.
-        let attempts = [(reference, self.lane), (None, self.lane)];
-        let coded = attempts
-            .into_iter()
-            .find_map(|(reference, lane)| code_and_check(&raw, reference, lane, self.level, check));
-        let (stored, tag) = coded.ok_or(StoreError::Coder { key: self.key, frame: index as u32 })?;
+        let mut stored = self.memory.buffers.take_empty();
+        // A frame whose difference does not decode to itself is coded alone.
+        let coded = [reference, None].into_iter().find_map(|reference| {
+            stored.clear();
+            let tag = encode_frame(&raw, reference, self.lane, self.level, &mut stored);
+            let decoded = decode_frame(tag, &stored, reference, self.lane, check);
+            (decoded.is_ok() && stored.len() <= raw.len() && raw == *check).then_some(tag)
+        });
+        let tag = coded.ok_or(StoreError::Coder { key: self.key, frame: index as u32 })?;
         Ok(Coded { raw, checksum: xxh3_64(&stored), stored, tag })
     }
 
@@ -91,20 +94,6 @@ impl<'a> Coder<'a> {
     }
 }
 
-fn code_and_check(
-    raw: &[u8],
-    reference: Option<Reference<'_>>,
-    lane: Lane,
-    level: Level,
-    check: &mut [u8],
-) -> Option<(Vec<u8>, u8)> {
-    let mut stored = Vec::with_capacity(raw.len());
-    let tag = encode_frame(raw, reference, lane, level, &mut stored);
-    let decoded = decode_frame(tag, &stored, reference, lane, check);
-    let same = decoded.is_ok() && stored.len() <= raw.len() && *raw == *check;
-    same.then_some((stored, tag))
-}
-
 /// The buffers of one thread.
 struct Worker<'c> {
     base: Option<FrameReader<'c>>,
@@ -113,10 +102,10 @@ struct Worker<'c> {
 
 /// Gives the frames of an object in order while the pool codes a window of them.
 struct InOrder<'c, 's, 'scope> {
-    coder: &'scope Coder<'c>,
+    coder: &'c Coder<'c>,
     scope: &'s Scope<'scope>,
     /// Idle workers.
-    workers: &'scope Mutex<Vec<Worker<'scope>>>,
+    workers: &'scope Mutex<Vec<Worker<'c>>>,
     sender: Sender<(u64, Result<Coded>)>,
     receiver: Receiver<(u64, Result<Coded>)>,
     /// The frames from `next` on that were started; those that are done are there.
@@ -126,11 +115,11 @@ struct InOrder<'c, 's, 'scope> {
     window: usize,
 }
 
-impl<'c, 's, 'scope> InOrder<'c, 's, 'scope> {
+impl<'c: 'scope, 's, 'scope> InOrder<'c, 's, 'scope> {
     fn new(
-        coder: &'scope Coder<'c>,
+        coder: &'c Coder<'c>,
         scope: &'s Scope<'scope>,
-        workers: &'scope Mutex<Vec<Worker<'scope>>>,
+        workers: &'scope Mutex<Vec<Worker<'c>>>,
         count: u64,
         window: usize,
     ) -> Self {
@@ -160,7 +149,7 @@ impl<'c, 's, 'scope> InOrder<'c, 's, 'scope> {
     }
 }
 
-impl Iterator for InOrder<'_, '_, '_> {
+impl<'c: 'scope, 'scope> Iterator for InOrder<'c, '_, 'scope> {
     type Item = Result<Coded>;
 
     fn next(&mut self) -> Option<Result<Coded>> {

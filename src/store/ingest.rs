@@ -18,7 +18,7 @@ use super::inner::Inner;
 use super::key::{Digest, KeyHasher, key_of, metadata_key};
 use super::kind::Kind;
 use super::object::Object;
-use super::open_pack::{Mark, OpenPack};
+use super::open_pack::OpenPack;
 use super::pack::sidecar_path;
 use super::resolve::{Chain, Objects};
 use super::sidecar::{Entry, Frame, Record, frame_count};
@@ -220,7 +220,7 @@ impl Ingest {
         let applicant = Applicant { key, source, len, lane };
         let max_depth = self.store.options.max_depth;
         let choose = |bases: &[ObjectKey], max_depth| {
-            base::choose(&applicant, bases, max_depth, self, &self.store.cache)
+            base::choose(&applicant, bases, max_depth, self, &self.store.memory)
         };
         let signature = match candidate.kind {
             Kind::Content => sign(candidate.dtype, source)?,
@@ -234,7 +234,7 @@ impl Ingest {
         };
         let signed = candidate.signed(signature);
         let level = self.level(candidate.kind);
-        let coder = Coder { key, source, len, lane, level, base: base.as_ref(), cache: &self.store.cache };
+        let coder = Coder { key, source, len, lane, level, base: base.as_ref(), memory: &self.store.memory };
         let gathered = frame_count(len) <= GATHERED_FRAMES;
         coder.with_frames(self.store.pool(), |frames| {
             if gathered {
@@ -273,11 +273,11 @@ impl Ingest {
         if self.transaction()?.records.contains_key(&(candidate.key, candidate.kind)) {
             return Ok(None);
         }
-        let mark = self.pack.mark();
+        let start = self.pack.len();
         match self.append(candidate, frames) {
             Ok((offset, coded)) => self.publish(candidate, base, offset, coded).map(Some),
             Err(error) => {
-                self.undo(mark, &error);
+                self.undo(start, &error);
                 Err(error)
             }
         }
@@ -300,6 +300,8 @@ impl Ingest {
             self.pack.append(&stored)?;
             let start = end;
             end += stored.len() as u64;
+            self.store.memory.buffers.give(raw);
+            self.store.memory.buffers.give(stored);
             coded.push(Frame { start, end, tag, checksum });
         }
         match hasher.finish() == candidate.key {
@@ -330,9 +332,9 @@ impl Ingest {
     }
 
     /// Takes back what a failed put appended. Where that is impossible, or the disk failed, the transaction is over.
-    fn undo(&self, mark: Mark, error: &StoreError) {
+    fn undo(&self, start: u64, error: &StoreError) {
         let disk_failed = matches!(error, StoreError::Disk(_) | StoreError::Full { .. });
-        if disk_failed || self.pack.rewind(mark).is_err() {
+        if disk_failed || self.pack.rewind(start).is_err() {
             self.lock_transaction().failed = true;
         }
     }

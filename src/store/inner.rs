@@ -12,7 +12,8 @@ use crate::disk::Disk;
 use crate::id::ObjectKey;
 use crate::similarity::{Bucket, Neighbour, Signature};
 
-use super::cache::Cache;
+use super::buffers::Buffers;
+use super::cache::{Cache, Memory};
 use super::error::{Result, StoreError};
 use super::handles::Handles;
 use super::index::{Index, IndexState};
@@ -78,7 +79,7 @@ pub(super) struct Inner {
     pub(super) folders: Folders,
     pub(super) options: Options,
     pub(super) handles: Arc<Handles>,
-    pub(super) cache: Cache,
+    pub(super) memory: Memory,
     packs: RwLock<Arc<Packs>>,
     index: RwLock<Option<Index>>,
     /// Whether the names of all packs known are durable.
@@ -96,7 +97,7 @@ impl Inner {
         let folders = Folders::below(root);
         let packs = Packs::default().rescan(&*disk, &folders, &handles)?;
         Ok(Self {
-            cache: Cache::new(options.cache_bytes),
+            memory: Memory { cache: Cache::new(options.cache_bytes), buffers: Buffers::default() },
             packs: RwLock::new(Arc::new(packs)),
             index: RwLock::new(None),
             names_synced: AtomicBool::new(false),
@@ -221,11 +222,11 @@ impl Inner {
         let pieces = pieces(offset, buf);
         match self.pool().filter(|_| pieces.len() >= PARALLEL_FRAMES) {
             Some(pool) => pool.install(|| {
-                let reader = || FrameReader::new(&chain, &self.cache);
+                let reader = || FrameReader::new(&chain, &self.memory);
                 pieces.into_par_iter().try_for_each_init(reader, |reader, piece| piece.fill(reader))
             }),
             None => {
-                let mut reader = FrameReader::new(&chain, &self.cache);
+                let mut reader = FrameReader::new(&chain, &self.memory);
                 pieces.into_iter().try_for_each(|piece| piece.fill(&mut reader))
             }
         }
@@ -235,7 +236,7 @@ impl Inner {
     pub(super) fn equals(&self, chain: &Chain, source: &dyn Source) -> Result<bool> {
         let len = chain.object().entry.len;
         let count = frame_count(len);
-        let reader = || (FrameReader::new(chain, &self.cache), Vec::new(), Vec::new());
+        let reader = || (FrameReader::new(chain, &self.memory), Vec::new(), Vec::new());
         let compare = |(reader, stored, given): &mut (FrameReader<'_>, Vec<u8>, Vec<u8>), index| {
             stored.resize(frame_len(len, index), 0);
             given.resize(stored.len(), 0);

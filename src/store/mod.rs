@@ -5,6 +5,7 @@
 //! sidecars and the index are rebuilt from them. `docs/format.md` draws every byte.
 
 mod base;
+mod buffers;
 mod cache;
 mod coder;
 mod durable;

@@ -1,4 +1,4 @@
-//! A pack that is being written: payloads appended in order, hashed on the way.
+//! A pack that is being written: payloads appended in order.
 //!
 //! Short writes are gathered in a buffer. What was appended can be read at once. Knows no keys: only bytes.
 
@@ -6,12 +6,11 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::disk::{DiskFile, Result};
-use crate::id::PackId;
 
 use super::pack::PACK_HEAD;
 
-/// Enough to make the cost of a write call vanish, too little to be noticed in memory.
-const BUFFER_LEN: usize = 1 << 20;
+/// Enough to make the cost of a write call vanish; what is as long is written at once.
+const BUFFER_LEN: usize = 64 << 10;
 
 pub(super) struct OpenPack {
     pub(super) path: PathBuf,
@@ -24,22 +23,12 @@ struct Body {
     written: u64,
     /// Bytes that come after them.
     buffer: Vec<u8>,
-    /// Of all of these.
-    hasher: blake3::Hasher,
-}
-
-/// A state of the pack that can be returned to.
-pub(super) struct Mark {
-    len: u64,
-    hasher: blake3::Hasher,
 }
 
 impl OpenPack {
     /// Begins a pack in an empty file.
     pub(super) fn new(path: PathBuf, file: Box<dyn DiskFile>) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&PACK_HEAD);
-        let body = Body { written: 0, buffer: PACK_HEAD.to_vec(), hasher };
+        let body = Body { written: 0, buffer: PACK_HEAD.to_vec() };
         Self { path, file, body: Mutex::new(body) }
     }
 
@@ -57,11 +46,10 @@ impl OpenPack {
     pub(super) fn append(&self, bytes: &[u8]) -> Result<u64> {
         let mut body = self.body();
         let offset = body.len();
-        body.hasher.update(bytes);
         if body.buffer.len() + bytes.len() > BUFFER_LEN {
             body.flush(&*self.file)?;
         }
-        if bytes.len() > BUFFER_LEN {
+        if bytes.len() >= BUFFER_LEN {
             self.file.write_all_at(bytes, offset)?;
             body.written += bytes.len() as u64;
         } else {
@@ -80,24 +68,13 @@ impl OpenPack {
         self.file.read_exact_at(buf, offset)
     }
 
-    pub(super) fn mark(&self) -> Mark {
-        let body = self.body();
-        Mark { len: body.len(), hasher: body.hasher.clone() }
-    }
-
-    /// Forgets what was appended since the mark.
-    pub(super) fn rewind(&self, mark: Mark) -> Result<()> {
+    /// Forgets what was appended from `len` on.
+    pub(super) fn rewind(&self, len: u64) -> Result<()> {
         let mut body = self.body();
         body.flush(&*self.file)?;
-        self.file.set_len(mark.len)?;
-        body.written = mark.len;
-        body.hasher = mark.hasher;
+        self.file.set_len(len)?;
+        body.written = len;
         Ok(())
-    }
-
-    /// BLAKE3 of everything appended so far.
-    pub(super) fn id(&self) -> PackId {
-        PackId::from_bytes(*self.body().hasher.finalize().as_bytes())
     }
 
     /// Makes everything appended so far durable.

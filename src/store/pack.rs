@@ -1,7 +1,7 @@
 //! A sealed pack: an immutable file of payloads that ends in its directory.
 //!
 //! Layout: 16 bytes of head, payloads back to back, directory, footer (see `sidecar`). The name of the file is the
-//! BLAKE3 of everything before the footer. The sidecar beside it repeats directory and footer.
+//! BLAKE3 of the directory, which has a checksum of every frame. The sidecar beside it repeats directory and footer.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,6 +18,11 @@ pub(super) const PACK_HEAD: [u8; 16] = *b"CORALPAK\x01\0\0\0\0\0\0\0";
 
 pub(super) const PACK_SUFFIX: &str = "cpk";
 pub(super) const SIDECAR_SUFFIX: &str = "cix";
+
+/// The id of a pack with this directory. The directory has the checksum of every frame, so it stands for all bytes.
+pub(super) fn pack_id(directory: &[u8]) -> PackId {
+    PackId::from_bytes(*blake3::hash(directory).as_bytes())
+}
 
 /// Where a pack of this id lies in the folder of packs.
 pub(super) fn pack_path(packs: &Path, id: &PackId) -> PathBuf {

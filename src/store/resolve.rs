@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::codec::{FRAME_LEN, Reference, decode_frame, tag_needs_base, tag_needs_before};
 use crate::id::ObjectKey;
 
-use super::cache::Cache;
+use super::cache::Memory;
 use super::error::{Result, StoreError};
 use super::object::Object;
 use super::sidecar::{Frame, frame_len};
@@ -83,7 +83,7 @@ fn resolve_reference(
 /// Decodes frames of one chain, one after another, in buffers that it keeps.
 pub(super) struct FrameReader<'a> {
     chain: &'a Chain,
-    cache: &'a Cache,
+    memory: &'a Memory,
     stored: Vec<u8>,
     /// For each node its frame, where the last call needed it.
     decoded: Vec<Decoded>,
@@ -93,7 +93,7 @@ pub(super) struct FrameReader<'a> {
 #[derive(Default)]
 struct Decoded {
     own: Vec<u8>,
-    cached: Option<Arc<[u8]>>,
+    cached: Option<Arc<Vec<u8>>>,
 }
 
 impl Decoded {
@@ -103,10 +103,10 @@ impl Decoded {
 }
 
 impl<'a> FrameReader<'a> {
-    pub(super) fn new(chain: &'a Chain, cache: &'a Cache) -> Self {
+    pub(super) fn new(chain: &'a Chain, memory: &'a Memory) -> Self {
         let count = chain.nodes.len();
         let decoded = (0..count).map(|_| Decoded::default()).collect();
-        Self { chain, cache, stored: Vec::new(), decoded, needed: vec![false; count] }
+        Self { chain, memory, stored: memory.buffers.take_empty(), decoded, needed: vec![false; count] }
     }
 
     /// Fills `out`, which is as long as frame `index`, with it.
@@ -122,13 +122,13 @@ impl<'a> FrameReader<'a> {
     /// Fills `out` with the bytes of frame `index` from byte `from` of it, remembering the frame in the cache.
     pub(super) fn read_part(&mut self, index: u64, from: usize, out: &mut [u8]) -> Result<()> {
         let name = (self.chain.object().entry.key, index);
-        let frame = match self.cache.get(&name) {
+        let frame = match self.memory.cache.get(&name) {
             Some(frame) => frame,
             None => {
                 let mut whole = vec![0; frame_len(self.chain.object().entry.len, index)];
                 self.read(index, &mut whole)?;
-                let whole: Arc<[u8]> = whole.into();
-                self.cache.insert(name, Arc::clone(&whole));
+                let whole = Arc::new(whole);
+                self.memory.cache.insert(name, Arc::clone(&whole));
                 whole
             }
         };
@@ -161,6 +161,9 @@ impl<'a> FrameReader<'a> {
         let len = frame_len(self.chain.object().entry.len, index);
         for (node, frame) in pending.into_iter().rev() {
             let mut out = std::mem::take(&mut self.decoded[node].own);
+            if out.capacity() == 0 {
+                out = self.memory.buffers.take_empty();
+            }
             out.resize(len, 0);
             let result = self.decode(node, &frame, &mut out);
             self.decoded[node].own = out;
@@ -170,7 +173,7 @@ impl<'a> FrameReader<'a> {
     }
 
     fn take_from_cache(&mut self, node: usize, index: u64) -> bool {
-        let cached = self.cache.get(&(self.chain.nodes[node].object.entry.key, index));
+        let cached = self.memory.cache.get(&(self.chain.nodes[node].object.entry.key, index));
         self.decoded[node].cached = cached;
         self.decoded[node].cached.is_some()
     }
@@ -195,6 +198,13 @@ impl<'a> FrameReader<'a> {
         let reference = base.map(|node| Reference { base: decoded[node].bytes(), before });
         decode_frame(frame.tag, &self.stored, reference, object.lane(), out)
             .map_err(|error| object.corrupt(error.to_string()))
+    }
+}
+
+impl Drop for FrameReader<'_> {
+    fn drop(&mut self) {
+        let decoded = self.decoded.drain(..).map(|decoded| decoded.own);
+        decoded.chain([std::mem::take(&mut self.stored)]).for_each(|buffer| self.memory.buffers.give(buffer));
     }
 }
 
@@ -226,7 +236,7 @@ impl Piece<'_> {
     pub(super) fn fill(self, reader: &mut FrameReader<'_>) -> Result<()> {
         let entry = &reader.chain.object().entry;
         let whole = self.out.len() == frame_len(entry.len, self.index);
-        match whole && reader.cache.get(&(entry.key, self.index)).is_none() {
+        match whole && reader.memory.cache.get(&(entry.key, self.index)).is_none() {
             true => reader.read(self.index, self.out),
             false => reader.read_part(self.index, self.from, self.out),
         }

@@ -13,7 +13,7 @@ use crate::id::{ObjectKey, PackId};
 use super::durable::{Durable, ObjectName};
 use super::error::{Result, StoreError};
 use super::ingest::Ingest;
-use super::pack::{Pack, pack_path, sidecar_path};
+use super::pack::{Pack, pack_id, pack_path, sidecar_path};
 use super::sidecar::{self, Directory, Footer};
 
 /// What a sealed transaction made durable.
@@ -55,7 +55,7 @@ impl Ingest {
             directory_offset,
             directory_len: bytes.len() as u64,
             directory_checksum: xxh3_64(&bytes),
-            pack: self.pack.id(),
+            pack: pack_id(&bytes),
         };
         let sidecar = [&bytes[..], &footer.encode()].concat();
         self.pack.append(&footer.encode())?;

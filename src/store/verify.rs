@@ -103,7 +103,7 @@ impl Inner {
         }
         let mut hashers: Vec<KeyHasher> = Vec::new();
         hashers.extend(Digest::of_kind(object.entry.kind).iter().map(|&digest| KeyHasher::new(digest)));
-        let mut reader = FrameReader::new(&chain, &self.cache);
+        let mut reader = FrameReader::new(&chain, &self.memory);
         let mut bytes = Vec::new();
         for index in 0..count {
             bytes.resize(frame_len(object.entry.len, index), 0);
