@@ -48,9 +48,9 @@ impl Drop for Scratch {
 }
 
 impl Scratch {
-    fn put(&self, dtype: Dtype, bytes: &Vec<u8>, bases: &[ObjectKey]) -> ObjectKey {
+    fn put(&self, dtype: Dtype, bytes: &[u8], bases: &[ObjectKey]) -> ObjectKey {
         let ingest = self.store.begin().expect("there is room");
-        let key = ingest.put(dtype, bytes, bases).expect("it can be stored").key;
+        let key = ingest.put(dtype, &bytes, bases).expect("it can be stored").key;
         ingest.seal().expect("it can be sealed");
         key
     }
