@@ -4,6 +4,7 @@
 //! byte range of a base object. Codecs know no object, key, file or clock, and decoding is total: any bytes give
 //! either the frame or a typed error, in memory bounded by the frame's length.
 
+mod cast;
 mod coder;
 mod context;
 mod delta_type;
@@ -24,6 +25,7 @@ mod zstd;
 #[cfg(test)]
 mod tests;
 
+pub use cast::{cast, cast_sources, is_castable};
 pub use coder::{Coder, encode_frame_as};
 pub use context::context_bound;
 pub use delta_type::{DeltaType, UnknownDeltaType};
