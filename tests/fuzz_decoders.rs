@@ -4,9 +4,7 @@
 //! The corpus is made here from a fixed seed, every coder over every element type; each entry is then mutated as a
 //! fuzzer would. A failure names the seed of its case, which reproduces it.
 
-use coral::codec::{
-    Coder, DecodeError, LossyType, Reference, apply_lossy, decode_frame, encode_frame_as, encode_lossy,
-};
+use coral::codec::{Coder, DecodeError, LossyType, apply_lossy, decode_frame, encode_frame_as, encode_lossy};
 use coral::tensor::{Dtype, Lane};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -76,8 +74,7 @@ fn corpus() -> Vec<Entry> {
             }
             for coder in Coder::ALL {
                 let (mut stored, lane) = (Vec::new(), dtype.lane());
-                let reference = Some(Reference { base: &base, before: None });
-                let tag = encode_frame_as(coder, &raw, reference, lane, &mut stored);
+                let tag = encode_frame_as(coder, &raw, Some(&base), lane, &mut stored);
                 entries.push(Entry { tag, stored, base: base.clone(), lane });
             }
         }
@@ -111,7 +108,7 @@ fn mutate(stored: &[u8], other: &[u8], dice: &mut Dice) -> Vec<u8> {
 
 fn decode(tag: u8, stored: &[u8], base: &[u8], lane: Lane, out: &mut [u8]) -> Result<(), DecodeError> {
     LARGEST.set(0);
-    let result = decode_frame(tag, stored, Some(Reference { base, before: None }), lane, out);
+    let result = decode_frame(tag, stored, Some(base), lane, out);
     assert!(LARGEST.get() <= WORKSPACE + 8 * out.len(), "tag {tag} took {} bytes at once", LARGEST.get());
     result
 }

@@ -2,9 +2,7 @@
 
 use super::anchors::{Anchor, BitX, ShuffleLz4, Zstd3, order_zero_bytes};
 use super::weights::{Kind, Pair};
-use coral::codec::{
-    Coder, FRAME_LEN, Level, Reference, context_bound, decode_frame, encode_frame, encode_frame_as,
-};
+use coral::codec::{Coder, FRAME_LEN, Level, context_bound, decode_frame, encode_frame, encode_frame_as};
 
 const PASSES: usize = 5;
 
@@ -40,7 +38,7 @@ pub fn print(pair: &Pair, kind: Kind) {
     }));
     for coder in Coder::ALL.into_iter().filter(|coder| *coder != Coder::Raw) {
         rows.push(frame_row(&format!("{coder:?}"), &tensors, kind, |new, base, out| {
-            encode_frame_as(coder, new, Some(Reference { base, before: None }), kind.lane(), out)
+            encode_frame_as(coder, new, Some(base), kind.lane(), out)
         }));
     }
     for level in [Level::Fast, Level::Default, Level::Max] {
@@ -48,7 +46,7 @@ pub fn print(pair: &Pair, kind: Kind) {
             encode_frame(new, None, kind.lane(), level, out)
         }));
         rows.push(frame_row(&format!("level {level:?}"), &tensors, kind, |new, base, out| {
-            encode_frame(new, Some(Reference { base, before: None }), kind.lane(), level, out)
+            encode_frame(new, Some(base), kind.lane(), level, out)
         }));
     }
     let bitx = rows[0].stored;
@@ -132,14 +130,12 @@ fn frame_row(
     let mut out = vec![0; FRAME_LEN];
     let decode = gigabytes_per_second(raw, || {
         for ((new, base), (tag, stored)) in frames.iter().zip(&stored) {
-            let reference = Some(Reference { base, before: None });
-            decode_frame(*tag, stored, reference, kind.lane(), &mut out[..new.len()])
+            decode_frame(*tag, stored, Some(base), kind.lane(), &mut out[..new.len()])
                 .expect("what was coded");
         }
     });
     for ((new, base), (tag, stored)) in frames.iter().zip(&stored) {
-        let reference = Some(Reference { base, before: None });
-        decode_frame(*tag, stored, reference, kind.lane(), &mut out[..new.len()]).expect("what was coded");
+        decode_frame(*tag, stored, Some(base), kind.lane(), &mut out[..new.len()]).expect("what was coded");
         assert!(&out[..new.len()] == *new, "{name} came back different");
     }
     let size: usize = stored.iter().map(|(_, stored)| stored.len() + FRAME_ENTRY).sum();

@@ -1,7 +1,6 @@
 //! The coders by name, for callers that want one of them rather than the best.
 
 use super::context;
-use super::frame::Reference;
 use super::scratch::{Scratch, with_scratch};
 use super::tag::Tag;
 use super::turns::Transform;
@@ -41,14 +40,8 @@ impl Coder {
 
 /// Appends `raw` to `out` coded by `coder` and returns its tag: that of raw bytes where the coder saves nothing, or
 /// needs a base that is not given. Never appends more than `raw.len()` bytes.
-pub fn encode_frame_as(
-    coder: Coder,
-    raw: &[u8],
-    reference: Option<Reference<'_>>,
-    lane: Lane,
-    out: &mut Vec<u8>,
-) -> u8 {
-    let base = reference.map(|reference| reference.base).filter(|base| base.len() == raw.len());
+pub fn encode_frame_as(coder: Coder, raw: &[u8], base: Option<&[u8]>, lane: Lane, out: &mut Vec<u8>) -> u8 {
+    let base = base.filter(|base| base.len() == raw.len());
     let coded = with_scratch(|scratch| try_coder(scratch, coder, raw, base, lane, raw.len(), out));
     let tag = coded.unwrap_or_else(|| {
         out.extend_from_slice(raw);

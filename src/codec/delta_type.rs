@@ -6,7 +6,6 @@
 //! frame's tag says that.
 
 use super::coder::{Coder, encode_frame_as};
-use super::frame::Reference;
 use crate::tensor::Lane;
 
 /// A lossless way to store a tensor as its difference to a base.
@@ -73,7 +72,7 @@ impl DeltaType {
     /// Appends `raw` to `out` as a difference to `base` and returns the tag to decode it with: never more than
     /// `raw.len()` bytes, and raw bytes where `base` has another length.
     pub fn encode(self, raw: &[u8], base: &[u8], lane: Lane, out: &mut Vec<u8>) -> u8 {
-        encode_frame_as(self.coder(), raw, Some(Reference { base, before: None }), lane, out)
+        encode_frame_as(self.coder(), raw, Some(base), lane, out)
     }
 }
 
@@ -109,8 +108,7 @@ mod tests {
             prop_assert!(stored.len() <= raw.len());
             prop_assert!(delta != DeltaType::Float32Raw || !tag_needs_base(tag));
             let mut back = vec![0; raw.len()];
-            let reference = Some(Reference { base: &base, before: None });
-            decode_frame(tag, &stored, reference, dtype.lane(), &mut back).expect("what was coded decodes");
+            decode_frame(tag, &stored, Some(&base), dtype.lane(), &mut back).expect("what was coded decodes");
             prop_assert_eq!(back, raw);
         }
     }

@@ -27,16 +27,6 @@ pub enum Level {
     Max,
 }
 
-/// The bytes that a difference is taken against: all slices are exactly as long as the frame.
-#[derive(Debug, Clone, Copy)]
-pub struct Reference<'a> {
-    /// The same byte range of the base object.
-    pub base: &'a [u8],
-    /// The same byte range of the base's own base, where the base is itself a difference: tells how much each
-    /// element moved in the step before.
-    pub before: Option<&'a [u8]>,
-}
-
 /// Why stored bytes are not a frame.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
@@ -57,41 +47,31 @@ pub enum DecodeError {
 }
 
 /// Appends the smallest coding of `raw` that `level` allows to `out` and returns its tag. Never appends more than
-/// `raw.len()` bytes. A reference of another length than `raw` is not used.
-pub fn encode_frame(
-    raw: &[u8],
-    reference: Option<Reference<'_>>,
-    lane: Lane,
-    level: Level,
-    out: &mut Vec<u8>,
-) -> u8 {
-    let reference = reference.filter(|reference| reference.base.len() == raw.len());
-    let tag = with_scratch(|scratch| choose(scratch, raw, reference, lane, level, out));
+/// `raw.len()` bytes. `base` is the same byte range of the base object; one of another length is not used.
+pub fn encode_frame(raw: &[u8], base: Option<&[u8]>, lane: Lane, level: Level, out: &mut Vec<u8>) -> u8 {
+    let base = base.filter(|base| base.len() == raw.len());
+    let tag = with_scratch(|scratch| choose(scratch, raw, base, lane, level, out));
     tag.code()
 }
 
 fn choose(
     scratch: &mut Scratch,
     raw: &[u8],
-    reference: Option<Reference<'_>>,
+    base: Option<&[u8]>,
     lane: Lane,
     level: Level,
     out: &mut Vec<u8>,
 ) -> Tag {
-    if !raw.is_empty() && reference.is_some_and(|reference| reference.base == raw) {
+    if !raw.is_empty() && base == Some(raw) {
         return Tag::Same;
     }
     if level == Level::Max {
-        return smallest(scratch, raw, reference, lane, out);
+        return smallest(scratch, raw, base, lane, out);
     }
-    let expected = estimate(
-        &sample(raw, lane),
-        reference.map(|reference| sample(reference.base, lane)).as_deref(),
-        lane,
-    );
-    let delta = reference.filter(|_| expected.delta.is_some_and(|delta| delta < expected.alone));
+    let expected = estimate(&sample(raw, lane), base.map(|base| sample(base, lane)).as_deref(), lane);
+    let delta = base.filter(|_| expected.delta.is_some_and(|delta| delta < expected.alone));
     let coded = delta
-        .and_then(|reference| encode_delta(scratch, raw, reference, lane, level, out))
+        .and_then(|base| encode_delta(scratch, raw, base, lane, level, out))
         .or_else(|| encode_alone(scratch, raw, lane, level, expected.alone, out));
     coded.unwrap_or_else(|| {
         out.extend_from_slice(raw);
@@ -100,13 +80,7 @@ fn choose(
 }
 
 /// Tries every coder and keeps the smallest result.
-fn smallest(
-    scratch: &mut Scratch,
-    raw: &[u8],
-    reference: Option<Reference<'_>>,
-    lane: Lane,
-    out: &mut Vec<u8>,
-) -> Tag {
+fn smallest(scratch: &mut Scratch, raw: &[u8], base: Option<&[u8]>, lane: Lane, out: &mut Vec<u8>) -> Tag {
     let start = out.len();
     let mut best = Tag::Raw;
     out.extend_from_slice(raw);
@@ -114,15 +88,7 @@ fn smallest(
     for coder in Coder::ALL.into_iter().filter(|coder| *coder != Coder::Raw) {
         trial.clear();
         let limit = out.len() - start;
-        let tag = try_coder(
-            scratch,
-            coder,
-            raw,
-            reference.map(|reference| reference.base),
-            lane,
-            limit,
-            &mut trial,
-        );
+        let tag = try_coder(scratch, coder, raw, base, lane, limit, &mut trial);
         if let Some(tag) = tag {
             out.truncate(start);
             out.extend_from_slice(&trial);
@@ -135,16 +101,16 @@ fn smallest(
 fn encode_delta(
     scratch: &mut Scratch,
     raw: &[u8],
-    reference: Reference<'_>,
+    base: &[u8],
     lane: Lane,
     level: Level,
     out: &mut Vec<u8>,
 ) -> Option<Tag> {
-    if level != Level::Fast && context::encode(scratch, raw, reference.base, lane, raw.len(), out) {
+    if level != Level::Fast && context::encode(scratch, raw, base, lane, raw.len(), out) {
         return Some(Tag::Context);
     }
     let coder = Transform::Ordered.coder(lane);
-    (coder.encode)(scratch, raw, reference.base, raw.len(), out).then_some(Tag::OrderedPlanes)
+    (coder.encode)(scratch, raw, base, raw.len(), out).then_some(Tag::OrderedPlanes)
 }
 
 fn encode_alone(
@@ -188,24 +154,23 @@ fn encode_lz4(raw: &[u8], out: &mut Vec<u8>) -> Option<Tag> {
     fits.then_some(Tag::Lz4)
 }
 
-/// Fills `out` with the frame that `stored` codes under `tag`. `lane` and `reference` are those it was coded with.
+/// Fills `out` with the frame that `stored` codes under `tag`. `lane` and `base` are those it was coded with.
 ///
 /// # Errors
 /// [`DecodeError`] if it is not a coding of `out.len()` bytes; `out` then holds unspecified bytes.
 pub fn decode_frame(
     tag: u8,
     stored: &[u8],
-    reference: Option<Reference<'_>>,
+    base: Option<&[u8]>,
     lane: Lane,
     out: &mut [u8],
 ) -> Result<(), DecodeError> {
     let known = Tag::from_code(tag).ok_or(DecodeError::UnknownTag(tag))?;
-    let reference = reference.filter(|reference| reference.base.len() == out.len());
-    if known.needs_base() && reference.is_none() {
+    let base = base.filter(|base| base.len() == out.len());
+    if known.needs_base() && base.is_none() {
         return Err(DecodeError::MissingBase(tag));
     }
-    let base = reference.map_or(&[][..], |reference| reference.base);
-    with_scratch(|scratch| decode(scratch, known, stored, base, lane, out))
+    with_scratch(|scratch| decode(scratch, known, stored, base.unwrap_or(&[]), lane, out))
         .map_err(|what| DecodeError::Malformed { tag, what })
 }
 

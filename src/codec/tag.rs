@@ -48,23 +48,11 @@ impl Tag {
             Tag::Same | Tag::OrderedPlanes | Tag::XorPlanes | Tag::Context => true,
         }
     }
-
-    pub(super) const fn needs_before(self) -> bool {
-        match self {
-            Tag::Raw | Tag::Zstd | Tag::Lz4 | Tag::Planes => false,
-            Tag::Same | Tag::OrderedPlanes | Tag::XorPlanes | Tag::Context => false,
-        }
-    }
 }
 
-/// Whether frames with this tag decode only with a [`Reference`](super::Reference).
+/// Whether frames with this tag decode only with a base.
 pub fn tag_needs_base(tag: u8) -> bool {
     Tag::from_code(tag).is_some_and(Tag::needs_base)
-}
-
-/// Whether frames with this tag decode only with a [`Reference`](super::Reference) that has `before`.
-pub fn tag_needs_before(tag: u8) -> bool {
-    Tag::from_code(tag).is_some_and(Tag::needs_before)
 }
 
 #[cfg(test)]
@@ -75,7 +63,6 @@ mod tests {
     fn codes_lead_back_to_their_tags() {
         for tag in Tag::ALL {
             assert_eq!(Tag::from_code(tag.code()), Some(tag));
-            assert!(!tag.needs_before() || tag.needs_base());
         }
         assert!(!tag_needs_base(255));
     }

@@ -60,10 +60,10 @@ fn lanes() -> Vec<Lane> {
     lanes
 }
 
-fn assert_comes_back(raw: &[u8], reference: Option<Reference<'_>>, lane: Lane) {
+fn assert_comes_back(raw: &[u8], base: Option<&[u8]>, lane: Lane) {
     for level in LEVELS {
         let mut stored = vec![0xa5; 3];
-        let tag = encode_frame(raw, reference, lane, level, &mut stored);
+        let tag = encode_frame(raw, base, lane, level, &mut stored);
         assert!(
             stored.len() <= raw.len() + 3,
             "{lane:?} {level:?} tag {tag} grew {} to {}",
@@ -72,7 +72,7 @@ fn assert_comes_back(raw: &[u8], reference: Option<Reference<'_>>, lane: Lane) {
         );
         assert_eq!(stored[..3], [0xa5; 3]);
         let mut back = vec![0x5a; raw.len()];
-        decode_frame(tag, &stored[3..], reference, lane, &mut back).expect("what was coded decodes");
+        decode_frame(tag, &stored[3..], base, lane, &mut back).expect("what was coded decodes");
         assert!(back == raw, "{lane:?} {level:?} tag {tag} of {} bytes came back different", raw.len());
         if tag_needs_base(tag) && !raw.is_empty() {
             let alone = decode_frame(tag, &stored[3..], None, lane, &mut back);
@@ -96,11 +96,10 @@ fn every_lane_and_length_comes_back_with_hard_contents() {
             for raw in &contents {
                 assert_comes_back(raw, None, lane);
                 for base in &contents {
-                    assert_comes_back(raw, Some(Reference { base, before: None }), lane);
+                    assert_comes_back(raw, Some(base), lane);
                 }
                 let base = near(raw, width, 3, 11);
-                let before = near(&base, width, 3, 12);
-                assert_comes_back(raw, Some(Reference { base: &base, before: Some(&before) }), lane);
+                assert_comes_back(raw, Some(&base), lane);
             }
         }
     }
@@ -111,9 +110,8 @@ fn whole_frames_come_back() {
     for lane in lanes() {
         let smooth: Vec<u8> = noise(3, FRAME_LEN).iter().map(|byte| byte / 9 + 40).collect();
         let base = near(&smooth, lane.width(), 2, 5);
-        let before = near(&base, lane.width(), 2, 6);
         assert_comes_back(&smooth, None, lane);
-        assert_comes_back(&smooth, Some(Reference { base: &base, before: Some(&before) }), lane);
+        assert_comes_back(&smooth, Some(&base), lane);
         assert_comes_back(&smooth[..FRAME_LEN - 1], None, lane);
     }
 }
@@ -122,25 +120,19 @@ fn whole_frames_come_back() {
 fn an_equal_base_costs_nothing() {
     let raw = noise(1, 4096);
     let mut stored = Vec::new();
-    let tag = encode_frame(
-        &raw,
-        Some(Reference { base: &raw, before: None }),
-        Lane::F32,
-        Level::Default,
-        &mut stored,
-    );
+    let tag = encode_frame(&raw, Some(&raw), Lane::F32, Level::Default, &mut stored);
     assert!(stored.is_empty() && tag_needs_base(tag));
 }
 
 #[test]
 fn a_base_of_another_length_is_not_used() {
     let raw = vec![1; 400];
-    let reference = Some(Reference { base: &raw[..396], before: None });
+    let base = Some(&raw[..396]);
     let mut stored = Vec::new();
-    let tag = encode_frame(&raw, reference, Lane::F32, Level::Default, &mut stored);
+    let tag = encode_frame(&raw, base, Lane::F32, Level::Default, &mut stored);
     assert!(!tag_needs_base(tag));
     let mut back = vec![0; 400];
-    assert_eq!(decode_frame(1, &[], reference, Lane::F32, &mut back), Err(DecodeError::MissingBase(1)));
+    assert_eq!(decode_frame(1, &[], base, Lane::F32, &mut back), Err(DecodeError::MissingBase(1)));
 }
 
 proptest! {
@@ -152,10 +144,8 @@ proptest! {
         seed: u64,
     ) {
         let base = near(&raw, lane.width(), reach, seed);
-        let before = near(&base, lane.width(), reach, seed ^ 1);
         assert_comes_back(&raw, None, lane);
-        assert_comes_back(&raw, Some(Reference { base: &base, before: None }), lane);
-        assert_comes_back(&raw, Some(Reference { base: &base, before: Some(&before) }), lane);
+        assert_comes_back(&raw, Some(&base), lane);
     }
 
     #[test]
@@ -166,10 +156,9 @@ proptest! {
         length in 0usize..3000,
     ) {
         let base = noise(9, length);
-        let before = noise(10, length);
         let mut out = vec![0; length];
         for tag in [tag, tag % 16] {
-            let _ = decode_frame(tag, &stored, Some(Reference { base: &base, before: Some(&before) }), lane, &mut out);
+            let _ = decode_frame(tag, &stored, Some(&base), lane, &mut out);
             let _ = decode_frame(tag, &stored, None, lane, &mut out);
         }
     }
@@ -185,25 +174,24 @@ proptest! {
     ) {
         let raw: Vec<u8> = noise(seed, 4001).iter().map(|byte| byte / 9 + 40).collect();
         let base = near(&raw, lane.width(), 2, seed);
-        let before = near(&base, lane.width(), 2, seed);
-        let reference = Some(Reference { base: &base, before: Some(&before) });
+        let base = Some(&base[..]);
         let mut stored = Vec::new();
-        let tag = encode_frame(&raw, reference, lane, level, &mut stored);
+        let tag = encode_frame(&raw, base, lane, level, &mut stored);
         let mut out = vec![0; raw.len()];
         let position = at.index(stored.len());
         stored[position] ^= 1 << bit;
-        let _ = decode_frame(tag, &stored, reference, lane, &mut out);
-        let _ = decode_frame(tag, &stored[..cut.index(stored.len())], reference, lane, &mut out);
+        let _ = decode_frame(tag, &stored, base, lane, &mut out);
+        let _ = decode_frame(tag, &stored[..cut.index(stored.len())], base, lane, &mut out);
     }
 }
 
 /// Coded by `isa` and decoded by it: all paths must agree on both.
 fn coded_by(isa: Isa, raw: &[u8], base: &[u8], lane: Lane) -> (u8, Vec<u8>, Vec<u8>) {
     isa.limit();
-    let reference = Some(Reference { base, before: None });
+    let base = Some(base);
     let (mut stored, mut back) = (Vec::new(), vec![0; raw.len()]);
-    let tag = encode_frame_as(Coder::Context, raw, reference, lane, &mut stored);
-    decode_frame(tag, &stored, reference, lane, &mut back).expect("what was coded decodes");
+    let tag = encode_frame_as(Coder::Context, raw, base, lane, &mut stored);
+    decode_frame(tag, &stored, base, lane, &mut back).expect("what was coded decodes");
     (tag, stored, back)
 }
 
@@ -212,7 +200,7 @@ fn decoded_by(isa: Isa, stored: &[u8], base: &[u8], lane: Lane) -> (Result<(), D
     isa.limit();
     let mut out = vec![0; base.len()];
     let context = super::tag::Tag::Context.code();
-    let result = decode_frame(context, stored, Some(Reference { base, before: None }), lane, &mut out);
+    let result = decode_frame(context, stored, Some(base), lane, &mut out);
     (result, out)
 }
 

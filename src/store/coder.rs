@@ -52,16 +52,16 @@ impl<'a> Coder<'a> {
         let mut raw = self.memory.buffers.take(frame_len(self.len, index));
         check.resize(raw.len(), 0);
         self.source.read_exact_at(&mut raw, index * FRAME_LEN as u64)?;
-        let reference = match base {
-            Some(reader) => Some(reader.as_reference(index)?),
+        let base = match base {
+            Some(reader) => Some(reader.as_base(index)?),
             None => None,
         };
         let mut stored = self.memory.buffers.take_empty();
         // A frame whose difference does not decode to itself is coded alone.
-        let coded = [reference, None].into_iter().find_map(|reference| {
+        let coded = [base, None].into_iter().find_map(|base| {
             stored.clear();
-            let tag = encode_frame(&raw, reference, self.lane, self.level, &mut stored);
-            let decoded = decode_frame(tag, &stored, reference, self.lane, check);
+            let tag = encode_frame(&raw, base, self.lane, self.level, &mut stored);
+            let decoded = decode_frame(tag, &stored, base, self.lane, check);
             (decoded.is_ok() && stored.len() <= raw.len() && raw == *check).then_some(tag)
         });
         let tag = coded.ok_or(StoreError::Coder { key: self.key, frame: index as u32 })?;

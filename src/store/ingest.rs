@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::codec::{Level, tag_needs_base, tag_needs_before};
+use crate::codec::{Level, tag_needs_base};
 use crate::id::ObjectKey;
 use crate::similarity::{LshIndex, Signature};
 use crate::tensor::Dtype;
@@ -318,9 +318,9 @@ impl Ingest {
         frames: Vec<Frame>,
     ) -> Result<Put> {
         let Candidate { kind, key, dtype, len, .. } = *candidate;
-        let (base, before, depth) = references(base, &frames);
+        let (base, depth) = references(base, &frames);
         let stored_len = frames.last().map_or(0, |frame| frame.end);
-        let entry = Entry { key, kind, dtype, len, depth, base, before, offset };
+        let entry = Entry { key, kind, dtype, len, depth, base, offset };
         let mut transaction = self.transaction()?;
         transaction.records.insert((key, kind), (entry, frames.into()));
         if let Some(signature) = candidate.signature {
@@ -362,13 +362,12 @@ impl Ingest {
 }
 
 /// What an object's entry says of its base. One none of whose frames needs it has no base.
-fn references(base: Option<&Chain>, frames: &[Frame]) -> (Option<ObjectKey>, Option<ObjectKey>, u8) {
+fn references(base: Option<&Chain>, frames: &[Frame]) -> (Option<ObjectKey>, u8) {
     let Some(base) = base.filter(|_| frames.iter().any(|frame| tag_needs_base(frame.tag))) else {
-        return (None, None, 0);
+        return (None, 0);
     };
     let entry = &base.object().entry;
-    let before = entry.base.filter(|_| frames.iter().any(|frame| tag_needs_before(frame.tag)));
-    (Some(entry.key), before, entry.depth + 1)
+    (Some(entry.key), entry.depth + 1)
 }
 
 impl Transaction {

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::codec::{FRAME_LEN, Reference, decode_frame, tag_needs_base, tag_needs_before};
+use crate::codec::{FRAME_LEN, decode_frame, tag_needs_base};
 use crate::id::ObjectKey;
 
 use super::cache::Memory;
@@ -34,17 +34,15 @@ pub(super) struct Chain {
 struct Node {
     object: Object,
     base: Option<usize>,
-    before: Option<usize>,
 }
 
 impl Chain {
     pub(super) fn resolve(objects: &dyn Objects, object: Object) -> Result<Self> {
-        let mut nodes = vec![Node { object, base: None, before: None }];
+        let mut nodes = vec![Node { object, base: None }];
         let mut next = 0;
         while next < nodes.len() {
             let entry = nodes[next].object.entry;
-            nodes[next].base = resolve_reference(objects, &mut nodes, next, entry.base)?;
-            nodes[next].before = resolve_reference(objects, &mut nodes, next, entry.before)?;
+            nodes[next].base = resolve_base(objects, &mut nodes, next, entry.base)?;
             next += 1;
         }
         let mut order: Vec<usize> = (0..nodes.len()).collect();
@@ -58,7 +56,7 @@ impl Chain {
 }
 
 /// The node that `from` refers to, added if it is not there yet.
-fn resolve_reference(
+fn resolve_base(
     objects: &dyn Objects,
     nodes: &mut Vec<Node>,
     from: usize,
@@ -76,7 +74,7 @@ fn resolve_reference(
     if object.entry.len != len || nodes.len() == MAX_NODES {
         return Err(nodes[from].object.corrupt(format!("{key} cannot be its base")));
     }
-    nodes.push(Node { object, base: None, before: None });
+    nodes.push(Node { object, base: None });
     Ok(Some(nodes.len() - 1))
 }
 
@@ -111,11 +109,10 @@ impl<'a> FrameReader<'a> {
 
     /// Fills `out`, which is as long as frame `index`, with it.
     pub(super) fn read(&mut self, index: u64, out: &mut [u8]) -> Result<()> {
-        let Node { object, base, before } = &self.chain.nodes[0];
-        let frame = object.frame(index)?;
-        let base = base.filter(|_| tag_needs_base(frame.tag));
-        let before = before.filter(|_| tag_needs_before(frame.tag));
-        self.load(index, [base, before])?;
+        let frame = self.chain.object().frame(index)?;
+        if let Some(base) = self.base_of(0, &frame) {
+            self.load(index, base)?;
+        }
         self.decode(0, &frame, out)
     }
 
@@ -137,24 +134,22 @@ impl<'a> FrameReader<'a> {
     }
 
     /// Frame `index` of the object as something to take differences to.
-    pub(super) fn as_reference(&mut self, index: u64) -> Result<Reference<'_>> {
-        let before = self.chain.nodes[0].base;
-        self.load(index, [Some(0), before])?;
-        let before = before.map(|node| self.decoded[node].bytes());
-        Ok(Reference { base: self.decoded[0].bytes(), before })
+    pub(super) fn as_base(&mut self, index: u64) -> Result<&[u8]> {
+        self.load(index, 0)?;
+        Ok(self.decoded[0].bytes())
     }
 
-    /// Decodes frame `index` of the wanted nodes and of all that they need.
-    fn load(&mut self, index: u64, wanted: [Option<usize>; 2]) -> Result<()> {
+    /// Decodes frame `index` of the wanted node and of all that it needs.
+    fn load(&mut self, index: u64, wanted: usize) -> Result<()> {
         self.needed.fill(false);
-        for node in wanted.into_iter().flatten() {
-            self.needed[node] = true;
-        }
+        self.needed[wanted] = true;
         let mut pending = Vec::new();
         for &node in self.chain.order.iter().rev() {
             if self.needed[node] && !self.take_from_cache(node, index) {
                 let frame = self.chain.nodes[node].object.frame(index)?;
-                self.need_references(node, &frame);
+                if let Some(base) = self.base_of(node, &frame) {
+                    self.needed[base] = true;
+                }
                 pending.push((node, frame));
             }
         }
@@ -178,25 +173,17 @@ impl<'a> FrameReader<'a> {
         self.decoded[node].cached.is_some()
     }
 
-    fn need_references(&mut self, node: usize, frame: &Frame) {
-        let Node { base, before, .. } = self.chain.nodes[node];
-        if let Some(base) = base.filter(|_| tag_needs_base(frame.tag)) {
-            self.needed[base] = true;
-        }
-        if let Some(before) = before.filter(|_| tag_needs_before(frame.tag)) {
-            self.needed[before] = true;
-        }
+    /// The base of a node, if the frame needs it.
+    fn base_of(&self, node: usize, frame: &Frame) -> Option<usize> {
+        self.chain.nodes[node].base.filter(|_| tag_needs_base(frame.tag))
     }
 
-    /// Decodes a node's frame, whose references are decoded.
+    /// Decodes a node's frame, whose base is decoded if it needs it.
     fn decode(&mut self, node: usize, frame: &Frame, out: &mut [u8]) -> Result<()> {
-        let Node { object, base, before } = &self.chain.nodes[node];
+        let object = &self.chain.nodes[node].object;
         object.read_stored(frame, &mut self.stored)?;
-        let decoded = &self.decoded;
-        let before = before.filter(|_| tag_needs_before(frame.tag)).map(|node| decoded[node].bytes());
-        let base = base.filter(|_| tag_needs_base(frame.tag));
-        let reference = base.map(|node| Reference { base: decoded[node].bytes(), before });
-        decode_frame(frame.tag, &self.stored, reference, object.lane(), out)
+        let base = self.base_of(node, frame).map(|base| self.decoded[base].bytes());
+        decode_frame(frame.tag, &self.stored, base, object.lane(), out)
             .map_err(|error| object.corrupt(error.to_string()))
     }
 }

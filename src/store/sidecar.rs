@@ -35,7 +35,6 @@ const CELL_LEN: usize = 16;
 /// A row and its signature.
 const SIGNED_LEN: usize = 4 + Signature::LEN;
 const HAS_BASE: u8 = 1;
-const HAS_BEFORE: u8 = 2;
 
 const FOOTER_MAGIC: [u8; 8] = *b"CORALEND";
 /// Bytes of the footer that ends a pack and a sidecar.
@@ -73,8 +72,6 @@ pub(super) struct Entry {
     /// How many bases deep the deepest chain below it is.
     pub(super) depth: u8,
     pub(super) base: Option<ObjectKey>,
-    /// The object that its frames call `before`: what was the base's own base when they were coded.
-    pub(super) before: Option<ObjectKey>,
     /// Where its payload begins in the pack.
     pub(super) offset: u64,
 }
@@ -120,17 +117,16 @@ pub(super) fn build(objects: &mut [Record], signatures: &HashMap<ObjectKey, Sign
 
 fn push_entry(entries: &mut Vec<u8>, entry: &Entry, first_cell: u32) {
     let base = if entry.base.is_some() { HAS_BASE } else { 0 };
-    let before = if entry.before.is_some() { HAS_BEFORE } else { 0 };
     entries.extend(entry.key.as_bytes());
     entries.extend(entry.len.to_le_bytes());
     entries.extend(entry.offset.to_le_bytes());
     entries.extend(first_cell.to_le_bytes());
-    entries.extend([entry.kind.code(), entry.dtype.code(), entry.depth, base | before]);
+    entries.extend([entry.kind.code(), entry.dtype.code(), entry.depth, base]);
 }
 
 fn push_cells(cells: &mut Vec<u8>, entry: &Entry, frames: &[Frame]) {
-    for reference in entry.base.iter().chain(&entry.before) {
-        cells.extend(reference.as_bytes());
+    if let Some(base) = &entry.base {
+        cells.extend(base.as_bytes());
     }
     for frame in frames {
         cells.extend((frame.end | u64::from(frame.tag) << 56).to_le_bytes());
@@ -335,16 +331,11 @@ impl Directory {
     /// The entry and its first frame's cell.
     fn entry_with_cell(&self, row: usize) -> Parsed<(Entry, usize)> {
         let bytes = self.entry_bytes(row);
-        let flags = bytes[39];
-        let mut cell = u32_at(bytes, 32) as usize;
-        let mut reference = |flag: u8| match flags & flag {
-            0 => Ok(None),
-            _ => {
-                cell += 1;
-                self.cell(cell - 1).map(|bytes| Some(key_at(bytes, 0)))
-            }
+        let cell = u32_at(bytes, 32) as usize;
+        let (base, first_frame) = match bytes[39] & HAS_BASE {
+            0 => (None, cell),
+            _ => (Some(key_at(self.cell(cell)?, 0)), cell + 1),
         };
-        let (base, before) = (reference(HAS_BASE)?, reference(HAS_BEFORE)?);
         let entry = Entry {
             key: key_at(bytes, 0),
             len: u64_at(bytes, 16),
@@ -353,10 +344,9 @@ impl Directory {
             dtype: Dtype::from_code(bytes[37]).map_err(|_| "unknown element type")?,
             depth: bytes[38],
             base,
-            before,
         };
-        self.check(&entry, cell)?;
-        Ok((entry, cell))
+        self.check(&entry, first_frame)?;
+        Ok((entry, first_frame))
     }
 
     fn check(&self, entry: &Entry, first_frame: usize) -> Parsed<()> {
@@ -367,7 +357,7 @@ impl Directory {
         if entry.offset > self.footer.directory_offset {
             return Err("payload lies beyond the pack");
         }
-        if (entry.depth == 0) != entry.base.is_none() || entry.before.is_some() && entry.base.is_none() {
+        if (entry.depth == 0) != entry.base.is_none() {
             return Err("depth contradicts base");
         }
         Ok(())
