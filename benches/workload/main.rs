@@ -91,7 +91,8 @@ impl Repository {
                 let entry = repo.find_in_tree(tree, &path(model))?.expect("it is in the commit");
                 let Node::File { recipe, len } = entry.node else { panic!("{} is no file", model.name) };
                 let mut bytes = vec![0; len as usize];
-                repo.read_file(&repo.recipe(recipe)?, 0, &mut bytes)?;
+                let recipe = repo.recipe(recipe)?;
+                repo.read_file(&recipe, 0, &mut bytes)?;
                 assert!(bytes == model.file(), "{} came back changed", model.name);
             }
         }
@@ -105,7 +106,7 @@ fn file_name(model: &Model) -> String {
 }
 
 fn path(model: &Model) -> TreePath {
-    TreePath::parse(&file_name(model)).expect("a valid path")
+    TreePath::parse(file_name(model)).expect("a valid path")
 }
 
 fn request(message: &str, time: Timestamp) -> CommitRequest {
