@@ -24,9 +24,37 @@ pub(super) fn byte_bits(counts: &[u32]) -> f64 {
     if total == 0 {
         return 0.0;
     }
-    let weighted: f64 =
-        counts.iter().filter(|&&count| count > 0).map(|&c| f64::from(c) * f64::from(c).log2()).sum();
+    let weighted: f64 = counts.iter().map(|&count| f64::from(count) * log2(f64::from(count))).sum();
     let seen = counts.iter().filter(|&&count| count > 0).count();
     let total = total as f64;
-    total.log2() - weighted / total + (seen as f64 - 1.0) / (2.0 * total * std::f64::consts::LN_2)
+    log2(total) - weighted / total + (seen as f64 - 1.0) / (2.0 * total * std::f64::consts::LN_2)
+}
+
+/// The binary logarithm of a positive normal number, within 2e-5, and a finite number for zero: a few instructions that
+/// vectorise, and the same result on every machine.
+#[inline(always)]
+fn log2(value: f64) -> f64 {
+    const MANTISSA: u64 = (1 << 52) - 1;
+    let bits = value.to_bits();
+    let exponent = (bits >> 52) as i32 - 1023;
+    let mantissa = f64::from_bits(bits & MANTISSA | 1023 << 52);
+    // ln(m) = 2 artanh((m - 1) / (m + 1)), with four terms of its series.
+    let t = (mantissa - 1.0) / (mantissa + 1.0);
+    let square = t * t;
+    let series = 1.0 + square * (1.0 / 3.0 + square * (1.0 / 5.0 + square * (1.0 / 7.0)));
+    f64::from(exponent) + 2.0 * std::f64::consts::LOG2_E * t * series
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logarithms_are_close() {
+        for value in 1..100_000u32 {
+            let value = f64::from(value);
+            assert!((log2(value) - value.log2()).abs() < 2e-5, "{value}");
+        }
+        assert!(log2(0.0).is_finite());
+    }
 }

@@ -54,6 +54,9 @@ pub fn encode_frame(raw: &[u8], base: Option<&[u8]>, lane: Lane, level: Level, o
     tag.code()
 }
 
+/// Elements of each of the 16 runs that a frame's cost is estimated from: whole blocks of the context coder.
+const ESTIMATE_RUN: usize = 256;
+
 fn choose(
     scratch: &mut Scratch,
     raw: &[u8],
@@ -68,7 +71,8 @@ fn choose(
     if level == Level::Max {
         return smallest(scratch, raw, base, lane, out);
     }
-    let expected = estimate(&sample(raw, lane), base.map(|base| sample(base, lane)).as_deref(), lane);
+    let of = |bytes: &[u8]| sample(bytes, lane, ESTIMATE_RUN);
+    let expected = estimate(&of(raw), base.map(of).as_deref(), lane);
     let delta = base.filter(|_| expected.delta.is_some_and(|delta| delta < expected.alone));
     let coded = delta
         .and_then(|base| encode_delta(scratch, raw, base, lane, level, out))

@@ -2,16 +2,19 @@
 
 use crate::tensor::Lane;
 
-/// Elements of one run; runs are spread evenly, so that rows and columns of any width are seen.
-const RUN: usize = 256;
+/// Runs are spread evenly, so that rows and columns of any width are seen.
 const RUNS: usize = 16;
 
-/// 4,096 elements in runs across the bytes, or all of them if there are no more.
-pub(super) fn sample(bytes: &[u8], lane: Lane) -> Vec<u8> {
-    let width = lane.width();
-    if bytes.len() <= RUNS * RUN * width {
+/// `16 * run` elements in runs across the bytes, or all of them if there are no more.
+pub(super) fn sample(bytes: &[u8], lane: Lane, run: usize) -> Vec<u8> {
+    let (width, run) = (lane.width(), run * lane.width());
+    if bytes.len() <= RUNS * run {
         return bytes.to_vec();
     }
     let step = bytes.len() / width / RUNS * width;
-    (0..RUNS).flat_map(|run| &bytes[run * step..][..RUN * width]).copied().collect()
+    let mut sample = Vec::with_capacity(RUNS * run);
+    for at in 0..RUNS {
+        sample.extend_from_slice(&bytes[at * step..][..run]);
+    }
+    sample
 }

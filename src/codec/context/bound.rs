@@ -28,8 +28,8 @@ fn bound<W: Word>(raw: &[u8], base: &[u8], lane: Lane) -> f64 {
     buffers.side.iter().for_each(|&byte| scales[usize::from(byte)] += 1);
     let verbatim: u64 =
         buffers.codes.iter().map(|&code| u64::from(verbatim_bits::<W>(u32::from(code as u8) >> 1))).sum();
-    let counts = buffers.counts.iter().map(|counts| counts.map(|[one, other]| one + other));
-    let symbols: f64 = counts.map(|counts| entropy(&counts)).sum();
+    let counts = &buffers.counts;
+    let symbols: f64 = counts.contexts().map(|context| entropy(&counts.of(context))).sum();
     8.0 * (raw.len() - whole) as f64 + entropy(&scales) + symbols + verbatim as f64
 }
 

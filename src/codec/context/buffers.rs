@@ -1,6 +1,6 @@
 //! What the context coder works in, kept from frame to frame.
 
-use super::encode::Counts;
+use super::counts::Counts;
 use super::rans::Ticket;
 
 /// Allocations only: nothing here outlives a call.
@@ -14,7 +14,7 @@ pub(in crate::codec) struct Buffers {
     pub(super) low: Vec<u32>,
     pub(super) high: Vec<u32>,
     /// How often symbols occur in each context.
-    pub(super) counts: Vec<Counts>,
+    pub(super) counts: Counts,
     /// The stream, from the end.
     pub(super) stream: Vec<u8>,
     /// Encoding tables.

@@ -6,8 +6,9 @@ use super::predict::Decay;
 use super::rans::{GROUP, GroupStates, States, Stream};
 use super::scales::{BLOCK, Contexts, MAX_CONTEXTS, read};
 use super::symbol::{alphabet, fine_bits, floor, passes, verbatim_bits};
-use super::tables::{Levels, SLOTS, SlotTables, fill_slots};
+use super::tables::{Levels, RUN, SLOTS, SlotTables, fill_slots};
 use super::{Buffers, HAS_DECAY};
+use crate::codec::isa::per_isa;
 use crate::codec::plane::{self, take};
 use crate::codec::scratch::Scratch;
 use crate::codec::word::{Word, with_word};
@@ -114,11 +115,22 @@ fn read_tables<'a, W: Word>(
     let length = take(rest, 2)?;
     let length = usize::from(u16::from_le_bytes([length[0], length[1]]));
     let mut stream = read_plane(zstd, rest, &mut space[..length])?;
-    slots.resize(MAX_CONTEXTS * SLOTS, 0);
-    for slots in slots.chunks_exact_mut(SLOTS).take(count) {
-        fill_slots(&Levels::read(&mut stream, alphabet::<W>())?.frequencies(), slots);
+    slots.resize(MAX_CONTEXTS * SLOTS + RUN, 0);
+    for context in 0..count {
+        let levels = Levels::read(&mut stream, alphabet::<W>())?;
+        build::<W>(&levels, &mut slots[context * SLOTS..]);
     }
     stream.is_empty().then_some(()).ok_or("bytes after the tables")
+}
+
+per_isa! {
+    /// Fills the slots of one context.
+    fn build<W: Word>(levels: &Levels, slots: &mut [u32]) = build_body::<W>
+}
+
+#[inline(always)]
+fn build_body<W: Word>(levels: &Levels, slots: &mut [u32]) {
+    fill_slots(&levels.frequencies(), slots);
 }
 
 /// What the elements of a frame are decoded with.

@@ -9,6 +9,7 @@
 //! - if any block moved: the tables (u16 length of the stream, a plane's kind and body; see `tables`), 32 states of
 //!   u32, and u16 words to the end (see `rans`).
 
+use super::counts::{CONTEXTS, Counts};
 use super::fit::fit;
 use super::lanes::{Lanes, with_lanes};
 use super::layout::Layout;
@@ -80,9 +81,7 @@ fn write_plane(zstd: &mut crate::codec::zstd::Zstd, plane: &[u8], out: &mut Vec<
     out[kind_at] = plane::encode(zstd, plane, out);
 }
 
-/// Contexts before the frame's range is known: from [`LOWEST`] half octaves to the longest magnitude.
-pub(super) const ABSOLUTE_CONTEXTS: usize = 128;
-/// Under a sixteenth of a rank expected: nearly all elements stay, and finer distinctions cost more than they give.
+/// Contexts before the frame's range is known start here. Under a sixteenth of a rank expected: nearly all elements stay, and finer distinctions cost more than they give.
 const LOWEST: i32 = -8;
 
 per_isa! {
@@ -106,7 +105,6 @@ fn analyse_body<W: Word>(layout: Layout, words: &[u8], predicted: &[u8], buffers
     buffers.low.reserve(elements);
     buffers.high.clear();
     buffers.counts.clear();
-    buffers.counts.resize(ABSOLUTE_CONTEXTS, [[0; 2]; 256]);
     let mut scales = ScaleWriter::default();
     let mut block = Block::<W>::new();
     for (words, predicted) in words.chunks(BLOCK * W::BYTES).zip(predicted.chunks(BLOCK * W::BYTES)) {
@@ -123,7 +121,7 @@ fn analyse_body<W: Word>(layout: Layout, words: &[u8], predicted: &[u8], buffers
         let (scale, byte) = scales.settle(scale);
         buffers.side.push(byte);
         block.code(scale);
-        count(&mut buffers.counts, &block.codes[..length]);
+        buffers.counts.add(&block.codes[..length]);
         buffers.codes.extend_from_slice(&block.codes[..length]);
         buffers.low.extend_from_slice(&block.low[..length]);
         if passes::<W>() > 2 {
@@ -131,19 +129,6 @@ fn analyse_body<W: Word>(layout: Layout, words: &[u8], predicted: &[u8], buffers
         }
     }
     scales.first()
-}
-
-/// How often each symbol occurs in a context. Two counters for each, whose sum counts: most neighbours are equal, and
-/// one counter would wait for itself.
-pub(super) type Counts = [[u32; 2]; 256];
-
-#[inline(always)]
-fn count(counts: &mut [Counts], codes: &[u16]) {
-    for codes in codes.chunks(2) {
-        for (counter, &code) in codes.iter().enumerate() {
-            counts[usize::from(code >> 8)][usize::from(code as u8)][counter] += 1;
-        }
-    }
 }
 
 /// What is known of the elements of one block.
@@ -185,7 +170,7 @@ impl<W: Word> Block<W> {
 
     #[inline(always)]
     fn code(&mut self, scale: i32) {
-        let contexts = Contexts { lowest: LOWEST, count: ABSOLUTE_CONTEXTS };
+        let contexts = Contexts { lowest: LOWEST, count: CONTEXTS };
         for i in 0..BLOCK {
             let bucket = bucket(self.magnitudes[i]);
             let context = contexts.of(scale, i32::from(self.exponents[i]));
@@ -198,9 +183,10 @@ impl<W: Word> Block<W> {
 }
 
 /// The range of contexts worth tables: those at the ends join their neighbour until that has a share worth a table.
-fn choose_contexts(counts: &[Counts]) -> Contexts {
-    let total = |counts: &Counts| counts.as_flattened().iter().sum::<u32>();
-    let totals: Vec<u64> = counts.iter().map(|counts| u64::from(total(counts))).collect();
+fn choose_contexts(counts: &Counts) -> Contexts {
+    let found = counts.contexts();
+    let totals: Vec<u64> =
+        found.clone().map(|context| u64::from(counts.of(context).iter().sum::<u32>())).collect();
     let all: u64 = totals.iter().sum();
     if all == 0 {
         return Contexts { lowest: 0, count: 0 };
@@ -215,15 +201,15 @@ fn choose_contexts(counts: &[Counts]) -> Contexts {
     let last = totals.len() - 1 - totals.iter().rev().copied().scan(0, reached).take_while(short).count();
     let last = last.max(first);
     let first = first.max((last + 1).saturating_sub(MAX_CONTEXTS));
-    Contexts { lowest: LOWEST + first as i32, count: last - first + 1 }
+    Contexts { lowest: LOWEST + (found.start + first) as i32, count: last - first + 1 }
 }
 
-fn merge_counts(counts: &[Counts], contexts: Contexts) -> Vec<Levels> {
+fn merge_counts(counts: &Counts, contexts: Contexts) -> Vec<Levels> {
     let mut merged = vec![[0u32; 256]; contexts.count];
-    for (absolute, counts) in counts.iter().enumerate() {
+    for absolute in counts.contexts() {
         let context = relative(absolute as u32, contexts);
-        for (sum, [one, other]) in merged[context as usize].iter_mut().zip(counts) {
-            *sum += one + other;
+        for (sum, count) in merged[context as usize].iter_mut().zip(counts.of(absolute)) {
+            *sum += count;
         }
     }
     merged.iter().map(Levels::of_counts).collect()

@@ -10,31 +10,38 @@ use crate::tensor::Lane;
 /// A decay must save this many bits per element: less is noise of the sample.
 const WORTH: f64 = 1.0 / 64.0;
 
+/// Elements of each of the 16 runs that candidates are tried on.
+const FIT_RUN: usize = 128;
+
 /// The decay to use for a frame, `None` for the base itself.
 pub(super) fn fit(lane: Lane, words: &[u8], base: &[u8]) -> Option<Decay> {
     if !matches!(lane, Lane::F32 | Lane::F64 | Lane::F16 | Lane::BF16) {
         return None;
     }
-    let (words, base) = (sample(words, lane), sample(base, lane));
+    let (words, base) = (sample(words, lane, FIT_RUN), sample(base, lane, FIT_RUN));
+    let mut candidates: Vec<Decay> =
+        factors(lane, &words, &base).into_iter().map(|factor| Decay { factor, rounds: 1 }).collect();
+    if lane == Lane::F32 {
+        candidates.extend(repeated(&words, &base));
+    }
+    best(lane, &words, &base, candidates)
+}
+
+/// The candidate that saves the most, if any saves enough.
+fn best(lane: Lane, words: &[u8], base: &[u8], candidates: Vec<Decay>) -> Option<Decay> {
+    if candidates.is_empty() {
+        return None;
+    }
     let elements = words.len() / lane.width();
-    let mut best = (cost(lane, &words, &base) - WORTH * elements as f64, None);
+    let mut best = (cost(lane, words, base) - WORTH * elements as f64, None);
     let mut predicted = vec![0; base.len()];
-    let mut consider = |decay: Decay| {
-        if decay.predict(lane, &base, &mut predicted).is_ok() {
-            let after = cost(lane, &words, &predicted);
+    for decay in candidates {
+        if decay.predict(lane, base, &mut predicted).is_ok() {
+            let after = cost(lane, words, &predicted);
             if after < best.0 {
                 best = (after, Some(decay));
             }
         }
-    };
-    let pairs = pairs(lane, &words, &base);
-    for factor in factors(&pairs) {
-        consider(Decay { factor, rounds: 1 });
-    }
-    if lane == Lane::F32
-        && let Some(decay) = repeated(&words, &base)
-    {
-        consider(decay);
     }
     best.1
 }
@@ -57,39 +64,53 @@ fn cost(lane: Lane, words: &[u8], predicted: &[u8]) -> f64 {
     with_word!(lane, of(Layout::of(lane), words, predicted))
 }
 
-/// Element and base as numbers, where both are finite and the base is not zero.
+/// Element and base as numbers, where both are finite and the base is not zero: every second of the sample.
 fn pairs(lane: Lane, words: &[u8], base: &[u8]) -> Vec<(f64, f64)> {
-    let width = lane.width();
-    let both = words.chunks_exact(width).zip(base.chunks_exact(width));
-    both.map(|(word, base)| (number(lane, word), number(lane, base)))
+    match lane {
+        Lane::F64 => pairs_of(words, base, f64::from_bits),
+        Lane::F16 => pairs_of(words, base, |bits: u16| half_number(bits)),
+        Lane::BF16 => pairs_of(words, base, |bits: u16| f64::from(f32::from_bits(u32::from(bits) << 16))),
+        _ => pairs_of(words, base, |bits: u32| f64::from(f32::from_bits(bits))),
+    }
+}
+
+fn pairs_of<W: Word>(words: &[u8], base: &[u8], number: impl Fn(W) -> f64) -> Vec<(f64, f64)> {
+    let both = words.chunks_exact(W::BYTES).zip(base.chunks_exact(W::BYTES)).step_by(2);
+    both.map(|(word, base)| (number(W::load(word)), number(W::load(base))))
         .filter(|(word, base)| word.is_finite() && base.is_finite() && *base != 0.0)
         .collect()
 }
 
-fn number(lane: Lane, bytes: &[u8]) -> f64 {
-    match lane {
-        Lane::F64 => f64::from_bits(u64::load(bytes)),
-        Lane::F16 => f64::from(half::f16::from_bits(u16::load(bytes)).to_f32()),
-        Lane::BF16 => f64::from(f32::from_bits(u32::from(u16::load(bytes)) << 16)),
-        _ => f64::from(f32::from_bits(u32::load(bytes))),
-    }
+/// The value of a binary16.
+fn half_number(bits: u16) -> f64 {
+    /// 2^1008: the ratio of the exponent biases of binary64 and binary16.
+    const SCALE: f64 = f64::from_bits((1023 + 1008) << 52);
+    let magnitude = f64::from_bits(u64::from(bits & 0x7fff) << 42) * SCALE;
+    let magnitude = if bits & 0x7c00 == 0x7c00 { f64::NAN } else { magnitude };
+    if bits & 0x8000 == 0 { magnitude } else { -magnitude }
 }
 
 /// Factors worth trying: the median ratio, which outliers do not move; the one of least squares, which knows more
 /// where all elements moved; and where nothing is negative (Adam's second moments, which decay and then only gain),
 /// the ratios that few elements are below.
-fn factors(pairs: &[(f64, f64)]) -> Vec<f64> {
+fn factors(lane: Lane, words: &[u8], base: &[u8]) -> Vec<f64> {
+    let pairs = pairs(lane, words, base);
     let product: f64 = pairs.iter().map(|(word, base)| word * base).sum();
     let square: f64 = pairs.iter().map(|(_, base)| base * base).sum();
-    let mut ratios: Vec<f64> = pairs.iter().step_by(8).map(|(word, base)| word / base).collect();
-    ratios.sort_unstable_by(f64::total_cmp);
-    let quantile = |share: f64| ratios.get((ratios.len() as f64 * share) as usize).copied();
+    let mut ratios: Vec<f64> = pairs.iter().step_by(2).map(|(word, base)| word / base).collect();
+    let mut quantile = |share: f64| {
+        let at = (ratios.len() as f64 * share) as usize;
+        (at < ratios.len()).then(|| *ratios.select_nth_unstable_by(at, f64::total_cmp).1)
+    };
     let mut factors: Vec<f64> = quantile(0.5).into_iter().collect();
     factors.extend((square > 0.0).then(|| product / square));
     if pairs.iter().all(|(word, base)| *word >= 0.0 && *base >= 0.0) {
         factors.extend([0.02, 0.1, 0.25].into_iter().filter_map(quantile));
     }
-    factors.retain(|factor| *factor > 0.25 && *factor < 2.0 && *factor != 1.0);
+    // Nearer to one than this, every product rounds back to what it was.
+    let idle = f64::from_bits((1023 - 2 - u64::from(Layout::of(lane).mantissa_bits)) << 52);
+    factors.retain(|factor| *factor > 0.25 && *factor < 2.0 && (factor - 1.0).abs() >= idle);
+    factors.dedup_by(|one, other| (*one - *other).abs() < idle);
     factors
 }
 

@@ -123,7 +123,7 @@ impl Lanes for [u32; GROUP] {
 /// Feeds the states that fell below the floor, in order.
 #[inline(always)]
 fn refill(states: &mut [u32; GROUP], stream: &mut Stream<'_>) {
-    let window = stream.window();
+    let window = *stream.window();
     let mut taken = 0;
     for state in states {
         let at = 2 * (taken % GROUP);

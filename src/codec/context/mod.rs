@@ -7,6 +7,7 @@
 
 mod bound;
 mod buffers;
+mod counts;
 mod decode;
 mod encode;
 mod fit;

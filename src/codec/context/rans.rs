@@ -39,7 +39,7 @@ impl Ticket {
 /// The tickets of one context.
 pub(super) fn tickets(frequencies: &Frequencies, tickets: &mut [Ticket]) {
     let mut start = 0;
-    for (ticket, &frequency) in tickets.iter_mut().zip(frequencies) {
+    for (ticket, &frequency) in tickets.iter_mut().zip(frequencies.all()) {
         *ticket = Ticket(u32::from(frequency) << 16 | start);
         start += u32::from(frequency);
     }
@@ -99,6 +99,8 @@ pub(super) struct Stream<'a> {
     words: &'a [u8],
     /// Bytes of `words` that are read.
     at: usize,
+    /// The last of the words with zeros after them, for windows that reach beyond the end.
+    last: [u8; 3 * TURN],
 }
 
 impl<'a> Stream<'a> {
@@ -109,24 +111,25 @@ impl<'a> Stream<'a> {
         for (state, bytes) in states.as_flattened_mut().iter_mut().zip(heads.chunks_exact(4)) {
             *state = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
         }
-        Some((states, Self { words, at: 0 }))
+        let mut last = [0; 3 * TURN];
+        let rest = &words[words.len().saturating_sub(TURN)..];
+        last[..rest.len()].copy_from_slice(rest);
+        Some((states, Self { words, at: 0, last }))
     }
 
     /// The next words, as many as a turn can take. Beyond the end it reads zeros, which [`Stream::is_finished`] tells.
     #[inline(always)]
-    pub(super) fn window(&self) -> [u8; TURN] {
-        match self.words.get(self.at..self.at + TURN) {
-            Some(words) => words.try_into().expect("as many bytes as were sliced"),
-            None => self.last_window(),
+    pub(super) fn window(&self) -> &[u8; TURN] {
+        match self.words.get(self.at..) {
+            Some(rest) if rest.len() >= TURN => rest.first_chunk().expect("as long as was just seen"),
+            _ => self.last_window(),
         }
     }
 
     #[cold]
-    fn last_window(&self) -> [u8; TURN] {
-        let mut window = [0; TURN];
-        let rest = self.words.get(self.at..).unwrap_or(&[]);
-        window[..rest.len()].copy_from_slice(rest);
-        window
+    fn last_window(&self) -> &[u8; TURN] {
+        let at = self.at.saturating_sub(self.words.len().saturating_sub(TURN)).min(2 * TURN);
+        self.last[at..].first_chunk().expect("a turn is left after two of three")
     }
 
     /// Passes over `count` words.
@@ -142,8 +145,9 @@ impl<'a> Stream<'a> {
             return state;
         }
         let window = self.window();
+        let word = u16::from_le_bytes([window[0], window[1]]);
         self.skip(1);
-        state << 16 | u32::from(u16::from_le_bytes([window[0], window[1]]))
+        state << 16 | u32::from(word)
     }
 
     /// Decodes a symbol from a state with its context's slots: state, symbol.
@@ -170,7 +174,7 @@ impl<'a> Stream<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tables::{Levels, SLOTS, fill_slots};
+    use super::super::tables::{Levels, RUN, SLOTS, fill_slots};
     use super::*;
     use proptest::prelude::*;
 
@@ -197,7 +201,7 @@ mod tests {
             let mut stored = state.to_le_bytes().to_vec();
             stored.extend([FLOOR; 2 * GROUP - 1].iter().flat_map(|state| state.to_le_bytes()));
             stored.extend(sink.written());
-            let mut slots = vec![0; SLOTS];
+            let mut slots = vec![0; SLOTS + RUN];
             fill_slots(&frequencies, &mut slots);
             let (mut states, mut stream) = Stream::open(&stored).expect("long enough");
             for &(symbol, bits, value) in &elements {

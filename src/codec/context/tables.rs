@@ -10,6 +10,7 @@
 //! occur.
 
 use super::scales::MAX_CONTEXTS;
+use std::ops::Range;
 
 /// Precision of probabilities. 2,048 slots of 4 bytes per context let 16 contexts live in 128 KiB of a core's
 /// second-level cache; 12 bits gain nothing on weights that the larger footprint does not lose.
@@ -21,9 +22,6 @@ pub(super) const SLOTS: usize = 1 << PROBABILITY_BITS;
 /// The decoding tables of a frame, one after the other: entries as [`fill_slots`] makes them.
 pub(super) type SlotTables = [u32; MAX_CONTEXTS * SLOTS];
 
-/// Frequencies of all symbols in one context; they sum to [`SLOTS`], or are all zero.
-pub(super) type Frequencies = [u16; 256];
-
 const LEVELS_PER_OCTAVE: u32 = 4;
 /// Highest level: `SLOTS` itself, and a little room for a large part of a sum that is rounded down.
 const MAX_LEVEL: u8 = 63;
@@ -31,10 +29,22 @@ const MAX_LEVEL: u8 = 63;
 /// 2^(i/4), in sixteenths.
 const QUARTER_OCTAVES: [u32; 4] = [16, 19, 23, 27];
 
+/// What a level weighs.
+#[inline(always)]
 fn weight(level: u8) -> u32 {
-    let steps = u32::from(level - 1);
-    QUARTER_OCTAVES[(steps % LEVELS_PER_OCTAVE) as usize] << (steps / LEVELS_PER_OCTAVE)
+    WEIGHTS[usize::from(level.min(MAX_LEVEL))]
 }
+
+const WEIGHTS: [u32; MAX_LEVEL as usize + 1] = {
+    let mut weights = [0; MAX_LEVEL as usize + 1];
+    let mut level = 1;
+    while level < weights.len() {
+        let steps = level as u32 - 1;
+        weights[level] = QUARTER_OCTAVES[(steps % LEVELS_PER_OCTAVE) as usize] << (steps / LEVELS_PER_OCTAVE);
+        level += 1;
+    }
+    weights
+};
 
 /// The level whose weight is nearest to `count` of `total` (both nonzero): never 0.
 fn level(count: u32, total: u32) -> u8 {
@@ -48,30 +58,29 @@ fn level(count: u32, total: u32) -> u8 {
 }
 
 /// The levels of the symbols of one context.
-#[derive(Clone)]
-pub(super) struct Levels([u8; 256]);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Levels {
+    of: [u8; 256],
+    /// All that occur are among these. Begins with an even symbol, so that both signs of a bucket are together.
+    symbols: Range<usize>,
+}
 
 impl Levels {
     pub(super) fn of_counts(counts: &[u32; 256]) -> Self {
         let total: u32 = counts.iter().sum();
-        Self(counts.map(|count| if count == 0 { 0 } else { level(count, total) }))
+        let present = |&count: &u32| count != 0;
+        let first = counts.iter().position(present).map_or(0, |first| first & !1);
+        // Symbol 255 would stand for a magnitude beyond 2^63, so the length of the range fits a byte.
+        let end = counts.iter().rposition(present).map_or(0, |last| last + 1);
+        Self { of: counts.map(|count| if count == 0 { 0 } else { level(count, total) }), symbols: first..end }
     }
 
     /// Appends the context's part of the stream.
     pub(super) fn write(&self, stream: &mut Vec<u8>) {
-        let present = |&level: &u8| level != 0;
-        let Some(first) = self.0.iter().position(present) else {
-            stream.extend_from_slice(&[0, 0]);
-            return;
-        };
-        // From an even symbol on, so that both signs of a bucket are together.
-        let first = first & !1;
-        let last = self.0.iter().rposition(present).unwrap_or(first);
-        // Symbol 255 would stand for a magnitude beyond 2^63, so the count fits its byte.
-        debug_assert!(last < 255);
-        stream.extend_from_slice(&[first as u8, (last - first + 1) as u8]);
-        for symbol in first..=last {
-            let difference = self.0[symbol].wrapping_sub(self.guess(first, symbol)) as i8;
+        let Range { start, end } = self.symbols;
+        stream.extend_from_slice(&[start as u8, (end - start) as u8]);
+        for symbol in start..end {
+            let difference = self.of[symbol].wrapping_sub(self.guess(symbol)) as i8;
             stream.push(((difference << 1) ^ (difference >> 7)) as u8);
         }
     }
@@ -81,88 +90,127 @@ impl Levels {
     /// # Errors
     /// What is wrong with it.
     pub(super) fn read(stream: &mut &[u8], alphabet: usize) -> Result<Self, &'static str> {
-        let mut levels = Self([0; 256]);
         let (head, rest) = stream.split_at_checked(2).ok_or("tables cut short")?;
         let (first, count) = (usize::from(head[0]), usize::from(head[1]));
         if first + count > alphabet {
             return Err("a table beyond the alphabet");
         }
         let (coded, rest) = rest.split_at_checked(count).ok_or("tables cut short")?;
+        let mut levels = Self { of: [0; 256], symbols: first..first + count };
         for (symbol, &byte) in (first..).zip(coded) {
             let difference = (byte >> 1) ^ (byte & 1).wrapping_neg();
-            let level = levels.guess(first, symbol).wrapping_add(difference);
+            let level = levels.guess(symbol).wrapping_add(difference);
             if level > MAX_LEVEL {
                 return Err("a frequency out of range");
             }
-            levels.0[symbol] = level;
+            levels.of[symbol] = level;
         }
         *stream = rest;
         Ok(levels)
     }
 
-    fn guess(&self, first: usize, symbol: usize) -> u8 {
-        match symbol - first {
+    fn guess(&self, symbol: usize) -> u8 {
+        match symbol - self.symbols.start {
             0 => 0,
-            1 => self.0[symbol - 1],
-            _ if symbol % 2 == 1 => self.0[symbol - 1],
-            _ => self.0[symbol - 2],
+            1 => self.of[symbol - 1],
+            _ if symbol % 2 == 1 => self.of[symbol - 1],
+            _ => self.of[symbol - 2],
         }
     }
 
     /// The frequencies that these levels stand for: all zero if no symbol occurs.
+    #[inline(always)]
     pub(super) fn frequencies(&self) -> Frequencies {
-        let mut frequencies = [0; 256];
-        let total: u32 = self.0.iter().filter(|&&level| level > 0).map(|&level| weight(level)).sum();
-        if total == 0 {
+        let mut frequencies = Frequencies { of: [0; 256], symbols: self.symbols.clone() };
+        let levels = &self.of[self.symbols.clone()];
+        let total: u32 = levels.iter().map(|&level| weight(level)).sum();
+        let Some(reciprocal) = ((SLOTS as u64) << 32).checked_div(u64::from(total)) else {
             return frequencies;
+        };
+        let mut sum = 0;
+        for (frequency, &level) in frequencies.present_mut().iter_mut().zip(levels) {
+            let share = (u64::from(weight(level)) * reciprocal + (1 << 31)) >> 32;
+            *frequency = (share as u16).max(u16::from(level > 0));
+            sum += *frequency;
         }
-        for (frequency, &level) in frequencies.iter_mut().zip(&self.0) {
-            if level > 0 {
-                let share =
-                    (u64::from(weight(level)) * SLOTS as u64 + u64::from(total / 2)) / u64::from(total);
-                *frequency = (share as u16).max(1);
-            }
-        }
-        settle(&mut frequencies);
+        settle(frequencies.present_mut(), sum);
         frequencies
     }
 }
 
-/// Makes the frequencies sum to [`SLOTS`] by changing the largest (the lowest such symbol) as little at a time as
-/// keeps its shape.
-fn settle(frequencies: &mut Frequencies) {
-    let mut sum: u32 = frequencies.iter().map(|&frequency| u32::from(frequency)).sum();
-    while sum != SLOTS as u32 {
-        let mut largest = 0;
-        for symbol in 1..256 {
-            if frequencies[symbol] > frequencies[largest] {
-                largest = symbol;
-            }
-        }
-        let slack = sum.abs_diff(SLOTS as u32).min(u32::from(frequencies[largest] / 4).max(1)) as u16;
-        if sum > SLOTS as u32 {
-            frequencies[largest] -= slack;
-            sum -= u32::from(slack);
-        } else {
-            frequencies[largest] += slack;
-            sum += u32::from(slack);
-        }
+/// Frequencies of all symbols in one context; they sum to [`SLOTS`], or are all zero.
+pub(super) struct Frequencies {
+    of: [u16; 256],
+    symbols: Range<usize>,
+}
+
+impl Frequencies {
+    /// Of every symbol.
+    pub(super) fn all(&self) -> &[u16; 256] {
+        &self.of
+    }
+
+    fn present_mut(&mut self) -> &mut [u16] {
+        &mut self.of[self.symbols.clone()]
     }
 }
 
+/// Makes the frequencies, whose sum is given, sum to [`SLOTS`] by changing the largest (the lowest such symbol) as
+/// little at a time as keeps its shape.
+#[inline(always)]
+fn settle(frequencies: &mut [u16], mut sum: u16) {
+    while sum != SLOTS as u16 {
+        let most = frequencies.iter().copied().fold(0, u16::max);
+        let largest = frequencies.iter().position(|&frequency| frequency == most).unwrap_or(0);
+        if sum < SLOTS as u16 {
+            frequencies[largest] += SLOTS as u16 - sum;
+            return;
+        }
+        let slack = (sum - SLOTS as u16).min((most / 4).max(1));
+        frequencies[largest] -= slack;
+        sum -= slack;
+    }
+}
+
+/// Entries that are written at once.
+pub(super) const RUN: usize = 32;
+
+/// What is added to the first entry of a run.
+const WITHIN: [u32; RUN] = {
+    let mut within = [0; RUN];
+    let mut i = 0;
+    while i < RUN {
+        within[i] = (i as u32) << 19;
+        i += 1;
+    }
+    within
+};
+
 /// A decoding table entry for each slot: symbol in bits 0..8, frequency less one in bits 8..19, position of the slot
-/// within its symbol in bits 19..30.
+/// within its symbol in bits 19..30. `slots` has room for [`RUN`] more than it will hold: a symbol's entries are written
+/// in whole runs, whose excess the next symbol overwrites.
+#[inline(always)]
 pub(super) fn fill_slots(frequencies: &Frequencies, slots: &mut [u32]) {
     let mut at = 0;
-    for (symbol, &frequency) in frequencies.iter().enumerate() {
-        let own = &mut slots[at..at + usize::from(frequency)];
-        let entry = symbol as u32 | (u32::from(frequency).wrapping_sub(1)) << 8;
-        own.iter_mut().enumerate().for_each(|(within, slot)| *slot = entry | (within as u32) << 19);
+    let present = frequencies.symbols.clone().map(|symbol| (symbol, frequencies.of[symbol]));
+    for (symbol, frequency) in present.filter(|(_, frequency)| *frequency > 0) {
+        let entry = symbol as u32 | (u32::from(frequency) - 1) << 8;
+        fill(&mut slots[at..], entry, usize::from(frequency));
         at += usize::from(frequency);
     }
     // A context that does not occur: only damaged frames look here, and they find symbol 0 at no cost.
-    for (within, slot) in slots[at..].iter_mut().enumerate() {
-        *slot = (SLOTS as u32 - 1) << 8 | (within as u32) << 19;
+    if at < SLOTS {
+        fill(&mut slots[at..], (SLOTS as u32 - 1) << 8, SLOTS - at);
+    }
+}
+
+/// Writes `count` entries of one symbol, at least one.
+#[inline(always)]
+fn fill(slots: &mut [u32], entry: u32, count: usize) {
+    for within in (0..count).step_by(RUN) {
+        let first = entry + ((within as u32) << 19);
+        let run: &mut [u32; RUN] = slots[within..].first_chunk_mut().expect("there is room for a run more");
+        run.iter_mut().zip(&WITHIN).for_each(|(slot, within)| *slot = first + within);
     }
 }
 
@@ -187,9 +235,9 @@ mod tests {
         #[test]
         fn frequencies_cover_exactly_the_symbols_that_occur(counts in counts()) {
             let frequencies = Levels::of_counts(&counts).frequencies();
-            let sum: u32 = frequencies.iter().map(|&f| u32::from(f)).sum();
+            let sum: u32 = frequencies.all().iter().map(|&f| u32::from(f)).sum();
             prop_assert_eq!(sum, if counts.iter().all(|&c| c == 0) { 0 } else { SLOTS as u32 });
-            for (count, frequency) in counts.iter().zip(frequencies) {
+            for (count, frequency) in counts.iter().zip(*frequencies.all()) {
                 prop_assert_eq!(*count > 0, frequency > 0);
             }
         }
@@ -201,7 +249,7 @@ mod tests {
             levels.write(&mut stream);
             let mut rest = &stream[..];
             let back = Levels::read(&mut rest, 256).expect("what was written reads");
-            prop_assert_eq!(back.0, levels.0);
+            prop_assert_eq!(back, levels);
             prop_assert!(rest.is_empty());
         }
 
@@ -209,9 +257,9 @@ mod tests {
         fn any_stream_reads_to_a_table_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             if let Ok(levels) = Levels::read(&mut &bytes[..], 120) {
                 let frequencies = levels.frequencies();
-                let mut slots = vec![0; SLOTS];
+                let mut slots = vec![0; SLOTS + RUN];
                 fill_slots(&frequencies, &mut slots);
-                prop_assert!(frequencies[120..].iter().all(|&f| f == 0));
+                prop_assert!(frequencies.all()[120..].iter().all(|&f| f == 0));
             }
         }
 
@@ -219,7 +267,7 @@ mod tests {
         fn rounding_costs_little(counts in counts()) {
             let total: f64 = counts.iter().map(|&c| f64::from(c)).sum();
             let frequencies = Levels::of_counts(&counts).frequencies();
-            let present = counts.iter().zip(frequencies).filter(|(count, _)| **count > 0);
+            let present = counts.iter().zip(*frequencies.all()).filter(|(count, _)| **count > 0);
             let (mut ideal, mut coded) = (0.0, 0.0);
             for (&count, frequency) in present {
                 ideal -= f64::from(count) * (f64::from(count) / total).log2();
