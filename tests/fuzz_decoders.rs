@@ -72,6 +72,11 @@ fn corpus() -> Vec<Entry> {
             for byte in raw.iter_mut().step_by(dtype.lane().width()) {
                 *byte = byte.wrapping_add(dice.below(10).saturating_sub(5) as u8);
             }
+            let period = dtype.lane().width() * (1 + dice.below(9));
+            let tiled: Vec<u8> = raw.iter().copied().take(period).cycle().take(length).collect();
+            let (mut stored, lane) = (Vec::new(), dtype.lane());
+            let tag = encode_frame_as(Coder::Repeat, &tiled, None, lane, &mut stored);
+            entries.push(Entry { tag, stored, base: base.clone(), lane });
             for coder in Coder::ALL {
                 let (mut stored, lane) = (Vec::new(), dtype.lane());
                 let tag = encode_frame_as(coder, &raw, Some(&base), lane, &mut stored);

@@ -1,6 +1,7 @@
 //! The coders by name, for callers that want one of them rather than the best.
 
 use super::context;
+use super::repeat;
 use super::scratch::{Scratch, with_scratch};
 use super::tag::Tag;
 use super::turns::Transform;
@@ -22,17 +23,26 @@ pub enum Coder {
     XorPlanes,
     /// The difference of ranks, entropy-coded by context.
     Context,
+    /// The period, of bytes that repeat.
+    Repeat,
 }
 
 impl Coder {
     /// Every coder.
-    pub const ALL: [Coder; 6] =
-        [Coder::Raw, Coder::Bytes, Coder::Planes, Coder::OrderedPlanes, Coder::XorPlanes, Coder::Context];
+    pub const ALL: [Coder; 7] = [
+        Coder::Raw,
+        Coder::Bytes,
+        Coder::Planes,
+        Coder::OrderedPlanes,
+        Coder::XorPlanes,
+        Coder::Context,
+        Coder::Repeat,
+    ];
 
     /// Whether the coder codes differences to a base.
     pub const fn needs_base(self) -> bool {
         match self {
-            Coder::Raw | Coder::Bytes | Coder::Planes => false,
+            Coder::Raw | Coder::Bytes | Coder::Planes | Coder::Repeat => false,
             Coder::OrderedPlanes | Coder::XorPlanes | Coder::Context => true,
         }
     }
@@ -53,6 +63,12 @@ pub fn encode_frame_as(coder: Coder, raw: &[u8], base: Option<&[u8]>, lane: Lane
 /// How hard `Coder::Bytes` looks for repetition: what is worth it where size is all that counts.
 const THOROUGH: Effort = Effort::Level(12);
 
+fn encode_period(raw: &[u8], lane: Lane, limit: usize, out: &mut Vec<u8>) -> bool {
+    let period = repeat::period(raw, lane).filter(|period| *period < limit);
+    out.extend_from_slice(&raw[..period.unwrap_or(0)]);
+    period.is_some()
+}
+
 /// Appends `raw` coded by `coder` if that takes less than `limit` bytes and has the base it needs.
 pub(super) fn try_coder(
     scratch: &mut Scratch,
@@ -69,6 +85,7 @@ pub(super) fn try_coder(
     let (coded, tag) = match (coder, base) {
         (Coder::Raw, _) | (Coder::OrderedPlanes | Coder::XorPlanes | Coder::Context, None) => return None,
         (Coder::Bytes, _) => (scratch.zstd.compress(raw, THOROUGH, limit, out), Tag::Zstd),
+        (Coder::Repeat, _) => (encode_period(raw, lane, limit, out), Tag::Repeat),
         (Coder::Planes, _) => (planes(scratch, Transform::Alone, &[], out), Tag::Planes),
         (Coder::OrderedPlanes, Some(base)) => {
             (planes(scratch, Transform::Ordered, base, out), Tag::OrderedPlanes)

@@ -3,6 +3,7 @@
 use super::coder::{Coder, try_coder};
 use super::context;
 use super::estimate::estimate;
+use super::repeat;
 use super::sample::sample;
 use super::scratch::{Scratch, with_scratch};
 use super::tag::Tag;
@@ -71,16 +72,36 @@ fn choose(
     if level == Level::Max {
         return smallest(scratch, raw, base, lane, out);
     }
+    let period = repeat::period(raw, lane);
+    let limit = period.unwrap_or(raw.len());
+    if period.is_none_or(|period| period > SHORT_PERIOD)
+        && let Some(tag) = try_coders(scratch, raw, base, lane, level, limit, out)
+    {
+        return tag;
+    }
+    out.extend_from_slice(&raw[..limit]);
+    if period.is_some() { Tag::Repeat } else { Tag::Raw }
+}
+
+/// Bytes of a period that no coder is expected to beat.
+const SHORT_PERIOD: usize = 64;
+
+/// The coding that is expected to be the smallest, if it takes less than `limit` bytes.
+fn try_coders(
+    scratch: &mut Scratch,
+    raw: &[u8],
+    base: Option<&[u8]>,
+    lane: Lane,
+    level: Level,
+    limit: usize,
+    out: &mut Vec<u8>,
+) -> Option<Tag> {
     let of = |bytes: &[u8]| sample(bytes, lane, ESTIMATE_RUN);
     let expected = estimate(&of(raw), base.map(of).as_deref(), lane);
     let delta = base.filter(|_| expected.delta.is_some_and(|delta| delta < expected.alone));
-    let coded = delta
-        .and_then(|base| encode_delta(scratch, raw, base, lane, level, out))
-        .or_else(|| encode_alone(scratch, raw, lane, level, expected.alone, out));
-    coded.unwrap_or_else(|| {
-        out.extend_from_slice(raw);
-        Tag::Raw
-    })
+    delta
+        .and_then(|base| encode_delta(scratch, raw, base, lane, level, limit, out))
+        .or_else(|| encode_alone(scratch, raw, lane, level, expected.alone, limit, out))
 }
 
 /// Tries every coder and keeps the smallest result.
@@ -108,13 +129,14 @@ fn encode_delta(
     base: &[u8],
     lane: Lane,
     level: Level,
+    limit: usize,
     out: &mut Vec<u8>,
 ) -> Option<Tag> {
-    if level != Level::Fast && context::encode(scratch, raw, base, lane, raw.len(), out) {
+    if level != Level::Fast && context::encode(scratch, raw, base, lane, limit, out) {
         return Some(Tag::Context);
     }
     let coder = Transform::Ordered.coder(lane);
-    (coder.encode)(scratch, raw, base, raw.len(), out).then_some(Tag::OrderedPlanes)
+    (coder.encode)(scratch, raw, base, limit, out).then_some(Tag::OrderedPlanes)
 }
 
 fn encode_alone(
@@ -123,13 +145,14 @@ fn encode_alone(
     lane: Lane,
     level: Level,
     expected_bits: f64,
+    limit: usize,
     out: &mut Vec<u8>,
 ) -> Option<Tag> {
     if lane == Lane::Bytes || (!is_float(lane) && repeats(scratch, raw, lane, expected_bits)) {
-        return encode_bytes(scratch, raw, level, out);
+        return encode_bytes(scratch, raw, level, limit, out);
     }
     let coder = Transform::Alone.coder(lane);
-    (coder.encode)(scratch, raw, &[], raw.len(), out).then_some(Tag::Planes)
+    (coder.encode)(scratch, raw, &[], limit, out).then_some(Tag::Planes)
 }
 
 /// Bytes of an integer tensor that are tried for repetition (ids, masks, lookup tables).
@@ -142,18 +165,24 @@ fn repeats(scratch: &mut Scratch, raw: &[u8], lane: Lane, plane_bits: f64) -> bo
     scratch.zstd.compress(sample, Effort::Level(1), (0.95 * planes) as usize, &mut Vec::new())
 }
 
-fn encode_bytes(scratch: &mut Scratch, raw: &[u8], level: Level, out: &mut Vec<u8>) -> Option<Tag> {
+fn encode_bytes(
+    scratch: &mut Scratch,
+    raw: &[u8],
+    level: Level,
+    limit: usize,
+    out: &mut Vec<u8>,
+) -> Option<Tag> {
     if level == Level::Fast {
-        return encode_lz4(raw, out);
+        return encode_lz4(raw, limit, out);
     }
-    scratch.zstd.compress(raw, Effort::Level(3), raw.len(), out).then_some(Tag::Zstd)
+    scratch.zstd.compress(raw, Effort::Level(3), limit, out).then_some(Tag::Zstd)
 }
 
-fn encode_lz4(raw: &[u8], out: &mut Vec<u8>) -> Option<Tag> {
+fn encode_lz4(raw: &[u8], limit: usize, out: &mut Vec<u8>) -> Option<Tag> {
     let start = out.len();
     out.resize(start + lz4_flex::block::get_maximum_output_size(raw.len()), 0);
     let written = lz4_flex::block::compress_into(raw, &mut out[start..]).unwrap_or(usize::MAX);
-    let fits = written < raw.len();
+    let fits = written < limit;
     out.truncate(if fits { start + written } else { start });
     fits.then_some(Tag::Lz4)
 }
@@ -197,6 +226,7 @@ fn decode(
         Tag::Planes => (Transform::Alone.coder(lane).decode)(scratch, stored, base, out),
         Tag::OrderedPlanes => (Transform::Ordered.coder(lane).decode)(scratch, stored, base, out),
         Tag::Context => context::decode(scratch, stored, base, lane, out),
+        Tag::Repeat => repeat::decode(stored, out),
         Tag::XorPlanes => (Transform::Xor.coder(lane).decode)(scratch, stored, base, out),
     }
 }

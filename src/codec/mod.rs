@@ -15,6 +15,7 @@ mod isa;
 mod lossy;
 mod plane;
 mod planes;
+mod repeat;
 mod sample;
 mod scratch;
 mod tag;

@@ -20,10 +20,12 @@ pub(super) enum Tag {
     XorPlanes = 6,
     /// The context coder against the base.
     Context = 7,
+    /// The period that the bytes repeat.
+    Repeat = 8,
 }
 
 impl Tag {
-    pub(super) const ALL: [Tag; 8] = [
+    pub(super) const ALL: [Tag; 9] = [
         Tag::Raw,
         Tag::Same,
         Tag::Zstd,
@@ -32,6 +34,7 @@ impl Tag {
         Tag::OrderedPlanes,
         Tag::XorPlanes,
         Tag::Context,
+        Tag::Repeat,
     ];
 
     pub(super) const fn code(self) -> u8 {
@@ -44,7 +47,7 @@ impl Tag {
 
     pub(super) const fn needs_base(self) -> bool {
         match self {
-            Tag::Raw | Tag::Zstd | Tag::Lz4 | Tag::Planes => false,
+            Tag::Raw | Tag::Zstd | Tag::Lz4 | Tag::Planes | Tag::Repeat => false,
             Tag::Same | Tag::OrderedPlanes | Tag::XorPlanes | Tag::Context => true,
         }
     }

@@ -117,6 +117,24 @@ fn whole_frames_come_back() {
 }
 
 #[test]
+fn a_tiled_frame_costs_its_period_at_most() {
+    for lane in lanes() {
+        let width = lane.width();
+        let base = noise(2, FRAME_LEN);
+        for words in [1, 3, 384] {
+            let raw: Vec<u8> =
+                noise(words as u64, words * width).into_iter().cycle().take(FRAME_LEN).collect();
+            assert_comes_back(&raw, Some(&base), lane);
+            for level in LEVELS {
+                let mut stored = Vec::new();
+                encode_frame(&raw, Some(&base), lane, level, &mut stored);
+                assert!(stored.len() <= words * width, "{lane:?} {level:?} {words} took {}", stored.len());
+            }
+        }
+    }
+}
+
+#[test]
 fn an_equal_base_costs_nothing() {
     let raw = noise(1, 4096);
     let mut stored = Vec::new();
