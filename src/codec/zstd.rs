@@ -8,9 +8,10 @@ use zstd_safe::{CCtx, CParameter, DCtx, DParameter, FrameFormat, ParamSwitch, Re
 /// How hard to look for structure in plain bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Effort {
-    /// Order-0 Huffman only. With strategy *fast*, the longest minimum match and the smallest hash table the match
-    /// search is nearly nothing; measured on weights: the ratio of zstd-3 on byte planes or better, several times
-    /// as fast to decode as literals interrupted by accidental matches.
+    /// Order-0 Huffman only. With strategy *fast*, the longest minimum match, the smallest hash table and long steps
+    /// where nothing matches the search is nearly nothing; measured on weights: the ratio of zstd-3 on byte planes or
+    /// better, several times as fast to decode as literals interrupted by accidental matches. Steps of 131,072 instead
+    /// of 64 cost up to 1 % on planes of half precision, whose few values do form runs.
     Huffman,
     /// Match search at this libzstd level.
     Level(i32),
@@ -65,6 +66,7 @@ impl Zstd {
                 set(CParameter::Strategy(Strategy::ZSTD_fast));
                 set(CParameter::MinMatch(7));
                 set(CParameter::HashLog(8));
+                set(CParameter::TargetLength(64));
                 set(CParameter::LiteralCompressionMode(ParamSwitch::Enable));
             }
         }
