@@ -215,6 +215,7 @@ const fn encoding_name(encoding: Encoding) -> &'static str {
         Encoding::Raw => "raw",
         Encoding::Compressed => "compressed",
         Encoding::Delta => "delta",
+        Encoding::Cast => "cast",
     }
 }
 

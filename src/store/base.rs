@@ -1,8 +1,13 @@
 //! The choice of a base: whether an object is stored as a difference, and to which of the candidates.
+//!
+//! What a difference saves is estimated on a sample. How much it must save depends on what reading it will cost: little
+//! where the base is stored alone, more where it is a difference itself, and nothing helps where the chain is at its
+//! cap. Then the chain's keyframe, the object at its end, is tried instead; and if that has drifted away too, the
+//! object is a new keyframe.
 
-use crate::codec::{FRAME_LEN, estimate};
+use crate::codec::{Estimate, FRAME_LEN, cast_sources, estimate};
 use crate::id::ObjectKey;
-use crate::tensor::Lane;
+use crate::tensor::Dtype;
 
 use super::cache::Memory;
 use super::error::Result;
@@ -11,66 +16,140 @@ use super::sidecar::{frame_count, frame_len};
 use super::source::Source;
 
 /// More candidates than this are not looked at: each costs the decoding of some frames.
-const MAX_CANDIDATES: usize = 4;
+const MAX_CANDIDATES: usize = 6;
 /// Frames that are sampled, spread evenly; of each candidate these have to be decoded.
 const SAMPLED_FRAMES: u64 = 4;
 /// Runs of consecutive elements from each sampled frame, and elements in each: 4,096 elements in all.
 const RUNS: usize = 4;
 const RUN_ELEMENTS: usize = 256;
 
+/// The least share of the standalone size that a difference to a difference saves.
+const SAVED_BY_LINK: f64 = 0.15;
+/// The differences of one chain together take at most so many times what the object takes alone.
+const CHAIN_COPIES: f64 = 2.0;
+
 /// What is to be stored, as far as the choice depends on it.
 pub(super) struct Applicant<'a> {
     pub(super) key: ObjectKey,
     pub(super) source: &'a dyn Source,
     pub(super) len: u64,
-    pub(super) lane: Lane,
+    pub(super) dtype: Dtype,
 }
 
-/// The candidate that is expected to save most, if it saves enough. A candidate that is absent, of another length,
-/// too deep or damaged is passed over.
-pub(super) fn choose(
-    applicant: &Applicant<'_>,
-    candidates: &[ObjectKey],
-    max_depth: u8,
-    objects: &dyn Objects,
-    memory: &Memory,
-) -> Result<Option<Chain>> {
-    let mut best: Option<(f64, Chain)> = None;
-    let mut raw = None;
-    for chain in usable(applicant, candidates, max_depth, objects).take(MAX_CANDIDATES) {
-        if raw.is_none() {
-            raw = Some(sample(applicant, |offset, buf| Ok(applicant.source.read_exact_at(buf, offset)?))?);
+/// Where bases are looked for, and what reading may cost.
+pub(super) struct Search<'a> {
+    pub(super) objects: &'a dyn Objects,
+    pub(super) memory: &'a Memory,
+    /// No base is this deep.
+    pub(super) max_depth: u8,
+}
+
+/// A candidate and what it promises.
+struct Judged {
+    chain: Chain,
+    estimate: Estimate,
+}
+
+impl Search<'_> {
+    /// The base that is expected to save most among the `named` objects, their keyframes if none of them will do, or
+    /// else the objects that `nearest` knows; `None` if none saves enough. A candidate that is absent, of another
+    /// number of elements, too deep or damaged is passed over.
+    pub(super) fn choose(
+        &self,
+        applicant: &Applicant<'_>,
+        named: &[ObjectKey],
+        nearest: impl FnOnce() -> Vec<ObjectKey>,
+    ) -> Result<Option<Chain>> {
+        if applicant.len == 0 {
+            return Ok(None);
         }
-        let Ok(base) = sample_base(applicant, &chain, memory) else { continue };
-        let expected = estimate(raw.as_deref().unwrap_or_default(), Some(&base), applicant.lane);
-        let bits = expected.delta.unwrap_or(f64::INFINITY);
-        if expected.prefers_delta() && best.as_ref().is_none_or(|(least, _)| bits < *least) {
-            best = Some((bits, chain));
+        let mut sample = None;
+        let chains = self.chains(applicant, named);
+        let keyframes: Vec<Chain> = distinct(chains.iter().filter_map(Chain::keyframe));
+        if let Some(best) = self.best(applicant, chains, self.max_depth, &mut sample)? {
+            return Ok(Some(best));
+        }
+        if let Some(best) = self.best(applicant, keyframes, self.max_depth, &mut sample)? {
+            return Ok(Some(best));
+        }
+        // What ended at the cap does not begin anew on something deep.
+        self.best(applicant, self.chains(applicant, &nearest()), self.max_depth.div_ceil(2), &mut sample)
+    }
+
+    /// What the objects under these keys give of the applicant's type and length.
+    fn chains(&self, applicant: &Applicant<'_>, keys: &[ObjectKey]) -> Vec<Chain> {
+        let others = keys.iter().filter(|key| **key != applicant.key);
+        let found = others.filter_map(|key| self.objects.find_content(key, None).ok().flatten());
+        let chains = found.filter_map(|object| Chain::resolve(self.objects, object).ok());
+        let fitting = chains.filter_map(|chain| {
+            let is_cast = cast_sources(applicant.dtype).any(|from| from == chain.object().entry.dtype);
+            if is_cast { chain.cast(applicant.dtype) } else { Some(chain) }
+        });
+        distinct(fitting.filter(|chain| chain.len() == applicant.len))
+    }
+
+    /// The best of some candidates that are less than `max_depth` deep, if it is good enough.
+    fn best(
+        &self,
+        applicant: &Applicant<'_>,
+        candidates: Vec<Chain>,
+        max_depth: u8,
+        sample: &mut Option<Vec<u8>>,
+    ) -> Result<Option<Chain>> {
+        let mut best: Option<Judged> = None;
+        for chain in candidates.into_iter().filter(|chain| chain.depth() < max_depth).take(MAX_CANDIDATES) {
+            if sample.is_none() {
+                *sample = Some(sample_source(applicant)?);
+            }
+            let Ok(base) = sample_base(applicant, &chain, self.memory) else { continue };
+            let raw = sample.as_deref().unwrap_or_default();
+            let judged = Judged { estimate: estimate(raw, Some(&base), applicant.dtype.lane()), chain };
+            if judged.pays(applicant) && best.as_ref().is_none_or(|best| judged.bits() < best.bits()) {
+                best = Some(judged);
+            }
+        }
+        Ok(best.map(|best| best.chain))
+    }
+}
+
+impl Judged {
+    fn bits(&self) -> f64 {
+        self.estimate.delta.unwrap_or(f64::INFINITY)
+    }
+
+    /// Whether the difference is worth what it costs to read.
+    fn pays(&self, applicant: &Applicant<'_>) -> bool {
+        if !self.estimate.prefers_delta() || self.chain.depth() == 0 {
+            return self.estimate.prefers_delta();
+        }
+        let elements = applicant.len as f64 / applicant.dtype.lane().width() as f64;
+        let bytes = |bits: f64| elements * bits / 8.0;
+        let chain = self.chain.delta_len().map_or(f64::INFINITY, |len| len as f64) + bytes(self.bits());
+        self.estimate.saved().is_some_and(|saved| saved >= SAVED_BY_LINK)
+            && chain <= CHAIN_COPIES * bytes(self.estimate.alone)
+    }
+}
+
+/// The chains without those that give what an earlier one gives.
+fn distinct(chains: impl Iterator<Item = Chain>) -> Vec<Chain> {
+    let mut kept: Vec<Chain> = Vec::new();
+    for chain in chains {
+        if !kept.iter().any(|known| known.object().entry.key == chain.object().entry.key) {
+            kept.push(chain);
         }
     }
-    Ok(best.map(|(_, chain)| chain))
+    kept
 }
 
-fn usable<'a>(
-    applicant: &'a Applicant<'_>,
-    candidates: &'a [ObjectKey],
-    max_depth: u8,
-    objects: &'a dyn Objects,
-) -> impl Iterator<Item = Chain> + 'a {
-    let distinct =
-        |&(at, key): &(usize, &ObjectKey)| *key != applicant.key && !candidates[..at].contains(key);
-    let find = move |key| objects.find_content(key, Some(max_depth)).ok().flatten();
-    (candidates.iter().enumerate().filter(distinct))
-        .filter_map(move |(_, key)| find(key))
-        .filter(|object| object.entry.len == applicant.len && applicant.len > 0)
-        .filter_map(|object| Chain::resolve(objects, object).ok())
+fn sample_source(applicant: &Applicant<'_>) -> Result<Vec<u8>> {
+    sample(applicant, |offset, buf| Ok(applicant.source.read_exact_at(buf, offset)?))
 }
 
 /// The elements that are compared, read by `read(offset, buf)`.
 fn sample(applicant: &Applicant<'_>, mut read: impl FnMut(u64, &mut [u8]) -> Result<()>) -> Result<Vec<u8>> {
     let mut sample = Vec::new();
     for index in sampled_frames(applicant.len) {
-        for (from, len) in runs(frame_len(applicant.len, index), applicant.lane.width()) {
+        for (from, len) in runs(frame_len(applicant.len, index), applicant.dtype.lane().width()) {
             let start = sample.len();
             sample.resize(start + len, 0);
             read(index * FRAME_LEN as u64 + from as u64, &mut sample[start..])?;

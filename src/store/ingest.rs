@@ -6,12 +6,12 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::codec::{Level, tag_needs_base};
+use crate::codec::{Level, cast_sources, tag_needs_base};
 use crate::id::ObjectKey;
-use crate::similarity::{LshIndex, Signature};
+use crate::similarity::{Bucket, LshIndex, Neighbour, Signature};
 use crate::tensor::Dtype;
 
-use super::base::{self, Applicant};
+use super::base::{Applicant, Search};
 use super::coder::{Coded, Coder};
 use super::error::{Result, StoreError};
 use super::inner::Inner;
@@ -52,6 +52,8 @@ pub enum Outcome {
 const GATHERED_FRAMES: u64 = 16;
 /// Tensors that are tried as bases because they resemble one.
 const NEIGHBOURS: usize = 2;
+/// Bits of a signature in which a tensor and its rounding differ at most: 12 were seen.
+const SAME_NUMBERS_DISTANCE: u32 = 16;
 /// Bytes appended between two looks at the room left on the disk.
 const ROOM_CHECK_BYTES: u64 = 64 << 20;
 
@@ -215,25 +217,14 @@ impl Ingest {
 
     /// Codes and appends an object; `None` if its key was put by another thread meanwhile.
     fn store_new(&self, candidate: &Candidate<'_>) -> Result<Option<Put>> {
-        let lane = candidate.dtype.lane();
-        let Candidate { key, source, len, .. } = *candidate;
-        let applicant = Applicant { key, source, len, lane };
-        let max_depth = self.store.options.max_depth;
-        let choose = |bases: &[ObjectKey], max_depth| {
-            base::choose(&applicant, bases, max_depth, self, &self.store.memory)
-        };
+        let Candidate { key, source, len, dtype, .. } = *candidate;
         let signature = match candidate.kind {
-            Kind::Content => sign(candidate.dtype, source)?,
+            Kind::Content => sign(dtype, source)?,
             Kind::Recipe | Kind::Tree | Kind::Commit => None,
         };
-        let base = match (choose(candidate.bases, max_depth)?, &signature) {
-            // Nobody named a base that helps: perhaps it is known under another name. A chain that ended at the cap
-            // begins anew, or on something that is not deep itself.
-            (None, Some(signature)) => choose(&self.nearest(candidate, signature), max_depth.div_ceil(2))?,
-            (base, _) => base,
-        };
+        let base = self.choose_base(candidate, signature.as_ref())?;
         let signed = candidate.signed(signature);
-        let level = self.level(candidate.kind);
+        let (lane, level) = (dtype.lane(), self.level(candidate.kind));
         let coder = Coder { key, source, len, lane, level, base: base.as_ref(), memory: &self.store.memory };
         let gathered = frame_count(len) <= GATHERED_FRAMES;
         coder.with_frames(self.store.pool(), |frames| {
@@ -246,13 +237,41 @@ impl Ingest {
         })
     }
 
+    /// What to store an object as a difference to: one of those that were named, the same numbers in another type, or
+    /// else what it resembles under whatever name.
+    fn choose_base(&self, candidate: &Candidate<'_>, signature: Option<&Signature>) -> Result<Option<Chain>> {
+        let Candidate { key, source, len, dtype, bases, .. } = *candidate;
+        let max_depth = self.store.options.max_depth;
+        if candidate.kind != Kind::Content || max_depth == 0 {
+            return Ok(None);
+        }
+        let search = Search { objects: self, memory: &self.store.memory, max_depth };
+        let mut named = bases.to_vec();
+        named.extend(signature.into_iter().flat_map(|signature| self.same_numbers(candidate, signature)));
+        let nearest = || signature.map_or_else(Vec::new, |signature| self.nearest(candidate, signature));
+        search.choose(&Applicant { key, source, len, dtype }, &named, nearest)
+    }
+
     /// The tensors that resemble one most, sealed or of this transaction.
     fn nearest(&self, candidate: &Candidate<'_>, signature: &Signature) -> Vec<ObjectKey> {
-        let bucket = bucket_of(candidate.dtype, candidate.len);
-        let mut near = self.lock_transaction().similar.nearest(bucket, signature, NEIGHBOURS);
-        near.extend(self.store.nearest(bucket, signature, NEIGHBOURS));
-        near.sort_by_key(|neighbour| (neighbour.distance, neighbour.item));
+        let near = self.near(bucket_of(candidate.dtype, candidate.len), signature, NEIGHBOURS);
         near.into_iter().map(|neighbour| neighbour.item).collect()
+    }
+
+    /// The tensors of other types that seem to hold the same numbers.
+    fn same_numbers(&self, candidate: &Candidate<'_>, signature: &Signature) -> Vec<ObjectKey> {
+        let elements = candidate.len / candidate.dtype.lane().width() as u64;
+        let buckets = cast_sources(candidate.dtype)
+            .filter_map(|from| Some(bucket_of(from, elements.checked_mul(from.lane().width() as u64)?)));
+        let near = buckets.flat_map(|bucket| self.near(bucket, signature, 1));
+        near.filter(|near| near.distance <= SAME_NUMBERS_DISTANCE).map(|near| near.item).collect()
+    }
+
+    fn near(&self, bucket: Bucket, signature: &Signature, count: usize) -> Vec<Neighbour<ObjectKey>> {
+        let mut near = self.lock_transaction().similar.nearest(bucket, signature, count);
+        near.extend(self.store.nearest(bucket, signature, count));
+        near.sort_by_key(|neighbour| (neighbour.distance, neighbour.item));
+        near
     }
 
     /// Metadata is small and read often: it is worth the time.
@@ -318,9 +337,11 @@ impl Ingest {
         frames: Vec<Frame>,
     ) -> Result<Put> {
         let Candidate { kind, key, dtype, len, .. } = *candidate;
-        let (base, depth) = references(base, &frames);
+        let used = used(base, &frames);
+        let (base, cast) = (used.map(|base| base.object().entry.key), used.and_then(Chain::cast_from));
+        let depth = used.map_or(0, |base| base.depth() + 1);
         let stored_len = frames.last().map_or(0, |frame| frame.end);
-        let entry = Entry { key, kind, dtype, len, depth, base, offset };
+        let entry = Entry { key, kind, dtype, len, depth, base, cast, offset };
         let mut transaction = self.transaction()?;
         transaction.records.insert((key, kind), (entry, frames.into()));
         if let Some(signature) = candidate.signature {
@@ -361,13 +382,9 @@ impl Ingest {
     }
 }
 
-/// What an object's entry says of its base. One none of whose frames needs it has no base.
-fn references(base: Option<&Chain>, frames: &[Frame]) -> (Option<ObjectKey>, u8) {
-    let Some(base) = base.filter(|_| frames.iter().any(|frame| tag_needs_base(frame.tag))) else {
-        return (None, 0);
-    };
-    let entry = &base.object().entry;
-    (Some(entry.key), entry.depth + 1)
+/// What was used of a base: nothing if none of the frames needs it.
+fn used<'a>(base: Option<&'a Chain>, frames: &[Frame]) -> Option<&'a Chain> {
+    base.filter(|_| frames.iter().any(|frame| tag_needs_base(frame.tag)))
 }
 
 impl Transaction {

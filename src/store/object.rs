@@ -23,6 +23,8 @@ pub enum Encoding {
     Compressed,
     /// At least in part as a lossless difference to a base.
     Delta,
+    /// Not at all: it is its base in another float type.
+    Cast,
 }
 
 /// What can be said of an object without decoding it.
@@ -76,9 +78,10 @@ impl Object {
     }
 
     pub(super) fn info(&self) -> Result<ObjectInfo> {
-        let Entry { kind, dtype, len, depth, base, .. } = self.entry;
+        let Entry { kind, dtype, len, depth, base, cast, .. } = self.entry;
         let stored_len = self.stored_len()?;
         let encoding = match base {
+            Some(_) if cast.is_some() && stored_len == 0 => Encoding::Cast,
             Some(_) => Encoding::Delta,
             None if stored_len == len => Encoding::Raw,
             None => Encoding::Compressed,

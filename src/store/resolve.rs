@@ -1,13 +1,14 @@
 //! From an object to its bytes: which bases a read needs, and decoding them frame by frame.
 //!
-//! A frame of a difference needs only the same frame of its base. References lead to strictly lower depths (another
-//! stored copy of the base is looked for where the first one found is not lower), so that there is no cycle whatever
-//! copies lie in whatever packs; resolution is iterative and bounded.
+//! A frame of a difference needs only the same frame of its base, or the same elements of one that is cast. References
+//! lead to strictly lower depths (another stored copy of the base is looked for where the first one found is not
+//! lower), so that there is no cycle whatever copies lie in whatever packs; resolution is iterative and bounded.
 
 use std::sync::Arc;
 
-use crate::codec::{FRAME_LEN, decode_frame, tag_needs_base};
+use crate::codec::{FRAME_LEN, cast, decode_frame, is_castable, tag_needs_base};
 use crate::id::ObjectKey;
+use crate::tensor::Dtype;
 
 use super::cache::Memory;
 use super::error::{Result, StoreError};
@@ -20,62 +21,121 @@ pub(super) trait Objects: Sync {
     fn find_content(&self, key: &ObjectKey, below: Option<u8>) -> Result<Option<Object>>;
 }
 
-/// More nodes than any chain that this version writes has; a pack that claims more is damaged.
-const MAX_NODES: usize = 1024;
-
-/// An object with all that it is, directly or not, a difference to.
+/// An object with all that it is, directly or not, a difference to. It gives the bytes of its first link or, where it
+/// has none, of its cast.
+#[derive(Clone)]
 pub(super) struct Chain {
-    /// The object itself is the first.
-    nodes: Vec<Node>,
-    /// The nodes by depth: each after those that it refers to.
-    order: Vec<usize>,
+    /// Each is a difference to the next.
+    links: Vec<Object>,
+    /// What the last link is a difference to, if that is not an object but a cast of one.
+    cast: Option<Box<Cast>>,
 }
 
-struct Node {
-    object: Object,
-    base: Option<usize>,
+/// The elements of an object in another type: what differences are taken to, never stored itself.
+#[derive(Clone)]
+struct Cast {
+    /// Has no cast of its own: one in a chain is enough for every use, and keeps resolution from nesting.
+    origin: Chain,
+    from: Dtype,
+    to: Dtype,
+    /// Bytes of the cast elements.
+    len: u64,
 }
 
 impl Chain {
     pub(super) fn resolve(objects: &dyn Objects, object: Object) -> Result<Self> {
-        let mut nodes = vec![Node { object, base: None }];
-        let mut next = 0;
-        while next < nodes.len() {
-            let entry = nodes[next].object.entry;
-            nodes[next].base = resolve_base(objects, &mut nodes, next, entry.base)?;
-            next += 1;
+        let mut chain = Self::resolve_links(objects, object)?;
+        let last = chain.links.last().expect("it has the object at least");
+        if let (Some(from), Some(key)) = (last.entry.cast, last.entry.base) {
+            let origin = Self::resolve_links(objects, find_base(objects, last, &key)?)?;
+            let cast = Cast::new(origin, from, last.entry.dtype).filter(|cast| cast.len == last.entry.len);
+            let cast = cast.ok_or_else(|| last.corrupt(format!("it cannot be a cast of {key}")))?;
+            chain.cast = Some(Box::new(cast));
         }
-        let mut order: Vec<usize> = (0..nodes.len()).collect();
-        order.sort_by_key(|&node| nodes[node].object.entry.depth);
-        Ok(Self { nodes, order })
+        Ok(chain)
     }
 
+    /// The object and its bases down to one that has none, or a cast.
+    fn resolve_links(objects: &dyn Objects, object: Object) -> Result<Self> {
+        let mut links = vec![object];
+        // Each has a lower depth than the one before, so there are no more than depths.
+        while let Some(last) = links.last()
+            && let (Some(key), None) = (last.entry.base, last.entry.cast)
+        {
+            let base = find_base(objects, last, &key)?;
+            if base.entry.len != last.entry.len {
+                return Err(last.corrupt(format!("{key} cannot be its base")));
+            }
+            links.push(base);
+        }
+        Ok(Self { links, cast: None })
+    }
+
+    /// The elements of the object as another type; `None` if types or lengths do not allow it, or it stands on a cast
+    /// itself.
+    pub(super) fn cast(self, to: Dtype) -> Option<Self> {
+        let from = self.object().entry.dtype;
+        Some(Self { links: Vec::new(), cast: Some(Box::new(Cast::new(self, from, to)?)) })
+    }
+
+    /// The end of the chain alone: what all the rest is a difference to; `None` if there is no rest.
+    pub(super) fn keyframe(&self) -> Option<Self> {
+        match (&*self.links, &self.cast) {
+            ([], _) | ([_], None) => None,
+            ([.., last], None) => Some(Self { links: vec![last.clone()], cast: None }),
+            (_, Some(cast)) => Some(Self { links: Vec::new(), cast: Some(cast.clone()) }),
+        }
+    }
+
+    /// The object that a difference to what the chain gives names as its base.
     pub(super) fn object(&self) -> &Object {
-        &self.nodes[0].object
+        match (self.links.first(), &self.cast) {
+            (Some(object), _) => object,
+            (None, Some(cast)) => cast.origin.object(),
+            (None, None) => unreachable!("a chain has a link or a cast"),
+        }
+    }
+
+    /// The type of the object's elements, if what the chain gives is a cast of them.
+    pub(super) fn cast_from(&self) -> Option<Dtype> {
+        self.cast.as_ref().filter(|_| self.links.is_empty()).map(|cast| cast.from)
+    }
+
+    /// Bytes of what the chain gives.
+    pub(super) fn len(&self) -> u64 {
+        match (&self.cast, self.links.first()) {
+            (Some(cast), None) => cast.len,
+            _ => self.object().entry.len,
+        }
+    }
+
+    /// Bytes of all the differences that are undone to rebuild the whole, as they are stored.
+    pub(super) fn delta_len(&self) -> Result<u64> {
+        let deltas = self.links.iter().filter(|link| link.entry.base.is_some());
+        let own = deltas.map(Object::stored_len).sum::<Result<u64>>()?;
+        Ok(own + self.cast.as_ref().map_or(Ok(0), |cast| cast.origin.delta_len())?)
+    }
+
+    /// How many bases deep what the chain gives is.
+    pub(super) fn depth(&self) -> u8 {
+        self.object().entry.depth
     }
 }
 
-/// The node that `from` refers to, added if it is not there yet.
-fn resolve_base(
-    objects: &dyn Objects,
-    nodes: &mut Vec<Node>,
-    from: usize,
-    key: Option<ObjectKey>,
-) -> Result<Option<usize>> {
-    let Some(key) = key else { return Ok(None) };
-    let (len, depth) = (nodes[from].object.entry.len, nodes[from].object.entry.depth);
-    let known = nodes.iter().position(|node| node.object.entry.key == key && node.object.entry.depth < depth);
-    if known.is_some() {
-        return Ok(known);
+impl Cast {
+    fn new(origin: Chain, from: Dtype, to: Dtype) -> Option<Self> {
+        let (from_width, to_width) = (from.lane().width() as u64, to.lane().width() as u64);
+        let fits = is_castable(from, to)
+            && origin.links.last().is_some_and(|last| last.entry.cast.is_none())
+            && origin.len().is_multiple_of(from_width);
+        let len = (origin.len() / from_width).checked_mul(to_width).filter(|_| fits)?;
+        Some(Self { origin, from, to, len })
     }
-    let Some(object) = objects.find_content(&key, Some(depth))? else {
-        return Err(nodes[from].object.corrupt(format!("its base {key} is missing")));
-    };
-    if object.entry.len != len || nodes.len() == MAX_NODES {
-        return Err(nodes[from].object.corrupt(format!("{key} cannot be its base")));
-    }
-    nodes.push(Node { object, base: None });
-    Ok(Some(nodes.len() - 1))
+}
+
+fn find_base(objects: &dyn Objects, of: &Object, key: &ObjectKey) -> Result<Object> {
+    let found = objects.find_content(key, Some(of.entry.depth))?;
+    found.ok_or_else(|| of.corrupt(format!("its base {key} is missing")))
 }
 
 /// Decodes frames of one chain, one after another, in buffers that it keeps.
@@ -83,9 +143,11 @@ pub(super) struct FrameReader<'a> {
     chain: &'a Chain,
     memory: &'a Memory,
     stored: Vec<u8>,
-    /// For each node its frame, where the last call needed it.
-    decoded: Vec<Decoded>,
-    needed: Vec<bool>,
+    /// The frame that was decoded last, of whichever link.
+    current: Decoded,
+    spare: Vec<u8>,
+    /// Reads what the chain's cast is a cast of.
+    origin: Option<Box<FrameReader<'a>>>,
 }
 
 #[derive(Default)]
@@ -102,27 +164,34 @@ impl Decoded {
 
 impl<'a> FrameReader<'a> {
     pub(super) fn new(chain: &'a Chain, memory: &'a Memory) -> Self {
-        let count = chain.nodes.len();
-        let decoded = (0..count).map(|_| Decoded::default()).collect();
-        Self { chain, memory, stored: memory.buffers.take_empty(), decoded, needed: vec![false; count] }
+        let buffer = || memory.buffers.take_empty();
+        let origin = chain.cast.as_ref().map(|cast| Box::new(FrameReader::new(&cast.origin, memory)));
+        let current = Decoded { own: buffer(), cached: None };
+        Self { chain, memory, stored: buffer(), current, spare: buffer(), origin }
     }
 
     /// Fills `out`, which is as long as frame `index`, with it.
     pub(super) fn read(&mut self, index: u64, out: &mut [u8]) -> Result<()> {
-        let frame = self.chain.object().frame(index)?;
-        if let Some(base) = self.base_of(0, &frame) {
-            self.load(index, base)?;
+        let Some(first) = self.chain.links.first() else {
+            return self.read_cast(index * FRAME_LEN as u64, out);
+        };
+        let frame = first.frame(index)?;
+        if tag_needs_base(frame.tag) {
+            self.load(index, 1)?;
         }
-        self.decode(0, &frame, out)
+        self.decode(first, &frame, out)
     }
 
     /// Fills `out` with the bytes of frame `index` from byte `from` of it, remembering the frame in the cache.
     pub(super) fn read_part(&mut self, index: u64, from: usize, out: &mut [u8]) -> Result<()> {
-        let name = (self.chain.object().entry.key, index);
+        let Some(first) = self.chain.links.first() else {
+            return self.read_cast(index * FRAME_LEN as u64 + from as u64, out);
+        };
+        let name = (first.entry.key, index);
         let frame = match self.memory.cache.get(&name) {
             Some(frame) => frame,
             None => {
-                let mut whole = vec![0; frame_len(self.chain.object().entry.len, index)];
+                let mut whole = vec![0; frame_len(first.entry.len, index)];
                 self.read(index, &mut whole)?;
                 let whole = Arc::new(whole);
                 self.memory.cache.insert(name, Arc::clone(&whole));
@@ -133,56 +202,78 @@ impl<'a> FrameReader<'a> {
         Ok(())
     }
 
-    /// Frame `index` of the object as something to take differences to.
-    pub(super) fn as_base(&mut self, index: u64) -> Result<&[u8]> {
-        self.load(index, 0)?;
-        Ok(self.decoded[0].bytes())
+    /// Fills `out` with what lies at `offset` of what the chain gives.
+    fn read_range(&mut self, offset: u64, out: &mut [u8]) -> Result<()> {
+        pieces(offset, out).into_iter().try_for_each(|piece| piece.fill(self))
     }
 
-    /// Decodes frame `index` of the wanted node and of all that it needs.
-    fn load(&mut self, index: u64, wanted: usize) -> Result<()> {
-        self.needed.fill(false);
-        self.needed[wanted] = true;
-        let mut pending = Vec::new();
-        for &node in self.chain.order.iter().rev() {
-            if self.needed[node] && !self.take_from_cache(node, index) {
-                let frame = self.chain.nodes[node].object.frame(index)?;
-                if let Some(base) = self.base_of(node, &frame) {
-                    self.needed[base] = true;
-                }
-                pending.push((node, frame));
+    /// Frame `index` of what the chain gives, to take differences to.
+    pub(super) fn as_base(&mut self, index: u64) -> Result<&[u8]> {
+        self.load(index, 0)?;
+        Ok(self.current.bytes())
+    }
+
+    /// Decodes frame `index` of a link, or of the cast below the last one.
+    fn load(&mut self, index: u64, link: usize) -> Result<()> {
+        let links = self.chain.links.get(link..).unwrap_or_default();
+        let mut frames: Vec<(&Object, Frame)> = Vec::with_capacity(links.len());
+        let stands_on = |(_, frame): &(&Object, Frame)| tag_needs_base(frame.tag);
+        for object in links {
+            if self.take_from_cache(object, index) {
+                break;
+            }
+            frames.push((object, object.frame(index)?));
+            if !frames.last().is_some_and(stands_on) {
+                break;
             }
         }
-        let len = frame_len(self.chain.object().entry.len, index);
-        for (node, frame) in pending.into_iter().rev() {
-            let mut out = std::mem::take(&mut self.decoded[node].own);
-            if out.capacity() == 0 {
-                out = self.memory.buffers.take_empty();
-            }
-            out.resize(len, 0);
-            let result = self.decode(node, &frame, &mut out);
-            self.decoded[node].own = out;
+        let reaches_end = frames.len() == links.len() && frames.last().is_none_or(stands_on);
+        if reaches_end {
+            self.load_cast(index)?;
+        }
+        for (object, frame) in frames.into_iter().rev() {
+            let mut out = std::mem::take(&mut self.spare);
+            out.resize(frame_len(object.entry.len, index), 0);
+            let result = self.decode(object, &frame, &mut out);
+            self.spare = std::mem::replace(&mut self.current.own, out);
+            self.current.cached = None;
             result?;
         }
         Ok(())
     }
 
-    fn take_from_cache(&mut self, node: usize, index: u64) -> bool {
-        let cached = self.memory.cache.get(&(self.chain.nodes[node].object.entry.key, index));
-        self.decoded[node].cached = cached;
-        self.decoded[node].cached.is_some()
+    fn take_from_cache(&mut self, object: &Object, index: u64) -> bool {
+        self.current.cached = self.memory.cache.get(&(object.entry.key, index));
+        self.current.cached.is_some()
     }
 
-    /// The base of a node, if the frame needs it.
-    fn base_of(&self, node: usize, frame: &Frame) -> Option<usize> {
-        self.chain.nodes[node].base.filter(|_| tag_needs_base(frame.tag))
+    /// Decodes what lies below the last link: a frame of the cast, or nothing, which is no base for anything.
+    fn load_cast(&mut self, index: u64) -> Result<()> {
+        let mut out = std::mem::take(&mut self.current.own);
+        out.resize(self.chain.cast.as_ref().map_or(0, |cast| frame_len(cast.len, index)), 0);
+        let result = self.read_cast(index * FRAME_LEN as u64, &mut out);
+        self.current = Decoded { own: out, cached: None };
+        result
     }
 
-    /// Decodes a node's frame, whose base is decoded if it needs it.
-    fn decode(&mut self, node: usize, frame: &Frame, out: &mut [u8]) -> Result<()> {
-        let object = &self.chain.nodes[node].object;
+    /// Fills `out` with cast elements from byte `offset` of them. Both ends lie between elements.
+    fn read_cast(&mut self, offset: u64, out: &mut [u8]) -> Result<()> {
+        let (Some(casting), Some(origin)) = (&self.chain.cast, &mut self.origin) else { return Ok(()) };
+        let (from, to) = (casting.from, casting.to);
+        let (from_width, to_width) = (from.lane().width(), to.lane().width());
+        let mut elements = self.memory.buffers.take(out.len() / to_width * from_width);
+        let result = origin.read_range(offset / to_width as u64 * from_width as u64, &mut elements);
+        if result.is_ok() {
+            cast(from, to, &elements, out);
+        }
+        self.memory.buffers.give(elements);
+        result
+    }
+
+    /// Decodes a frame; what it is a difference to was decoded last.
+    fn decode(&mut self, object: &Object, frame: &Frame, out: &mut [u8]) -> Result<()> {
         object.read_stored(frame, &mut self.stored)?;
-        let base = self.base_of(node, frame).map(|base| self.decoded[base].bytes());
+        let base = tag_needs_base(frame.tag).then(|| self.current.bytes());
         decode_frame(frame.tag, &self.stored, base, object.lane(), out)
             .map_err(|error| object.corrupt(error.to_string()))
     }
@@ -190,8 +281,8 @@ impl<'a> FrameReader<'a> {
 
 impl Drop for FrameReader<'_> {
     fn drop(&mut self) {
-        let decoded = self.decoded.drain(..).map(|decoded| decoded.own);
-        decoded.chain([std::mem::take(&mut self.stored)]).for_each(|buffer| self.memory.buffers.give(buffer));
+        let buffers = [&mut self.stored, &mut self.current.own, &mut self.spare];
+        buffers.into_iter().for_each(|buffer| self.memory.buffers.give(std::mem::take(buffer)));
     }
 }
 
@@ -221,9 +312,9 @@ pub(super) fn pieces(offset: u64, buf: &mut [u8]) -> Vec<Piece<'_>> {
 impl Piece<'_> {
     /// Fills the piece. Frames that are read whole are not worth remembering: whoever reads them has them.
     pub(super) fn fill(self, reader: &mut FrameReader<'_>) -> Result<()> {
-        let entry = &reader.chain.object().entry;
-        let whole = self.out.len() == frame_len(entry.len, self.index);
-        match whole && reader.memory.cache.get(&(entry.key, self.index)).is_none() {
+        let key = reader.chain.object().entry.key;
+        let whole = self.out.len() == frame_len(reader.chain.len(), self.index);
+        match whole && reader.memory.cache.get(&(key, self.index)).is_none() {
             true => reader.read(self.index, self.out),
             false => reader.read_part(self.index, self.from, self.out),
         }

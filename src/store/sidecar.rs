@@ -35,6 +35,8 @@ const CELL_LEN: usize = 16;
 /// A row and its signature.
 const SIGNED_LEN: usize = 4 + Signature::LEN;
 const HAS_BASE: u8 = 1;
+/// Where in the flags the code of the type lies that the base is cast from; 0, which is no number's, if it is not.
+const CAST_SHIFT: u32 = 2;
 
 const FOOTER_MAGIC: [u8; 8] = *b"CORALEND";
 /// Bytes of the footer that ends a pack and a sidecar.
@@ -72,6 +74,8 @@ pub(super) struct Entry {
     /// How many bases deep the deepest chain below it is.
     pub(super) depth: u8,
     pub(super) base: Option<ObjectKey>,
+    /// The type of the base's elements, if it is not the base's bytes that this is a difference to but their cast.
+    pub(super) cast: Option<Dtype>,
     /// Where its payload begins in the pack.
     pub(super) offset: u64,
 }
@@ -117,11 +121,12 @@ pub(super) fn build(objects: &mut [Record], signatures: &HashMap<ObjectKey, Sign
 
 fn push_entry(entries: &mut Vec<u8>, entry: &Entry, first_cell: u32) {
     let base = if entry.base.is_some() { HAS_BASE } else { 0 };
+    let cast = entry.cast.map_or(0, Dtype::code) << CAST_SHIFT;
     entries.extend(entry.key.as_bytes());
     entries.extend(entry.len.to_le_bytes());
     entries.extend(entry.offset.to_le_bytes());
     entries.extend(first_cell.to_le_bytes());
-    entries.extend([entry.kind.code(), entry.dtype.code(), entry.depth, base]);
+    entries.extend([entry.kind.code(), entry.dtype.code(), entry.depth, base | cast]);
 }
 
 fn push_cells(cells: &mut Vec<u8>, entry: &Entry, frames: &[Frame]) {
@@ -336,6 +341,10 @@ impl Directory {
             0 => (None, cell),
             _ => (Some(key_at(self.cell(cell)?, 0)), cell + 1),
         };
+        let cast = match bytes[39] >> CAST_SHIFT {
+            0 => None,
+            code => Some(Dtype::from_code(code).map_err(|_| "unknown element type")?),
+        };
         let entry = Entry {
             key: key_at(bytes, 0),
             len: u64_at(bytes, 16),
@@ -344,6 +353,7 @@ impl Directory {
             dtype: Dtype::from_code(bytes[37]).map_err(|_| "unknown element type")?,
             depth: bytes[38],
             base,
+            cast,
         };
         self.check(&entry, first_frame)?;
         Ok((entry, first_frame))
@@ -357,7 +367,7 @@ impl Directory {
         if entry.offset > self.footer.directory_offset {
             return Err("payload lies beyond the pack");
         }
-        if (entry.depth == 0) != entry.base.is_none() {
+        if (entry.depth == 0) != entry.base.is_none() || entry.cast.is_some() && entry.base.is_none() {
             return Err("depth contradicts base");
         }
         Ok(())

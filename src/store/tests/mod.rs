@@ -1,5 +1,6 @@
 //! The store's properties, on the simulated disk.
 
+mod casts;
 mod crash;
 mod damage;
 mod indexed;

@@ -64,7 +64,7 @@ fn a_similar_tensor_is_stored_as_a_difference_and_a_stranger_is_not() {
 }
 
 #[test]
-fn chains_grow_to_the_cap_and_every_link_comes_back() {
+fn chains_grow_to_the_cap_and_go_on_from_their_keyframe() {
     let store = open(&new_disk());
     let steps: Vec<Vec<u8>> = (0..12).map(|step| weights(100_000, 7, step)).collect();
     let ingest = store.begin().unwrap();
@@ -75,13 +75,42 @@ fn chains_grow_to_the_cap_and_every_link_comes_back() {
     }
     ingest.seal().unwrap();
     let depths: Vec<u8> = keys.iter().map(|&key| info(&store, key).depth).collect();
-    assert_eq!(depths, [0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2]);
+    assert_eq!(depths, [0, 1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3]);
     for (key, step) in keys.iter().zip(&steps) {
         assert!(store.read(*key).unwrap() == *step);
         let mut part = [0; 1000];
         store.read_at(*key, 300_001, &mut part).unwrap();
         assert_eq!(part, step[300_001..301_001]);
     }
+}
+
+/// How deep each of six tensors is, each like the one before but for so many low bits of every element.
+fn depths_of_a_walk(low_bits: u32) -> Vec<u8> {
+    let store = open(&new_disk());
+    let mut last = Vec::new();
+    let mut tensor = weights(60_000, 11, 0);
+    let mut depths = Vec::new();
+    for step in 0..6 {
+        let noise = weights(60_000, 100 + step, 0);
+        for (element, noise) in tensor.as_chunks_mut::<4>().0.iter_mut().zip(noise.as_chunks::<4>().0) {
+            let noise = u32::from_le_bytes(*noise) & ((1 << low_bits) - 1);
+            *element = (u32::from_le_bytes(*element) ^ noise).to_le_bytes();
+        }
+        last = vec![put_one(&store, &tensor, &last).key];
+        depths.push(info(&store, last[0]).depth);
+        assert!(store.read(last[0]).unwrap() == tensor);
+    }
+    depths
+}
+
+#[test]
+fn a_chain_is_as_long_as_its_differences_are_worth() {
+    assert_eq!(depths_of_a_walk(8), [0, 1, 2, 3, 4, 5]);
+    // Five sixths of the standalone size each: two of them are read for one tensor, not three.
+    assert_eq!(depths_of_a_walk(20), [0, 1, 2, 1, 2, 1]);
+    // Nine tenths: never a difference to a difference.
+    assert_eq!(depths_of_a_walk(22), [0, 1, 1, 1, 1, 1]);
+    assert_eq!(depths_of_a_walk(25), [0; 6]);
 }
 
 #[test]
