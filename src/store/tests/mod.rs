@@ -4,6 +4,7 @@ mod casts;
 mod crash;
 mod damage;
 mod indexed;
+mod lookalikes;
 mod model;
 mod policy;
 
