@@ -4,7 +4,10 @@
 //! index are whatever the caller likes.
 
 mod lsh;
+mod nearest;
+mod shelf;
 mod simhash;
 
-pub use lsh::{Bucket, LshIndex, Neighbour};
+pub use lsh::{Bucket, LshIndex};
+pub use nearest::Neighbour;
 pub use simhash::{Sampler, Signature};

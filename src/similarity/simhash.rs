@@ -10,7 +10,7 @@
 //! tensors of one shape are sampled alike. Additions happen in one fixed order; nothing depends on the machine.
 
 use crate::tensor::Dtype;
-use half::{bf16, f16};
+use half::f16;
 use std::sync::LazyLock;
 
 /// Elements in a block, and accumulators of the sketch.
@@ -66,13 +66,19 @@ impl Signature {
     }
 
     /// In how many bits two signatures differ: 0 to 256.
+    #[inline(always)]
     pub fn distance(&self, other: &Self) -> u32 {
         self.0.iter().zip(other.0).map(|(a, b)| (a ^ b).count_ones()).sum()
     }
 
     /// An estimate of the cosine of the angle between two tensors, from their signatures.
     pub fn cosine(&self, other: &Self) -> f64 {
-        (std::f64::consts::PI * f64::from(self.distance(other)) / BITS as f64).cos()
+        Self::cosine_at(self.distance(other))
+    }
+
+    /// The cosine that a distance stands for.
+    pub(super) fn cosine_at(distance: u32) -> f64 {
+        (std::f64::consts::PI * f64::from(distance) / BITS as f64).cos()
     }
 
     /// `count` bits from bit `first`, at most 16.
@@ -100,7 +106,7 @@ impl Sampler {
     /// (complex, packed and opaque ones) and for tensors that are too small to have a telling one.
     pub fn new(dtype: Dtype, byte_len: u64) -> Option<Self> {
         const ELEMENTS_MIN: u64 = 256;
-        reader(dtype)?;
+        folder(dtype)?;
         let elements = byte_len * 8 / dtype.bits();
         (elements >= ELEMENTS_MIN).then(|| Self { dtype, elements, sketch: Box::new([0.0; BLOCK]) })
     }
@@ -117,22 +123,14 @@ impl Sampler {
 
     /// Adds the bytes of the `index`-th of [`Sampler::ranges`].
     pub fn feed(&mut self, index: u64, bytes: &[u8]) {
-        let Some(read) = reader(self.dtype) else { return };
         let random = Random::new(SEED ^ index.wrapping_mul(0xd6e8_feb8_6659_fd93)).next();
         let (rotation, first_sign) = (random as usize % BLOCK, (random >> 32) as usize % BLOCK);
-        let mut values = [0.0f32; BLOCK];
-        let count = read(bytes, &mut values);
-        let signs = &SIGNS[first_sign..][..BLOCK];
-        for (value, sign) in values[..count].iter_mut().zip(signs) {
-            let bits = value.to_bits();
-            // A sum must not become infinite, nor depend on values that are none: their exponent is all ones.
-            let finite = if bits & EXPONENT == EXPONENT { 0 } else { u32::MAX };
-            *value = f32::from_bits((bits ^ sign) & finite);
+        if let Some(fold) = folder(self.dtype) {
+            fold(
+                &mut Fold { sketch: &mut self.sketch, rotation, signs: &SIGNS[first_sign..][..BLOCK] },
+                bytes,
+            );
         }
-        let (first, wrapped) = values.split_at(BLOCK - rotation);
-        let (low, high) = self.sketch.split_at_mut(rotation);
-        high.iter_mut().zip(first).for_each(|(sum, value)| *sum += value);
-        low.iter_mut().zip(wrapped).for_each(|(sum, value)| *sum += value);
     }
 
     /// The signature; `None` if everything that was fed is zero.
@@ -162,11 +160,15 @@ impl Sampler {
 fn sampled_blocks(elements: u64) -> impl Iterator<Item = u64> {
     let blocks = elements.div_ceil(BLOCK as u64);
     let taken = if blocks <= BLOCKS_MIN { blocks } else { (blocks / STRATUM).max(BLOCKS_MIN) };
-    (0..taken).map(move |index| {
-        let at = |index: u64| (u128::from(index) * u128::from(blocks) / u128::from(taken)) as u64;
-        let (start, end) = (at(index), at(index + 1));
-        start + Random::new(SEED ^ !index).next() % (end - start).max(1)
-    })
+    let strata = (0..=taken).map(move |index| match index.checked_mul(blocks) {
+        Some(product) => product / taken,
+        None => (u128::from(index) * u128::from(blocks) / u128::from(taken)) as u64,
+    });
+    strata
+        .clone()
+        .zip(strata.skip(1))
+        .zip(0..taken)
+        .map(|((start, end), index)| start + Random::new(SEED ^ !index).next() % (end - start).max(1))
 }
 
 fn flip_signs(values: &mut [f32; BLOCK], random: &mut Random) {
@@ -209,32 +211,64 @@ impl Random {
     }
 }
 
-/// Reads whole elements as binary32 and returns how many there were.
-type Reader = fn(&[u8], &mut [f32; BLOCK]) -> usize;
+/// How the numbers of one block are added to the sketch: the first to the accumulator at `rotation`, and so on around.
+struct Fold<'a> {
+    sketch: &'a mut [f32; BLOCK],
+    rotation: usize,
+    /// A sign for each number.
+    signs: &'a [u32],
+}
 
-/// How elements of a type are read; `None` for types whose numbers have no direction.
-fn reader(dtype: Dtype) -> Option<Reader> {
-    fn each<const N: usize>(bytes: &[u8], out: &mut [f32; BLOCK], read: impl Fn([u8; N]) -> f32) -> usize {
-        let (elements, _) = bytes.as_chunks::<N>();
-        for (out, element) in out.iter_mut().zip(elements) {
-            *out = read(*element);
+impl Fold<'_> {
+    /// Adds whole elements, read as binary32. Each accumulator takes one number, so that it does not matter how many
+    /// are added at once.
+    fn add<const N: usize>(&mut self, bytes: &[u8], read: impl Fn([u8; N]) -> f32) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            #[target_feature(enable = "avx2")]
+            fn avx2<const N: usize>(fold: &mut Fold<'_>, bytes: &[u8], read: impl Fn([u8; N]) -> f32) {
+                fold.add_each(bytes, read);
+            }
+            if is_x86_feature_detected!("avx2") {
+                // SAFETY: the machine has what the function was compiled for.
+                return unsafe { avx2(self, bytes, read) };
+            }
         }
-        elements.len().min(BLOCK)
+        self.add_each(bytes, read);
     }
-    Some(match dtype {
-        Dtype::F32 => |bytes, out| each(bytes, out, f32::from_le_bytes),
-        Dtype::Bf16 => |bytes, out| each(bytes, out, |two| bf16::from_le_bytes(two).to_f32()),
-        Dtype::F16 => |bytes, out| each(bytes, out, |two| f16::from_le_bytes(two).to_f32()),
-        Dtype::F64 => |bytes, out| each(bytes, out, |eight| f64::from_le_bytes(eight) as f32),
-        Dtype::I8 => |bytes, out| each(bytes, out, |[one]: [u8; 1]| f32::from(one as i8)),
-        // Centred: what is stored unsigned usually has its zero in the middle.
-        Dtype::U8 => |bytes, out| each(bytes, out, |[one]: [u8; 1]| f32::from(one) - 128.0),
-        Dtype::I16 => |bytes, out| each(bytes, out, |two| f32::from(i16::from_le_bytes(two))),
-        Dtype::I32 => |bytes, out| each(bytes, out, |four| i32::from_le_bytes(four) as f32),
-        // The upper half of a binary16 with the same exponent.
-        Dtype::F8E5M2 => {
-            |bytes, out| each(bytes, out, |[one]: [u8; 1]| f16::from_bits(u16::from(one) << 8).to_f32())
+
+    #[inline(always)]
+    fn add_each<const N: usize>(&mut self, bytes: &[u8], read: impl Fn([u8; N]) -> f32) {
+        let (elements, _) = bytes.as_chunks::<N>();
+        let (first, wrapped) = elements.split_at(elements.len().min(BLOCK - self.rotation));
+        let (first_signs, wrapped_signs) = self.signs.split_at(BLOCK - self.rotation);
+        let (low, high) = self.sketch.split_at_mut(self.rotation);
+        for (sums, elements, signs) in [(high, first, first_signs), (low, wrapped, wrapped_signs)] {
+            for ((sum, element), sign) in sums.iter_mut().zip(elements).zip(signs) {
+                let bits = read(*element).to_bits();
+                // A sum must not become infinite, nor depend on values that are none: their exponent is all ones.
+                let finite = if bits & EXPONENT == EXPONENT { 0 } else { u32::MAX };
+                *sum += f32::from_bits((bits ^ sign) & finite);
+            }
         }
+    }
+}
+
+/// How elements of a type are read and added; `None` for types whose numbers have no direction.
+fn folder(dtype: Dtype) -> Option<fn(&mut Fold<'_>, &[u8])> {
+    Some(match dtype {
+        Dtype::F32 => |fold, bytes| fold.add(bytes, f32::from_le_bytes),
+        // The upper half of a binary32.
+        Dtype::Bf16 => |fold, bytes| fold.add(bytes, |[low, high]| f32::from_le_bytes([0, 0, low, high])),
+        Dtype::F16 => |fold, bytes| fold.add(bytes, |two| f16::from_le_bytes(two).to_f32()),
+        Dtype::F64 => |fold, bytes| fold.add(bytes, |eight| f64::from_le_bytes(eight) as f32),
+        Dtype::I8 => |fold, bytes| fold.add(bytes, |[one]| f32::from(one as i8)),
+        // Centred: what is stored unsigned usually has its zero in the middle.
+        Dtype::U8 => |fold, bytes| fold.add(bytes, |[one]| f32::from(one) - 128.0),
+        Dtype::I16 => |fold, bytes| fold.add(bytes, |two| f32::from(i16::from_le_bytes(two))),
+        Dtype::I32 => |fold, bytes| fold.add(bytes, |four| i32::from_le_bytes(four) as f32),
+        // The upper half of a binary16 with the same exponent.
+        Dtype::F8E5M2 => |fold, bytes| fold.add(bytes, |[one]| f16::from_bits(u16::from(one) << 8).to_f32()),
         Dtype::Opaque
         | Dtype::Bool
         | Dtype::U16
@@ -256,6 +290,7 @@ fn reader(dtype: Dtype) -> Option<Reader> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use half::bf16;
 
     /// Numbers that are roughly normal, the same for the same seed.
     pub(in crate::similarity) fn normal(seed: u64, count: usize) -> Vec<f32> {
@@ -311,6 +346,19 @@ pub(super) mod tests {
             digest, 2_711_733_586_064_492_260,
             "the signature of a fixed tensor is part of the disk format"
         );
+    }
+
+    #[test]
+    fn vector_instructions_add_the_same_numbers() {
+        let bytes: Vec<u8> = normal(4, 1_000).iter().flat_map(|value| value.to_le_bytes()).collect();
+        let signs: Vec<u32> = SIGNS[..BLOCK].to_vec();
+        for rotation in [0, 1, 500, BLOCK - 1] {
+            let mut sums = [[0.25; BLOCK]; 2];
+            let [any, plain] = &mut sums;
+            Fold { sketch: any, rotation, signs: &signs }.add(&bytes, f32::from_le_bytes);
+            Fold { sketch: plain, rotation, signs: &signs }.add_each(&bytes, f32::from_le_bytes);
+            assert_eq!(sums[0].map(f32::to_bits), sums[1].map(f32::to_bits));
+        }
     }
 
     #[test]
