@@ -124,6 +124,9 @@ pub trait DiskFile: Send + Sync + Debug {
     fn is_empty(&self) -> Result<bool> {
         Ok(self.len()? == 0)
     }
+    /// Asks the disk to begin taking what was written in a range, so that a later [`DiskFile::sync`] has less to wait
+    /// for. A wish, not a promise: nothing is durable by it, and what goes wrong is for the sync to say.
+    fn begin_sync(&self, _offset: u64, _len: u64) {}
     /// Makes bytes and length durable.
     ///
     /// # Errors
