@@ -57,6 +57,18 @@ pub const KEYS: &[Key] = &[
         about: "store similar tensors as lossless differences",
     },
     Key {
+        name: "core.delta_type",
+        domain: Domain::Choice(&[
+            "compressed",
+            "exponent_mantissa",
+            "float32_raw",
+            "xor_bfloat16",
+            "xor_float32",
+        ]),
+        default: "compressed",
+        about: "how differences are coded; `compressed` is the smallest, all are lossless",
+    },
+    Key {
         name: "core.max_delta_depth",
         domain: Domain::Integer(1, 64),
         default: "8",

@@ -118,5 +118,6 @@ fn request(message: &str, time: Timestamp) -> CommitRequest {
         metadata: BTreeMap::new(),
         include_open: false,
         allow_empty: false,
+        level: None,
     }
 }

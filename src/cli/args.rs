@@ -4,8 +4,8 @@ use super::context::Context;
 use super::error::{CommandError, Result};
 use super::output::Output;
 use super::{
-    add, branch, cat, commit, config, demo, export, fsck, init, lineage, log, ls, mount, restore, rm, show,
-    similar, stats, status, switch, tag, umount,
+    add, branch, cat, commit, config, demo, export, fsck, init, lineage, log, ls, mount, repack, restore, rm,
+    show, similar, stats, status, switch, tag, umount,
 };
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
@@ -50,6 +50,7 @@ enum Verb {
     Tag(tag::Args),
     Stats(stats::Args),
     Fsck(fsck::Args),
+    Repack(repack::Args),
     Config(config::Args),
     Demo(demo::Args),
 }
@@ -100,6 +101,7 @@ fn dispatch(args: Args, out: &Output) -> Result<ExitCode> {
         Verb::Tag(args) => tag::run(&context, out, args),
         Verb::Stats(args) => stats::run(&context, out, args),
         Verb::Fsck(args) => return fsck::run(&context, out, args),
+        Verb::Repack(args) => repack::run(&context, out, args),
         Verb::Config(args) => config::run(&context, out, args),
     };
     done.map(|()| ExitCode::SUCCESS)

@@ -1,6 +1,7 @@
 use super::context::Context;
 use super::error::{CommandError, Result};
 use super::output::{Output, note};
+use crate::codec::Level;
 use crate::repo::{BranchName, CommitRequest, Committed, Signature, Tag, TagName};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -32,6 +33,9 @@ pub struct Args {
     /// Commit although nothing changed
     #[arg(long)]
     allow_empty: bool,
+    /// Time to spend for a smaller store on what this commit stores: fast, default or max
+    #[arg(long, value_name = "LEVEL", value_parser = Level::from_name)]
+    level: Option<Level>,
     /// The branch, if not the current one
     #[arg(short = 'B', long, value_name = "NAME")]
     branch: Option<String>,
@@ -59,6 +63,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         metadata: key_values(&args.metadata)?,
         include_open: args.include_open,
         allow_empty: args.allow_empty,
+        level: args.level,
     };
     place.settle();
     let committed = place.worktree(&branch)?.commit(&request)?;

@@ -4,7 +4,7 @@ use super::daemon;
 use super::error::{CommandError, Result};
 use super::output::note;
 use super::when;
-use crate::codec::Level;
+use crate::codec::{DeltaType, Level};
 use crate::config::{Config, Origin};
 use crate::disk::{Disk, RealDisk};
 use crate::repo::{BranchName, Error, Name, Options, Repo, Signature, TreePath, Worktree};
@@ -141,11 +141,9 @@ pub fn open_repo(root: &Path, config: &Config) -> Result<Repo> {
     let options = Options {
         store: store::Options {
             cache_bytes: usize::try_from(config.number("core.cache_size")).unwrap_or(usize::MAX),
-            level: match config.text("core.compression_level") {
-                "fast" => Level::Fast,
-                "max" => Level::Max,
-                _ => Level::Default,
-            },
+            // Settings are checked when they are read.
+            level: Level::from_name(config.text("core.compression_level")).unwrap_or_default(),
+            delta_type: DeltaType::from_name(config.text("core.delta_type")).unwrap_or_default(),
             max_depth: match config.bool("core.delta_encoding") {
                 true => config.number("core.max_delta_depth") as u8,
                 false => 0,

@@ -116,6 +116,7 @@ fn hint(error: &Error) -> Option<String> {
         Error::KeepsChanging(_) => Some("try again when nobody writes to it".into()),
         Error::OutputExists(_) => Some("name a path that does not exist yet; nothing was overwritten".into()),
         Error::WrongBytes(_) | Error::Damaged { .. } => Some("`coral fsck --full` lists all damage".into()),
+        Error::Store(StoreError::Busy { .. }) => Some("wait until it is done".into()),
         Error::Store(error) if error.is_full() => Some("free some room; the repository is unchanged".into()),
         Error::Store(error) if error.is_corruption() => Some("`coral fsck --full` lists all damage".into()),
         Error::Disk(error) if is_full(error) => Some("free some room; the repository is unchanged".into()),

@@ -28,6 +28,26 @@ pub enum Level {
     Max,
 }
 
+/// A name that no level has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no level is called `{0}`: there are fast, default, and max")]
+pub struct UnknownLevel(pub String);
+
+impl Level {
+    /// The level of this name: `fast`, `default` or `max`.
+    ///
+    /// # Errors
+    /// [`UnknownLevel`] for any other name.
+    pub fn from_name(name: &str) -> Result<Self, UnknownLevel> {
+        match name {
+            "fast" => Ok(Level::Fast),
+            "default" => Ok(Level::Default),
+            "max" => Ok(Level::Max),
+            other => Err(UnknownLevel(other.to_owned())),
+        }
+    }
+}
+
 /// Why stored bytes are not a frame.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {

@@ -31,7 +31,7 @@ pub use coder::{Coder, encode_frame_as};
 pub use context::context_bound;
 pub use delta_type::{DeltaType, UnknownDeltaType};
 pub use estimate::{Estimate, estimate};
-pub use frame::{DecodeError, FRAME_LEN, Level, decode_frame, encode_frame};
+pub use frame::{DecodeError, FRAME_LEN, Level, UnknownLevel, decode_frame, encode_frame};
 pub use isa::Isa;
 pub use lossy::{Lossy, LossyError, LossyType, apply_lossy, encode_lossy};
 pub use tag::tag_needs_base;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::codec::Level;
 use crate::repo::{BranchName, CommitRequest, Head, Signature};
 
 use super::core::{FileSystem, View};
@@ -23,6 +24,7 @@ struct CommitCommand {
     branch: Option<String>,
     allow_empty: bool,
     include_open: bool,
+    level: Option<Level>,
 }
 
 impl FileSystem {
@@ -63,6 +65,7 @@ impl FileSystem {
             metadata: BTreeMap::new(),
             include_open: command.include_open,
             allow_empty: command.allow_empty,
+            level: command.level,
         };
         let committed = self.worktree(&branch)?.commit(&request)?;
         self.announce();
@@ -137,6 +140,9 @@ fn parse_commit(arguments: &[String]) -> std::result::Result<CommitCommand, Stri
             "-b" | "--branch" => command.branch = Some(value()?),
             "--allow-empty" => command.allow_empty = true,
             "--include-open" => command.include_open = true,
+            "--level" => {
+                command.level = Some(Level::from_name(&value()?).map_err(|error| format!("{error}\n"))?)
+            }
             other => return Err(format!("commit does not know `{other}`\n")),
         }
     }
@@ -189,8 +195,12 @@ mod tests {
             branch: Some("run/a".into()),
             allow_empty: true,
             include_open: false,
+            level: Some(Level::Max),
         };
-        assert_eq!(parse("commit -b run/a -m 'step 3' --allow-empty"), Ok(Command::Commit(expected)));
+        assert_eq!(
+            parse("commit -b run/a -m 'step 3' --allow-empty --level max"),
+            Ok(Command::Commit(expected))
+        );
         assert_eq!(parse("drain"), Ok(Command::Drain));
     }
 

@@ -139,7 +139,7 @@ fn store_errno(error: &StoreError) -> i32 {
         E::NotFound { .. } | E::Corrupt { .. } | E::DamagedPack { .. } | E::WrongKind { .. } => libc::EIO,
         E::OutOfRange { .. } | E::WrongId { .. } | E::Coder { .. } | E::Poisoned | E::Index(_) => libc::EIO,
         E::Source(_) => libc::EIO,
-        E::Changed => libc::EBUSY,
+        E::Changed | E::Busy { .. } => libc::EBUSY,
     }
 }
 

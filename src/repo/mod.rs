@@ -17,6 +17,7 @@ mod recent;
 mod ref_name;
 mod reflog;
 mod refs;
+mod repack;
 mod repository;
 mod revision;
 mod suggest;

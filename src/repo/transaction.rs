@@ -8,6 +8,7 @@ use super::path::TreePath;
 use super::reflog::LogEntry;
 use super::tree::{Entry, Node, Tree};
 use super::worktree::{Snapshot, SnapshotDir, SnapshotEntry, SnapshotNode, StagedFile, StagingId, Worktree};
+use crate::codec::Level;
 use crate::disk::DiskError;
 use crate::id::{CommitId, RecipeId, TreeId};
 use crate::store::{FileSource, Ingest, Kind, StoreError};
@@ -33,6 +34,9 @@ pub struct CommitRequest {
     pub include_open: bool,
     /// Commit although nothing changed.
     pub allow_empty: bool,
+    /// How much time to spend for a smaller store on what is stored by this commit; as the repository is set up if
+    /// nothing is said.
+    pub level: Option<Level>,
 }
 
 /// A commit that was made.
@@ -79,7 +83,10 @@ impl Worktree {
             Some(tip) => repo.commit(tip)?.tree,
             None => Tree::empty_id(),
         };
-        let ingest = repo.store().begin()?;
+        let ingest = match request.level {
+            Some(level) => repo.store().begin_at(level)?,
+            None => repo.store().begin()?,
+        };
         let recipes = self.ingest_snapshot(&ingest, &snapshot, parent_tree)?;
         let root = with_recipes(&snapshot.root, &recipes);
         let changed = repo.diff(parent_tree, &root)?.len();

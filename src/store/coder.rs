@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, Sender};
 use rayon::{Scope, ThreadPool};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::codec::{FRAME_LEN, Level, decode_frame, encode_frame};
+use crate::codec::{DeltaType, FRAME_LEN, Level, decode_frame, encode_frame};
 use crate::id::ObjectKey;
 use crate::tensor::Lane;
 
@@ -35,6 +35,7 @@ pub(super) struct Coder<'a> {
     pub(super) len: u64,
     pub(super) lane: Lane,
     pub(super) level: Level,
+    pub(super) delta_type: DeltaType,
     pub(super) base: Option<&'a Chain>,
     pub(super) memory: &'a Memory,
 }
@@ -60,12 +61,22 @@ impl<'a> Coder<'a> {
         // A frame whose difference does not decode to itself is coded alone.
         let coded = [base, None].into_iter().find_map(|base| {
             stored.clear();
-            let tag = encode_frame(&raw, base, self.lane, self.level, &mut stored);
+            let tag = self.encode(&raw, base, &mut stored);
             let decoded = decode_frame(tag, &stored, base, self.lane, check);
             (decoded.is_ok() && stored.len() <= raw.len() && raw == *check).then_some(tag)
         });
         let tag = coded.ok_or(StoreError::Coder { key: self.key, frame: index as u32 })?;
         Ok(Coded { raw, checksum: xxh3_64(&stored), stored, tag })
+    }
+
+    /// A difference of the configured type, or the best that the level allows.
+    fn encode(&self, raw: &[u8], base: Option<&[u8]>, out: &mut Vec<u8>) -> u8 {
+        match (base, self.delta_type) {
+            (Some(base), delta_type) if delta_type != DeltaType::default() && base != raw => {
+                delta_type.encode(raw, base, self.lane, out)
+            }
+            _ => encode_frame(raw, base, self.lane, self.level, out),
+        }
     }
 
     /// Runs `consume` with the frames in order, while `pool` codes those that come next. No more than a constant

@@ -91,6 +91,12 @@ pub enum StoreError {
         /// Bytes that can still be written.
         available: u64,
     },
+    /// Somebody else is writing the store anew.
+    #[error("{} is being repacked already", path.display())]
+    Busy {
+        /// Where the packs are.
+        path: PathBuf,
+    },
     /// An earlier write of this transaction failed: it can only be dropped.
     #[error("an earlier write of this transaction failed")]
     Poisoned,

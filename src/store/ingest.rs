@@ -61,12 +61,15 @@ const ROOM_CHECK_BYTES: u64 = 64 << 20;
 pub struct Ingest {
     pub(super) store: Arc<Inner>,
     pub(super) pack: Arc<OpenPack>,
+    level: Level,
     /// Held by whoever appends an object. Nothing is waited for while it is held but this object's own frames.
     turn: Mutex<()>,
     pub(super) transaction: Mutex<Transaction>,
-    /// Keeps others from sweeping the pack away.
-    _lock: Box<dyn Send + Sync>,
+    _locks: Locks,
 }
+
+/// What keeps others from sweeping the open pack away, and from removing packs that this transaction counts on.
+pub(super) type Locks = (Box<dyn Send + Sync>, Box<dyn Send + Sync>);
 
 #[derive(Default)]
 pub(super) struct Transaction {
@@ -107,13 +110,14 @@ enum Known {
 }
 
 impl Ingest {
-    pub(super) fn new(store: Arc<Inner>, pack: OpenPack, lock: Box<dyn Send + Sync>) -> Self {
+    pub(super) fn new(store: Arc<Inner>, pack: OpenPack, level: Level, locks: Locks) -> Self {
         Self {
             store,
             pack: Arc::new(pack),
+            level,
             turn: Mutex::default(),
             transaction: Mutex::default(),
-            _lock: lock,
+            _locks: locks,
         }
     }
 
@@ -215,24 +219,94 @@ impl Ingest {
         Ok(Put { key: candidate.key, len, stored_len, outcome: Outcome::Duplicate })
     }
 
+    /// How deep a sealed object is if it is copied into this transaction as it is.
+    pub(super) fn depth_of_copy(&self, object: &Object) -> Result<u8> {
+        let Some(base) = object.entry.base else { return Ok(0) };
+        match self.transaction()?.records.get(&(base, Kind::Content)) {
+            Some((entry, _)) => Ok(entry.depth + 1),
+            None => Err(object.corrupt(format!("its base {base} is missing"))),
+        }
+    }
+
+    /// Copies a sealed object as it is stored. Its base was put before.
+    pub(super) fn copy(&self, object: &Object, signature: Option<Signature>) -> Result<()> {
+        let depth = self.depth_of_copy(object)?;
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let offset = self.pack.len();
+        match self.append_stored(object, offset) {
+            Ok(frames) => self.record(Entry { depth, offset, ..object.entry }, frames, signature),
+            Err(error) => {
+                self.undo(offset, &error);
+                Err(error)
+            }
+        }
+    }
+
+    fn append_stored(&self, object: &Object, offset: u64) -> Result<Vec<Frame>> {
+        let mut stored = self.store.memory.buffers.take_empty();
+        let mut frames = Vec::with_capacity(frame_count(object.entry.len) as usize);
+        for index in 0..frame_count(object.entry.len) {
+            let frame = object.frame(index)?;
+            object.read_stored(&frame, &mut stored)?;
+            self.check_room(offset + frame.end)?;
+            self.pack.append(&stored)?;
+            frames.push(frame);
+        }
+        self.store.memory.buffers.give(stored);
+        Ok(frames)
+    }
+
+    /// Stores a sealed object, whose bytes `source` gives, coded anew and at most `max_depth` deep: as a difference to
+    /// one of its bases or to something else of this transaction.
+    pub(super) fn recode(
+        &self,
+        object: &Object,
+        source: &dyn Source,
+        max_depth: u8,
+        signature: Option<Signature>,
+    ) -> Result<()> {
+        let Entry { key, kind, dtype, len, .. } = object.entry;
+        let bases = Chain::resolve(self, object.clone())?.base_keys();
+        let digest = match key_of(Digest::Content, source)? == key {
+            true => Digest::Content,
+            false => Digest::ContentAfterCollision,
+        };
+        let candidate = Candidate { kind, digest, key, dtype, source, len, bases: &bases, signature };
+        let search = Search { objects: self, memory: &self.store.memory, max_depth };
+        let nearest = || {
+            let near = |signature: Signature| {
+                self.lock_transaction().similar.nearest(bucket_of(dtype, len), &signature, NEIGHBOURS)
+            };
+            signature.map_or_else(Vec::new, near).into_iter().map(|near| near.item).collect()
+        };
+        let base = search.choose(&Applicant { key, source, len, dtype }, &bases, nearest)?;
+        self.store_on(&candidate, base).map(drop)
+    }
+
     /// Codes and appends an object; `None` if its key was put by another thread meanwhile.
     fn store_new(&self, candidate: &Candidate<'_>) -> Result<Option<Put>> {
-        let Candidate { key, source, len, dtype, .. } = *candidate;
+        let Candidate { source, dtype, .. } = *candidate;
         let signature = match candidate.kind {
             Kind::Content => sign(dtype, source)?,
             Kind::Recipe | Kind::Tree | Kind::Commit => None,
         };
         let base = self.choose_base(candidate, signature.as_ref())?;
-        let signed = candidate.signed(signature);
+        self.store_on(&candidate.signed(signature), base)
+    }
+
+    /// Codes and appends an object as a difference to `base`, where that pays.
+    fn store_on(&self, candidate: &Candidate<'_>, base: Option<Chain>) -> Result<Option<Put>> {
+        let Candidate { key, source, len, dtype, .. } = *candidate;
         let (lane, level) = (dtype.lane(), self.level(candidate.kind));
-        let coder = Coder { key, source, len, lane, level, base: base.as_ref(), memory: &self.store.memory };
+        let (delta_type, memory) = (self.store.options.delta_type, &self.store.memory);
+        let coder = Coder { key, source, len, lane, level, delta_type, base: base.as_ref(), memory };
         let gathered = frame_count(len) <= GATHERED_FRAMES;
         coder.with_frames(self.store.pool(), |frames| {
             if gathered {
                 let frames: Vec<Result<Coded>> = frames.collect();
-                self.append_in_turn(&signed, base.as_ref(), &mut frames.into_iter())
+                self.append_in_turn(candidate, base.as_ref(), &mut frames.into_iter())
             } else {
-                self.append_in_turn(&signed, base.as_ref(), frames)
+                self.append_in_turn(candidate, base.as_ref(), frames)
             }
         })
     }
@@ -277,7 +351,7 @@ impl Ingest {
     /// Metadata is small and read often: it is worth the time.
     fn level(&self, kind: Kind) -> Level {
         match kind {
-            Kind::Content => self.store.options.level,
+            Kind::Content => self.level,
             Kind::Recipe | Kind::Tree | Kind::Commit => Level::Max,
         }
     }
@@ -342,14 +416,20 @@ impl Ingest {
         let depth = used.map_or(0, |base| base.depth() + 1);
         let stored_len = frames.last().map_or(0, |frame| frame.end);
         let entry = Entry { key, kind, dtype, len, depth, base, cast, offset };
+        self.record(entry, frames, candidate.signature)?;
+        Ok(Put { key, len, stored_len, outcome: Outcome::New })
+    }
+
+    fn record(&self, entry: Entry, frames: Vec<Frame>, signature: Option<Signature>) -> Result<()> {
+        let Entry { key, kind, dtype, len, .. } = entry;
         let mut transaction = self.transaction()?;
         transaction.records.insert((key, kind), (entry, frames.into()));
-        if let Some(signature) = candidate.signature {
+        if let Some(signature) = signature {
             transaction.signatures.insert(key, signature);
             transaction.similar.insert(bucket_of(dtype, len), signature, key);
         }
         transaction.put.insert(key);
-        Ok(Put { key, len, stored_len, outcome: Outcome::New })
+        Ok(())
     }
 
     /// Takes back what a failed put appended. Where that is impossible, or the disk failed, the transaction is over.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::codec::{FRAME_LEN, Level};
+use crate::codec::{DeltaType, FRAME_LEN, Level};
 use crate::disk::Disk;
 use crate::id::ObjectKey;
 use crate::similarity::{Bucket, Neighbour, Signature};
@@ -31,8 +31,10 @@ use super::source::Source;
 pub struct Options {
     /// Bytes of decoded frames that are kept for later reads.
     pub cache_bytes: usize,
-    /// How much time coding may take.
+    /// How much time coding may take, unless a transaction says otherwise.
     pub level: Level,
+    /// How differences are coded.
+    pub delta_type: DeltaType,
     /// No object is stored as a difference to one that is itself this many bases deep.
     pub max_depth: u8,
     /// Threads that code and decode; 0 for as many as the machine runs at once.
@@ -46,6 +48,7 @@ impl Default for Options {
         Self {
             cache_bytes: 64 << 20,
             level: Level::Default,
+            delta_type: DeltaType::default(),
             max_depth: 8,
             threads: 0,
             reserve_bytes: 16 << 20,
@@ -255,6 +258,16 @@ impl Inner {
             Ok(()) => Ok(true),
             Err(Unequal::Bytes) => Ok(false),
             Err(Unequal::Unknown(error)) => Err(error),
+        }
+    }
+
+    /// Holds off whoever removes packs; `alone`: waits until no transaction is running, and holds off new ones.
+    pub(super) fn lock_writers(&self, alone: bool) -> Result<Box<dyn Send + Sync>> {
+        let path = self.folders.packs.join("writers.lock");
+        loop {
+            if let Some(lock) = self.disk.lock(&path, alone, true)? {
+                return Ok(lock);
+            }
         }
     }
 

@@ -1,9 +1,11 @@
 //! The object database as others see it: opening, reading, beginning to write.
 
 use std::hash::{BuildHasher, RandomState};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::codec::Level;
 use crate::disk::Disk;
 use crate::id::ObjectKey;
 
@@ -88,7 +90,7 @@ impl Store {
     /// # Errors
     /// Never gives wrong bytes: [`StoreError::Corrupt`] if what is stored does not add up.
     pub fn read_at(&self, key: ObjectKey, offset: u64, buf: &mut [u8]) -> Result<()> {
-        self.inner.read_object(self.find(&key)?, offset, buf)
+        self.again_if_gone(|| self.inner.read_object(self.find(&key)?, offset, buf))
     }
 
     /// All bytes of an object.
@@ -96,7 +98,7 @@ impl Store {
     /// # Errors
     /// As [`Store::read_at`].
     pub fn read(&self, key: ObjectKey) -> Result<Vec<u8>> {
-        self.read_whole(self.find(&key)?)
+        self.again_if_gone(|| self.read_whole(self.find(&key)?))
     }
 
     /// All bytes of the recipe, tree or commit whose BLAKE3 is `id`.
@@ -105,11 +107,24 @@ impl Store {
     /// As [`Store::read_at`]; also if the bytes do not hash to `id`.
     pub fn read_meta(&self, kind: Kind, id: &[u8; 32]) -> Result<Vec<u8>> {
         let key = metadata_key(id);
-        let object = self.find_kind(kind, &key)?;
-        let bytes = self.read_whole(object.clone())?;
-        match blake3::hash(&bytes) == *id {
-            true => Ok(bytes),
-            false => Err(object.corrupt("it does not hash to its id")),
+        self.again_if_gone(|| {
+            let object = self.find_kind(kind, &key)?;
+            let bytes = self.read_whole(object.clone())?;
+            match blake3::hash(&bytes) == *id {
+                true => Ok(bytes),
+                false => Err(object.corrupt("it does not hash to its id")),
+            }
+        })
+    }
+
+    /// Reads, and reads again after looking for new packs if a pack was removed meanwhile: its objects are in another.
+    fn again_if_gone<T>(&self, mut read: impl FnMut() -> Result<T>) -> Result<T> {
+        match read() {
+            Err(StoreError::Disk(error)) if error.source.kind() == ErrorKind::NotFound => {
+                self.refresh()?;
+                read()
+            }
+            result => result,
         }
     }
 
@@ -146,14 +161,24 @@ impl Store {
     /// # Errors
     /// [`StoreError::Full`] if there is too little room to begin.
     pub fn begin(&self) -> Result<Ingest> {
+        self.begin_at(self.inner.options.level)
+    }
+
+    /// Like [`Store::begin`], with another level for what this transaction codes. What is stored already stays as it
+    /// is.
+    ///
+    /// # Errors
+    /// As [`Store::begin`].
+    pub fn begin_at(&self, level: Level) -> Result<Ingest> {
         let inner = &self.inner;
         inner.check_room()?;
+        let writing = inner.lock_writers(false)?;
         sweep(&*inner.disk, &inner.folders.open)?;
         // What others stored meanwhile need not be stored again.
         inner.refresh()?;
         let (path, lock) = self.reserve_name()?;
         let file = inner.disk.open(&path, true)?;
-        Ok(Ingest::new(Arc::clone(inner), OpenPack::new(path, file), lock))
+        Ok(Ingest::new(Arc::clone(inner), OpenPack::new(path, file), level, (lock, writing)))
     }
 
     /// A new locked file for an open pack.
@@ -187,12 +212,12 @@ impl Store {
     /// If a directory is damaged.
     pub fn stats(&self) -> Result<Stats> {
         let packs = self.inner.packs();
-        let mut stats = Stats { damaged: packs.damaged().to_vec(), ..Stats::default() };
+        let (damaged, disk_len) = (packs.damaged().to_vec(), packs.disk_len());
+        let mut stats = Stats { damaged, disk_len, ..Stats::default() };
         for pack in packs.iter() {
             let directory = &pack.directory;
             stats.packs += 1;
             stats.objects += directory.len();
-            stats.disk_len += directory.footer().pack_len().unwrap_or(0) + directory.as_bytes().len() as u64;
             for row in 0..directory.len() {
                 let info = Object::sealed(pack, row)?.info()?;
                 stats.deltas += usize::from(info.base.is_some());

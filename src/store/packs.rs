@@ -89,6 +89,14 @@ impl Packs {
         self.by_id.contains_key(id)
     }
 
+    /// Bytes of all packs and sidecars.
+    pub(super) fn disk_len(&self) -> u64 {
+        let of = |pack: &Arc<Pack>| {
+            pack.directory.footer().pack_len().unwrap_or(0) + pack.directory.as_bytes().len() as u64
+        };
+        self.list.iter().map(of).sum()
+    }
+
     pub(super) fn damaged(&self) -> &[Damage] {
         &self.damaged
     }

@@ -109,6 +109,12 @@ impl Chain {
         }
     }
 
+    /// Everything that the object is, directly or not, a difference to: the nearest first.
+    pub(super) fn base_keys(&self) -> Vec<ObjectKey> {
+        let origin = self.cast.as_ref().map_or(&[][..], |cast| &cast.origin.links);
+        self.links.iter().skip(1).chain(origin).map(|object| object.entry.key).collect()
+    }
+
     /// Bytes of all the differences that are undone to rebuild the whole, as they are stored.
     pub(super) fn delta_len(&self) -> Result<u64> {
         let deltas = self.links.iter().filter(|link| link.entry.base.is_some());
@@ -203,7 +209,7 @@ impl<'a> FrameReader<'a> {
     }
 
     /// Fills `out` with what lies at `offset` of what the chain gives.
-    fn read_range(&mut self, offset: u64, out: &mut [u8]) -> Result<()> {
+    pub(super) fn read_range(&mut self, offset: u64, out: &mut [u8]) -> Result<()> {
         pieces(offset, out).into_iter().try_for_each(|piece| piece.fill(self))
     }
 

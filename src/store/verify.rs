@@ -93,7 +93,7 @@ impl Store {
 
 impl Inner {
     /// Checks one object and returns how many bytes were decoded.
-    fn check_object(&self, object: Object, full: bool) -> Result<u64> {
+    pub(super) fn check_object(&self, object: Object, full: bool) -> Result<u64> {
         let chain = Chain::resolve(self, object)?;
         let object = chain.object();
         let count = frame_count(object.entry.len);

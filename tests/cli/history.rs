@@ -129,3 +129,53 @@ fn everything_is_the_same_after_the_rebuildable_is_deleted() {
     bench.coral(&["fsck", "--full", "--rebuild"]).succeeds();
     assert_eq!(bench.cat("HEAD:a"), [6; 100_000]);
 }
+
+#[test]
+fn repacking_keeps_history_and_makes_one_pack() {
+    let bench = Workbench::new();
+    for step in 0..4u8 {
+        let tensor: Vec<u8> =
+            (0..60_000u32).flat_map(|at| (at * 7 + u32::from(step)).to_le_bytes()).collect();
+        bench.commit("weights.bin", &tensor, &format!("step {step}"));
+    }
+    let first = bench.cat("HEAD~3:weights.bin");
+    let done = bench.coral(&["--json", "repack", "--depth", "0", "--level", "max"]).json();
+    // One of each `add` and one of each commit.
+    assert_eq!(done["packs_removed"], 8);
+    assert_eq!(bench.cat("HEAD~3:weights.bin"), first);
+    bench.coral(&["fsck", "--full"]).succeeds();
+    bench.coral(&["repack"]).succeeds();
+    bench.coral(&["repack", "--level", "best"]).fails(2, &["no level is called `best`"]);
+    bench.write("more", b"more");
+    bench.coral(&["add", "more"]).succeeds();
+    bench.coral(&["commit", "-m", "after", "--level", "max"]).succeeds();
+    assert_eq!(bench.cat("HEAD:more"), b"more");
+}
+
+#[test]
+fn every_delta_type_of_the_settings_keeps_every_byte_and_lossy_ones_are_refused() {
+    for delta_type in ["float32_raw", "compressed", "xor_float32", "xor_bfloat16", "exponent_mantissa"] {
+        let bench = Workbench::new();
+        bench.coral(&["config", "set", "core.delta_type", delta_type]).succeeds();
+        for step in 0..2u32 {
+            let tensor: Vec<u8> =
+                (0..9_000u32).flat_map(|at| (at as f32 + step as f32 * 1e-3).to_le_bytes()).collect();
+            bench.commit("w.npy", &[npy_header(9_000), tensor].concat(), "step");
+        }
+        let before = bench.cat("HEAD~1:w.npy");
+        assert_ne!(before, bench.cat("HEAD:w.npy"));
+        bench.coral(&["fsck", "--full"]).succeeds();
+    }
+    let bench = Workbench::new();
+    bench
+        .coral(&["config", "set", "core.delta_type", "int8_quantized"])
+        .fails(1, &["core.delta_type", "compressed"]);
+}
+
+/// The header of a one-dimensional array of so many binary32.
+fn npy_header(count: usize) -> Vec<u8> {
+    let dict = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({count},), }}");
+    let mut header = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+    header.extend(format!("{dict:<117}\n").bytes());
+    header
+}

@@ -54,6 +54,7 @@ pub(super) fn request(message: &str, seconds: i64) -> CommitRequest {
         metadata: BTreeMap::new(),
         include_open: false,
         allow_empty: false,
+        level: None,
     }
 }
 

@@ -7,6 +7,7 @@ mod indexed;
 mod lookalikes;
 mod model;
 mod policy;
+mod repack;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,0 +1,42 @@
+use super::context::Context;
+use super::error::Result;
+use super::output::Output;
+use crate::codec::Level;
+use crate::units::ByteSize;
+use serde_json::json;
+
+/// Write the store anew: one pack, and quick reading of what branches and tags show
+///
+/// History keeps every byte, readers go on reading and writers on writing. Needs as much room on the disk as the
+/// repository takes, until it is done.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Differences that are undone, at most, to read what branches and tags show
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=64))]
+    depth: u8,
+    /// Code everything anew: fast, default or max
+    #[arg(long, value_name = "LEVEL", value_parser = Level::from_name)]
+    level: Option<Level>,
+}
+
+pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
+    let place = context.open()?;
+    place.settle();
+    let done = place.repo.repack(args.depth, args.level)?;
+    place.announce();
+    if out.json {
+        return out.value(&json!({
+            "objects": done.objects, "recoded": done.recoded, "packs_removed": done.removed,
+            "bytes_before": done.disk_len_before, "bytes": done.disk_len,
+        }));
+    }
+    match done.objects {
+        0 => out.line("there is nothing to gain"),
+        objects => out.line(format_args!(
+            "{objects} objects in one pack, {} of them coded anew; {} before, {} now",
+            done.recoded,
+            ByteSize(done.disk_len_before),
+            ByteSize(done.disk_len),
+        )),
+    }
+}

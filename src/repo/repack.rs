@@ -1,0 +1,48 @@
+//! Writing the store anew for those who read: what branches and tags show becomes shallow.
+
+use super::error::Result;
+use super::repository::Repo;
+use super::tree::Node;
+use crate::codec::Level;
+use crate::id::{ObjectKey, TreeId};
+use crate::store::{Repack, Repacked};
+use std::collections::HashSet;
+
+impl Repo {
+    /// Writes all objects into one pack. What the tips of branches and the tags show is read with at most
+    /// `served_depth` differences undone; everything else stays as it is coded unless a `level` is given, at which all
+    /// is coded anew.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`](crate::store::StoreError::Busy) if another repack is running, or if anything is damaged.
+    /// After any error every object is where it was.
+    pub fn repack(&self, served_depth: u8, level: Option<Level>) -> Result<Repacked> {
+        let request = Repack { served: self.served()?, served_depth, level };
+        Ok(self.store().repack(&request)?)
+    }
+
+    /// The objects of the files that the tips of branches and the tags show.
+    fn served(&self) -> Result<HashSet<ObjectKey>> {
+        let branches = self.refs().branches()?.into_iter().map(|(_, tip)| tip);
+        let tags = self.refs().tags()?.into_iter().map(|(_, tag)| tag.commit);
+        let mut served = HashSet::new();
+        let mut pending: Vec<TreeId> = Vec::new();
+        for tip in branches.chain(tags) {
+            pending.push(self.commit(tip)?.tree);
+        }
+        let mut seen: HashSet<TreeId> = HashSet::new();
+        while let Some(tree) = pending.pop() {
+            if !seen.insert(tree) {
+                continue;
+            }
+            for entry in self.tree(tree)?.entries() {
+                match &entry.node {
+                    Node::Dir(below) => pending.push(*below),
+                    Node::File { recipe, .. } => served.extend(self.recipe(*recipe)?.keys()),
+                    Node::Symlink(_) => {}
+                }
+            }
+        }
+        Ok(served)
+    }
+}

@@ -1,0 +1,202 @@
+//! Writing the store anew: one pack instead of many, one copy of each object, short chains where that is wanted.
+//!
+//! Nothing is lost at any moment. Every object is in the new pack, durable and checked by decoding it, before the first
+//! old pack is removed; writers, who may be counting on what they found, are waited for; and what they stored meanwhile
+//! has to find its bases in what is kept.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::codec::Level;
+use crate::disk::Disk;
+use crate::id::{ObjectKey, PackId};
+use crate::similarity::Signature;
+
+use super::error::{Result, StoreError};
+use super::inner::Inner;
+use super::kind::Kind;
+use super::object::Object;
+use super::odb::Store;
+use super::pack::{Pack, sidecar_path};
+use super::packs::Packs;
+use super::resolve::{Chain, FrameReader};
+use super::sidecar::Entry;
+use super::source::{Source, SourceError};
+
+/// How to write a store anew.
+#[derive(Debug, Clone)]
+pub struct Repack {
+    /// Objects that are read often.
+    pub served: HashSet<ObjectKey>,
+    /// Bases that have to be decoded before a served object, at most.
+    pub served_depth: u8,
+    /// Code every object anew at this level; those that are shallow enough are copied as they are if nothing is said.
+    pub level: Option<Level>,
+}
+
+/// What a repack did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Repacked {
+    /// Objects in the new pack; 0 if there was nothing to do.
+    pub objects: usize,
+    /// Of these, those that were coded anew.
+    pub recoded: usize,
+    /// Packs that were removed.
+    pub removed: usize,
+    /// Bytes of all packs and sidecars before.
+    pub disk_len_before: u64,
+    /// Bytes of all packs and sidecars now.
+    pub disk_len: u64,
+}
+
+impl Store {
+    /// Writes all objects into one new pack and removes the packs that they were in. Needs as much room on the disk as
+    /// the store takes, until it is done.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] if another repack is running. [`StoreError::Corrupt`] if an object is damaged. After any
+    /// error every object is where it was.
+    pub fn repack(&self, request: &Repack) -> Result<Repacked> {
+        let inner = &self.inner;
+        let Some(_lock) = inner.disk.lock(&inner.folders.packs.join("repack.lock"), true, false)? else {
+            return Err(StoreError::Busy { path: inner.folders.packs.clone() });
+        };
+        self.refresh()?;
+        let old = inner.packs();
+        let mut repacked = Repacked { disk_len_before: old.disk_len(), ..Repacked::default() };
+        let copies = shallowest(&old)?;
+        if !is_worthwhile(&old, &copies, request) {
+            return Ok(Repacked { disk_len: repacked.disk_len_before, ..repacked });
+        }
+        repacked.objects = copies.len();
+        let ingest = self.begin_at(request.level.unwrap_or(inner.options.level))?;
+        let signatures = signatures(&old);
+        for object in &copies {
+            let key = object.entry.key;
+            let signature = signatures.get(&key).copied();
+            let is_served = request.served.contains(&key);
+            let is_content = object.entry.kind == Kind::Content;
+            let is_deep = is_served && ingest.depth_of_copy(object)? > request.served_depth;
+            if is_content && (is_deep || request.level.is_some()) {
+                let limit = if is_served { request.served_depth } else { inner.options.max_depth };
+                let stored = Stored { inner, chain: Chain::resolve(&**inner, object.clone())? };
+                ingest.recode(object, &stored, limit, signature)?;
+                repacked.recoded += 1;
+            } else {
+                ingest.copy(object, signature)?;
+            }
+        }
+        let Some(new) = ingest.seal()?.pack else { return Ok(repacked) };
+        let packs = inner.packs();
+        if let Some(pack) = packs.iter().find(|pack| pack.id == new) {
+            inner.check_pack(pack)?;
+        }
+        repacked.removed = inner.retire(&old, &new)?;
+        repacked.disk_len = inner.packs().disk_len();
+        Ok(repacked)
+    }
+}
+
+/// One copy of every object, each after its bases: the least deep one, of these the smallest.
+fn shallowest(packs: &Packs) -> Result<Vec<Object>> {
+    let mut best: HashMap<(ObjectKey, Kind), (u8, u64, Object)> = HashMap::new();
+    for pack in packs.iter() {
+        for row in 0..pack.directory.len() {
+            let object = Object::sealed(pack, row)?;
+            let rank = (object.entry.depth, object.stored_len()?);
+            let name = (object.entry.key, object.entry.kind);
+            if best.get(&name).is_none_or(|(depth, len, _)| rank < (*depth, *len)) {
+                best.insert(name, (rank.0, rank.1, object));
+            }
+        }
+    }
+    let mut copies: Vec<Object> = best.into_values().map(|(_, _, object)| object).collect();
+    copies.sort_by_key(|object| (object.entry.depth, object.entry.kind.code(), object.entry.key));
+    Ok(copies)
+}
+
+/// Whether anything would be different afterwards.
+fn is_worthwhile(packs: &Packs, copies: &[Object], request: &Repack) -> bool {
+    let is_deep = |object: &Object| {
+        let Entry { key, kind, depth, .. } = object.entry;
+        kind == Kind::Content && depth > request.served_depth && request.served.contains(&key)
+    };
+    packs.iter().count() > 1 || !copies.is_empty() && request.level.is_some() || copies.iter().any(is_deep)
+}
+
+fn signatures(packs: &Packs) -> HashMap<ObjectKey, Signature> {
+    let rows = |pack: &Arc<Pack>| {
+        let directory = &pack.directory;
+        directory.signatures().map(|(row, signature)| (directory.key(row), signature)).collect::<Vec<_>>()
+    };
+    packs.iter().flat_map(rows).collect()
+}
+
+impl Inner {
+    /// Decodes every object of a pack and compares its bytes with its key.
+    fn check_pack(&self, pack: &Arc<Pack>) -> Result<()> {
+        (0..pack.directory.len())
+            .try_for_each(|row| self.check_object(Object::sealed(pack, row)?, true).map(drop))
+    }
+
+    /// Removes the `old` packs, all of whose objects are in the `new` one, once nobody is writing. They stay if somebody
+    /// has stored a difference meanwhile that needs them.
+    fn retire(&self, old: &Packs, new: &PackId) -> Result<usize> {
+        let _nobody_writes = self.lock_writers(true)?;
+        self.refresh()?;
+        let superseded = |pack: &Pack| pack.id != *new && old.contains(&pack.id);
+        if !stands_without(&self.packs(), new, superseded)? {
+            return Ok(0);
+        }
+        let disk: &dyn Disk = &*self.disk;
+        let mut removed = 0;
+        for pack in old.iter().filter(|pack| superseded(pack)) {
+            // The pack first: a sidecar alone is nothing, a pack alone would have its sidecar written again.
+            remove_if_there(disk, &pack.path)?;
+            remove_if_there(disk, &sidecar_path(&pack.path))?;
+            removed += 1;
+        }
+        disk.sync_dir(&self.folders.packs)?;
+        self.refresh()?;
+        Ok(removed)
+    }
+}
+
+/// Whether every difference in the packs that were sealed since finds its base in what is kept.
+fn stands_without(packs: &Packs, new: &PackId, superseded: impl Fn(&Pack) -> bool) -> Result<bool> {
+    for pack in packs.iter().filter(|pack| pack.id != *new && !superseded(pack)) {
+        for row in 0..pack.directory.len() {
+            let Entry { base, depth, .. } = Object::sealed(pack, row)?.entry;
+            let Some(base) = base else { continue };
+            let is_base = |entry: &Entry| entry.kind == Kind::Content && entry.depth < depth;
+            if packs.find_among(&base, is_base, |pack| !superseded(pack))?.is_none() {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+fn remove_if_there(disk: &dyn Disk, path: &Path) -> Result<()> {
+    if disk.stat(path)?.is_some() {
+        disk.remove_file(path)?;
+    }
+    Ok(())
+}
+
+/// A stored object as the bytes that are stored again.
+struct Stored<'a> {
+    inner: &'a Inner,
+    chain: Chain,
+}
+
+impl Source for Stored<'_> {
+    fn len(&self) -> u64 {
+        self.chain.len()
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> std::result::Result<(), SourceError> {
+        FrameReader::new(&self.chain, &self.inner.memory).read_range(offset, buf).map_err(SourceError::new)
+    }
+}
