@@ -21,7 +21,7 @@ pub struct IngestFile {
     pub parent: Option<RecipeId>,
 }
 
-/// Bytes hashed at once.
+/// Bytes read and hashed at once; two such blocks are in memory.
 const HASH_LEN: usize = 1 << 20;
 
 /// Fewer bytes are hashed by one thread: below, dividing the work costs more than it saves (BLAKE3's own advice).
@@ -126,24 +126,62 @@ fn put_extent(
 }
 
 /// BLAKE3 of the whole file, and the key of each of its extents, from one reading: what is stored under the keys is
-/// what the hash vouches for.
+/// what the hash vouches for. While one block is hashed both ways, the next one is read.
 fn hash(source: &dyn Source, extents: &[format::Proposed]) -> Result<([u8; 32], Vec<ObjectKey>)> {
     let mut whole = blake3::Hasher::new();
-    let mut keys = Vec::with_capacity(extents.len());
-    let mut buf = vec![0; HASH_LEN.min(source.len() as usize)];
-    for extent in extents {
-        let mut part = ContentHasher::new();
-        let (mut offset, end) = (extent.start, extent.start + extent.len);
-        while offset < end {
-            let len = buf.len().min((end - offset) as usize);
-            source.read_exact_at(&mut buf[..len], offset).map_err(StoreError::from)?;
-            part.update(&buf[..len]);
-            update_blake3(&mut whole, &buf[..len]);
-            offset += len as u64;
-        }
-        keys.push(part.finish());
+    let mut keys =
+        ExtentKeys { extents, keys: Vec::with_capacity(extents.len()), part: ContentHasher::new(), at: 0 };
+    let block_len = |start: u64| (source.len().saturating_sub(start)).min(HASH_LEN as u64);
+    let read = |block: &mut Vec<u8>, start: u64| {
+        block.resize(block_len(start) as usize, 0);
+        source.read_exact_at(block, start)
+    };
+    let (mut block, mut ahead, mut next) = (Vec::new(), Vec::new(), 0);
+    read(&mut block, 0).map_err(StoreError::from)?;
+    while !block.is_empty() {
+        next += block.len() as u64;
+        let hash = || both(block.len(), || keys.update(&block), || update_blake3(&mut whole, &block));
+        both(block_len(next) as usize, || read(&mut ahead, next), hash).0.map_err(StoreError::from)?;
+        std::mem::swap(&mut block, &mut ahead);
     }
-    Ok((*whole.finalize().as_bytes(), keys))
+    keys.update(&[]);
+    Ok((*whole.finalize().as_bytes(), keys.keys))
+}
+
+/// Does two things to so many bytes at once where that is worth it.
+fn both<A: Send, B: Send>(
+    len: usize,
+    one: impl FnOnce() -> A + Send,
+    other: impl FnOnce() -> B + Send,
+) -> (A, B) {
+    if len < PARALLEL_HASH_LEN { (one(), other()) } else { rayon::join(one, other) }
+}
+
+/// The keys of extents that tile a file, from its bytes in order.
+struct ExtentKeys<'a> {
+    extents: &'a [format::Proposed],
+    /// Of those that are complete.
+    keys: Vec<ObjectKey>,
+    /// The extent that comes next.
+    part: ContentHasher,
+    /// Bytes so far.
+    at: u64,
+}
+
+impl ExtentKeys<'_> {
+    fn update(&mut self, mut bytes: &[u8]) {
+        while let Some(extent) = self.extents.get(self.keys.len()) {
+            let left = extent.start + extent.len - self.at;
+            let (now, rest) = bytes.split_at(left.min(bytes.len() as u64) as usize);
+            self.part.update(now);
+            self.at += now.len() as u64;
+            if (now.len() as u64) < left {
+                return;
+            }
+            self.keys.push(std::mem::take(&mut self.part).finish());
+            bytes = rest;
+        }
+    }
 }
 
 /// BLAKE3 of a whole file.
@@ -171,5 +209,37 @@ impl format::Bytes for FileBytes<'_> {
 
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
         self.0.read_exact_at(buf, offset).map_err(io::Error::other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn each_extent_has_the_key_of_its_own_bytes(
+            lens in prop::collection::vec(prop::sample::select(vec![0, 1, 7, 5_000, HASH_LEN, HASH_LEN + 9]), 0..6),
+        ) {
+            let bytes: Vec<u8> = (0..lens.iter().sum::<usize>()).map(|at| (at * 7 / 3) as u8).collect();
+            let mut start = 0;
+            let extents = lens.iter().map(|&len| {
+                let extent = format::Proposed { start, len: len as u64, kind: format::Extent::Chunk };
+                start += len as u64;
+                extent
+            });
+            let extents: Vec<_> = extents.collect();
+            let key = |extent: &format::Proposed| {
+                let mut hasher = ContentHasher::new();
+                hasher.update(&bytes[extent.start as usize..(extent.start + extent.len) as usize]);
+                hasher.finish()
+            };
+            let (whole, keys) = hash(&bytes, &extents).expect("memory can be read");
+            prop_assert_eq!(whole, *blake3::hash(&bytes).as_bytes());
+            prop_assert_eq!(keys, extents.iter().map(key).collect::<Vec<_>>());
+        }
     }
 }
