@@ -33,7 +33,7 @@ pub(super) fn byte_bits(counts: &[u32]) -> f64 {
 /// The binary logarithm of a positive normal number, within 2e-5, and a finite number for zero: a few instructions that
 /// vectorise, and the same result on every machine.
 #[inline(always)]
-fn log2(value: f64) -> f64 {
+pub(super) fn log2(value: f64) -> f64 {
     const MANTISSA: u64 = (1 << 52) - 1;
     let bits = value.to_bits();
     let exponent = (bits >> 52) as i32 - 1023;

@@ -1,14 +1,18 @@
-//! One byte plane, stored in the cheapest of three ways.
+//! One byte plane, stored in the cheapest of four ways.
 //!
-//! Kind 0, raw: the bytes. Kind 1, constant: one byte. Kind 2, zstd: u32 length and a magicless zstd frame. An empty
-//! plane is raw.
+//! Kind 0, raw: the bytes. Kind 1, constant: one byte. Kind 2, zstd: u32 length and a magicless zstd frame. Kind 3,
+//! Golomb: see `golomb`. An empty plane is raw.
+
+pub(super) mod golomb;
 
 use super::entropy::{byte_bits, sampled_histogram};
+
 use super::zstd::{Effort, Zstd};
 
 const RAW: u8 = 0;
 const CONSTANT: u8 = 1;
 const ZSTD: u8 = 2;
+const GOLOMB: u8 = 3;
 
 /// A plane whose sampled entropy exceeds this many bits per byte is stored raw, to be decoded by a copy: what
 /// Huffman could save there (1.5 %) costs more than half the decoding speed.
@@ -16,6 +20,9 @@ const RAW_BITS: f64 = 8.0 * 0.985;
 
 /// Under this many bits per byte a Huffman code, which spends at least one, loses to a match search.
 const RUNS_BITS: f64 = 0.9;
+
+/// Over this many bits per byte a small plane has no runs that a match search could find.
+const RUNS_IN_FEW_BITS: f64 = 2.0;
 
 /// Appends the plane's body to `out` and returns its kind.
 pub(super) fn encode(zstd: &mut Zstd, plane: &[u8], out: &mut Vec<u8>) -> u8 {
@@ -27,6 +34,30 @@ pub(super) fn encode(zstd: &mut Zstd, plane: &[u8], out: &mut Vec<u8>) -> u8 {
     let bits = byte_bits(&sampled_histogram(plane));
     if bits < RAW_BITS && encode_zstd(zstd, plane, bits, out) {
         return ZSTD;
+    }
+    out.extend_from_slice(plane);
+    RAW
+}
+
+/// Like [`encode`] for a few bytes that are mostly small numbers: without a code table, which would be as long as they.
+pub(super) fn encode_small(zstd: &mut Zstd, plane: &[u8], out: &mut Vec<u8>) -> u8 {
+    let Some(&first) = plane.first() else { return RAW };
+    if plane.iter().all(|&byte| byte == first) {
+        out.push(first);
+        return CONSTANT;
+    }
+    let (order, length) = golomb::measure(plane);
+    let bits = byte_bits(&sampled_histogram(plane));
+    let start = out.len();
+    if bits < RUNS_IN_FEW_BITS && encode_zstd(zstd, plane, bits, out) {
+        if out.len() - start <= length {
+            return ZSTD;
+        }
+        out.truncate(start);
+    }
+    if length < plane.len() {
+        golomb::encode(plane, order, out);
+        return GOLOMB;
     }
     out.extend_from_slice(plane);
     RAW
@@ -69,6 +100,14 @@ pub(super) fn decode<'a>(
             if !zstd.decompress(frame, space) {
                 return Err("a plane does not decompress to its length");
             }
+            Ok(space)
+        }
+        GOLOMB => {
+            let mut values = golomb::Reader::open(rest)?;
+            for byte in &mut *space {
+                *byte = values.next()?;
+            }
+            *rest = values.finish()?;
             Ok(space)
         }
         _ => Err("unknown plane kind"),

@@ -4,15 +4,15 @@ use super::lanes::{Lanes, with_lanes};
 use super::layout::Layout;
 use super::predict::Decay;
 use super::rans::{GROUP, GroupStates, States, Stream};
-use super::scales::{BLOCK, Contexts, MAX_CONTEXTS, read};
+use super::scales::{BLOCK, Contexts, MAX_CONTEXTS, STILL, read};
 use super::symbol::{alphabet, fine_bits, floor, passes, verbatim_bits};
 use super::tables::{Levels, RUN, SLOTS, SlotTables, fill_slots};
 use super::{Buffers, HAS_DECAY};
 use crate::codec::isa::per_isa;
+use crate::codec::plane::golomb::Reader;
 use crate::codec::plane::{self, take};
 use crate::codec::scratch::Scratch;
 use crate::codec::word::{Word, with_word};
-use crate::codec::zstd::Zstd;
 use crate::tensor::Lane;
 use std::ops::Range;
 
@@ -47,19 +47,19 @@ fn decode_words<W: Word>(
     let lowest = i32::from(read_i16(&mut rest)?);
     let count = usize::from(take(&mut rest, 1)?[0]);
     tail.copy_from_slice(take(&mut rest, tail.len())?);
-    side.resize(words.len().div_ceil(BLOCK * W::BYTES) + usize::from(u16::MAX), 0);
-    let (scales, side) = side.split_at_mut(words.len().div_ceil(BLOCK * W::BYTES));
-    let scales = read_plane(zstd, &mut rest, scales)?;
+    side.resize(words.len().div_ceil(BLOCK * W::BYTES), 0);
+    let kind = take(&mut rest, 1)?[0];
+    let scales = plane::decode(zstd, kind, &mut rest, side)?;
     if count == 0 {
         return still(scales, rest, predicted, words);
     }
     if count > MAX_CONTEXTS {
         return Err("too many contexts");
     }
-    read_tables::<W>(zstd, &mut rest, count, side, slots)?;
+    let places = read_tables::<W>(&mut rest, count, slots)?;
     let slots = slots.first_chunk().expect("as long as all tables");
     let contexts = Contexts { lowest, count };
-    let frame = Frame { layout: Layout::of(lane), contexts, slots, first_scale, scales, predicted };
+    let frame = Frame { layout: Layout::of(lane), contexts, places, slots, first_scale, scales, predicted };
     let (mut states, mut stream) = Stream::open(rest).ok_or("states cut short")?;
     decode_blocks::<W>(&frame, words, &mut states, &mut stream);
     stream.is_finished(&states).then_some(()).ok_or("the stream does not end where it should")
@@ -67,7 +67,7 @@ fn decode_words<W: Word>(
 
 /// A frame of which no block moved.
 fn still(scales: &[u8], rest: &[u8], predicted: &[u8], words: &mut [u8]) -> Result<(), &'static str> {
-    if !rest.is_empty() || scales.iter().any(|&byte| byte != 0) {
+    if !rest.is_empty() || scales.iter().any(|&byte| byte != STILL) {
         return Err("blocks that move in a frame without tables");
     }
     words.copy_from_slice(predicted);
@@ -96,31 +96,31 @@ fn read_i16(rest: &mut &[u8]) -> Result<i16, &'static str> {
     take(rest, 2).map(|bytes| i16::from_le_bytes([bytes[0], bytes[1]]))
 }
 
-fn read_plane<'a>(
-    zstd: &mut Zstd,
-    rest: &mut &'a [u8],
-    space: &'a mut [u8],
-) -> Result<&'a [u8], &'static str> {
-    let kind = take(rest, 1)?[0];
-    plane::decode(zstd, kind, rest, space)
-}
+/// Where the tables of contexts start among the slots.
+type Places = [u32; MAX_CONTEXTS];
 
-fn read_tables<'a, W: Word>(
-    zstd: &mut Zstd,
-    rest: &mut &'a [u8],
+/// Reads the tables of `count` contexts.
+fn read_tables<W: Word>(
+    rest: &mut &[u8],
     count: usize,
-    space: &'a mut [u8],
     slots: &mut Vec<u32>,
-) -> Result<(), &'static str> {
-    let length = take(rest, 2)?;
-    let length = usize::from(u16::from_le_bytes([length[0], length[1]]));
-    let mut stream = read_plane(zstd, rest, &mut space[..length])?;
+) -> Result<Places, &'static str> {
     slots.resize(MAX_CONTEXTS * SLOTS + RUN, 0);
-    for context in 0..count {
-        let levels = Levels::read(&mut stream, alphabet::<W>())?;
-        build::<W>(&levels, &mut slots[context * SLOTS..]);
+    let (mut places, mut served, mut tables) = ([0; MAX_CONTEXTS], 0, 0);
+    let (mut stream, mut before) = (Reader::open(rest)?, Levels::NONE);
+    while served < count {
+        let contexts = usize::from(stream.next()?) + 1;
+        places[..count]
+            .get_mut(served..served + contexts)
+            .ok_or("tables for too many contexts")?
+            .fill(tables);
+        before = Levels::read(&mut stream, &before, alphabet::<W>())?;
+        build::<W>(&before, &mut slots[tables as usize..]);
+        served += contexts;
+        tables += SLOTS as u32;
     }
-    stream.is_empty().then_some(()).ok_or("bytes after the tables")
+    *rest = stream.finish()?;
+    Ok(places)
 }
 
 per_isa! {
@@ -137,6 +137,7 @@ fn build_body<W: Word>(levels: &Levels, slots: &mut [u32]) {
 struct Frame<'a> {
     layout: Layout,
     contexts: Contexts,
+    places: Places,
     slots: &'a SlotTables,
     first_scale: i16,
     scales: &'a [u8],
@@ -169,7 +170,7 @@ unsafe fn decode_blocks_with<W: Word, L: Lanes>(
             Some(scale) if words.len() == BLOCK * W::BYTES => {
                 block.place::<W, BLOCK>(frame, scale, predicted);
                 // SAFETY: as the caller vouches.
-                unsafe { block.pull::<W, L>(frame.slots, states, stream) };
+                unsafe { block.pull::<W, L>(frame, states, stream) };
                 block.step::<W, BLOCK>(frame.layout, predicted, words);
             }
             Some(scale) => decode_last_block::<W>(&mut block, frame, scale, predicted, words, states, stream),
@@ -194,7 +195,7 @@ fn decode_last_block<W: Word>(
     let length = words.len() / W::BYTES;
     for group in (0..length).step_by(GROUP) {
         let end = length.min(group + GROUP);
-        block.pull_some::<W>(group..end, frame.slots, &mut states[group / GROUP % 2], stream);
+        block.pull_some::<W>(group..end, frame, &mut states[group / GROUP % 2], stream);
     }
     let elements = words.chunks_exact_mut(W::BYTES).zip(predicted.chunks_exact(W::BYTES)).enumerate();
     for (i, (word, predicted)) in elements {
@@ -204,8 +205,7 @@ fn decode_last_block<W: Word>(
 
 /// What is known of the elements of one block.
 struct Block {
-    /// Where the context's table starts.
-    places: [u32; BLOCK],
+    contexts: [u32; BLOCK],
     symbols: [u32; BLOCK],
     /// The magnitude's bits below the bucket, 32 and 32.
     low: [u32; BLOCK],
@@ -214,7 +214,7 @@ struct Block {
 
 impl Block {
     fn new() -> Self {
-        Self { places: [0; BLOCK], symbols: [0; BLOCK], low: [0; BLOCK], high: [0; BLOCK] }
+        Self { contexts: [0; BLOCK], symbols: [0; BLOCK], low: [0; BLOCK], high: [0; BLOCK] }
     }
 
     #[inline(always)]
@@ -228,7 +228,7 @@ impl Block {
     #[inline(always)]
     fn place_at<W: Word>(&mut self, i: usize, frame: &Frame<'_>, scale: i32, predicted: &[u8]) {
         let exponent = frame.layout.exponent(W::load(predicted));
-        self.places[i] = frame.contexts.of(scale, exponent) * SLOTS as u32;
+        self.contexts[i] = frame.contexts.of(scale, exponent);
     }
 
     /// Decodes symbols and verbatim bits of a whole block.
@@ -238,20 +238,20 @@ impl Block {
     #[inline(always)]
     unsafe fn pull<W: Word, L: Lanes>(
         &mut self,
-        slots: &SlotTables,
+        frame: &Frame<'_>,
         states: &mut States,
         stream: &mut Stream<'_>,
     ) {
         // SAFETY: as the caller vouches.
         let [mut even, mut odd] = unsafe { [L::load(&states[0]), L::load(&states[1])] };
-        let places = self.places.as_chunks::<GROUP>().0.iter();
+        let contexts = self.contexts.as_chunks::<GROUP>().0.iter();
         let symbols = self.symbols.as_chunks_mut::<GROUP>().0.iter_mut();
         let low = self.low.as_chunks_mut::<GROUP>().0.iter_mut();
         let high = self.high.as_chunks_mut::<GROUP>().0.iter_mut();
-        for (((places, symbols), low), high) in places.zip(symbols).zip(low).zip(high) {
+        for (((contexts, symbols), low), high) in contexts.zip(symbols).zip(low).zip(high) {
             // SAFETY: as the caller vouches.
-            let places = unsafe { L::load(places) };
-            let (state, symbol) = even.pull_symbols(places, slots, stream);
+            let places = unsafe { L::load(contexts) }.look_up(&frame.places);
+            let (state, symbol) = even.pull_symbols(places, frame.slots, stream);
             symbol.store(symbols);
             let state = pull_half::<W, L>(state, symbol, 0, low, stream);
             let state =
@@ -266,12 +266,13 @@ impl Block {
     fn pull_some<W: Word>(
         &mut self,
         elements: Range<usize>,
-        slots: &SlotTables,
+        frame: &Frame<'_>,
         states: &mut GroupStates,
         stream: &mut Stream<'_>,
     ) {
         for (i, state) in elements.clone().zip(states.iter_mut()) {
-            let table = &slots[self.places[i] as usize..][..SLOTS];
+            let place = frame.places[self.contexts[i] as usize];
+            let table = &frame.slots[place as usize..][..SLOTS];
             (*state, self.symbols[i]) = stream.pull_symbol(*state, table);
             (self.low[i], self.high[i]) = (0, 0);
         }

@@ -6,20 +6,21 @@
 //! - first scale, i16; lowest context, i16; number of contexts, u8 (0: no block moved);
 //! - the bytes beyond the last whole word;
 //! - block scales: a plane's kind and body (see `plane`, `scales`), as many bytes as the frame has blocks;
-//! - if any block moved: the tables (u16 length of the stream, a plane's kind and body; see `tables`), 32 states of
-//!   u32, and u16 words to the end (see `rans`).
+//! - if any block moved: the tables (see `tables`), 32 states of u32, and u16 words to the end (see `rans`).
 
 use super::counts::{CONTEXTS, Counts};
 use super::fit::fit;
 use super::lanes::{Lanes, with_lanes};
 use super::layout::Layout;
+use super::merge::{Group, merge};
 use super::rans::{FLOOR, GROUP, GroupStates, Sink, States, Ticket, tickets};
-use super::scales::{BLOCK, Contexts, MAX_CONTEXTS, ScaleWriter, measure};
+use super::scales::{BLOCK, Contexts, MAX_CONTEXTS, STILL, ScaleWriter, measure};
 use super::symbol::{bucket, fine_bits, floor, passes, verbatim_bits};
 use super::tables::Levels;
 use super::{Buffers, HAS_DECAY};
 use crate::codec::isa::per_isa;
 use crate::codec::plane;
+use crate::codec::plane::golomb;
 use crate::codec::scratch::Scratch;
 use crate::codec::word::{Word, with_word};
 use crate::tensor::Lane;
@@ -66,19 +67,15 @@ fn encode_words<W: Word>(scratch: &mut Scratch, raw: &[u8], base: &[u8], lane: L
     out.extend_from_slice(&(contexts.lowest as i16).to_le_bytes());
     out.push(contexts.count as u8);
     out.extend_from_slice(tail);
-    write_plane(zstd, &buffers.side, out);
+    let kind_at = out.len();
+    out.push(0);
+    out[kind_at] = plane::encode_small(zstd, &buffers.side, out);
     if contexts.count > 0 {
-        let levels = merge_counts(&buffers.counts, contexts);
-        write_tables(zstd, &levels, buffers, out);
+        let groups = merge::<W>(counts_of(&buffers.counts, contexts));
+        write_tables(&groups, buffers, out);
         write_stream::<W>(contexts, buffers, out);
     }
     buffers.predicted = space;
-}
-
-fn write_plane(zstd: &mut crate::codec::zstd::Zstd, plane: &[u8], out: &mut Vec<u8>) {
-    let kind_at = out.len();
-    out.push(0);
-    out[kind_at] = plane::encode(zstd, plane, out);
 }
 
 /// Contexts before the frame's range is known start here. Under a sixteenth of a rank expected: nearly all elements stay, and finer distinctions cost more than they give.
@@ -115,7 +112,7 @@ fn analyse_body<W: Word>(layout: Layout, words: &[u8], predicted: &[u8], buffers
             block.compare(layout, words, predicted, length);
         }
         let Some(scale) = measure(&block.magnitudes[..length], &block.exponents[..length]) else {
-            buffers.side.push(0);
+            buffers.side.push(STILL);
             continue;
         };
         let (scale, byte) = scales.settle(scale);
@@ -204,7 +201,8 @@ fn choose_contexts(counts: &Counts) -> Contexts {
     Contexts { lowest: LOWEST + (found.start + first) as i32, count: last - first + 1 }
 }
 
-fn merge_counts(counts: &Counts, contexts: Contexts) -> Vec<Levels> {
+/// How often each context that the frame has meets each symbol.
+fn counts_of(counts: &Counts, contexts: Contexts) -> Vec<[u32; 256]> {
     let mut merged = vec![[0u32; 256]; contexts.count];
     for absolute in counts.contexts() {
         let context = relative(absolute as u32, contexts);
@@ -212,7 +210,7 @@ fn merge_counts(counts: &Counts, contexts: Contexts) -> Vec<Levels> {
             *sum += count;
         }
     }
-    merged.iter().map(Levels::of_counts).collect()
+    merged
 }
 
 #[inline(always)]
@@ -220,20 +218,22 @@ fn relative(absolute: u32, contexts: Contexts) -> u32 {
     (absolute as i32 + LOWEST - contexts.lowest).clamp(0, contexts.count as i32 - 1) as u32
 }
 
-fn write_tables(
-    zstd: &mut crate::codec::zstd::Zstd,
-    levels: &[Levels],
-    buffers: &mut Buffers,
-    out: &mut Vec<u8>,
-) {
-    buffers.side.clear();
-    buffers.tickets.resize(256 * MAX_CONTEXTS, Ticket::default());
-    for (levels, table) in levels.iter().zip(buffers.tickets.chunks_exact_mut(256)) {
-        levels.write(&mut buffers.side);
-        tickets(&levels.frequencies(), table);
+/// Appends the tables and leaves every context's tickets in `buffers`.
+fn write_tables(groups: &[Group], buffers: &mut Buffers, out: &mut Vec<u8>) {
+    let Buffers { side, tickets: all, .. } = buffers;
+    all.resize(256 * MAX_CONTEXTS, Ticket::default());
+    side.clear();
+    let (mut before, mut contexts) = (Levels::NONE, all.chunks_exact_mut(256));
+    for group in groups {
+        let levels = Levels::of_counts(&group.counts, &before);
+        side.push(group.contexts as u8 - 1);
+        levels.write(&before, side);
+        let frequencies = levels.frequencies();
+        contexts.by_ref().take(group.contexts).for_each(|table| tickets(&frequencies, table));
+        before = levels;
     }
-    out.extend_from_slice(&(buffers.side.len() as u16).to_le_bytes());
-    write_plane(zstd, &buffers.side, out);
+    let (order, _) = golomb::measure(side);
+    golomb::encode(side, order, out);
 }
 
 fn write_stream<W: Word>(contexts: Contexts, buffers: &mut Buffers, out: &mut Vec<u8>) {

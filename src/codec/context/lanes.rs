@@ -20,6 +20,8 @@ pub(super) trait Lanes: Copy {
     unsafe fn load(from: &[u32; GROUP]) -> Self;
     /// The numbers, back in memory.
     fn store(self, to: &mut [u32; GROUP]);
+    /// The table's number at each of these places, which are taken modulo its length.
+    fn look_up(self, table: &[u32; 32]) -> Self;
     /// Decodes a symbol from each state, with the table that starts at its context's place: states, symbols.
     fn pull_symbols(self, contexts: Self, slots: &SlotTables, stream: &mut Stream<'_>) -> (Self, Self);
     /// Decodes up to 16 verbatim bits from each state: states, values.
@@ -49,6 +51,11 @@ impl Lanes for [u32; GROUP] {
     #[inline(always)]
     fn store(self, to: &mut [u32; GROUP]) {
         *to = self;
+    }
+
+    #[inline(always)]
+    fn look_up(self, table: &[u32; 32]) -> Self {
+        self.map(|place| table[(place % 32) as usize])
     }
 
     #[inline(always)]

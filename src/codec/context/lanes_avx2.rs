@@ -130,6 +130,15 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    fn look_up(self, table: &[u32; 32]) -> Self {
+        // SAFETY: a value proves that the instructions exist; masked places are within the table.
+        self.map(|place| unsafe {
+            let place = _mm256_and_si256(place, _mm256_set1_epi32(31));
+            _mm256_i32gather_epi32::<4>(table.as_ptr().cast(), place)
+        })
+    }
+
+    #[inline(always)]
     fn pull_symbols(self, contexts: Self, slots: &SlotTables, stream: &mut Stream<'_>) -> (Self, Self) {
         // SAFETY: a value proves that the instructions exist; masked places are within the tables.
         unsafe {

@@ -58,6 +58,17 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
+    fn look_up(self, table: &[u32; 32]) -> Self {
+        let (low, high) = table.split_at(GROUP);
+        // SAFETY: a value proves that the instructions exist; each half holds 64 bytes; of places, five bits count.
+        unsafe {
+            let low = _mm512_loadu_si512(low.as_ptr().cast());
+            let high = _mm512_loadu_si512(high.as_ptr().cast());
+            Self(_mm512_permutex2var_epi32(low, self.0, high))
+        }
+    }
+
+    #[inline(always)]
     fn pull_symbols(self, contexts: Self, slots: &SlotTables, stream: &mut Stream<'_>) -> (Self, Self) {
         // SAFETY: a value proves that the instructions exist; masked places are within the tables.
         unsafe {

@@ -17,6 +17,7 @@ mod lanes_avx2;
 #[cfg(target_arch = "x86_64")]
 mod lanes_avx512;
 mod layout;
+mod merge;
 mod predict;
 mod rans;
 mod scales;

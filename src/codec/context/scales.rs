@@ -5,8 +5,8 @@
 //! less than whole ones; quarter octaves gain less than their larger tables cost. Row and column scales were measured
 //! too: they gain under 1 % where they gain.
 //!
-//! Layout, a byte per block: 0 for a block that did not move; otherwise `1 + zigzag(scale - previous scale)`, where
-//! the previous scale is that of the last block that moved (the header's `first scale` before that).
+//! Layout, a byte per block: 1 for a block that did not move; 0 for the previous scale, which is that of the last block
+//! that moved (the header's `first scale` before that); otherwise `1 + zigzag(scale - previous scale)`.
 
 use crate::codec::word::Word;
 
@@ -15,6 +15,9 @@ pub(super) const BLOCK: usize = 256;
 
 /// Half octaves that one byte can move the scale by.
 const REACH: i32 = 126;
+
+/// The byte of a block that did not move.
+pub(super) const STILL: u8 = 1;
 
 /// Partial sums, so that every instruction set adds in the same order.
 const SUMS: usize = 16;
@@ -76,7 +79,8 @@ impl ScaleWriter {
         }
         let difference = (scale - self.previous).clamp(-REACH, REACH);
         self.previous += difference;
-        (self.previous, 1 + ((difference << 1) ^ (difference >> 31)) as u8)
+        let folded = ((difference << 1) ^ (difference >> 31)) as u8;
+        (self.previous, if folded == 0 { 0 } else { folded + 1 })
     }
 
     /// The header's first scale.
@@ -88,11 +92,9 @@ impl ScaleWriter {
 /// Reads block scales; any bytes are scales.
 pub(super) fn read(first: i16, bytes: &[u8]) -> impl Iterator<Item = Option<i32>> + '_ {
     bytes.iter().scan(i32::from(first), |previous, &byte| {
-        Some(byte.checked_sub(1).map(|folded| {
-            let folded = i32::from(folded);
-            *previous += (folded >> 1) ^ -(folded & 1);
-            *previous
-        }))
+        let folded = i32::from(byte.saturating_sub(1));
+        *previous += (folded >> 1) ^ -(folded & 1);
+        Some((byte != STILL).then_some(*previous))
     })
 }
 
@@ -141,7 +143,7 @@ mod tests {
                 .into_iter()
                 .map(|scale| {
                     let settled = scale.map(|scale| writer.settle(scale));
-                    bytes.push(settled.map_or(0, |(_, byte)| byte));
+                    bytes.push(settled.map_or(STILL, |(_, byte)| byte));
                     settled.map(|(scale, _)| scale)
                 })
                 .collect();

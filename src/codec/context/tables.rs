@@ -2,14 +2,16 @@
 //!
 //! A frame has a table per context and few elements per table, so tables must be small. A frequency is stored as its
 //! logarithm in quarter octaves (an error of at most 9 % in a frequency costs about 0.002 bits per symbol), as the
-//! folded difference to a neighbour's, and the stream of these bytes is Huffman-coded like any byte plane.
+//! folded difference to a neighbour's in an exponential Golomb code.
 //!
-//! Layout of the stream, per context: first symbol present; number of symbols from there to the last present (0 and
-//! no more bytes: the context does not occur); then a byte per symbol: `zigzag(level - guess)`, where the guess is the
-//! level of the same bucket's other sign, or of the bucket below (0 before the first). Level 0: the symbol does not
-//! occur.
+//! Layout, as Golomb codes (see `golomb`), for each table: how many contexts beyond one it serves, which follow those of
+//! the table before; half the difference of its first symbol, which is even, to that of the table before, folded; the
+//! difference of its end (the symbol after its last), folded; then for each symbol but symbol 1, the zero that is
+//! negative, `zigzag(level - guess)`. The guess is the level of the same bucket's other sign, or of the bucket below, and
+//! for the first symbol the level that it has in the table before. Level 0: the symbol does not occur.
 
 use super::scales::MAX_CONTEXTS;
+use crate::codec::plane::golomb::Reader;
 use std::ops::Range;
 
 /// Precision of probabilities. 2,048 slots of 4 bytes per context let 16 contexts live in 128 KiB of a core's
@@ -57,62 +59,114 @@ fn level(count: u32, total: u32) -> u8 {
         .unwrap_or(MAX_LEVEL)
 }
 
-/// The levels of the symbols of one context.
+/// The level between the nearest and the guess that costs the fewest bits: its own code, the symbol's codes, and what
+/// its share of the slots takes from all other symbols.
+fn cheapest(count: u32, total: u32, guess: u8) -> u8 {
+    if count == 0 && guess == 0 {
+        return 0;
+    }
+    let nearest = if count == 0 { 0 } else { level(count, total) };
+    // An octave at most: many symbols that take more than they need would leave too little for the others.
+    let most = nearest.max(guess).min(nearest + LEVELS_PER_OCTAVE as u8).min(MAX_LEVEL);
+    let least = nearest.min(guess).max(u8::from(count > 0));
+    let bits = |level: u8| {
+        let share = f64::from(weight(level)) / WHOLE;
+        let own = f64::from(2 * (u32::from(fold(level.wrapping_sub(guess))) + 1).ilog2() + 1);
+        own + f64::from(total) * share * std::f64::consts::LOG2_E - f64::from(count) * octaves(level)
+    };
+    (least..=most).min_by(|&one, &other| bits(one).total_cmp(&bits(other))).unwrap_or(nearest)
+}
+
+/// What all weights of a table sum to, about.
+const WHOLE: f64 = (SLOTS as u32 * QUARTER_OCTAVES[0]) as f64;
+
+/// The logarithm of a level's weight, but for a constant.
+fn octaves(level: u8) -> f64 {
+    f64::from(level) / f64::from(LEVELS_PER_OCTAVE)
+}
+
+/// The levels of the symbols of one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Levels {
     of: [u8; 256],
-    /// All that occur are among these. Begins with an even symbol, so that both signs of a bucket are together.
-    symbols: Range<usize>,
+    /// All that occur are among these. Begins with an even symbol, so that both signs of a bucket are together; ends
+    /// before 256, because that would be a magnitude beyond 2^63.
+    symbols: Range<u8>,
+}
+
+/// A difference modulo 256 as a number that is small if its magnitude is.
+fn fold(difference: u8) -> u8 {
+    (difference << 1) ^ ((difference as i8) >> 7) as u8
+}
+
+fn unfold(folded: u8) -> u8 {
+    (folded >> 1) ^ (folded & 1).wrapping_neg()
 }
 
 impl Levels {
-    pub(super) fn of_counts(counts: &[u32; 256]) -> Self {
+    /// What lies before the first table.
+    pub(super) const NONE: Self = Self { of: [0; 256], symbols: 0..0 };
+
+    /// Levels for these counts, given the table `before`: those that take the fewest bits together with the symbols that
+    /// they code.
+    pub(super) fn of_counts(counts: &[u32; 256], before: &Self) -> Self {
         let total: u32 = counts.iter().sum();
         let present = |&count: &u32| count != 0;
-        let first = counts.iter().position(present).map_or(0, |first| first & !1);
-        // Symbol 255 would stand for a magnitude beyond 2^63, so the length of the range fits a byte.
-        let end = counts.iter().rposition(present).map_or(0, |last| last + 1);
-        Self { of: counts.map(|count| if count == 0 { 0 } else { level(count, total) }), symbols: first..end }
+        let start = counts.iter().position(present).map_or(0, |first| first as u8 & !1);
+        let end = counts.iter().rposition(present).map_or(0, |last| last as u8 + 1);
+        let mut levels = Self { of: [0; 256], symbols: start..end };
+        for symbol in levels.coded() {
+            let guess = levels.guess(symbol, before);
+            levels.of[usize::from(symbol)] = cheapest(counts[usize::from(symbol)], total, guess);
+        }
+        levels
     }
 
-    /// Appends the context's part of the stream.
-    pub(super) fn write(&self, stream: &mut Vec<u8>) {
+    /// The symbols that have a code.
+    fn coded(&self) -> impl Iterator<Item = u8> + use<> {
+        self.symbols.clone().filter(|&symbol| symbol != 1)
+    }
+
+    /// Appends the table's part of the stream.
+    pub(super) fn write(&self, before: &Self, stream: &mut Vec<u8>) {
         let Range { start, end } = self.symbols;
-        stream.extend_from_slice(&[start as u8, (end - start) as u8]);
-        for symbol in start..end {
-            let difference = self.of[symbol].wrapping_sub(self.guess(symbol)) as i8;
-            stream.push(((difference << 1) ^ (difference >> 7)) as u8);
+        stream.push(fold(((start.wrapping_sub(before.symbols.start) as i8) / 2) as u8));
+        stream.push(fold(end.wrapping_sub(before.symbols.end)));
+        for symbol in self.coded() {
+            stream.push(fold(self.of[usize::from(symbol)].wrapping_sub(self.guess(symbol, before))));
         }
     }
 
-    /// Takes the context's part of the stream.
+    /// Takes the table's part of the stream.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(super) fn read(stream: &mut &[u8], alphabet: usize) -> Result<Self, &'static str> {
-        let (head, rest) = stream.split_at_checked(2).ok_or("tables cut short")?;
-        let (first, count) = (usize::from(head[0]), usize::from(head[1]));
-        if first + count > alphabet {
+    pub(super) fn read(
+        stream: &mut Reader<'_>,
+        before: &Self,
+        alphabet: usize,
+    ) -> Result<Self, &'static str> {
+        let start = before.symbols.start.wrapping_add(unfold(stream.next()?).wrapping_mul(2));
+        let end = before.symbols.end.wrapping_add(unfold(stream.next()?));
+        if start > end || usize::from(end) > alphabet {
             return Err("a table beyond the alphabet");
         }
-        let (coded, rest) = rest.split_at_checked(count).ok_or("tables cut short")?;
-        let mut levels = Self { of: [0; 256], symbols: first..first + count };
-        for (symbol, &byte) in (first..).zip(coded) {
-            let difference = (byte >> 1) ^ (byte & 1).wrapping_neg();
-            let level = levels.guess(symbol).wrapping_add(difference);
+        let mut levels = Self { of: [0; 256], symbols: start..end };
+        for symbol in levels.coded() {
+            let level = levels.guess(symbol, before).wrapping_add(unfold(stream.next()?));
             if level > MAX_LEVEL {
                 return Err("a frequency out of range");
             }
-            levels.of[symbol] = level;
+            levels.of[usize::from(symbol)] = level;
         }
-        *stream = rest;
         Ok(levels)
     }
 
-    fn guess(&self, symbol: usize) -> u8 {
-        match symbol - self.symbols.start {
-            0 => 0,
-            1 => self.of[symbol - 1],
+    #[inline(always)]
+    fn guess(&self, symbol: u8, before: &Self) -> u8 {
+        let symbol = usize::from(symbol);
+        match symbol - usize::from(self.symbols.start) {
+            0 => before.of[symbol],
             _ if symbol % 2 == 1 => self.of[symbol - 1],
             _ => self.of[symbol - 2],
         }
@@ -121,8 +175,9 @@ impl Levels {
     /// The frequencies that these levels stand for: all zero if no symbol occurs.
     #[inline(always)]
     pub(super) fn frequencies(&self) -> Frequencies {
-        let mut frequencies = Frequencies { of: [0; 256], symbols: self.symbols.clone() };
-        let levels = &self.of[self.symbols.clone()];
+        let symbols = usize::from(self.symbols.start)..usize::from(self.symbols.end);
+        let levels = &self.of[symbols.clone()];
+        let mut frequencies = Frequencies { of: [0; 256], symbols: symbols.clone() };
         let total: u32 = levels.iter().map(|&level| weight(level)).sum();
         let Some(reciprocal) = ((SLOTS as u64) << 32).checked_div(u64::from(total)) else {
             return frequencies;
@@ -217,6 +272,7 @@ fn fill(slots: &mut [u32], entry: u32, count: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::plane::golomb;
     use proptest::prelude::*;
 
     fn counts() -> impl Strategy<Value = [u32; 256]> {
@@ -224,7 +280,8 @@ mod tests {
             |pairs| {
                 let mut counts = [0; 256];
                 for (symbol, count) in pairs {
-                    counts[symbol] = count;
+                    // Symbol 1, the zero that is negative, never occurs.
+                    counts[if symbol == 1 { 0 } else { symbol }] = count;
                 }
                 counts
             },
@@ -233,47 +290,82 @@ mod tests {
 
     proptest! {
         #[test]
-        fn frequencies_cover_exactly_the_symbols_that_occur(counts in counts()) {
-            let frequencies = Levels::of_counts(&counts).frequencies();
+        fn frequencies_cover_all_symbols_that_occur(counts in counts()) {
+            let frequencies = Levels::of_counts(&counts, &Levels::NONE).frequencies();
             let sum: u32 = frequencies.all().iter().map(|&f| u32::from(f)).sum();
             prop_assert_eq!(sum, if counts.iter().all(|&c| c == 0) { 0 } else { SLOTS as u32 });
             for (count, frequency) in counts.iter().zip(*frequencies.all()) {
-                prop_assert_eq!(*count > 0, frequency > 0);
+                prop_assert!(*count == 0 || frequency > 0);
             }
         }
 
         #[test]
-        fn levels_come_back_from_their_stream(counts in counts()) {
-            let levels = Levels::of_counts(&counts);
-            let mut stream = Vec::new();
-            levels.write(&mut stream);
-            let mut rest = &stream[..];
-            let back = Levels::read(&mut rest, 256).expect("what was written reads");
-            prop_assert_eq!(back, levels);
-            prop_assert!(rest.is_empty());
+        fn levels_come_back_from_their_stream(tables in proptest::collection::vec(counts(), 1..5)) {
+            let (mut stream, mut before, mut all) = (Vec::new(), Levels::NONE, Vec::new());
+            for counts in tables {
+                let levels = Levels::of_counts(&counts, &before);
+                levels.write(&before, &mut stream);
+                all.push(levels.clone());
+                before = levels;
+            }
+            let mut stored = Vec::new();
+            golomb::encode(&stream, 1, &mut stored);
+            let (mut reader, mut before) = (Reader::open(&stored).expect("a known order"), Levels::NONE);
+            for levels in all {
+                let back = Levels::read(&mut reader, &before, 256).expect("what was written reads");
+                prop_assert_eq!(&back, &levels);
+                before = back;
+            }
+            prop_assert_eq!(reader.finish(), Ok(&[][..]));
         }
 
         #[test]
-        fn any_stream_reads_to_a_table_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            if let Ok(levels) = Levels::read(&mut &bytes[..], 120) {
+        fn any_stream_reads_to_tables_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let mut before = Levels::NONE;
+            let Ok(mut reader) = Reader::open(&bytes) else { return Ok(()) };
+            while let Ok(levels) = Levels::read(&mut reader, &before, 120) {
                 let frequencies = levels.frequencies();
                 let mut slots = vec![0; SLOTS + RUN];
                 fill_slots(&frequencies, &mut slots);
                 prop_assert!(frequencies.all()[120..].iter().all(|&f| f == 0));
+                before = levels;
             }
         }
 
         #[test]
         fn rounding_costs_little(counts in counts()) {
             let total: f64 = counts.iter().map(|&c| f64::from(c)).sum();
-            let frequencies = Levels::of_counts(&counts).frequencies();
-            let present = counts.iter().zip(*frequencies.all()).filter(|(count, _)| **count > 0);
-            let (mut ideal, mut coded) = (0.0, 0.0);
-            for (&count, frequency) in present {
-                ideal -= f64::from(count) * (f64::from(count) / total).log2();
-                coded -= f64::from(count) * (f64::from(frequency) / SLOTS as f64).log2();
-            }
+            let present = counts.iter().filter(|&&count| count > 0).map(|&count| f64::from(count));
+            let ideal: f64 = present.map(|count| count * (total / count).log2()).sum();
+            let coded = symbol_bits(&counts, &nearest(&counts));
             prop_assert!(coded <= ideal + 0.06 * total, "{} against {} bits per symbol", coded / total, ideal / total);
         }
+
+        #[test]
+        fn the_cheapest_levels_hardly_ever_cost_more_than_the_nearest(counts in counts()) {
+            let cost = |levels: &Levels| {
+                let mut stream = Vec::new();
+                levels.write(&Levels::NONE, &mut stream);
+                let mut stored = Vec::new();
+                golomb::encode(&stream, 0, &mut stored);
+                symbol_bits(&counts, levels) + 8.0 * stored.len() as f64
+            };
+            let (cheapest, nearest) = (Levels::of_counts(&counts, &Levels::NONE), nearest(&counts));
+            prop_assert!(cost(&cheapest) <= 1.02 * cost(&nearest) + 256.0, "{} {}", cost(&cheapest), cost(&nearest));
+        }
+    }
+
+    /// The levels of counts without regard to what they cost.
+    fn nearest(counts: &[u32; 256]) -> Levels {
+        let total = counts.iter().sum();
+        let Levels { symbols, .. } = Levels::of_counts(counts, &Levels::NONE);
+        Levels { of: counts.map(|count| if count == 0 { 0 } else { level(count, total) }), symbols }
+    }
+
+    /// What coding these symbols takes with these levels.
+    fn symbol_bits(counts: &[u32; 256], levels: &Levels) -> f64 {
+        let frequencies = levels.frequencies();
+        let present = counts.iter().zip(frequencies.all()).filter(|(count, _)| **count > 0);
+        present.map(|(&count, &of)| f64::from(count) * (SLOTS as f64 / f64::from(of)).log2()).sum()
     }
 }
