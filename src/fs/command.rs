@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::codec::Level;
-use crate::repo::{BranchName, CommitRequest, Head, Signature};
+use crate::repo::{self, BranchName, CommitRequest, Head, Signature};
 
 use super::core::{FileSystem, View};
 use super::errno::{Error, Result};
@@ -104,6 +104,9 @@ impl FileSystem {
             worktree.follow_branch()?;
         }
         self.announce();
+        self.repo.store().refresh().map_err(repo::Error::from)?;
+        // The index only saves time: without it the store goes on.
+        let _ = self.repo.store().update_index();
         Ok(())
     }
 

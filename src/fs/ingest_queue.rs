@@ -124,6 +124,8 @@ fn work(receiver: &Receiver<Message>, trouble: &Mutex<Option<String>>) {
             if let Err(error) = store_settled(&worktree, LARGE).and(swept) {
                 failed = Some(error.to_string());
             }
+            // The index only saves time: without it the store goes on.
+            let _ = worktree.repo().store().update_index();
         }
         *trouble.lock().unwrap_or_else(PoisonError::into_inner) = failed;
         drop(askers);

@@ -16,7 +16,7 @@ use super::sidecar::{frame_count, frame_len};
 use super::source::Source;
 
 /// More candidates than this are not looked at: each costs the decoding of some frames.
-const MAX_CANDIDATES: usize = 6;
+const MAX_CANDIDATES: usize = 8;
 /// Frames that are sampled, spread evenly; of each candidate these have to be decoded.
 const SAMPLED_FRAMES: u64 = 4;
 /// Runs of consecutive elements from each sampled frame, and elements in each: 4,096 elements in all.
@@ -117,9 +117,9 @@ impl Judged {
         self.estimate.delta.unwrap_or(f64::INFINITY)
     }
 
-    /// Whether the difference is worth what it costs to read.
+    /// Whether the difference is worth what it costs to read. One that takes no bytes always is.
     fn pays(&self, applicant: &Applicant<'_>) -> bool {
-        if !self.estimate.prefers_delta() || self.chain.depth() == 0 {
+        if !self.estimate.prefers_delta() || self.chain.depth() == 0 || self.bits() == 0.0 {
             return self.estimate.prefers_delta();
         }
         let elements = applicant.len as f64 / applicant.dtype.lane().width() as f64;

@@ -52,6 +52,8 @@ pub enum Outcome {
 const GATHERED_FRAMES: u64 = 16;
 /// Tensors that are tried as bases because they resemble one.
 const NEIGHBOURS: usize = 2;
+/// Tensors of each other type that are tried for holding the same numbers.
+const TWINS: usize = 4;
 /// Bits of a signature in which a tensor and its rounding differ at most: 12 were seen.
 const SAME_NUMBERS_DISTANCE: u32 = 16;
 /// Bytes appended between two looks at the room left on the disk.
@@ -328,24 +330,25 @@ impl Ingest {
 
     /// The tensors that resemble one most, sealed or of this transaction.
     fn nearest(&self, candidate: &Candidate<'_>, signature: &Signature) -> Vec<ObjectKey> {
-        let near = self.near(bucket_of(candidate.dtype, candidate.len), signature, NEIGHBOURS);
+        let bucket = bucket_of(candidate.dtype, candidate.len);
+        let mut near = self.lock_transaction().similar.nearest(bucket, signature, NEIGHBOURS);
+        near.extend(self.store.nearest(bucket, signature, NEIGHBOURS));
+        near.sort_by_key(|neighbour| (neighbour.distance, neighbour.item));
         near.into_iter().map(|neighbour| neighbour.item).collect()
     }
 
-    /// The tensors of other types that seem to hold the same numbers.
+    /// The tensors of other types that seem to hold the same numbers. Fine-tunes of one model all seem to: what is
+    /// stored together comes first.
     fn same_numbers(&self, candidate: &Candidate<'_>, signature: &Signature) -> Vec<ObjectKey> {
         let elements = candidate.len / candidate.dtype.lane().width() as u64;
         let buckets = cast_sources(candidate.dtype)
             .filter_map(|from| Some(bucket_of(from, elements.checked_mul(from.lane().width() as u64)?)));
-        let near = buckets.flat_map(|bucket| self.near(bucket, signature, 1));
-        near.filter(|near| near.distance <= SAME_NUMBERS_DISTANCE).map(|near| near.item).collect()
-    }
-
-    fn near(&self, bucket: Bucket, signature: &Signature, count: usize) -> Vec<Neighbour<ObjectKey>> {
-        let mut near = self.lock_transaction().similar.nearest(bucket, signature, count);
-        near.extend(self.store.nearest(bucket, signature, count));
-        near.sort_by_key(|neighbour| (neighbour.distance, neighbour.item));
-        near
+        let buckets: Vec<Bucket> = buckets.collect();
+        let near = |bucket: &Bucket| self.lock_transaction().similar.nearest(*bucket, signature, TWINS);
+        let mut twins: Vec<Neighbour<ObjectKey>> = buckets.iter().flat_map(near).collect();
+        twins.extend(buckets.iter().flat_map(|bucket| self.store.nearest(*bucket, signature, TWINS)));
+        twins.retain(|twin| twin.distance <= SAME_NUMBERS_DISTANCE);
+        twins.into_iter().map(|twin| twin.item).collect()
     }
 
     /// Metadata is small and read often: it is worth the time.

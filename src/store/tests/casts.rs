@@ -69,6 +69,20 @@ fn both_precisions_of_one_transaction_share_their_numbers() {
 }
 
 #[test]
+fn a_cast_of_a_fine_tune_finds_it_among_others_of_the_same_model() {
+    let store = open(&new_disk());
+    let tunes: Vec<Vec<u8>> = (0..4).map(|tune| weights(100_000, 9, 3_000 * tune)).collect();
+    tunes.iter().for_each(|tune| _ = put(&store, Dtype::F32, tune, &[]));
+    let mut last = Vec::new();
+    for tune in &tunes {
+        let half = casted(Dtype::F32, Dtype::F16, tune);
+        let found = put(&store, Dtype::F16, &half, &last);
+        assert_eq!((found.encoding, found.base), (Encoding::Cast, Some(key_of(&store, Dtype::F32, tune))));
+        last = vec![key_of(&store, Dtype::F16, &half)];
+    }
+}
+
+#[test]
 fn a_fine_tune_in_another_precision_is_a_difference_to_the_cast() {
     let disk = new_disk();
     let store = open(&disk);

@@ -15,19 +15,24 @@ struct History {
 
 impl History {
     fn new() -> Self {
+        Self::of(70_000)
+    }
+
+    /// The same with tensors of so many elements.
+    fn of(elements: usize) -> Self {
         let disk = new_disk();
         let store = open(&disk);
         let mut objects: Vec<(ObjectKey, Vec<u8>)> = Vec::new();
         for step in 0..8 {
-            let bytes = weights(70_000, 5, step);
+            let bytes = weights(elements, 5, step);
             let last: Vec<ObjectKey> = objects.last().map(|(key, _)| *key).into_iter().collect();
             objects.push((put_one(&store, &bytes, &last).key, bytes));
         }
-        let mut half = vec![0; 140_000];
+        let mut half = vec![0; 2 * elements];
         cast(Dtype::F32, Dtype::Bf16, &objects[4].1, &mut half);
         let ingest = store.begin().unwrap();
         objects.push((ingest.put(Dtype::Bf16, &half, &[]).unwrap().key, half));
-        let stranger = weights(90_000, 6, 0);
+        let stranger = weights(elements + 1, 6, 0);
         objects.push((ingest.put(Dtype::F32, &stranger, &[]).unwrap().key, stranger));
         let meta = b"tree, parent, message".to_vec();
         ingest.put_meta(Kind::Commit, commit(&meta).as_bytes(), &meta).unwrap();
@@ -163,7 +168,7 @@ fn a_second_repack_is_refused_and_a_damaged_object_stops_it() {
 
 #[test]
 fn a_repack_that_fails_or_is_cut_off_anywhere_loses_nothing() {
-    let history = History::new();
+    let history = History::of(700);
     let request = serving([history.objects[7].0], 2);
     // All of it is durable: what a power cut leaves is a copy.
     let copy = || history.disk.crash_image(0);
