@@ -6,7 +6,6 @@
 pub(super) mod golomb;
 
 use super::entropy::{byte_bits, sampled_histogram};
-
 use super::zstd::{Effort, Zstd};
 
 const RAW: u8 = 0;

@@ -1,9 +1,10 @@
 //! What the model could reach: the entropy of its symbols, tables and rounding free.
 
 use super::Buffers;
-use super::encode::analyse;
+use super::encode::{analyse, moved_share};
 use super::fit::fit;
 use super::layout::Layout;
+use super::scales::Measure;
 use super::symbol::verbatim_bits;
 use crate::codec::word::{Word, with_word};
 use crate::tensor::Lane;
@@ -23,7 +24,8 @@ fn bound<W: Word>(raw: &[u8], base: &[u8], lane: Lane) -> f64 {
         decay.predict(lane, base, &mut predicted).expect("only float lanes are fitted a decay");
     }
     let mut buffers = Buffers::default();
-    analyse::<W>(Layout::of(lane), words, &predicted, &mut buffers);
+    let measure = Measure::for_frame(lane, moved_share::<W>(words, &predicted));
+    analyse::<W>(Layout::of(lane), measure, words, &predicted, &mut buffers);
     let mut scales = [0u32; 256];
     buffers.side.iter().for_each(|&byte| scales[usize::from(byte)] += 1);
     let verbatim: u64 =

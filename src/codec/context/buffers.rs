@@ -24,3 +24,16 @@ pub(in crate::codec) struct Buffers {
     /// Block scales, then table streams.
     pub(super) side: Vec<u8>,
 }
+
+impl Buffers {
+    /// Forgets the frame before and makes room for this many elements.
+    pub(super) fn start(&mut self, elements: usize) {
+        self.side.clear();
+        self.codes.clear();
+        self.codes.reserve(elements);
+        self.low.clear();
+        self.low.reserve(elements);
+        self.high.clear();
+        self.counts.clear();
+    }
+}

@@ -4,16 +4,17 @@ use super::lanes::{Lanes, with_lanes};
 use super::layout::Layout;
 use super::predict::Decay;
 use super::rans::{GROUP, GroupStates, States, Stream};
-use super::scales::{BLOCK, Contexts, MAX_CONTEXTS, STILL, read};
+use super::scales::{BLOCK, Contexts, MAX_CONTEXTS, MAX_SHARING, STILL, read};
 use super::symbol::{alphabet, fine_bits, floor, passes, verbatim_bits};
 use super::tables::{Levels, RUN, SLOTS, SlotTables, fill_slots};
-use super::{Buffers, HAS_DECAY};
+use super::{Buffers, HAS_DECAY, SHARING_AT};
 use crate::codec::isa::per_isa;
 use crate::codec::plane::golomb::Reader;
 use crate::codec::plane::{self, take};
 use crate::codec::scratch::Scratch;
 use crate::codec::word::{Word, with_word};
 use crate::tensor::Lane;
+use std::iter::repeat_n;
 use std::ops::Range;
 
 /// Fills `out` with the frame that `stored` codes. `base` is as long as `out`.
@@ -42,12 +43,17 @@ fn decode_words<W: Word>(
     let mut rest = stored;
     let whole = out.len() - out.len() % W::BYTES;
     let (words, tail) = out.split_at_mut(whole);
-    let predicted = predict(&mut rest, lane, &base[..whole], predicted)?;
+    let flags = take(&mut rest, 1)?[0];
+    let sharing = u32::from(flags >> SHARING_AT);
+    if sharing > MAX_SHARING {
+        return Err("unknown flags");
+    }
+    let predicted = predict(flags, &mut rest, lane, &base[..whole], predicted)?;
     let first_scale = read_i16(&mut rest)?;
     let lowest = i32::from(read_i16(&mut rest)?);
     let count = usize::from(take(&mut rest, 1)?[0]);
     tail.copy_from_slice(take(&mut rest, tail.len())?);
-    side.resize(words.len().div_ceil(BLOCK * W::BYTES), 0);
+    side.resize(words.len().div_ceil(BLOCK * W::BYTES << sharing), 0);
     let kind = take(&mut rest, 1)?[0];
     let scales = plane::decode(zstd, kind, &mut rest, side)?;
     if count == 0 {
@@ -59,7 +65,8 @@ fn decode_words<W: Word>(
     let places = read_tables::<W>(&mut rest, count, slots)?;
     let slots = slots.first_chunk().expect("as long as all tables");
     let contexts = Contexts { lowest, count };
-    let frame = Frame { layout: Layout::of(lane), contexts, places, slots, first_scale, scales, predicted };
+    let layout = Layout::of(lane);
+    let frame = Frame { layout, contexts, places, slots, first_scale, scales, sharing, predicted };
     let (mut states, mut stream) = Stream::open(rest).ok_or("states cut short")?;
     decode_blocks::<W>(&frame, words, &mut states, &mut stream);
     stream.is_finished(&states).then_some(()).ok_or("the stream does not end where it should")
@@ -75,20 +82,20 @@ fn still(scales: &[u8], rest: &[u8], predicted: &[u8], words: &mut [u8]) -> Resu
 }
 
 fn predict<'a>(
+    flags: u8,
     rest: &mut &[u8],
     lane: Lane,
     base: &'a [u8],
     buffer: &'a mut Vec<u8>,
 ) -> Result<&'a [u8], &'static str> {
-    match take(rest, 1)?[0] {
+    match flags & HAS_DECAY {
         0 => Ok(base),
-        HAS_DECAY => {
+        _ => {
             let bytes = take(rest, Decay::LEN)?.try_into().expect("as many bytes as were taken");
             buffer.resize(base.len(), 0);
             Decay::from_bytes(bytes)?.predict(lane, base, buffer)?;
             Ok(buffer)
         }
-        _ => Err("unknown flags"),
     }
 }
 
@@ -141,6 +148,7 @@ struct Frame<'a> {
     slots: &'a SlotTables,
     first_scale: i16,
     scales: &'a [u8],
+    sharing: u32,
     predicted: &'a [u8],
 }
 
@@ -164,7 +172,8 @@ unsafe fn decode_blocks_with<W: Word, L: Lanes>(
 ) {
     let mut block = Block::new();
     let blocks = words.chunks_mut(BLOCK * W::BYTES).zip(frame.predicted.chunks(BLOCK * W::BYTES));
-    for (scale, (words, predicted)) in read(frame.first_scale, frame.scales).zip(blocks) {
+    let scales = read(frame.first_scale, frame.scales).flat_map(|scale| repeat_n(scale, 1 << frame.sharing));
+    for (scale, (words, predicted)) in scales.zip(blocks) {
         match scale {
             None => words.copy_from_slice(predicted),
             Some(scale) if words.len() == BLOCK * W::BYTES => {

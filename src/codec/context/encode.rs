@@ -1,11 +1,11 @@
 //! From words to a coded frame.
 //!
 //! Layout of a coded frame:
-//! - flags, one byte: 1 a decay follows;
+//! - flags, one byte: 1 a decay follows; twice the logarithm of how many blocks share a scale;
 //! - the decay (see `predict`), if any;
 //! - first scale, i16; lowest context, i16; number of contexts, u8 (0: no block moved);
 //! - the bytes beyond the last whole word;
-//! - block scales: a plane's kind and body (see `plane`, `scales`), as many bytes as the frame has blocks;
+//! - block scales: a plane's kind and body (see `plane`, `scales`), a byte for as many blocks as share one;
 //! - if any block moved: the tables (see `tables`), 32 states of u32, and u16 words to the end (see `rans`).
 
 use super::counts::{CONTEXTS, Counts};
@@ -14,10 +14,10 @@ use super::lanes::{Lanes, with_lanes};
 use super::layout::Layout;
 use super::merge::{Group, merge};
 use super::rans::{FLOOR, GROUP, GroupStates, Sink, States, Ticket, tickets};
-use super::scales::{BLOCK, Contexts, MAX_CONTEXTS, STILL, ScaleWriter, measure};
+use super::scales::{BLOCK, Contexts, MAX_CONTEXTS, Measure, STILL, ScaleWriter};
 use super::symbol::{bucket, fine_bits, floor, passes, verbatim_bits};
 use super::tables::Levels;
-use super::{Buffers, HAS_DECAY};
+use super::{Buffers, HAS_DECAY, SHARING_AT};
 use crate::codec::isa::per_isa;
 use crate::codec::plane;
 use crate::codec::plane::golomb;
@@ -49,6 +49,7 @@ fn encode_words<W: Word>(scratch: &mut Scratch, raw: &[u8], base: &[u8], lane: L
     let whole = raw.len() - raw.len() % W::BYTES;
     let (words, tail) = raw.split_at(whole);
     let decay = fit(lane, words, &base[..whole]);
+    let flags_at = out.len();
     out.push(if decay.is_some() { HAS_DECAY } else { 0 });
     let mut space = std::mem::take(&mut buffers.predicted);
     let predicted = match decay {
@@ -61,7 +62,9 @@ fn encode_words<W: Word>(scratch: &mut Scratch, raw: &[u8], base: &[u8], lane: L
         }
     };
     let layout = Layout::of(lane);
-    let first_scale = analyse::<W>(layout, words, predicted, buffers);
+    let measure = Measure::for_frame(lane, moved_share::<W>(words, predicted));
+    out[flags_at] |= (measure.sharing as u8) << SHARING_AT;
+    let first_scale = analyse::<W>(layout, measure, words, predicted, buffers);
     let contexts = choose_contexts(&buffers.counts);
     out.extend_from_slice(&first_scale.to_le_bytes());
     out.extend_from_slice(&(contexts.lowest as i16).to_le_bytes());
@@ -78,6 +81,19 @@ fn encode_words<W: Word>(scratch: &mut Scratch, raw: &[u8], base: &[u8], lane: L
     buffers.predicted = space;
 }
 
+/// The share of words that are not what was predicted, from every sixteenth run of 64.
+pub(super) fn moved_share<W: Word>(words: &[u8], predicted: &[u8]) -> f64 {
+    let run = 64 * W::BYTES;
+    let runs = words.chunks(run).zip(predicted.chunks(run)).step_by(16);
+    let (mut moved, mut seen) = (0, 0);
+    for (words, predicted) in runs {
+        let pairs = words.chunks_exact(W::BYTES).zip(predicted.chunks_exact(W::BYTES));
+        moved += pairs.filter(|(word, predicted)| word != predicted).count();
+        seen += words.len() / W::BYTES;
+    }
+    moved as f64 / seen.max(1) as f64
+}
+
 /// Contexts before the frame's range is known start here. Under a sixteenth of a rank expected: nearly all elements stay, and finer distinctions cost more than they give.
 const LOWEST: i32 = -8;
 
@@ -86,6 +102,7 @@ per_isa! {
     /// `counts` with the symbols of each context. Returns the first scale.
     fn analyse<W: Word>(
         layout: Layout,
+        measure: Measure,
         words: &[u8],
         predicted: &[u8],
         buffers: &mut Buffers,
@@ -93,36 +110,37 @@ per_isa! {
 }
 
 #[inline(always)]
-fn analyse_body<W: Word>(layout: Layout, words: &[u8], predicted: &[u8], buffers: &mut Buffers) -> i16 {
-    let elements = words.len() / W::BYTES;
-    buffers.side.clear();
-    buffers.codes.clear();
-    buffers.codes.reserve(elements);
-    buffers.low.clear();
-    buffers.low.reserve(elements);
-    buffers.high.clear();
-    buffers.counts.clear();
+fn analyse_body<W: Word>(
+    layout: Layout,
+    measure: Measure,
+    words: &[u8],
+    predicted: &[u8],
+    buffers: &mut Buffers,
+) -> i16 {
+    buffers.start(words.len() / W::BYTES);
     let mut scales = ScaleWriter::default();
     let mut block = Block::<W>::new();
-    for (words, predicted) in words.chunks(BLOCK * W::BYTES).zip(predicted.chunks(BLOCK * W::BYTES)) {
-        let length = words.len() / W::BYTES;
-        if length == BLOCK {
-            block.compare(layout, words, predicted, BLOCK);
-        } else {
-            block.compare(layout, words, predicted, length);
+    let share = BLOCK * W::BYTES << measure.sharing;
+    for (words, predicted) in words.chunks(share).zip(predicted.chunks(share)) {
+        let parts = || words.chunks(BLOCK * W::BYTES).zip(predicted.chunks(BLOCK * W::BYTES));
+        let mut sum = 0.0;
+        for (words, predicted) in parts() {
+            block.compare(layout, words, predicted);
+            sum += measure.sum(&block.magnitudes[..block.length], &block.exponents[..block.length]);
         }
-        let Some(scale) = measure(&block.magnitudes[..length], &block.exponents[..length]) else {
+        let Some(scale) = measure.scale(sum, words.len() / W::BYTES) else {
             buffers.side.push(STILL);
             continue;
         };
         let (scale, byte) = scales.settle(scale);
         buffers.side.push(byte);
-        block.code(scale);
-        buffers.counts.add(&block.codes[..length]);
-        buffers.codes.extend_from_slice(&block.codes[..length]);
-        buffers.low.extend_from_slice(&block.low[..length]);
-        if passes::<W>() > 2 {
-            buffers.high.extend_from_slice(&block.high[..length]);
+        for (words, predicted) in parts() {
+            // A block that is alone was compared just now.
+            if measure.sharing > 0 {
+                block.compare(layout, words, predicted);
+            }
+            block.code(scale);
+            block.append_to(buffers);
         }
     }
     scales.first()
@@ -130,6 +148,8 @@ fn analyse_body<W: Word>(layout: Layout, words: &[u8], predicted: &[u8], buffers
 
 /// What is known of the elements of one block.
 struct Block<W> {
+    /// How many there are: fewer than fit in the frame's last block.
+    length: usize,
     magnitudes: [W; BLOCK],
     negative: [bool; BLOCK],
     exponents: [i16; BLOCK],
@@ -143,6 +163,7 @@ struct Block<W> {
 impl<W: Word> Block<W> {
     fn new() -> Self {
         Self {
+            length: BLOCK,
             magnitudes: [W::default(); BLOCK],
             negative: [false; BLOCK],
             exponents: [0; BLOCK],
@@ -152,8 +173,19 @@ impl<W: Word> Block<W> {
         }
     }
 
+    /// Takes up the elements of a block.
     #[inline(always)]
-    fn compare(&mut self, layout: Layout, words: &[u8], predicted: &[u8], length: usize) {
+    fn compare(&mut self, layout: Layout, words: &[u8], predicted: &[u8]) {
+        self.length = words.len() / W::BYTES;
+        if self.length == BLOCK {
+            self.compare_some(layout, words, predicted, BLOCK);
+        } else {
+            self.compare_some(layout, words, predicted, self.length);
+        }
+    }
+
+    #[inline(always)]
+    fn compare_some(&mut self, layout: Layout, words: &[u8], predicted: &[u8], length: usize) {
         let (words, predicted) = (&words[..length * W::BYTES], &predicted[..length * W::BYTES]);
         for i in 0..length {
             let predicted = W::load(&predicted[i * W::BYTES..]);
@@ -162,6 +194,16 @@ impl<W: Word> Block<W> {
             self.magnitudes[i] = if negative { difference.negated() } else { difference };
             self.negative[i] = negative;
             self.exponents[i] = layout.exponent(predicted) as i16;
+        }
+    }
+
+    #[inline(always)]
+    fn append_to(&self, buffers: &mut Buffers) {
+        buffers.counts.add(&self.codes[..self.length]);
+        buffers.codes.extend_from_slice(&self.codes[..self.length]);
+        buffers.low.extend_from_slice(&self.low[..self.length]);
+        if passes::<W>() > 2 {
+            buffers.high.extend_from_slice(&self.high[..self.length]);
         }
     }
 
@@ -229,7 +271,9 @@ fn write_tables(groups: &[Group], buffers: &mut Buffers, out: &mut Vec<u8>) {
         side.push(group.contexts as u8 - 1);
         levels.write(&before, side);
         let frequencies = levels.frequencies();
-        contexts.by_ref().take(group.contexts).for_each(|table| tickets(&frequencies, table));
+        let mut table = [Ticket::default(); 256];
+        tickets(&frequencies, &mut table);
+        contexts.by_ref().take(group.contexts).for_each(|context| context.copy_from_slice(&table));
         before = levels;
     }
     let (order, _) = golomb::measure(side);

@@ -24,23 +24,24 @@ const SYMBOL_BITS: f64 = 4.0;
 pub(super) fn merge<W: Word>(contexts: Vec<[u32; 256]>) -> Vec<Group> {
     let single = |counts: [u32; 256]| Group { contexts: 1, bits: bits::<W>(&counts), counts };
     let mut groups: Vec<Group> = contexts.into_iter().map(single).collect();
-    let mut joined: Vec<Group> = groups.windows(2).map(|pair| join::<W>(&pair[0], &pair[1])).collect();
+    let saved =
+        |groups: &[Group], at: usize| groups[at].bits + groups[at + 1].bits - join::<W>(groups, at).bits;
+    let mut gains: Vec<f64> = (1..groups.len()).map(|end| saved(&groups, end - 1)).collect();
     loop {
-        let saved = |at: usize| groups[at].bits + groups[at + 1].bits - joined[at].bits;
-        let best = (0..joined.len()).max_by(|&one, &other| saved(one).total_cmp(&saved(other)));
-        let Some(at) = best.filter(|&at| saved(at) > 0.0) else { return groups };
-        groups[at] = joined.remove(at);
+        let best = (0..gains.len()).max_by(|&one, &other| gains[one].total_cmp(&gains[other]));
+        let Some(at) = best.filter(|&at| gains[at] > 0.0) else { return groups };
+        groups[at] = join::<W>(&groups, at);
         groups.remove(at + 1);
-        if at > 0 {
-            joined[at - 1] = join::<W>(&groups[at - 1], &groups[at]);
-        }
-        if at < joined.len() {
-            joined[at] = join::<W>(&groups[at], &groups[at + 1]);
+        gains.remove(at);
+        for at in at.saturating_sub(1)..gains.len().min(at + 1) {
+            gains[at] = saved(&groups, at);
         }
     }
 }
 
-fn join<W: Word>(one: &Group, other: &Group) -> Group {
+/// A group and the one after it.
+fn join<W: Word>(groups: &[Group], at: usize) -> Group {
+    let (one, other) = (&groups[at], &groups[at + 1]);
     let mut counts = one.counts;
     counts.iter_mut().zip(&other.counts).for_each(|(sum, count)| *sum += count);
     Group { contexts: one.contexts + other.contexts, bits: bits::<W>(&counts), counts }

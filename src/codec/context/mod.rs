@@ -31,3 +31,5 @@ pub(super) use encode::encode;
 
 /// Flag of a coded frame: a decay precedes the scales.
 const HAS_DECAY: u8 = 1;
+/// The flags' bit from which on they say how many blocks share a scale.
+const SHARING_AT: u32 = 1;

@@ -48,10 +48,9 @@ const WEIGHTS: [u32; MAX_LEVEL as usize + 1] = {
     weights
 };
 
-/// The level whose weight is nearest to `count` of `total` (both nonzero): never 0.
-fn level(count: u32, total: u32) -> u8 {
-    let wanted = (u64::from(count) << (PROBABILITY_BITS + 4)) / u64::from(total);
-    let wanted = u32::try_from(wanted).unwrap_or(u32::MAX).max(QUARTER_OCTAVES[0]);
+/// The level whose weight is nearest to a share of all slots: never 0.
+fn level(share: f64) -> u8 {
+    let wanted = ((share * WHOLE) as u32).max(QUARTER_OCTAVES[0]);
     let octave = wanted.ilog2() - 4;
     let below = 1 + (octave * LEVELS_PER_OCTAVE) as u8;
     (below..=(below + 4).min(MAX_LEVEL))
@@ -59,22 +58,29 @@ fn level(count: u32, total: u32) -> u8 {
         .unwrap_or(MAX_LEVEL)
 }
 
-/// The level between the nearest and the guess that costs the fewest bits: its own code, the symbol's codes, and what
-/// its share of the slots takes from all other symbols.
-fn cheapest(count: u32, total: u32, guess: u8) -> u8 {
-    if count == 0 && guess == 0 {
-        return 0;
-    }
-    let nearest = if count == 0 { 0 } else { level(count, total) };
+/// The level between the guess and the nearest that costs the fewest bits: its own code, the symbol's codes, and what
+/// its share of the slots takes from all other symbols. Of the levels whose codes are equally long only the one closest
+/// to the nearest is looked at.
+fn cheapest(count: f64, total: f64, guess: u8) -> u8 {
+    let nearest = if count == 0.0 { 0 } else { level(count / total) };
     // An octave at most: many symbols that take more than they need would leave too little for the others.
-    let most = nearest.max(guess).min(nearest + LEVELS_PER_OCTAVE as u8).min(MAX_LEVEL);
-    let least = nearest.min(guess).max(u8::from(count > 0));
-    let bits = |level: u8| {
-        let share = f64::from(weight(level)) / WHOLE;
-        let own = f64::from(2 * (u32::from(fold(level.wrapping_sub(guess))) + 1).ilog2() + 1);
-        own + f64::from(total) * share * std::f64::consts::LOG2_E - f64::from(count) * octaves(level)
-    };
-    (least..=most).min_by(|&one, &other| bits(one).total_cmp(&bits(other))).unwrap_or(nearest)
+    let allowed = u8::from(count > 0.0)..=nearest + LEVELS_PER_OCTAVE as u8;
+    let distance = nearest.abs_diff(guess);
+    let mut best = (f64::INFINITY, nearest);
+    for length in 0.. {
+        let reach = ((1 << length) - 1).min(distance);
+        let level = if nearest < guess { guess - reach } else { guess + reach };
+        let own = f64::from(2 * length + 1);
+        let taken = total * f64::from(weight(level)) * (std::f64::consts::LOG2_E / WHOLE);
+        let bits = own + taken - count * octaves(level);
+        if bits < best.0 && allowed.contains(&level) {
+            best = (bits, level);
+        }
+        if reach == distance {
+            break;
+        }
+    }
+    best.1
 }
 
 /// What all weights of a table sum to, about.
@@ -110,14 +116,14 @@ impl Levels {
     /// Levels for these counts, given the table `before`: those that take the fewest bits together with the symbols that
     /// they code.
     pub(super) fn of_counts(counts: &[u32; 256], before: &Self) -> Self {
-        let total: u32 = counts.iter().sum();
+        let total = f64::from(counts.iter().sum::<u32>());
         let present = |&count: &u32| count != 0;
         let start = counts.iter().position(present).map_or(0, |first| first as u8 & !1);
         let end = counts.iter().rposition(present).map_or(0, |last| last as u8 + 1);
         let mut levels = Self { of: [0; 256], symbols: start..end };
         for symbol in levels.coded() {
             let guess = levels.guess(symbol, before);
-            levels.of[usize::from(symbol)] = cheapest(counts[usize::from(symbol)], total, guess);
+            levels.of[usize::from(symbol)] = cheapest(f64::from(counts[usize::from(symbol)]), total, guess);
         }
         levels
     }
@@ -357,9 +363,12 @@ mod tests {
 
     /// The levels of counts without regard to what they cost.
     fn nearest(counts: &[u32; 256]) -> Levels {
-        let total = counts.iter().sum();
+        let total = f64::from(counts.iter().sum::<u32>());
         let Levels { symbols, .. } = Levels::of_counts(counts, &Levels::NONE);
-        Levels { of: counts.map(|count| if count == 0 { 0 } else { level(count, total) }), symbols }
+        Levels {
+            of: counts.map(|count| if count == 0 { 0 } else { level(f64::from(count) / total) }),
+            symbols,
+        }
     }
 
     /// What coding these symbols takes with these levels.
