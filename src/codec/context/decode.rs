@@ -53,7 +53,7 @@ fn decode_words<W: Word>(
     let lowest = i32::from(read_i16(&mut rest)?);
     let count = usize::from(take(&mut rest, 1)?[0]);
     tail.copy_from_slice(take(&mut rest, tail.len())?);
-    side.resize(words.len().div_ceil(BLOCK * W::BYTES << sharing), 0);
+    side.resize(words.len().div_ceil((BLOCK * W::BYTES) << sharing), 0);
     let kind = take(&mut rest, 1)?[0];
     let scales = plane::decode(zstd, kind, &mut rest, side)?;
     if count == 0 {

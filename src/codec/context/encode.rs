@@ -120,7 +120,7 @@ fn analyse_body<W: Word>(
     buffers.start(words.len() / W::BYTES);
     let mut scales = ScaleWriter::default();
     let mut block = Block::<W>::new();
-    let share = BLOCK * W::BYTES << measure.sharing;
+    let share = (BLOCK * W::BYTES) << measure.sharing;
     for (words, predicted) in words.chunks(share).zip(predicted.chunks(share)) {
         let parts = || words.chunks(BLOCK * W::BYTES).zip(predicted.chunks(BLOCK * W::BYTES));
         let mut sum = 0.0;

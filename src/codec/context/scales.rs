@@ -61,7 +61,7 @@ impl Measure {
     #[inline(always)]
     pub(super) fn sum<W: Word>(self, magnitudes: &[W], exponents: &[i16]) -> f64 {
         match self.roots {
-            true => sum_of(magnitudes, exponents, |distance| root(distance)),
+            true => sum_of(magnitudes, exponents, root),
             false => sum_of(magnitudes, exponents, |distance| distance),
         }
     }
