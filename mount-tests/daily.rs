@@ -109,3 +109,21 @@ pub fn moving_between_worktrees_copies() -> Result<(), Missing> {
         .succeeds();
     Ok(())
 }
+
+pub fn repacking_under_a_mount_disturbs_no_reader() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    stage
+        .sh("head -c 3000000 /dev/urandom > source; \"$CORAL\" -C repo commit --allow-empty -m start
+            for n in 1 2 3; do
+              printf $n | dd of=source bs=1 seek=700000 conv=notrunc status=none; cp source plain$n
+              cp source \"$W\"/a; \"$CORAL\" -C repo commit -m \"number $n\"
+            done
+            exec 5< \"$M\"/branches/main/a
+            \"$CORAL\" -C repo repack --level max; [ $(ls repo/.coral/packs/*.cpk | wc -l) = 1 ]
+            cmp plain3 /dev/fd/5; exec 5<&-
+            for n in 1 2 3; do cmp plain$n \"$M\"/commits/HEAD~$((3 - n))/a; done
+            echo more > \"$W\"/b; \"$CORAL\" -C repo commit -m more; [ \"$(cat \"$M\"/branches/main/b)\" = more ]
+            \"$CORAL\" -C repo fsck --full")
+        .succeeds();
+    Ok(())
+}

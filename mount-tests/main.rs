@@ -37,7 +37,8 @@ fn main() -> ExitCode {
             a_commit_leaves_out_a_file_that_is_open_and_names_it,
             files_are_cut_and_written_over_as_plain_ones_are,
             what_a_worktree_lacks_is_refused_by_its_errno,
-            moving_between_worktrees_copies;
+            moving_between_worktrees_copies,
+            repacking_under_a_mount_disturbs_no_reader;
         places:
             the_top_shows_every_room,
             a_command_in_ctl_is_carried_out_and_answers,
