@@ -15,13 +15,16 @@ pub fn noise(len: usize, seed: u64) -> Vec<u8> {
     bytes
 }
 
-/// Numbers like weights after some steps of training: of deviation 0.02, and 2e-5 further at each step.
-pub fn weights(count: usize, seed: u64, steps: u32) -> impl Iterator<Item = f32> {
+/// How far a step of training moves a weight, where it does not matter.
+pub const STEP: f32 = 2e-5;
+
+/// Numbers like weights, of deviation 0.02, after some steps that each move them by normal numbers of a deviation.
+pub fn weights(count: usize, seed: u64, steps: u32, step_size: f32) -> impl Iterator<Item = f32> {
     let mut origin = Random(seed);
     let mut moves: Vec<Random> =
         (1..=steps).map(|step| Random(seed ^ u64::from(step).wrapping_mul(0xd6e8_feb8_6659_fd93))).collect();
     (0..count).map(move |_| {
-        moves.iter_mut().fold(0.02 * origin.normal(), |value, random| value + 2e-5 * random.normal())
+        moves.iter_mut().fold(0.02 * origin.normal(), |value, random| value + step_size * random.normal())
     })
 }
 
@@ -41,7 +44,7 @@ pub fn write_noise(path: &Path, len: u64) {
 
 /// Writes a .safetensors file of one f32 tensor like weights.
 pub fn write_weights(path: &Path, len: u64, steps: u32) {
-    write_model(path, &[len], |at, out| out.write_all(&f32_bytes(weights(1 << 18, at, steps))));
+    write_model(path, &[len], |at, out| out.write_all(&f32_bytes(weights(1 << 18, at, steps, STEP))));
 }
 
 /// A file of tensors of these lengths, whose `n`-th mebibyte is written by `part`.

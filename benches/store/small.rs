@@ -1,6 +1,6 @@
 //! Many small objects: their overhead, and how fast they are stored, found and indexed.
 
-use super::generated::{f32_bytes, weights};
+use super::generated::{STEP, f32_bytes, weights};
 use super::measure::{disk_bytes, median_of, timed};
 use super::scratch::Folder;
 use coral::id::ObjectKey;
@@ -9,7 +9,8 @@ use coral::tensor::Dtype;
 const COUNT: usize = 20_000;
 
 pub fn run(folder: &Folder) {
-    let objects: Vec<Vec<u8>> = (0..COUNT).map(|seed| f32_bytes(weights(128, 9 + seed as u64, 0))).collect();
+    let objects: Vec<Vec<u8>> =
+        (0..COUNT).map(|seed| f32_bytes(weights(128, 9 + seed as u64, 0, STEP))).collect();
     let scratch = folder.store();
     let put = timed(|| {
         let ingest = scratch.store.begin().expect("there is room");

@@ -2,7 +2,7 @@
 //!
 //! The plain file, written and synced in the same run, is what to compare with.
 
-use super::generated::{f32_bytes, noise, weights};
+use super::generated::{STEP, f32_bytes, noise, weights};
 use super::measure::{forget_pages, median_of, sync, timed};
 use super::scratch::Folder;
 use coral::id::ObjectKey;
@@ -17,7 +17,7 @@ const LEN: usize = 256 << 20;
 
 pub fn run(folder: &Folder) {
     let noise = noise(LEN, 1);
-    let weights = |steps| f32_bytes(weights(LEN / 4, 2, steps));
+    let weights = |steps| f32_bytes(weights(LEN / 4, 2, steps, STEP));
     writes(folder, &noise, &weights);
     reads(folder, &noise, &weights);
 }
