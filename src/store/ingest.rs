@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::codec::{Level, cast_sources, tag_needs_base};
+use crate::codec::{Level, tag_needs_base};
 use crate::id::ObjectKey;
 use crate::similarity::{Bucket, LshIndex, Neighbour, Signature};
 use crate::tensor::Dtype;
@@ -22,7 +22,7 @@ use super::open_pack::OpenPack;
 use super::pack::sidecar_path;
 use super::resolve::{Chain, Objects};
 use super::sidecar::{Entry, Frame, Record, frame_count};
-use super::similar::{bucket_of, sign};
+use super::similar::{bucket_of, cast_buckets, sign};
 use super::source::Source;
 
 /// What became of an object that was put.
@@ -340,10 +340,7 @@ impl Ingest {
     /// The tensors of other types that seem to hold the same numbers. Fine-tunes of one model all seem to: what is
     /// stored together comes first.
     fn same_numbers(&self, candidate: &Candidate<'_>, signature: &Signature) -> Vec<ObjectKey> {
-        let elements = candidate.len / candidate.dtype.lane().width() as u64;
-        let buckets = cast_sources(candidate.dtype)
-            .filter_map(|from| Some(bucket_of(from, elements.checked_mul(from.lane().width() as u64)?)));
-        let buckets: Vec<Bucket> = buckets.collect();
+        let buckets: Vec<Bucket> = cast_buckets(candidate.dtype, candidate.len).collect();
         let near = |bucket: &Bucket| self.lock_transaction().similar.nearest(*bucket, signature, TWINS);
         let mut twins: Vec<Neighbour<ObjectKey>> = buckets.iter().flat_map(near).collect();
         twins.extend(buckets.iter().flat_map(|bucket| self.store.nearest(*bucket, signature, TWINS)));

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use crate::codec::cast_sources;
 use crate::id::{ObjectKey, PackId};
 use crate::similarity::{Bucket, LshIndex, Neighbour, Sampler, Signature};
 use crate::tensor::Dtype;
@@ -48,6 +49,13 @@ pub(super) fn bucket_of(dtype: Dtype, len: u64) -> Bucket {
     Bucket { dtype: dtype.code(), len }
 }
 
+/// Where tensors of the same number of elements in other float types are.
+pub(super) fn cast_buckets(dtype: Dtype, len: u64) -> impl Iterator<Item = Bucket> {
+    let width = |dtype: Dtype| dtype.lane().width() as u64;
+    let elements = len / width(dtype);
+    cast_sources(dtype).filter_map(move |from| Some(bucket_of(from, elements.checked_mul(width(from))?)))
+}
+
 /// The signature of a tensor's bytes; `None` if it has no direction to speak of. Reads a sample.
 pub(super) fn sign(dtype: Dtype, source: &dyn Source) -> Result<Option<Signature>> {
     let Some(mut sampler) = Sampler::new(dtype, source.len()) else { return Ok(None) };
@@ -70,8 +78,8 @@ impl Store {
         sign(dtype, source)
     }
 
-    /// The stored tensors of a type and a length in bytes that are nearest to a signature, the nearest first. A tensor
-    /// that is itself stored is its own nearest neighbour.
+    /// The stored tensors of a type and a length in bytes, or of as many elements of another float type, that are nearest
+    /// to a signature, the nearest first. A tensor that is itself stored is its own nearest neighbour.
     ///
     /// # Errors
     /// If new packs cannot be looked for.
@@ -83,6 +91,11 @@ impl Store {
         count: usize,
     ) -> Result<Vec<Neighbour<ObjectKey>>> {
         self.refresh()?;
-        Ok(self.inner.nearest(bucket_of(dtype, len), signature, count))
+        let buckets = std::iter::once(bucket_of(dtype, len)).chain(cast_buckets(dtype, len));
+        let mut near: Vec<_> =
+            buckets.flat_map(|bucket| self.inner.nearest(bucket, signature, count)).collect();
+        near.sort_by_key(|neighbour| neighbour.distance);
+        near.truncate(count);
+        Ok(near)
     }
 }

@@ -54,6 +54,18 @@ fn an_exact_cast_takes_no_bytes_whichever_type_it_is_from_and_to() {
 }
 
 #[test]
+fn tensors_in_other_precisions_are_found_similar() {
+    let store = open(&new_disk());
+    let full = weights(50_000, 2, 0);
+    let original = key_of(&store, Dtype::F32, &full);
+    put(&store, Dtype::F32, &full, &[]);
+    let half = casted(Dtype::F32, Dtype::Bf16, &full);
+    let signature = Store::signature_of(Dtype::Bf16, &half.as_slice()).unwrap().unwrap();
+    let near = store.similar(Dtype::Bf16, half.len() as u64, &signature, 3).unwrap();
+    assert_eq!(near.iter().map(|near| near.item).collect::<Vec<_>>(), [original]);
+}
+
+#[test]
 fn both_precisions_of_one_transaction_share_their_numbers() {
     let disk = new_disk();
     let store = open(&disk);
