@@ -4,7 +4,6 @@
 mod adamw;
 mod checkpoint;
 mod network;
-mod random;
 mod training;
 
 pub use checkpoint::Checkpoint;

@@ -1,7 +1,7 @@
 //! A neural probabilistic language model: embeddings of the last characters, one hidden layer, the next character
 //! (Bengio, Ducharme, Vincent, Jauvin, JMLR 3, 2003).
 
-use super::random::Random;
+use crate::random::Random;
 use ndarray::{Array2, Axis};
 
 /// Characters that are looked back at.

@@ -3,7 +3,7 @@
 use super::adamw::AdamW;
 use super::checkpoint::{Checkpoint, safetensors};
 use super::network::{Batch, CONTEXT, Network};
-use super::random::Random;
+use crate::random::Random;
 use serde_json::json;
 
 const RATE: f32 = 1e-3;

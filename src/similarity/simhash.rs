@@ -9,6 +9,7 @@
 //! Large tensors are sampled: one block of each stratum, at a place that depends on the element count alone, so that
 //! tensors of one shape are sampled alike. Additions happen in one fixed order; nothing depends on the machine.
 
+use crate::random::Random;
 use crate::tensor::Dtype;
 use half::f16;
 use std::sync::LazyLock;
@@ -30,7 +31,7 @@ const EXPONENT: u32 = 0x7f80_0000;
 /// Random signs as bits to be flipped, twice over, so that every block takes a run of them from a place of its own.
 static SIGNS: LazyLock<Box<[u32; 2 * BLOCK]>> = LazyLock::new(|| {
     let mut random = Random::new(!SEED);
-    let once: Vec<u32> = (0..BLOCK).map(|_| ((random.next() >> 63) as u32) << 31).collect();
+    let once: Vec<u32> = (0..BLOCK).map(|_| ((random.bits() >> 63) as u32) << 31).collect();
     let mut twice = Box::new([0; 2 * BLOCK]);
     twice[..BLOCK].copy_from_slice(&once);
     twice[BLOCK..].copy_from_slice(&once);
@@ -123,7 +124,7 @@ impl Sampler {
 
     /// Adds the bytes of the `index`-th of [`Sampler::ranges`].
     pub fn feed(&mut self, index: u64, bytes: &[u8]) {
-        let random = Random::new(SEED ^ index.wrapping_mul(0xd6e8_feb8_6659_fd93)).next();
+        let random = Random::new(SEED ^ index.wrapping_mul(0xd6e8_feb8_6659_fd93)).bits();
         let (rotation, first_sign) = (random as usize % BLOCK, (random >> 32) as usize % BLOCK);
         if let Some(fold) = folder(self.dtype) {
             fold(
@@ -168,12 +169,12 @@ fn sampled_blocks(elements: u64) -> impl Iterator<Item = u64> {
         .clone()
         .zip(strata.skip(1))
         .zip(0..taken)
-        .map(|((start, end), index)| start + Random::new(SEED ^ !index).next() % (end - start).max(1))
+        .map(|((start, end), index)| start + Random::new(SEED ^ !index).bits() % (end - start).max(1))
 }
 
 fn flip_signs(values: &mut [f32; BLOCK], random: &mut Random) {
     for part in values.chunks_exact_mut(64) {
-        let signs = random.next();
+        let signs = random.bits();
         for (at, value) in part.iter_mut().enumerate() {
             *value = f32::from_bits(value.to_bits() ^ ((signs >> at) as u32 & 1) << 31);
         }
@@ -191,23 +192,6 @@ fn walsh_hadamard(values: &mut [f32; BLOCK]) {
             }
         }
         half *= 2;
-    }
-}
-
-/// SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).
-struct Random(u64);
-
-impl Random {
-    fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
     }
 }
 
@@ -295,7 +279,7 @@ pub(super) mod tests {
     /// Numbers that are roughly normal, the same for the same seed.
     pub(in crate::similarity) fn normal(seed: u64, count: usize) -> Vec<f32> {
         let mut random = Random::new(seed);
-        let mut uniform = move || (random.next() >> 40) as f32 / (1 << 24) as f32 - 0.5;
+        let mut uniform = move || (random.bits() >> 40) as f32 / (1 << 24) as f32 - 0.5;
         (0..count).map(|_| (0..6).map(|_| uniform()).sum::<f32>()).collect()
     }
 

@@ -8,10 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::codec::{Level, tag_needs_base};
 use crate::id::ObjectKey;
-use crate::similarity::{Bucket, LshIndex, Neighbour, Signature};
+use crate::similarity::{LshIndex, Signature};
 use crate::tensor::Dtype;
 
-use super::base::{Applicant, Search};
 use super::coder::{Coded, Coder};
 use super::error::{Result, StoreError};
 use super::inner::Inner;
@@ -22,7 +21,7 @@ use super::open_pack::OpenPack;
 use super::pack::sidecar_path;
 use super::resolve::{Chain, Objects};
 use super::sidecar::{Entry, Frame, Record, frame_count};
-use super::similar::{bucket_of, cast_buckets, sign};
+use super::similar::{bucket_of, sign};
 use super::source::Source;
 
 /// What became of an object that was put.
@@ -50,12 +49,6 @@ pub enum Outcome {
 /// Objects up to this many frames are coded before they take their turn to be appended, so that many of them can be
 /// coded at once; longer ones are appended while they are coded.
 const GATHERED_FRAMES: u64 = 16;
-/// Tensors that are tried as bases because they resemble one.
-const NEIGHBOURS: usize = 2;
-/// Tensors of each other type that are tried for holding the same numbers.
-const TWINS: usize = 4;
-/// Bits of a signature in which a tensor and its rounding differ at most: 12 were seen.
-const SAME_NUMBERS_DISTANCE: u32 = 16;
 /// Bytes appended between two looks at the room left on the disk.
 const ROOM_CHECK_BYTES: u64 = 64 << 20;
 
@@ -65,7 +58,7 @@ pub struct Ingest {
     pub(super) pack: Arc<OpenPack>,
     level: Level,
     /// Held by whoever appends an object. Nothing is waited for while it is held but this object's own frames.
-    turn: Mutex<()>,
+    pub(super) turn: Mutex<()>,
     pub(super) transaction: Mutex<Transaction>,
     _locks: Locks,
 }
@@ -82,19 +75,19 @@ pub(super) struct Transaction {
     pub(super) sealed: bool,
     room_checked_at: u64,
     pub(super) signatures: HashMap<ObjectKey, Signature>,
-    similar: LshIndex<ObjectKey>,
+    pub(super) similar: LshIndex<ObjectKey>,
 }
 
 /// An object that is to be stored unless it is there.
-struct Candidate<'a> {
-    kind: Kind,
-    digest: Digest,
-    key: ObjectKey,
-    dtype: Dtype,
-    source: &'a dyn Source,
-    len: u64,
-    bases: &'a [ObjectKey],
-    signature: Option<Signature>,
+pub(super) struct Candidate<'a> {
+    pub(super) kind: Kind,
+    pub(super) digest: Digest,
+    pub(super) key: ObjectKey,
+    pub(super) dtype: Dtype,
+    pub(super) source: &'a dyn Source,
+    pub(super) len: u64,
+    pub(super) bases: &'a [ObjectKey],
+    pub(super) signature: Option<Signature>,
 }
 
 impl Candidate<'_> {
@@ -221,70 +214,6 @@ impl Ingest {
         Ok(Put { key: candidate.key, len, stored_len, outcome: Outcome::Duplicate })
     }
 
-    /// How deep a sealed object is if it is copied into this transaction as it is.
-    pub(super) fn depth_of_copy(&self, object: &Object) -> Result<u8> {
-        let Some(base) = object.entry.base else { return Ok(0) };
-        match self.transaction()?.records.get(&(base, Kind::Content)) {
-            Some((entry, _)) => Ok(entry.depth + 1),
-            None => Err(object.corrupt(format!("its base {base} is missing"))),
-        }
-    }
-
-    /// Copies a sealed object as it is stored. Its base was put before.
-    pub(super) fn copy(&self, object: &Object, signature: Option<Signature>) -> Result<()> {
-        let depth = self.depth_of_copy(object)?;
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let offset = self.pack.len();
-        match self.append_stored(object, offset) {
-            Ok(frames) => self.record(Entry { depth, offset, ..object.entry }, frames, signature),
-            Err(error) => {
-                self.undo(offset, &error);
-                Err(error)
-            }
-        }
-    }
-
-    fn append_stored(&self, object: &Object, offset: u64) -> Result<Vec<Frame>> {
-        let mut stored = self.store.memory.buffers.take_empty();
-        let mut frames = Vec::with_capacity(frame_count(object.entry.len) as usize);
-        for index in 0..frame_count(object.entry.len) {
-            let frame = object.frame(index)?;
-            object.read_stored(&frame, &mut stored)?;
-            self.check_room(offset + frame.end)?;
-            self.pack.append(&stored)?;
-            frames.push(frame);
-        }
-        self.store.memory.buffers.give(stored);
-        Ok(frames)
-    }
-
-    /// Stores a sealed object, whose bytes `source` gives, coded anew and at most `max_depth` deep: as a difference to
-    /// one of its bases or to something else of this transaction.
-    pub(super) fn recode(
-        &self,
-        object: &Object,
-        source: &dyn Source,
-        max_depth: u8,
-        signature: Option<Signature>,
-    ) -> Result<()> {
-        let Entry { key, kind, dtype, len, .. } = object.entry;
-        let bases = Chain::resolve(self, object.clone())?.base_keys();
-        let digest = match key_of(Digest::Content, source)? == key {
-            true => Digest::Content,
-            false => Digest::ContentAfterCollision,
-        };
-        let candidate = Candidate { kind, digest, key, dtype, source, len, bases: &bases, signature };
-        let search = Search { objects: self, memory: &self.store.memory, max_depth };
-        let nearest = || {
-            let near = |signature: Signature| {
-                self.lock_transaction().similar.nearest(bucket_of(dtype, len), &signature, NEIGHBOURS)
-            };
-            signature.map_or_else(Vec::new, near).into_iter().map(|near| near.item).collect()
-        };
-        let base = search.choose(&Applicant { key, source, len, dtype }, &bases, nearest)?;
-        self.store_on(&candidate, base).map(drop)
-    }
-
     /// Codes and appends an object; `None` if its key was put by another thread meanwhile.
     fn store_new(&self, candidate: &Candidate<'_>) -> Result<Option<Put>> {
         let Candidate { source, dtype, .. } = *candidate;
@@ -297,7 +226,7 @@ impl Ingest {
     }
 
     /// Codes and appends an object as a difference to `base`, where that pays.
-    fn store_on(&self, candidate: &Candidate<'_>, base: Option<Chain>) -> Result<Option<Put>> {
+    pub(super) fn store_on(&self, candidate: &Candidate<'_>, base: Option<Chain>) -> Result<Option<Put>> {
         let Candidate { key, source, len, dtype, .. } = *candidate;
         let (lane, level) = (dtype.lane(), self.level(candidate.kind));
         let (delta_type, memory) = (self.store.options.delta_type, &self.store.memory);
@@ -311,41 +240,6 @@ impl Ingest {
                 self.append_in_turn(candidate, base.as_ref(), frames)
             }
         })
-    }
-
-    /// What to store an object as a difference to: one of those that were named, the same numbers in another type, or
-    /// else what it resembles under whatever name.
-    fn choose_base(&self, candidate: &Candidate<'_>, signature: Option<&Signature>) -> Result<Option<Chain>> {
-        let Candidate { key, source, len, dtype, bases, .. } = *candidate;
-        let max_depth = self.store.options.max_depth;
-        if candidate.kind != Kind::Content || max_depth == 0 {
-            return Ok(None);
-        }
-        let search = Search { objects: self, memory: &self.store.memory, max_depth };
-        let mut named = bases.to_vec();
-        named.extend(signature.into_iter().flat_map(|signature| self.same_numbers(candidate, signature)));
-        let nearest = || signature.map_or_else(Vec::new, |signature| self.nearest(candidate, signature));
-        search.choose(&Applicant { key, source, len, dtype }, &named, nearest)
-    }
-
-    /// The tensors that resemble one most, sealed or of this transaction.
-    fn nearest(&self, candidate: &Candidate<'_>, signature: &Signature) -> Vec<ObjectKey> {
-        let bucket = bucket_of(candidate.dtype, candidate.len);
-        let mut near = self.lock_transaction().similar.nearest(bucket, signature, NEIGHBOURS);
-        near.extend(self.store.nearest(bucket, signature, NEIGHBOURS));
-        near.sort_by_key(|neighbour| (neighbour.distance, neighbour.item));
-        near.into_iter().map(|neighbour| neighbour.item).collect()
-    }
-
-    /// The tensors of other types that seem to hold the same numbers. Fine-tunes of one model all seem to: what is
-    /// stored together comes first.
-    fn same_numbers(&self, candidate: &Candidate<'_>, signature: &Signature) -> Vec<ObjectKey> {
-        let buckets: Vec<Bucket> = cast_buckets(candidate.dtype, candidate.len).collect();
-        let near = |bucket: &Bucket| self.lock_transaction().similar.nearest(*bucket, signature, TWINS);
-        let mut twins: Vec<Neighbour<ObjectKey>> = buckets.iter().flat_map(near).collect();
-        twins.extend(buckets.iter().flat_map(|bucket| self.store.nearest(*bucket, signature, TWINS)));
-        twins.retain(|twin| twin.distance <= SAME_NUMBERS_DISTANCE);
-        twins.into_iter().map(|twin| twin.item).collect()
     }
 
     /// Metadata is small and read often: it is worth the time.
@@ -420,7 +314,12 @@ impl Ingest {
         Ok(Put { key, len, stored_len, outcome: Outcome::New })
     }
 
-    fn record(&self, entry: Entry, frames: Vec<Frame>, signature: Option<Signature>) -> Result<()> {
+    pub(super) fn record(
+        &self,
+        entry: Entry,
+        frames: Vec<Frame>,
+        signature: Option<Signature>,
+    ) -> Result<()> {
         let Entry { key, kind, dtype, len, .. } = entry;
         let mut transaction = self.transaction()?;
         transaction.records.insert((key, kind), (entry, frames.into()));
@@ -433,14 +332,14 @@ impl Ingest {
     }
 
     /// Takes back what a failed put appended. Where that is impossible, or the disk failed, the transaction is over.
-    fn undo(&self, start: u64, error: &StoreError) {
+    pub(super) fn undo(&self, start: u64, error: &StoreError) {
         let disk_failed = matches!(error, StoreError::Disk(_) | StoreError::Full { .. });
         if disk_failed || self.pack.rewind(start).is_err() {
             self.lock_transaction().failed = true;
         }
     }
 
-    fn check_room(&self, len: u64) -> Result<()> {
+    pub(super) fn check_room(&self, len: u64) -> Result<()> {
         {
             let mut transaction = self.transaction()?;
             if len < transaction.room_checked_at + ROOM_CHECK_BYTES {
@@ -451,7 +350,7 @@ impl Ingest {
         self.store.check_room()
     }
 
-    fn lock_transaction(&self) -> MutexGuard<'_, Transaction> {
+    pub(super) fn lock_transaction(&self) -> MutexGuard<'_, Transaction> {
         self.transaction.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -7,7 +7,9 @@
 mod base;
 mod buffers;
 mod cache;
+mod candidates;
 mod coder;
+mod copy;
 mod durable;
 mod error;
 mod handles;

@@ -1,0 +1,77 @@
+//! Taking sealed objects over into a transaction: as they are stored, or coded anew.
+
+use crate::similarity::Signature;
+
+use super::base::{Applicant, Search};
+use super::error::Result;
+use super::ingest::{Candidate, Ingest};
+use super::key::{Digest, key_of};
+use super::kind::Kind;
+use super::object::Object;
+use super::resolve::Chain;
+use super::sidecar::{Entry, Frame, frame_count};
+use super::source::Source;
+use std::sync::PoisonError;
+
+impl Ingest {
+    /// How deep a sealed object is if it is copied into this transaction as it is.
+    pub(super) fn depth_of_copy(&self, object: &Object) -> Result<u8> {
+        let Some(base) = object.entry.base else { return Ok(0) };
+        match self.transaction()?.records.get(&(base, Kind::Content)) {
+            Some((entry, _)) => Ok(entry.depth + 1),
+            None => Err(object.corrupt(format!("its base {base} is missing"))),
+        }
+    }
+
+    /// Copies a sealed object as it is stored. Its base was put before.
+    pub(super) fn copy(&self, object: &Object, signature: Option<Signature>) -> Result<()> {
+        let depth = self.depth_of_copy(object)?;
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let offset = self.pack.len();
+        match self.append_stored(object, offset) {
+            Ok(frames) => self.record(Entry { depth, offset, ..object.entry }, frames, signature),
+            Err(error) => {
+                self.undo(offset, &error);
+                Err(error)
+            }
+        }
+    }
+
+    fn append_stored(&self, object: &Object, offset: u64) -> Result<Vec<Frame>> {
+        let mut stored = self.store.memory.buffers.take_empty();
+        let mut frames = Vec::with_capacity(frame_count(object.entry.len) as usize);
+        for index in 0..frame_count(object.entry.len) {
+            let frame = object.frame(index)?;
+            object.read_stored(&frame, &mut stored)?;
+            self.check_room(offset + frame.end)?;
+            self.pack.append(&stored)?;
+            frames.push(frame);
+        }
+        self.store.memory.buffers.give(stored);
+        Ok(frames)
+    }
+
+    /// Stores a sealed object, whose bytes `source` gives, coded anew and at most `max_depth` deep: as a difference to
+    /// one of its bases or to something else of this transaction.
+    pub(super) fn recode(
+        &self,
+        object: &Object,
+        source: &dyn Source,
+        max_depth: u8,
+        signature: Option<Signature>,
+    ) -> Result<()> {
+        let Entry { key, kind, dtype, len, .. } = object.entry;
+        let bases = Chain::resolve(self, object.clone())?.base_keys();
+        let digest = match key_of(Digest::Content, source)? == key {
+            true => Digest::Content,
+            false => Digest::ContentAfterCollision,
+        };
+        let candidate = Candidate { kind, digest, key, dtype, source, len, bases: &bases, signature };
+        let search = Search { objects: self, memory: &self.store.memory, max_depth };
+        // What is not in this transaction yet may be removed once it is sealed.
+        let nearest =
+            || signature.map_or_else(Vec::new, |signature| self.nearest_own(dtype, len, &signature));
+        let base = search.choose(&Applicant { key, source, len, dtype }, &bases, nearest)?;
+        self.store_on(&candidate, base).map(drop)
+    }
+}
