@@ -39,8 +39,8 @@ pub(super) const MAX_SHARING: u32 = 3;
 impl Measure {
     /// What is smallest on fine-tunes, training steps and second moments, for frames of which this share of elements
     /// moved. Roots gain 0.1 to 0.5 % on binary32 and 0.2 to 1.8 % on bfloat16 most of which moved. Where most of it
-    /// stays, a block's own scale says little and costs much of what is left: sharing gains 0.8 to 1.1 %. Binary16 gains
-    /// from neither.
+    /// stays, a block's own scale says little and costs much of what is left: sharing gains 0.8 to 1 %. Binary16 gains from
+    /// neither; binary64 is taken to be like binary32.
     pub(super) fn for_frame(lane: Lane, moved: f64) -> Self {
         match lane {
             Lane::BF16 if moved < 0.65 => Self { sharing: 2, roots: false },
