@@ -8,6 +8,8 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+
 use crate::codec::Level;
 use crate::disk::Disk;
 use crate::id::{ObjectKey, PackId};
@@ -18,7 +20,7 @@ use super::inner::Inner;
 use super::kind::Kind;
 use super::object::Object;
 use super::odb::Store;
-use super::pack::{Pack, sidecar_path};
+use super::pack::{PACK_SUFFIX, Pack, SIDECAR_SUFFIX, sidecar_path};
 use super::packs::Packs;
 use super::resolve::{Chain, FrameReader};
 use super::sidecar::Entry;
@@ -136,8 +138,12 @@ fn signatures(packs: &Packs) -> HashMap<ObjectKey, Signature> {
 impl Inner {
     /// Decodes every object of a pack and compares its bytes with its key.
     fn check_pack(&self, pack: &Arc<Pack>) -> Result<()> {
-        (0..pack.directory.len())
-            .try_for_each(|row| self.check_object(Object::sealed(pack, row)?, true).map(drop))
+        let check = |row| self.check_object(Object::sealed(pack, row)?, true).map(drop);
+        let rows = 0..pack.directory.len();
+        match self.pool() {
+            Some(pool) => pool.install(|| rows.into_par_iter().try_for_each(check)),
+            None => rows.into_iter().try_for_each(check),
+        }
     }
 
     /// Removes the `old` packs, all of whose objects are in the `new` one, once nobody is writing. They stay if somebody
@@ -157,9 +163,22 @@ impl Inner {
             remove_if_there(disk, &sidecar_path(&pack.path))?;
             removed += 1;
         }
+        self.sweep_sidecars()?;
         disk.sync_dir(&self.folders.packs)?;
         self.refresh()?;
         Ok(removed)
+    }
+
+    /// Removes sidecars whose packs are gone: what a stop in the middle of sealing or removing leaves. Nobody writes.
+    fn sweep_sidecars(&self) -> Result<()> {
+        let names: HashSet<String> = self.disk.list(&self.folders.packs)?.into_iter().collect();
+        for name in &names {
+            let stem = name.strip_suffix(SIDECAR_SUFFIX).and_then(|stem| stem.strip_suffix('.'));
+            if stem.is_some_and(|stem| !names.contains(&format!("{stem}.{PACK_SUFFIX}"))) {
+                self.disk.remove_file(&self.folders.packs.join(name))?;
+            }
+        }
+        Ok(())
     }
 }
 
