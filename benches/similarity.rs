@@ -4,6 +4,7 @@
 //! signatures; time and memory of an index of 100,000 in one bucket, by banding and by looking at every signature.
 //! Times are the least of seven runs in one thread, by the thread's own clock: the work takes no locks and no disk.
 
+use coral::random::Random;
 use coral::similarity::{Bucket, LshIndex, Sampler, Signature};
 use coral::tensor::Dtype;
 use half::bf16;
@@ -116,8 +117,8 @@ fn signature_of(values: &[f32]) -> Signature {
 
 /// Roughly normal numbers, the same for the same seed.
 fn normal(seed: u64) -> Vec<f32> {
-    let mut random = Random(seed.wrapping_mul(0xd6e8_feb8_6659_fd93));
-    let mut uniform = move || (random.next() >> 40) as f32 / (1 << 24) as f32 - 0.5;
+    let mut random = Random::new(seed.wrapping_mul(0xd6e8_feb8_6659_fd93));
+    let mut uniform = move || (random.bits() >> 40) as f32 / (1 << 24) as f32 - 0.5;
     (0..ELEMENTS).map(|_| (0..6).map(|_| uniform()).sum::<f32>()).collect()
 }
 
@@ -127,15 +128,15 @@ fn at_cosine(base: &[f32], cosine: f32, seed: u64) -> Vec<f32> {
 }
 
 fn random_bytes(seed: u64) -> [u8; Signature::LEN] {
-    let mut random = Random(seed.wrapping_mul(0xa076_1d64_78bd_642f));
-    std::array::from_fn(|_| (random.next() >> 56) as u8)
+    let mut random = Random::new(seed.wrapping_mul(0xa076_1d64_78bd_642f));
+    std::array::from_fn(|_| (random.bits() >> 56) as u8)
 }
 
 /// A signature with some of its bits changed.
 fn flipped(bytes: &[u8; Signature::LEN], seed: u64, bits: usize) -> Signature {
-    let (mut bytes, mut random) = (*bytes, Random(!seed));
+    let (mut bytes, mut random) = (*bytes, Random::new(!seed));
     for _ in 0..bits {
-        let bit = (random.next() >> 56) as usize;
+        let bit = (random.bits() >> 56) as usize;
         bytes[bit / 8] ^= 1 << (bit % 8);
     }
     Signature::from_bytes(&bytes)
@@ -157,19 +158,6 @@ fn thread_time() -> Duration {
     // SAFETY: the pointer is to a timespec that is ours to write.
     unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
-
-/// SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
-    }
 }
 
 /// Bytes that are allocated now.

@@ -1,5 +1,6 @@
 //! Bytes to store: noise, and numbers like weights at several steps of a training.
 
+use coral::random::Random;
 use half::bf16;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -20,11 +21,12 @@ pub const STEP: f32 = 2e-5;
 
 /// Numbers like weights, of deviation 0.02, after some steps that each move them by normal numbers of a deviation.
 pub fn weights(count: usize, seed: u64, steps: u32, step_size: f32) -> impl Iterator<Item = f32> {
-    let mut origin = Random(seed);
-    let mut moves: Vec<Random> =
-        (1..=steps).map(|step| Random(seed ^ u64::from(step).wrapping_mul(0xd6e8_feb8_6659_fd93))).collect();
+    let mut origin = Random::new(seed);
+    let mut moves: Vec<Random> = (1..=steps)
+        .map(|step| Random::new(seed ^ u64::from(step).wrapping_mul(0xd6e8_feb8_6659_fd93)))
+        .collect();
     (0..count).map(move |_| {
-        moves.iter_mut().fold(0.02 * origin.normal(), |value, random| value + step_size * random.normal())
+        moves.iter_mut().fold(0.02 * normal(&mut origin), |value, random| value + step_size * normal(random))
     })
 }
 
@@ -78,22 +80,9 @@ fn write_model(
     write(&mut file).expect("it can be written");
 }
 
-/// SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
-    }
-
-    /// Nearly normal, of deviation 1: the sum of four uniform numbers.
-    fn normal(&mut self) -> f32 {
-        let bits = self.next();
-        let sum: i32 = (0..4).map(|part| i32::from((bits >> (16 * part)) as i16)).sum();
-        (sum as f32 + 2.0) * (1.732_050_8 / 65_536.0)
-    }
+/// Nearly normal, of deviation 1: the sum of four uniform numbers.
+fn normal(random: &mut Random) -> f32 {
+    let bits = random.bits();
+    let sum: i32 = (0..4).map(|part| i32::from((bits >> (16 * part)) as i16)).sum();
+    (sum as f32 + 2.0) * (1.732_050_8 / 65_536.0)
 }

@@ -4,6 +4,7 @@
 //! (weights and biases uniform in +-1/sqrt(fan-in), from 24 random bits each), five variants (the base plus normal noise
 //! of a fixed deviation, whatever the scale of the weights) and three exact copies under other names.
 
+use coral::random::Random;
 use serde_json::json;
 
 /// A tensor of binary32 numbers.
@@ -59,7 +60,7 @@ const COPIES: usize = 3;
 
 /// All models, in the order in which they are saved: the bases first, then what derives from each.
 pub fn models(seed: u64) -> Vec<Model> {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let bases: Vec<Model> = NETWORKS.iter().map(|(name, layers)| base(name, layers, &mut random)).collect();
     let mut derived = Vec::new();
     for base in &bases {
@@ -82,7 +83,7 @@ fn base(name: &str, layers: &[Layer], random: &mut Random) -> Model {
         let bound = 1.0 / (fan_in as f32).sqrt();
         for (part, shape) in [("weight", layer.shape), ("bias", &layer.shape[..1])] {
             let count: usize = shape.iter().product();
-            let values = (0..count).map(|_| random.uniform(bound)).collect();
+            let values = (0..count).map(|_| uniform(random, bound)).collect();
             tensors.push(Tensor { name: format!("{}.{part}", layer.name), shape: shape.to_vec(), values });
         }
     }
@@ -91,7 +92,7 @@ fn base(name: &str, layers: &[Layer], random: &mut Random) -> Model {
 
 fn noisy(base: &[Tensor], deviation: f32, random: &mut Random) -> Vec<Tensor> {
     let moved = |tensor: &Tensor| {
-        let values = tensor.values.iter().map(|value| value + random.normal() * deviation).collect();
+        let values = tensor.values.iter().map(|value| value + normal(random) * deviation).collect();
         Tensor { values, ..tensor.clone() }
     };
     base.iter().map(moved).collect()
@@ -117,27 +118,14 @@ impl Model {
     }
 }
 
-/// SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).
-struct Random(u64);
+/// Uniform from -bound on, below bound, in steps of a 2^24th of that.
+fn uniform(random: &mut Random, bound: f32) -> f32 {
+    (random.bits() >> 40) as f32 / (1 << 24) as f32 * (2.0 * bound) - bound
+}
 
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
-    }
-
-    /// Uniform from -bound on, below bound, in steps of a 2^24th of that.
-    fn uniform(&mut self, bound: f32) -> f32 {
-        (self.next() >> 40) as f32 / (1 << 24) as f32 * (2.0 * bound) - bound
-    }
-
-    /// Normal with deviation 1 (Box and Muller, 1958).
-    fn normal(&mut self) -> f32 {
-        let unit = |bits: u64| ((bits >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
-        let (radius, turn) = (unit(self.next()), unit(self.next()));
-        ((-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * turn).cos()) as f32
-    }
+/// Normal with deviation 1 (Box and Muller, 1958).
+fn normal(random: &mut Random) -> f32 {
+    let unit = |bits: u64| ((bits >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
+    let (radius, turn) = (unit(random.bits()), unit(random.bits()));
+    ((-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * turn).cos()) as f32
 }
