@@ -74,11 +74,13 @@ impl Ingest {
         file.write_all_at(sidecar, 0)?;
         file.sync()?;
         let path = pack_path(&self.store.folders.packs, &id);
+        // The same objects stored in the same way are the same pack, which may be there and in use.
+        let was_there = disk.stat(&path)?.is_some();
         // The sidecar first: who sees the pack finds it.
         disk.rename(&open_sidecar, &sidecar_path(&path))?;
         let named = disk.rename(&self.pack.path, &path);
         let result = named.and_then(|()| disk.sync_dir(&self.store.folders.packs));
-        if result.is_err() {
+        if result.is_err() && !was_there {
             // The caller will say that nothing was stored: let it be so, as far as the disk still obeys.
             let _ = disk.remove_file(&path);
             let _ = disk.remove_file(&sidecar_path(&path));

@@ -167,6 +167,29 @@ fn a_second_repack_is_refused_and_a_damaged_object_stops_it() {
 }
 
 #[test]
+fn a_repack_that_ends_at_the_same_pack_never_removes_it() {
+    let history = History::of(700);
+    let request = Repack { level: Some(Level::Max), ..serving([], 2) };
+    let copy = || history.disk.crash_image(0);
+    let settled = copy();
+    (0..3).for_each(|_| _ = open(&settled).repack(&request).unwrap());
+    let pack = files(&settled, ".cpk");
+    open(&settled).repack(&request).unwrap();
+    assert_eq!(files(&settled, ".cpk"), pack, "the same objects coded in the same way");
+    // What a power cut brings back of unfinished packs is swept first, in as many operations as there are of them.
+    let (mut nth, mut unharmed) = (0, 0);
+    while unharmed < 20 {
+        let failing = settled.crash_image(0);
+        failing.fail_nth(nth, libc::EIO);
+        let done = try_open(&failing).and_then(|store| store.repack(&request));
+        failing.set_fault(None);
+        history.assert_whole(&open(&failing));
+        unharmed = if done.is_ok() { unharmed + 1 } else { 0 };
+        nth += 1;
+    }
+}
+
+#[test]
 fn a_repack_that_fails_or_is_cut_off_anywhere_loses_nothing() {
     let history = History::of(700);
     let request = serving([history.objects[7].0], 2);
