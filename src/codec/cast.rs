@@ -68,7 +68,7 @@ pub fn cast(from: Dtype, to: Dtype, source: &[u8], out: &mut [u8]) {
 fn widen(from: Real, bytes: &[u8], values: &mut [f32]) {
     match from {
         Real::F32 => each(bytes, values, f32::from_le_bytes),
-        Real::F64 => each(bytes, values, |eight| f64::from_le_bytes(eight) as f32),
+        Real::F64 => each(bytes, values, |eight| narrow(f64::from_le_bytes(eight))),
         Real::Bf16 => each(bytes, values, |two| bf16::from_le_bytes(two).to_f32()),
         Real::F16 => {
             let mut halves = [f16::ZERO; RUN];
@@ -77,6 +77,23 @@ fn widen(from: Real, bytes: &[u8], values: &mut [f32]) {
             halves.convert_to_f32_slice(values);
         }
     }
+}
+
+/// The payload of what is no number is kept, as far as there is room, and made quiet: machines differ in this.
+fn narrow(value: f64) -> f32 {
+    if !value.is_nan() {
+        return value as f32;
+    }
+    let bits = value.to_bits();
+    f32::from_bits((bits >> 32) as u32 & 0x8000_0000 | 0x7fc0_0000 | (bits >> 29) as u32 & 0x003f_ffff)
+}
+
+fn wide(value: f32) -> f64 {
+    if !value.is_nan() {
+        return f64::from(value);
+    }
+    let bits = u64::from(value.to_bits());
+    f64::from_bits((bits & 0x8000_0000) << 32 | 0x7ff8_0000_0000_0000 | (bits & 0x003f_ffff) << 29)
 }
 
 fn each<T, const N: usize>(bytes: &[u8], out: &mut [T], read: impl Fn([u8; N]) -> T) {
@@ -88,7 +105,7 @@ fn each<T, const N: usize>(bytes: &[u8], out: &mut [T], read: impl Fn([u8; N]) -
 fn round(to: Real, values: &[f32], bytes: &mut [u8]) {
     match to {
         Real::F32 => put(values, bytes, |value| value.to_le_bytes()),
-        Real::F64 => put(values, bytes, |value| f64::from(value).to_le_bytes()),
+        Real::F64 => put(values, bytes, |value| wide(value).to_le_bytes()),
         Real::Bf16 => put(values, bytes, |value| bf16::from_f32(value).to_le_bytes()),
         Real::F16 => {
             let mut halves = [f16::ZERO; RUN];
@@ -128,6 +145,18 @@ mod tests {
             .map(|two| u16::from_le_bytes(*two))
             .collect();
         assert_eq!(rounded, [0x3f80, 0x3f82, 0x3f81, 0x7f80, 0x8000, 0xff80]);
+    }
+
+    #[test]
+    fn payloads_of_what_is_no_number_are_kept_and_made_quiet() {
+        let wide = casted(Dtype::F32, Dtype::F64, &0xff81_2345u32.to_le_bytes());
+        assert_eq!(wide, 0xfff8_2468_a000_0000u64.to_le_bytes());
+        let narrow = casted(Dtype::F64, Dtype::F32, &0x7ff0_2468_bfff_ffffu64.to_le_bytes());
+        assert_eq!(narrow, 0x7fc1_2345u32.to_le_bytes());
+        let half = casted(Dtype::F32, Dtype::F16, &0x7f80_2001u32.to_le_bytes());
+        assert_eq!(half, 0x7e01u16.to_le_bytes());
+        let brain = casted(Dtype::F32, Dtype::Bf16, &0xff81_2345u32.to_le_bytes());
+        assert_eq!(brain, 0xffc1u16.to_le_bytes());
     }
 
     #[test]

@@ -1,5 +1,10 @@
 //! Taking sealed objects over into a transaction: as they are stored, or coded anew.
 
+use std::sync::PoisonError;
+
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+
+use crate::id::ObjectKey;
 use crate::similarity::Signature;
 
 use super::base::{Applicant, Search};
@@ -8,18 +13,17 @@ use super::ingest::{Candidate, Ingest};
 use super::key::{Digest, key_of};
 use super::kind::Kind;
 use super::object::Object;
-use super::resolve::Chain;
+use super::resolve::{Chain, Objects};
 use super::sidecar::{Entry, Frame, frame_count};
 use super::source::Source;
-use std::sync::PoisonError;
 
 impl Ingest {
     /// How deep a sealed object is if it is copied into this transaction as it is.
     pub(super) fn depth_of_copy(&self, object: &Object) -> Result<u8> {
         let Some(base) = object.entry.base else { return Ok(0) };
         match self.transaction()?.records.get(&(base, Kind::Content)) {
-            Some((entry, _)) => Ok(entry.depth + 1),
-            None => Err(object.corrupt(format!("its base {base} is missing"))),
+            Some((Entry { depth, .. }, _)) if *depth < u8::MAX => Ok(depth + 1),
+            _ => Err(object.corrupt(format!("its base {base} is missing"))),
         }
     }
 
@@ -55,13 +59,13 @@ impl Ingest {
     /// one of its bases or to something else of this transaction.
     pub(super) fn recode(
         &self,
-        object: &Object,
+        sealed: &Chain,
         source: &dyn Source,
         max_depth: u8,
         signature: Option<Signature>,
     ) -> Result<()> {
-        let Entry { key, kind, dtype, len, .. } = object.entry;
-        let bases = Chain::resolve(self, object.clone())?.base_keys();
+        let Entry { key, kind, dtype, len, .. } = sealed.object().entry;
+        let bases = sealed.base_keys();
         let digest = match key_of(Digest::Content, source)? == key {
             true => Digest::Content,
             false => Digest::ContentAfterCollision,
@@ -73,5 +77,28 @@ impl Ingest {
             || signature.map_or_else(Vec::new, |signature| self.nearest_own(dtype, len, &signature));
         let base = search.choose(&Applicant { key, source, len, dtype }, &bases, nearest)?;
         self.store_on(&candidate, base).map(drop)
+    }
+
+    /// Decodes all that was put, from this transaction alone, and compares it with its keys.
+    pub(super) fn check_alone(&self) -> Result<()> {
+        let names: Vec<(ObjectKey, Kind)> = self.transaction()?.records.keys().copied().collect();
+        let check = |(key, kind): (ObjectKey, Kind)| {
+            let Some(object) = self.transaction()?.find(&self.pack, kind, &key) else { return Ok(()) };
+            self.store.check_bytes(&Chain::resolve(&Own(self), object)?).map(drop)
+        };
+        match self.store.pool() {
+            Some(pool) => pool.install(|| names.into_par_iter().try_for_each(check)),
+            None => names.into_iter().try_for_each(check),
+        }
+    }
+}
+
+/// The objects of a transaction without those that were sealed before.
+struct Own<'a>(&'a Ingest);
+
+impl Objects for Own<'_> {
+    fn find_content(&self, key: &ObjectKey, below: Option<u8>) -> Result<Option<Object>> {
+        let own = self.0.lock_transaction().find(&self.0.pack, Kind::Content, key);
+        Ok(own.filter(|object| below.is_none_or(|below| object.entry.depth < below)))
     }
 }

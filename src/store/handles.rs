@@ -34,6 +34,11 @@ impl Handles {
         Ok(file)
     }
 
+    /// Closes the files of packs that are gone, so that the disk gets its room back.
+    pub(super) fn retain(&self, is_there: impl Fn(&PackId) -> bool) {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|(id, _)| is_there(id));
+    }
+
     fn find(&self, id: &PackId) -> Option<Arc<dyn DiskFile>> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let at = open.iter().rposition(|(opened, _)| opened == id)?;

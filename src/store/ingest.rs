@@ -367,7 +367,7 @@ fn used<'a>(base: Option<&'a Chain>, frames: &[Frame]) -> Option<&'a Chain> {
 }
 
 impl Transaction {
-    fn find(&self, pack: &Arc<OpenPack>, kind: Kind, key: &ObjectKey) -> Option<Object> {
+    pub(super) fn find(&self, pack: &Arc<OpenPack>, kind: Kind, key: &ObjectKey) -> Option<Object> {
         let (entry, frames) = self.records.get(&(*key, kind))?;
         Some(Object::open(pack, *entry, frames))
     }

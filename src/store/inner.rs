@@ -144,6 +144,7 @@ impl Inner {
         if scanned.has_more_than(&packs) {
             self.names_synced.store(false, Ordering::Release);
         }
+        self.handles.retain(|id| scanned.contains(id));
         *packs = Arc::new(scanned);
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The set of sealed packs, as one process sees it at one moment.
 
 use std::collections::{HashMap, HashSet};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -58,6 +59,10 @@ impl Packs {
                 }
                 Err(StoreError::DamagedPack { path, what }) => {
                     damaged.push(Damage { path, what: what.into() });
+                }
+                // It was removed since it was listed.
+                Err(StoreError::Disk(error)) if error.source.kind() == ErrorKind::NotFound => {
+                    present.remove(&id);
                 }
                 Err(error) => return Err(error),
             }

@@ -8,8 +8,6 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
-
 use crate::codec::Level;
 use crate::disk::Disk;
 use crate::id::{ObjectKey, PackId};
@@ -22,7 +20,7 @@ use super::object::Object;
 use super::odb::Store;
 use super::pack::{PACK_SUFFIX, Pack, SIDECAR_SUFFIX, sidecar_path};
 use super::packs::Packs;
-use super::resolve::{Chain, FrameReader};
+use super::resolve::{Chain, FrameReader, Objects};
 use super::sidecar::Entry;
 use super::source::{Source, SourceError};
 
@@ -79,21 +77,20 @@ impl Store {
             let signature = signatures.get(&key).copied();
             let is_served = request.served.contains(&key);
             let is_content = object.entry.kind == Kind::Content;
-            let is_deep = is_served && ingest.depth_of_copy(object)? > request.served_depth;
-            if is_content && (is_deep || request.level.is_some()) {
+            let anew =
+                request.level.is_some() || is_served && ingest.depth_of_copy(object)? > request.served_depth;
+            if is_content && anew {
                 let limit = if is_served { request.served_depth } else { inner.options.max_depth };
                 let stored = Stored { inner, chain: Chain::resolve(&**inner, object.clone())? };
-                ingest.recode(object, &stored, limit, signature)?;
+                ingest.recode(&stored.chain, &stored, limit, signature)?;
                 repacked.recoded += 1;
             } else {
                 ingest.copy(object, signature)?;
             }
         }
+        // Before anybody sees it: from then on its copies are the ones that are found.
+        ingest.check_alone()?;
         let Some(new) = ingest.seal()?.pack else { return Ok(repacked) };
-        let packs = inner.packs();
-        if let Some(pack) = packs.iter().find(|pack| pack.id == new) {
-            inner.check_pack(pack)?;
-        }
         repacked.removed = inner.retire(&old, &new)?;
         repacked.disk_len = inner.packs().disk_len();
         Ok(repacked)
@@ -136,21 +133,14 @@ fn signatures(packs: &Packs) -> HashMap<ObjectKey, Signature> {
 }
 
 impl Inner {
-    /// Decodes every object of a pack and compares its bytes with its key.
-    fn check_pack(&self, pack: &Arc<Pack>) -> Result<()> {
-        let check = |row| self.check_object(Object::sealed(pack, row)?, true).map(drop);
-        let rows = 0..pack.directory.len();
-        match self.pool() {
-            Some(pool) => pool.install(|| rows.into_par_iter().try_for_each(check)),
-            None => rows.into_iter().try_for_each(check),
-        }
-    }
-
     /// Removes the `old` packs, all of whose objects are in the `new` one, once nobody is writing. They stay if somebody
     /// has stored a difference meanwhile that needs them.
     fn retire(&self, old: &Packs, new: &PackId) -> Result<usize> {
         let _nobody_writes = self.lock_writers(true)?;
         self.refresh()?;
+        if !self.packs().contains(new) {
+            return Ok(0);
+        }
         let superseded = |pack: &Pack| pack.id != *new && old.contains(&pack.id);
         if !stands_without(&self.packs(), new, superseded)? {
             return Ok(0);
@@ -182,19 +172,33 @@ impl Inner {
     }
 }
 
-/// Whether every difference in the packs that were sealed since finds its base in what is kept.
-fn stands_without(packs: &Packs, new: &PackId, superseded: impl Fn(&Pack) -> bool) -> Result<bool> {
+/// Whether every object in the packs that were sealed since finds its bases in what is kept.
+fn stands_without(packs: &Packs, new: &PackId, superseded: impl Fn(&Pack) -> bool + Sync) -> Result<bool> {
+    let kept = Kept { packs, superseded: &superseded };
     for pack in packs.iter().filter(|pack| pack.id != *new && !superseded(pack)) {
         for row in 0..pack.directory.len() {
-            let Entry { base, depth, .. } = Object::sealed(pack, row)?.entry;
-            let Some(base) = base else { continue };
-            let is_base = |entry: &Entry| entry.kind == Kind::Content && entry.depth < depth;
-            if packs.find_among(&base, is_base, |pack| !superseded(pack))?.is_none() {
-                return Ok(false);
+            match Chain::resolve(&kept, Object::sealed(pack, row)?) {
+                Ok(_) => {}
+                Err(error) if error.is_corruption() => return Ok(false),
+                Err(error) => return Err(error),
             }
         }
     }
     Ok(true)
+}
+
+/// The packs that are there once others are removed.
+struct Kept<'a, F> {
+    packs: &'a Packs,
+    superseded: &'a F,
+}
+
+impl<F: Fn(&Pack) -> bool + Sync> Objects for Kept<'_, F> {
+    fn find_content(&self, key: &ObjectKey, below: Option<u8>) -> Result<Option<Object>> {
+        let wanted =
+            |entry: &Entry| entry.kind == Kind::Content && below.is_none_or(|below| entry.depth < below);
+        self.packs.find_among(key, wanted, |pack| !(self.superseded)(pack))
+    }
 }
 
 fn remove_if_there(disk: &dyn Disk, path: &Path) -> Result<()> {

@@ -12,6 +12,7 @@ use crate::tensor::Dtype;
 
 use super::cache::Memory;
 use super::error::{Result, StoreError};
+use super::kind::Kind;
 use super::object::Object;
 use super::sidecar::{Frame, frame_len};
 
@@ -20,6 +21,10 @@ pub(super) trait Objects: Sync {
     /// A stored copy of the content under `key`, of a depth less than `below` if that is given.
     fn find_content(&self, key: &ObjectKey, below: Option<u8>) -> Result<Option<Object>>;
 }
+
+/// Casts that are followed. Writers take no cast of what stands on one; but a base is named by its key, and another
+/// copy of it, stored meanwhile by somebody else, may stand on one.
+const MAX_CASTS: usize = 4;
 
 /// An object with all that it is, directly or not, a difference to. It gives the bytes of its first link or, where it
 /// has none, of its cast.
@@ -34,7 +39,6 @@ pub(super) struct Chain {
 /// The elements of an object in another type: what differences are taken to, never stored itself.
 #[derive(Clone)]
 struct Cast {
-    /// Has no cast of its own: one in a chain is enough for every use, and keeps resolution from nesting.
     origin: Chain,
     from: Dtype,
     to: Dtype,
@@ -44,10 +48,15 @@ struct Cast {
 
 impl Chain {
     pub(super) fn resolve(objects: &dyn Objects, object: Object) -> Result<Self> {
+        Self::resolve_within(objects, object, MAX_CASTS)
+    }
+
+    fn resolve_within(objects: &dyn Objects, object: Object, casts: usize) -> Result<Self> {
         let mut chain = Self::resolve_links(objects, object)?;
         let last = chain.links.last().expect("it has the object at least");
         if let (Some(from), Some(key)) = (last.entry.cast, last.entry.base) {
-            let origin = Self::resolve_links(objects, find_base(objects, last, &key)?)?;
+            let left = casts.checked_sub(1).ok_or_else(|| last.corrupt("it is a cast of casts of casts"))?;
+            let origin = Self::resolve_within(objects, find_base(objects, last, &key)?, left)?;
             let cast = Cast::new(origin, from, last.entry.dtype).filter(|cast| cast.len == last.entry.len);
             let cast = cast.ok_or_else(|| last.corrupt(format!("it cannot be a cast of {key}")))?;
             chain.cast = Some(Box::new(cast));
@@ -75,7 +84,8 @@ impl Chain {
     /// itself.
     pub(super) fn cast(self, to: Dtype) -> Option<Self> {
         let from = self.object().entry.dtype;
-        Some(Self { links: Vec::new(), cast: Some(Box::new(Cast::new(self, from, to)?)) })
+        let origin = Some(self).filter(|origin| origin.cast.is_none())?;
+        Some(Self { links: Vec::new(), cast: Some(Box::new(Cast::new(origin, from, to)?)) })
     }
 
     /// The end of the chain alone: what all the rest is a difference to; `None` if there is no rest.
@@ -111,8 +121,12 @@ impl Chain {
 
     /// Everything that the object is, directly or not, a difference to: the nearest first.
     pub(super) fn base_keys(&self) -> Vec<ObjectKey> {
-        let origin = self.cast.as_ref().map_or(&[][..], |cast| &cast.origin.links);
-        self.links.iter().skip(1).chain(origin).map(|object| object.entry.key).collect()
+        let mut keys: Vec<ObjectKey> = self.links.iter().skip(1).map(|object| object.entry.key).collect();
+        if let Some(cast) = &self.cast {
+            keys.push(cast.origin.object().entry.key);
+            keys.extend(cast.origin.base_keys());
+        }
+        keys
     }
 
     /// Bytes of all the differences that are undone to rebuild the whole, as they are stored.
@@ -131,9 +145,7 @@ impl Chain {
 impl Cast {
     fn new(origin: Chain, from: Dtype, to: Dtype) -> Option<Self> {
         let (from_width, to_width) = (from.lane().width() as u64, to.lane().width() as u64);
-        let fits = is_castable(from, to)
-            && origin.links.last().is_some_and(|last| last.entry.cast.is_none())
-            && origin.len().is_multiple_of(from_width);
+        let fits = is_castable(from, to) && origin.len().is_multiple_of(from_width);
         let len = (origin.len() / from_width).checked_mul(to_width).filter(|_| fits)?;
         Some(Self { origin, from, to, len })
     }
@@ -194,13 +206,15 @@ impl<'a> FrameReader<'a> {
             return self.read_cast(index * FRAME_LEN as u64 + from as u64, out);
         };
         let name = (first.entry.key, index);
-        let frame = match self.memory.cache.get(&name) {
+        let frame = match self.cached(first, index) {
             Some(frame) => frame,
             None => {
                 let mut whole = vec![0; frame_len(first.entry.len, index)];
                 self.read(index, &mut whole)?;
                 let whole = Arc::new(whole);
-                self.memory.cache.insert(name, Arc::clone(&whole));
+                if first.entry.kind == Kind::Content {
+                    self.memory.cache.insert(name, Arc::clone(&whole));
+                }
                 whole
             }
         };
@@ -249,8 +263,14 @@ impl<'a> FrameReader<'a> {
     }
 
     fn take_from_cache(&mut self, object: &Object, index: u64) -> bool {
-        self.current.cached = self.memory.cache.get(&(object.entry.key, index));
+        self.current.cached = self.cached(object, index);
         self.current.cached.is_some()
+    }
+
+    /// A frame in the cache, which names content alone: metadata may have a key that somebody gave to content.
+    fn cached(&self, object: &Object, index: u64) -> Option<Arc<Vec<u8>>> {
+        let is_content = object.entry.kind == Kind::Content;
+        is_content.then(|| self.memory.cache.get(&(object.entry.key, index))).flatten()
     }
 
     /// Decodes what lies below the last link: a frame of the cast, or nothing, which is no base for anything.
@@ -318,9 +338,8 @@ pub(super) fn pieces(offset: u64, buf: &mut [u8]) -> Vec<Piece<'_>> {
 impl Piece<'_> {
     /// Fills the piece. Frames that are read whole are not worth remembering: whoever reads them has them.
     pub(super) fn fill(self, reader: &mut FrameReader<'_>) -> Result<()> {
-        let key = reader.chain.object().entry.key;
         let whole = self.out.len() == frame_len(reader.chain.len(), self.index);
-        match whole && reader.memory.cache.get(&(key, self.index)).is_none() {
+        match whole && reader.cached(reader.chain.object(), self.index).is_none() {
             true => reader.read(self.index, self.out),
             false => reader.read_part(self.index, self.from, self.out),
         }

@@ -31,6 +31,10 @@ impl Resident {
         signature: &Signature,
         count: usize,
     ) -> Vec<Neighbour<ObjectKey>> {
+        if !self.packs.iter().all(|id| packs.contains(id)) {
+            // Written anew: what is gone is not to be found, and what is twice not to be kept twice.
+            *self = Self::default();
+        }
         for pack in packs.iter().filter(|pack| !self.packs.contains(&pack.id)) {
             for (row, signature) in pack.directory.signatures() {
                 // A damaged row costs a candidate, nothing else.

@@ -93,17 +93,20 @@ impl Store {
 
 impl Inner {
     /// Checks one object and returns how many bytes were decoded.
-    pub(super) fn check_object(&self, object: Object, full: bool) -> Result<u64> {
+    fn check_object(&self, object: Object, full: bool) -> Result<u64> {
         let chain = Chain::resolve(self, object)?;
         let object = chain.object();
+        (0..frame_count(object.entry.len)).try_for_each(|index| object.frame(index).map(drop))?;
+        if full { self.check_bytes(&chain) } else { Ok(0) }
+    }
+
+    /// Decodes the object that a chain ends in, compares its bytes with its key, and returns how many there are.
+    pub(super) fn check_bytes(&self, chain: &Chain) -> Result<u64> {
+        let object = chain.object();
         let count = frame_count(object.entry.len);
-        (0..count).try_for_each(|index| object.frame(index).map(drop))?;
-        if !full {
-            return Ok(0);
-        }
         let mut hashers: Vec<KeyHasher> = Vec::new();
         hashers.extend(Digest::of_kind(object.entry.kind).iter().map(|&digest| KeyHasher::new(digest)));
-        let mut reader = FrameReader::new(&chain, &self.memory);
+        let mut reader = FrameReader::new(chain, &self.memory);
         let mut bytes = Vec::new();
         for index in 0..count {
             bytes.resize(frame_len(object.entry.len, index), 0);

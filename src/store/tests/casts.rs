@@ -1,6 +1,6 @@
 //! One tensor in several precisions: stored once, and every byte of each comes back.
 
-use super::super::{Encoding, Kind, ObjectInfo, StoreError};
+use super::super::{Encoding, Kind, ObjectInfo, Repack, StoreError};
 use super::*;
 use crate::codec::cast;
 
@@ -92,6 +92,34 @@ fn a_cast_of_a_fine_tune_finds_it_among_others_of_the_same_model() {
         assert_eq!((found.encoding, found.base), (Encoding::Cast, Some(key_of(&store, Dtype::F32, tune))));
         last = vec![key_of(&store, Dtype::F16, &half)];
     }
+}
+
+#[test]
+fn a_cast_comes_back_whatever_copy_of_its_origin_somebody_else_stored() {
+    let disk = new_disk();
+    let [first, second] = [open(&disk), open(&disk)];
+    let coarse: Vec<u8> = weights(80_000, 12, 0);
+    let narrow = casted(Dtype::F32, Dtype::Bf16, &coarse);
+    // Numbers that binary32 and bfloat16 both hold exactly.
+    let full = casted(Dtype::Bf16, Dtype::F32, &narrow);
+    let half = casted(Dtype::F32, Dtype::F16, &full);
+    let before = weights(80_000, 12, 1);
+    put(&first, Dtype::F32, &before, &[]);
+    let [one, two] = [first.begin().unwrap(), second.begin().unwrap()];
+    let base = key_of(&first, Dtype::F32, &before);
+    let full_key = one.put(Dtype::F32, &full, &[base]).unwrap().key;
+    let half_key = one.put(Dtype::F16, &half, &[]).unwrap().key;
+    two.put(Dtype::Bf16, &narrow, &[]).unwrap();
+    two.put(Dtype::F32, &full, &[]).unwrap();
+    one.seal().unwrap();
+    two.seal().unwrap();
+    for served_depth in [8, 2, 0] {
+        assert_reads(&disk, full_key, &full);
+        assert_reads(&disk, half_key, &half);
+        let served = [full_key, half_key].into_iter().collect();
+        open(&disk).repack(&Repack { served, served_depth, level: None }).unwrap();
+    }
+    assert!(open(&disk).verify(true).unwrap().problems.is_empty());
 }
 
 #[test]
