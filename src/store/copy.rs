@@ -66,9 +66,13 @@ impl Ingest {
     ) -> Result<()> {
         let Entry { key, kind, dtype, len, .. } = sealed.object().entry;
         let bases = sealed.base_keys();
-        let digest = match key_of(Digest::Content, source)? == key {
-            true => Digest::Content,
-            false => Digest::ContentAfterCollision,
+        let mut digests = Digest::of_kind(kind).iter().copied();
+        let digest = loop {
+            match digests.next() {
+                Some(digest) if key_of(digest, source)? == key => break digest,
+                Some(_) => {}
+                None => return Err(sealed.object().corrupt("its bytes do not hash to its key")),
+            }
         };
         let candidate = Candidate { kind, digest, key, dtype, source, len, bases: &bases, signature };
         let search = Search { objects: self, memory: &self.store.memory, max_depth };

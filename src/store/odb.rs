@@ -135,7 +135,7 @@ impl Store {
 
     /// All bytes of the object of one kind under a key.
     pub(super) fn read_kind(&self, kind: Kind, key: &ObjectKey) -> Result<Vec<u8>> {
-        self.read_whole(self.find_kind(kind, key)?)
+        self.again_if_gone(|| self.read_whole(self.find_kind(kind, key)?))
     }
 
     fn absent_or_other(&self, key: &ObjectKey, expected: Kind) -> StoreError {

@@ -65,6 +65,14 @@ impl Store {
                 }
             }
         }
+        // What somebody wrote anew meanwhile is whole in another pack, or will be found missing by those who need it.
+        self.refresh()?;
+        let packs = self.inner.packs();
+        let is_there = |path: &PathBuf| {
+            packs.iter().any(|pack| pack.path == *path)
+                || packs.damaged().iter().any(|damage| damage.path == *path)
+        };
+        report.problems.retain(|problem| is_there(&problem.pack));
         Ok(report)
     }
 
