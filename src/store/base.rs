@@ -1,9 +1,8 @@
 //! The choice of a base: whether an object is stored as a difference, and to which of the candidates.
 //!
-//! What a difference saves is estimated on a sample. How much it must save depends on what reading it will cost: little
-//! where the base is stored alone, more where it is a difference itself, and nothing helps where the chain is at its
-//! cap. Then the chain's keyframe, the object at its end, is tried instead; and if that has drifted away too, the
-//! object is a new keyframe.
+//! What a difference saves is estimated on a sample. It is taken if it saves enough and reading it does not cost too much:
+//! all differences of its chain together are bounded, in number and in bytes. Beyond that the chain's keyframe, the
+//! object at its end, is tried instead; and if that has drifted away, the object is a new keyframe.
 
 use crate::codec::{Estimate, FRAME_LEN, cast_sources, estimate};
 use crate::id::ObjectKey;
@@ -23,8 +22,6 @@ const SAMPLED_FRAMES: u64 = 4;
 const RUNS: usize = 4;
 const RUN_ELEMENTS: usize = 256;
 
-/// The least share of the standalone size that a difference to a difference saves.
-const SAVED_BY_LINK: f64 = 0.15;
 /// The differences of one chain together take at most so many times what the object takes alone.
 const CHAIN_COPIES: f64 = 2.0;
 
@@ -125,8 +122,7 @@ impl Judged {
         let elements = applicant.len as f64 / applicant.dtype.lane().width() as f64;
         let bytes = |bits: f64| elements * bits / 8.0;
         let chain = self.chain.delta_len().map_or(f64::INFINITY, |len| len as f64) + bytes(self.bits());
-        self.estimate.saved().is_some_and(|saved| saved >= SAVED_BY_LINK)
-            && chain <= CHAIN_COPIES * bytes(self.estimate.alone)
+        chain <= CHAIN_COPIES * bytes(self.estimate.alone)
     }
 }
 
