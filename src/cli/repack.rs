@@ -32,7 +32,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     }
     match done.objects {
         0 => out.line("there is nothing to gain"),
-        objects if done.removed == 0 => out.line(format_args!(
+        objects if done.removed == 0 && done.disk_len > done.disk_len_before => out.line(format_args!(
             "{objects} objects in one pack; the old ones stay, since something was stored meanwhile that needs them: \
              repack again"
         )),

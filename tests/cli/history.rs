@@ -144,6 +144,12 @@ fn repacking_keeps_history_and_makes_one_pack() {
     assert_eq!(done["packs_removed"], 8);
     assert_eq!(bench.cat("HEAD~3:weights.bin"), first);
     bench.coral(&["fsck", "--full"]).succeeds();
+    let again = bench.coral(&["repack", "--level", "max", "--depth", "0"]).succeeds();
+    assert!(
+        again.stdout.contains("in one pack") && !again.stdout.contains("the old ones stay"),
+        "{}",
+        again.stdout
+    );
     bench.coral(&["repack"]).succeeds();
     bench.coral(&["repack", "--level", "best"]).fails(2, &["no level is called `best`"]);
     bench.write("more", b"more");
