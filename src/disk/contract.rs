@@ -1,8 +1,10 @@
 //! What every disk must do: the same tests on the operating system's and on the simulated one.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use super::{Disk, FileType, RealDisk, SimulatedDisk};
+use super::{Disk, FileType, Patience, RealDisk, SimulatedDisk};
 
 /// Runs `check` on each kind of disk with an empty directory on it.
 fn on_each_disk(check: impl Fn(&dyn Disk, &Path)) {
@@ -88,14 +90,14 @@ fn rename_replaces_files_and_open_files_survive_it() {
 fn locks_are_shared_or_exclusive_and_end_when_dropped() {
     on_each_disk(|disk, dir| {
         let path = dir.join("lock");
-        let try_lock = |exclusive| disk.lock(&path, exclusive, false).unwrap();
+        let try_lock = |exclusive| disk.lock(&path, exclusive, Patience::Try).unwrap();
         let (first, second) = (try_lock(false), try_lock(false));
         assert!(first.is_some() && second.is_some() && try_lock(true).is_none());
         drop((first, second));
         let alone = try_lock(true);
         assert!(alone.is_some() && try_lock(false).is_none() && try_lock(true).is_none());
         drop(alone);
-        assert!(disk.lock(&path, true, true).unwrap().is_some());
+        assert!(disk.lock(&path, true, Patience::BRIEF).unwrap().is_some());
     });
 }
 
@@ -103,8 +105,73 @@ fn locks_are_shared_or_exclusive_and_end_when_dropped() {
 fn a_file_created_where_a_locked_one_was_unlinked_has_its_own_lock() {
     on_each_disk(|disk, dir| {
         let path = dir.join("lock");
-        let _old = disk.lock(&path, true, false).unwrap().unwrap();
+        let _old = disk.lock(&path, true, Patience::Try).unwrap().unwrap();
         disk.remove_file(&path).unwrap();
-        assert!(disk.lock(&path, true, false).unwrap().is_some());
+        assert!(disk.lock(&path, true, Patience::Try).unwrap().is_some());
+    });
+}
+
+#[test]
+fn a_wait_for_a_lock_ends_with_an_error_that_names_the_file() {
+    on_each_disk(|disk, dir| {
+        let path = dir.join("lock");
+        let _held = disk.lock(&path, true, Patience::Try).unwrap().unwrap();
+        let waited = disk.lock(&path, true, Patience::For(Duration::from_millis(1)));
+        let error = waited.map(drop).unwrap_err();
+        assert_eq!((error.source.kind(), error.path), (ErrorKind::TimedOut, path));
+    });
+}
+
+#[test]
+fn an_open_file_is_marked_by_one_until_it_closes_it() {
+    on_each_disk(|disk, dir| {
+        let path = dir.join("file");
+        let (first, second) = (disk.create_new(&path).unwrap(), disk.open(&path, true).unwrap());
+        assert!(first.try_lock().unwrap() && first.try_lock().unwrap());
+        assert!(!second.try_lock().unwrap());
+        drop(first);
+        assert!(second.try_lock().unwrap());
+    });
+}
+
+#[test]
+fn a_file_is_the_same_under_any_name_and_another_when_it_is_made_again() {
+    on_each_disk(|disk, dir| {
+        let (path, moved) = (dir.join("file"), dir.join("moved"));
+        let file = disk.create_new(&path).unwrap();
+        disk.rename(&path, &moved).unwrap();
+        assert_eq!(disk.stat(&moved).unwrap().unwrap().id, file.id().unwrap());
+        disk.create_new(&path).unwrap();
+        assert_ne!(disk.stat(&path).unwrap().unwrap().id, file.id().unwrap());
+        disk.remove_file(&moved).unwrap();
+        assert_eq!(disk.stat(&moved).unwrap(), None);
+        assert!(file.id().is_ok());
+    });
+}
+
+#[test]
+fn room_that_was_reserved_can_be_written_and_changes_no_length() {
+    on_each_disk(|disk, dir| {
+        let file = disk.create_new(&dir.join("file")).unwrap();
+        file.reserve(10_000).unwrap();
+        assert_eq!(file.len().unwrap(), 0);
+        file.write_all_at(b"bytes", 0).unwrap();
+        assert_eq!(file.len().unwrap(), 5);
+    });
+}
+
+#[test]
+fn files_are_replaced_by_many_at_once_and_nothing_is_left_behind() {
+    on_each_disk(|disk, dir| {
+        let path = dir.join("file");
+        std::thread::scope(|scope| {
+            for writer in 0..8u8 {
+                let (disk, path) = (&disk, &path);
+                scope.spawn(move || (0..10).for_each(|_| disk.replace(path, &[writer; 100]).unwrap()));
+            }
+        });
+        let bytes = disk.read(&path).unwrap();
+        assert!(bytes.len() == 100 && bytes.iter().all(|byte| *byte == bytes[0]));
+        assert_eq!(disk.list(dir).unwrap(), ["file"]);
     });
 }

@@ -24,6 +24,8 @@ pub(super) struct File {
     pub(super) bytes: Vec<u8>,
     /// When `bytes` last changed, in operations since the disk was made.
     pub(super) modified: u64,
+    /// Room that was taken for bytes to come, from the file's start.
+    pub(super) reserved: u64,
     durable: Vec<u8>,
     pending: Vec<Change>,
 }
@@ -40,6 +42,7 @@ impl File {
     }
 
     pub(super) fn set_len(&mut self, len: u64) {
+        self.reserved = self.reserved.min(len);
         self.change(Change::SetLen(len));
     }
 
@@ -65,7 +68,7 @@ impl File {
         for change in &self.pending {
             change.apply_by_chance(&mut bytes, chance);
         }
-        File { durable: bytes.clone(), bytes, modified: self.modified, pending: Vec::new() }
+        File { durable: bytes.clone(), bytes, modified: self.modified, reserved: 0, pending: Vec::new() }
     }
 }
 

@@ -2,10 +2,12 @@
 //!
 //! Knows no implementation. Nothing is durable until the file, or for names the directory, was synced.
 
-use std::fmt::Debug;
-use std::path::Path;
+use std::collections::hash_map::RandomState;
+use std::fmt::{self, Debug};
+use std::hash::BuildHasher;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::Result;
 
@@ -20,9 +22,47 @@ pub enum FileType {
     Other,
 }
 
+/// Which file it is, whatever it is called: no two that exist at one time have the same, and an open file keeps its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FileId {
+    /// The device that it lies on.
+    pub device: u64,
+    /// Its number there.
+    pub inode: u64,
+}
+
+/// One run of the machine, from its start to its end: what was written and not synced in an earlier one may be lost.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct BootId(pub [u8; 16]);
+
+impl Debug for BootId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+/// How long to wait for a lock that somebody else holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// Not at all: the answer is that it is held.
+    Try,
+    /// So long; then it is an error that names the holder.
+    For(Duration),
+}
+
+impl Patience {
+    /// For locks that are held while something small is written and synced. Slow disks take seconds for a sync, and
+    /// some writers may be waiting already.
+    pub const BRIEF: Patience = Patience::For(Duration::from_secs(30));
+    /// For locks that are held while whole models are stored or rewritten.
+    pub const LONG: Patience = Patience::For(Duration::from_secs(600));
+}
+
 /// The facts about one file that Coral uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
+    /// Which file it is.
+    pub id: FileId,
     /// What it is.
     pub kind: FileType,
     /// Its length in bytes.
@@ -58,9 +98,14 @@ pub trait Disk: Send + Sync + Debug {
     fn stat(&self, path: &Path) -> Result<Option<Stat>>;
     /// Makes the names in a directory durable.
     fn sync_dir(&self, path: &Path) -> Result<()>;
-    /// Takes an advisory lock on the file at `path` (created if missing), waiting for it only if `wait`; `None` if
-    /// somebody else holds it. It is let go when the result is dropped or its process ends.
-    fn lock(&self, path: &Path, exclusive: bool, wait: bool) -> Result<Option<Box<dyn Send + Sync>>>;
+    /// Takes an advisory lock on the file at `path` (created if missing); with [`Patience::Try`], `None` if somebody
+    /// else holds it. It is let go when the result is dropped or its process ends.
+    ///
+    /// # Errors
+    /// `TimedOut` when patience ends, with the holder's name.
+    fn lock(&self, path: &Path, exclusive: bool, patience: Patience) -> Result<Option<Box<dyn Send + Sync>>>;
+    /// The machine's run that this is.
+    fn boot(&self) -> BootId;
     /// Bytes that can still be written below `path` by this user, and the size of the disk.
     fn space(&self, path: &Path) -> Result<Space>;
 
@@ -79,23 +124,33 @@ pub trait Disk: Send + Sync + Debug {
     }
 
     /// Replaces the file at `path` by `bytes` so that after a crash there is the old file or the new one, whole;
-    /// durable when it returns.
+    /// durable when it returns. After an error of the last step, the sync of the folder, it may be either.
     fn replace(&self, path: &Path, bytes: &[u8]) -> Result<()> {
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(".lock");
-        let temporary = path.with_file_name(name);
-        if self.stat(&temporary)?.is_some() {
-            self.remove_file(&temporary)?;
-        }
+        let temporary = temporary_beside(path);
         let file = self.create_new(&temporary)?;
-        file.write_all_at(bytes, 0)?;
-        file.sync()?;
-        self.rename(&temporary, path)?;
+        let written = file.write_all_at(bytes, 0).and_then(|()| file.sync());
+        if let Err(error) = written.and_then(|()| self.rename(&temporary, path)) {
+            // What went wrong is told; that a piece was left behind costs room only.
+            let _ = self.remove_file(&temporary);
+            return Err(error);
+        }
         match path.parent() {
             Some(parent) => self.sync_dir(parent),
             None => Ok(()),
         }
     }
+}
+
+/// The ending of temporary files; refs cannot have it.
+pub const TEMPORARY_SUFFIX: &str = ".lock";
+
+/// A name in the same folder that nobody else uses: two writers of one file must not meet in a temporary one.
+fn temporary_beside(path: &Path) -> PathBuf {
+    // The keys of the standard library's hash maps come from the system's random numbers.
+    let random = RandomState::new().hash_one(0);
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{random:016x}{TEMPORARY_SUFFIX}"));
+    path.with_file_name(name)
 }
 
 /// Room on a disk, in bytes.
@@ -127,6 +182,19 @@ pub trait DiskFile: Send + Sync + Debug {
     /// Asks the disk to begin taking what was written in a range, so that a later [`DiskFile::sync`] has less to wait
     /// for. A wish, not a promise: nothing is durable by it, and what goes wrong is for the sync to say.
     fn begin_sync(&self, _offset: u64, _len: u64) {}
+    /// Takes room on the disk for bytes up to `end` without changing the length, so that writing them cannot fail for
+    /// want of it. A disk that cannot do this does nothing.
+    ///
+    /// # Errors
+    /// `ENOSPC` if there is too little room.
+    fn reserve(&self, _end: u64) -> Result<()> {
+        Ok(())
+    }
+    /// Which file it is.
+    fn id(&self) -> Result<FileId>;
+    /// Marks the file as in use by whoever has this open, until it is closed or the process ends; `false` if somebody
+    /// else marked it. Who only wants to know opens it anew, tries, and closes it.
+    fn try_lock(&self) -> Result<bool>;
     /// Makes bytes and length durable.
     ///
     /// # Errors

@@ -13,6 +13,8 @@ mod real;
 mod simulated;
 
 pub use error::{DiskError, Result};
-pub use interface::{Disk, DiskFile, FileType, Sealed, Space, Stat};
+pub use interface::{
+    BootId, Disk, DiskFile, FileId, FileType, Patience, Sealed, Space, Stat, TEMPORARY_SUFFIX,
+};
 pub use real::RealDisk;
 pub use simulated::{Fault, SimulatedDisk};

@@ -9,13 +9,18 @@ use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use memmap2::Mmap;
 
 use super::error::at;
-use super::{Disk, DiskFile, FileType, Result, Sealed, Space, Stat};
+use super::{BootId, Disk, DiskFile, FileId, FileType, Patience, Result, Sealed, Space, Stat};
+
+/// How long a waiter for a lock sleeps at first and at most: flock(2) knows no deadline.
+const LOCK_POLL: (Duration, Duration) = (Duration::from_micros(200), Duration::from_millis(20));
 
 /// The file system of the operating system.
 #[derive(Debug, Clone, Copy, Default)]
@@ -79,17 +84,38 @@ impl Disk for RealDisk {
         at("sync", path, File::open(path).and_then(|dir| dir.sync_all()))
     }
 
-    fn lock(&self, path: &Path, exclusive: bool, wait: bool) -> Result<Option<Box<dyn Send + Sync>>> {
+    fn lock(&self, path: &Path, exclusive: bool, patience: Patience) -> Result<Option<Box<dyn Send + Sync>>> {
+        let begun = Instant::now();
+        let (mut pause, longest) = LOCK_POLL;
         loop {
             let file = at("lock", path, open_for_lock(path))?;
-            if !at("lock", path, flock(&file, exclusive, wait))? {
-                return Ok(None);
+            if at("lock", path, try_flock(&file, exclusive))? {
+                // Between opening and locking somebody may have unlinked the file: a lock on it would guard nothing.
+                if at("lock", path, is_still_at(&file, path))? {
+                    return Ok(Some(Box::new(file)));
+                }
+                continue;
             }
-            // Between opening and locking somebody may have unlinked the file: a lock on it would guard nothing.
-            if at("lock", path, is_still_at(&file, path))? {
-                return Ok(Some(Box::new(file)));
+            match patience {
+                Patience::Try => return Ok(None),
+                Patience::For(longest) if begun.elapsed() >= longest => {
+                    return at("lock", path, Err(timed_out(&file, longest)));
+                }
+                Patience::For(_) => {}
             }
+            thread::sleep(pause);
+            pause = (pause * 2).min(longest);
         }
+    }
+
+    fn boot(&self) -> BootId {
+        static BOOT: OnceLock<BootId> = OnceLock::new();
+        *BOOT.get_or_init(|| {
+            let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+            let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
+            // Where nobody tells, the run began long ago for all that was written before: nothing unsynced is trusted.
+            BootId(u128::from_str_radix(&digits, 16).unwrap_or_default().to_be_bytes())
+        })
     }
 
     fn space(&self, path: &Path) -> Result<Space> {
@@ -111,7 +137,7 @@ fn stat_of(metadata: &fs::Metadata, modified: std::time::SystemTime) -> Stat {
         kind if kind.is_dir() => FileType::Dir,
         _ => FileType::Other,
     };
-    Stat { kind, len: metadata.len(), modified }
+    Stat { id: id_of(metadata), kind, len: metadata.len(), modified }
 }
 
 /// On a disk that cannot be written, an existing file can still be locked.
@@ -130,13 +156,12 @@ fn open_for_lock(path: &Path) -> io::Result<File> {
     }
 }
 
-/// False if somebody else holds the lock and `wait` is not set.
-fn flock(file: &File, exclusive: bool, wait: bool) -> io::Result<bool> {
+/// False if somebody else holds the lock.
+fn try_flock(file: &File, exclusive: bool) -> io::Result<bool> {
     let kind = if exclusive { libc::LOCK_EX } else { libc::LOCK_SH };
-    let operation = if wait { kind } else { kind | libc::LOCK_NB };
     loop {
         // SAFETY: flock takes no pointers, and the descriptor is open as long as `file` is borrowed.
-        if unsafe { libc::flock(file.as_raw_fd(), operation) } == 0 {
+        if unsafe { libc::flock(file.as_raw_fd(), kind | libc::LOCK_NB) } == 0 {
             return Ok(true);
         }
         let error = io::Error::last_os_error();
@@ -148,10 +173,38 @@ fn flock(file: &File, exclusive: bool, wait: bool) -> io::Result<bool> {
     }
 }
 
+/// Says who holds the lock, as far as /proc/locks tells (proc_locks(5)).
+fn timed_out(file: &File, waited: Duration) -> io::Error {
+    let holder = match file.metadata().ok().and_then(|metadata| lock_holder(id_of(&metadata))) {
+        Some((process, command)) => format!("process {process} ({command}) holds it"),
+        None => "another process holds it".to_owned(),
+    };
+    io::Error::new(io::ErrorKind::TimedOut, format!("{holder} and did not let go for {} s", waited.as_secs()))
+}
+
+fn lock_holder(id: FileId) -> Option<(u32, String)> {
+    let (major, minor) = (libc::major(id.device), libc::minor(id.device));
+    let place = format!("{major:02x}:{minor:02x}:{}", id.inode);
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    let process = locks.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        match fields[..] {
+            [_, "FLOCK", _, _, process, at, ..] if at == place => process.parse().ok(),
+            _ => None,
+        }
+    })?;
+    let command = fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default();
+    Some((process, command.trim_end().to_owned()))
+}
+
+fn id_of(metadata: &fs::Metadata) -> FileId {
+    FileId { device: metadata.dev(), inode: metadata.ino() }
+}
+
 fn is_still_at(file: &File, path: &Path) -> io::Result<bool> {
     let held = file.metadata()?;
     match fs::metadata(path) {
-        Ok(named) => Ok((held.dev(), held.ino()) == (named.dev(), named.ino())),
+        Ok(named) => Ok(id_of(&held) == id_of(&named)),
         Err(error) if is_absence(&error) => Ok(false),
         Err(error) => Err(error),
     }
@@ -208,12 +261,34 @@ impl DiskFile for RealFile {
         unsafe { libc::sync_file_range(self.file.as_raw_fd(), offset, len, libc::SYNC_FILE_RANGE_WRITE) };
     }
 
+    #[cfg(target_os = "linux")]
+    fn reserve(&self, end: u64) -> Result<()> {
+        let Ok(end) = libc::off_t::try_from(end) else { return Ok(()) };
+        // SAFETY: fallocate takes no pointers, and the descriptor is open as long as the file is borrowed.
+        if unsafe { libc::fallocate(self.file.as_raw_fd(), libc::FALLOC_FL_KEEP_SIZE, 0, end) } == 0 {
+            return Ok(());
+        }
+        let error = io::Error::last_os_error();
+        match error.raw_os_error() {
+            Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINTR) => Ok(()),
+            _ => at("reserve room in", &self.path, Err(error)),
+        }
+    }
+
+    fn id(&self) -> Result<FileId> {
+        Ok(id_of(&at("stat", &self.path, self.file.metadata())?))
+    }
+
+    fn try_lock(&self) -> Result<bool> {
+        at("lock", &self.path, try_flock(&self.file, true))
+    }
+
     fn sync(&self) -> Result<()> {
         if self.sync_failed.load(Ordering::Acquire) {
             return at("sync", &self.path, Err(io::Error::other("an earlier sync of this file failed")));
         }
         let result = self.file.sync_data();
-        self.sync_failed.store(result.is_err(), Ordering::Release);
+        self.sync_failed.fetch_or(result.is_err(), Ordering::AcqRel);
         at("sync", &self.path, result)
     }
 }

@@ -7,11 +7,11 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::error::at;
 use super::image::{self, Dir, File, Ino, Inode, ROOT};
-use super::{Disk, DiskFile, FileType, Result, Sealed, Space, Stat};
+use super::{BootId, Disk, DiskFile, FileId, FileType, Patience, Result, Sealed, Space, Stat};
 
 /// Which operations fail, and how: with an errno such as `libc::EIO`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +43,8 @@ struct State {
     read_only: bool,
     /// For each locked file the number of shared holders, or `EXCLUSIVE`.
     locks: HashMap<Ino, usize>,
+    /// How often the machine started before.
+    boots: u64,
 }
 
 const EXCLUSIVE: usize = usize::MAX;
@@ -69,6 +71,7 @@ impl SimulatedDisk {
             capacity: None,
             read_only: false,
             locks: HashMap::new(),
+            boots: 0,
         };
         Self { shared: Arc::new(Shared { state: Mutex::new(state), unlocked: Condvar::new() }) }
     }
@@ -117,6 +120,7 @@ impl SimulatedDisk {
         let state = self.state();
         let image = Self::with_inodes(image::after_power_cut(&state.inodes, seed));
         image.set_capacity(state.capacity);
+        image.state().boots = state.boots + 1;
         image
     }
 
@@ -220,7 +224,7 @@ impl State {
 
     fn used_below(&self, ino: Ino) -> u64 {
         match &self.inodes[ino] {
-            Inode::File(file) => file.bytes.len() as u64,
+            Inode::File(file) => (file.bytes.len() as u64).max(file.reserved),
             Inode::Dir(dir) => dir.entries.values().map(|&child| self.used_below(child)).sum(),
         }
     }
@@ -234,7 +238,8 @@ impl State {
         if self.capacity.is_none() {
             return Ok(len);
         }
-        let reachable = self.file(ino)?.bytes.len() as u64 + self.available();
+        let file = self.file(ino)?;
+        let reachable = (file.bytes.len() as u64).max(file.reserved) + self.available();
         Ok(reachable.saturating_sub(offset).min(len))
     }
 
@@ -293,7 +298,13 @@ impl SimulatedDisk {
     }
 
     fn boxed(&self, path: &Path, ino: Ino, write: bool) -> Box<dyn DiskFile> {
-        Box::new(SimulatedFile { disk: self.clone(), ino, path: path.to_owned(), write })
+        Box::new(SimulatedFile {
+            disk: self.clone(),
+            ino,
+            path: path.to_owned(),
+            write,
+            lock: Mutex::default(),
+        })
     }
 
     /// The file to lock, created if it is missing.
@@ -392,7 +403,7 @@ impl Disk for SimulatedDisk {
 
     fn stat(&self, path: &Path) -> Result<Option<Stat>> {
         self.read_with("stat", path, |state| match state.find(path) {
-            Ok(Some(ino)) => Ok(Some(stat_of(&state.inodes[ino]))),
+            Ok(Some(ino)) => Ok(Some(stat_of(ino, &state.inodes[ino]))),
             Ok(None) => Ok(None),
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(None),
             Err(error) => Err(error),
@@ -407,18 +418,28 @@ impl Disk for SimulatedDisk {
         })
     }
 
-    fn lock(&self, path: &Path, exclusive: bool, wait: bool) -> Result<Option<Box<dyn Send + Sync>>> {
+    fn lock(&self, path: &Path, exclusive: bool, patience: Patience) -> Result<Option<Box<dyn Send + Sync>>> {
+        let begun = Instant::now();
         let mut state = self.state();
         loop {
             let ino = at("lock", path, Self::lockable(&mut state, path))?;
             if state.try_lock(ino, exclusive) {
                 return Ok(Some(Box::new(Lock { disk: self.clone(), ino })));
             }
-            if !wait {
-                return Ok(None);
+            let left = match patience {
+                Patience::Try => return Ok(None),
+                Patience::For(longest) => longest.saturating_sub(begun.elapsed()),
+            };
+            if left.is_zero() {
+                return at("lock", path, Err(io::ErrorKind::TimedOut.into()));
             }
-            state = self.shared.unlocked.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let waited = self.shared.unlocked.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    fn boot(&self) -> BootId {
+        BootId(u128::from(self.state().boots + 1).to_be_bytes())
     }
 
     fn space(&self, _path: &Path) -> Result<Space> {
@@ -427,13 +448,18 @@ impl Disk for SimulatedDisk {
     }
 }
 
-fn stat_of(inode: &Inode) -> Stat {
+fn stat_of(ino: Ino, inode: &Inode) -> Stat {
+    let id = id_of(ino);
     match inode {
         Inode::File(file) => {
-            Stat { kind: FileType::File, len: file.bytes.len() as u64, modified: time(file.modified) }
+            Stat { id, kind: FileType::File, len: file.bytes.len() as u64, modified: time(file.modified) }
         }
-        Inode::Dir(_) => Stat { kind: FileType::Dir, len: 0, modified: UNIX_EPOCH },
+        Inode::Dir(_) => Stat { id, kind: FileType::Dir, len: 0, modified: UNIX_EPOCH },
     }
+}
+
+fn id_of(ino: Ino) -> FileId {
+    FileId { device: 0, inode: ino as u64 }
 }
 
 /// A clock that only operations move.
@@ -441,6 +467,7 @@ fn time(operations: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(operations)
 }
 
+#[derive(Debug)]
 struct Lock {
     disk: SimulatedDisk,
     ino: Ino,
@@ -459,6 +486,7 @@ struct SimulatedFile {
     ino: Ino,
     path: PathBuf,
     write: bool,
+    lock: Mutex<Option<Lock>>,
 }
 
 impl SimulatedFile {
@@ -501,6 +529,31 @@ impl DiskFile for SimulatedFile {
 
     fn len(&self) -> Result<u64> {
         at("stat", &self.path, self.disk.state().file(self.ino).map(|file| file.bytes.len() as u64))
+    }
+
+    fn reserve(&self, end: u64) -> Result<()> {
+        self.change_file("reserve room in", |state| {
+            let (used, file) = (state.available(), state.file(self.ino)?);
+            let have = (file.bytes.len() as u64).max(file.reserved);
+            if end.saturating_sub(have) > used {
+                return errno(libc::ENOSPC);
+            }
+            let file = state.file_mut(self.ino)?;
+            file.reserved = file.reserved.max(end);
+            Ok(())
+        })
+    }
+
+    fn id(&self) -> Result<FileId> {
+        Ok(id_of(self.ino))
+    }
+
+    fn try_lock(&self) -> Result<bool> {
+        let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if lock.is_none() && self.disk.state().try_lock(self.ino, true) {
+            *lock = Some(Lock { disk: self.disk.clone(), ino: self.ino });
+        }
+        Ok(lock.is_some())
     }
 
     fn sync(&self) -> Result<()> {

@@ -7,7 +7,7 @@ use super::error::{Error, Result};
 pub use super::ref_name::{BranchName, RefNameError, TagName};
 use super::reflog::{self, LogEntry};
 use super::suggest::nearest;
-use crate::disk::{Disk, DiskError, FileType};
+use crate::disk::{Disk, DiskError, FileType, Patience};
 use crate::id::CommitId;
 use crate::store::Durable;
 use std::collections::BTreeMap;
@@ -236,7 +236,7 @@ impl Refs {
     }
 
     fn lock(&self) -> Result<impl Sized> {
-        let lock = self.disk.lock(&self.root.join("refs/lock"), true, true)?;
+        let lock = self.disk.lock(&self.root.join("refs/lock"), true, Patience::BRIEF)?;
         Ok(lock.expect("a lock that is waited for is held"))
     }
 

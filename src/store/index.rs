@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::disk::{Disk, FileType};
+use crate::disk::{Disk, FileType, Patience};
 use crate::id::{ObjectKey, PackId};
 
 use super::error::{Result, StoreError};
@@ -133,7 +133,7 @@ impl Index {
         }
         disk.create_dir_all(folder)?;
         let lock_path = folder.join("lock");
-        let Some(lock) = disk.lock(&lock_path, true, false)? else {
+        let Some(lock) = disk.lock(&lock_path, true, Patience::Try)? else {
             return Ok((None, IndexState::Unavailable));
         };
         let database = folder.join("db");
@@ -152,7 +152,7 @@ impl Index {
             }
             Err(error) => error.to_string(),
         };
-        let Some(lock) = disk.lock(&lock_path, true, false)? else {
+        let Some(lock) = disk.lock(&lock_path, true, Patience::Try)? else {
             return Ok((None, IndexState::Unavailable));
         };
         remove_all(&**disk, &database)?;

@@ -8,7 +8,7 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::codec::{DeltaType, FRAME_LEN, Level};
-use crate::disk::Disk;
+use crate::disk::{Disk, Patience};
 use crate::id::ObjectKey;
 use crate::similarity::{Bucket, Neighbour, Signature};
 
@@ -266,7 +266,7 @@ impl Inner {
     pub(super) fn lock_writers(&self, alone: bool) -> Result<Box<dyn Send + Sync>> {
         let path = self.folders.packs.join("writers.lock");
         loop {
-            if let Some(lock) = self.disk.lock(&path, alone, true)? {
+            if let Some(lock) = self.disk.lock(&path, alone, Patience::LONG)? {
                 return Ok(lock);
             }
         }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::codec::Level;
-use crate::disk::Disk;
+use crate::disk::{Disk, Patience};
 use crate::id::ObjectKey;
 
 use super::durable::{Durable, ObjectName};
@@ -190,7 +190,7 @@ impl Store {
             if self.inner.disk.stat(&path)?.is_some() {
                 continue;
             }
-            if let Some(lock) = self.inner.disk.lock(&path, true, false)? {
+            if let Some(lock) = self.inner.disk.lock(&path, true, Patience::Try)? {
                 return Ok((path, lock));
             }
         }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::disk::Disk;
+use crate::disk::{Disk, Patience};
 
 use super::error::Result;
 use super::index::remove_all;
@@ -93,7 +93,7 @@ impl Store {
         if disk.stat(folder)?.is_none() {
             return Ok(());
         }
-        match disk.lock(&folder.join("lock"), true, false)? {
+        match disk.lock(&folder.join("lock"), true, Patience::Try)? {
             Some(_lock) => remove_all(disk, &folder.join("db")),
             None => Ok(()),
         }

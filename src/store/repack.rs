@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::codec::Level;
-use crate::disk::Disk;
+use crate::disk::{Disk, Patience};
 use crate::id::{ObjectKey, PackId};
 use crate::similarity::Signature;
 
@@ -59,7 +59,8 @@ impl Store {
     /// error every object is where it was.
     pub fn repack(&self, request: &Repack) -> Result<Repacked> {
         let inner = &self.inner;
-        let Some(_lock) = inner.disk.lock(&inner.folders.packs.join("repack.lock"), true, false)? else {
+        let Some(_lock) = inner.disk.lock(&inner.folders.packs.join("repack.lock"), true, Patience::Try)?
+        else {
             return Err(StoreError::Busy { path: inner.folders.packs.clone() });
         };
         self.refresh()?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::disk::Disk;
+use crate::disk::{Disk, Patience};
 
 use super::error::Result;
 use super::pack::{PACK_SUFFIX, SIDECAR_SUFFIX};
@@ -26,7 +26,7 @@ pub(super) fn sweep(disk: &dyn Disk, open: &Path) -> Result<Swept> {
     for stem in stems {
         let path = |suffix: &str| open.join(format!("{stem}.{suffix}"));
         // A writer locks its pack as long as it lives, and the sidecar beside it is its own.
-        let Some(_lock) = disk.lock(&path(PACK_SUFFIX), true, false)? else {
+        let Some(_lock) = disk.lock(&path(PACK_SUFFIX), true, Patience::Try)? else {
             swept.busy += 1;
             continue;
         };

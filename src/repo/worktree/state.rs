@@ -11,7 +11,7 @@ use super::super::tree::{Entry, Node, Tree};
 use super::journal::{Journal, News};
 use super::nodes::{Body, Content, File, Invalidation, NodeId, Nodes};
 use super::record::{Record, StagingId};
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{Disk, DiskFile, Patience};
 use crate::id::{CommitId, TreeId};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -139,7 +139,7 @@ impl Worktree {
     /// Declares that this process is the one that has files open here. If no other process says so, files that one was
     /// writing when it ended are settled with the bytes that arrived, and leftover staging files are removed.
     pub fn adopt(&self) -> Result<Interrupted> {
-        let lock = |exclusive| self.disk().lock(&self.dir.join("tenants"), exclusive, false);
+        let lock = |exclusive| self.disk().lock(&self.dir.join("tenants"), exclusive, Patience::Try);
         let interrupted = match lock(true)? {
             Some(_alone) => self.recover()?,
             None => Vec::new(),
@@ -151,7 +151,7 @@ impl Worktree {
     /// Like [`Worktree::adopt`] for a process that opens no files: recovers what a dead process left, if no living one
     /// has the worktree open.
     pub fn recover_if_abandoned(&self) -> Result<Interrupted> {
-        match self.disk().lock(&self.dir.join("tenants"), true, false)? {
+        match self.disk().lock(&self.dir.join("tenants"), true, Patience::Try)? {
             Some(_alone) => self.recover(),
             None => Ok(Vec::new()),
         }
@@ -252,7 +252,7 @@ impl Worktree {
     /// Changes the tree: nobody else appends in between.
     pub(super) fn change<T>(&self, act: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
         let mut state = self.state();
-        let _lock = self.disk().lock(&self.dir.join("lock"), true, true)?;
+        let _lock = self.disk().lock(&self.dir.join("lock"), true, Patience::BRIEF)?;
         state.catch_up(self)?;
         while state.journal.is_superseded()? {
             state.follow(false)?;
@@ -361,7 +361,7 @@ fn create(repo: &Repo, branch: &BranchName, dir: &Path) -> Result<Journal> {
     disk.create_dir_all(&dir.join("staged"))?;
     disk.sync_dir(dir)?;
     disk.sync_dir(&repo.root().join("worktrees"))?;
-    let _lock = disk.lock(&dir.join("lock"), true, true)?;
+    let _lock = disk.lock(&dir.join("lock"), true, Patience::BRIEF)?;
     if let Some(journal) = Journal::open(disk.clone(), dir)? {
         return Ok(journal);
     }

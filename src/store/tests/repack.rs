@@ -3,6 +3,7 @@
 use super::super::{Kind, Repack, Repacked};
 use super::*;
 use crate::codec::{Level, cast};
+use crate::disk::Patience;
 use crate::id::CommitId;
 use std::collections::HashSet;
 
@@ -154,7 +155,7 @@ fn a_running_transaction_is_waited_for_and_keeps_its_base() {
 fn a_second_repack_is_refused_and_a_damaged_object_stops_it() {
     let history = History::new();
     let lock = Path::new(ROOT).join("packs/repack.lock");
-    let held = history.disk.lock(&lock, true, false).unwrap();
+    let held = history.disk.lock(&lock, true, Patience::Try).unwrap();
     let refused = open(&history.disk).repack(&serving([], 2)).unwrap_err();
     assert!(matches!(refused, StoreError::Busy { .. }));
     drop(held);
