@@ -1,8 +1,7 @@
 use super::context::{Context, Place};
 use super::error::Result;
-use super::output::{Colour, Output};
-use crate::id::CommitId;
-use crate::repo::{BranchName, Error, Head, LogEntry};
+use super::output::{Colour, Output, note, warn};
+use crate::repo::{BranchName, Head};
 use serde_json::{Value, json};
 
 /// List, create or delete branches
@@ -29,8 +28,11 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     match (args.name, args.delete, args.force_delete) {
         (Some(name), _, _) if !args.list => {
-            let commit = create(&place, &name, &args.start)?;
+            let branch = BranchName::new(name.clone())?;
+            let made = place.repo.create_branch(&branch, &args.start, &place.signature())?;
+            warn(&made.warnings);
             place.announce();
+            let commit = made.commit;
             match out.json {
                 true => out.value(&json!({ "branch": name, "commit": commit.to_string() })),
                 false => out.line(format_args!("branch {name} starts at {}", &commit.to_string()[..10])),
@@ -42,53 +44,19 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     }
 }
 
-/// Makes a branch that starts at a revision.
-pub fn create(place: &Place, name: &str, start: &str) -> Result<CommitId> {
-    let branch = BranchName::new(name)?;
-    let refs = place.repo.refs();
-    if refs.branch(&branch)?.is_some() {
-        return Err(Error::RefExists { kind: BranchName::KIND, name: name.to_owned() }.into());
-    }
-    let commit = place.repo.resolve(start, place.now())?;
-    let entry = LogEntry { who: place.signature(), message: format!("branch: created from {start}") };
-    refs.update_branch(&branch, None, place.repo.store().durable(commit)?, &entry)?;
-    Ok(commit)
-}
-
 fn delete(place: &Place, out: &Output, name: &str, force: bool) -> Result<()> {
     let branch = BranchName::new(name)?;
-    let refs = place.repo.refs();
-    let tip = refs.existing_branch(&branch)?;
-    if !force {
-        let mut others: Vec<CommitId> =
-            refs.branches()?.into_iter().filter(|(other, _)| *other != branch).map(|(_, id)| id).collect();
-        others.extend(refs.tags()?.into_iter().map(|(_, tag)| tag.commit));
-        if let Head::Detached(commit) = refs.head()? {
-            others.push(commit);
-        }
-        let mut kept = false;
-        for other in others {
-            kept = kept || place.repo.is_ancestor(tip, other)?;
-        }
-        if !kept {
-            return Err(Error::NotMerged(name.to_owned()).into());
-        }
-        if place.repo.has_worktree(&branch)? {
-            let worktree = place.worktree(&branch)?;
-            let snapshot = worktree.snapshot(false)?;
-            let tree = place.repo.commit(tip)?.tree;
-            if !snapshot.still_open.is_empty() || !worktree.diff_from(tree, &snapshot)?.is_empty() {
-                return Err(Error::UncommittedChanges(name.to_owned()).into());
-            }
-        }
-    }
-    let entry = LogEntry { who: place.signature(), message: "branch: deleted".into() };
-    refs.delete_branch(&branch, tip, &entry)?;
-    place.repo.delete_worktree(&branch)?;
+    let deleted = place.repo.delete_branch(&branch, force, &place.signature())?;
+    warn(&deleted.warnings);
     place.announce();
+    let commit = deleted.commit.to_string();
     match out.json {
-        true => out.value(&json!({ "deleted": name, "commit": tip.to_string() })),
-        false => out.line(format_args!("deleted branch {name} (was {})", &tip.to_string()[..10])),
+        true => out.value(&json!({ "deleted": name, "commit": commit })),
+        false => {
+            out.line(format_args!("deleted branch {name} (was {})", &commit[..10]))?;
+            note(format!("`coral branch {name} {}` brings it back", &commit[..10]));
+            Ok(())
+        }
     }
 }
 

@@ -1,8 +1,11 @@
-use super::context::Context;
+use super::context::{Context, Place};
 use super::error::{CommandError, Result};
-use super::output::{Output, note};
+use super::output::{Output, note, warn};
 use crate::codec::Level;
-use crate::repo::{BranchName, CommitRequest, Committed, Signature, Tag, TagName};
+use crate::id::CommitId;
+use crate::repo::{
+    self, BranchName, CommitRequest, Committed, LogEntry, Moved, Signature, Tag, TagName, Warning,
+};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -66,14 +69,24 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         level: args.level,
     };
     place.settle();
-    let committed = place.worktree(&branch)?.commit(&request)?;
+    let mut committed = place.worktree(&branch)?.commit(&request)?;
     if let Some(name) = tag {
-        let target = place.repo.store().durable(committed.id)?;
-        let tag = Tag { commit: committed.id, description: String::new(), metrics: BTreeMap::new() };
-        place.repo.refs().set_tag(&name, &tag, target, false)?;
+        match name_commit(&place, &name, committed.id) {
+            Ok(moved) => committed.warnings.extend(moved.warnings),
+            Err(error) => committed.warnings.push(Warning::Tag(Box::new(error))),
+        }
     }
+    warn(&committed.warnings);
     place.announce();
     report(out, &branch, &committed, &request)
+}
+
+/// Tags a commit that was just made.
+fn name_commit(place: &Place, name: &TagName, commit: CommitId) -> repo::Result<Moved> {
+    let target = place.repo.store().durable(commit)?;
+    let tag = Tag { commit, description: String::new(), metrics: BTreeMap::new() };
+    let entry = LogEntry { who: place.signature(), message: "commit: tagged".into() };
+    place.repo.refs().set_tag(name, &tag, target, false, &entry)
 }
 
 fn report(out: &Output, branch: &BranchName, committed: &Committed, request: &CommitRequest) -> Result<()> {

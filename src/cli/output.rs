@@ -1,6 +1,7 @@
 //! What a command prints: text with colour on a terminal, plain text in a pipe, or one JSON value.
 
 use super::error::Result;
+use crate::repo::Warning;
 use serde_json::Value;
 use std::fmt::Display;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -77,4 +78,9 @@ impl Output {
 /// Says something on the error output that is neither result nor failure.
 pub fn note(text: impl Display) {
     eprintln!("note: {text}");
+}
+
+/// Says what went wrong after a change was made, which therefore stands.
+pub fn warn(warnings: &[Warning]) {
+    warnings.iter().for_each(note);
 }

@@ -1,8 +1,7 @@
-use super::branch;
 use super::context::Context;
 use super::error::{CommandError, Result};
-use super::output::Output;
-use crate::repo::{BranchName, Error, Head};
+use super::output::{Output, warn};
+use crate::repo::{BranchName, Error, Head, Switched};
 use serde_json::json;
 
 /// Make another branch the current one
@@ -21,35 +20,17 @@ pub struct Args {
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
-    let refs = place.repo.refs();
-    let head = match (args.create, args.target) {
-        (Some(name), start) => {
-            let unborn = refs
-                .current_branch()
-                .ok()
-                .filter(|current| refs.branch(current).is_ok_and(|tip| tip.is_none()));
-            // Before the first commit there is nothing to start from: the unborn branch gets another name.
-            if !(start.is_none() && unborn.is_some()) {
-                branch::create(&place, &name, start.as_deref().unwrap_or("HEAD"))?;
-            }
-            Head::Branch(BranchName::new(name)?)
-        }
-        (None, Some(target)) => match BranchName::new(target.clone()) {
-            Ok(branch) if refs.branch(&branch)?.is_some() || refs.head()? == Head::Branch(branch.clone()) => {
-                Head::Branch(branch)
-            }
-            _ => match place.repo.resolve(&target, place.now()) {
-                Ok(commit) => Head::Detached(commit),
-                Err(error @ Error::UnknownRevision { .. }) => {
-                    return Err(CommandError::from(error)
-                        .hint(format!("`coral switch -c {target}` makes a branch of that name")));
-                }
-                Err(error) => return Err(error.into()),
-            },
-        },
+    let who = place.signature();
+    let Switched { head, warnings } = match (args.create, args.target) {
+        (Some(name), start) => place.repo.switch_to_new(&BranchName::new(name)?, start.as_deref(), &who)?,
+        (None, Some(target)) => place.repo.switch_to(&target, &who).map_err(|error| match error {
+            Error::UnknownRevision { .. } => CommandError::from(error)
+                .hint(format!("`coral switch -c {target}` makes a branch of that name")),
+            other => other.into(),
+        })?,
         (None, None) => return Err(CommandError::usage("no branch was named")),
     };
-    refs.set_head(&head)?;
+    warn(&warnings);
     place.announce();
     match (out.json, &head) {
         (true, Head::Branch(name)) => out.value(&json!({ "branch": name.as_str() })),

@@ -1,8 +1,8 @@
 use super::commit::key_values;
 use super::context::{Context, Place};
 use super::error::Result;
-use super::output::{Colour, Output};
-use crate::repo::{Tag, TagName};
+use super::output::{Colour, Output, warn};
+use crate::repo::{LogEntry, Tag, TagName};
 use serde_json::{Value, json};
 
 /// List, create or delete tags
@@ -34,11 +34,14 @@ pub struct Args {
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     if let Some(name) = &args.delete {
-        let tag = place.repo.refs().delete_tag(&TagName::new(name)?)?;
+        let entry = LogEntry { who: place.signature(), message: "tag: deleted".into() };
+        let deleted = place.repo.refs().delete_tag(&TagName::new(name)?, &entry)?;
+        warn(&deleted.warnings);
         place.announce();
+        let was = deleted.was.map(|commit| commit.to_string()).unwrap_or_default();
         return match out.json {
-            true => out.value(&json!({ "deleted": name, "commit": tag.commit.to_string() })),
-            false => out.line(format_args!("deleted tag {name} (was {})", &tag.commit.to_string()[..10])),
+            true => out.value(&json!({ "deleted": name, "commit": was })),
+            false => out.line(format_args!("deleted tag {name} (was {:.10})", was)),
         };
     }
     match &args.name {
@@ -51,12 +54,18 @@ fn create(place: &Place, out: &Output, name: &str, args: &Args) -> Result<()> {
     let name = TagName::new(name)?;
     let commit = place.repo.resolve(&args.commit, place.now())?;
     let tag = Tag { commit, description: args.description.clone(), metrics: key_values(&args.metrics)? };
-    place.repo.refs().set_tag(&name, &tag, place.repo.store().durable(commit)?, args.force)?;
+    let entry = LogEntry { who: place.signature(), message: format!("tag: {}", args.commit) };
+    let target = place.repo.store().durable(commit)?;
+    let moved = place.repo.refs().set_tag(&name, &tag, target, args.force, &entry)?;
+    warn(&moved.warnings);
     place.announce();
-    match out.json {
-        true => out.value(&row(&name, &tag)),
-        false => out.line(format_args!("tag {name} names {}", &commit.to_string()[..10])),
+    if out.json {
+        let mut value = row(&name, &tag);
+        value["was"] = json!(moved.was.map(|id| id.to_string()));
+        return out.value(&value);
     }
+    let was = moved.was.map(|id| format!(" (was {})", &id.to_string()[..10])).unwrap_or_default();
+    out.line(format_args!("tag {name} names {}{was}", &commit.to_string()[..10]))
 }
 
 fn list(place: &Place, out: &Output) -> Result<()> {

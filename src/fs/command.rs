@@ -73,6 +73,9 @@ impl FileSystem {
         for path in &committed.still_open {
             said += &format!("left out, still being written: {path}\n");
         }
+        for warning in &committed.warnings {
+            said += &format!("note: {warning}\n");
+        }
         Ok(said)
     }
 

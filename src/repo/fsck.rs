@@ -5,7 +5,8 @@
 
 use super::error::{Error, Result};
 use super::path::TreePath;
-use super::refs::BranchName;
+use super::reflog::LogLine;
+use super::refs::{BranchName, Head};
 use super::repository::Repo;
 use super::tree::Node;
 use super::worktree::SnapshotNode;
@@ -94,17 +95,45 @@ impl Check<'_> {
 
     fn refs(&mut self) {
         let refs = self.repo.refs();
-        self.note_error("HEAD", refs.head());
-        let branches = self.note_error("branches", refs.branches()).unwrap_or_default();
-        for (name, tip) in branches {
+        if let Some(Head::Detached(commit)) = self.note_error("HEAD", refs.head()) {
+            self.history("HEAD", commit);
+        }
+        for (name, tip) in self.note_error("branches", refs.branches()).unwrap_or_default() {
             self.history(&format!("branch {name}"), tip);
-            let log = self.note_error(&format!("log of {name}"), refs.log(&name)).unwrap_or_default();
-            for commit in log.iter().flat_map(|line| [line.old, line.new]).flatten() {
-                self.history(&format!("log of {name}"), commit);
-            }
         }
         for (name, tag) in self.note_error("tags", refs.tags()).unwrap_or_default() {
             self.history(&format!("tag {name}"), tag.commit);
+        }
+        for file in self.note_error("refs", refs.misnamed()).unwrap_or_default() {
+            self.note(file, "nothing can have this name, so nobody sees it");
+        }
+        self.logs();
+    }
+
+    /// The commits that refs pointed to, also refs that were deleted: they can be asked for as `main@{1}`.
+    fn logs(&mut self) {
+        let refs = self.repo.refs();
+        let (branches, strangers) = self.note_error("logs/heads", refs.logged_branches()).unwrap_or_default();
+        for name in branches {
+            self.log(&format!("log of branch {name}"), refs.log(&name));
+        }
+        self.strangers("logs/heads", strangers);
+        let (tags, strangers) = self.note_error("logs/tags", refs.logged_tags()).unwrap_or_default();
+        for name in tags {
+            self.log(&format!("log of tag {name}"), refs.tag_log(&name));
+        }
+        self.strangers("logs/tags", strangers);
+    }
+
+    fn log(&mut self, place: &str, lines: Result<Vec<LogLine>>) {
+        for line in self.note_error(place, lines).unwrap_or_default() {
+            [line.old, line.new].into_iter().flatten().for_each(|commit| self.history(place, commit));
+        }
+    }
+
+    fn strangers(&mut self, folder: &str, names: Vec<String>) {
+        for name in names {
+            self.note(format!("{folder}/{name}"), "no ref can have this name");
         }
     }
 

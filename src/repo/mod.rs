@@ -4,6 +4,7 @@
 //! ([`Commit`], [`Tree`], [`Change`]) and changes it through transactions whose only commit point is the swap of a
 //! ref.
 
+mod branching;
 mod commit;
 mod diff;
 mod error;
@@ -14,6 +15,7 @@ mod ingest;
 mod likeness;
 mod path;
 mod recent;
+mod ref_move;
 mod ref_name;
 mod reflog;
 mod refs;
@@ -21,13 +23,16 @@ mod repack;
 mod repository;
 mod revision;
 mod suggest;
+mod tag;
 #[cfg(test)]
 mod tests;
 mod transaction;
 mod tree;
 mod walk;
+mod warning;
 mod worktree;
 
+pub use branching::{Branched, Switched};
 pub use commit::{Commit, Signature};
 pub use diff::{Change, ChangeKind};
 pub use error::{Error, Result};
@@ -38,12 +43,14 @@ pub use ingest::IngestFile;
 pub use likeness::{Likeness, Lineage, Location, Wanted};
 pub use path::{NAME_MAX, Name, PathError, TreePath};
 pub use reflog::{LogEntry, LogLine};
-pub use refs::{BranchName, Head, RefNameError, Refs, Tag, TagName};
+pub use refs::{BranchName, Head, Moved, REF_NAME_MAX, RefNameError, Refs, TagName};
 pub use repository::{FORMAT, Options, Repo};
 pub use revision::{Target, split_target};
+pub use tag::Tag;
 pub use transaction::{CommitRequest, Committed};
 pub use tree::{Attributes, Entry, MODE_MASK, Node, SYMLINK_MAX, Tree};
 pub use walk::Walk;
+pub use warning::Warning;
 pub use worktree::{
     Interrupted, Invalidation, Kind, NodeAttributes, NodeId, RenameMode, Snapshot, SnapshotDir,
     SnapshotEntry, SnapshotNode, StagedFile, StagingId, Trees, Worktree,

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-/// Longest ref name in bytes.
-const REF_NAME_MAX: usize = 400;
+/// Longest ref name in bytes, as one file name: `/` and `%` count three. Logs and worktrees are called by it, and file
+/// systems end names at 255 bytes; the rest is for what Coral appends where a name was used before.
+pub const REF_NAME_MAX: usize = 220;
 
 /// Why a text cannot be a ref name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,13 +23,14 @@ fn broken_rule(name: &str) -> Option<&'static str> {
         "" => Some("it has an empty part (a slash at an end, or two in a row)"),
         _ if part.starts_with('.') => Some("a part starts with a dot"),
         _ if part.ends_with(".lock") => Some("a part ends with `.lock`"),
-        _ if part.len() > 200 => Some("a part is longer than 200 bytes"),
         _ => None,
     };
     match name {
         "" => Some("it is empty"),
         "HEAD" | "@" => Some("it has a meaning of its own"),
-        _ if name.len() > REF_NAME_MAX => Some("it is longer than 400 bytes"),
+        _ if escape(name).len() > REF_NAME_MAX => {
+            Some("it is longer than 220 bytes (`/` and `%` count three)")
+        }
         _ if name.starts_with('-') => Some("it starts with a dash"),
         _ if name.contains(forbidden) => Some("it has a space, a control character or one of ~^:?*[\\"),
         _ if name.contains("..") => Some("it contains `..`"),
@@ -66,6 +68,17 @@ macro_rules! ref_name {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// The name as one file name: `%` and `/` escaped.
+            pub(super) fn escaped(&self) -> String {
+                escape(&self.0)
+            }
+
+            /// The name that is written as this file name; `None` if none is.
+            pub(super) fn unescape(file_name: &str) -> Option<Self> {
+                let name = Self::new(file_name.replace("%2F", "/").replace("%25", "%")).ok()?;
+                (name.escaped() == file_name).then_some(name)
+            }
         }
 
         impl fmt::Display for $name {
@@ -85,11 +98,8 @@ ref_name!(
     TagName, "tag", "tags"
 );
 
-impl BranchName {
-    /// The name as one file name: `%` and `/` escaped.
-    pub(super) fn escaped(&self) -> String {
-        self.0.replace('%', "%25").replace('/', "%2F")
-    }
+fn escape(name: &str) -> String {
+    name.replace('%', "%25").replace('/', "%2F")
 }
 
 #[cfg(test)]
@@ -128,7 +138,7 @@ mod tests {
         for name in bad {
             assert!(BranchName::new(name).is_err(), "{name:?} was accepted");
         }
-        assert!(TagName::new("x".repeat(201)).is_err());
+        assert!(TagName::new("x".repeat(REF_NAME_MAX + 1)).is_err());
     }
 
     #[test]
@@ -143,5 +153,22 @@ mod tests {
         let escaped = |name| BranchName::new(name).expect("valid").escaped();
         assert_eq!(escaped("x/y"), "x%2Fy");
         assert_eq!(escaped("x%2Fy"), "x%252Fy");
+        for name in ["x/y", "x%2Fy", "%", "%25", "a/b%/c"] {
+            assert_eq!(BranchName::unescape(&escaped(name)).map(|name| name.to_string()), Some(name.into()));
+        }
+        for stranger in ["x/y", "%2f", "100%", ".hidden", "x.lock", "%41"] {
+            assert_eq!(BranchName::unescape(stranger), None, "{stranger}");
+        }
+    }
+
+    #[test]
+    fn the_longest_name_is_that_of_a_file() {
+        let fits =
+            |name: String| BranchName::new(name).is_ok_and(|name| name.escaped().len() <= REF_NAME_MAX);
+        assert!(fits("x".repeat(REF_NAME_MAX)));
+        assert!(fits(format!("{}/{}", "x".repeat(100), "y".repeat(REF_NAME_MAX - 103))));
+        assert!(!fits(format!("{}/{}", "x".repeat(100), "y".repeat(REF_NAME_MAX - 102))));
+        assert!(fits("%".repeat(REF_NAME_MAX / 3)));
+        assert!(!fits("%".repeat(REF_NAME_MAX / 3 + 1)));
     }
 }

@@ -1,7 +1,9 @@
-//! Where a branch pointed, line by line: git's reflog, in git's format with 64-digit ids.
+//! Where a ref pointed, line by line: git's reflog, in git's format with 64-digit ids.
 //!
-//! `<old> <new> <name> <email> <seconds> <+hhmm>\t<message>`. A torn last line, as a crash leaves it, is passed over:
-//! the log is a record of the past, not the truth about the present.
+//! `<old> <new> <name> <email> <seconds> <+hhmm>\t<message>`. A line is durable before the move that it tells of, so
+//! that no move is without one. The move may then not happen: a line is void if what comes after it, the next line or
+//! the ref itself, starts where it started. Void and torn lines are passed over: the log is a record of the past, not the
+//! truth about the present.
 
 use super::commit::Signature;
 use super::error::Result;
@@ -32,7 +34,7 @@ pub struct LogLine {
     pub message: String,
 }
 
-/// Appends a line, durably.
+/// Appends a line, durably. The folder must exist. After an error there may be a torn line or a void one.
 pub(super) fn append(
     disk: &dyn Disk,
     path: &Path,
@@ -61,13 +63,20 @@ pub(super) fn append(
     Ok(())
 }
 
-/// All lines that are whole, oldest first.
-pub(super) fn read(disk: &dyn Disk, path: &Path) -> Result<Vec<LogLine>> {
+/// The moves that happened, oldest first, of a ref that names `now`.
+pub(super) fn read(disk: &dyn Disk, path: &Path, now: Option<CommitId>) -> Result<Vec<LogLine>> {
     if disk.stat(path)?.is_none() {
         return Ok(Vec::new());
     }
     let text = String::from_utf8_lossy(&disk.read(path)?).into_owned();
-    Ok(text.lines().filter_map(parse_line).collect())
+    Ok(without_void(text.lines().filter_map(parse_line).collect(), now))
+}
+
+/// Drops the lines whose move did not happen.
+fn without_void(lines: Vec<LogLine>, now: Option<CommitId>) -> Vec<LogLine> {
+    let starts: Vec<_> = lines.iter().skip(1).map(|next| next.old).chain([now]).collect();
+    let happened = |line: &LogLine, next: Option<CommitId>| line.old == line.new || next != line.old;
+    lines.into_iter().zip(starts).filter(|(line, next)| happened(line, *next)).map(|(line, _)| line).collect()
 }
 
 fn format_line(old: Option<CommitId>, new: Option<CommitId>, entry: &LogEntry) -> String {
@@ -132,6 +141,42 @@ mod tests {
         assert_eq!(parsed.message, "commit: first second");
         for cut in 1..line.find('\t').expect("a tab") {
             assert_eq!(parse_line(&line[..cut]), None);
+        }
+    }
+
+    #[test]
+    fn lines_of_moves_that_did_not_happen_are_passed_over() {
+        let who = Signature {
+            name: "Ada".into(),
+            email: String::new(),
+            time: Timestamp { seconds: 0, nanoseconds: 0 },
+            offset_minutes: 0,
+        };
+        // What each line says, and what the ref says in the end; 0 is no commit. With it the lines that happened.
+        type Case = (&'static [(u8, u8)], u8, &'static [usize]);
+        let cases: [Case; 9] = [
+            (&[(0, 1), (1, 2)], 2, &[0, 1]),
+            (&[(0, 1), (1, 2)], 1, &[0]),
+            (&[(0, 1)], 0, &[]),
+            (&[(0, 1), (1, 2), (1, 3), (1, 4)], 4, &[0, 3]),
+            (&[(0, 1), (1, 0), (1, 2), (2, 0)], 0, &[0, 2, 3]),
+            (&[(0, 1), (1, 0), (0, 2), (0, 3)], 3, &[0, 1, 3]),
+            (&[(0, 1), (1, 1), (1, 2)], 2, &[0, 1, 2]),
+            (&[(0, 1), (1, 2), (2, 1), (1, 2)], 2, &[0, 1, 2, 3]),
+            // The move after the last line was made by hand.
+            (&[(0, 1), (1, 2)], 9, &[0, 1]),
+        ];
+        let id = |n: u8| (n != 0).then(|| CommitId::from_bytes([n; 32]));
+        for (said, now, happened) in cases {
+            let line = |&(old, new): &(u8, u8)| LogLine {
+                old: id(old),
+                new: id(new),
+                who: who.clone(),
+                message: String::new(),
+            };
+            let lines: Vec<_> = said.iter().map(line).collect();
+            let expected: Vec<_> = happened.iter().map(|&at| lines[at].clone()).collect();
+            assert_eq!(without_void(lines, id(now)), expected, "{said:?} then {now}");
         }
     }
 }

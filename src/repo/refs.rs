@@ -1,17 +1,20 @@
-//! Branches, tags and HEAD: small plain files that name commits, and the log of where they pointed.
+//! Branches, tags and HEAD: small plain files that name commits, and the logs of where they pointed.
 //!
-//! Every change is a compare-and-swap under one lock that ends with its holder; the new value replaces the old file
-//! by a rename, durable before the call returns. A reader needs no lock and sees the old or the new value, whole.
+//! Every change is a compare-and-swap under one lock that ends with its holder, in this order: the new value is on the
+//! disk beside the ref; the log tells of the move, durably; the ref is swapped (`ref_move.rs`). That swap is the one
+//! point at which the change happens: an error means that the ref is as it was, and what goes wrong afterwards is a
+//! warning. A reader needs no lock and sees the old or the new value, whole.
 
 use super::error::{Error, Result};
-pub use super::ref_name::{BranchName, RefNameError, TagName};
-use super::reflog::{self, LogEntry};
+use super::ref_move::{self, Prepared, is_absent};
+pub use super::ref_name::{BranchName, REF_NAME_MAX, RefNameError, TagName};
+use super::reflog::{self, LogEntry, LogLine};
 use super::suggest::nearest;
-use crate::disk::{Disk, DiskError, FileType, Patience};
+use super::tag::Tag;
+use super::warning::Warning;
+use crate::disk::{Disk, FileType, Patience};
 use crate::id::CommitId;
 use crate::store::Durable;
-use std::collections::BTreeMap;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,15 +27,25 @@ pub enum Head {
     Detached(CommitId),
 }
 
-/// A tag: a commit with a name for good, and what is said about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tag {
-    /// The commit.
-    pub commit: CommitId,
-    /// Free text; may be empty.
-    pub description: String,
-    /// Measured facts, by name.
-    pub metrics: BTreeMap<String, String>,
+/// A ref that moved. The move stands, whatever the warnings say.
+#[derive(Debug, Default)]
+pub struct Moved {
+    /// The commit that it named before; `None` if there was no such ref, or it named a branch.
+    pub was: Option<CommitId>,
+    /// What went wrong when it had moved already.
+    pub warnings: Vec<Warning>,
+}
+
+/// One move of a branch or a tag, under way.
+struct Move<'a> {
+    /// The folder of its kind, below `refs/` and below `logs/`.
+    folder: &'static str,
+    name: &'a str,
+    /// The name as one file name.
+    escaped: String,
+    from: Option<CommitId>,
+    to: Option<CommitId>,
+    entry: &'a LogEntry,
 }
 
 /// The refs of one repository.
@@ -50,10 +63,11 @@ impl Refs {
 
     /// Lays the folders and lets HEAD name a branch that has no commit yet.
     pub(super) fn create(&self, branch: &BranchName) -> Result<()> {
-        for folder in ["refs/heads", "refs/tags", "logs/heads"] {
+        for folder in ["refs/heads", "refs/tags", "logs/heads", "logs/tags"] {
             self.disk.create_dir_all(&self.root.join(folder))?;
         }
-        self.write_head(&Head::Branch(branch.clone()))
+        let head = Head::Branch(branch.clone());
+        Ok(self.disk.replace(&self.root.join("HEAD"), head.to_text().as_bytes())?)
     }
 
     /// What HEAD says.
@@ -84,17 +98,20 @@ impl Refs {
     }
 
     /// Points HEAD elsewhere, durably.
-    pub fn set_head(&self, head: &Head) -> Result<()> {
+    pub fn set_head(&self, head: &Head) -> Result<Moved> {
         let _lock = self.lock()?;
-        self.write_head(head)
+        let was = match self.head() {
+            Ok(Head::Detached(commit)) => Some(commit),
+            // A damaged HEAD is cured by setting it.
+            Ok(Head::Branch(_)) | Err(Error::DamagedFile { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Moved { was, warnings: self.prepare_head(head)?.swap()? })
     }
 
-    fn write_head(&self, head: &Head) -> Result<()> {
-        let text = match head {
-            Head::Branch(name) => format!("ref: refs/heads/{name}\n"),
-            Head::Detached(commit) => format!("{commit}\n"),
-        };
-        Ok(self.disk.replace(&self.root.join("HEAD"), text.as_bytes())?)
+    fn prepare_head(&self, head: &Head) -> Result<Prepared<'_>> {
+        let next = self.root.join("refs/next-head");
+        ref_move::prepare(&*self.disk, next, &self.root, self.root.join("HEAD"), &head.to_text())
     }
 
     /// The commit that a branch names; `None` if there is no such branch or it has no commit yet.
@@ -158,50 +175,96 @@ impl Refs {
     /// returns, the move is durable: it is the one point at which a commit becomes part of a branch.
     ///
     /// # Errors
-    /// [`Error::RefMoved`] if the branch is no longer at `old`; then nothing was changed.
+    /// [`Error::RefMoved`] if the branch is no longer at `old`. After any error the branch is as it was.
     pub fn update_branch(
         &self,
         name: &BranchName,
         old: Option<CommitId>,
         new: Durable<CommitId>,
         entry: &LogEntry,
-    ) -> Result<()> {
+    ) -> Result<Moved> {
         let _lock = self.lock()?;
-        let found = self.branch(name)?;
-        if found != old {
-            return Err(Error::RefMoved { name: name.to_string(), expected: old, found });
+        self.check_branch(name, old)?;
+        let to = Some(new.get());
+        self.swap(&Move::of_branch(name, old, to, entry), &format!("{}\n", new.get()))
+    }
+
+    /// Makes a branch and lets HEAD name it, in one: after an error neither has happened.
+    ///
+    /// # Errors
+    /// [`Error::RefMoved`] if the branch exists.
+    pub fn start_branch(&self, name: &BranchName, at: Durable<CommitId>, entry: &LogEntry) -> Result<Moved> {
+        let _lock = self.lock()?;
+        self.check_branch(name, None)?;
+        let made = Move::of_branch(name, None, Some(at.get()), entry);
+        let head = self.prepare_head(&Head::Branch(name.clone()))?;
+        let mut moved = match self.swap(&made, &format!("{}\n", at.get())) {
+            Ok(moved) => moved,
+            Err(error) => {
+                head.drop_it();
+                return Err(error);
+            }
+        };
+        match head.swap() {
+            Ok(warnings) => moved.warnings.extend(warnings),
+            Err(error) => {
+                // Its line in the log is void without it. If this fails too, repeating the command goes on from here.
+                let _ =
+                    ref_move::remove(&*self.disk, &self.top(made.folder), &self.path(made.folder, made.name));
+                return Err(error);
+            }
         }
-        if old.is_none() {
-            self.check_room(BranchName::KIND, BranchName::FOLDER, name.as_str())?;
-        }
-        self.write(BranchName::FOLDER, name.as_str(), &format!("{}\n", new.get()))?;
-        reflog::append(&*self.disk, &self.log_path(name), old, Some(new.get()), entry)
+        Ok(moved)
     }
 
     /// Removes a branch that is still at `old`, durably. Its log stays.
     ///
     /// # Errors
-    /// [`Error::RefMoved`] if it moved; [`Error::CurrentBranch`] if HEAD names it.
-    pub fn delete_branch(&self, name: &BranchName, old: CommitId, entry: &LogEntry) -> Result<()> {
+    /// [`Error::RefMoved`] if it moved; [`Error::CurrentBranch`] if HEAD names it. After any error the branch is there.
+    pub fn delete_branch(&self, name: &BranchName, old: CommitId, entry: &LogEntry) -> Result<Moved> {
         let _lock = self.lock()?;
         if self.head()? == Head::Branch(name.clone()) {
             return Err(Error::CurrentBranch(name.to_string()));
         }
-        let found = self.branch(name)?;
-        if found != Some(old) {
-            return Err(Error::RefMoved { name: name.to_string(), expected: Some(old), found });
+        self.check_branch(name, Some(old))?;
+        self.remove(&Move::of_branch(name, Some(old), None, entry))
+    }
+
+    /// Refuses a name that no branch could be made with now.
+    pub(super) fn check_new_branch(&self, name: &BranchName) -> Result<()> {
+        match self.branch(name)? {
+            Some(_) => Err(Error::RefExists { kind: BranchName::KIND, name: name.to_string() }),
+            None => self.check_room(BranchName::KIND, BranchName::FOLDER, name.as_str()),
         }
-        self.remove(BranchName::FOLDER, name.as_str())?;
-        reflog::append(&*self.disk, &self.log_path(name), Some(old), None, entry)
+    }
+
+    /// Refuses a move of a branch that is not at `old`, or that cannot be made because of another.
+    fn check_branch(&self, name: &BranchName, old: Option<CommitId>) -> Result<()> {
+        let found = self.branch(name)?;
+        if found != old {
+            return Err(Error::RefMoved { name: name.to_string(), expected: old, found });
+        }
+        match old {
+            Some(_) => Ok(()),
+            None => self.check_room(BranchName::KIND, BranchName::FOLDER, name.as_str()),
+        }
     }
 
     /// Creates a tag, or with `replace` moves it, durably.
     ///
     /// # Errors
-    /// [`Error::RefExists`] if it exists and `replace` is false.
-    pub fn set_tag(&self, name: &TagName, tag: &Tag, target: Durable<CommitId>, replace: bool) -> Result<()> {
+    /// [`Error::RefExists`] if it exists and `replace` is false. After any error the tag is as it was.
+    pub fn set_tag(
+        &self,
+        name: &TagName,
+        tag: &Tag,
+        target: Durable<CommitId>,
+        replace: bool,
+        entry: &LogEntry,
+    ) -> Result<Moved> {
         let _lock = self.lock()?;
-        match self.tag(name)? {
+        let was = self.tag(name)?.map(|tag| tag.commit);
+        match was {
             Some(_) if !replace => {
                 return Err(Error::RefExists { kind: TagName::KIND, name: name.to_string() });
             }
@@ -209,25 +272,87 @@ impl Refs {
             None => self.check_room(TagName::KIND, TagName::FOLDER, name.as_str())?,
         }
         let tag = Tag { commit: target.get(), ..tag.clone() };
-        self.write(TagName::FOLDER, name.as_str(), &tag.to_text())
+        self.swap(&Move::of_tag(name, was, Some(tag.commit), entry), &tag.to_text())
     }
 
-    /// Removes a tag, durably.
+    /// Removes a tag, durably. Its log stays.
     ///
     /// # Errors
-    /// [`Error::UnknownRef`] with the nearest name if there is none.
-    pub fn delete_tag(&self, name: &TagName) -> Result<Tag> {
+    /// [`Error::UnknownRef`] with the nearest name if there is none. After any error the tag is there.
+    pub fn delete_tag(&self, name: &TagName, entry: &LogEntry) -> Result<Moved> {
         let _lock = self.lock()?;
         let Some(tag) = self.tag(name)? else {
             return Err(self.unknown(TagName::KIND, name.as_str(), self.names(TagName::FOLDER)?));
         };
-        self.remove(TagName::FOLDER, name.as_str())?;
-        Ok(tag)
+        self.remove(&Move::of_tag(name, Some(tag.commit), None, entry))
     }
 
-    /// Where a branch pointed, oldest first.
-    pub fn log(&self, name: &BranchName) -> Result<Vec<reflog::LogLine>> {
-        reflog::read(&*self.disk, &self.log_path(name))
+    /// Where a branch pointed, oldest first. Branches that were deleted have a log as well.
+    pub fn log(&self, name: &BranchName) -> Result<Vec<LogLine>> {
+        reflog::read(&*self.disk, &self.log_path(BranchName::FOLDER, &name.escaped()), self.branch(name)?)
+    }
+
+    /// Where a tag pointed, oldest first. Tags that were deleted have a log as well.
+    pub fn tag_log(&self, name: &TagName) -> Result<Vec<LogLine>> {
+        let now = self.tag(name)?.map(|tag| tag.commit);
+        reflog::read(&*self.disk, &self.log_path(TagName::FOLDER, &name.escaped()), now)
+    }
+
+    /// The branches that have a log, living or deleted, and the names of files beside them that no branch has.
+    pub(super) fn logged_branches(&self) -> Result<(Vec<BranchName>, Vec<String>)> {
+        let files = self.log_files(BranchName::FOLDER)?;
+        Ok(sort_out(files, BranchName::unescape))
+    }
+
+    /// The tags that have a log, living or deleted, and the names of files beside them that no tag has.
+    pub(super) fn logged_tags(&self) -> Result<(Vec<TagName>, Vec<String>)> {
+        Ok(sort_out(self.log_files(TagName::FOLDER)?, TagName::unescape))
+    }
+
+    fn log_files(&self, folder: &str) -> Result<Vec<String>> {
+        match self.disk.list(&self.root.join("logs").join(folder)) {
+            Err(error) if is_absent(&error) => Ok(Vec::new()),
+            files => Ok(files?),
+        }
+    }
+
+    /// Files below `refs/` that are refs by their place and not by their names, as nobody lists them.
+    pub(super) fn misnamed(&self) -> Result<Vec<String>> {
+        let branches = self.names(BranchName::FOLDER)?.into_iter();
+        let tags = self.names(TagName::FOLDER)?.into_iter();
+        let branches = branches.filter(|name| BranchName::new(name.as_str()).is_err());
+        let tags = tags.filter(|name| TagName::new(name.as_str()).is_err());
+        let below = |folder: &'static str| move |name: String| format!("refs/{folder}/{name}");
+        Ok(branches.map(below(BranchName::FOLDER)).chain(tags.map(below(TagName::FOLDER))).collect())
+    }
+
+    /// Lets a ref say something else.
+    fn swap(&self, to: &Move<'_>, text: &str) -> Result<Moved> {
+        let next = self.root.join("refs/next");
+        let path = self.path(to.folder, to.name);
+        let prepared = ref_move::prepare(&*self.disk, next, &self.top(to.folder), path, text)?;
+        if let Err(error) = self.append_log(to) {
+            prepared.drop_it();
+            return Err(error);
+        }
+        Ok(Moved { was: to.from, warnings: prepared.swap()? })
+    }
+
+    /// Takes a ref away.
+    fn remove(&self, gone: &Move<'_>) -> Result<Moved> {
+        self.append_log(gone)?;
+        let (top, path) = (self.top(gone.folder), self.path(gone.folder, gone.name));
+        Ok(Moved { was: gone.from, warnings: ref_move::remove(&*self.disk, &top, &path)? })
+    }
+
+    fn append_log(&self, told: &Move<'_>) -> Result<()> {
+        let path = self.log_path(told.folder, &told.escaped);
+        let folder = self.root.join("logs").join(told.folder);
+        if self.disk.stat(&folder)?.is_none() {
+            self.disk.create_dir_all(&folder)?;
+            self.disk.sync_dir(&self.root.join("logs"))?;
+        }
+        reflog::append(&*self.disk, &path, told.from, told.to, told.entry)
     }
 
     /// An unknown-ref error with the nearest of the names that exist.
@@ -240,12 +365,17 @@ impl Refs {
         Ok(lock.expect("a lock that is waited for is held"))
     }
 
-    fn path(&self, folder: &str, name: &str) -> PathBuf {
-        self.root.join("refs").join(folder).join(name)
+    /// The folder that all refs of a kind lie in.
+    fn top(&self, folder: &str) -> PathBuf {
+        self.root.join("refs").join(folder)
     }
 
-    fn log_path(&self, name: &BranchName) -> PathBuf {
-        self.root.join("logs/heads").join(name.escaped())
+    fn path(&self, folder: &str, name: &str) -> PathBuf {
+        self.top(folder).join(name)
+    }
+
+    fn log_path(&self, folder: &str, escaped: &str) -> PathBuf {
+        self.root.join("logs").join(folder).join(escaped)
     }
 
     fn read_text(&self, path: &Path) -> Result<Option<String>> {
@@ -268,38 +398,6 @@ impl Refs {
             Some(other) => Err(Error::RefConflict { kind, name: name.to_owned(), other }),
             None => Ok(()),
         }
-    }
-
-    fn write(&self, folder: &str, name: &str, text: &str) -> Result<()> {
-        let path = self.path(folder, name);
-        let parent = path.parent().expect("a ref lies in a folder");
-        if self.disk.stat(parent)?.is_none() {
-            self.disk.create_dir_all(parent)?;
-            self.sync_folders(folder, parent)?;
-        }
-        Ok(self.disk.replace(&path, text.as_bytes())?)
-    }
-
-    /// Makes new folders durable, from `parent` up to the one that all refs of the kind lie in.
-    fn sync_folders(&self, folder: &str, parent: &Path) -> Result<()> {
-        let top = self.root.join("refs").join(folder);
-        for inner in parent.ancestors().take_while(|inner| **inner != top) {
-            self.disk.sync_dir(inner)?;
-        }
-        Ok(self.disk.sync_dir(&top)?)
-    }
-
-    /// Removes a ref's file and the folders that are empty then.
-    fn remove(&self, folder: &str, name: &str) -> Result<()> {
-        let path = self.path(folder, name);
-        let top = self.root.join("refs").join(folder);
-        self.disk.remove_file(&path)?;
-        let mut parent = path.parent().expect("a ref lies in a folder");
-        while parent != top && self.disk.list(parent)?.is_empty() {
-            self.disk.remove_dir(parent)?;
-            parent = parent.parent().expect("the folder of all refs of a kind is above");
-        }
-        Ok(self.disk.sync_dir(parent)?)
     }
 
     /// The names of all refs of a kind, sorted.
@@ -334,62 +432,41 @@ impl Refs {
     }
 }
 
-impl Tag {
-    /// The file's text: the commit, then `description` and `metric` lines with backslash escapes.
+/// What is one of something, and the rest.
+fn sort_out<T>(all: Vec<String>, one: impl Fn(&str) -> Option<T>) -> (Vec<T>, Vec<String>) {
+    let mut rest = Vec::new();
+    let known = all.into_iter().filter_map(|text| {
+        let found = one(&text);
+        if found.is_none() {
+            rest.push(text);
+        }
+        found
+    });
+    (known.collect(), rest)
+}
+
+impl<'a> Move<'a> {
+    fn of_branch(
+        name: &'a BranchName,
+        from: Option<CommitId>,
+        to: Option<CommitId>,
+        entry: &'a LogEntry,
+    ) -> Self {
+        Self { folder: BranchName::FOLDER, name: name.as_str(), escaped: name.escaped(), from, to, entry }
+    }
+
+    fn of_tag(name: &'a TagName, from: Option<CommitId>, to: Option<CommitId>, entry: &'a LogEntry) -> Self {
+        Self { folder: TagName::FOLDER, name: name.as_str(), escaped: name.escaped(), from, to, entry }
+    }
+}
+
+impl Head {
     fn to_text(&self) -> String {
-        let mut text = format!("{}\n", self.commit);
-        if !self.description.is_empty() {
-            text += &format!("description {}\n", escape(&self.description));
-        }
-        for (name, value) in &self.metrics {
-            text += &format!("metric {}={}\n", escape(name), escape(value));
-        }
-        text
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        let mut lines = text.lines();
-        let commit = lines.next()?.parse().ok()?;
-        let mut tag = Tag { commit, description: String::new(), metrics: BTreeMap::new() };
-        for line in lines {
-            match line.split_once(' ')? {
-                ("description", text) => tag.description = unescape(text),
-                ("metric", text) => {
-                    let (name, value) = text.split_once('=')?;
-                    tag.metrics.insert(unescape(name), unescape(value));
-                }
-                _ => return None,
-            }
-        }
-        Some(tag)
-    }
-}
-
-/// A text on one line, without `=`.
-fn escape(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('\n', "\\n").replace('=', "\\e")
-}
-
-fn unescape(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        match (c, c == '\\') {
-            (_, true) => plain.push(match chars.next() {
-                Some('n') => '\n',
-                Some('e') => '=',
-                Some(other) => other,
-                None => '\\',
-            }),
-            (c, false) => plain.push(c),
+        match self {
+            Head::Branch(name) => format!("ref: refs/heads/{name}\n"),
+            Head::Detached(commit) => format!("{commit}\n"),
         }
     }
-    plain
-}
-
-/// Whether a path, or a folder above it, does not exist.
-fn is_absent(error: &DiskError) -> bool {
-    matches!(error.source.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory)
 }
 
 fn damaged(path: &Path, what: &str) -> Error {

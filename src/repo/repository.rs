@@ -128,6 +128,52 @@ impl Repo {
         Worktree::delete(self, branch)
     }
 
+    /// Moves the worktree that an earlier branch of this name left behind into `quarantine/`, durably, and tells where it
+    /// is now; `None` if there is none.
+    pub fn set_aside_worktree(&self, branch: &BranchName) -> Result<Option<PathBuf>> {
+        let from = self.worktree_folder(branch);
+        if self.0.disk.stat(&from)?.is_none() {
+            return Ok(None);
+        }
+        let quarantine = self.0.root.join("quarantine");
+        self.0.disk.create_dir_all(&quarantine)?;
+        self.0.disk.sync_dir(&self.0.root)?;
+        let taken = self.0.disk.list(&quarantine)?;
+        let name = |n: u32| format!("worktree-{}.{n}", branch.escaped());
+        let free = (1..).map(name).find(|name| !taken.contains(name)).expect("numbers do not end");
+        let to = quarantine.join(free);
+        self.move_worktree(&from, &to)?;
+        Ok(Some(to))
+    }
+
+    /// Gives the worktree of a branch without a commit to another one, durably.
+    pub(super) fn rename_worktree(&self, from: &BranchName, to: &BranchName) -> Result<()> {
+        self.move_worktree(&self.worktree_folder(from), &self.worktree_folder(to))
+    }
+
+    fn worktree_folder(&self, branch: &BranchName) -> PathBuf {
+        self.0.root.join("worktrees").join(branch.escaped())
+    }
+
+    fn move_worktree(&self, from: &Path, to: &Path) -> Result<()> {
+        self.0.disk.rename(from, to)?;
+        let mut folders = [to, from].into_iter().filter_map(Path::parent);
+        let synced = folders.try_for_each(|folder| self.0.disk.sync_dir(folder));
+        if synced.is_err() {
+            // An error means that nothing has changed. If this fails too, the disk is not to be helped.
+            let _ = self.0.disk.rename(to, from);
+        }
+        Ok(synced?)
+    }
+
+    /// The tree of a commit; of none, the empty one.
+    pub(super) fn tree_of(&self, commit: Option<CommitId>) -> Result<TreeId> {
+        Ok(commit
+            .map(|commit| self.commit(commit))
+            .transpose()?
+            .map_or(Tree::empty_id(), |commit| commit.tree))
+    }
+
     /// The commit with this id.
     pub fn commit(&self, id: CommitId) -> Result<Arc<Commit>> {
         self.0.commits.get_or(id, || {

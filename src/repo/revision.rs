@@ -122,14 +122,17 @@ impl Repo {
         }
     }
 
-    /// `branch@{n}` or `branch@{time}`, from the log of the branch.
-    fn resolve_logged(&self, text: &str, branch: &str, selector: &str, now: Timestamp) -> Result<CommitId> {
+    /// `branch@{n}` or `branch@{time}`, from the log of the branch; of a tag if no branch has one.
+    fn resolve_logged(&self, text: &str, name: &str, selector: &str, now: Timestamp) -> Result<CommitId> {
         let selector = selector.strip_suffix('}').ok_or_else(|| self.unknown_revision(text))?;
-        let branch = match branch {
+        let branch = match name {
             "" | "HEAD" | "@" => self.refs().current_branch()?,
             name => BranchName::new(name).map_err(|_| self.unknown_revision(text))?,
         };
-        let log = self.refs().log(&branch)?;
+        let mut log = self.refs().log(&branch)?;
+        if let (true, Ok(tag)) = (log.is_empty(), TagName::new(name)) {
+            log = self.refs().tag_log(&tag)?;
+        }
         let found = match selector.parse::<usize>() {
             Ok(back) => log.iter().rev().nth(back).and_then(|line| line.new),
             Err(_) => {

@@ -7,6 +7,7 @@ use super::ingest::IngestFile;
 use super::path::TreePath;
 use super::reflog::LogEntry;
 use super::tree::{Entry, Node, Tree};
+use super::warning::Warning;
 use super::worktree::{Snapshot, SnapshotDir, SnapshotEntry, SnapshotNode, StagedFile, StagingId, Worktree};
 use crate::codec::Level;
 use crate::disk::DiskError;
@@ -40,7 +41,7 @@ pub struct CommitRequest {
 }
 
 /// A commit that was made.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Committed {
     /// The commit.
     pub id: CommitId,
@@ -50,6 +51,8 @@ pub struct Committed {
     pub changed: usize,
     /// Files that were being written and stand in the commit as they were before, or not at all.
     pub still_open: Vec<TreePath>,
+    /// What went wrong when it was made already.
+    pub warnings: Vec<Warning>,
 }
 
 /// Recipes of staged files.
@@ -104,11 +107,12 @@ impl Worktree {
             message: request.message.clone(),
             metadata: request.metadata.clone(),
         };
-        let id = self.land(ingest, &commit, &snapshot, &recipes, tip)?;
-        Ok(Committed { id, is_root: tip.is_none(), changed, still_open: snapshot.still_open })
+        let (id, warnings) = self.land(ingest, &commit, &snapshot, &recipes, tip)?;
+        Ok(Committed { id, is_root: tip.is_none(), changed, still_open: snapshot.still_open, warnings })
     }
 
-    /// Seals the objects, swaps the branch, and lets the worktree go on from the commit.
+    /// Seals the objects, swaps the branch, and lets the worktree go on from the commit. Nothing fails after the swap:
+    /// a worktree that did not go on finds the commit announced in its journal.
     fn land(
         &self,
         ingest: Ingest,
@@ -116,7 +120,7 @@ impl Worktree {
         snapshot: &Snapshot,
         recipes: &Recipes,
         tip: Option<CommitId>,
-    ) -> Result<CommitId> {
+    ) -> Result<(CommitId, Vec<Warning>)> {
         let repo = self.repo();
         let encoding = commit.encode();
         let id = Commit::id_of(&encoding);
@@ -131,9 +135,12 @@ impl Worktree {
             who: commit.committer.clone(),
             message: format!("commit{initial}: {}", commit.subject()),
         };
-        repo.refs().update_branch(self.branch(), tip, repo.store().durable(id)?, &entry)?;
-        self.rebase_onto(id, commit.tree, snapshot)?;
-        Ok(id)
+        let moved = repo.refs().update_branch(self.branch(), tip, repo.store().durable(id)?, &entry)?;
+        let mut warnings = moved.warnings;
+        if let Err(error) = self.rebase_onto(id, commit.tree, snapshot) {
+            warnings.push(Warning::Worktree { branch: self.branch().clone(), source: Box::new(error) });
+        }
+        Ok((id, warnings))
     }
 
     /// Takes the staged files of a snapshot into the store.

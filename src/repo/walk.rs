@@ -58,7 +58,16 @@ impl Iterator for Walk {
 impl Repo {
     /// Whether `ancestor` is `descendant` or one of its ancestors.
     pub fn is_ancestor(&self, ancestor: CommitId, descendant: CommitId) -> Result<bool> {
-        for step in Walk::new(self, [descendant])? {
+        self.is_ancestor_of_any(ancestor, [descendant])
+    }
+
+    /// Whether `ancestor` is one of `descendants` or an ancestor of one.
+    pub fn is_ancestor_of_any(
+        &self,
+        ancestor: CommitId,
+        descendants: impl IntoIterator<Item = CommitId>,
+    ) -> Result<bool> {
+        for step in Walk::new(self, descendants)? {
             if step?.0 == ancestor {
                 return Ok(true);
             }

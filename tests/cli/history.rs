@@ -51,10 +51,65 @@ fn tags_outlive_their_process_and_do_not_move_by_accident() {
         (&tags[0]["description"], &tags[0]["metrics"]["loss"]),
         (&"the best = so far".into(), &"0.25".into())
     );
-    bench.coral(&["tag", "-f", "v1"]).succeeds();
-    assert_eq!(bench.cat("v1:a"), b"2");
+    let moved = bench.coral(&["tag", "-f", "v1"]).succeeds().stdout;
+    assert!(moved.contains(&format!("(was {})", &first[..10])), "{moved}");
+    assert_eq!((bench.cat("v1:a"), bench.cat("v1@{1}:a")), (b"2".to_vec(), b"1".to_vec()));
     bench.coral(&["tag", "-D", "v1"]).succeeds();
     bench.coral(&["tag", "-D", "v1"]).fails(1, &["v1"]);
+}
+
+#[test]
+fn a_name_that_is_allowed_works_to_the_end() {
+    let bench = Workbench::new();
+    bench.commit("a", b"1", "first");
+    let part = |letter: &str, count| letter.repeat(count);
+    let longest = [
+        part("x", 220),
+        format!("{}/{}", part("x", 100), part("y", 117)),
+        format!("{}/{}/{}", part("x", 73), part("y", 71), part("z", 70)),
+        part("%", 73),
+    ];
+    for name in &longest {
+        bench.coral(&["branch", &format!("{name}yy")]).fails(1, &["longer than 220 bytes"]);
+        bench.coral(&["tag", &format!("{name}yy")]).fails(1, &["longer than 220 bytes"]);
+        bench.coral(&["switch", "-c", name]).succeeds();
+        bench.commit("a", name.as_bytes(), "on a long name");
+        bench.coral(&["tag", "-d", "long", name]).succeeds();
+        assert_eq!(bench.cat(&format!("heads/{name}:a")), name.as_bytes());
+        assert_eq!(bench.cat(&format!("{name}@{{1}}:a")), b"1");
+        bench.coral(&["tag", "-D", name]).succeeds();
+        bench.coral(&["switch", "main"]).succeeds();
+        bench.coral(&["branch", "-D", name]).succeeds();
+    }
+    bench.coral(&["fsck", "--full"]).succeeds();
+}
+
+#[test]
+fn before_the_first_commit_a_new_name_takes_along_what_was_saved() {
+    let bench = Workbench::new();
+    bench.write("a", b"1");
+    bench.coral(&["add", "a"]).succeeds();
+    bench.coral(&["switch", "-c", "dev"]).succeeds();
+    assert_eq!(bench.coral(&["status", "-s"]).succeeds().stdout, "A a\n");
+    bench.coral(&["switch", "-c", "main"]).succeeds();
+    assert_eq!(bench.coral(&["status", "-s"]).succeeds().stdout, "A a\n");
+    bench.coral(&["commit", "-m", "first"]).succeeds();
+    assert_eq!(bench.cat("main:a"), b"1");
+}
+
+#[test]
+fn a_new_branch_does_not_bring_back_what_an_earlier_one_left() {
+    let bench = Workbench::new();
+    bench.commit("a", b"1", "first");
+    bench.coral(&["branch", "x"]).succeeds();
+    bench.write("left", b"over");
+    bench.coral(&["add", "-B", "x", "left"]).succeeds();
+    // As a deletion leaves it that was killed after the branch.
+    fs::remove_file(bench.path("repo/.coral/refs/heads/x")).expect("remove");
+    let made = bench.coral(&["branch", "x"]).succeeds();
+    assert!(made.stderr.contains("set aside in") && made.stderr.contains("quarantine"), "{made:?}");
+    assert_eq!(bench.coral(&["status", "-s", "-B", "x"]).succeeds().stdout, "");
+    assert_eq!(fs::read_dir(bench.path("repo/.coral/quarantine")).expect("list").count(), 1);
 }
 
 #[test]

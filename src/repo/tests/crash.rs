@@ -39,6 +39,9 @@ fn session(disk: &SimulatedDisk, done: &mut Acknowledged) -> Result<()> {
     for round in 0..3u8 {
         try_save(&worktree, "model", &weights(round), false)?;
         let committed = worktree.commit(&request("round", round.into()))?;
+        if !is_durable(&committed.warnings) {
+            return Ok(());
+        }
         done.commits.push((committed.id, weights(round)));
     }
     done.synced = None;
@@ -48,9 +51,15 @@ fn session(disk: &SimulatedDisk, done: &mut Acknowledged) -> Result<()> {
     let tip = done.commits[2].0;
     let entry = LogEntry { who: request("", 1).author, message: "branch".into() };
     repo.refs().update_branch(&other, None, repo.store().durable(tip)?, &entry)?;
-    repo.refs().set_head(&Head::Branch(other.clone()))?;
-    done.head = Some(other);
+    if is_durable(&repo.refs().set_head(&Head::Branch(other.clone()))?.warnings) {
+        done.head = Some(other);
+    }
     Ok(())
+}
+
+/// Whether nothing was said against a change that was made.
+fn is_durable(warnings: &[Warning]) -> bool {
+    !warnings.iter().any(|warning| matches!(warning, Warning::NotDurable(_)))
 }
 
 fn check(disk: &SimulatedDisk, done: &Acknowledged) {

@@ -1,6 +1,7 @@
 //! The repository on a simulated disk: from worktree to history and back.
 
 mod crash;
+mod unchanged;
 
 use super::*;
 use crate::disk::{Disk, SimulatedDisk};
@@ -295,7 +296,9 @@ fn revisions_are_what_git_users_type() {
     }
     let tag = Tag { commit: ids[1], description: "best = good\n".into(), metrics: BTreeMap::new() };
     let v1 = TagName::new("v1").expect("valid");
-    repo.refs().set_tag(&v1, &tag, repo.store().durable(ids[1]).expect("durable"), false).expect("tag");
+    let entry = LogEntry { who: request("", 1).author, message: "tag".into() };
+    let target = repo.store().durable(ids[1]).expect("durable");
+    repo.refs().set_tag(&v1, &tag, target, false, &entry).expect("tag");
     assert_eq!(repo.refs().tag(&v1).expect("read"), Some(tag));
     let now = at(5 * 86_400);
     let prefix = &ids[2].to_string()[..8];
