@@ -19,5 +19,6 @@ pub mod repo;
 pub mod similarity;
 pub mod store;
 pub mod tensor;
+pub mod threads;
 pub mod units;
 pub mod wire;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The layers, lowest first. Modules of one layer do not know each other, except where a layer lists them in order.
 const LAYERS: &[&[&str]] = &[
-    &["id", "units", "wire", "random", "config"],
+    &["id", "units", "wire", "random", "config", "threads"],
     &["tensor"],
     &["format"],
     &["codec", "similarity", "recipe", "disk"],
@@ -27,7 +27,14 @@ const SEALS: &[(&str, &[&str])] = &[
     ("memmap2", &["disk/"]),
     ("toml_edit", &["config.rs"]),
     ("ndarray", &["demo/", "codec/", "tensor/"]),
+    ("crossbeam_channel", &["fs/"]),
+    // Its pools run whatever is there while they wait: see `threads`.
+    ("rayon", &[]),
 ];
+
+/// The files or folders of `src` that may start threads: all work on objects is done by one crew, of the size that was
+/// asked for; a mount has threads that answer the kernel.
+const THREADS: &[&str] = &["threads/", "fs/", "cli/mount.rs"];
 
 /// Every Rust file below `src` with its text, by its path below `src`. Comments are left out.
 fn sources() -> Vec<(String, String)> {
@@ -111,6 +118,29 @@ fn sealed_crates_are_known_to_their_room_only() {
                 broken.push(format!("src/{file} knows {sealed}"));
             }
         }
+    }
+    assert_eq!(broken, Vec::<String>::new());
+}
+
+#[test]
+fn threads_are_started_in_few_places_and_nothing_is_installed_in_a_pool() {
+    let starts = ["thread::spawn", "thread::Builder", "thread::scope", "use std::thread::{", ".install("];
+    let mut broken = Vec::new();
+    for (file, code) in sources() {
+        let code = code.split("#[cfg(test)]").next().unwrap_or_default();
+        // Tests are none of the library.
+        if file.contains("test")
+            || file == "disk/contract.rs"
+            || THREADS.iter().any(|room| file.starts_with(room))
+        {
+            continue;
+        }
+        broken.extend(
+            starts
+                .iter()
+                .filter(|start| code.contains(**start))
+                .map(|start| format!("src/{file} has {start}")),
+        );
     }
     assert_eq!(broken, Vec::<String>::new());
 }

@@ -3,7 +3,7 @@
 //! Directories with equal ids are not looked into. A modification time alone is no difference.
 
 use super::error::Result;
-use super::ingest::hash_whole;
+use super::file_hash::hash_whole;
 use super::path::TreePath;
 use super::repository::Repo;
 use super::tree::Node;
@@ -161,6 +161,6 @@ impl Comparison<'_> {
         let Some(worktree) = self.worktree else { return Ok(false) };
         let file = worktree.open_staging(staging)?;
         let source = FileSource::new(&*file).map_err(crate::store::StoreError::from)?;
-        Ok(hash_whole(&source)? == *self.repo.recipe(recipe)?.blake3())
+        Ok(hash_whole(self.repo.store().threads(), &source)? == *self.repo.recipe(recipe)?.blake3())
     }
 }

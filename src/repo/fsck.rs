@@ -11,7 +11,6 @@ use super::repository::Repo;
 use super::tree::Node;
 use super::worktree::SnapshotNode;
 use crate::id::{CommitId, ObjectKey, RecipeId, TreeId};
-use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
 
 /// Bytes that are read at once.
@@ -245,8 +244,8 @@ impl Check<'_> {
         let files: Vec<(RecipeId, String)> =
             self.files.iter().map(|(id, place)| (*id, place.clone())).collect();
         let repo = self.repo;
-        let results: Vec<_> =
-            files.into_par_iter().map(|(id, place)| (verify(repo, id, &place), place)).collect();
+        let verify = |(id, place): (RecipeId, String)| (verify(repo, id, &place), place);
+        let results = repo.store().threads().map(files.into_iter(), verify);
         for (result, place) in results {
             match result {
                 Ok(bytes) => self.report.bytes_verified += bytes,

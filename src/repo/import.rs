@@ -9,7 +9,6 @@ use super::worktree::Worktree;
 use crate::id::TreeId;
 use crate::store::{Ingest, Source, SourceError};
 use crate::units::Timestamp;
-use rayon::prelude::*;
 use std::fs::{self, File, Metadata};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -58,8 +57,8 @@ impl Worktree {
             None => Tree::empty_id(),
         };
         let ingest = repo.store().begin()?;
-        let nodes: Vec<Node> =
-            found.par_iter().map(|item| self.take_in(&ingest, item, parent)).collect::<Result<_>>()?;
+        let take_in = |item: &Found| self.take_in(&ingest, item, parent);
+        let nodes: Vec<Node> = repo.store().threads().try_map(found.iter(), take_in)?;
         ingest.seal()?;
         let mut added = Vec::with_capacity(found.len());
         for (item, node) in found.iter().zip(nodes) {

@@ -9,6 +9,7 @@ mod commit;
 mod diff;
 mod error;
 mod export;
+mod file_hash;
 mod fsck;
 mod import;
 mod ingest;

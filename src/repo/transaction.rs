@@ -13,7 +13,6 @@ use crate::codec::Level;
 use crate::disk::DiskError;
 use crate::id::{CommitId, RecipeId, TreeId};
 use crate::store::{FileSource, Ingest, Kind, StoreError};
-use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 use std::io::ErrorKind;
 
@@ -146,10 +145,10 @@ impl Worktree {
     /// Takes the staged files of a snapshot into the store.
     fn ingest_snapshot(&self, ingest: &Ingest, snapshot: &Snapshot, parent: TreeId) -> Result<Recipes> {
         let staged = snapshot.root.staged();
-        let ingested = staged.into_par_iter().map(|(path, staging, len)| {
+        let take_in = |(path, staging, len)| {
             self.ingest_staged(ingest, &StagedFile { staging, path, len }, parent).map(|put| (staging, put))
-        });
-        ingested.collect()
+        };
+        Ok(self.repo().store().threads().try_map(staged.into_iter(), take_in)?.into_iter().collect())
     }
 
     /// Takes a staged file into the store; `parent` is the tree that it probably derives from.

@@ -1,9 +1,5 @@
 //! Taking sealed objects over into a transaction: as they are stored, or coded anew.
 
-use std::sync::PoisonError;
-
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
-
 use crate::id::ObjectKey;
 use crate::similarity::Signature;
 
@@ -30,7 +26,7 @@ impl Ingest {
     /// Copies a sealed object as it is stored. Its base was put before.
     pub(super) fn copy(&self, object: &Object, signature: Option<Signature>) -> Result<()> {
         let depth = self.depth_of_copy(object)?;
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.store.threads.take(&self.turn);
         let offset = self.pack.len();
         match self.append_stored(object, offset) {
             Ok(frames) => self.record(Entry { depth, offset, ..object.entry }, frames, signature),
@@ -90,10 +86,7 @@ impl Ingest {
             let Some(object) = self.transaction()?.find(&self.pack, kind, &key) else { return Ok(()) };
             self.store.check_bytes(&Chain::resolve(&Own(self), object)?).map(drop)
         };
-        match self.store.pool() {
-            Some(pool) => pool.install(|| names.into_par_iter().try_for_each(check)),
-            None => names.into_iter().try_for_each(check),
-        }
+        self.store.threads.try_each(names.into_iter(), || (), |(), name| check(name))
     }
 }
 

@@ -10,6 +10,7 @@ use crate::codec::{Level, tag_needs_base};
 use crate::id::ObjectKey;
 use crate::similarity::{LshIndex, Signature};
 use crate::tensor::Dtype;
+use crate::threads::Turn;
 
 use super::coder::{Coded, Coder};
 use super::error::{Result, StoreError};
@@ -58,7 +59,7 @@ pub struct Ingest {
     pub(super) pack: Arc<OpenPack>,
     level: Level,
     /// Held by whoever appends an object. Nothing is waited for while it is held but this object's own frames.
-    pub(super) turn: Mutex<()>,
+    pub(super) turn: Turn,
     pub(super) transaction: Mutex<Transaction>,
     _locks: Locks,
 }
@@ -110,7 +111,7 @@ impl Ingest {
             store,
             pack: Arc::new(pack),
             level,
-            turn: Mutex::default(),
+            turn: Turn::default(),
             transaction: Mutex::default(),
             _locks: locks,
         }
@@ -232,7 +233,7 @@ impl Ingest {
         let (delta_type, memory) = (self.store.options.delta_type, &self.store.memory);
         let coder = Coder { key, source, len, lane, level, delta_type, base: base.as_ref(), memory };
         let gathered = frame_count(len) <= GATHERED_FRAMES;
-        coder.with_frames(self.store.pool(), |frames| {
+        coder.with_frames(&self.store.threads, |frames| {
             if gathered {
                 let frames: Vec<Result<Coded>> = frames.collect();
                 self.append_in_turn(candidate, base.as_ref(), &mut frames.into_iter())
@@ -256,7 +257,7 @@ impl Ingest {
         base: Option<&Chain>,
         frames: &mut dyn Iterator<Item = Result<Coded>>,
     ) -> Result<Option<Put>> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.store.threads.take(&self.turn);
         if self.transaction()?.records.contains_key(&(candidate.key, candidate.kind)) {
             return Ok(None);
         }

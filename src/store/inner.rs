@@ -2,15 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
-
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::codec::{DeltaType, FRAME_LEN, Level};
 use crate::disk::{Disk, Patience};
 use crate::id::ObjectKey;
 use crate::similarity::{Bucket, Neighbour, Signature};
+use crate::threads::Threads;
 
 use super::buffers::Buffers;
 use super::cache::{Cache, Memory};
@@ -37,7 +35,8 @@ pub struct Options {
     pub delta_type: DeltaType,
     /// No object is stored as a difference to one that is itself this many bases deep.
     pub max_depth: u8,
-    /// Threads that code and decode; 0 for as many as the machine runs at once.
+    /// Threads that hash, code, decode and compare, with the one that asks for it; 0 for as many as the machine runs at
+    /// once.
     pub threads: usize,
     /// Writing stops while fewer bytes than this are left on the disk, so that the rest of the system still works.
     pub reserve_bytes: u64,
@@ -87,7 +86,7 @@ pub(super) struct Inner {
     index: RwLock<Option<Index>>,
     /// Whether the names of all packs known are durable.
     names_synced: AtomicBool,
-    pool: OnceLock<Option<ThreadPool>>,
+    pub(super) threads: Threads,
     resident: Mutex<Resident>,
 }
 
@@ -104,22 +103,13 @@ impl Inner {
             packs: RwLock::new(Arc::new(packs)),
             index: RwLock::new(None),
             names_synced: AtomicBool::new(false),
-            pool: OnceLock::new(),
+            threads: Threads::new(options.threads),
             resident: Mutex::default(),
             disk,
             folders,
             options,
             handles,
         })
-    }
-
-    /// The threads that code and decode; `None` where one is enough or no more can be had.
-    pub(super) fn pool(&self) -> Option<&ThreadPool> {
-        let build = || {
-            let threads = ThreadPoolBuilder::new().num_threads(self.options.threads);
-            threads.thread_name(|index| format!("coral-store-{index}")).build().ok()
-        };
-        self.pool.get_or_init(build).as_ref().filter(|pool| pool.current_num_threads() > 1)
     }
 
     pub(super) fn packs(&self) -> Arc<Packs> {
@@ -224,36 +214,32 @@ impl Inner {
         check_range(&object, offset, buf.len() as u64)?;
         let chain = Chain::resolve(self, object)?;
         let pieces = pieces(offset, buf);
-        match self.pool().filter(|_| pieces.len() >= PARALLEL_FRAMES) {
-            Some(pool) => pool.install(|| {
-                let reader = || FrameReader::new(&chain, &self.memory);
-                pieces.into_par_iter().try_for_each_init(reader, |reader, piece| piece.fill(reader))
-            }),
-            None => {
-                let mut reader = FrameReader::new(&chain, &self.memory);
-                pieces.into_iter().try_for_each(|piece| piece.fill(&mut reader))
-            }
+        let reader = || FrameReader::new(&chain, &self.memory);
+        if pieces.len() < PARALLEL_FRAMES {
+            let mut reader = reader();
+            return pieces.into_iter().try_for_each(|piece| piece.fill(&mut reader));
         }
+        self.threads.try_each(pieces.into_iter(), reader, |reader, piece| piece.fill(reader))
     }
 
     /// Whether the object has the bytes of `source`, which is as long.
     pub(super) fn equals(&self, chain: &Chain, source: &dyn Source) -> Result<bool> {
         let len = chain.object().entry.len;
-        let count = frame_count(len);
         let reader = || (FrameReader::new(chain, &self.memory), Vec::new(), Vec::new());
-        let compare = |(reader, stored, given): &mut (FrameReader<'_>, Vec<u8>, Vec<u8>), index| {
+        let compare = |(reader, stored, given): &mut (FrameReader<'_>, Vec<u8>, Vec<u8>), index: usize| {
+            let index = index as u64;
             stored.resize(frame_len(len, index), 0);
             given.resize(stored.len(), 0);
             source.read_exact_at(given, index * FRAME_LEN as u64).map_err(StoreError::from)?;
             reader.read(index, stored)?;
             if stored == given { Ok(()) } else { Err(Unequal::Bytes) }
         };
-        let result = match self.pool().filter(|_| count >= PARALLEL_FRAMES as u64) {
-            Some(pool) => pool.install(|| (0..count).into_par_iter().try_for_each_init(reader, compare)),
-            None => {
-                let mut reader = reader();
-                (0..count).try_for_each(|index| compare(&mut reader, index))
-            }
+        let mut frames = 0..frame_count(len) as usize;
+        let result = if frames.len() < PARALLEL_FRAMES {
+            let mut reader = reader();
+            frames.try_for_each(|index| compare(&mut reader, index))
+        } else {
+            self.threads.try_each(frames, reader, compare)
         };
         match result {
             Ok(()) => Ok(true),

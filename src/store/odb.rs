@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::codec::Level;
 use crate::disk::{Disk, Patience};
 use crate::id::ObjectKey;
+use crate::threads::Threads;
 
 use super::durable::{Durable, ObjectName};
 use super::error::{Result, StoreError};
@@ -67,6 +68,11 @@ impl Store {
     /// If the disk fails or there is no store. Damaged packs are no error: see [`Stats::damaged`].
     pub fn open(disk: Arc<dyn Disk>, root: &Path, options: Options) -> Result<Self> {
         Ok(Self { inner: Arc::new(Inner::open(disk, root, options)?) })
+    }
+
+    /// The threads that work for this store, for the work of those above it too.
+    pub fn threads(&self) -> &Threads {
+        &self.inner.threads
     }
 
     /// Notices packs that others sealed or removed. A look-up that finds nothing does it by itself.

@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
-
 use crate::id::ObjectKey;
 
 use super::error::Result;
@@ -91,11 +89,7 @@ impl Store {
     fn check_objects(&self, pack: &std::sync::Arc<Pack>, full: bool) -> Vec<(usize, Result<u64>)> {
         let check =
             |row| (row, Object::sealed(pack, row).and_then(|object| self.inner.check_object(object, full)));
-        let rows = 0..pack.directory.len();
-        match self.inner.pool() {
-            Some(pool) => pool.install(|| rows.into_par_iter().map(check).collect()),
-            None => rows.map(check).collect(),
-        }
+        self.inner.threads.map(0..pack.directory.len(), check)
     }
 }
 

@@ -252,15 +252,16 @@ fn files_and_parts_of_files_are_sources() {
 }
 
 #[test]
-fn many_threads_put_at_once_even_from_a_pool_of_their_own() {
-    use rayon::prelude::*;
+fn many_threads_put_at_once_and_have_the_crew_help() {
     let store = open(&new_disk());
     let tensors: Vec<Vec<u8>> =
         (0..40).map(|n| weights(if n % 7 == 0 { 1_300_000 } else { 3000 }, n % 20, 0)).collect();
     let ingest = store.begin().unwrap();
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(4).build().unwrap();
-    let keys: Vec<ObjectKey> = pool.install(|| {
-        tensors.par_iter().map(|bytes| ingest.put(Dtype::F32, bytes, &[]).unwrap().key).collect()
+    let put = |bytes: &Vec<u8>| ingest.put(Dtype::F32, bytes, &[]).unwrap().key;
+    let keys: Vec<ObjectKey> = std::thread::scope(|scope| {
+        let parts: Vec<_> =
+            tensors.chunks(10).map(|part| scope.spawn(|| store.threads().map(part.iter(), put))).collect();
+        parts.into_iter().flat_map(|part| part.join().unwrap()).collect()
     });
     let distinct: std::collections::HashSet<_> = keys.iter().collect();
     assert_eq!(ingest.seal().unwrap().objects, distinct.len());
