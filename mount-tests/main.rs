@@ -49,7 +49,9 @@ fn main() -> ExitCode {
             commits_are_found_by_id_prefix_expression_and_date,
             what_other_commands_change_is_seen_in_the_mount,
             one_tree_can_be_mounted_alone,
-            mount_points_that_cannot_be_used_are_named;
+            mount_points_that_cannot_be_used_are_named,
+            a_worktree_has_no_folder_of_a_repository,
+            a_mount_is_not_added_to_its_own_repository;
         posix:
             exclusive_creation_and_renames_keep_their_promises,
             an_unlinked_file_lives_until_it_is_closed,

@@ -225,3 +225,41 @@ pub fn mount_points_that_cannot_be_used_are_named() -> Result<(), Missing> {
     drop(held);
     Ok(())
 }
+
+/// No name in a worktree is a repository's own folder, and no look into a tree finds one.
+pub fn a_worktree_has_no_folder_of_a_repository() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    fs::write(stage.worktree("a"), "one").expect("room");
+    for name in [".coral", ".CORAL", ".coral.", "coral~1"] {
+        let denied =
+            |made: std::io::Result<()>| assert_eq!(made.unwrap_err().raw_os_error(), Some(libc::EPERM));
+        let at = stage.worktree(name);
+        denied(fs::write(&at, "x"));
+        denied(fs::create_dir(&at));
+        denied(std::os::unix::fs::symlink("a", &at));
+        denied(fs::rename(stage.worktree("a"), &at));
+        assert_eq!(fs::symlink_metadata(&at).unwrap_err().kind(), ErrorKind::NotFound);
+    }
+    Ok(())
+}
+
+/// What the repository is itself is no content of it; one file of its history is.
+pub fn a_mount_is_not_added_to_its_own_repository() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    fs::create_dir(stage.worktree("d")).expect("room");
+    fs::write(stage.worktree("d/a"), "one").expect("room");
+    stage.commit("first");
+    let mount = stage.path("mnt").display().to_string();
+    for inside in
+        ["", "/branches", "/branches/main", "/branches/main/d", "/worktree/main/d/a", "/worktree/main"]
+    {
+        stage
+            .in_repo(&["add", "--to", "x", &format!("{mount}{inside}")])
+            .fails(&["is in a mount of this repository"]);
+    }
+    let around = stage.path("").display().to_string();
+    stage.in_repo(&["add", "--to", "x", &around]).fails(&["is in a mount of this repository"]);
+    stage.in_repo(&["add", "--to", "x", &format!("{mount}/branches/main/d/a")]).succeeds();
+    assert_eq!(stage.in_repo(&["status", "-s"]).succeeds().lines(), ["A x/a"]);
+    Ok(())
+}

@@ -11,7 +11,9 @@ mod models;
 use anchors::Anchors;
 use coral::codec::Level;
 use coral::disk::RealDisk;
-use coral::repo::{BranchName, CommitRequest, Node, Options, Repo, Result, Signature, ToAdd, TreePath};
+use coral::repo::{
+    BranchName, CommitRequest, Fence, Node, Options, Repo, Result, Signature, ToAdd, TreePath,
+};
 use coral::store;
 use coral::units::Timestamp;
 use models::{Model, models};
@@ -75,7 +77,7 @@ impl Repository {
             fs::write(&from, model.file()).expect("it can be written");
             let time = Timestamp { seconds: second as i64, nanoseconds: 0 };
             let worktree = self.open()?.worktree(&branch)?;
-            worktree.add(&[ToAdd { from, to: path(model) }], time)?;
+            worktree.add(&[ToAdd { from, to: path(model) }], &Fence::default(), time)?;
             worktree.commit(&request(&model.name, time))?;
         }
         Ok(self.open()?.store().stats()?)

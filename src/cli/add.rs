@@ -1,14 +1,16 @@
-use super::context::Context;
+use super::context::{Context, FOLDER, Place, root_of};
 use super::error::{CommandError, Result};
-use super::output::{Colour, Output};
-use crate::repo::{ToAdd, TreePath};
+use super::output::{Colour, Output, note};
+use crate::fs::{Mounted, mounted};
+use crate::repo::{Addition, Error, Fence, SkipReason, Skipped, ToAdd, TreePath};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
 /// Take files and directories into the worktree
 ///
 /// A file keeps its path relative to the repository's folder if it lies in it; otherwise it goes to the top of the
-/// worktree under its own name. Its bytes are in the store, durably, when this returns.
+/// worktree under its own name. Its bytes and its name are durable when this returns. Sockets, pipes and devices in a
+/// directory are left out, and so is every `.coral`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Files, directories or symbolic links
@@ -33,9 +35,11 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         return out.line("already in the worktree: what is saved into a mounted worktree needs no `add`");
     }
     let to = args.to.map(|to| TreePath::parse(to.as_os_str().as_encoded_bytes())).transpose()?;
+    let mounts = own_mounts(&place);
     let mut items = Vec::new();
     for typed in &args.paths {
         let from = context.absolute(typed);
+        check_mounts(&mounts, &from)?;
         let to = match &to {
             Some(dir) => dir.concat(&own_name(&from)?),
             None => match from.strip_prefix(&place.folder) {
@@ -43,11 +47,20 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
                 Err(_) => own_name(&from)?,
             },
         };
+        to.check()?;
         items.push(ToAdd { from, to });
     }
     let worktree = place.worktree(&branch)?;
-    let added = worktree.add(&items, place.now())?;
+    let fence = Fence { mounts: mounts.iter().map(|mounted| mounted.device).collect() };
+    let Addition { added, skipped } = worktree.add(&items, &fence, place.now())?;
     place.announce();
+    for Skipped { path, why } in &skipped {
+        let path = path.display();
+        note(match why {
+            SkipReason::NoFile => format!("left out `{path}`: neither a file, a directory nor a link"),
+            SkipReason::ReservedName => format!("left out `{path}`: the name of a repository's own folder"),
+        });
+    }
     if out.json {
         let rows: Vec<_> =
             added.iter().map(|file| json!({ "path": file.path.to_string(), "bytes": file.len })).collect();
@@ -57,6 +70,35 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         out.line(out.paint(Colour::Green, format_args!("added {}", file.path)))?;
     }
     Ok(())
+}
+
+/// The mounts of the repository itself.
+fn own_mounts(place: &Place) -> Vec<Mounted> {
+    let own = place.repo.root().canonicalize().ok();
+    let same = |mounted: &Mounted| {
+        mounted.repository == place.folder || (own.is_some() && root_of(&mounted.repository).ok() == own)
+    };
+    // Where the kernel does not tell, there is nothing to compare with.
+    mounted().unwrap_or_default().into_iter().filter(same).collect()
+}
+
+/// Refuses what is in a mount of the repository itself, but for single files of its history.
+fn check_mounts(mounts: &[Mounted], from: &Path) -> Result<()> {
+    let Some(Ok(around)) = from.parent().map(Path::canonicalize) else { return Ok(()) };
+    let whole = around.join(from.file_name().unwrap_or_default());
+    let above = mounts.iter().filter(|mounted| whole.starts_with(&mounted.mount_point));
+    let Some(mounted) = above.max_by_key(|mounted| mounted.mount_point.components().count()) else {
+        return Ok(());
+    };
+    let is_file = whole.symlink_metadata().is_ok_and(|found| found.is_file());
+    let shows = std::fs::read(mounted.mount_point.join(FOLDER).join("worktree")).unwrap_or_default();
+    let below = whole.strip_prefix(&mounted.mount_point).unwrap_or(&whole);
+    let top = below.components().next().map(|top| top.as_os_str().to_owned()).unwrap_or_default();
+    let is_history = shows.trim_ascii().is_empty() && top != "worktree" && top != FOLDER;
+    match is_file && is_history {
+        true => Ok(()),
+        false => Err(Error::OwnMount(from.to_owned()).into()),
+    }
 }
 
 fn own_name(path: &Path) -> Result<TreePath> {

@@ -7,6 +7,7 @@ use super::when;
 use crate::codec::{DeltaType, Level};
 use crate::config::{Config, Origin};
 use crate::disk::{Disk, RealDisk};
+use crate::fs::mounted_above;
 use crate::repo::{BranchName, Error, Name, Options, Repo, Signature, TreePath, Worktree};
 use crate::store;
 use crate::units::Timestamp;
@@ -86,12 +87,18 @@ impl Context {
     }
 
     fn find(&self) -> Result<FoundRoot> {
+        // What a mount shows is content: its repository is the one that the kernel names, and nothing in it is another.
+        if let Ok(Some(mounted)) = mounted_above(&self.cwd) {
+            let told = std::fs::read(mounted.mount_point.join(FOLDER).join("repository")).unwrap_or_default();
+            let named = match told.strip_suffix(b"\n") {
+                Some(path) => PathBuf::from(OsStr::from_bytes(path)),
+                // Only a part of the mount is shown here.
+                None => mounted.repository,
+            };
+            return Ok(FoundRoot { root: root_of(&named)?, mount: Some(mounted.mount_point) });
+        }
         for folder in self.cwd.ancestors() {
             let own = folder.join(FOLDER);
-            if let Ok(text) = std::fs::read(own.join("repository")) {
-                let named = Path::new(OsStr::from_bytes(text.strip_suffix(b"\n").unwrap_or(&text)));
-                return Ok(FoundRoot { root: root_of(named)?, mount: Some(folder.to_owned()) });
-            }
             if own.join("format").exists() {
                 return Ok(FoundRoot { root: own, mount: None });
             }

@@ -113,6 +113,10 @@ fn hint(error: &Error) -> Option<String> {
         }
         Error::CurrentBranch(_) => Some("`coral switch` to another one first".into()),
         Error::NotMerged(_) => Some("`-D` deletes it all the same".into()),
+        Error::OwnStore(_) => Some("name what lies beside it; the repository is not content of its own".into()),
+        Error::OwnMount(_) => Some(
+            "history is in the repository already; of a mount, `add` takes single files of a branch, tag or commit".into(),
+        ),
         Error::KeepsChanging(_) => Some("try again when nobody writes to it".into()),
         Error::OutputExists(_) => Some("name a path that does not exist yet; nothing was overwritten".into()),
         Error::WrongBytes(_) | Error::Damaged { .. } => Some("`coral fsck --full` lists all damage".into()),

@@ -116,11 +116,15 @@ fn repo_errno(error: &repo::Error) -> i32 {
         E::NotEmpty(_) => libc::ENOTEMPTY,
         E::IntoItself(_) => libc::EINVAL,
         E::Stale => libc::ESTALE,
-        E::Path(repo::PathError::TooLong(_)) => libc::ENAMETOOLONG,
+        E::Path(
+            repo::PathError::TooLong(_) | repo::PathError::TooDeep(_) | repo::PathError::PathTooLong(_),
+        ) => libc::ENAMETOOLONG,
+        E::Path(repo::PathError::Reserved(_)) => libc::EPERM,
         E::Path(repo::PathError::Relative(_) | repo::PathError::Byte(_)) => libc::EINVAL,
         E::RefName(_) | E::RefConflict { .. } => libc::EINVAL,
         E::CurrentBranch(_) | E::NotMerged(_) => libc::EPERM,
         E::NothingToCommit { .. } | E::DetachedHead(_) | E::UnsupportedFile(_) => libc::EINVAL,
+        E::OwnStore(_) | E::OwnMount(_) => libc::EINVAL,
         E::RefMoved { .. } | E::Diverged { .. } | E::UncommittedChanges(_) | E::KeepsChanging(_) => {
             libc::EBUSY
         }

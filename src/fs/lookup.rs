@@ -4,7 +4,7 @@ use std::str;
 use std::sync::Arc;
 
 use crate::id::CommitId;
-use crate::repo::{BranchName, Entry, Name, Node, NodeAttributes, NodeId, TagName};
+use crate::repo::{BranchName, Entry, Name, Node, NodeAttributes, NodeId, PathError, TagName};
 
 use super::attr::{Attr, Lifetime};
 use super::core::{FileSystem, View, names_lifetime};
@@ -113,6 +113,11 @@ impl FileSystem {
     /// What a name in a directory stands for.
     pub(super) fn child(&self, directory: &Place, name: &[u8]) -> Result<Option<Found>> {
         let lifetime = names_lifetime(directory);
+        let in_tree = matches!(directory, Place::Dir(_) | Place::TensorDir(_) | Place::Worktree { .. });
+        if in_tree && matches!(Name::new(name), Err(PathError::Reserved(_))) {
+            // No tree has it: it is missing, not forbidden, to whoever looks for a repository here.
+            return Ok(None);
+        }
         let found = match directory {
             Place::Root => Top::find(name).map(|top| self.top(top)).transpose()?.flatten(),
             Place::Branches(prefix) => self.branch_child(prefix, name)?,

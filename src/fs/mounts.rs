@@ -16,6 +16,8 @@ pub struct Mounted {
     pub mount_point: PathBuf,
     /// The repository that it shows.
     pub repository: PathBuf,
+    /// The number of the device that it is: `st_dev` of everything in it.
+    pub device: u64,
 }
 
 /// All Coral file systems in this process's mount namespace, in the order of mounting.
@@ -39,10 +41,19 @@ pub fn mounted_above(path: &Path) -> io::Result<Option<Mounted>> {
 /// One line: six fields, any number of optional ones, `-`, then type and source.
 fn parse_line(line: &[u8]) -> Option<Mounted> {
     let mut fields = line.split(|byte| *byte == b' ');
-    let mount_point = fields.nth(4)?;
+    let device = parse_device(fields.nth(2)?)?;
+    let mount_point = fields.nth(1)?;
     let mut after = fields.skip_while(|field| *field != b"-").skip(1);
-    (after.next()? == FILE_SYSTEM_TYPE.as_bytes())
-        .then(|| Some(Mounted { mount_point: unescape(mount_point), repository: unescape(after.next()?) }))?
+    (after.next()? == FILE_SYSTEM_TYPE.as_bytes()).then(|| {
+        let repository = unescape(after.next()?);
+        Some(Mounted { mount_point: unescape(mount_point), repository, device })
+    })?
+}
+
+/// `major:minor`.
+fn parse_device(field: &[u8]) -> Option<u64> {
+    let (major, minor) = str::from_utf8(field).ok()?.split_once(':')?;
+    Some(libc::makedev(major.parse().ok()?, minor.parse().ok()?))
 }
 
 /// The kernel writes space, tab, line feed and backslash as three octal digits.
@@ -76,7 +87,11 @@ mod tests {
     fn lines_of_coral_mounts_are_recognised() {
         let line =
             br"93 29 0:52 / /mnt/my\040weights rw,nosuid shared:7 - fuse.coral /home/a\134b rw,user_id=0";
-        let expected = Mounted { mount_point: "/mnt/my weights".into(), repository: r"/home/a\b".into() };
+        let expected = Mounted {
+            mount_point: "/mnt/my weights".into(),
+            repository: r"/home/a\b".into(),
+            device: libc::makedev(0, 52),
+        };
         assert_eq!(parse_line(line), Some(expected));
     }
 

@@ -166,6 +166,12 @@ pub enum Error {
     /// A file is of a kind that no history records.
     #[error("`{}` is neither a file, a directory nor a symbolic link", .0.display())]
     UnsupportedFile(PathBuf),
+    /// A repository's own folder would be taken into it.
+    #[error("`{}` is in the repository's own store", .0.display())]
+    OwnStore(PathBuf),
+    /// What a mount of a repository shows would be taken into it.
+    #[error("`{}` is in a mount of this repository", .0.display())]
+    OwnMount(PathBuf),
     /// The bytes of a file do not hash to what its recipe says.
     #[error("`{0}` does not have the bytes that were saved")]
     WrongBytes(String),

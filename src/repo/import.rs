@@ -3,9 +3,9 @@
 use super::error::{Error, Result};
 use super::export::at;
 use super::ingest::IngestFile;
-use super::path::{Name, TreePath};
+use super::path::{Name, PathError, TreePath};
 use super::tree::{Attributes, Entry, MODE_MASK, Node, Tree};
-use super::worktree::Worktree;
+use super::worktree::{NodeId, Worktree};
 use crate::id::TreeId;
 use crate::store::{Ingest, Source, SourceError};
 use crate::units::Timestamp;
@@ -32,6 +32,40 @@ pub struct Added {
     pub len: u64,
 }
 
+/// What came of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Addition {
+    /// What was taken in.
+    pub added: Vec<Added>,
+    /// What lay in directories and was left out.
+    pub skipped: Vec<Skipped>,
+}
+
+/// Something in a directory that no history records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// Where it is on the user's disk.
+    pub path: PathBuf,
+    /// Why.
+    pub why: SkipReason,
+}
+
+/// Why something is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SkipReason {
+    /// A socket, pipe or device.
+    NoFile,
+    /// Its name is that of a repository's own folder to some file system.
+    ReservedName,
+}
+
+/// Where nothing is taken from: the repository's own folder, and its history seen through a mount.
+#[derive(Debug, Clone, Default)]
+pub struct Fence {
+    /// The numbers of the devices that mounts of this repository are.
+    pub mounts: Vec<u64>,
+}
+
 /// One thing that was found on the user's disk.
 struct Found {
     from: PathBuf,
@@ -39,23 +73,31 @@ struct Found {
     metadata: Metadata,
 }
 
+/// Finds what there is to take in.
+struct Search<'a> {
+    fence: &'a Fence,
+    /// Device and number of the repository's own folder.
+    own_folder: Option<(u64, u64)>,
+    found: Vec<Found>,
+    skipped: Vec<Skipped>,
+}
+
 impl Worktree {
-    /// Takes files, links and directories with everything in them into the worktree. Their bytes are in the store,
-    /// durably, before the first name appears. Directories of repositories (`.coral`) are passed over.
+    /// Takes files, links and directories with everything in them into the worktree. Their bytes are in the store before
+    /// the first name appears, and all is durable when this returns. Directories of repositories (`.coral`) are passed
+    /// over.
     ///
     /// # Errors
-    /// [`Error::KeepsChanging`] if a file changes while it is read; [`Error::UnsupportedFile`] for sockets, pipes and
-    /// devices. After an error in reading, the worktree is as it was.
-    pub fn add(&self, what: &[ToAdd], now: Timestamp) -> Result<Vec<Added>> {
-        let mut found = Vec::new();
-        for item in what {
-            find(&item.from, &item.to, &mut found)?;
-        }
+    /// [`Error::KeepsChanging`] if a file changes while it is read; [`Error::UnsupportedFile`] for a socket, pipe or
+    /// device that is named itself; [`Error::OwnStore`] and [`Error::OwnMount`] for what lies behind the fence. After an
+    /// error in reading, the worktree is as it was.
+    pub fn add(&self, what: &[ToAdd], fence: &Fence, now: Timestamp) -> Result<Addition> {
         let repo = self.repo();
-        let parent = match repo.refs().branch(self.branch())? {
-            Some(tip) => repo.commit(tip)?.tree,
-            None => Tree::empty_id(),
-        };
+        let own_folder = fs::metadata(repo.root()).ok().map(|folder| (folder.dev(), folder.ino()));
+        let mut search = Search { fence, own_folder, found: Vec::new(), skipped: Vec::new() };
+        what.iter().try_for_each(|item| search.run(item))?;
+        let Search { found, skipped, .. } = search;
+        let parent = repo.tree_of(repo.refs().branch(self.branch())?)?;
         let ingest = repo.store().begin()?;
         let take_in = |item: &Found| self.take_in(&ingest, item, parent);
         let nodes: Vec<Node> = repo.store().threads().try_map(found.iter(), take_in)?;
@@ -66,7 +108,8 @@ impl Worktree {
             self.put(&item.to, attributes(&item.metadata), node, now)?;
             added.push(Added { path: item.to.clone(), len });
         }
-        Ok(added)
+        self.sync(NodeId::ROOT)?;
+        Ok(Addition { added, skipped })
     }
 
     fn take_in(&self, ingest: &Ingest, item: &Found, parent: TreeId) -> Result<Node> {
@@ -97,27 +140,76 @@ impl Worktree {
     }
 }
 
-/// Lists a path and everything below it, directories before what is in them.
-fn find(from: &Path, to: &TreePath, found: &mut Vec<Found>) -> Result<()> {
-    let metadata = fs::symlink_metadata(from).map_err(at("look at", from))?;
-    let kind = metadata.file_type();
-    if !(kind.is_file() || kind.is_dir() || kind.is_symlink()) {
-        return Err(Error::UnsupportedFile(from.to_owned()));
+impl Search<'_> {
+    /// Lists a path and everything below it, directories before what is in them.
+    fn run(&mut self, item: &ToAdd) -> Result<()> {
+        self.check_ancestors(&item.from)?;
+        let metadata = fs::symlink_metadata(&item.from).map_err(at("look at", &item.from))?;
+        let kind = metadata.file_type();
+        if !(kind.is_file() || kind.is_dir() || kind.is_symlink()) {
+            return Err(Error::UnsupportedFile(item.from.clone()));
+        }
+        let mut found = vec![Found { from: item.from.clone(), to: item.to.clone(), metadata }];
+        while let Some(next) = found.pop() {
+            if next.metadata.is_dir() {
+                self.check_dir(&next)?;
+                found.extend(self.inside(&next)?.into_iter().rev());
+            }
+            if !next.to.is_root() {
+                self.found.push(next);
+            }
+        }
+        Ok(())
     }
-    if !to.is_root() {
-        found.push(Found { from: from.to_owned(), to: to.clone(), metadata });
+
+    /// Refuses what lies in the repository's own folder.
+    fn check_ancestors(&self, from: &Path) -> Result<()> {
+        // A link counts where it lies. What cannot be looked at is told of when it is itself looked at.
+        let Some(Ok(around)) = from.parent().map(Path::canonicalize) else { return Ok(()) };
+        let own = around.ancestors().any(|folder| {
+            fs::metadata(folder).is_ok_and(|folder| self.own_folder == Some((folder.dev(), folder.ino())))
+        });
+        if own { Err(Error::OwnStore(from.to_owned())) } else { Ok(()) }
     }
-    if kind.is_dir() {
+
+    fn check_dir(&self, dir: &Found) -> Result<()> {
+        let Found { from, metadata, .. } = dir;
+        if self.own_folder == Some((metadata.dev(), metadata.ino())) {
+            return Err(Error::OwnStore(from.clone()));
+        }
+        match self.fence.mounts.contains(&metadata.dev()) {
+            true => Err(Error::OwnMount(from.clone())),
+            false => Ok(()),
+        }
+    }
+
+    /// What is in a directory and can be recorded, sorted by name.
+    fn inside(&mut self, dir: &Found) -> Result<Vec<Found>> {
         let mut names = Vec::new();
-        for entry in fs::read_dir(from).map_err(at("list", from))? {
-            names.push(entry.map_err(at("list", from))?.file_name());
+        for entry in fs::read_dir(&dir.from).map_err(at("list", &dir.from))? {
+            names.push(entry.map_err(at("list", &dir.from))?.file_name());
         }
         names.sort();
+        let mut inside = Vec::with_capacity(names.len());
         for name in names.iter().filter(|name| *name != ".coral") {
-            find(&from.join(name), &to.join(Name::new(name.as_bytes())?), found)?;
+            let from = dir.from.join(name);
+            let name = match Name::new(name.as_bytes()) {
+                Err(PathError::Reserved(_)) => {
+                    self.skipped.push(Skipped { path: from, why: SkipReason::ReservedName });
+                    continue;
+                }
+                name => name?,
+            };
+            let metadata = fs::symlink_metadata(&from).map_err(at("look at", &from))?;
+            let kind = metadata.file_type();
+            if kind.is_file() || kind.is_dir() || kind.is_symlink() {
+                inside.push(Found { to: dir.to.child(name)?, from, metadata });
+            } else {
+                self.skipped.push(Skipped { path: from, why: SkipReason::NoFile });
+            }
         }
+        Ok(inside)
     }
-    Ok(())
 }
 
 fn attributes(metadata: &Metadata) -> Attributes {

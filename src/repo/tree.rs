@@ -2,7 +2,7 @@
 //!
 //! Owns the canonical encoding of trees. Entries are sorted by the bytes of their names, each name once.
 
-use super::path::Name;
+use super::path::{Name, PathError};
 use crate::id::{RecipeId, TreeId};
 use crate::units::Timestamp;
 use crate::wire::{Reader, WireError, Writer};
@@ -129,7 +129,10 @@ impl Entry {
 
     /// Takes an entry off an encoding.
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, WireError> {
-        let name = Name::new(reader.counted("name")?).map_err(|_| WireError::Invalid("name"))?;
+        let name = Name::new(reader.counted("name")?).map_err(|error| match error {
+            PathError::Reserved(_) => WireError::Invalid("name, which is that of a repository's own folder"),
+            _ => WireError::Invalid("name"),
+        })?;
         let attributes = Attributes::decode(reader)?;
         Ok(Self { name, attributes, node: Node::decode(reader)? })
     }

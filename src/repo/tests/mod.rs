@@ -1,5 +1,6 @@
 //! The repository on a simulated disk: from worktree to history and back.
 
+mod borders;
 mod crash;
 mod unchanged;
 
