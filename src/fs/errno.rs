@@ -141,8 +141,10 @@ fn store_errno(error: &StoreError) -> i32 {
         E::Disk(error) => disk_errno(error),
         E::Full { .. } => libc::ENOSPC,
         E::NotFound { .. } | E::Corrupt { .. } | E::DamagedPack { .. } | E::WrongKind { .. } => libc::EIO,
-        E::OutOfRange { .. } | E::WrongId { .. } | E::Coder { .. } | E::Poisoned | E::Index(_) => libc::EIO,
-        E::Source(_) => libc::EIO,
+        E::Unreadable { .. } | E::TooLong { .. } | E::Collision { .. } => libc::EIO,
+        E::Poisoned { is_full: true, .. } => libc::ENOSPC,
+        E::Poisoned { is_full: false, .. } | E::Coder { .. } | E::Index(_) => libc::EIO,
+        E::OutOfRange { .. } | E::WrongId { .. } | E::Source(_) => libc::EIO,
         E::Changed | E::Busy { .. } => libc::EBUSY,
     }
 }

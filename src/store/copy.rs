@@ -39,7 +39,7 @@ impl Ingest {
 
     fn append_stored(&self, object: &Object, offset: u64) -> Result<Vec<Frame>> {
         let mut stored = self.store.memory.buffers.take_empty();
-        let mut frames = Vec::with_capacity(frame_count(object.entry.len) as usize);
+        let mut frames = Vec::new();
         for index in 0..frame_count(object.entry.len) {
             let frame = object.frame(index)?;
             object.read_stored(&frame, &mut stored)?;

@@ -41,6 +41,16 @@ pub enum StoreError {
         /// What does not add up.
         what: &'static str,
     },
+    /// The object is in no pack that can be read.
+    #[error("object {key} is in no pack that can be read, and pack {} cannot be: {what}", pack.display())]
+    Unreadable {
+        /// The object.
+        key: ObjectKey,
+        /// A pack that may hold it.
+        pack: PathBuf,
+        /// Why that one cannot be read.
+        what: String,
+    },
     /// The key belongs to an object of another kind.
     #[error("object {key} is a {found:?}, not a {expected:?}")]
     WrongKind {
@@ -97,9 +107,30 @@ pub enum StoreError {
         /// Where the packs are.
         path: PathBuf,
     },
+    /// Other bytes are stored under the key meanwhile: neither of the two replaces the other. Nothing was stored.
+    #[error("object {key} would be stored with other bytes than are in {} under the same key", pack.display())]
+    Collision {
+        /// The object.
+        key: ObjectKey,
+        /// The pack that has other bytes.
+        pack: PathBuf,
+    },
     /// An earlier write of this transaction failed: it can only be dropped.
-    #[error("an earlier write of this transaction failed")]
-    Poisoned,
+    #[error("an earlier write of this transaction failed: {why}")]
+    Poisoned {
+        /// What went wrong then.
+        why: String,
+        /// Whether that was a disk that is full.
+        is_full: bool,
+    },
+    /// Recipes, trees and commits are no longer than [`METADATA_MAX`](super::METADATA_MAX).
+    #[error("object {key} of {len} bytes is longer than metadata can be")]
+    TooLong {
+        /// The object.
+        key: ObjectKey,
+        /// Its length in bytes.
+        len: u64,
+    },
     /// The resident index failed; it can be deleted at any time.
     #[error("the index failed: {0}")]
     Index(String),
@@ -110,6 +141,7 @@ impl StoreError {
     pub fn is_full(&self) -> bool {
         match self {
             StoreError::Full { .. } => true,
+            StoreError::Poisoned { is_full, .. } => *is_full,
             StoreError::Disk(error) => {
                 matches!(error.source.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT))
             }
@@ -119,6 +151,9 @@ impl StoreError {
 
     /// Whether stored bytes are wrong, as opposed to absent or unreadable.
     pub fn is_corruption(&self) -> bool {
-        matches!(self, StoreError::Corrupt { .. } | StoreError::DamagedPack { .. })
+        matches!(
+            self,
+            StoreError::Corrupt { .. } | StoreError::DamagedPack { .. } | StoreError::TooLong { .. }
+        )
     }
 }

@@ -66,7 +66,7 @@ pub(super) struct Index {
 }
 
 /// The packs that were taken in.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Covered {
     by_number: HashMap<u32, PackId>,
     rows: HashMap<PackId, u32>,
@@ -231,7 +231,7 @@ impl Index {
         Some((*covered.by_number.get(&number)?, row as usize))
     }
 
-    /// Takes in the packs that are new and makes that durable.
+    /// Takes in the packs that are new and makes that durable. One thread at a time.
     pub(super) fn absorb(&self, packs: &Packs) -> Result<()> {
         let new: Vec<_> = packs.iter().filter(|pack| !self.covers(&pack.id)).collect();
         // The newest last: where a key is in several packs, that copy counts.
@@ -242,7 +242,8 @@ impl Index {
     }
 
     fn absorb_one(&self, pack: &Pack) -> Result<()> {
-        let mut covered = self.covered.write().unwrap_or_else(PoisonError::into_inner);
+        // A look-up that meets a number which is not covered yet looks into the packs themselves: nobody waits.
+        let mut covered = self.covered.read().unwrap_or_else(PoisonError::into_inner).clone();
         let number = covered.by_number.keys().max().map_or(0, |last| last + 1);
         let rows = pack.directory.len();
         for start in (0..rows).step_by(BATCH_ROWS) {
@@ -256,7 +257,9 @@ impl Index {
         let mut batch = sled::Batch::default();
         batch.insert(pack.id.as_bytes(), two_le(number, rows as u32).to_vec());
         batch.insert(WATERMARK, covered.watermark());
-        guarded(|| self.packs.apply_batch(batch))
+        guarded(|| self.packs.apply_batch(batch))?;
+        *self.covered.write().unwrap_or_else(PoisonError::into_inner) = covered;
+        Ok(())
     }
 
     /// What sled's own flush leaves out: syncing the file that it writes.

@@ -16,10 +16,11 @@ use super::coder::{Coded, Coder};
 use super::error::{Result, StoreError};
 use super::inner::Inner;
 use super::key::{Digest, KeyHasher, key_of, metadata_key};
-use super::kind::Kind;
+use super::kind::{Kind, METADATA_MAX};
 use super::object::Object;
 use super::open_pack::OpenPack;
 use super::pack::sidecar_path;
+use super::packs::Packs;
 use super::resolve::{Chain, Objects};
 use super::sidecar::{Entry, Frame, Record, frame_count};
 use super::similar::{bucket_of, sign};
@@ -58,6 +59,8 @@ pub struct Ingest {
     pub(super) store: Arc<Inner>,
     pub(super) pack: Arc<OpenPack>,
     level: Level,
+    /// The packs that everything that is put is compared with, and perhaps later ones.
+    pub(super) compared: Arc<Packs>,
     /// Held by whoever appends an object. Nothing is waited for while it is held but this object's own frames.
     pub(super) turn: Turn,
     pub(super) transaction: Mutex<Transaction>,
@@ -72,11 +75,18 @@ pub(super) struct Transaction {
     pub(super) records: HashMap<(ObjectKey, Kind), Record>,
     /// All that was put, new or not.
     pub(super) put: HashSet<ObjectKey>,
-    pub(super) failed: bool,
+    /// What ended the transaction, if something did.
+    failed: Option<Failure>,
     pub(super) sealed: bool,
     room_checked_at: u64,
     pub(super) signatures: HashMap<ObjectKey, Signature>,
     pub(super) similar: LshIndex<ObjectKey>,
+}
+
+/// Why a transaction can only be dropped.
+struct Failure {
+    why: String,
+    is_full: bool,
 }
 
 /// An object that is to be stored unless it is there.
@@ -108,6 +118,7 @@ enum Known {
 impl Ingest {
     pub(super) fn new(store: Arc<Inner>, pack: OpenPack, level: Level, locks: Locks) -> Self {
         Self {
+            compared: store.packs(),
             store,
             pack: Arc::new(pack),
             level,
@@ -158,14 +169,17 @@ impl Ingest {
     /// Stores a recipe, tree or commit. `id` is the BLAKE3 of `bytes`.
     ///
     /// # Errors
-    /// [`StoreError::WrongId`] if it is not.
+    /// [`StoreError::WrongId`] if it is not; [`StoreError::TooLong`] beyond [`METADATA_MAX`].
     pub fn put_meta(&self, kind: Kind, id: &[u8; 32], bytes: &[u8]) -> Result<()> {
         let key = metadata_key(id);
+        let len = bytes.len() as u64;
+        if len > METADATA_MAX {
+            return Err(StoreError::TooLong { key, len });
+        }
         if blake3::hash(bytes) != *id {
             return Err(StoreError::WrongId { key });
         }
-        let (len, dtype) = (bytes.len() as u64, Dtype::Opaque);
-        let digest = Digest::Metadata;
+        let (digest, dtype) = (Digest::Metadata, Dtype::Opaque);
         let candidate =
             Candidate { kind, digest, key, dtype, source: &bytes, len, bases: &[], signature: None };
         self.put_unless_known(&candidate)?.map(drop).ok_or(StoreError::WrongId { key })
@@ -279,7 +293,7 @@ impl Ingest {
     ) -> Result<(u64, Vec<Frame>)> {
         let offset = self.pack.len();
         let mut hasher = KeyHasher::new(candidate.digest);
-        let mut coded = Vec::with_capacity(frame_count(candidate.len) as usize);
+        let mut coded = Vec::new();
         let mut end = 0;
         for frame in frames {
             let Coded { raw, stored, tag, checksum } = frame?;
@@ -334,10 +348,16 @@ impl Ingest {
 
     /// Takes back what a failed put appended. Where that is impossible, or the disk failed, the transaction is over.
     pub(super) fn undo(&self, start: u64, error: &StoreError) {
-        let disk_failed = matches!(error, StoreError::Disk(_) | StoreError::Full { .. });
-        if disk_failed || self.pack.rewind(start).is_err() {
-            self.lock_transaction().failed = true;
-        }
+        let poisoned =
+            matches!(error, StoreError::Disk(_) | StoreError::Full { .. } | StoreError::Poisoned { .. });
+        let failed = match poisoned {
+            true => Failure { why: error.to_string(), is_full: error.is_full() },
+            false => match self.pack.rewind(start).map_err(StoreError::from) {
+                Ok(()) => return,
+                Err(error) => Failure { why: error.to_string(), is_full: error.is_full() },
+            },
+        };
+        self.lock_transaction().failed.get_or_insert(failed);
     }
 
     pub(super) fn check_room(&self, len: u64) -> Result<()> {
@@ -358,7 +378,12 @@ impl Ingest {
     /// The state, unless an earlier failure ended the transaction.
     pub(super) fn transaction(&self) -> Result<MutexGuard<'_, Transaction>> {
         let transaction = self.lock_transaction();
-        if transaction.failed { Err(StoreError::Poisoned) } else { Ok(transaction) }
+        match &transaction.failed {
+            Some(Failure { why, is_full }) => {
+                Err(StoreError::Poisoned { why: why.clone(), is_full: *is_full })
+            }
+            None => Ok(transaction),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What an open store and its transactions share: the packs, the cache, the threads.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::codec::{DeltaType, FRAME_LEN, Level};
@@ -17,8 +17,8 @@ use super::handles::Handles;
 use super::index::{Index, IndexState};
 use super::kind::Kind;
 use super::object::Object;
-use super::pack::Pack;
-use super::packs::Packs;
+use super::pack::{Pack, sidecar_path};
+use super::packs::{Packs, Scanned};
 use super::resolve::{Chain, FrameReader, Objects, check_range, pieces};
 use super::sidecar::{Entry, frame_count, frame_len};
 use super::similar::Resident;
@@ -82,10 +82,15 @@ pub(super) struct Inner {
     pub(super) options: Options,
     pub(super) handles: Arc<Handles>,
     pub(super) memory: Memory,
+    /// Only looked at and swapped under the lock.
     packs: RwLock<Arc<Packs>>,
-    index: RwLock<Option<Index>>,
-    /// Whether the names of all packs known are durable.
-    names_synced: AtomicBool,
+    /// Held by who looks for packs on the disk.
+    looking: Mutex<()>,
+    /// Only looked up in and swapped under the lock.
+    index: RwLock<Option<Arc<Index>>>,
+    /// Held by who opens, fills or closes the index, and nobody else holds the index for longer than a look-up.
+    upkeep: Mutex<()>,
+    names: Names,
     pub(super) threads: Threads,
     resident: Mutex<Resident>,
 }
@@ -97,19 +102,23 @@ impl Inner {
     pub(super) fn open(disk: Arc<dyn Disk>, root: &Path, options: Options) -> Result<Self> {
         let handles = Arc::new(Handles::new(Arc::clone(&disk)));
         let folders = Folders::below(root);
-        let packs = Packs::default().rescan(&*disk, &folders, &handles)?;
-        Ok(Self {
+        let Scanned { packs, without_sidecar } = Packs::default().rescan(&*disk, &folders, &handles)?;
+        let inner = Self {
             memory: Memory { cache: Cache::new(options.cache_bytes), buffers: Buffers::default() },
             packs: RwLock::new(Arc::new(packs)),
+            looking: Mutex::default(),
             index: RwLock::new(None),
-            names_synced: AtomicBool::new(false),
+            upkeep: Mutex::default(),
+            names: Names::default(),
             threads: Threads::new(options.threads),
             resident: Mutex::default(),
             disk,
             folders,
             options,
             handles,
-        })
+        };
+        inner.write_sidecars(&without_sidecar);
+        Ok(inner)
     }
 
     pub(super) fn packs(&self) -> Arc<Packs> {
@@ -129,28 +138,46 @@ impl Inner {
 
     /// Notices packs that came or went.
     pub(super) fn refresh(&self) -> Result<()> {
-        let mut packs = self.packs.write().unwrap_or_else(PoisonError::into_inner);
-        let scanned = packs.rescan(&*self.disk, &self.folders, &self.handles)?;
-        if scanned.has_more_than(&packs) {
-            self.names_synced.store(false, Ordering::Release);
+        let looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.packs();
+        let Scanned { packs, without_sidecar } = before.rescan(&*self.disk, &self.folders, &self.handles)?;
+        if packs.has_more_than(&before) {
+            self.names.seen.fetch_add(1, Ordering::SeqCst);
         }
-        self.handles.retain(|id| scanned.contains(id));
-        *packs = Arc::new(scanned);
+        {
+            let mut current = self.packs.write().unwrap_or_else(PoisonError::into_inner);
+            *current = Arc::new(packs.with_new(&before, &current));
+        }
+        drop(looking);
+        let packs = self.packs();
+        self.handles.retain(|id| packs.contains(id));
+        self.write_sidecars(&without_sidecar);
         Ok(())
+    }
+
+    /// Writes the sidecars that are missing.
+    fn write_sidecars(&self, of: &[Arc<Pack>]) {
+        for pack in of {
+            // Without it everything works; a disk that cannot be written stays as it is.
+            let _ = self.disk.replace(&sidecar_path(&pack.path), pack.directory.as_bytes());
+        }
     }
 
     /// Takes in a pack that this process sealed and made durable.
     pub(super) fn add(&self, pack: Pack) {
+        let pack = Arc::new(pack);
         let mut packs = self.packs.write().unwrap_or_else(PoisonError::into_inner);
         *packs = Arc::new(packs.with(pack));
     }
 
-    /// Makes the names of all known packs durable: others may have renamed theirs and not synced the folder yet.
+    /// Makes the names of all known packs durable: others may have renamed theirs and not synced the folder yet. Who
+    /// comes while somebody else does it waits for that, and does it again if packs were seen since.
     pub(super) fn sync_names(&self) -> Result<()> {
-        if !self.names_synced.swap(true, Ordering::AcqRel) {
-            let synced = self.disk.sync_dir(&self.folders.packs);
-            self.names_synced.fetch_and(synced.is_ok(), Ordering::AcqRel);
-            synced?;
+        let seen = self.names.seen.load(Ordering::SeqCst);
+        let mut synced = self.names.synced.lock().unwrap_or_else(PoisonError::into_inner);
+        if *synced != Some(seen) {
+            self.disk.sync_dir(&self.folders.packs)?;
+            *synced = Some(seen);
         }
         Ok(())
     }
@@ -179,34 +206,52 @@ impl Inner {
             return Ok(Some(object));
         }
         self.refresh()?;
-        self.packs().find(key, wanted)
+        let packs = self.packs();
+        match (packs.find(key, wanted)?, packs.damaged()) {
+            // It may well be there.
+            (None, [damage, ..]) => Err(StoreError::Unreadable {
+                key: *key,
+                pack: damage.path.clone(),
+                what: damage.what.clone(),
+            }),
+            (found, _) => Ok(found),
+        }
     }
 
     /// See [`Store::attach_index`](super::Store::attach_index).
     pub(super) fn attach_index(&self) -> Result<IndexState> {
         self.refresh()?;
-        let mut slot = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        *slot = None;
+        let _upkeep = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
+        self.swap_index(None);
         let (index, state) = Index::attach(&self.disk, &self.folders.index, &self.packs())?;
-        *slot = index;
+        self.swap_index(index);
         Ok(state)
     }
 
     /// See [`Store::update_index`](super::Store::update_index).
     pub(super) fn update_index(&self) -> Result<()> {
-        let result = match self.index.read().unwrap_or_else(PoisonError::into_inner).as_ref() {
-            Some(index) => index.absorb(&self.packs()),
-            None => Ok(()),
-        };
+        let _upkeep = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let result = index.map_or(Ok(()), |index| index.absorb(&self.packs()));
         if result.is_err() {
-            self.detach_index();
+            self.swap_index(None);
         }
         result
     }
 
     /// Closes the index; whether there was one.
     pub(super) fn detach_index(&self) -> bool {
-        self.index.write().unwrap_or_else(PoisonError::into_inner).take().is_some()
+        let _upkeep = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
+        self.swap_index(None)
+    }
+
+    /// Puts an index in place of the one that is there, which is closed, if there is one.
+    fn swap_index(&self, index: Option<Index>) -> bool {
+        let index = index.map(Arc::new);
+        let mut slot = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *slot, index);
+        drop(slot);
+        before.is_some()
     }
 
     /// Fills `buf` from byte `offset` of an object.
@@ -250,9 +295,17 @@ impl Inner {
 
     /// Holds off whoever removes packs; `alone`: waits until no transaction is running, and holds off new ones.
     pub(super) fn lock_writers(&self, alone: bool) -> Result<Box<dyn Send + Sync>> {
-        let path = self.folders.packs.join("writers.lock");
+        self.lock(&self.folders.packs.join("writers.lock"), alone)
+    }
+
+    /// Has the right to give a pack its name.
+    pub(super) fn lock_names(&self) -> Result<Box<dyn Send + Sync>> {
+        self.lock(&self.folders.packs.join("seal.lock"), true)
+    }
+
+    fn lock(&self, path: &Path, alone: bool) -> Result<Box<dyn Send + Sync>> {
         loop {
-            if let Some(lock) = self.disk.lock(&path, alone, Patience::LONG)? {
+            if let Some(lock) = self.disk.lock(path, alone, Patience::LONG)? {
                 return Ok(lock);
             }
         }
@@ -267,6 +320,15 @@ impl Inner {
             false => Ok(()),
         }
     }
+}
+
+/// Whether the names of packs are durable. Those that this process sealed are from the start.
+#[derive(Default)]
+struct Names {
+    /// How often packs of others were noticed.
+    seen: AtomicU64,
+    /// What `seen` was when the folder was last synced.
+    synced: Mutex<Option<u64>>,
 }
 
 /// Why a comparison stopped.

@@ -14,6 +14,10 @@ pub enum Kind {
     Commit = 4,
 }
 
+/// Bytes that a recipe, a tree or a commit has at most: recipes of ten million extents, directories of a million names.
+/// They are read as a whole, so this bounds the memory that anybody's bytes can ask for.
+pub const METADATA_MAX: u64 = 256 << 20;
+
 impl Kind {
     /// Every kind, in the order of their codes.
     pub const ALL: [Kind; 4] = [Kind::Content, Kind::Recipe, Kind::Tree, Kind::Commit];

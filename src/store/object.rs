@@ -131,6 +131,11 @@ impl Object {
         StoreError::Corrupt { key: self.entry.key, pack: self.path().to_owned(), what: what.into() }
     }
 
+    /// Other bytes than this object's want its key.
+    pub(super) fn collision(&self) -> StoreError {
+        StoreError::Collision { key: self.entry.key, pack: self.path().to_owned() }
+    }
+
     fn path(&self) -> &Path {
         match &self.place {
             Place::Sealed { pack, .. } => &pack.path,

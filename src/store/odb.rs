@@ -16,11 +16,12 @@ use super::index::IndexState;
 use super::ingest::Ingest;
 use super::inner::{Folders, Inner, Options};
 use super::key::metadata_key;
-use super::kind::Kind;
+use super::kind::{Kind, METADATA_MAX};
 use super::object::{Object, ObjectInfo};
 use super::open_pack::OpenPack;
-use super::pack::PACK_SUFFIX;
-use super::packs::Damage;
+use super::pack::{PACK_SUFFIX, Pack};
+use super::packs::{Damage, DamageCause};
+use super::sidecar::Entry;
 use super::sweep::{Swept, sweep};
 
 /// All objects of one repository. Reading takes no lock and needs no permission to write. Clones are the same store.
@@ -28,6 +29,9 @@ use super::sweep::{Swept, sweep};
 pub struct Store {
     pub(super) inner: Arc<Inner>,
 }
+
+/// Bytes of an object that are decoded at once when all of it is wanted in memory.
+const READ_LEN: u64 = 16 << 20;
 
 /// What a store holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -46,6 +50,16 @@ pub struct Stats {
     pub disk_len: u64,
     /// Packs that cannot be used.
     pub damaged: Vec<Damage>,
+}
+
+impl Stats {
+    fn count(&mut self, pack: &Arc<Pack>, row: usize) -> Result<()> {
+        let info = Object::sealed(pack, row)?.info()?;
+        self.deltas += usize::from(info.base.is_some());
+        self.len += info.len;
+        self.stored_len += info.stored_len;
+        Ok(())
+    }
 }
 
 impl Store {
@@ -156,9 +170,20 @@ impl Store {
     }
 
     fn read_whole(&self, object: Object) -> Result<Vec<u8>> {
-        // The directory has a cell for each frame of it: a length without any grounds was refused there.
-        let mut bytes = vec![0; object.entry.len as usize];
-        self.inner.read_object(object, 0, &mut bytes)?;
+        let Entry { key, kind, len, .. } = object.entry;
+        if kind != Kind::Content && len > METADATA_MAX {
+            return Err(StoreError::TooLong { key, len });
+        }
+        // Sixteen bytes of a directory can stand for a frame: memory is taken for what was decoded, not for what was
+        // promised.
+        let mut bytes = Vec::new();
+        while (bytes.len() as u64) < len {
+            let start = bytes.len();
+            let part = (len - start as u64).min(READ_LEN) as usize;
+            bytes.try_reserve(part).map_err(|_| StoreError::TooLong { key, len })?;
+            bytes.resize(start + part, 0);
+            self.inner.read_object(object.clone(), start as u64, &mut bytes[start..])?;
+        }
         Ok(bytes)
     }
 
@@ -183,8 +208,14 @@ impl Store {
         // What others stored meanwhile need not be stored again.
         inner.refresh()?;
         let (path, lock) = self.reserve_name()?;
-        let file = inner.disk.open(&path, true)?;
-        Ok(Ingest::new(Arc::clone(inner), OpenPack::new(path, file), level, (lock, writing)))
+        match inner.disk.open(&path, true) {
+            Ok(file) => Ok(Ingest::new(Arc::clone(inner), OpenPack::new(path, file), level, (lock, writing))),
+            Err(error) => {
+                // What went wrong is told; an empty file that stays is swept by the next writer.
+                let _ = inner.disk.remove_file(&path);
+                Err(error.into())
+            }
+        }
     }
 
     /// A new locked file for an open pack.
@@ -196,8 +227,13 @@ impl Store {
             if self.inner.disk.stat(&path)?.is_some() {
                 continue;
             }
-            if let Some(lock) = self.inner.disk.lock(&path, true, Patience::Try)? {
-                return Ok((path, lock));
+            match self.inner.disk.lock(&path, true, Patience::Try) {
+                Ok(Some(lock)) => return Ok((path, lock)),
+                Ok(None) => {}
+                Err(error) => {
+                    let _ = self.inner.disk.remove_file(&path);
+                    return Err(error.into());
+                }
             }
         }
     }
@@ -212,10 +248,11 @@ impl Store {
         Ok(Durable::vouched(name))
     }
 
-    /// What the store holds, counted from the directories of its packs.
+    /// What the store holds, counted from the directories of its packs; what is damaged is named, and counted as far
+    /// as it goes.
     ///
     /// # Errors
-    /// If a directory is damaged.
+    /// None at present.
     pub fn stats(&self) -> Result<Stats> {
         let packs = self.inner.packs();
         let (damaged, disk_len) = (packs.damaged().to_vec(), packs.disk_len());
@@ -224,12 +261,12 @@ impl Store {
             let directory = &pack.directory;
             stats.packs += 1;
             stats.objects += directory.len();
-            for row in 0..directory.len() {
-                let info = Object::sealed(pack, row)?.info()?;
-                stats.deltas += usize::from(info.base.is_some());
-                stats.len += info.len;
-                stats.stored_len += info.stored_len;
-            }
+            let damaged = (0..directory.len()).filter_map(|row| stats.count(pack, row).err()).last();
+            stats.damaged.extend(damaged.map(|error| Damage {
+                path: pack.path.clone(),
+                what: error.to_string(),
+                cause: DamageCause::Malformed,
+            }));
         }
         Ok(stats)
     }

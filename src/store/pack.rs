@@ -110,7 +110,13 @@ pub(super) fn read_directory(
         Ok(_) => return Ok(Err("length differs from what the footer says")),
         Err(what) => return Ok(Err(what)),
     };
-    let mut bytes = vec![0; (file_len - footer.directory_offset) as usize];
+    // No longer than the file; and the file may be a hole.
+    let len = (file_len - footer.directory_offset) as usize;
+    let mut bytes = Vec::new();
+    if bytes.try_reserve_exact(len).is_err() {
+        return Ok(Err("its directory does not fit into memory"));
+    }
+    bytes.resize(len, 0);
     file.read_exact_at(&mut bytes, footer.directory_offset)?;
     let bytes: Sealed = Arc::new(bytes);
     Ok(Directory::open(bytes))

@@ -2,17 +2,18 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use crate::disk::{Disk, FileType};
+use crate::disk::{Disk, DiskError, FileType};
 use crate::id::{ObjectKey, PackId};
 
 use super::error::{Result, StoreError};
 use super::handles::Handles;
 use super::inner::Folders;
 use super::object::Object;
-use super::pack::{PACK_SUFFIX, Pack, sidecar_path};
+use super::pack::{Loaded, PACK_SUFFIX, Pack};
 use super::sidecar::Entry;
 
 /// A snapshot: packs that come later are in a new one.
@@ -22,54 +23,85 @@ pub(super) struct Packs {
     list: Vec<Arc<Pack>>,
     /// Where in the list each pack is.
     by_id: HashMap<PackId, usize>,
-    /// Files that are called packs and cannot be used as such.
+    /// Files that are called packs and cannot be used as such. They are looked at anew whenever packs are looked for.
     damaged: Vec<Damage>,
 }
 
-/// A pack file that cannot be used.
+/// A pack that cannot be used. It costs what it alone holds, and nothing else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
     /// The file.
     pub path: PathBuf,
-    /// What does not add up.
+    /// What does not add up, or why it cannot be read.
     pub what: String,
+    /// Which of the two.
+    pub cause: DamageCause,
+}
+
+/// Why a pack cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DamageCause {
+    /// Its bytes are not those of a pack.
+    Malformed,
+    /// Its bytes cannot be read: that may pass.
+    Unreadable,
+}
+
+/// What a look at the folder of packs found.
+pub(super) struct Scanned {
+    pub(super) packs: Packs,
+    /// Packs whose sidecars are missing or of no use.
+    pub(super) without_sidecar: Vec<Arc<Pack>>,
 }
 
 impl Packs {
-    /// The set as it is now; packs that are known are not opened again. Sidecars that are missing or damaged are
-    /// written anew where the disk allows it.
-    pub(super) fn rescan(&self, disk: &dyn Disk, folders: &Folders, handles: &Arc<Handles>) -> Result<Self> {
+    /// The set as it is now; packs that are known are not opened again. A pack that cannot be used is damage to it
+    /// alone.
+    ///
+    /// # Errors
+    /// If the folder cannot be listed.
+    pub(super) fn rescan(
+        &self,
+        disk: &dyn Disk,
+        folders: &Folders,
+        handles: &Arc<Handles>,
+    ) -> Result<Scanned> {
         let mut present = HashSet::new();
-        let (mut new, mut damaged) = (Vec::new(), Vec::new());
+        let (mut new, mut damaged, mut without_sidecar) = (Vec::new(), Vec::new(), Vec::new());
         for name in disk.list(&folders.packs)? {
             let Some(id) = pack_id(&name) else { continue };
-            present.insert(id);
             if self.by_id.contains_key(&id) {
+                present.insert(id);
                 continue;
             }
             let path = folders.packs.join(&name);
-            let Some(stat) = disk.stat(&path)?.filter(|stat| stat.kind == FileType::File) else { continue };
-            match Pack::load(disk, &path, id, stat.len, handles) {
-                Ok(loaded) => {
+            match load(disk, &path, id, handles) {
+                Ok(Some((modified, loaded))) => {
+                    let pack = Arc::new(loaded.pack);
                     if loaded.without_sidecar {
-                        // Without it everything works; a disk that cannot be written stays as it is.
-                        let _ = disk.replace(&sidecar_path(&path), loaded.pack.directory.as_bytes());
+                        without_sidecar.push(Arc::clone(&pack));
                     }
-                    new.push((stat.modified, Arc::new(loaded.pack)));
+                    new.push((modified, pack));
                 }
-                Err(StoreError::DamagedPack { path, what }) => {
-                    damaged.push(Damage { path, what: what.into() });
-                }
-                // It was removed since it was listed.
-                Err(StoreError::Disk(error)) if error.source.kind() == ErrorKind::NotFound => {
-                    present.remove(&id);
-                }
-                Err(error) => return Err(error),
+                Ok(None) => {}
+                Err(damage) => damaged.push(damage),
             }
         }
         new.sort_by_key(|(modified, _)| std::cmp::Reverse(*modified));
         let known = self.list.iter().filter(|pack| present.contains(&pack.id)).cloned();
-        Ok(Self::of(new.into_iter().map(|(_, pack)| pack).chain(known).collect(), damaged))
+        let packs = Self::of(new.into_iter().map(|(_, pack)| pack).chain(known).collect(), damaged);
+        Ok(Scanned { packs, without_sidecar })
+    }
+
+    /// The set together with the packs that `later` has and `earlier`, which this one was scanned from, had not.
+    pub(super) fn with_new(self, earlier: &Self, later: &Self) -> Self {
+        let is_new = |pack: &&Arc<Pack>| !earlier.contains(&pack.id) && !self.contains(&pack.id);
+        let mut list: Vec<Arc<Pack>> = later.list.iter().filter(is_new).cloned().collect();
+        if list.is_empty() {
+            return self;
+        }
+        list.extend(self.list);
+        Self::of(list, self.damaged)
     }
 
     fn of(list: Vec<Arc<Pack>>, damaged: Vec<Damage>) -> Self {
@@ -77,9 +109,9 @@ impl Packs {
         Self { list, by_id, damaged }
     }
 
-    pub(super) fn with(&self, pack: Pack) -> Self {
+    pub(super) fn with(&self, pack: Arc<Pack>) -> Self {
         let others = self.list.iter().filter(|known| known.id != pack.id).cloned().collect::<Vec<_>>();
-        Self::of(std::iter::once(Arc::new(pack)).chain(others).collect(), self.damaged.clone())
+        Self::of(std::iter::once(pack).chain(others).collect(), self.damaged.clone())
     }
 
     pub(super) fn has_more_than(&self, other: &Self) -> bool {
@@ -118,15 +150,18 @@ impl Packs {
         wanted: impl Fn(&Entry) -> bool,
         among: impl Fn(&Pack) -> bool,
     ) -> Result<Option<Object>> {
+        let mut trouble = None;
         for pack in self.list.iter().filter(|pack| among(pack)) {
             for row in pack.directory.rows(key) {
-                let object = Object::sealed(pack, row)?;
-                if wanted(&object.entry) {
-                    return Ok(Some(object));
+                match Object::sealed(pack, row) {
+                    Ok(object) if wanted(&object.entry) => return Ok(Some(object)),
+                    Ok(_) => {}
+                    // Another pack may have it whole.
+                    Err(error) => trouble = Some(error),
                 }
             }
         }
-        Ok(None)
+        trouble.map_or(Ok(None), Err)
     }
 
     /// The object in a row of a pack, if that is where it lies.
@@ -134,6 +169,27 @@ impl Packs {
         let pack = &self.list[*self.by_id.get(id)?];
         let is_there = row < pack.directory.len() && pack.directory.key(row) == *key;
         Object::sealed(pack, row).ok().filter(|_| is_there)
+    }
+}
+
+/// Opens a pack and tells when it was written; `None` if it was removed since it was listed.
+fn load(
+    disk: &dyn Disk,
+    path: &Path,
+    id: PackId,
+    handles: &Arc<Handles>,
+) -> std::result::Result<Option<(SystemTime, Loaded)>, Damage> {
+    let damage = |cause, what: String| Damage { path: path.to_owned(), what, cause };
+    let unreadable = |error: DiskError| damage(DamageCause::Unreadable, error.to_string());
+    let Some(stat) = disk.stat(path).map_err(unreadable)? else { return Ok(None) };
+    if stat.kind != FileType::File {
+        return Err(damage(DamageCause::Unreadable, "it is not a file".into()));
+    }
+    match Pack::load(disk, path, id, stat.len, handles) {
+        Ok(loaded) => Ok(Some((stat.modified, loaded))),
+        Err(StoreError::Disk(error)) if error.source.kind() == ErrorKind::NotFound => Ok(None),
+        Err(StoreError::DamagedPack { what, .. }) => Err(damage(DamageCause::Malformed, what.into())),
+        Err(error) => Err(damage(DamageCause::Unreadable, error.to_string())),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Making everything anew that can be made from the packs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::disk::{Disk, Patience};
 
@@ -8,6 +8,7 @@ use super::error::Result;
 use super::index::remove_all;
 use super::odb::Store;
 use super::pack::{PACK_SUFFIX, SIDECAR_SUFFIX, read_directory, sidecar_path};
+use super::packs::DamageCause;
 
 /// What was made anew.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -16,17 +17,30 @@ pub struct Rebuilt {
     pub sidecars: usize,
     /// Sidecars without a pack, now removed.
     pub orphans: usize,
-    /// Packs that neither their own directory nor a sidecar explains, and where they are now.
-    pub quarantined: Vec<PathBuf>,
+    /// Packs that neither their own directory nor a sidecar explains.
+    pub quarantined: Vec<Moved>,
+}
+
+/// A pack that was set aside, with its sidecar.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    /// Where it was.
+    pub from: PathBuf,
+    /// Where it is.
+    pub to: PathBuf,
+    /// What is wrong with it.
+    pub what: String,
 }
 
 impl Store {
-    /// Writes every sidecar anew from its pack, moves unusable packs into quarantine, and deletes the index; one that
-    /// was attached is built anew. Gives the same answers afterwards as before.
+    /// Writes every sidecar anew from its pack, moves packs whose bytes are not those of a pack into quarantine, and
+    /// deletes the index; one that was attached is built anew. Gives the same answers afterwards as before. A pack that
+    /// merely cannot be read stays where it is. Waits until nobody writes, and holds off those who want to.
     ///
     /// # Errors
-    /// If the disk fails.
+    /// If the disk fails, or somebody goes on writing for too long.
     pub fn rebuild(&self) -> Result<Rebuilt> {
+        let _nobody_writes = self.inner.lock_writers(true)?;
         let mut rebuilt = Rebuilt::default();
         self.refresh()?;
         self.rebuild_sidecars(&mut rebuilt)?;
@@ -46,10 +60,11 @@ impl Store {
     fn rebuild_sidecars(&self, rebuilt: &mut Rebuilt) -> Result<()> {
         let disk = &*self.inner.disk;
         for pack in self.inner.packs().iter() {
-            let Some(stat) = disk.stat(&pack.path)? else { continue };
-            let Ok(directory) = read_directory(disk, &pack.path, stat.len)? else { continue };
+            // A pack that cannot be read has what its sidecar says of it, and stays as it is.
+            let Ok(Some(stat)) = disk.stat(&pack.path) else { continue };
+            let Ok(Ok(directory)) = read_directory(disk, &pack.path, stat.len) else { continue };
             let path = sidecar_path(&pack.path);
-            let right = disk.stat(&path)?.is_some() && disk.read(&path)? == directory.as_bytes();
+            let right = disk.read(&path).is_ok_and(|bytes| bytes == directory.as_bytes());
             if !right {
                 disk.replace(&path, directory.as_bytes())?;
                 rebuilt.sidecars += 1;
@@ -60,15 +75,19 @@ impl Store {
 
     fn quarantine(&self, rebuilt: &mut Rebuilt) -> Result<()> {
         let (disk, folders) = (&*self.inner.disk, &self.inner.folders);
-        for damage in self.inner.packs().damaged() {
+        let packs = self.inner.packs();
+        for damage in packs.damaged().iter().filter(|damage| damage.cause == DamageCause::Malformed) {
             disk.create_dir_all(&folders.quarantine)?;
-            for path in [sidecar_path(&damage.path), damage.path.clone()] {
-                let target = folders.quarantine.join(path.file_name().unwrap_or_default());
-                if disk.stat(&path)?.is_some() {
-                    disk.rename(&path, &target)?;
+            let to = free_name(disk, &folders.quarantine, &damage.path)?;
+            for (from, to) in
+                [(sidecar_path(&damage.path), sidecar_path(&to)), (damage.path.clone(), to.clone())]
+            {
+                if disk.stat(&from)?.is_some() {
+                    disk.rename(&from, &to)?;
                 }
             }
-            rebuilt.quarantined.push(folders.quarantine.join(damage.path.file_name().unwrap_or_default()));
+            let (from, what) = (damage.path.clone(), damage.what.clone());
+            rebuilt.quarantined.push(Moved { from, to, what });
             disk.sync_dir(&folders.quarantine)?;
         }
         Ok(())
@@ -98,4 +117,16 @@ impl Store {
             None => Ok(()),
         }
     }
+}
+
+/// A path in `folder` that nothing is at, called like `path` as far as that is free: what was set aside earlier stays.
+fn free_name(disk: &dyn Disk, folder: &Path, path: &Path) -> Result<PathBuf> {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let mut free = folder.join(path.file_name().unwrap_or_default());
+    let mut number = 1;
+    while disk.stat(&free)?.is_some() {
+        free = folder.join(format!("{stem}.{number}.{PACK_SUFFIX}"));
+        number += 1;
+    }
+    Ok(free)
 }

@@ -13,6 +13,7 @@ use crate::disk::{Disk, Patience};
 use crate::id::{ObjectKey, PackId};
 use crate::similarity::Signature;
 
+use super::collision::same_bytes;
 use super::error::{Result, StoreError};
 use super::inner::Inner;
 use super::kind::Kind;
@@ -20,9 +21,9 @@ use super::object::Object;
 use super::odb::Store;
 use super::pack::{PACK_SUFFIX, Pack, SIDECAR_SUFFIX, sidecar_path};
 use super::packs::Packs;
-use super::resolve::{Chain, FrameReader, Objects};
+use super::resolve::{Chain, Objects};
 use super::sidecar::Entry;
-use super::source::{Source, SourceError};
+use super::stored::Stored;
 
 /// How to write a store anew.
 #[derive(Debug, Clone)]
@@ -55,8 +56,8 @@ impl Store {
     /// the store takes, until it is done.
     ///
     /// # Errors
-    /// [`StoreError::Busy`] if another repack is running. [`StoreError::Corrupt`] if an object is damaged. After any
-    /// error every object is where it was.
+    /// [`StoreError::Busy`] if another repack is running. [`StoreError::Corrupt`] if an object is damaged,
+    /// [`StoreError::Collision`] if two with different bytes have one key. After any error every object is where it was.
     pub fn repack(&self, request: &Repack) -> Result<Repacked> {
         let inner = &self.inner;
         let Some(_lock) = inner.disk.lock(&inner.folders.packs.join("repack.lock"), true, Patience::Try)?
@@ -66,7 +67,7 @@ impl Store {
         self.refresh()?;
         let old = inner.packs();
         let mut repacked = Repacked { disk_len_before: old.disk_len(), ..Repacked::default() };
-        let copies = shallowest(&old)?;
+        let copies = shallowest(inner, &old)?;
         if !is_worthwhile(&old, &copies, request) {
             return Ok(Repacked { disk_len: repacked.disk_len_before, ..repacked });
         }
@@ -83,7 +84,11 @@ impl Store {
             if is_content && anew {
                 let limit = if is_served { request.served_depth } else { inner.options.max_depth };
                 let stored = Stored { inner, chain: Chain::resolve(&**inner, object.clone())? };
-                ingest.recode(&stored.chain, &stored, limit, signature)?;
+                let recoded = ingest.recode(&stored.chain, &stored, limit, signature);
+                recoded.map_err(|error| match error {
+                    StoreError::Source(error) => error.into_store_error(),
+                    error => error,
+                })?;
                 repacked.recoded += 1;
             } else {
                 ingest.copy(object, signature)?;
@@ -99,21 +104,41 @@ impl Store {
 }
 
 /// One copy of every object, each after its bases: the least deep one, of these the smallest.
-fn shallowest(packs: &Packs) -> Result<Vec<Object>> {
-    let mut best: HashMap<(ObjectKey, Kind), (u8, u64, Object)> = HashMap::new();
+fn shallowest(inner: &Inner, packs: &Packs) -> Result<Vec<Object>> {
+    let mut copies: HashMap<(ObjectKey, Kind), Vec<Object>> = HashMap::new();
     for pack in packs.iter() {
         for row in 0..pack.directory.len() {
             let object = Object::sealed(pack, row)?;
-            let rank = (object.entry.depth, object.stored_len()?);
-            let name = (object.entry.key, object.entry.kind);
-            if best.get(&name).is_none_or(|(depth, len, _)| rank < (*depth, *len)) {
-                best.insert(name, (rank.0, rank.1, object));
-            }
+            copies.entry((object.entry.key, object.entry.kind)).or_default().push(object);
         }
     }
-    let mut copies: Vec<Object> = best.into_values().map(|(_, _, object)| object).collect();
+    let best = |copies| best(inner, copies);
+    let mut copies: Vec<Object> = inner.threads.try_map(copies.into_values(), best)?;
     copies.sort_by_key(|object| (object.entry.depth, object.entry.kind.code(), object.entry.key));
     Ok(copies)
+}
+
+/// The copy of an object to keep, of at least one. All of them have the same bytes, or nothing is kept of any; one that
+/// is damaged is no copy if another is whole.
+fn best(inner: &Inner, mut copies: Vec<Object>) -> Result<Object> {
+    let rank = |object: &Object| (object.entry.depth, object.stored_len().unwrap_or(u64::MAX));
+    copies.sort_by_key(rank);
+    let mut whole: Option<Object> = None;
+    for copy in copies.iter().filter(|_| copies.len() > 1) {
+        let result = match &whole {
+            None => {
+                Chain::resolve(inner, copy.clone()).and_then(|chain| inner.check_bytes(&chain)).map(|_| true)
+            }
+            Some(whole) => same_bytes(inner, (inner, whole), (inner, copy)),
+        };
+        match result {
+            Ok(true) => _ = whole.get_or_insert_with(|| copy.clone()),
+            Ok(false) => return Err(copy.collision()),
+            Err(error) if error.is_corruption() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(whole.unwrap_or_else(|| copies.swap_remove(0)))
 }
 
 /// Whether anything would be different afterwards.
@@ -207,20 +232,4 @@ fn remove_if_there(disk: &dyn Disk, path: &Path) -> Result<()> {
         disk.remove_file(path)?;
     }
     Ok(())
-}
-
-/// A stored object as the bytes that are stored again.
-struct Stored<'a> {
-    inner: &'a Inner,
-    chain: Chain,
-}
-
-impl Source for Stored<'_> {
-    fn len(&self) -> u64 {
-        self.chain.len()
-    }
-
-    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> std::result::Result<(), SourceError> {
-        FrameReader::new(&self.chain, &self.inner.memory).read_range(offset, buf).map_err(SourceError::new)
-    }
 }

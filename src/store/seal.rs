@@ -1,7 +1,8 @@
 //! Ending a transaction: from an open pack to a sealed one.
 //!
 //! The order is what makes a crash harmless at every step: directory and footer, sync of the pack, sidecar, its sync,
-//! the names, sync of the folder. Before the last of these nothing was acknowledged.
+//! the names, sync of the folder. Before the last of these nothing was acknowledged. One transaction at a time takes its
+//! name, so that each sees what the others stored.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -39,7 +40,7 @@ impl Ingest {
     /// Makes all that was put durable and visible to every reader. Writes nothing if nothing was new.
     ///
     /// # Errors
-    /// If the disk fails; the repository is then as it was before.
+    /// If the disk fails, or [`StoreError::Collision`]; the repository is then as it was before.
     pub fn seal(self) -> Result<Sealed> {
         let mut objects: Vec<_> = self.transaction()?.records.values().cloned().collect();
         let put = std::mem::take(&mut self.transaction()?.put);
@@ -73,6 +74,10 @@ impl Ingest {
         let file = disk.create_new(&open_sidecar)?;
         file.write_all_at(sidecar, 0)?;
         file.sync()?;
+        // What takes long is done before others have to wait.
+        let compared = self.refuse_collisions(&self.compared)?;
+        let _turn = self.store.lock_names()?;
+        self.refuse_collisions(&compared)?;
         let path = pack_path(&self.store.folders.packs, &id);
         // The same objects stored in the same way are the same pack, which may be there and in use.
         let was_there = disk.stat(&path)?.is_some();

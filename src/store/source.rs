@@ -6,6 +6,8 @@ use std::error::Error;
 
 use crate::disk::{DiskError, DiskFile};
 
+use super::error::StoreError;
+
 /// Why a source could not be read.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read the bytes to store: {0}")]
@@ -15,6 +17,14 @@ impl SourceError {
     /// Wraps what the source's own reader said.
     pub fn new(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self(cause.into())
+    }
+
+    /// What the store said, if the source was an object of it.
+    pub(super) fn into_store_error(self) -> StoreError {
+        match self.0.downcast() {
+            Ok(error) => *error,
+            Err(cause) => StoreError::Source(Self(cause)),
+        }
     }
 
     /// Whether the bytes ended before the length that the source gave: somebody cut it meanwhile.

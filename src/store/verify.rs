@@ -40,7 +40,7 @@ impl Store {
     /// and compares its bytes with its key.
     ///
     /// # Errors
-    /// If the disk fails; what is damaged is reported, not an error.
+    /// If packs cannot be looked for; what is damaged or unreadable is reported, not an error.
     pub fn verify(&self, full: bool) -> Result<Report> {
         self.refresh()?;
         let packs = self.inner.packs();
@@ -51,8 +51,8 @@ impl Store {
         }
         for pack in packs.iter() {
             let problem = |key, what| Problem { pack: pack.path.clone(), key, what };
-            let own = self.check_directory(pack)?;
-            report.problems.extend(own.map(|what| problem(None, what.into())));
+            let own = self.check_directory(pack).unwrap_or_else(|error| Some(error.to_string()));
+            report.problems.extend(own.map(|what| problem(None, what)));
             report.objects += pack.directory.len() as u64;
             for (row, result) in self.check_objects(pack, full) {
                 match result {
@@ -75,13 +75,13 @@ impl Store {
     }
 
     /// What is wrong with the directory in the pack itself, which its sidecar makes up for.
-    fn check_directory(&self, pack: &Pack) -> Result<Option<&'static str>> {
+    fn check_directory(&self, pack: &Pack) -> Result<Option<String>> {
         let disk = &*self.inner.disk;
-        let Some(stat) = disk.stat(&pack.path)? else { return Ok(Some("the pack is gone")) };
+        let Some(stat) = disk.stat(&pack.path)? else { return Ok(Some("the pack is gone".into())) };
         Ok(match read_directory(disk, &pack.path, stat.len)? {
             Ok(directory) if directory.as_bytes() == pack.directory.as_bytes() => None,
-            Ok(_) => Some("its directory differs from its sidecar"),
-            Err(what) => Some(what),
+            Ok(_) => Some("its directory differs from its sidecar".into()),
+            Err(what) => Some(what.into()),
         })
     }
 

@@ -136,7 +136,10 @@ fn after_a_failed_write_a_transaction_can_only_be_dropped() {
     disk.set_capacity(Some(100_000));
     assert!(ingest.put(Dtype::F32, &weights(2_000_000, 1, 0), &[]).unwrap_err().is_full());
     disk.set_capacity(None);
-    assert!(matches!(ingest.put(Dtype::F32, &weights(1, 1, 0), &[]), Err(StoreError::Poisoned)));
-    assert!(matches!(ingest.seal(), Err(StoreError::Poisoned)));
+    assert!(matches!(
+        ingest.put(Dtype::F32, &weights(1, 1, 0), &[]),
+        Err(StoreError::Poisoned { is_full: true, .. })
+    ));
+    assert!(matches!(ingest.seal(), Err(StoreError::Poisoned { is_full: true, .. })));
     assert_eq!(store.stats().unwrap().objects, 0);
 }

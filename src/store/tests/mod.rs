@@ -3,7 +3,9 @@
 mod casts;
 mod crash;
 mod damage;
+mod hooked;
 mod indexed;
+mod local;
 mod lookalikes;
 mod model;
 mod policy;
