@@ -11,9 +11,6 @@ pub struct Args {
     targets: Vec<String>,
 }
 
-/// Bytes that are read and printed at once.
-const PIECE: usize = 4 << 20;
-
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     for text in &args.targets {
@@ -30,14 +27,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             }
             Node::Symlink(target) => out.bytes(&target)?,
             Node::File { recipe, len } => {
-                let recipe = place.repo.recipe(recipe)?;
-                let mut buf = vec![0; PIECE.min(len as usize)];
-                let mut offset = 0;
-                while offset < len {
-                    let got = place.repo.read_file(&recipe, offset, &mut buf)?;
-                    out.bytes(&buf[..got])?;
-                    offset += got as u64;
-                }
+                place.repo.read_through(recipe, len, text, |bytes| out.bytes(bytes))?
             }
         }
     }

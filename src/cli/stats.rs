@@ -1,4 +1,4 @@
-use super::context::Context;
+use super::context::{Context, Place};
 use super::error::Result;
 use super::output::{Colour, Output};
 use crate::id::{ObjectKey, TreeId};
@@ -21,6 +21,9 @@ struct Reached {
     tensors: u64,
     objects: HashSet<ObjectKey>,
 }
+
+/// Files, bytes and tensors.
+type Weight = (u64, u64, u64);
 
 pub fn run(context: &Context, out: &Output, _args: Args) -> Result<()> {
     let place = context.open()?;
@@ -66,27 +69,43 @@ pub fn run(context: &Context, out: &Output, _args: Args) -> Result<()> {
 
 /// Files, bytes and tensors below a tree; trees that were weighed before are not read again.
 fn weigh(
-    place: &super::context::Place,
+    place: &Place,
     tree: TreeId,
-    known: &mut HashMap<TreeId, (u64, u64, u64)>,
+    known: &mut HashMap<TreeId, Weight>,
     objects: &mut HashSet<ObjectKey>,
-) -> Result<(u64, u64, u64)> {
-    if let Some(&weight) = known.get(&tree) {
-        return Ok(weight);
+) -> Result<Weight> {
+    // A tree stays on the stack until everything in it is known.
+    let mut open = vec![tree];
+    while let Some(&tree) = open.last() {
+        if known.contains_key(&tree) {
+            open.pop();
+            continue;
+        }
+        let entries = place.repo.tree(tree)?;
+        let dirs = entries.entries().iter().filter_map(|entry| match entry.node {
+            Node::Dir(below) => Some(below),
+            Node::File { .. } | Node::Symlink(_) => None,
+        });
+        let unknown: Vec<TreeId> = dirs.filter(|below| !known.contains_key(below)).collect();
+        if !unknown.is_empty() {
+            open.extend(unknown);
+            continue;
+        }
+        let mut sum = (0, 0, 0);
+        for entry in entries.entries() {
+            let (files, bytes, tensors) = match &entry.node {
+                Node::Dir(below) => known[below],
+                Node::Symlink(_) => (0, 0, 0),
+                Node::File { recipe, len } => {
+                    let recipe = place.repo.recipe(*recipe)?;
+                    objects.extend(recipe.keys());
+                    (1, *len, recipe.tensors().count() as u64)
+                }
+            };
+            sum = (sum.0 + files, sum.1 + bytes, sum.2 + tensors);
+        }
+        known.insert(tree, sum);
+        open.pop();
     }
-    let mut sum = (0, 0, 0);
-    for entry in place.repo.tree(tree)?.entries() {
-        let (files, bytes, tensors) = match &entry.node {
-            Node::Dir(below) => weigh(place, *below, known, objects)?,
-            Node::Symlink(_) => (0, 0, 0),
-            Node::File { recipe, len } => {
-                let recipe = place.repo.recipe(*recipe)?;
-                objects.extend(recipe.keys());
-                (1, *len, recipe.tensors().count() as u64)
-            }
-        };
-        sum = (sum.0 + files, sum.1 + bytes, sum.2 + tensors);
-    }
-    known.insert(tree, sum);
-    Ok(sum)
+    Ok(known[&tree])
 }

@@ -129,7 +129,7 @@ fn repo_errno(error: &repo::Error) -> i32 {
             libc::EBUSY
         }
         E::NotARepository(_) | E::NewerFormat { .. } => libc::EIO,
-        E::DamagedFile { .. } | E::WrongBytes(_) | E::Damaged { .. } => libc::EIO,
+        E::DamagedFile { .. } | E::WrongBytes(_) | E::WrongLength { .. } | E::Damaged { .. } => libc::EIO,
         E::Store(error) => store_errno(error),
         E::Disk(error) => disk_errno(error),
     }

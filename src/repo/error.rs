@@ -172,6 +172,16 @@ pub enum Error {
     /// What a mount of a repository shows would be taken into it.
     #[error("`{}` is in a mount of this repository", .0.display())]
     OwnMount(PathBuf),
+    /// A directory and the recipe that it names do not agree.
+    #[error("`{name}` has {found} bytes, its directory says {recorded}")]
+    WrongLength {
+        /// The file.
+        name: String,
+        /// What the directory says.
+        recorded: u64,
+        /// What the recipe says.
+        found: u64,
+    },
     /// The bytes of a file do not hash to what its recipe says.
     #[error("`{0}` does not have the bytes that were saved")]
     WrongBytes(String),

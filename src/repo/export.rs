@@ -1,16 +1,18 @@
 //! Trees as plain files on a plain disk, with modes, links and times.
 
 use super::error::{Error, Result};
+use super::out_dir::OutDir;
+use super::path::Name;
 use super::repository::Repo;
-use super::tree::{Attributes, Entry, Node};
+use super::tree::{Attributes, Entry, Node, Tree};
 use crate::disk::DiskError;
 use crate::id::{RecipeId, TreeId};
-use std::ffi::OsStr;
-use std::fs::{self, File, FileTimes, OpenOptions, Permissions};
+use std::fs::{self, File, FileTimes, Permissions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
 /// What was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,13 +23,19 @@ pub struct Exported {
     pub bytes: u64,
 }
 
-/// Bytes that are read and written at once.
-const COPY_LEN: usize = 8 << 20;
-
 /// Writes entries of the history as plain files.
 struct Export<'a> {
     repo: &'a Repo,
+    to: OutDir,
     exported: Exported,
+}
+
+/// A directory that is being written.
+struct Open {
+    tree: Arc<Tree>,
+    /// The entries before it are written.
+    next: usize,
+    attributes: Attributes,
 }
 
 impl Repo {
@@ -37,60 +45,81 @@ impl Repo {
     /// # Errors
     /// [`Error::OutputExists`] if something is in the way; nothing is overwritten.
     pub fn export(&self, entry: &Entry, out: &Path) -> Result<Exported> {
-        let vacant = match fs::symlink_metadata(out) {
-            Err(error) if error.kind() == ErrorKind::NotFound => true,
-            Err(error) => return Err(at("look at", out)(error)),
-            Ok(found) => {
-                let empty = || fs::read_dir(out).is_ok_and(|mut names| names.next().is_none());
-                matches!(entry.node, Node::Dir(_)) && found.is_dir() && empty()
-            }
-        };
-        if !vacant {
-            return Err(Error::OutputExists(out.to_owned()));
+        check_vacant(entry, out)?;
+        let is_dir = matches!(entry.node, Node::Dir(_));
+        let folder = if is_dir { out } else { out.parent().unwrap_or(Path::new("/")) };
+        if is_dir {
+            fs::create_dir_all(out).map_err(at("create", out))?;
         }
-        let mut export = Export { repo: self, exported: Exported::default() };
-        export.entry(entry, out)?;
+        let mut export = Export { repo: self, to: OutDir::open(folder)?, exported: Exported::default() };
+        match &entry.node {
+            Node::Dir(tree) => export.dir(*tree, entry.attributes)?,
+            Node::File { .. } | Node::Symlink(_) => {
+                let name = Name::new(out.file_name().unwrap_or_default().as_bytes())?;
+                export.leaf(&Entry { name, ..entry.clone() })?;
+            }
+        }
         Ok(export.exported)
     }
 }
 
+/// Refuses to write over something.
+fn check_vacant(entry: &Entry, out: &Path) -> Result<()> {
+    let vacant = match fs::symlink_metadata(out) {
+        Err(error) if error.kind() == ErrorKind::NotFound => true,
+        Err(error) => return Err(at("look at", out)(error)),
+        Ok(found) => {
+            let empty = || fs::read_dir(out).is_ok_and(|mut names| names.next().is_none());
+            matches!(entry.node, Node::Dir(_)) && found.is_dir() && empty()
+        }
+    };
+    if vacant { Ok(()) } else { Err(Error::OutputExists(out.to_owned())) }
+}
+
 impl Export<'_> {
-    fn entry(&mut self, entry: &Entry, out: &Path) -> Result<()> {
+    /// Writes what is in a directory into the one that it is at.
+    fn dir(&mut self, tree: TreeId, attributes: Attributes) -> Result<()> {
+        let mut open = vec![Open { tree: self.repo.tree(tree)?, next: 0, attributes }];
+        while let Some(dir) = open.last_mut() {
+            let Some(entry) = dir.tree.entries().get(dir.next).cloned() else {
+                let path = self.to.path();
+                set_attributes(self.to.dir(), dir.attributes).map_err(at("set the attributes of", path))?;
+                open.pop();
+                if !open.is_empty() {
+                    self.to.leave()?;
+                }
+                continue;
+            };
+            dir.next += 1;
+            match entry.node {
+                Node::Dir(tree) => {
+                    self.to.enter_new(&entry.name)?;
+                    open.push(Open { tree: self.repo.tree(tree)?, next: 0, attributes: entry.attributes });
+                }
+                Node::File { .. } | Node::Symlink(_) => self.leaf(&entry)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a file or a link into the directory that it is at.
+    fn leaf(&mut self, entry: &Entry) -> Result<()> {
         match &entry.node {
-            Node::File { recipe, .. } => self.file(*recipe, entry.attributes, out),
-            Node::Symlink(target) => symlink(OsStr::from_bytes(target), out).map_err(at("link", out)),
-            Node::Dir(tree) => self.dir(*tree, entry.attributes, out),
+            Node::File { recipe, len } => self.file(&entry.name, *recipe, *len, entry.attributes),
+            Node::Symlink(target) => self.to.link(&entry.name, target),
+            Node::Dir(_) => Ok(()),
         }
     }
 
-    fn dir(&mut self, tree: TreeId, attributes: Attributes, out: &Path) -> Result<()> {
-        fs::create_dir_all(out).map_err(at("create", out))?;
-        for entry in self.repo.tree(tree)?.entries() {
-            self.entry(entry, &out.join(OsStr::from_bytes(entry.name.as_bytes())))?;
-        }
-        let dir = File::open(out).map_err(at("open", out))?;
-        set_attributes(&dir, attributes).map_err(at("set the attributes of", out))
-    }
-
-    fn file(&mut self, recipe: RecipeId, attributes: Attributes, out: &Path) -> Result<()> {
-        let recipe = self.repo.recipe(recipe)?;
-        let mut file =
-            OpenOptions::new().write(true).create_new(true).open(out).map_err(at("create", out))?;
-        let mut hasher = blake3::Hasher::new();
-        let mut buf = vec![0; COPY_LEN.min(recipe.len() as usize)];
-        let mut offset = 0;
-        while offset < recipe.len() {
-            let got = self.repo.read_file(&recipe, offset, &mut buf)?;
-            hasher.update(&buf[..got]);
-            file.write_all(&buf[..got]).map_err(at("write", out))?;
-            offset += got as u64;
-        }
-        if hasher.finalize().as_bytes() != recipe.blake3() {
-            return Err(Error::WrongBytes(out.display().to_string()));
-        }
+    fn file(&mut self, name: &Name, recipe: RecipeId, len: u64, attributes: Attributes) -> Result<()> {
+        let mut file = self.to.create(name)?;
+        let path = self.to.path_of(name);
+        self.repo.read_through(recipe, len, &path.display(), |bytes| {
+            file.write_all(bytes).map_err(at("write", &path))
+        })?;
         self.exported.files += 1;
-        self.exported.bytes += recipe.len();
-        set_attributes(&file, attributes).map_err(at("set the attributes of", out))
+        self.exported.bytes += len;
+        set_attributes(&file, attributes).map_err(at("set the attributes of", &path))
     }
 }
 

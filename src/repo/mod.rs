@@ -6,6 +6,7 @@
 
 mod branching;
 mod commit;
+mod content;
 mod diff;
 mod error;
 mod export;
@@ -14,6 +15,7 @@ mod fsck;
 mod import;
 mod ingest;
 mod likeness;
+mod out_dir;
 mod path;
 mod recent;
 mod ref_move;
@@ -29,6 +31,7 @@ mod tag;
 mod tests;
 mod transaction;
 mod tree;
+mod tree_walk;
 mod walk;
 mod warning;
 mod worktree;
@@ -50,6 +53,7 @@ pub use revision::{Target, split_target};
 pub use tag::Tag;
 pub use transaction::{CommitRequest, Committed};
 pub use tree::{Attributes, Entry, MODE_MASK, Node, SYMLINK_MAX, Tree};
+pub use tree_walk::TreeWalk;
 pub use walk::Walk;
 pub use warning::Warning;
 pub use worktree::{

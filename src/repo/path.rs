@@ -5,6 +5,7 @@
 //! them needs no more than memory, but nothing new is made there.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// Longest name in bytes, the limit of Linux file systems.
 pub const NAME_MAX: usize = 255;
@@ -49,7 +50,7 @@ pub enum PathError {
 /// One component of a path: 1 to 255 bytes without `/` and NUL, neither `.` nor `..`, and not the name of a repository's
 /// own folder in any spelling. Not necessarily UTF-8.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Name(Box<[u8]>);
+pub struct Name(Arc<[u8]>);
 
 impl Name {
     /// The name with these bytes.

@@ -9,6 +9,7 @@ use super::reflog::LogLine;
 use super::refs::{BranchName, Head, TagName};
 use super::repository::Repo;
 use super::suggest::nearest;
+use super::tree::{Attributes, Entry};
 use crate::id::CommitId;
 use crate::store::Kind;
 use crate::units::Timestamp;
@@ -154,9 +155,15 @@ impl Repo {
     ///
     /// # Errors
     /// [`Error::UnknownPath`] with the nearest name in the deepest directory that exists.
-    pub fn entry_at(&self, commit: CommitId, shown_as: &str, path: &TreePath) -> Result<super::tree::Entry> {
-        let tree = self.commit(commit)?.tree;
+    pub fn entry_at(&self, commit: CommitId, shown_as: &str, path: &TreePath) -> Result<Entry> {
+        let found = self.commit(commit)?;
+        let tree = found.tree;
         match self.find_in_tree(tree, path)? {
+            // Nothing records when a whole tree changed but the commit.
+            Some(entry) if path.is_root() => {
+                let attributes = Attributes { modified: found.committer.time, ..entry.attributes };
+                Ok(Entry { attributes, ..entry })
+            }
             Some(entry) => Ok(entry),
             None => Err(Error::UnknownPath {
                 path: path.clone(),

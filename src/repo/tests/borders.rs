@@ -6,13 +6,9 @@ use crate::store;
 
 /// A tree of these names, each an empty directory, byte by byte.
 fn tree_of(names: &[&[u8]]) -> Vec<u8> {
-    let entry = |text: String| Entry {
-        name: Name::new(text).expect("valid"),
-        attributes: Attributes { mode: 0o755, modified: at(1) },
-        node: Node::Dir(Tree::empty_id()),
-    };
     let stand_in = |at: usize| "~".repeat(names[at].len() - 1) + &at.to_string();
-    let tree = Tree::new((0..names.len()).map(|at| entry(stand_in(at))).collect()).expect("names differ");
+    let entries = (0..names.len()).map(|at| dir_entry(&stand_in(at), Tree::empty_id()));
+    let tree = Tree::new(entries.collect()).expect("names differ");
     let mut bytes = tree.encode();
     for (at, name) in names.iter().enumerate() {
         let stand_in = stand_in(at).into_bytes();
@@ -25,6 +21,13 @@ fn tree_of(names: &[&[u8]]) -> Vec<u8> {
 /// Commits a tree, whatever is in it.
 fn commit_tree(repo: &Repo, encoding: &[u8]) -> (CommitId, TreeId) {
     let tree = Tree::id_of(encoding);
+    let ingest = repo.store().begin().expect("begin");
+    ingest.put_meta(store::Kind::Tree, tree.as_bytes(), encoding).expect("put");
+    (commit_of(repo, ingest, tree), tree)
+}
+
+/// Commits a tree that is in the store, or in what is being stored.
+fn commit_of(repo: &Repo, ingest: store::Ingest, tree: TreeId) -> CommitId {
     let who = request("", 1).author;
     let commit = Commit {
         tree,
@@ -36,11 +39,15 @@ fn commit_tree(repo: &Repo, encoding: &[u8]) -> (CommitId, TreeId) {
     };
     let bytes = commit.encode();
     let id = Commit::id_of(&bytes);
-    let ingest = repo.store().begin().expect("begin");
-    ingest.put_meta(store::Kind::Tree, tree.as_bytes(), encoding).expect("put");
     ingest.put_meta(store::Kind::Commit, id.as_bytes(), &bytes).expect("put");
     ingest.seal().expect("seal");
-    (id, tree)
+    assert_eq!(repo.commit(id).expect("it is there").tree, tree);
+    id
+}
+
+fn dir_entry(of: &str, tree: TreeId) -> Entry {
+    let attributes = Attributes { mode: 0o755, modified: at(1) };
+    Entry { name: name(of), attributes, node: Node::Dir(tree) }
 }
 
 #[test]
@@ -66,4 +73,82 @@ fn a_tree_with_a_repository_in_it_is_damage_that_fsck_names() {
     let (_disk, repo) = create();
     let (_, tree) = commit_tree(&repo, &tree_of(&[b"coral", b".coral2"]));
     assert!(repo.tree(tree).is_err(), "names out of order");
+}
+
+/// Deeper than any stack that has a frame for each directory.
+const DEEP: usize = 10_000;
+
+/// A commit of a chain of directories.
+fn deep_commit(repo: &Repo) -> CommitId {
+    let ingest = repo.store().begin().expect("begin");
+    let mut tree = Tree::empty_id();
+    for _ in 0..DEEP {
+        let encoding = Tree::new(vec![dir_entry("d", tree)]).expect("one name").encode();
+        tree = Tree::id_of(&encoding);
+        ingest.put_meta(store::Kind::Tree, tree.as_bytes(), &encoding).expect("put");
+    }
+    commit_of(repo, ingest, tree)
+}
+
+/// Does something with little stack.
+fn on_a_small_stack<T: Send>(act: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(256 << 10).spawn_scoped(scope, act);
+        thread.expect("a thread").join().expect("it does not panic")
+    })
+}
+
+#[test]
+fn depth_costs_no_stack_in_whatever_looks_at_a_tree() {
+    let (_disk, repo) = create();
+    let commit = deep_commit(&repo);
+    let author = request("", 2).author;
+    repo.create_branch_at(&BranchName::new("deep").expect("valid"), commit, "made".into(), &author)
+        .expect("branch");
+    on_a_small_stack(|| {
+        let tree = repo.commit(commit).expect("commit").tree;
+        let walked: Vec<_> = repo.walk_tree(tree).collect::<Result<_>>().expect("walk");
+        assert_eq!(walked.len(), DEEP);
+        let deepest = &walked[DEEP - 1].0;
+        assert_eq!(deepest.names().len(), DEEP);
+        assert!(repo.find_in_tree(tree, deepest).expect("find").is_some());
+        let beyond = deepest.join(name("e"));
+        let unknown = repo.entry_at(commit, "deep", &beyond);
+        assert!(matches!(unknown, Err(Error::UnknownPath { .. })), "{unknown:?}");
+        // The empty one at the bottom counts too.
+        assert_eq!(repo.fsck(true).expect("fsck").trees, DEEP as u64 + 1);
+        let out = tempfile::tempdir().expect("a scratch folder");
+        let entry = repo.entry_at(commit, "deep", &TreePath::ROOT).expect("the root");
+        repo.export(&entry, &out.path().join("out")).expect("export");
+        // The standard library's own removal takes a frame for each directory.
+        let removed = std::process::Command::new("rm").arg("-rf").arg(out.path().join("out")).status();
+        assert!(removed.expect("rm runs").success());
+    });
+}
+
+#[test]
+fn a_directory_that_is_wrong_about_a_length_is_told_and_never_waited_for() {
+    let (_disk, repo) = create();
+    let worktree = repo.worktree(&main()).expect("worktree");
+    save(&worktree, "a", &[7; 3_000], 1);
+    let id = worktree.commit(&request("first", 1)).expect("commit").id;
+    let honest = repo.entry_at(id, "main", &path("a")).expect("a file");
+    let Node::File { recipe, len } = honest.node else { panic!("not a file") };
+    for said in [len - 1, len + 1, u64::MAX] {
+        let liar = Entry { node: Node::File { recipe, len: said }, ..honest.clone() };
+        let ingest = repo.store().begin().expect("begin");
+        let encoding = Tree::new(vec![liar.clone()]).expect("one name").encode();
+        let tree = Tree::id_of(&encoding);
+        ingest.put_meta(store::Kind::Tree, tree.as_bytes(), &encoding).expect("put");
+        let commit = commit_of(&repo, ingest, tree);
+        let read = repo.read_through(recipe, said, &"a", |_| Ok::<_, Error>(()));
+        assert!(matches!(read, Err(Error::WrongLength { .. })), "{said}: {read:?}");
+        let out = tempfile::tempdir().expect("a scratch folder");
+        let exported = repo.export(&liar, &out.path().join("a"));
+        assert!(matches!(exported, Err(Error::WrongLength { .. })), "{said}: {exported:?}");
+        let branch = BranchName::new(format!("liar-{said}")).expect("valid");
+        repo.create_branch_at(&branch, commit, "made".into(), &request("", 2).author).expect("branch");
+        let said = format!("{:?}", repo.fsck(false).expect("fsck").findings);
+        assert!(said.contains("its directory says"), "{said}");
+    }
 }
