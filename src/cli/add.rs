@@ -1,8 +1,9 @@
 use super::context::{Context, FOLDER, Place, root_of};
 use super::error::{CommandError, Result};
 use super::output::{Colour, Output, note};
+use super::quote;
 use crate::fs::{Mounted, mounted};
-use crate::repo::{Addition, Error, Fence, SkipReason, Skipped, ToAdd, TreePath};
+use crate::repo::{Added, Addition, Error, Fence, SkipReason, Skipped, ToAdd, TreePath};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -55,19 +56,23 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let Addition { added, skipped } = worktree.add(&items, &fence, place.now())?;
     place.announce();
     for Skipped { path, why } in &skipped {
-        let path = path.display();
+        let path = quote::file(path);
         note(match why {
             SkipReason::NoFile => format!("left out `{path}`: neither a file, a directory nor a link"),
             SkipReason::ReservedName => format!("left out `{path}`: the name of a repository's own folder"),
         });
     }
     if out.json {
-        let rows: Vec<_> =
-            added.iter().map(|file| json!({ "path": file.path.to_string(), "bytes": file.len })).collect();
+        let row = |file: &Added| {
+            let mut row = json!({ "path": null, "bytes": file.len });
+            quote::put_path(&mut row, &file.path);
+            row
+        };
+        let rows: Vec<_> = added.iter().map(row).collect();
         return out.value(&json!({ "branch": branch.as_str(), "added": rows }));
     }
     for file in &added {
-        out.line(out.paint(Colour::Green, format_args!("added {}", file.path)))?;
+        out.line(out.paint(Colour::Green, format_args!("added {}", quote::path(&file.path))))?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 use super::context::{Context, Place};
 use super::error::{CommandError, Result};
 use super::output::{Output, note, warn};
+use super::quote;
 use crate::codec::Level;
 use crate::id::CommitId;
 use crate::repo::{
@@ -36,6 +37,9 @@ pub struct Args {
     /// Commit although nothing changed
     #[arg(long)]
     allow_empty: bool,
+    /// Commit although the message says nothing
+    #[arg(long)]
+    allow_empty_message: bool,
     /// Time to spend for a smaller store on what this commit stores: fast, default or max
     #[arg(long, value_name = "LEVEL", value_parser = Level::from_name)]
     level: Option<Level>,
@@ -45,6 +49,10 @@ pub struct Args {
 }
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
+    if args.message.trim().is_empty() && !args.allow_empty_message {
+        return Err(CommandError::new("the message is empty, nothing was committed")
+            .hint("`-m TEXT` says why; `--allow-empty-message` commits without"));
+    }
     let place = context.open()?;
     let branch = place.branch(args.branch.as_deref())?;
     let tag = args.tag.as_deref().map(TagName::new).transpose()?;
@@ -59,6 +67,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         email: args.email.unwrap_or_else(|| committer.email.clone()),
         ..committer.clone()
     };
+    check_person(&author)?;
     let request = CommitRequest {
         author,
         committer,
@@ -109,10 +118,23 @@ fn report(out: &Output, branch: &BranchName, committed: &Committed, request: &Co
     out.line(format_args!(" {} path{s} changed", committed.changed))
 }
 
+/// Refuses a name or an address that would look like something else in a log.
+fn check_person(who: &Signature) -> Result<()> {
+    let forges =
+        |text: &String| text.contains(|c: char| quote::is_harmful(c) || matches!(c, '<' | '>' | '\t'));
+    match [&who.name, &who.email].into_iter().find(|text| forges(text)) {
+        Some(text) => Err(CommandError::usage(format!("`{}` is no name or address", quote::text(text)))
+            .hint("it is one line without `<` and `>`")),
+        None => Ok(()),
+    }
+}
+
 /// `KEY=VALUE` pairs.
 pub fn key_values(pairs: &[String]) -> Result<BTreeMap<String, String>> {
     let split = |pair: &String| match pair.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        Some((key, value)) if !key.is_empty() && !key.contains(quote::is_harmful) => {
+            Ok((key.to_owned(), value.to_owned()))
+        }
         _ => Err(CommandError::usage(format!("`{pair}` is not KEY=VALUE"))),
     };
     pairs.iter().map(split).collect()

@@ -66,16 +66,19 @@ pub fn run(_context: &Context, out: &Output, args: Args) -> Result<()> {
     let stage = Stage::set_up(args.keep)?;
     let mount = stage.mount_point();
     out.line(format_args!("repository  {}", stage.repository().display()))?;
-    out.line(format_args!("mounted at  {}\n", mount.display()))?;
+    out.line(format_args!("mounted at  {}", mount.display()))?;
+    out.line("")?;
     let mut times = Times::default();
     let saved = match &args.from {
         Some(from) => take_checkpoints(out, &stage, from, &mut times)?,
         None => train(out, &stage, &args, &mut times)?,
     };
-    out.line("\nhistory is there to look at:")?;
+    out.line("")?;
+    out.line("history is there to look at:")?;
     show_listing(out, &mount, "branches/main")?;
     show_listing(out, &mount, "by-date")?;
-    out.line("\nold checkpoints come back through plain paths:")?;
+    out.line("")?;
+    out.line("old checkpoints come back through plain paths:")?;
     let compared = compare(&stage, &saved, &mut times)?;
     let verified = format!("{} checkpoints, {}: every byte is equal", saved.len(), ByteSize(compared));
     out.line(format_args!("  {}", out.paint(Colour::Green, verified)))?;
@@ -294,7 +297,8 @@ fn report(out: &Output, stage: &Stage, saved: &[Saved], times: &Times) -> Result
     let plain: u64 = saved.iter().map(|checkpoint| checkpoint.bytes).sum();
     let stored = disk_bytes(&stage.repository().join(FOLDER).join("packs"))?;
     let ratio = plain as f64 / stored.max(1) as f64;
-    out.line("\nwhat it cost, beside plain files:")?;
+    out.line("")?;
+    out.line("what it cost, beside plain files:")?;
     out.line("              plain files          Coral")?;
     let bytes = format!("{:<20} {} ({ratio:.2}x smaller)", ByteSize(plain).to_string(), ByteSize(stored));
     out.line(format_args!("  on disk     {}", out.paint(Colour::Green, bytes)))?;
@@ -320,7 +324,8 @@ fn disk_bytes(folder: &Path) -> Result<u64> {
 fn say_what_next(out: &Output, stage: &Stage, saved: &[Saved]) -> Result<()> {
     let (mount, first) = (stage.mount_point(), &saved[0]);
     let mount = mount.display();
-    out.line(format_args!("\nthe mount stays ({} is its first commit); try", first.name))?;
+    out.line("")?;
+    out.line(format_args!("the mount stays ({} is its first commit); try", first.name))?;
     out.line(format_args!("  cd {mount} && ls -l tensors/main/run/model.safetensors"))?;
     out.line(format_args!("  coral -C {mount} log --oneline"))?;
     out.line(format_args!(

@@ -1,11 +1,12 @@
 //! Errors as a person reads them: what went wrong, and the way out.
 
+use super::output::{Colour, say};
 use crate::config::ConfigError;
 use crate::disk::DiskError;
 use crate::repo::{Error, PathError, RefNameError};
 use crate::store::StoreError;
 use std::fmt::Display;
-use std::io::{self, IsTerminal};
+use std::io;
 
 /// A result of a command.
 pub type Result<T> = std::result::Result<T, CommandError>;
@@ -55,12 +56,8 @@ impl CommandError {
 
     /// Says it on the error output.
     pub fn print(&self) {
-        let (red, cyan, plain) =
-            if io::stderr().is_terminal() { ("\x1b[31m", "\x1b[36m", "\x1b[0m") } else { ("", "", "") };
-        eprintln!("{red}error:{plain} {}", self.message);
-        for hint in &self.hints {
-            eprintln!("{cyan}hint:{plain} {hint}");
-        }
+        say("error", Colour::Red, &self.message);
+        self.hints.iter().for_each(|hint| say("hint", Colour::Cyan, hint));
     }
 }
 
@@ -119,7 +116,7 @@ fn hint(error: &Error) -> Option<String> {
         ),
         Error::KeepsChanging(_) => Some("try again when nobody writes to it".into()),
         Error::OutputExists(_) => Some("name a path that does not exist yet; nothing was overwritten".into()),
-        Error::WrongBytes(_) | Error::Damaged { .. } => Some("`coral fsck --full` lists all damage".into()),
+        Error::WrongBytes(_) | Error::WrongLength { .. } | Error::Damaged { .. } => Some("`coral fsck --full` lists all damage".into()),
         Error::Store(StoreError::Busy { .. }) => Some("wait until it is done".into()),
         Error::Store(error) if error.is_full() => Some("free some room; the repository is unchanged".into()),
         Error::Store(error) if error.is_corruption() => Some("`coral fsck --full` lists all damage".into()),

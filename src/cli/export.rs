@@ -1,6 +1,7 @@
 use super::context::Context;
-use super::error::Result;
+use super::error::{CommandError, Result};
 use super::output::Output;
+use super::quote;
 use crate::repo::split_target;
 use crate::units::ByteSize;
 use serde_json::json;
@@ -24,11 +25,15 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let target = split_target(&args.target)?;
     let commit = place.repo.resolve(&target.revision, place.now())?;
     let entry = place.repo.entry_at(commit, &target.revision, &target.path)?;
+    if args.out.as_os_str() == "-" {
+        return Err(CommandError::usage("a directory cannot be written to the standard output")
+            .hint("`coral cat REF:PATH` prints a file; `./-` is a folder of that name"));
+    }
     let path = context.absolute(&args.out);
     let exported = place.repo.export(&entry, &path)?;
     if out.json {
         return out.value(&json!({ "path": path, "files": exported.files, "bytes": exported.bytes }));
     }
     let (files, size) = (exported.files, ByteSize(exported.bytes));
-    out.line(format_args!("{files} files, {size}, every byte checked, in {}", path.display()))
+    out.line(format_args!("{files} files, {size}, every byte checked, in {}", quote::file(&path)))
 }

@@ -1,6 +1,7 @@
 use super::context::Context;
 use super::error::Result;
 use super::output::{Colour, Output};
+use super::quote;
 use super::similar::{likeness_json, likeness_line, tensors};
 use serde_json::{Value, json};
 
@@ -54,7 +55,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         out.line(format_args!(
             "{confidence}  {}:{}  ({:.1} % of the bytes at a mean cosine of {:.3})",
             &model.commit.to_string()[..10],
-            model.path,
+            quote::path(&model.path),
             100.0 * model.covered,
             model.cosine,
         ))?;

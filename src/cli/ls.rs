@@ -1,7 +1,9 @@
 use super::context::{Context, Place};
 use super::error::Result;
 use super::output::Output;
+use super::quote;
 use super::when;
+use crate::id::TreeId;
 use crate::repo::{Entry, Node, TreePath, split_target};
 use serde_json::{Value, json};
 
@@ -24,26 +26,26 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let target = split_target(&args.target)?;
     let commit = place.repo.resolve(&target.revision, place.now())?;
     let entry = place.repo.entry_at(commit, &target.revision, &target.path)?;
-    let mut found = Vec::new();
-    match &entry.node {
-        Node::Dir(tree) => list(&place, *tree, &TreePath::ROOT, args.recursive, &mut found)?,
+    let found = match &entry.node {
+        Node::Dir(tree) => list(&place, *tree, args.recursive)?,
         Node::File { .. } | Node::Symlink(_) => {
-            found.push((target.path.split_last().map(|(_, name)| name.clone()).into_iter().collect(), entry));
+            vec![(target.path.split_last().map(|(_, name)| name.clone()).into_iter().collect(), entry)]
         }
-    }
+    };
     if out.json {
         let rows = found.iter().map(|(path, entry)| row(&place, path, entry)).collect::<Result<_>>()?;
         return out.value(&Value::Array(rows));
     }
     for (path, entry) in &found {
+        let shown = quote::path(path);
         let slash = if matches!(entry.node, Node::Dir(_)) { "/" } else { "" };
         match args.long {
-            false => out.line(format_args!("{path}{slash}"))?,
+            false => out.line(format_args!("{shown}{slash}"))?,
             true => {
                 let (kind, len, stored) = facts(&place, entry)?;
                 let time = when::date(entry.attributes.modified, 0);
                 out.line(format_args!(
-                    "{}{:04o} {len:>12} {stored:>12} {} {path}{slash}",
+                    "{}{:04o} {len:>12} {stored:>12} {} {shown}{slash}",
                     &kind[..1],
                     entry.attributes.mode,
                     &time[..19],
@@ -54,21 +56,12 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     Ok(())
 }
 
-fn list(
-    place: &Place,
-    tree: crate::id::TreeId,
-    dir: &TreePath,
-    recursive: bool,
-    found: &mut Vec<(TreePath, Entry)>,
-) -> Result<()> {
-    for entry in place.repo.tree(tree)?.entries() {
-        let path = dir.join(entry.name.clone());
-        found.push((path.clone(), entry.clone()));
-        if let (Node::Dir(below), true) = (&entry.node, recursive) {
-            list(place, *below, &path, recursive, found)?;
-        }
+fn list(place: &Place, tree: TreeId, recursive: bool) -> Result<Vec<(TreePath, Entry)>> {
+    if recursive {
+        return place.repo.walk_tree(tree).map(|step| Ok(step?)).collect();
     }
-    Ok(())
+    let alone = |entry: &Entry| ([entry.name.clone()].into_iter().collect(), entry.clone());
+    Ok(place.repo.tree(tree)?.entries().iter().map(alone).collect())
 }
 
 /// Kind, length and stored bytes of an entry.
@@ -82,12 +75,14 @@ fn facts(place: &Place, entry: &Entry) -> Result<(&'static str, u64, u64)> {
 
 fn row(place: &Place, path: &TreePath, entry: &Entry) -> Result<Value> {
     let (kind, len, stored) = facts(place, entry)?;
-    Ok(json!({
-        "path": path.to_string(),
+    let mut row = json!({
+        "path": null,
         "type": kind.trim_start_matches('-'),
         "mode": format!("{:04o}", entry.attributes.mode),
         "bytes": len,
         "stored_bytes": stored,
         "modified": when::rfc3339(entry.attributes.modified),
-    }))
+    });
+    quote::put_path(&mut row, path);
+    Ok(row)
 }

@@ -18,6 +18,7 @@ mod log;
 mod ls;
 mod mount;
 mod output;
+mod quote;
 mod repack;
 mod restore;
 mod rm;

@@ -1,6 +1,7 @@
 //! What a command prints: text with colour on a terminal, plain text in a pipe, or one JSON value.
 
 use super::error::Result;
+use super::quote;
 use crate::repo::Warning;
 use serde_json::Value;
 use std::fmt::Display;
@@ -35,11 +36,31 @@ impl Output {
         Self { json, colour, stdout: Mutex::new(BufWriter::new(io::stdout())) }
     }
 
-    /// Prints a line.
+    /// Prints a line, and only one: what could do harm in it is escaped. Names are quoted before.
     ///
     /// # Errors
     /// If nobody reads it any more, or the disk behind it is full.
     pub fn line(&self, text: impl Display) -> Result<()> {
+        self.lines(&self.harmless(&text.to_string()))
+    }
+
+    /// The text with nothing in it that commands a terminal, but for the colours of [`Output::paint`].
+    fn harmless(&self, text: &str) -> String {
+        if !self.colour {
+            return quote::text(text);
+        }
+        let pieces = text.split('\x1b').enumerate().map(|(at, piece)| {
+            let colour = COLOURS.iter().find(|colour| at > 0 && piece.starts_with(&colour[1..]));
+            match (colour, at) {
+                (Some(colour), _) => format!("{colour}{}", quote::text(&piece[colour.len() - 1..])),
+                (None, 0) => quote::text(piece),
+                (None, _) => quote::text(&format!("\x1b{piece}")),
+            }
+        });
+        pieces.collect()
+    }
+
+    fn lines(&self, text: &str) -> Result<()> {
         let mut stdout = self.stdout.lock().unwrap_or_else(PoisonError::into_inner);
         writeln!(stdout, "{text}")?;
         Ok(stdout.flush()?)
@@ -60,27 +81,61 @@ impl Output {
     /// # Errors
     /// As [`Output::line`].
     pub fn value(&self, value: &Value) -> Result<()> {
-        self.line(format_args!("{value:#}"))
+        self.lines(&format!("{value:#}"))
     }
 
     /// A text in a colour, if the output is a terminal.
     pub fn paint(&self, colour: Colour, text: impl Display) -> String {
         let code = match colour {
-            Colour::Red => 31,
-            Colour::Green => 32,
-            Colour::Yellow => 33,
-            Colour::Cyan => 36,
+            Colour::Red => RED,
+            Colour::Green => GREEN,
+            Colour::Yellow => YELLOW,
+            Colour::Cyan => CYAN,
         };
-        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_string() }
+        if self.colour { format!("{code}{text}{PLAIN}") } else { text.to_string() }
     }
 }
 
+const RED: &str = "\x1b[31m";
+const GREEN: &str = "\x1b[32m";
+const YELLOW: &str = "\x1b[33m";
+const CYAN: &str = "\x1b[36m";
+const PLAIN: &str = "\x1b[0m";
+const COLOURS: [&str; 5] = [RED, GREEN, YELLOW, CYAN, PLAIN];
+
 /// Says something on the error output that is neither result nor failure.
 pub fn note(text: impl Display) {
-    eprintln!("note: {text}");
+    say("note", Colour::Cyan, text);
+}
+
+/// Says a line on the error output. That nobody can hear it is no reason to fail, or to do anything else.
+pub fn say(what: &str, colour: Colour, text: impl Display) {
+    let text = quote::text(&text.to_string());
+    let mut stderr = io::stderr().lock();
+    let _ = match (stderr.is_terminal(), colour) {
+        (true, Colour::Red) => writeln!(stderr, "{RED}{what}:{PLAIN} {text}"),
+        (true, Colour::Cyan | Colour::Green | Colour::Yellow) => {
+            writeln!(stderr, "{CYAN}{what}:{PLAIN} {text}")
+        }
+        (false, _) => writeln!(stderr, "{what}: {text}"),
+    };
 }
 
 /// Says what went wrong after a change was made, which therefore stands.
 pub fn warn(warnings: &[Warning]) {
     warnings.iter().for_each(note);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_colours_of_coral_reach_a_terminal() {
+        let out = |colour| Output { json: false, colour, stdout: Mutex::new(BufWriter::new(io::stdout())) };
+        let painted = out(true).paint(Colour::Green, "a\x1b]0;title\x07b");
+        assert_eq!(out(true).harmless(&painted), "\x1b[32ma\\033]0;title\\ab\x1b[0m");
+        assert_eq!(out(true).harmless("\x1b[2Jx\n"), "\\033[2Jx\\n");
+        assert_eq!(out(false).harmless("\x1b[32mx"), "\\033[32mx");
+    }
 }

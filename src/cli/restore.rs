@@ -1,6 +1,7 @@
 use super::context::Context;
 use super::error::{CommandError, Result};
 use super::output::Output;
+use super::quote;
 use crate::repo::TreePath;
 use serde_json::json;
 use std::path::PathBuf;
@@ -36,13 +37,18 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     for typed in &args.paths {
         let path = place.tree_path(typed)?;
         restore(&place, &worktree, source, &path)?;
-        restored.push(path.to_string());
+        restored.push(path);
     }
     place.announce();
     match (out.json, args.all) {
-        (true, all) => out.value(&json!({ "branch": branch.as_str(), "all": all, "restored": restored })),
+        (true, all) => {
+            let restored: Vec<String> = restored.iter().map(ToString::to_string).collect();
+            out.value(&json!({ "branch": branch.as_str(), "all": all, "restored": restored }))
+        }
         (false, true) => out.line(format_args!("the worktree of `{branch}` equals its last commit")),
-        (false, false) => restored.iter().try_for_each(|path| out.line(format_args!("restored {path}"))),
+        (false, false) => {
+            restored.iter().try_for_each(|path| out.line(format_args!("restored {}", quote::path(path))))
+        }
     }
 }
 

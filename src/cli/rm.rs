@@ -1,6 +1,7 @@
 use super::context::Context;
 use super::error::{CommandError, Result};
 use super::output::Output;
+use super::quote;
 use crate::repo::{Kind, TreePath};
 use serde_json::json;
 use std::path::PathBuf;
@@ -47,6 +48,6 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let removed: Vec<String> = paths.iter().map(TreePath::to_string).collect();
     match out.json {
         true => out.value(&json!({ "branch": branch.as_str(), "removed": removed })),
-        false => removed.iter().try_for_each(|path| out.line(format_args!("removed {path}"))),
+        false => paths.iter().try_for_each(|path| out.line(format_args!("removed {}", quote::path(path)))),
     }
 }

@@ -2,10 +2,11 @@ use super::context::{Context, Place};
 use super::error::{CommandError, Result};
 use super::log::{commit_json, print_commit};
 use super::output::Output;
+use super::quote;
 use super::status::words;
 use crate::id::{CommitId, ObjectKey};
 use crate::recipe::{Recipe, TensorInfo};
-use crate::repo::{Entry, Error, Node, Tree, TreePath, split_target};
+use crate::repo::{Change, Entry, Error, Node, Tree, TreePath, split_target};
 use crate::store::ObjectInfo;
 use crate::tensor::Statistics;
 use crate::units::ByteSize;
@@ -52,16 +53,13 @@ fn show_commit(place: &Place, out: &Output, id: CommitId) -> Result<()> {
     let changes = place.repo.diff_trees(before, commit.tree)?;
     if out.json {
         let mut value = commit_json(id, &commit, &[]);
-        let rows = changes
-            .iter()
-            .map(|change| json!({ "path": change.path.to_string(), "change": words(change.kind).1 }));
-        value["changes"] = rows.collect();
+        value["changes"] = changes.iter().map(change_json).collect();
         return out.value(&value);
     }
     print_commit(out, id, &commit, &[])?;
     changes.iter().try_for_each(|change| {
         let (letter, _, colour) = words(change.kind);
-        out.line(out.paint(colour, format_args!("{letter} {}", change.path)))
+        out.line(out.paint(colour, format_args!("{letter} {}", quote::path(&change.path))))
     })
 }
 
@@ -69,21 +67,22 @@ fn show_entry(place: &Place, out: &Output, shown_as: &str, path: &TreePath, entr
     match &entry.node {
         Node::Dir(tree) => {
             let tree = place.repo.tree(*tree)?;
-            let names: Vec<String> = tree.entries().iter().map(|entry| entry.name.to_string()).collect();
+            let names = tree.entries().iter().map(|entry| &entry.name);
             match out.json {
                 true => {
-                    out.value(&json!({ "path": path.to_string(), "type": "directory", "entries": names }))
+                    let names: Vec<String> = names.map(ToString::to_string).collect();
+                    out.value(&at(path, json!({ "path": null, "type": "directory", "entries": names })))
                 }
-                false => names.iter().try_for_each(|name| out.line(name)),
+                false => names.into_iter().try_for_each(|name| out.line(quote::name(name.as_bytes()))),
             }
         }
-        Node::Symlink(target) => {
-            let target = String::from_utf8_lossy(target);
-            match out.json {
-                true => out.value(&json!({ "path": path.to_string(), "type": "symlink", "target": target })),
-                false => out.line(format_args!("{shown_as} -> {target}")),
+        Node::Symlink(target) => match out.json {
+            true => {
+                let target = String::from_utf8_lossy(target);
+                out.value(&at(path, json!({ "path": null, "type": "symlink", "target": target })))
             }
-        }
+            false => out.line(format_args!("{} -> {}", quote::text(shown_as), quote::name(target))),
+        },
         Node::File { recipe, len } => {
             let recipe_id = recipe;
             let recipe = place.repo.recipe(*recipe)?;
@@ -92,10 +91,11 @@ fn show_entry(place: &Place, out: &Output, shown_as: &str, path: &TreePath, entr
             if out.json {
                 let rows: Vec<Value> =
                     tensors.iter().map(|(tensor, info)| tensor_json(tensor, info)).collect();
-                return out.value(&json!({
-                    "path": path.to_string(), "type": "file", "id": recipe_id.to_string(), "bytes": len,
+                let facts = json!({
+                    "path": null, "type": "file", "id": recipe_id.to_string(), "bytes": len,
                     "stored_bytes": stored, "blake3": hex(recipe.blake3()), "tensors": rows,
-                }));
+                });
+                return out.value(&at(path, facts));
             }
             out.line(shown_as)?;
             out.line(format_args!("  {} ({len} bytes), {} stored", ByteSize(*len), ByteSize(stored)))?;
@@ -105,6 +105,17 @@ fn show_entry(place: &Place, out: &Output, shown_as: &str, path: &TreePath, entr
                 .try_for_each(|(tensor, info)| out.line(format_args!("  {}", tensor_line(tensor, info))))
         }
     }
+}
+
+/// A change as JSON.
+pub fn change_json(change: &Change) -> Value {
+    at(&change.path, json!({ "path": null, "change": words(change.kind).1 }))
+}
+
+/// What is told of a path.
+fn at(path: &TreePath, mut facts: Value) -> Value {
+    quote::put_path(&mut facts, path);
+    facts
 }
 
 fn tensors(place: &Place, recipe: &Recipe) -> Result<Vec<(TensorInfo, ObjectInfo)>> {
@@ -159,7 +170,7 @@ fn show_tensor(place: &Place, out: &Output, args: &Args, unknown: Error) -> Resu
         let info = info.ok_or_else(|| CommandError::new(format!("object {key} is missing")))?;
         if out.json {
             let mut value = tensor_json(tensor, &info);
-            value["path"] = json!(path.to_string());
+            quote::put_path(&mut value, path);
             value["id"] = json!(key.to_string());
             value["statistics"] = found.map_or(Value::Null, |found| {
                 json!({
@@ -170,7 +181,7 @@ fn show_tensor(place: &Place, out: &Output, args: &Args, unknown: Error) -> Resu
             values.push(value);
             continue;
         }
-        out.line(format_args!("{} in {path}", tensor.name))?;
+        out.line(format_args!("{} in {}", quote::text(&tensor.name), quote::path(path)))?;
         out.line(format_args!(
             "  shape {:?}, {}, {} bytes, id {key}",
             tensor.shape,
@@ -197,18 +208,12 @@ fn show_tensor(place: &Place, out: &Output, args: &Args, unknown: Error) -> Resu
 /// Every file below a tree.
 pub fn files(place: &Place, tree: crate::id::TreeId) -> Result<Vec<(TreePath, Arc<Recipe>)>> {
     let mut found = Vec::new();
-    let mut dirs = vec![(TreePath::ROOT, tree)];
-    while let Some((dir, tree)) = dirs.pop() {
-        for entry in place.repo.tree(tree)?.entries() {
-            let path = dir.join(entry.name.clone());
-            match &entry.node {
-                Node::Dir(below) => dirs.push((path, *below)),
-                Node::File { recipe, .. } => found.push((path, place.repo.recipe(*recipe)?)),
-                Node::Symlink(_) => {}
-            }
+    for step in place.repo.walk_tree(tree) {
+        let (path, entry) = step?;
+        if let Node::File { recipe, .. } = entry.node {
+            found.push((path, place.repo.recipe(recipe)?));
         }
     }
-    found.sort_by(|a, b| a.0.cmp(&b.0));
     Ok(found)
 }
 

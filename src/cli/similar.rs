@@ -1,6 +1,7 @@
 use super::context::{Context, Place};
 use super::error::{CommandError, Result};
 use super::output::{Colour, Output};
+use super::quote;
 use crate::repo::{Likeness, Node, Wanted, split_target};
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -97,7 +98,7 @@ fn found_any(wanted: Vec<Wanted>, target: &str) -> Result<Vec<Wanted>> {
 /// A neighbour as a line.
 pub fn likeness_line(out: &Output, likeness: &Likeness) -> String {
     let place = match &likeness.location {
-        Some(at) => format!("{} {}:{}", at.name, &at.commit.to_string()[..10], at.path),
+        Some(at) => format!("{} {}:{}", at.name, &at.commit.to_string()[..10], quote::path(&at.path)),
         None => format!("object {} of no commit", likeness.key),
     };
     format!("{} {place}", out.paint(Colour::Yellow, format_args!("{:.3}", likeness.cosine)))

@@ -1,6 +1,6 @@
 use super::commit::key_values;
 use super::context::{Context, Place};
-use super::error::Result;
+use super::error::{CommandError, Result};
 use super::output::{Colour, Output, warn};
 use crate::repo::{LogEntry, Tag, TagName};
 use serde_json::{Value, json};
@@ -15,8 +15,8 @@ pub struct Args {
     #[arg(short, long, value_name = "REF", default_value = "HEAD")]
     commit: String,
     /// What it is
-    #[arg(short, long, value_name = "TEXT", default_value = "")]
-    description: String,
+    #[arg(short, long, value_name = "TEXT")]
+    description: Option<String>,
     /// What was measured on it
     #[arg(long = "metric", value_name = "KEY=VALUE")]
     metrics: Vec<String>,
@@ -44,6 +44,10 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             false => out.line(format_args!("deleted tag {name} (was {:.10})", was)),
         };
     }
+    if let (None, Some(text)) = (&args.name, &args.description) {
+        let plain = CommandError::usage("a description is for a tag that is made: NAME is missing");
+        return Err(plain.hint(format!("`coral tag -D {text}` deletes the tag `{text}`")));
+    }
     match &args.name {
         Some(name) if !args.list => create(&place, out, name, &args),
         _ => list(&place, out),
@@ -53,7 +57,8 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
 fn create(place: &Place, out: &Output, name: &str, args: &Args) -> Result<()> {
     let name = TagName::new(name)?;
     let commit = place.repo.resolve(&args.commit, place.now())?;
-    let tag = Tag { commit, description: args.description.clone(), metrics: key_values(&args.metrics)? };
+    let description = args.description.clone().unwrap_or_default();
+    let tag = Tag { commit, description, metrics: key_values(&args.metrics)? };
     let entry = LogEntry { who: place.signature(), message: format!("tag: {}", args.commit) };
     let target = place.repo.store().durable(commit)?;
     let moved = place.repo.refs().set_tag(&name, &tag, target, args.force, &entry)?;

@@ -23,6 +23,7 @@ struct CommitCommand {
     /// The current branch if none was named.
     branch: Option<String>,
     allow_empty: bool,
+    allow_empty_message: bool,
     include_open: bool,
     level: Option<Level>,
 }
@@ -144,6 +145,7 @@ fn parse_commit(arguments: &[String]) -> std::result::Result<CommitCommand, Stri
         match argument.as_str() {
             "-m" | "--message" => command.message = value()?,
             "-b" | "--branch" => command.branch = Some(value()?),
+            "--allow-empty-message" => command.allow_empty_message = true,
             "--allow-empty" => command.allow_empty = true,
             "--include-open" => command.include_open = true,
             "--level" => {
@@ -152,7 +154,7 @@ fn parse_commit(arguments: &[String]) -> std::result::Result<CommitCommand, Stri
             other => return Err(format!("commit does not know `{other}`\n")),
         }
     }
-    match command.message.is_empty() {
+    match command.message.trim().is_empty() && !command.allow_empty_message {
         true => Err("commit needs a message: commit -m \"...\"\n".to_owned()),
         false => Ok(command),
     }
@@ -199,6 +201,7 @@ mod tests {
         let expected = CommitCommand {
             message: "step 3".into(),
             branch: Some("run/a".into()),
+            allow_empty_message: false,
             allow_empty: true,
             include_open: false,
             level: Some(Level::Max),

@@ -78,6 +78,8 @@ fn exports_are_byte_exact_with_modes_links_and_times() {
     assert_eq!(fs::read(out.join("model.safetensors")).expect("read"), model);
     assert_eq!(fs::read(out.join("empty")).expect("read"), b"");
     assert_eq!(fs::read_link(out.join("last")).expect("link").to_str(), Some("model.safetensors"));
+    let top = fs::metadata(bench.path("out")).expect("stat").modified().expect("time");
+    assert!(top.elapsed().is_ok_and(|age| age.as_secs() < 86_400), "the top folder is as old as its commit");
     assert_eq!(fs::read_dir(out.join("void")).expect("list").count(), 0);
     let script = fs::metadata(out.join("train.sh")).expect("stat");
     assert_eq!((script.permissions().mode() & 0o7777, script.modified().expect("time")), (0o755, time));

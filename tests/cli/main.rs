@@ -4,5 +4,6 @@ mod borders;
 mod daily;
 mod history;
 mod likeness;
+mod printing;
 mod trouble;
 mod workbench;
