@@ -2,6 +2,10 @@
 //!
 //! A test whose tools are missing here is reported as ignored, with what is missing; where `CI` is `true` it fails.
 
+mod killed;
+mod plain;
+mod refused;
+mod seed;
 mod stacks;
 #[allow(dead_code, reason = "it serves the mount's own tests too, which use all of it")]
 #[path = "../../mount-tests/stage.rs"]
@@ -24,6 +28,8 @@ macro_rules! tests {
 
 fn main() -> ExitCode {
     let tests = tests! {
+        killed: a_command_that_is_killed_has_done_all_or_nothing;
+        refused: a_command_whose_system_call_fails_changes_nothing_and_says_so;
         stacks:
             a_file_of_zeros_is_added_in_small_stacks,
             a_model_of_many_tensors_is_added_twice_in_small_stacks,
@@ -31,6 +37,12 @@ fn main() -> ExitCode {
     };
     let trials = tests.into_iter().map(|(name, test)| Trial::ignorable_test(name, move || run(test)));
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
+}
+
+/// A folder on the disk that the build is on: the system's own may be too small or in memory.
+fn scratch() -> tempfile::TempDir {
+    let parent = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
+    tempfile::Builder::new().prefix("actors-").tempdir_in(parent).expect("a scratch folder")
 }
 
 fn run(test: Test) -> Result<Completion, Failed> {

@@ -1,0 +1,75 @@
+//! Commands that are killed at any moment: what they do happens as a whole or not at all, and nothing is in the way of
+//! the next one.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use crate::plain::{Plain, difference, told};
+use crate::refused::repository;
+use crate::seed::{self, Random};
+use crate::stage::Missing;
+
+const KILLS: usize = 100;
+
+/// Commands that have one moment at which what they do is done.
+const COMMANDS: &[&[&str]] = &[
+    &["add", "new.txt"],
+    &["rm", "b.txt"],
+    &["commit", "-m", "next"],
+    &["branch", "fresh"],
+    &["switch", "dev"],
+    &["tag", "v2"],
+    &["tag", "-f", "v1", "-c", "HEAD"],
+    &["tag", "-D", "v1"],
+    &["repack"],
+    &["config", "set", "user.name", "Somebody Else"],
+];
+
+pub fn a_command_that_is_killed_has_done_all_or_nothing() -> Result<(), Missing> {
+    seed::each(&[1], |seed| {
+        let mut random = Random::new(seed);
+        let scratch = crate::scratch();
+        let template = repository(scratch.path());
+        let before = template.seen();
+        let mut wrong = Vec::new();
+        for arguments in COMMANDS {
+            let done = template.copy_to(scratch.path().join("done"));
+            let start = Instant::now();
+            done.does(arguments);
+            // Somewhat longer, so that the end is met too.
+            let usual = start.elapsed() * 6 / 5;
+            let after = done.seen();
+            std::fs::remove_dir_all(&done.0).expect("it can be removed");
+            for _ in 0..KILLS.div_ceil(COMMANDS.len()) {
+                let tried = template.copy_to(scratch.path().join("tried"));
+                let moment = usual.mul_f64(random.below(1000) as f64 / 1000.0);
+                let what = kill(&tried, arguments, moment);
+                let seen = tried.seen();
+                if seen != before && seen != after {
+                    wrong.push(what + &difference(&seen, &before) + &difference(&seen, &after));
+                } else if seen == before {
+                    let again = tried.run(arguments);
+                    let seen = tried.seen();
+                    if seen != after {
+                        let again = format!("asked again: {}: {}", again.status, told(&again));
+                        wrong.push(what + &again + &difference(&seen, &after));
+                    }
+                }
+                std::fs::remove_dir_all(&tried.0).expect("it can be removed");
+            }
+        }
+        assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n\n"));
+    });
+    Ok(())
+}
+
+/// Runs a command and kills it after so long, if it is still there.
+fn kill(plain: &Plain, arguments: &[&str], after: Duration) -> String {
+    let mut command = plain.command(arguments);
+    let mut process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("coral starts");
+    // A moment of chance, not something that is waited for.
+    std::thread::sleep(after);
+    let _ = process.kill();
+    let status = process.wait().expect("it was started");
+    format!("{arguments:?} killed after {after:?} ({status})\n")
+}
