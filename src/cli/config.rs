@@ -1,8 +1,9 @@
 use super::context::{Context, user_file};
 use super::error::{CommandError, Result};
 use super::output::Output;
+use super::quote;
 use crate::config::{KEYS, edit};
-use crate::disk::{Disk, RealDisk};
+use crate::disk::{Disk, Patience, RealDisk};
 use serde_json::{Value, json};
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -84,19 +85,21 @@ fn set(context: &Context, out: &Output, global: bool, key: &str, value: &str) ->
                 .hint("set HOME or XDG_CONFIG_HOME to an absolute path")
         })?,
     };
+    let disk = RealDisk;
+    if let Some(folder) = path.parent() {
+        disk.create_dir_all(folder)?;
+    }
+    // From reading to writing nobody else changes it.
+    let _lock = disk.lock(&path.with_extension("toml.lock"), true, Patience::BRIEF)?;
     let old = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
         Err(error) => return Err(CommandError::new(format!("cannot read `{}`: {error}", path.display()))),
     };
     let new = edit(&old, key, value)?;
-    let disk = RealDisk;
-    if let Some(folder) = path.parent() {
-        disk.create_dir_all(folder)?;
-    }
     disk.replace(&path, new.as_bytes())?;
     match out.json {
         true => out.value(&json!({ "key": key, "value": value, "file": path })),
-        false => out.line(format_args!("{key} = {value} in {}", path.display())),
+        false => out.line(format_args!("{key} = {value} in {}", quote::file(&path))),
     }
 }

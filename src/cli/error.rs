@@ -120,6 +120,9 @@ fn hint(error: &Error) -> Option<String> {
         Error::Store(StoreError::Busy { .. }) => Some("wait until it is done".into()),
         Error::Store(error) if error.is_full() => Some("free some room; the repository is unchanged".into()),
         Error::Store(error) if error.is_corruption() => Some("`coral fsck --full` lists all damage".into()),
+        Error::Disk(error) | Error::Store(StoreError::Disk(error)) if is_read_only(error) => {
+            Some("it cannot be written here; looking at history works all the same, and nothing was changed".into())
+        }
         Error::Disk(error) if is_full(error) => Some("free some room; the repository is unchanged".into()),
         _ => None,
     }
@@ -127,6 +130,10 @@ fn hint(error: &Error) -> Option<String> {
 
 fn is_full(error: &DiskError) -> bool {
     matches!(error.source.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT))
+}
+
+fn is_read_only(error: &DiskError) -> bool {
+    matches!(error.source.raw_os_error(), Some(libc::EROFS | libc::EACCES | libc::EPERM))
 }
 
 macro_rules! through_repo {

@@ -1,14 +1,16 @@
 use super::context::Context;
 use super::error::Result;
 use super::output::{Colour, Output};
+use super::quote;
+use crate::store::Moved;
 use crate::units::ByteSize;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
 /// Check that everything the repository promises is there
 ///
-/// Quick: refs, commits, directories and file recipes are whole, and every object is in a pack. Ends with 1 if
-/// anything is wrong.
+/// Quick: refs, logs, worktrees, commits, directories and file recipes are whole, and every object is in a pack. Ends
+/// with 1 if anything is wrong, or was set aside by --rebuild.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Read back and compare every byte as well
@@ -21,9 +23,10 @@ pub struct Args {
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
     let place = context.open()?;
-    if args.rebuild {
-        place.repo.store().rebuild()?;
-    }
+    let moved = match args.rebuild {
+        true => place.repo.store().rebuild()?.quarantined,
+        false => Vec::new(),
+    };
     let report = place.repo.fsck(args.full)?;
     if out.json {
         let findings: Vec<Value> = report
@@ -33,9 +36,18 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
             .collect();
         out.value(&json!({
             "commits": report.commits, "trees": report.trees, "files": report.files, "objects": report.objects,
-            "bytes_verified": report.bytes_verified, "findings": findings,
+            "bytes_verified": report.bytes_verified, "findings": findings, "set_aside": report.set_aside,
+            "moved": moved.iter().map(|moved| json!({ "from": moved.from, "to": moved.to, "what": moved.what }))
+                .collect::<Vec<_>>(),
         }))?;
     } else {
+        for Moved { from, to, what } in &moved {
+            let from = out.paint(Colour::Red, quote::file(from));
+            out.line(format_args!("{from}: {what}; moved to {}", quote::file(to)))?;
+        }
+        for path in &report.set_aside {
+            out.line(format_args!("set aside: {}", quote::file(path)))?;
+        }
         for finding in &report.findings {
             out.line(format_args!("{}: {}", out.paint(Colour::Red, &finding.place), finding.what))?;
         }
@@ -53,5 +65,6 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
             count => out.line(format_args!("{count} things are wrong"))?,
         }
     }
-    Ok(if report.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let is_well = report.findings.is_empty() && moved.is_empty();
+    Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

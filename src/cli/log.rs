@@ -28,10 +28,11 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     let refs = place.repo.refs();
     let mut names: BTreeMap<CommitId, Vec<String>> = BTreeMap::new();
-    for (name, id) in refs.branches()? {
+    // A ref that cannot be read names no commit here; `coral fsck` tells of it.
+    for (name, id) in refs.each_branch()?.into_iter().filter_map(|(name, id)| Some((name, id.ok()?))) {
         names.entry(id).or_default().push(name.to_string());
     }
-    for (name, tag) in refs.tags()? {
+    for (name, tag) in refs.each_tag()?.into_iter().filter_map(|(name, tag)| Some((name, tag.ok()?))) {
         names.entry(tag.commit).or_default().push(format!("tag: {name}"));
     }
     let tips = match (args.all, &place.inside) {

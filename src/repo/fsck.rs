@@ -12,6 +12,7 @@ use super::tree::Node;
 use super::worktree::SnapshotNode;
 use crate::id::{CommitId, ObjectKey, RecipeId, TreeId};
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 
 /// What a check found.
 #[derive(Debug, Default)]
@@ -28,6 +29,8 @@ pub struct FsckReport {
     pub bytes_verified: u64,
     /// What is wrong.
     pub findings: Vec<Finding>,
+    /// What lies in `quarantine/` or belongs to no branch: nothing is wrong with it, and nobody sees it otherwise.
+    pub set_aside: Vec<PathBuf>,
 }
 
 /// Something that is wrong.
@@ -44,6 +47,8 @@ struct Check<'a> {
     repo: &'a Repo,
     report: FsckReport,
     commits: HashSet<CommitId>,
+    /// Commits that cannot be read, and why: everything that names one is told of.
+    broken: HashMap<CommitId, String>,
     trees: HashSet<TreeId>,
     /// Each content with the first place that it was seen at.
     files: HashMap<RecipeId, String>,
@@ -60,12 +65,15 @@ impl Repo {
             repo: self,
             report: FsckReport::default(),
             commits: HashSet::new(),
+            broken: HashMap::new(),
             trees: HashSet::new(),
             files: HashMap::new(),
             objects: HashSet::new(),
         };
         check.refs();
         check.worktrees();
+        check.packs();
+        check.set_aside();
         if full {
             check.bytes();
         }
@@ -94,11 +102,19 @@ impl Check<'_> {
         if let Some(Head::Detached(commit)) = self.note_error("HEAD", refs.head()) {
             self.history("HEAD", commit);
         }
-        for (name, tip) in self.note_error("branches", refs.branches()).unwrap_or_default() {
-            self.history(&format!("branch {name}"), tip);
+        for (name, tip) in self.note_error("branches", refs.each_branch()).unwrap_or_default() {
+            let place = format!("branch {name}");
+            let Some(tip) = self.note_error(&place, tip) else { continue };
+            self.history(&place, tip);
+            if self.broken.contains_key(&tip) {
+                self.way_back(&name);
+            }
         }
-        for (name, tag) in self.note_error("tags", refs.tags()).unwrap_or_default() {
-            self.history(&format!("tag {name}"), tag.commit);
+        for (name, tag) in self.note_error("tags", refs.each_tag()).unwrap_or_default() {
+            let place = format!("tag {name}");
+            if let Some(tag) = self.note_error(&place, tag) {
+                self.history(&place, tag.commit);
+            }
         }
         for file in self.note_error("refs", refs.misnamed()).unwrap_or_default() {
             self.note(file, "nothing can have this name, so nobody sees it");
@@ -133,13 +149,36 @@ impl Check<'_> {
         }
     }
 
+    /// Names the last commit of a branch's log that is there.
+    fn way_back(&mut self, name: &BranchName) {
+        let log = self.repo.refs().log(name).unwrap_or_default();
+        let is_there = |line: &LogLine| line.new.is_some_and(|id| self.repo.commit(id).is_ok());
+        if let Some(back) = log.iter().rev().position(is_there) {
+            self.note(
+                format!("branch {name}"),
+                format!("the last commit of its log that is there is `{name}@{{{back}}}`"),
+            );
+        }
+    }
+
     fn history(&mut self, place: &str, tip: CommitId) {
         let mut queue = vec![(place.to_owned(), tip)];
         while let Some((place, id)) = queue.pop() {
             if !self.commits.insert(id) {
+                if let Some(why) = self.broken.get(&id) {
+                    self.note(place, why.clone());
+                }
                 continue;
             }
-            let Some(commit) = self.note_error(&place, self.repo.commit(id)) else { continue };
+            let commit = match self.repo.commit(id) {
+                Ok(commit) => commit,
+                Err(error) => {
+                    let why = format!("commit {}: {error}", &id.to_string()[..10]);
+                    self.note(place, &why);
+                    self.broken.insert(id, why);
+                    continue;
+                }
+            };
             self.report.commits += 1;
             let place = format!("commit {}", &id.to_string()[..10]);
             self.tree(&place, &TreePath::ROOT, commit.tree);
@@ -235,6 +274,42 @@ impl Check<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Packs that cannot be used, whether anything needs them or not.
+    fn packs(&mut self) {
+        let damaged = self.repo.store().stats().map(|stats| stats.damaged).map_err(Error::from);
+        for damage in self.note_error("packs", damaged).unwrap_or_default() {
+            self.note(damage.path.display().to_string(), damage.what);
+        }
+    }
+
+    fn set_aside(&mut self) {
+        let root = self.repo.root();
+        let list = |folder: &str| match self.repo.disk().stat(&root.join(folder)) {
+            Ok(None) => Ok(Vec::new()),
+            Ok(Some(_)) => self.repo.disk().list(&root.join(folder)).map_err(Error::from),
+            Err(error) => Err(error.into()),
+        };
+        let (quarantine, worktrees) = (list("quarantine"), list("worktrees"));
+        let mut found = Vec::new();
+        for name in self.note_error("quarantine", quarantine).unwrap_or_default() {
+            found.push(root.join("quarantine").join(name));
+        }
+        for name in self.note_error("worktrees", worktrees).unwrap_or_default() {
+            let branch = BranchName::unescape(&name);
+            if branch.is_some_and(|branch| self.is_gone(&branch)) {
+                found.push(root.join("worktrees").join(name));
+            }
+        }
+        self.report.set_aside = found;
+    }
+
+    /// Whether there is no such branch, also none without a commit.
+    fn is_gone(&self, branch: &BranchName) -> bool {
+        let refs = self.repo.refs();
+        matches!(refs.branch(branch), Ok(None))
+            && refs.head().is_ok_and(|head| head != Head::Branch(branch.clone()))
     }
 
     fn bytes(&mut self) {

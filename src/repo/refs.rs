@@ -139,15 +139,21 @@ impl Refs {
     }
 
     /// All branches that have a commit, sorted by name.
+    ///
+    /// # Errors
+    /// If one of them cannot be read: whoever needs all must not go on without it.
     pub fn branches(&self) -> Result<Vec<(BranchName, CommitId)>> {
-        let mut branches = Vec::new();
-        for name in self.names(BranchName::FOLDER)? {
-            let Ok(name) = BranchName::new(name) else { continue };
-            if let Some(commit) = self.branch(&name)? {
-                branches.push((name, commit));
-            }
-        }
-        Ok(branches)
+        self.each_branch()?.into_iter().map(|(name, commit)| Ok((name, commit?))).collect()
+    }
+
+    /// The same, each for itself: one that cannot be read hides no other.
+    pub fn each_branch(&self) -> Result<Vec<(BranchName, Result<CommitId>)>> {
+        let names = self.names(BranchName::FOLDER)?.into_iter().filter_map(|name| BranchName::new(name).ok());
+        let each = names.filter_map(|name| {
+            let commit = self.branch(&name).transpose()?;
+            Some((name, commit))
+        });
+        Ok(each.collect())
     }
 
     /// The tag with this name.
@@ -160,15 +166,21 @@ impl Refs {
     }
 
     /// All tags, sorted by name.
+    ///
+    /// # Errors
+    /// If one of them cannot be read, as [`Refs::branches`].
     pub fn tags(&self) -> Result<Vec<(TagName, Tag)>> {
-        let mut tags = Vec::new();
-        for name in self.names(TagName::FOLDER)? {
-            let Ok(name) = TagName::new(name) else { continue };
-            if let Some(tag) = self.tag(&name)? {
-                tags.push((name, tag));
-            }
-        }
-        Ok(tags)
+        self.each_tag()?.into_iter().map(|(name, tag)| Ok((name, tag?))).collect()
+    }
+
+    /// The same, each for itself: one that cannot be read hides no other.
+    pub fn each_tag(&self) -> Result<Vec<(TagName, Result<Tag>)>> {
+        let names = self.names(TagName::FOLDER)?.into_iter().filter_map(|name| TagName::new(name).ok());
+        let each = names.filter_map(|name| {
+            let tag = self.tag(&name).transpose()?;
+            Some((name, tag))
+        });
+        Ok(each.collect())
     }
 
     /// Moves a branch from `old` (`None`: it must not exist) to a commit that is durable, and logs it. When this

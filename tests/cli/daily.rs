@@ -1,6 +1,6 @@
 //! What people do every day: add, commit, look, take back, export.
 
-use super::workbench::{Workbench, safetensors, weights};
+use super::workbench::{Ran, Workbench, safetensors, weights};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
@@ -125,6 +125,33 @@ fn settings_of_the_user_are_in_force_and_those_of_the_repository_win() {
     assert_eq!(bench.run(command).succeeds().stdout, "Env\n");
     bench.coral(&["config", "set", "user.nmae", "x"]).fails(1, &["user.nmae", "did you mean `user.name`"]);
     bench.coral(&["config", "set", "core.compression_level", "9"]).fails(1, &["one of fast, default, max"]);
+}
+
+#[test]
+fn settings_that_are_changed_at_once_are_all_changed() {
+    let bench = Workbench::new();
+    let settings = [
+        ("core.cache_size", "1MiB"),
+        ("core.compression_level", "max"),
+        ("core.delta_encoding", "false"),
+        ("core.delta_type", "float32_raw"),
+        ("core.max_delta_depth", "7"),
+        ("core.reserve", "1MiB"),
+        ("core.threads", "3"),
+        ("user.email", "ada@example.org"),
+        ("user.name", "Ada"),
+    ];
+    for globally in [&["--global"][..], &[]] {
+        let set = |(key, value)| bench.start(&[&["config", "set"], globally, &[key, value]].concat());
+        // Some of them twice.
+        let children: Vec<_> = settings.into_iter().chain(settings.into_iter().take(3)).map(set).collect();
+        for child in children {
+            Ran::of(child.wait_with_output().expect("it ends")).succeeds();
+        }
+        for (key, value) in settings {
+            assert_eq!(bench.coral(&["config", "get", key]).succeeds().stdout.trim_end(), value);
+        }
+    }
 }
 
 #[test]

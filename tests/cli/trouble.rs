@@ -124,6 +124,74 @@ fn a_flipped_byte_is_reported_with_file_and_object_and_never_read() {
 }
 
 #[test]
+fn everything_that_names_a_commit_which_is_missing_is_told() {
+    let bench = Workbench::new();
+    let first = bench.commit("a", b"1", "first");
+    let second = bench.commit("a", b"2", "second");
+    let third = bench.commit("a", b"3", "third");
+    let nowhere = "1".repeat(64);
+    let write = |name: &str, text: &str| {
+        fs::write(bench.path("repo/.coral").join(name), format!("{text}\n")).expect("write")
+    };
+    let found = |what: &str| {
+        let report = bench.coral(&["fsck"]);
+        assert_eq!(report.code, 1, "{report:?}");
+        assert!(report.stdout.contains(what), "no `{what}` in {report:?}");
+    };
+    write("refs/heads/lost", &nowhere);
+    write("refs/tags/lost", &nowhere);
+    for place in ["branch lost: commit 1111111111", "tag lost: commit 1111111111"] {
+        found(place);
+    }
+    fs::remove_file(bench.path("repo/.coral/refs/tags/lost")).expect("remove");
+    fs::remove_file(bench.path("repo/.coral/refs/heads/lost")).expect("remove");
+    write("HEAD", &nowhere);
+    found("HEAD: commit 1111111111");
+    write("HEAD", "ref: refs/heads/main");
+    write(
+        "logs/heads/gone",
+        &format!("{first} {nowhere} A <a> 1 +0000\tmoved\n{nowhere} {first} A <a> 1 +0000\tback"),
+    );
+    found("log of branch gone: commit 1111111111");
+    fs::remove_file(bench.path("repo/.coral/logs/heads/gone")).expect("remove");
+    write("refs/heads/bad name", &second);
+    found("refs/heads/bad name");
+    fs::remove_file(bench.path("repo/.coral/refs/heads/bad name")).expect("remove");
+    bench.coral(&["fsck"]).succeeds();
+    // A branch that is newer than the packs, as a bad copy leaves it.
+    write("refs/heads/main", &nowhere);
+    found("the last commit of its log that is there is `main@{0}`");
+    write("refs/heads/main", &third);
+    bench.coral(&["fsck"]).succeeds();
+}
+
+#[test]
+fn one_damaged_ref_hides_no_other() {
+    let bench = Workbench::new();
+    bench.commit("a", b"1", "first");
+    bench.coral(&["branch", "bad"]).succeeds();
+    fs::write(bench.path("repo/.coral/refs/heads/bad"), "garbage").expect("write");
+    assert!(bench.coral(&["log"]).succeeds().stdout.contains("first"));
+    bench.coral(&["fsck"]).fails(1, &[]);
+    let report = bench.coral(&["fsck"]).stdout;
+    assert!(report.contains("branch bad") && report.contains("1 commits"), "{report}");
+}
+
+#[test]
+fn what_a_rebuild_sets_aside_is_told_and_listed_ever_after() {
+    let bench = Workbench::new();
+    bench.commit("a", &[5; 5_000], "first");
+    fs::write(bench.path("repo/.coral/packs/").join(format!("{}.cpk", "a".repeat(64))), "no pack")
+        .expect("write");
+    let found = bench.coral(&["fsck"]);
+    assert!(found.code == 1 && found.stdout.contains(&"a".repeat(64)), "{found:?}");
+    let rebuilt = bench.coral(&["fsck", "--rebuild"]);
+    assert!(rebuilt.code == 1 && rebuilt.stdout.contains("moved to"), "{rebuilt:?}");
+    let after = bench.coral(&["fsck"]).succeeds();
+    assert!(after.stdout.contains("set aside: ") && after.stdout.contains("quarantine"), "{after:?}");
+}
+
+#[test]
 fn every_verb_explains_itself() {
     let bench = Workbench::bare();
     let help = bench.outside(&["--help"]).succeeds().stdout;

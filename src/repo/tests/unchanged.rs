@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::id::CommitId;
+use crate::store::StoreError;
 
 /// Everything that a person could see of a repository.
 #[derive(Debug, PartialEq)]
@@ -252,5 +253,35 @@ fn what_was_killed_half_way_is_completed_by_asking_again() {
             let seen = see(&disk).without_logs();
             assert_eq!(seen, after, "{} after a kill at {n} of {operations}: {again:?}", operation.name);
         }
+    }
+}
+
+#[test]
+fn on_a_disk_that_cannot_be_written_history_is_there_and_changes_say_why_not() {
+    for operation in OPERATIONS {
+        let (template, before, ..) = baseline(operation);
+        let disk = copy(&template);
+        see(&disk);
+        disk.set_read_only(true);
+        let errno = match run(&disk, operation) {
+            Err(Error::Disk(error) | Error::Store(StoreError::Disk(error))) => error.source.raw_os_error(),
+            other => panic!("{}: {other:?}", operation.name),
+        };
+        assert_eq!(errno, Some(libc::EROFS), "{}", operation.name);
+        let repo = open(&disk);
+        if !operation.unborn {
+            assert_eq!(committed(&repo, "main~1", "d/a"), Some(b"one".to_vec()));
+            assert_eq!(
+                repo.diff_trees(
+                    Tree::empty_id(),
+                    repo.tree_of(repo.resolve("main", at(9)).ok()).expect("tree")
+                )
+                .expect("diff")
+                .len(),
+                2
+            );
+        }
+        disk.set_read_only(false);
+        assert_eq!(see(&disk), before, "{}", operation.name);
     }
 }
