@@ -2,7 +2,10 @@
 //!
 //! A test whose tools are missing here is reported as ignored, with what is missing; where `CI` is `true` it fails.
 
+mod content;
+mod cuts;
 mod killed;
+mod logged;
 mod plain;
 mod refused;
 mod seed;
@@ -28,6 +31,7 @@ macro_rules! tests {
 
 fn main() -> ExitCode {
     let tests = tests! {
+        cuts: a_power_cut_loses_nothing_that_was_acknowledged;
         killed: a_command_that_is_killed_has_done_all_or_nothing;
         refused: a_command_whose_system_call_fails_changes_nothing_and_says_so;
         stacks:
