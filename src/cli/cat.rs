@@ -2,23 +2,26 @@ use super::context::Context;
 use super::error::{CommandError, Result};
 use super::output::Output;
 use crate::repo::{Node, split_target};
+use std::ffi::OsString;
 
 /// Print the bytes of a file of a revision
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// REF:PATH
     #[arg(value_name = "REF:PATH", required = true)]
-    targets: Vec<String>,
+    targets: Vec<OsString>,
 }
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     for text in &args.targets {
-        if !text.contains(':') {
+        let bytes = text.as_encoded_bytes();
+        let text = text.display();
+        if !bytes.contains(&b':') {
             return Err(CommandError::usage(format!("`{text}` names no file"))
                 .hint(format!("a file of a revision is `REF:PATH`, such as `HEAD:{text}`")));
         }
-        let target = split_target(text)?;
+        let target = split_target(bytes)?;
         let commit = place.repo.resolve(&target.revision, place.now())?;
         let entry = place.repo.entry_at(commit, &target.revision, &target.path)?;
         match entry.node {
@@ -27,7 +30,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             }
             Node::Symlink(target) => out.bytes(&target)?,
             Node::File { recipe, len } => {
-                place.repo.read_through(recipe, len, text, |bytes| out.bytes(bytes))?
+                place.repo.read_through(recipe, len, &text, |bytes| out.bytes(bytes))?
             }
         }
     }

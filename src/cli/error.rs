@@ -83,6 +83,10 @@ fn hint(error: &Error) -> Option<String> {
         Error::UnknownRevision { nearest: None, .. } => {
             Some("`coral log`, `coral branch` and `coral tag` list what there is".into())
         }
+        Error::MissingCommit { .. } => Some(
+            "`coral fsck` tells what is missing and what is left; an incomplete copy has refs newer than its packs"
+                .into(),
+        ),
         Error::UnknownRef { nearest: Some(name), .. } => did_you_mean(name),
         Error::UnknownRef { kind, nearest: None, .. } => Some(format!("`coral {kind}` lists what there is")),
         Error::UnknownPath { nearest: Some(path), .. } => did_you_mean(path),

@@ -5,6 +5,7 @@ use super::quote;
 use crate::repo::split_target;
 use crate::units::ByteSize;
 use serde_json::json;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Write a revision, a directory or a file of it as plain files
@@ -14,7 +15,7 @@ use std::path::PathBuf;
 pub struct Args {
     /// REF, or REF:PATH
     #[arg(value_name = "TARGET")]
-    target: String,
+    target: OsString,
     /// Where to
     #[arg(value_name = "OUT")]
     out: PathBuf,
@@ -22,7 +23,7 @@ pub struct Args {
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
-    let target = split_target(&args.target)?;
+    let target = split_target(args.target.as_encoded_bytes())?;
     let commit = place.repo.resolve(&target.revision, place.now())?;
     let entry = place.repo.entry_at(commit, &target.revision, &target.path)?;
     if args.out.as_os_str() == "-" {

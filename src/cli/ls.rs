@@ -6,13 +6,14 @@ use super::when;
 use crate::id::TreeId;
 use crate::repo::{Entry, Node, TreePath, split_target};
 use serde_json::{Value, json};
+use std::ffi::OsString;
 
 /// List files of a revision
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// REF, or REF:PATH
     #[arg(value_name = "TARGET", default_value = "HEAD")]
-    target: String,
+    target: OsString,
     /// Mode, size, stored bytes and time as well
     #[arg(short, long)]
     long: bool,
@@ -23,7 +24,7 @@ pub struct Args {
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
-    let target = split_target(&args.target)?;
+    let target = split_target(args.target.as_encoded_bytes())?;
     let commit = place.repo.resolve(&target.revision, place.now())?;
     let entry = place.repo.entry_at(commit, &target.revision, &target.path)?;
     let found = match &entry.node {

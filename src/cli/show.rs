@@ -11,6 +11,7 @@ use crate::store::ObjectInfo;
 use crate::tensor::Statistics;
 use crate::units::ByteSize;
 use serde_json::{Value, json};
+use std::ffi::OsString;
 use std::sync::Arc;
 
 /// Show a commit, a file, or a tensor
@@ -21,7 +22,7 @@ use std::sync::Arc;
 pub struct Args {
     /// REF, REF:PATH, or the name of a tensor
     #[arg(value_name = "TARGET", default_value = "HEAD")]
-    target: String,
+    target: OsString,
     /// Look for the tensor in this commit
     #[arg(short, long, value_name = "REF", default_value = "HEAD")]
     commit: String,
@@ -29,17 +30,19 @@ pub struct Args {
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
-    if let Some((revision, _)) = args.target.split_once(':')
-        && place.repo.resolve(if revision.is_empty() { "HEAD" } else { revision }, place.now()).is_ok()
+    let bytes = args.target.as_encoded_bytes();
+    // The names of tensors may have colons too.
+    if let (true, Ok(target)) = (bytes.contains(&b':'), split_target(bytes))
+        && let Ok(commit) = place.repo.resolve(&target.revision, place.now())
     {
-        let target = split_target(&args.target)?;
-        let commit = place.repo.resolve(&target.revision, place.now())?;
         let entry = place.repo.entry_at(commit, &target.revision, &target.path)?;
-        return show_entry(&place, out, &args.target, &target.path, &entry);
+        let shown_as = quote::name(bytes);
+        return show_entry(&place, out, &shown_as, &target.path, &entry);
     }
-    match place.repo.resolve(&args.target, place.now()) {
+    let text = args.target.to_string_lossy();
+    match place.repo.resolve(&text, place.now()) {
         Ok(commit) => show_commit(&place, out, commit),
-        Err(error @ Error::UnknownRevision { .. }) => show_tensor(&place, out, &args, error),
+        Err(error @ Error::UnknownRevision { .. }) => show_tensor(&place, out, &args, &text, error),
         Err(error) => Err(error.into()),
     }
 }
@@ -81,7 +84,7 @@ fn show_entry(place: &Place, out: &Output, shown_as: &str, path: &TreePath, entr
                 let target = String::from_utf8_lossy(target);
                 out.value(&at(path, json!({ "path": null, "type": "symlink", "target": target })))
             }
-            false => out.line(format_args!("{} -> {}", quote::text(shown_as), quote::name(target))),
+            false => out.line(format_args!("{shown_as} -> {}", quote::name(target))),
         },
         Node::File { recipe, len } => {
             let recipe_id = recipe;
@@ -150,14 +153,14 @@ fn tensor_json(tensor: &TensorInfo, info: &ObjectInfo) -> Value {
 }
 
 /// Shows the tensors of this name, in whatever file of the commit they are.
-fn show_tensor(place: &Place, out: &Output, args: &Args, unknown: Error) -> Result<()> {
+fn show_tensor(place: &Place, out: &Output, args: &Args, text: &str, unknown: Error) -> Result<()> {
     let commit = match place.repo.resolve(&args.commit, place.now()) {
         Ok(commit) => commit,
         Err(_) => return Err(unknown.into()),
     };
     let mut rows = Vec::new();
     for (path, recipe) in files(place, place.repo.commit(commit)?.tree)? {
-        for (tensor, key, _) in recipe.tensors().filter(|(tensor, _, _)| tensor.name == args.target) {
+        for (tensor, key, _) in recipe.tensors().filter(|(tensor, _, _)| tensor.name == text) {
             rows.push((path.clone(), tensor.clone(), key, statistics(place, &recipe, tensor)?));
         }
     }

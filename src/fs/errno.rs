@@ -130,6 +130,7 @@ fn repo_errno(error: &repo::Error) -> i32 {
         }
         E::NotARepository(_) | E::NewerFormat { .. } => libc::EIO,
         E::DamagedFile { .. } | E::WrongBytes(_) | E::WrongLength { .. } | E::Damaged { .. } => libc::EIO,
+        E::MissingCommit { .. } => libc::EIO,
         E::Store(error) => store_errno(error),
         E::Disk(error) => disk_errno(error),
     }

@@ -46,6 +46,14 @@ pub enum Error {
         /// How many commits it fits.
         count: usize,
     },
+    /// A ref names a commit that is not in the store.
+    #[error("`{name}` names commit {}, which is not in the store", &.commit.to_string()[..10])]
+    MissingCommit {
+        /// The ref, or what else was asked for.
+        name: String,
+        /// The commit.
+        commit: CommitId,
+    },
     /// A path is not in a tree.
     #[error("no `{path}` in {place}")]
     UnknownPath {

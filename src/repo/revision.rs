@@ -11,7 +11,7 @@ use super::repository::Repo;
 use super::suggest::nearest;
 use super::tree::{Attributes, Entry};
 use crate::id::CommitId;
-use crate::store::Kind;
+use crate::store::{Kind, StoreError};
 use crate::units::Timestamp;
 use jiff::{Span, Timestamp as Instant, Zoned, civil};
 
@@ -30,11 +30,20 @@ pub struct Target {
 /// Splits `REF`, `REF:path` or `:path`.
 ///
 /// # Errors
-/// [`Error::Path`] if the path leads out of the tree.
-pub fn split_target(text: &str) -> Result<Target> {
-    let (revision, path) = text.split_once(':').unwrap_or((text, ""));
-    let revision = if revision.is_empty() { "HEAD" } else { revision };
-    Ok(Target { revision: revision.to_owned(), path: TreePath::parse(path)? })
+/// [`Error::Path`] if the path leads out of the tree; [`Error::UnknownRevision`] if the revision is no text.
+pub fn split_target(text: impl AsRef<[u8]>) -> Result<Target> {
+    let text = text.as_ref();
+    let end = text.iter().position(|byte| *byte == b':').unwrap_or(text.len());
+    let (revision, path) = (&text[..end], text.get(end + 1..).unwrap_or_default());
+    let revision = match std::str::from_utf8(revision) {
+        Ok("") => "HEAD".to_owned(),
+        Ok(revision) => revision.to_owned(),
+        Err(_) => {
+            let text = String::from_utf8_lossy(revision).into_owned();
+            return Err(Error::UnknownRevision { text, nearest: None });
+        }
+    };
+    Ok(Target { revision, path: TreePath::parse(path)? })
 }
 
 /// One step from a commit to another.
@@ -50,13 +59,17 @@ impl Repo {
     /// The commit that a text names. `now` is what `@{yesterday}` counts from.
     ///
     /// # Errors
-    /// [`Error::UnknownRevision`] with the nearest name that exists, [`Error::AmbiguousPrefix`], [`Error::Unborn`].
+    /// [`Error::UnknownRevision`] with the nearest name that exists, [`Error::AmbiguousPrefix`], [`Error::Unborn`];
+    /// [`Error::MissingCommit`] if what it names is not there.
     pub fn resolve(&self, text: &str, now: Timestamp) -> Result<CommitId> {
         let (name, steps) = split_steps(text).ok_or_else(|| self.unknown_revision(text))?;
         let mut commit = match name.split_once("@{") {
             Some((branch, selector)) => self.resolve_logged(text, branch, selector, now)?,
             None => self.resolve_name(text, name)?,
         };
+        if let Err(Error::Store(StoreError::NotFound { .. })) = self.commit(commit) {
+            return Err(Error::MissingCommit { name: name.to_owned(), commit });
+        }
         for step in steps {
             commit = self.step(commit, step)?.ok_or_else(|| self.unknown_revision(text))?;
         }
@@ -300,5 +313,7 @@ mod tests {
         assert_eq!((target.revision.as_str(), target.path.to_string().as_str()), ("main~1", "run/a:b"));
         assert_eq!(split_target(":x").expect("valid").revision, "HEAD");
         assert!(split_target("main:../x").is_err());
+        assert_eq!(split_target(b"main:a\xff").expect("valid").path.to_bytes(), b"a\xff");
+        assert!(matches!(split_target(b"ma\xffin:a"), Err(Error::UnknownRevision { .. })));
     }
 }

@@ -71,6 +71,17 @@ fn json_has_the_very_bytes_of_what_is_no_text() {
     let hex: Vec<_> =
         listed.as_array().expect("a list").iter().filter_map(|row| row["path_hex"].as_str()).collect();
     assert_eq!(hex, ["642f626164fffe2e62696e"]);
+    let bad = OsStr::from_bytes(b"HEAD:d/bad\xff\xfe.bin");
+    for verb in ["cat", "show", "ls"] {
+        let mut command = bench.command(&bench.path("repo"), &[verb]);
+        command.arg(bad);
+        let ran = bench.run(command).succeeds();
+        assert!(verb == "cat" || is_harmless(&ran.stdout), "{ran:?}");
+    }
+    let mut export = bench.command(&bench.path("repo"), &["export"]);
+    export.arg(bad).arg("../one");
+    bench.run(export).succeeds();
+    assert_eq!(fs::read(bench.path("one")).expect("read"), NASTY[5]);
     assert!(listed.as_array().expect("a list").iter().any(|row| row["path"] == "d/nl\nname.txt"));
 }
 

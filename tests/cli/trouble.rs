@@ -161,6 +161,10 @@ fn everything_that_names_a_commit_which_is_missing_is_told() {
     // A branch that is newer than the packs, as a bad copy leaves it.
     write("refs/heads/main", &nowhere);
     found("the last commit of its log that is there is `main@{0}`");
+    bench
+        .coral(&["log"])
+        .fails(1, &["`HEAD` names commit 1111111111, which is not in the store", "coral fsck"]);
+    assert_eq!(bench.cat("main@{0}:a"), b"3");
     write("refs/heads/main", &third);
     bench.coral(&["fsck"]).succeeds();
 }
