@@ -140,6 +140,8 @@ fn after_a_failed_write_a_transaction_can_only_be_dropped() {
         ingest.put(Dtype::F32, &weights(1, 1, 0), &[]),
         Err(StoreError::Poisoned { is_full: true, .. })
     ));
+    let error = ingest.put(Dtype::F32, &weights(1, 1, 0), &[]).unwrap_err().to_string();
+    assert!(error.starts_with("an earlier write of this transaction failed: cannot write "), "{error}");
     assert!(matches!(ingest.seal(), Err(StoreError::Poisoned { is_full: true, .. })));
     assert_eq!(store.stats().unwrap().objects, 0);
 }

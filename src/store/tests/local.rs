@@ -215,6 +215,51 @@ fn a_transaction_that_cannot_begin_leaves_nothing_behind() {
     }
 }
 
+/// A store whose only pack is malformed; (disk, the path of the pack).
+fn malformed() -> (SimulatedDisk, PathBuf) {
+    let disk = new_disk();
+    put_one(&open(&disk), &weights(1000, 1, 0), &[]);
+    spoil(&disk);
+    let pack = files(&disk, ".cpk")[0].clone();
+    (disk, pack)
+}
+
+/// Takes the only pack's sidecar away and its end too.
+fn spoil(disk: &SimulatedDisk) {
+    let pack = files(disk, ".cpk")[0].clone();
+    disk.remove_file(&pack.with_extension("cix")).unwrap();
+    let len = disk.stat(&pack).unwrap().unwrap().len;
+    disk.open(&pack, true).unwrap().set_len(len - 1).unwrap();
+}
+
+#[test]
+fn rebuilding_moves_nothing_while_somebody_writes() {
+    let (disk, pack) = malformed();
+    let held =
+        open_hooked(&disk, |operation, path| match operation == "lock" && path.ends_with("writers.lock") {
+            true => Err(io::ErrorKind::TimedOut.into()),
+            false => Ok(()),
+        });
+    let error = held.rebuild().unwrap_err();
+    assert!(error.to_string().contains("writers.lock"), "{error}");
+    assert!(disk.stat(&pack).unwrap().is_some());
+    let moved = open(&disk).rebuild().unwrap().quarantined;
+    assert_eq!(moved[0].from, pack);
+    assert!(disk.stat(&pack).unwrap().is_none() && disk.stat(&moved[0].to).unwrap().is_some());
+}
+
+#[test]
+fn what_was_set_aside_stays_when_more_of_its_name_is() {
+    let (disk, _) = malformed();
+    let first = open(&disk).rebuild().unwrap().quarantined;
+    put_one(&open(&disk), &weights(1000, 1, 0), &[]);
+    spoil(&disk);
+    let second = open(&disk).rebuild().unwrap().quarantined;
+    assert_eq!(first[0].from, second[0].from);
+    assert!(disk.stat(&first[0].to).unwrap().is_some() && disk.stat(&second[0].to).unwrap().is_some());
+    assert_ne!(first[0].to, second[0].to);
+}
+
 /// Two strings of bytes with one key. XXH3 multiplies the halves of a lane of input and secret: where the lower half is
 /// zero the upper one is only added, so that those of two stripes can change places.
 fn colliding() -> [Vec<u8>; 2] {
