@@ -149,6 +149,14 @@ impl StoreError {
         }
     }
 
+    /// Whether another copy of the object may be read all the same. A file that is gone is none's: it was written anew.
+    pub(super) fn is_of_one_copy(&self) -> bool {
+        match self {
+            StoreError::Disk(error) => error.source.kind() != std::io::ErrorKind::NotFound,
+            error => error.is_corruption(),
+        }
+    }
+
     /// Whether stored bytes are wrong, as opposed to absent or unreadable.
     pub fn is_corruption(&self) -> bool {
         matches!(

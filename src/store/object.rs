@@ -136,6 +136,11 @@ impl Object {
         StoreError::Collision { key: self.entry.key, pack: self.path().to_owned() }
     }
 
+    /// Whether both lie in one pack.
+    pub(super) fn lies_with(&self, other: &Self) -> bool {
+        self.path() == other.path()
+    }
+
     fn path(&self) -> &Path {
         match &self.place {
             Place::Sealed { pack, .. } => &pack.path,

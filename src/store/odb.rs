@@ -110,7 +110,10 @@ impl Store {
     /// # Errors
     /// Never gives wrong bytes: [`StoreError::Corrupt`] if what is stored does not add up.
     pub fn read_at(&self, key: ObjectKey, offset: u64, buf: &mut [u8]) -> Result<()> {
-        self.again_if_gone(|| self.inner.read_object(self.find(&key)?, offset, buf))
+        self.again_if_gone(|| {
+            let object = self.find(&key)?;
+            self.any_copy(object, |object| self.inner.read_object(object, offset, buf))
+        })
     }
 
     /// All bytes of an object.
@@ -118,7 +121,7 @@ impl Store {
     /// # Errors
     /// As [`Store::read_at`].
     pub fn read(&self, key: ObjectKey) -> Result<Vec<u8>> {
-        self.again_if_gone(|| self.read_whole(self.find(&key)?))
+        self.again_if_gone(|| self.any_copy(self.find(&key)?, |object| self.read_whole(object)))
     }
 
     /// All bytes of the recipe, tree or commit whose BLAKE3 is `id`.
@@ -128,12 +131,13 @@ impl Store {
     pub fn read_meta(&self, kind: Kind, id: &[u8; 32]) -> Result<Vec<u8>> {
         let key = metadata_key(id);
         self.again_if_gone(|| {
-            let object = self.find_kind(kind, &key)?;
-            let bytes = self.read_whole(object.clone())?;
-            match blake3::hash(&bytes) == *id {
-                true => Ok(bytes),
-                false => Err(object.corrupt("it does not hash to its id")),
-            }
+            self.any_copy(self.find_kind(kind, &key)?, |object| {
+                let bytes = self.read_whole(object.clone())?;
+                match blake3::hash(&bytes) == *id {
+                    true => Ok(bytes),
+                    false => Err(object.corrupt("it does not hash to its id")),
+                }
+            })
         })
     }
 
@@ -146,6 +150,17 @@ impl Store {
             }
             result => result,
         }
+    }
+
+    /// Reads an object, or another copy of it where this one is damaged or cannot be read.
+    fn any_copy<T>(&self, object: Object, mut read: impl FnMut(Object) -> Result<T>) -> Result<T> {
+        let trouble = match read(object.clone()) {
+            Err(error) if error.is_of_one_copy() => error,
+            result => return result,
+        };
+        let packs = self.inner.packs();
+        let mut others = packs.copies(&object.entry).filter(|copy| !copy.lies_with(&object));
+        others.find_map(|copy| read(copy).ok()).ok_or(trouble)
     }
 
     fn find_kind(&self, kind: Kind, key: &ObjectKey) -> Result<Object> {

@@ -164,6 +164,16 @@ impl Packs {
         trouble.map_or(Ok(None), Err)
     }
 
+    /// Every copy of an object whose entry can be read.
+    pub(super) fn copies(&self, of: &Entry) -> impl Iterator<Item = Object> {
+        let (key, kind) = (of.key, of.kind);
+        let rows = move |pack: &Arc<Pack>| {
+            let objects = pack.directory.rows(&key).filter_map(|row| Object::sealed(pack, row).ok());
+            objects.filter(move |object| object.entry.kind == kind).collect::<Vec<_>>()
+        };
+        self.list.iter().flat_map(rows)
+    }
+
     /// The object in a row of a pack, if that is where it lies.
     pub(super) fn object_at(&self, id: &PackId, row: usize, key: &ObjectKey) -> Option<Object> {
         let pack = &self.list[*self.by_id.get(id)?];

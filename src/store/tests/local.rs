@@ -97,6 +97,34 @@ fn a_pack_that_cannot_be_read_once_it_is_known_is_a_finding() {
 }
 
 #[test]
+fn a_copy_that_is_whole_is_read_whichever_of_two_is_damaged() {
+    let (disk, other_disk) = (new_disk(), new_disk());
+    let bytes = weights(100_000, 1, 0);
+    let key = put_one(&open(&disk), &bytes, &[]).key;
+    let ingest = open(&other_disk).begin().unwrap();
+    ingest.put(Dtype::F32, &bytes, &[]).unwrap();
+    ingest.put(Dtype::F32, &weights(10, 2, 0), &[]).unwrap();
+    ingest.seal().unwrap();
+    fetch(&disk, &other_disk);
+    for damaged in files(&disk, ".cpk") {
+        let whole = disk.read(&damaged).unwrap();
+        disk.open(&damaged, true).unwrap().write_all_at(&[0xff; 64], 500).unwrap();
+        let store = open(&disk);
+        assert!(store.read(key).unwrap() == bytes);
+        let mut part = [0; 64];
+        store.read_at(key, 450, &mut part).unwrap();
+        assert!(part == bytes[450..514]);
+        let bad = damaged.clone();
+        let store = open_hooked(&disk, move |operation, path| match operation == "open" && path == bad {
+            true => Err(io::Error::from_raw_os_error(libc::EIO)),
+            false => Ok(()),
+        });
+        assert!(store.read(key).unwrap() == bytes);
+        disk.open(&damaged, true).unwrap().write_all_at(&whole, 0).unwrap();
+    }
+}
+
+#[test]
 fn readers_do_not_wait_for_those_who_look_for_packs() {
     let (disk, objects, _) = three_packs();
     let (entered, wait_for_entry) = channel();
