@@ -1,5 +1,8 @@
-//! Reproducible random numbers: SplitMix64 (Steele, Lea, Flood, OOPSLA 2014), the same on every machine and forever:
-//! signatures on disk depend on them.
+//! Random numbers. Reproducible ones: SplitMix64 (Steele, Lea, Flood, OOPSLA 2014), the same on every machine and forever:
+//! signatures on disk depend on them. And unpredictable ones, for names that two makers must not share.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 
 /// A stream of random numbers.
 #[derive(Debug, Clone)]
@@ -29,6 +32,13 @@ impl Random {
     pub fn below(&mut self, bound: usize) -> usize {
         (self.bits() % bound as u64) as usize
     }
+}
+
+/// 128 bits that no other caller, process or machine gets.
+pub fn unpredictable() -> u128 {
+    // The keys of the standard library's hash maps come from the system's random numbers.
+    let bits = || u128::from(RandomState::new().hash_one(0));
+    bits() << 64 | bits()
 }
 
 #[cfg(test)]

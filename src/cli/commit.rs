@@ -106,11 +106,18 @@ fn report(out: &Output, branch: &BranchName, committed: &Committed, request: &Co
             "commit": committed.id.to_string(),
             "changed": committed.changed,
             "still_open": still_open,
+            "interrupted": committed.interrupted.iter().map(ToString::to_string).collect::<Vec<_>>(),
         }));
     }
     for path in &still_open {
         note(format!("`{path}` is still being written and stands in the commit as it was before"));
     }
+    for path in &committed.interrupted {
+        note(format!(
+            "`{path}` was not finished by who wrote it and stands in the commit as it was before; `--include-open` takes it as it is"
+        ));
+    }
+    committed.warnings.iter().for_each(|warning| note(format!("the commit is made; {warning}")));
     let root = if committed.is_root { " (root-commit)" } else { "" };
     let subject = request.message.lines().next().unwrap_or_default();
     out.line(format_args!("[{branch}{root} {}] {subject}", &committed.id.to_string()[..8]))?;

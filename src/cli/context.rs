@@ -8,7 +8,9 @@ use crate::codec::{DeltaType, Level};
 use crate::config::{Config, Origin};
 use crate::disk::{Disk, RealDisk};
 use crate::fs::mounted_above;
-use crate::repo::{BranchName, Error, Name, Options, Repo, Signature, TreePath, Worktree};
+use crate::repo::{
+    BranchName, Error, Fallback, Interrupted, Name, Options, Repo, Signature, TreePath, Worktree,
+};
 use crate::store;
 use crate::units::Timestamp;
 use std::ffi::OsStr;
@@ -240,10 +242,15 @@ impl Place {
     /// left unfinished.
     pub fn worktree(&self, branch: &BranchName) -> Result<Worktree> {
         let worktree = self.repo.worktree(branch)?;
-        for path in worktree.recover_if_abandoned()? {
-            note(format!(
-                "`{path}` was being written when the mount of `{branch}` ended; kept with what arrived"
-            ));
+        for Interrupted { path, now } in worktree.recover_if_abandoned()? {
+            let now = match now {
+                Fallback::LastDurable => {
+                    "it is the last version that was; the newer bytes are in quarantine/"
+                }
+                Fallback::Incomplete => "it has what arrived, and does not count as complete",
+                Fallback::AsCommitted => "it is as in the last commit, or gone",
+            };
+            note(format!("`{path}` was not yet on the disk when the machine stopped: {now}"));
         }
         worktree.follow_branch()?;
         Ok(worktree)

@@ -118,6 +118,13 @@ fn hint(error: &Error) -> Option<String> {
         Error::OwnMount(_) => Some(
             "history is in the repository already; of a mount, `add` takes single files of a branch, tag or commit".into(),
         ),
+        Error::Replaced(_) => Some("open it anew: umount and mount again, or repeat the command".into()),
+        Error::BeingWritten(_) => {
+            Some("wait until it is closed, or write to it through the same mount".into())
+        }
+        Error::LostBytes(path) => Some(format!(
+            "save it again, or go back to the last commit's with `coral restore {path}`; then look after the disk"
+        )),
         Error::KeepsChanging(_) => Some("try again when nobody writes to it".into()),
         Error::OutputExists(_) => Some("name a path that does not exist yet; nothing was overwritten".into()),
         Error::WrongBytes(_) | Error::WrongLength { .. } | Error::Damaged { .. } => Some("`coral fsck --full` lists all damage".into()),

@@ -34,12 +34,16 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     };
     let changes = worktree.diff_from(base, &snapshot)?;
     let still_open: Vec<String> = snapshot.still_open.iter().map(ToString::to_string).collect();
+    let interrupted: Vec<String> = snapshot.interrupted.iter().map(ToString::to_string).collect();
+    let lost: Vec<String> = snapshot.lost.iter().map(ToString::to_string).collect();
     if out.json {
         return out.value(&json!({
             "branch": branch.as_str(),
             "base": snapshot.base.map(|id| id.to_string()),
             "changes": changes.iter().map(row).collect::<Vec<_>>(),
             "still_open": still_open,
+            "interrupted": interrupted,
+            "lost": lost,
         }));
     }
     if !args.short {
@@ -53,15 +57,20 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         let (letter, word, colour) = words(change.kind);
         let line = match args.short {
             true => format!("{letter} {}", change.path),
-            false => format!("  {word:<13}{}", change.path),
+            false => format!("  {word:<14}{}", change.path),
         };
         out.line(out.paint(colour, line))?;
     }
-    for path in &still_open {
-        let line = if args.short { format!("W {path}") } else { format!("  {:<13}{path}", "being written") };
-        out.line(out.paint(Colour::Yellow, line))?;
+    let unfinished =
+        [("W", "being written", &still_open), ("I", "interrupted", &interrupted), ("L", "lost bytes", &lost)];
+    for (letter, word, paths) in unfinished {
+        for path in paths {
+            let line = if args.short { format!("{letter} {path}") } else { format!("  {word:<14}{path}") };
+            out.line(out.paint(Colour::Yellow, line))?;
+        }
     }
-    match (args.short, changes.is_empty() && still_open.is_empty()) {
+    let at_rest = [&still_open, &interrupted, &lost].iter().all(|paths| paths.is_empty());
+    match (args.short, changes.is_empty() && at_rest) {
         (false, true) => out.line("nothing to commit"),
         (true, _) | (false, false) => Ok(()),
     }

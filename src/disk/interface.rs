@@ -2,14 +2,13 @@
 //!
 //! Knows no implementation. Nothing is durable until the file, or for names the directory, was synced.
 
-use std::collections::hash_map::RandomState;
 use std::fmt::{self, Debug};
-use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::Result;
+use crate::random::unpredictable;
 
 /// What stands behind a name in a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +33,13 @@ pub struct FileId {
 /// One run of the machine, from its start to its end: what was written and not synced in an earlier one may be lost.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct BootId(pub [u8; 16]);
+
+impl BootId {
+    /// Whether the system tells its runs apart; if not, this one may be another than the last.
+    pub fn is_known(&self) -> bool {
+        self.0 != [0; 16]
+    }
+}
 
 impl Debug for BootId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -146,10 +152,8 @@ pub const TEMPORARY_SUFFIX: &str = ".lock";
 
 /// A name in the same folder that nobody else uses: two writers of one file must not meet in a temporary one.
 fn temporary_beside(path: &Path) -> PathBuf {
-    // The keys of the standard library's hash maps come from the system's random numbers.
-    let random = RandomState::new().hash_one(0);
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{random:016x}{TEMPORARY_SUFFIX}"));
+    name.push(format!(".{:016x}{TEMPORARY_SUFFIX}", unpredictable() as u64));
     path.with_file_name(name)
 }
 

@@ -559,13 +559,17 @@ impl DiskFile for SimulatedFile {
     fn sync(&self) -> Result<()> {
         let mut state = self.disk.state();
         let fate = state.count();
+        // A machine that stopped has lost nothing until its power is cut; a disk that fails has.
+        let stopped = matches!(state.fault, Some(Fault::From(..)));
         let result = state.file_mut(self.ino).and_then(|file| match fate {
             Ok(()) => {
                 file.sync();
                 Ok(())
             }
             Err(error) => {
-                file.drop_unsynced();
+                if !stopped {
+                    file.drop_unsynced();
+                }
                 Err(error)
             }
         });

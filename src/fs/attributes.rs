@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::repo::{self, Attributes, NodeAttributes, NodeId, Worktree};
+use crate::repo::{self, Attributes, NodeAttributes, NodeId, Tenant};
 use crate::units::Timestamp;
 
 use super::attr::{Attr, Kind, Lifetime};
@@ -201,7 +201,7 @@ impl FileSystem {
     }
 
     /// The worktree and node behind an inode that may be changed.
-    pub(super) fn writable(&self, ino: u64) -> Result<(Arc<Worktree>, NodeId)> {
+    pub(super) fn writable(&self, ino: u64) -> Result<(Arc<Tenant>, NodeId)> {
         match &*self.place(ino)? {
             Place::Worktree { branch, node } => Ok((self.worktree(branch)?, *node)),
             _ => Err(Error::ReadOnly),

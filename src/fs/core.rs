@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::id::{CommitId, RecipeId};
 use crate::recipe::Recipe;
-use crate::repo::{Attributes, BranchName, Head, Invalidation, Name, NodeId, Repo, TagName, Tree, Worktree};
+use crate::repo::{Attributes, BranchName, Head, Invalidation, Name, NodeId, Repo, TagName, Tenant, Tree};
 use crate::units::Timestamp;
 
 use super::attr::Lifetime;
@@ -80,7 +80,7 @@ pub struct FileSystem {
     pub(super) history: History,
     pub(super) tensor_names: TensorNames,
     pub(super) moving_names: MovingNames,
-    worktrees: Mutex<HashMap<BranchName, Arc<Worktree>>>,
+    worktrees: Mutex<HashMap<BranchName, Arc<Tenant>>>,
     /// Asks for the kernel to be told; set by whoever can.
     teller: OnceLock<Teller>,
     stored_lens: Mutex<HashMap<RecipeId, u64>>,
@@ -150,24 +150,24 @@ impl FileSystem {
     }
 
     /// The worktree of a branch, opened at first use and kept.
-    pub(super) fn worktree(&self, branch: &BranchName) -> Result<Arc<Worktree>> {
+    pub(super) fn worktree(&self, branch: &BranchName) -> Result<Arc<Tenant>> {
         let mut worktrees = self.worktrees.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(worktree) = worktrees.get(branch) {
             return Ok(Arc::clone(worktree));
         }
-        let worktree = Arc::new(self.repo.worktree(branch)?);
-        worktree.adopt()?;
+        let (tenant, _) = self.repo.worktree(branch)?.adopt()?;
+        let worktree = Arc::new(tenant);
         worktrees.insert(branch.clone(), Arc::clone(&worktree));
         Ok(worktree)
     }
 
     /// The worktrees that somebody looked into.
-    pub(super) fn open_worktrees(&self) -> Vec<Arc<Worktree>> {
+    pub(super) fn open_worktrees(&self) -> Vec<Arc<Tenant>> {
         self.worktrees.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
     /// The worktree, if somebody looked into it before.
-    pub(super) fn find_worktree(&self, branch: &BranchName) -> Option<Arc<Worktree>> {
+    pub(super) fn find_worktree(&self, branch: &BranchName) -> Option<Arc<Tenant>> {
         self.worktrees.lock().unwrap_or_else(PoisonError::into_inner).get(branch).cloned()
     }
 
@@ -204,7 +204,7 @@ impl FileSystem {
     }
 
     /// A file of some worktree may be complete.
-    pub(super) fn settled(&self, worktree: &Arc<Worktree>) {
+    pub(super) fn settled(&self, worktree: &Arc<Tenant>) {
         self.ingest.settled(Arc::clone(worktree));
     }
 
@@ -216,7 +216,8 @@ impl FileSystem {
     /// Makes what was done in worktrees durable: the last thing before the mount goes away.
     pub fn sync(&self) -> Result<()> {
         for worktree in self.open_worktrees() {
-            worktree.sync(NodeId::ROOT)?;
+            worktree.sync_complete()?;
+            worktree.sync_records()?;
         }
         Ok(())
     }

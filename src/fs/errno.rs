@@ -115,7 +115,10 @@ fn repo_errno(error: &repo::Error) -> i32 {
         E::Exists(_) | E::RefExists { .. } | E::AlreadyARepository(_) | E::OutputExists(_) => libc::EEXIST,
         E::NotEmpty(_) => libc::ENOTEMPTY,
         E::IntoItself(_) => libc::EINVAL,
-        E::Stale => libc::ESTALE,
+        E::Stale | E::Replaced(_) => libc::ESTALE,
+        E::BeingWritten(_) => libc::EBUSY,
+        E::LostBytes(_) => libc::EIO,
+        E::RecordTooLong => libc::ENAMETOOLONG,
         E::Path(
             repo::PathError::TooLong(_) | repo::PathError::TooDeep(_) | repo::PathError::PathTooLong(_),
         ) => libc::ENAMETOOLONG,

@@ -227,18 +227,17 @@ impl fuser::Filesystem for Adapter {
         _: Option<TimeOrNow>,
         modified: Option<TimeOrNow>,
         _: Option<SystemTime>,
-        handle: Option<FileHandle>,
+        _: Option<FileHandle>,
         _: Option<SystemTime>,
         _: Option<SystemTime>,
         _: Option<SystemTime>,
         _: Option<BsdFileFlags>,
         reply: ReplyAttr,
     ) {
-        let handle = handle.map(|handle| handle.0);
         let changes = Changes { mode, len, modified: modified.map(set_time) };
         let (core, owner) = (Arc::clone(&self.core), self.owner);
         // Cutting a stored file copies what is left of it.
-        self.workers.run(move || reply_attr(core.setattr(ino.0, changes, handle), owner, reply));
+        self.workers.run(move || reply_attr(core.setattr(ino.0, changes), owner, reply));
     }
 
     fn readlink(&self, _: &Request, ino: INodeNo, reply: ReplyData) {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::recipe::Recipe;
-use crate::repo::{NodeAttributes, NodeId, Worktree};
+use crate::repo::{NodeAttributes, NodeId, Release, Tenant};
 
 use super::errno::{Error, Result};
 use super::place::Place;
@@ -43,7 +43,7 @@ pub(super) struct OpenArray {
 /// An open file of a worktree; closed when this is dropped.
 #[derive(Debug)]
 pub(super) struct OpenNode {
-    pub worktree: Arc<Worktree>,
+    pub worktree: Arc<Tenant>,
     pub node: NodeId,
     pub write: bool,
 }
@@ -52,7 +52,7 @@ impl Drop for OpenNode {
     fn drop(&mut self) {
         // close(2) has reported what flush found; release(2) has nobody to report to. What failed here is found again
         // as an unfinished file by the next process that opens the worktree.
-        let _ = self.worktree.release(self.node, self.write);
+        let _ = self.worktree.release(self.node, self.write, Release::Complete);
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
 use crate::id::RecipeId;
-use crate::repo::{BranchName, Error, NodeId, Result, StagedFile, StagingId, Tree, Worktree};
+use crate::repo::{BranchName, Error, Result, StagedFile, StagingId, Tenant, Tree};
 
 /// Shorter files wait for the commit, in bytes.
 const LARGE: u64 = 1 << 20;
@@ -26,9 +26,9 @@ const WAITS_MAX: u32 = 20;
 
 enum Message {
     /// A file of the worktree may be complete.
-    Settled(Arc<Worktree>),
+    Settled(Arc<Tenant>),
     /// A name of the worktree is gone, and what it led to may take room that nothing needs.
-    Freed(Arc<Worktree>),
+    Freed(Arc<Tenant>),
     /// Store what is complete without waiting, and answer by hanging up.
     Drain(Sender<()>),
 }
@@ -62,12 +62,12 @@ impl IngestQueue {
     }
 
     /// Tells that a file of a worktree may be complete.
-    pub fn settled(&self, worktree: Arc<Worktree>) {
+    pub fn settled(&self, worktree: Arc<Tenant>) {
         self.send(Message::Settled(worktree));
     }
 
     /// Tells that a name of a worktree is gone: the room that its bytes took can be given back.
-    pub fn freed(&self, worktree: Arc<Worktree>) {
+    pub fn freed(&self, worktree: Arc<Tenant>) {
         self.send(Message::Freed(worktree));
     }
 
@@ -120,8 +120,9 @@ fn work(receiver: &Receiver<Message>, trouble: &Mutex<Option<String>>) {
         let mut failed = None;
         for Work { worktree, freed } in std::mem::take(&mut waiting).into_values() {
             // Letting go needs a journal that is durable, so it is done for many names at once.
-            let swept = if freed { worktree.sync(NodeId::ROOT) } else { Ok(()) };
-            if let Err(error) = store_settled(&worktree, LARGE).and(swept) {
+            let swept = if freed { worktree.sync_records() } else { Ok(()) };
+            let synced = worktree.sync_complete();
+            if let Err(error) = store_settled(&worktree, LARGE).and(swept).and(synced) {
                 failed = Some(error.to_string());
             }
             // The index only saves time: without it the store goes on.
@@ -136,7 +137,7 @@ fn work(receiver: &Receiver<Message>, trouble: &Mutex<Option<String>>) {
 type Waiting = BTreeMap<BranchName, Work>;
 
 struct Work {
-    worktree: Arc<Worktree>,
+    worktree: Arc<Tenant>,
     /// Whether staging files are to be let go.
     freed: bool,
 }
@@ -152,7 +153,7 @@ fn note(message: Message, waiting: &mut Waiting, askers: &mut Vec<Sender<()>>) {
 }
 
 /// Stores the complete files of a worktree that have at least so many bytes. Returns how many.
-pub(super) fn store_settled(worktree: &Worktree, least: u64) -> Result<usize> {
+pub(super) fn store_settled(worktree: &Tenant, least: u64) -> Result<usize> {
     let files: Vec<StagedFile> =
         worktree.staged_files()?.into_iter().filter(|file| file.len >= least).collect();
     let mut stored = 0;
@@ -175,7 +176,7 @@ fn batch_len(files: &[StagedFile]) -> usize {
     fits.count().max(1)
 }
 
-fn store_batch(worktree: &Worktree, files: &[StagedFile]) -> Result<usize> {
+fn store_batch(worktree: &Tenant, files: &[StagedFile]) -> Result<usize> {
     let repo = worktree.repo();
     let parent = match worktree.base()? {
         Some(commit) => repo.commit(commit)?.tree,

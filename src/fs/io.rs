@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::disk::Space;
 use crate::id::RecipeId;
-use crate::repo::{BranchName, NodeId, Worktree};
+use crate::repo::{BranchName, NodeId, Tenant};
 
 use super::attr::{Attr, Kind, Lifetime};
 use super::attributes::{Changes, SetTime};
@@ -182,14 +182,9 @@ impl FileSystem {
         }
     }
 
-    /// Somebody closed a descriptor: what was written is complete as it is now.
+    /// Somebody closed a descriptor. Others may have it still: the file is complete when it is released.
     pub fn flush(&self, handle: u64) -> Result<()> {
-        if let Handle::Worktree(open) = &*self.handles.get(handle)?
-            && open.write
-        {
-            open.worktree.flush(open.node)?;
-        }
-        Ok(())
+        self.handles.get(handle).map(drop)
     }
 
     /// Makes an open file durable: bytes, name and attributes.
@@ -225,8 +220,8 @@ impl FileSystem {
         }
     }
 
-    /// Changes attributes and length. Through a handle, the file is complete when that is closed; without one, at once.
-    pub fn setattr(&self, ino: u64, changes: Changes, handle: Option<u64>) -> Result<Attr> {
+    /// Changes attributes and length. A file that is open for writing is complete when it is closed, another one at once.
+    pub fn setattr(&self, ino: u64, changes: Changes) -> Result<Attr> {
         // Shells open `.coral/ctl` to truncate it.
         if let Place::Control(ControlFile::Ctl) = &*self.place(ino)? {
             return self.getattr(ino);
@@ -235,9 +230,6 @@ impl FileSystem {
         if let Some(len) = changes.len {
             self.cached_content.forget(ino);
             with_room(&worktree, || worktree.set_len(node, len, self.now()))?;
-            if handle.is_none() {
-                worktree.flush(node)?;
-            }
         }
         let modified = changes.modified.map(|time| match time {
             SetTime::Now => self.now(),
@@ -324,10 +316,10 @@ fn listed_lifetime(parent: &Place) -> Lifetime {
 
 /// Does something that needs room on the disk. If there is none, lets staging files go that nothing needs any more,
 /// and tries once again.
-fn with_room<T>(worktree: &Worktree, act: impl Fn() -> crate::repo::Result<T>) -> Result<T> {
+fn with_room<T>(worktree: &Tenant, act: impl Fn() -> crate::repo::Result<T>) -> Result<T> {
     match act().map_err(Error::from) {
         Err(error) if error.errno() == libc::ENOSPC => {
-            worktree.sync(NodeId::ROOT)?;
+            worktree.sync_records()?;
             Ok(act()?)
         }
         other => other,

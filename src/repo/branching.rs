@@ -89,7 +89,7 @@ impl Repo {
         worktree.follow_branch()?;
         let snapshot = worktree.snapshot(false)?;
         let tree = self.tree_of(self.refs().branch(branch)?)?;
-        Ok(!snapshot.still_open.is_empty() || !worktree.diff_from(tree, &snapshot)?.is_empty())
+        Ok(!snapshot.is_at_rest() || !worktree.diff_from(tree, &snapshot)?.is_empty())
     }
 
     /// Deletes a branch with its worktree. Its log stays.

@@ -7,7 +7,9 @@ use super::file_hash::hash_whole;
 use super::path::TreePath;
 use super::repository::Repo;
 use super::tree::Node;
-use super::worktree::{Snapshot, SnapshotDir, SnapshotEntry, SnapshotNode, StagingId, Worktree};
+use super::worktree::{
+    Snapshot, SnapshotDir, SnapshotEntry, SnapshotNode, SnapshotTree, StagingId, Worktree,
+};
 use crate::id::{RecipeId, TreeId};
 use crate::store::FileSource;
 use std::cmp::Ordering;
@@ -39,19 +41,20 @@ struct Comparison<'a> {
     repo: &'a Repo,
     /// Whose staging files they are.
     worktree: Option<&'a Worktree>,
+    new: &'a SnapshotTree,
     changes: Vec<Change>,
 }
 
 impl Repo {
     /// What differs from one tree to another, sorted by path.
     pub fn diff_trees(&self, old: TreeId, new: TreeId) -> Result<Vec<Change>> {
-        self.diff(old, &SnapshotDir::Unchanged(new))
+        self.diff(old, &SnapshotTree::of(new))
     }
 
     /// What differs from a tree to a snapshot all of whose files are in the store, sorted by path.
-    pub(super) fn diff(&self, old: TreeId, new: &SnapshotDir) -> Result<Vec<Change>> {
-        let comparison = Comparison { repo: self, worktree: None, changes: Vec::new() };
-        comparison.run(&SnapshotDir::Unchanged(old), new)
+    pub(super) fn diff(&self, old: TreeId, new: &SnapshotTree) -> Result<Vec<Change>> {
+        let comparison = Comparison { repo: self, worktree: None, new, changes: Vec::new() };
+        comparison.run(old)
     }
 }
 
@@ -59,25 +62,26 @@ impl Worktree {
     /// What differs from a tree to the worktree as it is in a snapshot, sorted by path. Reads the bytes of staged files
     /// that are as long as what they replace.
     pub fn diff_from(&self, old: TreeId, snapshot: &Snapshot) -> Result<Vec<Change>> {
-        let comparison = Comparison { repo: self.repo(), worktree: Some(self), changes: Vec::new() };
-        comparison.run(&SnapshotDir::Unchanged(old), &snapshot.root)
+        let comparison =
+            Comparison { repo: self.repo(), worktree: Some(self), new: &snapshot.tree, changes: Vec::new() };
+        comparison.run(old)
     }
 }
 
 impl Comparison<'_> {
-    fn run(mut self, old: &SnapshotDir, new: &SnapshotDir) -> Result<Vec<Change>> {
-        self.dirs(&TreePath::ROOT, old, new)?;
+    fn run(mut self, old: TreeId) -> Result<Vec<Change>> {
+        self.dirs(&TreePath::ROOT, SnapshotDir::Unchanged(old), self.new.root)?;
         self.changes.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(self.changes)
     }
 
-    fn dirs(&mut self, path: &TreePath, old: &SnapshotDir, new: &SnapshotDir) -> Result<()> {
+    fn dirs(&mut self, path: &TreePath, old: SnapshotDir, new: SnapshotDir) -> Result<()> {
         if let (SnapshotDir::Unchanged(old), SnapshotDir::Unchanged(new)) = (old, new)
             && old == new
         {
             return Ok(());
         }
-        let (old, new) = (old.entries(self.repo)?, new.entries(self.repo)?);
+        let (old, new) = (self.new.entries(old, self.repo)?, self.new.entries(new, self.repo)?);
         let (mut old, mut new) = (old.iter().peekable(), new.iter().peekable());
         loop {
             let order = match (old.peek(), new.peek()) {
@@ -101,7 +105,7 @@ impl Comparison<'_> {
         let path = dir.join(new.name.clone());
         let same = match (&old.node, &new.node) {
             (SnapshotNode::Dir(a), SnapshotNode::Dir(b)) => {
-                self.dirs(&path, a, b)?;
+                self.dirs(&path, *a, *b)?;
                 true
             }
             (SnapshotNode::Known(Node::Symlink(a)), SnapshotNode::Known(Node::Symlink(b))) => a == b,
@@ -111,7 +115,7 @@ impl Comparison<'_> {
             ) => a == b,
             (
                 SnapshotNode::Known(Node::File { recipe, len }),
-                SnapshotNode::Staged { staging, len: staged },
+                SnapshotNode::Staged { staging, len: staged, .. },
             ) => len == staged && self.has_same_bytes(*recipe, *staging)?,
             _ => {
                 self.type_change(dir, &path, old, new)?;
@@ -150,7 +154,7 @@ impl Comparison<'_> {
             self.changes.push(Change { path, kind });
             return Ok(());
         };
-        let entries = below.entries(self.repo)?;
+        let entries = self.new.entries(*below, self.repo)?;
         if entries.is_empty() {
             self.changes.push(Change { path: path.clone(), kind });
         }

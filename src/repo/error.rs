@@ -82,6 +82,18 @@ pub enum Error {
     /// An inode of a worktree is gone.
     #[error("the file is gone")]
     Stale,
+    /// What was opened is no longer what is there: it was deleted, moved away, or replaced by another of its name.
+    #[error("`{}` was removed or replaced by another process", .0.display())]
+    Replaced(PathBuf),
+    /// Another process is writing to a file.
+    #[error("`{0}` is being written by another process")]
+    BeingWritten(TreePath),
+    /// The disk accepted bytes of a file and did not keep them.
+    #[error("the disk lost bytes of `{0}` that it had accepted")]
+    LostBytes(TreePath),
+    /// A change of a worktree would be a longer record than any reader takes: paths are too long.
+    #[error("the path is too long")]
+    RecordTooLong,
     /// A path is malformed.
     #[error(transparent)]
     Path(#[from] PathError),

@@ -256,9 +256,9 @@ impl Check<'_> {
     fn worktree(&mut self, branch: &BranchName, place: &str) -> Result<()> {
         let worktree = self.repo.worktree(branch)?;
         let snapshot = worktree.snapshot(false)?;
-        let mut dirs = vec![(TreePath::ROOT, snapshot.root)];
+        let mut dirs = vec![(TreePath::ROOT, snapshot.tree.root)];
         while let Some((path, dir)) = dirs.pop() {
-            for entry in dir.entries(self.repo)? {
+            for entry in snapshot.tree.entries(dir, self.repo)? {
                 let path = path.join(entry.name);
                 match entry.node {
                     SnapshotNode::Dir(below) => dirs.push((path, below)),

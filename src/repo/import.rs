@@ -5,7 +5,7 @@ use super::export::at;
 use super::ingest::IngestFile;
 use super::path::{Name, PathError, TreePath};
 use super::tree::{Attributes, Entry, MODE_MASK, Node, Tree};
-use super::worktree::{NodeId, Worktree};
+use super::worktree::Worktree;
 use crate::id::TreeId;
 use crate::store::{Ingest, Source, SourceError};
 use crate::units::Timestamp;
@@ -108,7 +108,7 @@ impl Worktree {
             self.put(&item.to, attributes(&item.metadata), node, now)?;
             added.push(Added { path: item.to.clone(), len });
         }
-        self.sync(NodeId::ROOT)?;
+        self.sync_records()?;
         Ok(Addition { added, skipped })
     }
 

@@ -57,6 +57,6 @@ pub use tree_walk::TreeWalk;
 pub use walk::Walk;
 pub use warning::Warning;
 pub use worktree::{
-    Interrupted, Invalidation, Kind, NodeAttributes, NodeId, RenameMode, Snapshot, SnapshotDir,
-    SnapshotEntry, SnapshotNode, StagedFile, StagingId, Trees, Worktree,
+    Fallback, Interrupted, Invalidation, Kind, NodeAttributes, NodeId, Release, RenameMode, Snapshot,
+    SnapshotDir, SnapshotEntry, SnapshotNode, SnapshotTree, StagedFile, StagingId, Tenant, Trees, Worktree,
 };

@@ -7,8 +7,9 @@ use super::recent::Recent;
 use super::refs::{BranchName, Refs};
 use super::tree::{Attributes, Entry, Node, Tree};
 use super::worktree::{Trees, Worktree};
-use crate::disk::Disk;
+use crate::disk::{Disk, DiskFile};
 use crate::id::{CommitId, RecipeId, TreeId};
+use crate::random::unpredictable;
 use crate::recipe::{Extent, Recipe};
 use crate::store::{self, Kind, Store};
 use crate::units::Timestamp;
@@ -18,8 +19,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The format of repositories that this program makes; it reads no newer one.
-pub const FORMAT: u32 = 1;
+/// The format of repositories that this program makes; it reads older ones and no newer one.
+pub const FORMAT: u32 = 2;
 
 /// Entries of trees, and extents of recipes, that are kept decoded.
 const REMEMBERED: usize = 400_000;
@@ -38,6 +39,9 @@ pub struct Repo(Arc<Inner>);
 struct Inner {
     disk: Arc<dyn Disk>,
     root: PathBuf,
+    /// The file that says that this is a repository, as it was when it was opened: another one in its place is another
+    /// repository.
+    format: Box<dyn DiskFile>,
     store: Store,
     refs: Refs,
     trees: Recent<TreeId, Arc<Tree>>,
@@ -67,7 +71,8 @@ impl Repo {
             disk.sync_dir(&root.join(folder))?;
         }
         // The format file comes last: a folder without it is not a repository yet.
-        disk.replace(&root.join("format"), format!("coral {FORMAT}\n").as_bytes())?;
+        let text = format!("coral {FORMAT}\nid {:032x}\n", unpredictable());
+        disk.replace(&root.join("format"), text.as_bytes())?;
         match root.parent() {
             Some(around) => Ok(disk.sync_dir(around)?),
             None => Ok(()),
@@ -80,17 +85,31 @@ impl Repo {
     /// [`Error::NotARepository`], or [`Error::NewerFormat`].
     pub fn open(disk: Arc<dyn Disk>, root: &Path, options: Options) -> Result<Self> {
         check_format(&*disk, root)?;
+        let format = disk.open(&root.join("format"), false)?;
         let store = Store::open(disk.clone(), root, options.store)?;
         let refs = Refs::new(disk.clone(), root);
         Ok(Self(Arc::new(Inner {
             disk,
             root: root.to_owned(),
+            format,
             store,
             refs,
             trees: Recent::new(REMEMBERED),
             recipes: Recent::new(REMEMBERED),
             commits: Recent::new(REMEMBERED / 10),
         })))
+    }
+
+    /// Whether what lies at its path is still this repository: not moved away, and no other one in its place.
+    ///
+    /// # Errors
+    /// [`Error::Replaced`] if not: then nothing that is done to it may be acknowledged.
+    pub fn check_held(&self) -> Result<()> {
+        let there = self.0.disk.stat(&self.0.root.join("format"))?;
+        match there.map(|stat| stat.id) == Some(self.0.format.id()?) {
+            true => Ok(()),
+            false => Err(Error::Replaced(self.0.root.clone())),
+        }
     }
 
     /// The disk that it lies on.
@@ -132,9 +151,7 @@ impl Repo {
     /// is now; `None` if there is none.
     pub fn set_aside_worktree(&self, branch: &BranchName) -> Result<Option<PathBuf>> {
         let from = self.worktree_folder(branch);
-        if self.0.disk.stat(&from)?.is_none() {
-            return Ok(None);
-        }
+        let Some(_still) = Worktree::hold_still(self, branch)? else { return Ok(None) };
         let quarantine = self.0.root.join("quarantine");
         self.0.disk.create_dir_all(&quarantine)?;
         self.0.disk.sync_dir(&self.0.root)?;
@@ -148,6 +165,7 @@ impl Repo {
 
     /// Gives the worktree of a branch without a commit to another one, durably.
     pub(super) fn rename_worktree(&self, from: &BranchName, to: &BranchName) -> Result<()> {
+        let _still = Worktree::hold_still(self, from)?;
         self.move_worktree(&self.worktree_folder(from), &self.worktree_folder(to))
     }
 
@@ -274,9 +292,13 @@ fn check_format(disk: &dyn Disk, root: &Path) -> Result<()> {
         return Err(Error::NotARepository(root.to_owned()));
     }
     let text = String::from_utf8_lossy(&disk.read(&path)?).trim().to_owned();
-    match text.strip_prefix("coral ").map(str::parse::<u32>) {
+    // What else there is are facts about this repository.
+    let version = text.lines().next().unwrap_or_default();
+    match version.strip_prefix("coral ").map(str::parse::<u32>) {
         Some(Ok(format)) if format <= FORMAT => Ok(()),
-        Some(Ok(_)) => Err(Error::NewerFormat { path: root.to_owned(), found: text, known: FORMAT }),
+        Some(Ok(_)) => {
+            Err(Error::NewerFormat { path: root.to_owned(), found: version.to_owned(), known: FORMAT })
+        }
         Some(Err(_)) | None => {
             Err(Error::DamagedFile { path, what: format!("`{text}` is not a repository format") })
         }

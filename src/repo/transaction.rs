@@ -8,11 +8,11 @@ use super::path::TreePath;
 use super::reflog::LogEntry;
 use super::tree::{Entry, Node, Tree};
 use super::warning::Warning;
-use super::worktree::{Snapshot, SnapshotDir, SnapshotEntry, SnapshotNode, StagedFile, StagingId, Worktree};
+use super::worktree::{Snapshot, StagedFile, StagingId, Worktree};
 use crate::codec::Level;
 use crate::disk::DiskError;
 use crate::id::{CommitId, RecipeId, TreeId};
-use crate::store::{FileSource, Ingest, Kind, StoreError};
+use crate::store::{FileSource, Ingest, Kind};
 use std::collections::{BTreeMap, HashMap};
 use std::io::ErrorKind;
 
@@ -50,6 +50,8 @@ pub struct Committed {
     pub changed: usize,
     /// Files that were being written and stand in the commit as they were before, or not at all.
     pub still_open: Vec<TreePath>,
+    /// Files whose writer ended in the middle, and that stand in the commit in the same way.
+    pub interrupted: Vec<TreePath>,
     /// What went wrong when it was made already.
     pub warnings: Vec<Warning>,
 }
@@ -76,7 +78,13 @@ impl Worktree {
     fn try_commit(&self, request: &CommitRequest) -> Result<Committed> {
         self.follow_branch()?;
         let repo = self.repo();
+        if request.include_open {
+            self.settle_interrupted()?;
+        }
         let snapshot = self.snapshot(request.include_open)?;
+        if let Some(path) = snapshot.lost.first() {
+            return Err(Error::LostBytes(path.clone()));
+        }
         let tip = repo.refs().branch(self.branch())?;
         if tip != snapshot.base {
             return Err(Error::Diverged { branch: self.branch().to_string(), base: snapshot.base });
@@ -90,8 +98,11 @@ impl Worktree {
             None => repo.store().begin()?,
         };
         let recipes = self.ingest_snapshot(&ingest, &snapshot, parent_tree)?;
-        let root = with_recipes(&snapshot.root, &recipes);
-        let changed = repo.diff(parent_tree, &root)?.len();
+        let tree = snapshot.tree.with_stored(&|staging| {
+            let (recipe, len) = recipes[&staging];
+            Node::File { recipe, len }
+        });
+        let changed = repo.diff(parent_tree, &tree)?.len();
         if changed == 0 && !request.allow_empty {
             return Err(Error::NothingToCommit {
                 branch: self.branch().to_string(),
@@ -99,7 +110,7 @@ impl Worktree {
             });
         }
         let commit = Commit {
-            tree: write_tree(&ingest, &root)?,
+            tree: tree.write(&|tree| write_tree(&ingest, &tree))?,
             parents: tip.into_iter().collect(),
             author: request.author.clone(),
             committer: request.committer.clone(),
@@ -107,7 +118,8 @@ impl Worktree {
             metadata: request.metadata.clone(),
         };
         let (id, warnings) = self.land(ingest, &commit, &snapshot, &recipes, tip)?;
-        Ok(Committed { id, is_root: tip.is_none(), changed, still_open: snapshot.still_open, warnings })
+        let Snapshot { still_open, interrupted, .. } = snapshot;
+        Ok(Committed { id, is_root: tip.is_none(), changed, still_open, interrupted, warnings })
     }
 
     /// Seals the objects, swaps the branch, and lets the worktree go on from the commit. Nothing fails after the swap:
@@ -144,17 +156,16 @@ impl Worktree {
 
     /// Takes the staged files of a snapshot into the store.
     fn ingest_snapshot(&self, ingest: &Ingest, snapshot: &Snapshot, parent: TreeId) -> Result<Recipes> {
-        let staged = snapshot.root.staged();
-        let take_in = |(path, staging, len)| {
-            self.ingest_staged(ingest, &StagedFile { staging, path, len }, parent).map(|put| (staging, put))
-        };
+        let staged = snapshot.tree.staged();
+        let take_in =
+            |file: StagedFile| self.ingest_staged(ingest, &file, parent).map(|put| (file.staging, put));
         Ok(self.repo().store().threads().try_map(staged.into_iter(), take_in)?.into_iter().collect())
     }
 
     /// Takes a staged file into the store; `parent` is the tree that it probably derives from.
     ///
     /// # Errors
-    /// [`Error::KeepsChanging`] if somebody wrote on meanwhile.
+    /// [`Error::KeepsChanging`] if somebody wrote on meanwhile; [`Error::LostBytes`] if the disk did not take the bytes.
     pub fn ingest_staged(
         &self,
         ingest: &Ingest,
@@ -166,8 +177,8 @@ impl Worktree {
             Some(Entry { node: Node::File { recipe, .. }, .. }) => Some(recipe),
             _ => None,
         };
-        let bytes = self.open_staging(file.staging)?;
-        let source = FileSource::new(&*bytes).map_err(StoreError::from)?;
+        let bytes = self.complete_bytes(file)?;
+        let source = FileSource::up_to(&*bytes, file.len);
         repo.ingest(ingest, &source, &IngestFile { shown_as: file.path.to_string(), parent })
     }
 
@@ -183,47 +194,16 @@ impl Worktree {
             None => Tree::empty_id(),
         };
         let snapshot = self.snapshot(false)?;
-        if snapshot.still_open.is_empty() && self.diff_from(base_tree, &snapshot)?.is_empty() {
+        if snapshot.is_at_rest() && self.diff_from(base_tree, &snapshot)?.is_empty() {
             self.reset()?;
         }
         Ok(())
     }
 }
 
-/// The snapshot with every staged file replaced by its recipe.
-fn with_recipes(dir: &SnapshotDir, recipes: &Recipes) -> SnapshotDir {
-    let SnapshotDir::Changed(entries) = dir else { return dir.clone() };
-    let entries = entries.iter().map(|entry| {
-        let node = match &entry.node {
-            SnapshotNode::Known(node) => SnapshotNode::Known(node.clone()),
-            SnapshotNode::Dir(dir) => SnapshotNode::Dir(with_recipes(dir, recipes)),
-            SnapshotNode::Staged { staging, .. } => {
-                let (recipe, len) = recipes[staging];
-                SnapshotNode::Known(Node::File { recipe, len })
-            }
-        };
-        SnapshotEntry { node, ..entry.clone() }
-    });
-    SnapshotDir::Changed(entries.collect())
-}
-
-/// Writes the changed directories of a snapshot, deepest first.
-fn write_tree(ingest: &Ingest, dir: &SnapshotDir) -> Result<TreeId> {
-    let entries = match dir {
-        SnapshotDir::Unchanged(tree) => return Ok(*tree),
-        SnapshotDir::Changed(entries) => entries,
-    };
-    let mut written = Vec::with_capacity(entries.len());
-    for SnapshotEntry { name, attributes, node } in entries {
-        let node = match node {
-            SnapshotNode::Known(node) => node.clone(),
-            SnapshotNode::Dir(dir) => Node::Dir(write_tree(ingest, dir)?),
-            // Every staged file was ingested and replaced by its recipe.
-            SnapshotNode::Staged { .. } => return Err(Error::Stale),
-        };
-        written.push(Entry { name: name.clone(), attributes: *attributes, node });
-    }
-    let encoding = Tree::new(written).expect("a directory has each name once").encode();
+/// Records one directory.
+fn write_tree(ingest: &Ingest, tree: &Tree) -> Result<TreeId> {
+    let encoding = tree.encode();
     let id = Tree::id_of(&encoding);
     ingest.put_meta(Kind::Tree, id.as_bytes(), &encoding)?;
     Ok(id)

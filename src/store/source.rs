@@ -139,6 +139,11 @@ impl<'a> FileSource<'a> {
     pub fn new(file: &'a dyn DiskFile) -> Result<Self, SourceError> {
         Ok(Self { file, len: file.len()? })
     }
+
+    /// The first `len` bytes, whatever follows them.
+    pub fn up_to(file: &'a dyn DiskFile, len: u64) -> Self {
+        Self { file, len }
+    }
 }
 
 impl Source for FileSource<'_> {

@@ -13,6 +13,39 @@ pub(super) type Content = Rc<RefCell<FileState>>;
 pub(super) struct FileState {
     pub bytes: Vec<u8>,
     pub mode: u32,
+    /// Who has it open for writing.
+    writers: u32,
+    /// If it was written since no writer was at work: the bytes of then, which a commit takes.
+    complete: Option<Vec<u8>>,
+}
+
+impl FileState {
+    pub fn new(bytes: Vec<u8>, mode: u32) -> Self {
+        Self { bytes, mode, writers: 0, complete: None }
+    }
+
+    pub fn open(&mut self) {
+        self.writers += 1;
+    }
+
+    pub fn release(&mut self) {
+        self.writers -= 1;
+        if self.writers == 0 {
+            self.complete = None;
+        }
+    }
+
+    /// The bytes, about to be changed.
+    fn change(&mut self) -> &mut Vec<u8> {
+        if self.writers > 0 && self.complete.is_none() {
+            self.complete = Some(self.bytes.clone());
+        }
+        &mut self.bytes
+    }
+
+    pub fn set_len(&mut self, len: u64) {
+        self.change().resize(len as usize, 0);
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -100,7 +133,7 @@ impl Tree {
     }
 
     pub fn create(&mut self, path: &str) -> Outcome {
-        let state = FileState { bytes: Vec::new(), mode: FILE_MODE };
+        let state = FileState::new(Vec::new(), FILE_MODE);
         self.insert(path, Node::File(Rc::new(RefCell::new(state))))
     }
 
@@ -184,7 +217,14 @@ impl Tree {
     /// What can be seen of the tree.
     pub fn seen(&self) -> Seen {
         let mut seen = Seen::new();
-        look(&self.root, "", &mut seen);
+        look(&self.root, "", &|file| file.bytes.clone(), &mut seen);
+        seen
+    }
+
+    /// What a commit takes of the tree.
+    pub fn complete(&self) -> Seen {
+        let mut seen = Seen::new();
+        look(&self.root, "", &|file| file.complete.as_ref().unwrap_or(&file.bytes).clone(), &mut seen);
         seen
     }
 
@@ -195,7 +235,7 @@ impl Tree {
         for (path, node) in seen {
             let node = match node.clone() {
                 SeenNode::File { bytes, mode } => {
-                    Node::File(Rc::new(RefCell::new(FileState { bytes, mode })))
+                    Node::File(Rc::new(RefCell::new(FileState::new(bytes, mode))))
                 }
                 SeenNode::Dir { mode } => Node::Dir { mode, children: Dir::new() },
                 SeenNode::Link(target) => Node::Link(target),
@@ -206,20 +246,20 @@ impl Tree {
     }
 }
 
-fn look(dir: &Dir, prefix: &str, seen: &mut Seen) {
+fn look(dir: &Dir, prefix: &str, version: &dyn Fn(&FileState) -> Vec<u8>, seen: &mut Seen) {
     for (name, node) in dir {
         let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
         match node {
             Node::File(content) => {
-                let FileState { bytes, mode } = content.borrow().clone();
-                seen.insert(path, SeenNode::File { bytes, mode });
+                let file = content.borrow();
+                seen.insert(path, SeenNode::File { bytes: version(&file), mode: file.mode });
             }
             Node::Link(target) => {
                 seen.insert(path, SeenNode::Link(target.clone()));
             }
             Node::Dir { mode, children } => {
                 seen.insert(path.clone(), SeenNode::Dir { mode: *mode });
-                look(children, &path, seen);
+                look(children, &path, version, seen);
             }
         }
     }
@@ -230,7 +270,8 @@ pub(super) fn write(content: &Content, offset: u64, bytes: &[u8]) {
     if bytes.is_empty() {
         return;
     }
-    let old = &mut content.borrow_mut().bytes;
+    let mut file = content.borrow_mut();
+    let old = file.change();
     let end = offset as usize + bytes.len();
     if old.len() < end {
         old.resize(end, 0);

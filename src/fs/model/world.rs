@@ -226,8 +226,11 @@ impl World {
                     true => Ok(()),
                     false => self.core().write(handle, *offset, &bytes),
                 });
-                let expected =
-                    self.tree().file(path).map(|content| reference::write(&content, *offset, &bytes));
+                let expected = self.tree().file(path).map(|content| {
+                    content.borrow_mut().open();
+                    reference::write(&content, *offset, &bytes);
+                    content.borrow_mut().release();
+                });
                 (real, expected)
             }
             Step::Truncate { path, len } => {
@@ -236,18 +239,17 @@ impl World {
                 let is_link = self.at(path, |ino| Ok(self.core().getattr(ino)?.kind == Kind::Symlink));
                 let real = match is_link {
                     Ok(true) => Err(libc::ELOOP),
-                    Ok(false) => self.at(path, |ino| self.core().setattr(ino, changes, None).map(|_| ())),
+                    Ok(false) => self.at(path, |ino| self.core().setattr(ino, changes).map(|_| ())),
                     Err(error) => Err(error),
                 };
-                let expected =
-                    self.tree().file(path).map(|content| content.borrow_mut().bytes.resize(*len as usize, 0));
+                let expected = self.tree().file(path).map(|content| content.borrow_mut().set_len(*len));
                 (real, expected)
             }
             Step::Empty(path) => {
                 self.unsettle(&[path]);
                 let mode = OpenMode { write: true, truncate: true, exclusive: false };
                 let real = self.with_file(path, mode, |_| Ok(()));
-                (real, self.tree().file(path).map(|content| content.borrow_mut().bytes.clear()))
+                (real, self.tree().file(path).map(|content| content.borrow_mut().set_len(0)))
             }
             Step::Unlink(path) => {
                 self.unsettle(&[path]);
@@ -275,7 +277,7 @@ impl World {
                 let is_link = self.at(path, |ino| Ok(self.core().getattr(ino)?.kind == Kind::Symlink));
                 let real = match is_link {
                     Ok(true) => Err(libc::ELOOP),
-                    Ok(false) => self.at(path, |ino| self.core().setattr(ino, changes, None).map(|_| ())),
+                    Ok(false) => self.at(path, |ino| self.core().setattr(ino, changes).map(|_| ())),
                     Err(error) => Err(error),
                 };
                 (real, self.tree().chmod(path, *mode))
@@ -369,6 +371,9 @@ impl World {
             content.as_ref().map(|_| ()).map_err(|code| *code),
         );
         if let (Ok((inos, opened)), Ok(content)) = (opened, content) {
+            if write {
+                content.borrow_mut().open();
+            }
             self.held[slot] = Some(Held { inos, handle: opened.handle, write, content });
         }
         outcomes
@@ -400,6 +405,9 @@ impl World {
             assert_eq!(self.read(held.handle), expected, "a file that is held open");
             self.core().release(held.handle);
             self.forget(&held.inos);
+            if held.write {
+                held.content.borrow_mut().release();
+            }
         }
     }
 
@@ -413,7 +421,7 @@ impl World {
         self.core().release(opened.handle);
         self.forget(&inos);
 
-        let seen = self.tree().seen();
+        let seen = self.tree().complete();
         let branch = &self.branches[&self.head];
         let before = branch.tip.map(|tip| self.commits[tip].1.clone()).unwrap_or_default();
         if seen == before {
@@ -492,6 +500,7 @@ impl World {
         self.open();
         let names: Vec<String> = self.branches.keys().cloned().collect();
         for name in names {
+            self.finish_interrupted(&name);
             let survived = self.look(&format!("worktree/{name}"));
             for ((_, path), node) in self.durable.iter().filter(|((branch, _), _)| *branch == name) {
                 assert_eq!(survived.get(path), Some(node), "{path} was made durable");
@@ -500,6 +509,18 @@ impl World {
             branch.tree = Tree::of(&survived);
         }
         self.durable.clear();
+    }
+
+    /// Goes on with the files whose writers died, so that what is there is complete.
+    fn finish_interrupted(&self, branch: &str) {
+        let worktree = self.core().worktree(&branch_name(branch)).expect("a worktree");
+        for path in worktree.snapshot(false).expect("a snapshot").interrupted {
+            let inos = self.walk(&format!("worktree/{branch}/{path}")).expect("it is named");
+            let ino = *inos.last().expect("below the root");
+            let len = Some(self.core().getattr(ino).expect("there").len);
+            self.core().setattr(ino, Changes { len, ..Changes::default() }).expect("writable");
+            self.forget(&inos);
+        }
     }
 
     fn read(&self, handle: u64) -> Vec<u8> {

@@ -129,7 +129,7 @@ fn depth_costs_no_stack_in_whatever_looks_at_a_tree() {
 #[test]
 fn a_directory_that_is_wrong_about_a_length_is_told_and_never_waited_for() {
     let (_disk, repo) = create();
-    let worktree = repo.worktree(&main()).expect("worktree");
+    let worktree = tenant(&repo);
     save(&worktree, "a", &[7; 3_000], 1);
     let id = worktree.commit(&request("first", 1)).expect("commit").id;
     let honest = repo.entry_at(id, "main", &path("a")).expect("a file");

@@ -15,7 +15,7 @@ fn weights(seed: u8) -> Vec<u8> {
     (0..70_000u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8 ^ seed).collect()
 }
 
-fn try_save(worktree: &Worktree, file: &str, bytes: &[u8], sync: bool) -> Result<()> {
+fn try_save(worktree: &Tenant, file: &str, bytes: &[u8], sync: bool) -> Result<()> {
     let name = Name::new(file)?;
     let node = match worktree.lookup(NodeId::ROOT, &name)? {
         Some((node, _)) => {
@@ -27,15 +27,14 @@ fn try_save(worktree: &Worktree, file: &str, bytes: &[u8], sync: bool) -> Result
     };
     let written = worktree.write_at(node, 0, bytes, at(1));
     let synced = if sync { worktree.sync(node) } else { Ok(()) };
-    let released = worktree.release(node, true);
+    let released = worktree.release(node, true, Release::Complete);
     written.and(synced).and(released)
 }
 
 /// A session of saves and commits that ends at the first error. An error of a last step that only cleans up is none.
 fn session(disk: &SimulatedDisk, done: &mut Acknowledged) -> Result<()> {
     let repo = Repo::open(Arc::new(disk.clone()), Path::new(ROOT), Options::default())?;
-    let worktree = repo.worktree(&main())?;
-    worktree.adopt()?;
+    let (worktree, _) = repo.worktree(&main())?.adopt()?;
     for round in 0..3u8 {
         try_save(&worktree, "model", &weights(round), false)?;
         let committed = worktree.commit(&request("round", round.into()))?;
@@ -64,8 +63,7 @@ fn is_durable(warnings: &[Warning]) -> bool {
 
 fn check(disk: &SimulatedDisk, done: &Acknowledged) {
     let repo = open(disk);
-    let worktree = repo.worktree(&main()).expect("worktree");
-    worktree.recover_if_abandoned().expect("recover");
+    let worktree = tenant(&repo);
     let report = repo.fsck(true).expect("fsck");
     assert!(report.findings.is_empty(), "{:?}", report.findings);
     for (id, bytes) in &done.commits {
@@ -81,7 +79,13 @@ fn check(disk: &SimulatedDisk, done: &Acknowledged) {
     }
     // And work goes on.
     save(&worktree, "afterwards", b"x", 9);
-    worktree.commit(&request("afterwards", 9)).expect("commit");
+    if let Err(error) = worktree.commit(&request("afterwards", 9)) {
+        // What the disk lost is named, and whoever has the bytes saves them again.
+        let Error::LostBytes(lost) = error else { panic!("{error}") };
+        assert_eq!(worktree.snapshot(false).expect("snapshot").lost, [lost.clone()]);
+        save(&worktree, &lost.to_string(), b"again", 9);
+        worktree.commit(&request("afterwards", 9)).expect("commit");
+    }
     assert_eq!(committed(&repo, "main", "afterwards"), Some(b"x".to_vec()));
 }
 

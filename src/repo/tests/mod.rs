@@ -42,6 +42,11 @@ pub(super) fn create() -> (SimulatedDisk, Repo) {
     (disk, repo)
 }
 
+/// The worktree of main, to write into.
+pub(super) fn tenant(repo: &Repo) -> Tenant {
+    repo.worktree(&main()).expect("worktree").adopt().expect("adopt").0
+}
+
 pub(super) fn request(message: &str, seconds: i64) -> CommitRequest {
     let who = Signature {
         name: "Ada".into(),
@@ -61,7 +66,7 @@ pub(super) fn request(message: &str, seconds: i64) -> CommitRequest {
 }
 
 /// Writes a whole file as a program does: create or truncate, write, close.
-pub(super) fn save(worktree: &Worktree, file: &str, bytes: &[u8], now: i64) -> NodeId {
+pub(super) fn save(worktree: &Tenant, file: &str, bytes: &[u8], now: i64) -> NodeId {
     let file = path(file);
     let (dir, last) = file.split_last().expect("not the root");
     let dir = worktree.resolve(&dir).expect("resolve").expect("the directory exists");
@@ -74,8 +79,7 @@ pub(super) fn save(worktree: &Worktree, file: &str, bytes: &[u8], now: i64) -> N
         None => worktree.create(dir, last, 0o644, at(now)).expect("create"),
     };
     worktree.write_at(node, 0, bytes, at(now)).expect("write");
-    worktree.flush(node).expect("flush");
-    worktree.release(node, true).expect("release");
+    worktree.release(node, true, Release::Complete).expect("release");
     node
 }
 
@@ -110,7 +114,7 @@ fn changes(worktree: &Worktree) -> Vec<(String, ChangeKind)> {
 #[test]
 fn what_is_saved_and_committed_comes_back_after_reopening() {
     let (disk, repo) = create();
-    let worktree = repo.worktree(&main()).expect("worktree");
+    let worktree = tenant(&repo);
     worktree.make_dir(NodeId::ROOT, &name("run"), 0o755, at(1)).expect("mkdir");
     save(&worktree, "run/a.bin", b"first", 1);
     assert_eq!(changes(&worktree), [("run/a.bin".into(), ChangeKind::Added)]);
@@ -130,7 +134,7 @@ fn what_is_saved_and_committed_comes_back_after_reopening() {
     assert_eq!(committed(&repo, "main", "run/a.bin"), Some(b"second".to_vec()));
     assert_eq!(committed(&repo, "main", "b.bin"), Some(vec![7; 300_000]));
     assert_eq!(committed(&repo, "main~1", "b.bin"), None);
-    let worktree = repo.worktree(&main()).expect("worktree");
+    let worktree = tenant(&repo);
     assert_eq!(load(&worktree, "run/a.bin"), Some(b"second".to_vec()));
     assert_eq!(changes(&worktree), []);
     assert!(repo.fsck(true).expect("fsck").findings.is_empty());
@@ -139,7 +143,7 @@ fn what_is_saved_and_committed_comes_back_after_reopening() {
 #[test]
 fn a_commit_takes_files_as_they_were_when_last_complete() {
     let (_disk, repo) = create();
-    let worktree = repo.worktree(&main()).expect("worktree");
+    let worktree = tenant(&repo);
     let node = save(&worktree, "log", b"complete", 1);
     worktree.open_file(node, true).expect("open");
     worktree.write_at(node, 8, b" and more", at(2)).expect("write");
@@ -154,8 +158,7 @@ fn a_commit_takes_files_as_they_were_when_last_complete() {
 
     worktree.write_at(new, 4, b" and whole", at(4)).expect("write");
     for node in [node, new] {
-        worktree.flush(node).expect("flush");
-        worktree.release(node, true).expect("release");
+        worktree.release(node, true, Release::Complete).expect("release");
     }
     assert_eq!(changes(&worktree), [("log".into(), ChangeKind::Modified), ("new".into(), ChangeKind::Added)]);
     worktree.commit(&request("closed", 5)).expect("commit");
@@ -164,26 +167,24 @@ fn a_commit_takes_files_as_they_were_when_last_complete() {
 }
 
 #[test]
-fn a_writer_that_goes_on_after_a_close_is_complete_at_the_next_one() {
+fn a_file_is_complete_when_the_last_writer_lets_go_of_it() {
     let (_disk, repo) = create();
-    let worktree = repo.worktree(&main()).expect("worktree");
+    let worktree = tenant(&repo);
     let node = worktree.create(NodeId::ROOT, &name("a"), 0o600, at(1)).expect("create");
     worktree.write_at(node, 0, b"one", at(1)).expect("write");
-    worktree.flush(node).expect("flush");
-    worktree.commit(&request("one", 2)).expect("commit");
+    worktree.open_file(node, true).expect("open");
+    worktree.release(node, true, Release::Complete).expect("release");
+    assert!(matches!(worktree.commit(&request("half", 2)), Err(Error::NothingToCommit { .. })));
     worktree.write_at(node, 3, b" two", at(3)).expect("write");
-    assert_eq!(load(&worktree, "a"), Some(b"one two".to_vec()));
-    worktree.flush(node).expect("flush");
-    worktree.release(node, true).expect("release");
+    worktree.release(node, true, Release::Complete).expect("release");
     worktree.commit(&request("two", 4)).expect("commit");
-    assert_eq!(committed(&repo, "main~1", "a"), Some(b"one".to_vec()));
     assert_eq!(committed(&repo, "main", "a"), Some(b"one two".to_vec()));
 }
 
 #[test]
 fn nothing_to_commit_is_an_error_and_times_alone_are_nothing() {
     let (_disk, repo) = create();
-    let worktree = repo.worktree(&main()).expect("worktree");
+    let worktree = tenant(&repo);
     assert!(matches!(worktree.commit(&request("x", 1)), Err(Error::NothingToCommit { .. })));
     save(&worktree, "a", b"same", 1);
     worktree.commit(&request("x", 2)).expect("commit");
@@ -195,8 +196,7 @@ fn nothing_to_commit_is_an_error_and_times_alone_are_nothing() {
 #[test]
 fn a_second_process_sees_and_commits_what_the_first_saved() {
     let (disk, repo) = create();
-    let first = repo.worktree(&main()).expect("worktree");
-    first.adopt().expect("adopt");
+    let first = tenant(&repo);
     save(&first, "a", b"from the first", 1);
     let other = open(&disk);
     let second = other.worktree(&main()).expect("worktree");
@@ -214,25 +214,40 @@ fn a_second_process_sees_and_commits_what_the_first_saved() {
 }
 
 #[test]
-fn files_that_a_dead_process_was_writing_are_named_and_kept() {
+fn files_that_a_dead_process_was_writing_are_named_and_complete_nothing() {
     let (disk, repo) = create();
-    let worktree = repo.worktree(&main()).expect("worktree");
-    worktree.adopt().expect("adopt");
+    let worktree = tenant(&repo);
+    save(&worktree, "log", b"whole", 1);
     let node = worktree.create(NodeId::ROOT, &name("half"), 0o600, at(1)).expect("create");
     worktree.write_at(node, 0, b"ha", at(1)).expect("write");
-    let survivor = open(&disk).worktree(&main()).expect("worktree");
-    assert_eq!(survivor.recover_if_abandoned().expect("recover"), Vec::<TreePath>::new());
+    let log = worktree.resolve(&path("log")).expect("resolve").expect("there");
+    worktree.open_file(log, true).expect("open");
+    worktree.write_at(log, 5, b" and ha", at(1)).expect("write");
+    assert_eq!(worktree.snapshot(false).expect("snapshot").still_open, [path("half"), path("log")]);
     drop(worktree);
-    let survivor = open(&disk).worktree(&main()).expect("worktree");
-    assert_eq!(survivor.recover_if_abandoned().expect("recover"), [path("half")]);
-    survivor.commit(&request("recovered", 2)).expect("commit");
+    let survivor = tenant(&open(&disk));
+    let snapshot = survivor.snapshot(false).expect("snapshot");
+    assert_eq!((snapshot.interrupted, snapshot.still_open), (vec![path("half"), path("log")], vec![]));
+    assert_eq!(load(&survivor, "half"), Some(b"ha".to_vec()));
+    let done = survivor.commit(&request("after", 2)).expect("commit");
+    assert_eq!(done.interrupted, [path("half"), path("log")]);
+    assert_eq!(committed(&open(&disk), "main", "half"), None);
+    assert_eq!(committed(&open(&disk), "main", "log"), Some(b"whole".to_vec()));
+    // Who wants what arrived says so, or goes on writing.
+    let log = survivor.resolve(&path("log")).expect("resolve").expect("there");
+    survivor.open_file(log, true).expect("open");
+    survivor.write_at(log, 12, b"lf", at(3)).expect("write");
+    survivor.release(log, true, Release::Complete).expect("release");
+    let all = CommitRequest { include_open: true, ..request("all", 3) };
+    assert_eq!(survivor.commit(&all).expect("commit").interrupted, []);
     assert_eq!(committed(&open(&disk), "main", "half"), Some(b"ha".to_vec()));
+    assert_eq!(committed(&open(&disk), "main", "log"), Some(b"whole and half".to_vec()));
 }
 
 #[test]
 fn renames_keep_the_node_and_the_bytes() {
     let (_disk, repo) = create();
-    let worktree = repo.worktree(&main()).expect("worktree");
+    let worktree = tenant(&repo);
     let dir = worktree.make_dir(NodeId::ROOT, &name("d"), 0o755, at(1)).expect("mkdir");
     let node = save(&worktree, "t.tmp", b"new", 1);
     save(&worktree, "d/t", b"old", 1);
@@ -254,7 +269,7 @@ fn renames_keep_the_node_and_the_bytes() {
 #[test]
 fn an_open_file_outlives_its_name() {
     let (_disk, repo) = create();
-    let worktree = repo.worktree(&main()).expect("worktree");
+    let worktree = tenant(&repo);
     let node = save(&worktree, "a", b"bytes", 1);
     worktree.open_file(node, false).expect("open");
     worktree.unlink(NodeId::ROOT, &name("a"), at(2)).expect("unlink");
@@ -262,14 +277,14 @@ fn an_open_file_outlives_its_name() {
     let mut bytes = [0; 5];
     assert_eq!(worktree.read_at(node, 0, &mut bytes).expect("read"), 5);
     assert_eq!(&bytes, b"bytes");
-    worktree.release(node, false).expect("release");
+    worktree.release(node, false, Release::Complete).expect("release");
     assert!(matches!(worktree.attributes(node), Err(Error::Stale)));
 }
 
 #[test]
 fn a_clean_worktree_follows_its_branch_and_a_changed_one_says_that_it_cannot() {
     let (disk, repo) = create();
-    let worktree = repo.worktree(&main()).expect("worktree");
+    let worktree = tenant(&repo);
     save(&worktree, "a", b"1", 1);
     let first = worktree.commit(&request("1", 1)).expect("commit").id;
     save(&worktree, "a", b"2", 2);
@@ -289,7 +304,7 @@ fn a_clean_worktree_follows_its_branch_and_a_changed_one_says_that_it_cannot() {
 #[test]
 fn revisions_are_what_git_users_type() {
     let (_disk, repo) = create();
-    let worktree = repo.worktree(&main()).expect("worktree");
+    let worktree = tenant(&repo);
     let mut ids = Vec::new();
     for n in 1..=4 {
         save(&worktree, "a", &[n], n.into());
@@ -338,7 +353,7 @@ fn a_repository_of_a_newer_format_is_refused_by_name() {
         disk.replace(&Path::new(ROOT).join("format"), text).expect("write");
         Repo::open(Arc::new(disk.clone()), Path::new(ROOT), Options::default()).map(drop)
     };
-    assert!(matches!(reopen(b"coral 2\n"), Err(Error::NewerFormat { .. })));
+    assert!(matches!(reopen(b"coral 3\n"), Err(Error::NewerFormat { .. })));
     assert!(matches!(reopen(b"\xff"), Err(Error::DamagedFile { .. })));
     disk.remove_file(&Path::new(ROOT).join("format")).expect("remove");
     let missing = Repo::open(Arc::new(disk.clone()), Path::new(ROOT), Options::default());
@@ -348,7 +363,7 @@ fn a_repository_of_a_newer_format_is_refused_by_name() {
 #[test]
 fn branches_that_would_be_folders_of_each_other_are_refused() {
     let (_disk, repo) = create();
-    let worktree = repo.worktree(&main()).expect("worktree");
+    let worktree = tenant(&repo);
     save(&worktree, "a", b"1", 1);
     let id = worktree.commit(&request("1", 1)).expect("commit").id;
     let durable = repo.store().durable(id).expect("durable");

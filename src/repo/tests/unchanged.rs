@@ -165,7 +165,7 @@ const OPERATIONS: &[Operation] = &[
 /// A repository with all sorts of things, everything durable.
 fn prepared(unborn: bool) -> SimulatedDisk {
     let (disk, repo) = create();
-    let worktree = repo.worktree(&main()).expect("worktree");
+    let worktree = tenant(&repo);
     worktree.make_dir(NodeId::ROOT, &name("d"), 0o755, at(1)).expect("mkdir");
     save(&worktree, "d/a", b"one", 1);
     save(&worktree, "b", b"two", 1);
@@ -176,19 +176,16 @@ fn prepared(unborn: bool) -> SimulatedDisk {
         for name in ["same", "old/side"] {
             repo.create_branch(&branch(name), "HEAD", &who()).expect("branch");
         }
-        let side = repo.worktree(&branch("old/side")).expect("worktree");
+        let (side, _) = repo.worktree(&branch("old/side")).and_then(Worktree::adopt).expect("worktree");
         save(&side, "c", b"on the side", 3);
         side.commit(&request("side", 3)).expect("commit");
         save(&side, "e", b"never committed", 4);
-        side.sync(NodeId::ROOT).expect("sync");
+        side.sync_complete().and_then(|()| side.sync_records()).expect("sync");
         set_tag(&repo, "v1", "HEAD~1", false).expect("tag");
         save(&worktree, "d/a", b"changed", 5);
         save(&worktree, "new", &[7; 3_000], 5);
     }
-    for file in ["d/a", "new"].into_iter().filter_map(|file| worktree.resolve(&path(file)).expect("resolve"))
-    {
-        worktree.sync(file).expect("sync");
-    }
+    worktree.sync_complete().and_then(|()| worktree.sync_records()).expect("sync");
     disk
 }
 

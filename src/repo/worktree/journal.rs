@@ -1,41 +1,59 @@
 //! The journal of a worktree: an append-only file of records, shared by every process that uses the worktree.
 //!
-//! Owns the framing, the generations and what a torn end means. Knows nothing of what records do.
+//! Owns the generations, and what a damaged or torn end means. Knows nothing of what records do; how they are framed is
+//! in `frames`.
 //!
 //! A generation is the file `journal.<n>`; the highest one counts. A commit starts the next generation, which holds
 //! the committed tree, what is still being written, and every record that came after the snapshot. It is complete
 //! and durable before it gets its name. Appending and starting a generation need the worktree's lock; reading does
-//! not. Each record is framed by its length and a checksum; an end that does not check is what a crash left, and is
-//! cut off by the next writer.
+//! not.
+//!
+//! All generations of one worktree carry the random id of its *incarnation*: a worktree that was deleted and made again
+//! is another one, and who still has the first one open finds out before it acknowledges anything.
+//!
+//! Every sync notes in the header up to where the file is durable. A record before that mark which does not check is
+//! damage, and an error; behind it, it is what a crash left, and the next writer cuts it off.
 
 use super::super::error::{Error, Result};
+use super::frames::{self, HEADER_LEN, Header, MARK_OFFSET, split_frame};
 use super::record::Record;
-use crate::disk::{Disk, DiskFile};
-use crate::wire::{Reader, WireError, Writer};
-use std::path::{Path, PathBuf};
+use super::worktree::is_absence;
+use crate::disk::{Disk, DiskFile, FileId};
+use crate::random::unpredictable;
+use std::path::PathBuf;
 use std::sync::Arc;
-use xxhash_rust::xxh3::xxh3_64;
 
-const MAGIC: &[u8; 4] = b"CJRN";
-const VERSION: u16 = 1;
-/// Magic, version, generation, where the tail starts here, where it started in the generation before, checksum.
-const HEADER_LEN: u64 = 4 + 2 + 8 + 8 + 8 + 8;
-/// Length and checksum of one record.
-const FRAME_LEN: u64 = 4 + 8;
-/// No record is longer: two paths, and Linux ends paths at 4 KiB.
-const RECORD_MAX: u32 = 1 << 20;
+/// Room that is kept on the disk behind the last record, in bytes: records that make room fit into it when everything
+/// else is full. Most take some tens of bytes.
+const RESERVE: u64 = 16 << 10;
+
+/// Where the journal of a worktree lies.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub disk: Arc<dyn Disk>,
+    /// The worktree's folder.
+    pub dir: PathBuf,
+    /// Where what is set aside goes.
+    pub quarantine: PathBuf,
+}
+
+impl Place {
+    fn journal(&self, generation: u64) -> PathBuf {
+        self.dir.join(format!("journal.{generation}"))
+    }
+}
 
 /// One generation of a journal, read up to a position.
 #[derive(Debug)]
 pub(super) struct Journal {
-    disk: Arc<dyn Disk>,
-    dir: PathBuf,
-    file: Box<dyn DiskFile>,
-    generation: u64,
-    /// Where this copy's tail starts, and where the same records started in the generation before.
-    tail: (u64, u64),
+    place: Place,
+    file: Arc<dyn DiskFile>,
+    id: FileId,
+    header: Header,
     /// Everything before it was read or appended.
     position: u64,
+    /// Up to where the disk has room for this file.
+    reserved: u64,
 }
 
 /// What reading on found.
@@ -47,38 +65,65 @@ pub(super) enum News {
     Superseded(Vec<Record>),
 }
 
+/// Where a journal's file is, compared with where it was when it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It is the newest generation.
+    Newest,
+    /// A newer one of the same worktree is there.
+    Superseded,
+    /// The worktree was deleted, or another one has its place.
+    Gone,
+}
+
 impl Journal {
-    /// Starts the first generation with these records, durably.
-    pub(super) fn create(disk: Arc<dyn Disk>, dir: &Path, records: &[Record]) -> Result<Self> {
-        write_generation(&*disk, dir, 1, records, &[], 0)?;
-        Self::open_generation(disk, dir, 1)
+    /// Starts the first generation of a new incarnation with these records, durably.
+    pub(super) fn create(place: &Place, records: &[Record]) -> Result<Self> {
+        let header = Header { generation: 1, incarnation: Some(unpredictable()), ..Header::default() };
+        write_generation(place, header, records, &[])?;
+        Self::open_generation(place, 1)
     }
 
     /// Opens the newest generation; nothing is read yet. `None` if there is no journal.
-    pub(super) fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Option<Self>> {
-        if disk.stat(dir)?.is_none() {
-            return Ok(None);
+    pub(super) fn open(place: &Place) -> Result<Option<Self>> {
+        loop {
+            if place.disk.stat(&place.dir)?.is_none() {
+                return Ok(None);
+            }
+            let names = place.disk.list(&place.dir)?;
+            let Some(newest) = names.iter().filter_map(|name| generation_of(name)).max() else {
+                return Ok(None);
+            };
+            match Self::open_generation(place, newest) {
+                // A newer one took its place since it was listed.
+                Err(Error::Disk(error)) if is_absence(&error) => {}
+                opened => return opened.map(Some),
+            }
         }
-        let newest = disk.list(dir)?.iter().filter_map(|name| generation_of(name)).max();
-        newest.map(|generation| Self::open_generation(disk, dir, generation)).transpose()
     }
 
-    fn open_generation(disk: Arc<dyn Disk>, dir: &Path, generation: u64) -> Result<Self> {
-        let path = path_of(dir, generation);
+    fn open_generation(place: &Place, generation: u64) -> Result<Self> {
+        let (disk, path) = (&place.disk, place.journal(generation));
         let file = disk.open(&path, true).or_else(|error| match error.source.raw_os_error() {
             Some(libc::EROFS | libc::EACCES) => disk.open(&path, false),
             _ => Err(error),
         })?;
-        let mut header = [0; HEADER_LEN as usize];
-        file.read_exact_at(&mut header, 0)?;
-        let tail = parse_header(&header, generation)
+        let mut bytes = vec![0; HEADER_LEN.min(file.len()?) as usize];
+        file.read_exact_at(&mut bytes, 0)?;
+        let header = Header::decode(&bytes, generation)
             .map_err(|error| Error::DamagedFile { path: path.clone(), what: error.to_string() })?;
-        Ok(Self { disk, dir: dir.to_owned(), file, generation, tail, position: HEADER_LEN })
+        let (position, id) = (header.len(), file.id()?);
+        Ok(Self { place: place.clone(), file: file.into(), id, header, position, reserved: 0 })
     }
 
     /// The generation, and how much of it was read or appended: a point in the history of the worktree.
     pub(super) fn position(&self) -> (u64, u64) {
-        (self.generation, self.position)
+        (self.header.generation, self.position)
+    }
+
+    /// The file, for syncing it without holding anything.
+    pub(super) fn file(&self) -> Arc<dyn DiskFile> {
+        Arc::clone(&self.file)
     }
 
     /// Whether somebody appended since.
@@ -86,14 +131,15 @@ impl Journal {
         Ok(self.file.len()? > self.position)
     }
 
-    /// Reads what others appended. Records after one that does not check are not believed.
+    /// Reads what others appended. Records behind one that does not check are not believed.
+    ///
+    /// # Errors
+    /// [`Error::DamagedFile`] if a record does not check that was durable.
     pub(super) fn read_on(&mut self) -> Result<News> {
         let mut records = Vec::new();
-        let end = self.file.len()?;
-        let mut bytes = vec![0; end.saturating_sub(self.position) as usize];
-        self.file.read_exact_at(&mut bytes, self.position)?;
+        let bytes = self.rest()?;
         let mut rest = &bytes[..];
-        while let Some((payload, after)) = split_frame(rest) {
+        while let Some((payload, after)) = split_frame(&self.header, self.position, rest) {
             let record = Record::decode(payload).map_err(|error| self.damaged(&error.to_string()))?;
             self.position += (rest.len() - after.len()) as u64;
             rest = after;
@@ -102,89 +148,222 @@ impl Journal {
                 other => records.push(other),
             }
         }
+        if self.position < self.durable_len()? {
+            return Err(self.damaged(&format!("the record at byte {} does not check", self.position)));
+        }
         Ok(News::Records(records))
     }
 
-    /// Appends a record. Visible to other processes when it returns, durable after [`Journal::sync`]. Needs the
-    /// worktree's lock and everything read.
+    /// What lies behind the position.
+    fn rest(&self) -> Result<Vec<u8>> {
+        let end = self.file.len()?;
+        let mut bytes = vec![0; end.saturating_sub(self.position) as usize];
+        self.file.read_exact_at(&mut bytes, self.position)?;
+        Ok(bytes)
+    }
+
+    /// Up to where the file is known to be durable; 0 if it is not known.
+    fn durable_len(&self) -> Result<u64> {
+        if !self.header.has_mark() {
+            return Ok(0);
+        }
+        let mut mark = [0; frames::MARK_LEN];
+        self.file.read_exact_at(&mut mark, MARK_OFFSET)?;
+        Ok(frames::decode_mark(&self.header, &mark).unwrap_or(0))
+    }
+
+    /// Appends a record. Visible to other processes when it returns, durable after [`Journal::file`] was synced. Needs
+    /// the worktree's lock and everything read.
+    ///
+    /// # Errors
+    /// [`Error::RecordTooLong`] for what no reader would believe; nothing was written then.
     pub(super) fn append(&mut self, record: &Record) -> Result<()> {
-        let frame = frame(record);
+        let frame = frames::frame(&self.header, self.position, record)?;
         // What a crash left behind the last whole record must not swallow this one.
         if self.has_news()? {
-            self.file.set_len(self.position)?;
+            self.cut()?;
         }
+        self.take_room(frame.len() as u64, record.makes_room())?;
         if let Err(error) = self.file.write_all_at(&frame, self.position) {
             // The end is cut off now, or by the next writer.
             let _ = self.file.set_len(self.position);
+            self.reserved = 0;
             return Err(error.into());
         }
         self.position += frame.len() as u64;
         Ok(())
     }
 
-    /// Makes every appended record durable.
-    pub(super) fn sync(&self) -> Result<()> {
-        Ok(self.file.sync()?)
+    /// Cuts off what follows the last whole record. If whole records lie in it, which were appended and never made
+    /// durable, a copy is set aside first.
+    fn cut(&mut self) -> Result<()> {
+        let rest = self.rest()?;
+        if frames::holds_a_frame(&self.header, self.position, &rest) {
+            if !self.header.has_mark() {
+                let what = format!("the record at byte {} does not check, later ones do", self.position);
+                return Err(self.damaged(&what));
+            }
+            let (generation, position) = self.position();
+            let name = format!("{}{generation}.{position}", self.cut_prefix());
+            self.place.disk.create_dir_all(&self.place.quarantine)?;
+            self.place.disk.replace(&self.place.quarantine.join(name), &rest)?;
+        }
+        self.reserved = 0;
+        Ok(self.file.set_len(self.position)?)
     }
 
-    /// Whether a newer generation exists. A writer asks before it appends: the process that started the newer one may
-    /// have ended before it could say so here.
-    pub(super) fn is_superseded(&self) -> Result<bool> {
-        Ok(self.disk.stat(&path_of(&self.dir, self.generation + 1))?.is_some())
+    /// Sees to it that `len` bytes fit behind the position, and that as much as [`RESERVE`] is left for records that make
+    /// room; those may use it up.
+    fn take_room(&mut self, len: u64, makes_room: bool) -> Result<()> {
+        let end = self.position + len;
+        if end + RESERVE <= self.reserved {
+            return Ok(());
+        }
+        match self.file.reserve(end + 2 * RESERVE) {
+            Ok(()) => self.reserved = end + 2 * RESERVE,
+            // With an unknown reserve the write itself tells.
+            Err(_) if makes_room => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
     }
 
-    /// Starts the next generation: `head` stands for everything before `since`, the records from there on follow. It is
-    /// durable when this returns, and this journal is it. Needs the worktree's lock and everything read.
-    pub(super) fn start_generation(&mut self, head: &[Record], since: u64) -> Result<()> {
+    /// Notes that everything before `position` of this generation is durable. A wish: without it, damage behind the last
+    /// note is taken for what a crash left.
+    pub(super) fn note_durable(&self, generation: u64, position: u64) {
+        if generation == self.header.generation && self.header.has_mark() {
+            let mark = frames::encode_mark(&self.header, position);
+            let _ = self.file.write_all_at(&mark, MARK_OFFSET);
+        }
+    }
+
+    /// The start of the names of what was cut off journals of this worktree.
+    fn cut_prefix(&self) -> String {
+        format!("{}journal.", self.aside_prefix())
+    }
+
+    /// The start of the names of what was set aside of this worktree.
+    pub(super) fn aside_prefix(&self) -> String {
+        format!("worktree-{:032x}-", self.header.incarnation.unwrap_or_default())
+    }
+
+    /// Whether records were cut off that nobody had made durable: they may have named files that nothing names now.
+    pub(super) fn was_cut(&self) -> Result<bool> {
+        let Place { disk, quarantine, .. } = &self.place;
+        let prefix = self.cut_prefix();
+        Ok(disk.stat(quarantine)?.is_some()
+            && disk.list(quarantine)?.iter().any(|name| name.starts_with(&prefix)))
+    }
+
+    /// Whether this is still the journal of the worktree at its path. A writer asks before it acknowledges anything.
+    pub(super) fn standing(&self) -> Result<Standing> {
+        let generation = self.header.generation;
+        let stat = |generation| self.place.disk.stat(&self.place.journal(generation));
+        // A process that started the next generation may have ended before it could say so here.
+        if stat(generation + 1)?.is_none() && stat(generation)?.is_some_and(|named| named.id == self.id) {
+            return Ok(Standing::Newest);
+        }
+        let same = Self::open(&self.place)?.is_some_and(|newest| {
+            newest.header.generation > generation && self.header.same_incarnation(&newest.header)
+        });
+        Ok(if same { Standing::Superseded } else { Standing::Gone })
+    }
+
+    /// The bytes of the next generation: `head` stands for everything before `since`, the records from there on follow.
+    /// Needs the worktree's lock and everything read; takes the time of a sync, and needs nothing else held.
+    pub(super) fn next_generation(&self, since: u64) -> Result<Next> {
         let mut tail = vec![0; (self.position - since) as usize];
         self.file.read_exact_at(&mut tail, since)?;
-        let next = self.generation + 1;
-        write_generation(&*self.disk, &self.dir, next, head, &tail, since)?;
-        self.append(&Record::Superseded)?;
-        let old = self.generation;
-        let end = self.position - frame(&Record::Superseded).len() as u64;
-        let mut journal = Self::open_generation(self.disk.clone(), &self.dir, next)?;
-        journal.position = journal.tail.0 + (end - since);
+        let (mut records, mut at, mut rest) = (Vec::new(), since, &tail[..]);
+        while let Some((payload, after)) = split_frame(&self.header, at, rest) {
+            records.push(Record::decode(payload).map_err(|error| self.damaged(&error.to_string()))?);
+            at += (rest.len() - after.len()) as u64;
+            rest = after;
+        }
+        let incarnation = self.header.incarnation.unwrap_or_else(unpredictable);
+        let header = Header {
+            generation: self.header.generation + 1,
+            origin: since,
+            incarnation: Some(incarnation),
+            ..Header::default()
+        };
+        Ok(Next { place: self.place.clone(), header, tail: records, end: self.position })
+    }
+
+    /// Goes over to a generation that was written. Needs the worktree's lock, held since [`Journal::next_generation`].
+    pub(super) fn start(&mut self, next: &Next) -> Result<()> {
+        // The next generation counts from here on whatever becomes of this record.
+        let told = self.append(&Record::Superseded);
+        let old = self.header.generation;
+        let mut journal = Self::open_generation(&self.place, next.header.generation)?;
+        journal.position = journal.header.tail + (next.end - next.header.origin);
         *self = journal;
-        // A leftover only costs space; the next generation sweeps it.
-        for generation in (1..=old).rev() {
-            if self.disk.remove_file(&path_of(&self.dir, generation)).is_err() {
-                break;
+        if told.is_ok() {
+            // A leftover only costs space; the next generation sweeps it.
+            for generation in (1..=old).rev() {
+                if self.place.disk.remove_file(&self.place.journal(generation)).is_err() {
+                    break;
+                }
             }
         }
         Ok(())
     }
 
-    /// Goes over to the next generation after [`News::Superseded`] or [`Journal::is_superseded`], everything read. The
+    /// Goes over to the next generation after [`News::Superseded`] or [`Standing::Superseded`], everything read. The
     /// result tells whether its records go on where this one ended; if not, everything is to be read from its start.
     pub(super) fn follow(&mut self, end_marked: bool) -> Result<bool> {
-        let newest = Self::open(self.disk.clone(), &self.dir)?.ok_or(Error::Stale)?;
-        let marker = if end_marked { frame(&Record::Superseded).len() as u64 } else { 0 };
+        let newest = Self::open(&self.place)?.ok_or_else(|| self.gone())?;
+        if !self.header.same_incarnation(&newest.header) {
+            return Err(self.gone());
+        }
+        let marker = if end_marked { frames::len_of(&Record::Superseded) } else { 0 };
         let end = self.position - marker;
-        let (here, there) = newest.tail;
-        let continues = newest.generation == self.generation + 1 && end >= there;
-        let position = if continues { here + (end - there) } else { HEADER_LEN };
+        let (here, there) = (newest.header.tail, newest.header.origin);
+        let continues = newest.header.generation == self.header.generation + 1 && end >= there;
+        let position = if continues { here + (end - there) } else { newest.header.len() };
         *self = Journal { position, ..newest };
         Ok(continues)
     }
 
-    /// The first record of this generation, a [`Record::Reset`].
-    pub(super) fn first(&self) -> Result<Record> {
-        let mut frame = [0; FRAME_LEN as usize];
-        self.file.read_exact_at(&mut frame, HEADER_LEN)?;
-        let len = u32::from_le_bytes([frame[0], frame[1], frame[2], frame[3]]).min(RECORD_MAX);
-        let mut payload = vec![0; len as usize];
-        self.file.read_exact_at(&mut payload, HEADER_LEN + FRAME_LEN)?;
-        Record::decode(&payload).map_err(|error| self.damaged(&error.to_string()))
+    /// The records that stand for everything before the snapshot that this generation started from.
+    pub(super) fn head(&self) -> Result<Vec<Record>> {
+        let start = self.header.len();
+        let mut bytes = vec![0; self.header.tail.min(self.file.len()?).saturating_sub(start) as usize];
+        self.file.read_exact_at(&mut bytes, start)?;
+        let (mut records, mut at, mut rest) = (Vec::new(), start, &bytes[..]);
+        while let Some((payload, after)) = split_frame(&self.header, at, rest) {
+            records.push(Record::decode(payload).map_err(|error| self.damaged(&error.to_string()))?);
+            at += (rest.len() - after.len()) as u64;
+            rest = after;
+        }
+        Ok(records)
+    }
+
+    /// The error of a worktree that is no longer the one that was opened.
+    pub(super) fn gone(&self) -> Error {
+        Error::Replaced(self.place.dir.clone())
     }
 
     fn damaged(&self, what: &str) -> Error {
-        Error::DamagedFile { path: path_of(&self.dir, self.generation), what: what.to_owned() }
+        Error::DamagedFile { path: self.place.journal(self.header.generation), what: what.to_owned() }
     }
 }
 
-fn path_of(dir: &Path, generation: u64) -> PathBuf {
-    dir.join(format!("journal.{generation}"))
+/// A generation that is about to be written.
+#[derive(Debug)]
+pub(super) struct Next {
+    place: Place,
+    header: Header,
+    tail: Vec<Record>,
+    /// Where the old generation ends.
+    end: u64,
+}
+
+impl Next {
+    /// Writes it with its head, durably.
+    pub(super) fn write(&self, head: &[Record]) -> Result<()> {
+        write_generation(&self.place, self.header.clone(), head, &self.tail)
+    }
 }
 
 fn generation_of(name: &str) -> Option<u64> {
@@ -192,54 +371,17 @@ fn generation_of(name: &str) -> Option<u64> {
 }
 
 /// Writes a whole generation and gives it its name when it is durable.
-fn write_generation(
-    disk: &dyn Disk,
-    dir: &Path,
-    generation: u64,
-    head: &[Record],
-    tail: &[u8],
-    since: u64,
-) -> Result<()> {
-    let head: Vec<u8> = head.iter().flat_map(frame).collect();
-    let mut header = Writer::record(MAGIC, VERSION);
-    header.u64(generation);
-    header.u64(HEADER_LEN + head.len() as u64);
-    header.u64(since);
-    let mut bytes = header.finish();
-    bytes.extend(xxh3_64(&bytes).to_le_bytes());
-    bytes.extend(head);
-    bytes.extend(tail);
-    Ok(disk.replace(&path_of(dir, generation), &bytes)?)
-}
-
-fn parse_header(header: &[u8], generation: u64) -> std::result::Result<(u64, u64), WireError> {
-    let (fields, checksum) = header.split_at(header.len() - 8);
-    let mut reader = Reader::record(fields, MAGIC, VERSION, "worktree journal")?;
-    let found = reader.u64("generation")?;
-    let tail = (reader.u64("tail start")?, reader.u64("tail origin")?);
-    match found == generation && checksum == xxh3_64(fields).to_le_bytes() && tail.0 >= HEADER_LEN {
-        true => Ok(tail),
-        false => Err(WireError::Invalid("header")),
+fn write_generation(place: &Place, mut header: Header, head: &[Record], tail: &[Record]) -> Result<()> {
+    let head_len: u64 = head.iter().map(frames::len_of).sum();
+    header.tail = header.len() + head_len;
+    let mut bytes = header.encode();
+    for record in head.iter().chain(tail) {
+        let frame = frames::frame(&header, bytes.len() as u64, record)?;
+        bytes.extend(frame);
     }
-}
-
-/// A record with its length and checksum.
-fn frame(record: &Record) -> Vec<u8> {
-    let payload = record.encode();
-    let mut bytes = Vec::with_capacity(payload.len() + FRAME_LEN as usize);
-    bytes.extend((payload.len() as u32).to_le_bytes());
-    bytes.extend(xxh3_64(&payload).to_le_bytes());
-    bytes.extend(payload);
-    bytes
-}
-
-/// The payload of the first record and what follows it; `None` if no whole record is there.
-fn split_frame(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (len, rest) = bytes.split_first_chunk::<4>()?;
-    let (checksum, rest) = rest.split_first_chunk::<8>()?;
-    let len = u32::from_le_bytes(*len);
-    let (payload, rest) = rest.split_at_checked(len as usize)?;
-    (len <= RECORD_MAX && xxh3_64(payload).to_le_bytes() == *checksum).then_some((payload, rest))
+    let mark = frames::encode_mark(&header, bytes.len() as u64);
+    bytes[MARK_OFFSET as usize..][..mark.len()].copy_from_slice(&mark);
+    Ok(place.disk.replace(&place.journal(header.generation), &bytes)?)
 }
 
 #[cfg(test)]
@@ -250,11 +392,21 @@ mod tests {
     use crate::id::TreeId;
     use crate::units::Timestamp;
 
-    fn disk() -> (Arc<dyn Disk>, PathBuf) {
+    fn place() -> Place {
         let disk: Arc<dyn Disk> = Arc::new(SimulatedDisk::new());
-        let dir = PathBuf::from("/w");
+        let (dir, quarantine) = (PathBuf::from("/w"), PathBuf::from("/q"));
         disk.create_dir_all(&dir).expect("create");
-        (disk, dir)
+        Place { disk, dir, quarantine }
+    }
+
+    fn open(place: &Place) -> Journal {
+        Journal::open(place).expect("open").expect("exists")
+    }
+
+    fn start_generation(journal: &mut Journal, head: &[Record], since: u64) {
+        let next = journal.next_generation(since).expect("read");
+        next.write(head).expect("write");
+        journal.start(&next).expect("start");
     }
 
     fn remove(path: &str) -> Record {
@@ -272,10 +424,10 @@ mod tests {
 
     #[test]
     fn a_second_reader_sees_what_the_first_appends() {
-        let (disk, dir) = disk();
-        let mut writer = Journal::create(disk.clone(), &dir, &[RESET]).expect("create");
+        let place = place();
+        let mut writer = Journal::create(&place, &[RESET]).expect("create");
         assert_eq!(records(writer.read_on().expect("read")), [RESET]);
-        let mut reader = Journal::open(disk, &dir).expect("open").expect("exists");
+        let mut reader = open(&place);
         assert_eq!(records(reader.read_on().expect("read")), [RESET]);
         writer.append(&remove("a")).expect("append");
         assert!(reader.has_news().expect("stat"));
@@ -285,32 +437,32 @@ mod tests {
 
     #[test]
     fn a_torn_record_is_passed_over_and_cut_off_by_the_next_writer() {
-        let (disk, dir) = disk();
-        let mut writer = Journal::create(disk.clone(), &dir, &[RESET]).expect("create");
+        let place = place();
+        let mut writer = Journal::create(&place, &[RESET]).expect("create");
         writer.read_on().expect("read");
         writer.append(&remove("a")).expect("append");
-        let path = dir.join("journal.1");
-        let len = disk.stat(&path).expect("stat").expect("exists").len;
-        disk.open(&path, true).expect("open").set_len(len - 3).expect("cut");
-        let mut next = Journal::open(disk.clone(), &dir).expect("open").expect("exists");
+        let path = place.journal(1);
+        let len = place.disk.stat(&path).expect("stat").expect("exists").len;
+        place.disk.open(&path, true).expect("open").set_len(len - 3).expect("cut");
+        let mut next = open(&place);
         assert_eq!(records(next.read_on().expect("read")), [RESET]);
         next.append(&remove("b")).expect("append");
-        let mut last = Journal::open(disk, &dir).expect("open").expect("exists");
+        let mut last = open(&place);
         assert_eq!(records(last.read_on().expect("read")), [RESET, remove("b")]);
     }
 
     #[test]
     fn a_reader_follows_into_the_next_generation_without_reading_twice() {
-        let (disk, dir) = disk();
-        let mut writer = Journal::create(disk.clone(), &dir, &[RESET]).expect("create");
+        let place = place();
+        let mut writer = Journal::create(&place, &[RESET]).expect("create");
         writer.read_on().expect("read");
-        let mut reader = Journal::open(disk.clone(), &dir).expect("open").expect("exists");
+        let mut reader = open(&place);
         writer.append(&remove("before")).expect("append");
         let (_, snapshot) = writer.position();
         writer.append(&remove("after")).expect("append");
         records(reader.read_on().expect("read"));
         writer.append(&remove("late")).expect("append");
-        writer.start_generation(&[RESET], snapshot).expect("start");
+        start_generation(&mut writer, &[RESET], snapshot);
         writer.append(&remove("new")).expect("append");
         match reader.read_on().expect("read") {
             News::Superseded(records) => assert_eq!(records, [remove("late")]),
@@ -318,7 +470,7 @@ mod tests {
         }
         assert!(reader.follow(true).expect("follow"));
         assert_eq!(records(reader.read_on().expect("read")), [remove("new")]);
-        let mut fresh = Journal::open(disk, &dir).expect("open").expect("exists");
+        let mut fresh = open(&place);
         assert_eq!(
             records(fresh.read_on().expect("read")),
             [RESET, remove("after"), remove("late"), remove("new")]
@@ -327,13 +479,13 @@ mod tests {
 
     #[test]
     fn a_reader_that_missed_a_generation_starts_over() {
-        let (disk, dir) = disk();
-        let mut writer = Journal::create(disk.clone(), &dir, &[RESET]).expect("create");
+        let place = place();
+        let mut writer = Journal::create(&place, &[RESET]).expect("create");
         writer.read_on().expect("read");
-        let mut reader = Journal::open(disk, &dir).expect("open").expect("exists");
+        let mut reader = open(&place);
         for _ in 0..2 {
             let (_, position) = writer.position();
-            writer.start_generation(&[RESET], position).expect("start");
+            start_generation(&mut writer, &[RESET], position);
         }
         assert!(matches!(reader.read_on().expect("read"), News::Superseded(_)));
         assert!(!reader.follow(true).expect("follow"));

@@ -1,21 +1,27 @@
 //! The writable tree of a branch: what the next commit will record.
 //!
 //! A worktree is its journal (`journal.rs`): every process that uses it replays the same records (`record.rs`) onto
-//! its own copy of the tree (`nodes.rs`) and appends its own under one lock. Bytes being written are plain files in
-//! `staged/`; a commit or a background ingest moves them into the store. A complete staging file never changes: who
-//! writes on writes to a copy, so that a commit never sees half a write.
+//! its own copy of the tree (`nodes.rs`) and appends its own under one lock (`worktree.rs`). Bytes being written are plain
+//! files in `staged/` (`tenant.rs`); a commit or a background ingest moves them into the store. What is believed after a
+//! crash is in `recovery.rs`, what a commit takes in `snapshot.rs`.
 
-mod bytes;
+mod frames;
 mod journal;
 mod names;
 mod nodes;
 mod record;
+mod recovery;
 mod snapshot;
-mod state;
+mod staging;
+mod sync;
+mod tenant;
+mod worktree;
 
-pub use bytes::StagedFile;
 pub use names::{Kind, NodeAttributes, RenameMode};
 pub use nodes::{Invalidation, NodeId, Trees};
 pub use record::StagingId;
-pub use snapshot::{Snapshot, SnapshotDir, SnapshotEntry, SnapshotNode};
-pub use state::{Interrupted, Worktree};
+pub use recovery::{Fallback, Interrupted};
+pub use snapshot::{Snapshot, SnapshotDir, SnapshotEntry, SnapshotNode, SnapshotTree};
+pub use staging::StagedFile;
+pub use tenant::{Release, Tenant};
+pub use worktree::Worktree;

@@ -5,7 +5,7 @@ use super::super::path::{Name, TreePath};
 use super::super::tree::{Attributes, Node, Tree};
 use super::nodes::{Body, Content, NodeId};
 use super::record::{Record, recorded_mode};
-use super::state::{State, Worktree};
+use super::worktree::{State, Worktree};
 use crate::id::RecipeId;
 use crate::units::Timestamp;
 
@@ -51,6 +51,7 @@ pub enum RenameMode {
 impl Worktree {
     /// The node that a name in a directory leads to.
     pub fn lookup(&self, dir: NodeId, name: &Name) -> Result<Option<(NodeId, NodeAttributes)>> {
+        self.read_ahead(dir)?;
         self.read(|state| match state.nodes.find(dir, name, &self.repo)? {
             Some(node) => Ok(Some((node, self.attributes_of(state, node)?))),
             None => Ok(None),
@@ -59,7 +60,23 @@ impl Worktree {
 
     /// The node at a path.
     pub fn resolve(&self, path: &TreePath) -> Result<Option<NodeId>> {
-        self.read(|state| state.nodes.resolve(path, &self.repo))
+        let mut at = NodeId::ROOT;
+        for name in path.names() {
+            match self.lookup_in(at, name)? {
+                Some(child) => at = child,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(at))
+    }
+
+    /// The child with this name; `None` also if the node is no directory.
+    fn lookup_in(&self, dir: NodeId, name: &Name) -> Result<Option<NodeId>> {
+        self.read_ahead(dir)?;
+        self.read(|state| match &state.nodes.get(dir)?.body {
+            Body::Dir(_) => state.nodes.find(dir, name, &self.repo),
+            Body::File(_) | Body::Symlink(_) => Ok(None),
+        })
     }
 
     /// Where a node is.
@@ -84,6 +101,7 @@ impl Worktree {
 
     /// What is in a directory, sorted by name.
     pub fn entries(&self, dir: NodeId) -> Result<Vec<(Name, NodeId, NodeAttributes)>> {
+        self.read_ahead(dir)?;
         self.read(|state| {
             let children: Vec<(Name, NodeId)> =
                 state.nodes.children(dir, &self.repo)?.iter().map(|(name, &id)| (name.clone(), id)).collect();
@@ -317,9 +335,7 @@ impl Worktree {
             Some(commit) => self.repo.commit(commit)?.tree,
             None => Tree::empty_id(),
         };
-        self.change(|state| {
-            state.append_announced(self, Record::Reset { base, tree })?;
-            state.sync(self)
-        })
+        self.change(|state| state.append_announced(self, Record::Reset { base, tree }))?;
+        self.sync_records()
     }
 }

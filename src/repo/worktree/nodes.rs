@@ -4,11 +4,13 @@
 //! only the id of their tree. Does no file I/O; trees come through [`Trees`].
 
 mod apply;
+mod reconcile;
 
 use super::super::error::{Error, Result};
 use super::super::path::{Name, TreePath};
 use super::super::tree::{Attributes, Entry, Node, Tree};
 use super::record::StagingId;
+use crate::disk::BootId;
 use crate::id::{CommitId, RecipeId, TreeId};
 use crate::units::Timestamp;
 use std::collections::{BTreeMap, HashMap};
@@ -39,7 +41,7 @@ pub(super) enum Content {
 }
 
 impl Content {
-    fn staging(&self) -> Option<StagingId> {
+    pub(super) fn staging(&self) -> Option<StagingId> {
         match self {
             Content::Staged { staging, .. } => Some(*staging),
             Content::Stored { .. } => None,
@@ -47,13 +49,66 @@ impl Content {
     }
 }
 
-/// A regular file.
+/// A regular file: up to three versions of its bytes.
+///
+/// What a reader sees, what a commit takes, and what a power cut brings back are the same most of the time. They part
+/// when a file is written (the last complete version stays for commits) and when it was not synced since (the last
+/// version whose bytes are durable stays, whatever the records say that came after it).
 #[derive(Debug, Clone)]
 pub(super) struct File {
     /// What a reader sees.
     pub current: Content,
     /// What a commit takes: the bytes as of the last time that no writer was at work; `None` if there was none.
     pub complete: Option<Content>,
+    /// Whether that is known to be durable.
+    pub sure: bool,
+    /// The last version whose bytes are known to be durable: what a commit takes, or what is being written since.
+    pub safe: Option<Safe>,
+    /// A staging file of which the disk lost bytes that it had accepted.
+    pub lost: Option<StagingId>,
+}
+
+/// A version whose bytes are durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Safe {
+    pub content: Content,
+    /// Whether it was complete then.
+    pub complete: bool,
+}
+
+impl File {
+    /// A file whose bytes are in the store.
+    pub(super) fn stored(content: Content) -> Self {
+        let safe = Some(Safe { content, complete: true });
+        Self { current: content, complete: Some(content), sure: true, safe, lost: None }
+    }
+
+    /// A file that is being written for the first time.
+    pub(super) fn begun(current: Content) -> Self {
+        Self { current, complete: None, sure: false, safe: None, lost: None }
+    }
+
+    /// Whether no writer is at work, nor ended in the middle of it.
+    pub(super) fn is_complete(&self) -> bool {
+        self.complete == Some(self.current)
+    }
+
+    /// Whether what a commit takes is durable already.
+    pub(super) fn is_sure(&self) -> bool {
+        self.complete.is_some() && self.sure
+    }
+
+    /// Whether bytes that a reader or a commit would take are lost.
+    pub(super) fn is_lost(&self) -> bool {
+        let staged = [Some(self.current), self.complete].map(|content| content.and_then(|one| one.staging()));
+        self.lost.is_some() && staged.contains(&self.lost)
+    }
+
+    /// The staging files that hold its versions.
+    fn stagings(&self) -> impl Iterator<Item = StagingId> {
+        let versions = [Some(self.current), self.complete, self.safe.map(|safe| safe.content)];
+        versions.into_iter().flatten().filter_map(|content| content.staging())
+    }
 }
 
 /// What a node is.
@@ -106,6 +161,10 @@ pub(super) struct Nodes {
     pub invalidations: Vec<Invalidation>,
     /// Staging files that no node needs any more, until somebody removes them.
     pub garbage: Vec<StagingId>,
+    /// Staging files whose bytes were in doubt, until somebody sets them aside.
+    pub doubted: Vec<StagingId>,
+    /// The run of the machine that the last records are of; `None` in a journal that does not tell.
+    pub boot: Option<BootId>,
 }
 
 const ROOT_MODE: u32 = 0o755;
@@ -124,6 +183,8 @@ impl Nodes {
             announced: Vec::new(),
             invalidations: Vec::new(),
             garbage: Vec::new(),
+            doubted: Vec::new(),
+            boot: None,
         }
     }
 
@@ -161,32 +222,35 @@ impl Nodes {
         Ok(names.into_iter().collect())
     }
 
-    /// What is in a directory, loading it if nobody looked before.
-    pub(super) fn children(&mut self, id: NodeId, trees: &dyn Trees) -> Result<&BTreeMap<Name, NodeId>> {
-        let origin = match &self.get(id)?.body {
-            Body::Dir(Dir { children: Some(_), .. }) => None,
-            Body::Dir(Dir { origin, .. }) => Some(*origin),
-            Body::File(_) | Body::Symlink(_) => return Err(self.not_a_directory(id)),
-        };
-        if let Some(origin) = origin {
-            let children = self.load(id, origin, trees)?;
-            self.dir_mut(id)?.children = Some(children);
-        }
-        match &self.get(id)?.body {
-            Body::Dir(Dir { children: Some(children), .. }) => Ok(children),
-            _ => Err(Error::Stale),
+    /// The tree that a directory equals and that nobody looked into yet.
+    pub(super) fn unread(&self, id: NodeId) -> Option<TreeId> {
+        match &self.nodes.get(&id)?.body {
+            Body::Dir(Dir { origin, children: None }) => *origin,
+            Body::Dir(_) | Body::File(_) | Body::Symlink(_) => None,
         }
     }
 
-    fn load(
-        &mut self,
-        dir: NodeId,
-        origin: Option<TreeId>,
-        trees: &dyn Trees,
-    ) -> Result<BTreeMap<Name, NodeId>> {
-        let Some(tree) = origin else { return Ok(BTreeMap::new()) };
-        let tree = trees.tree(tree)?;
-        Ok(tree.entries().iter().map(|entry| (entry.name.clone(), self.insert_entry(dir, entry))).collect())
+    /// Fills in a directory that equals this tree and that nobody looked into yet.
+    pub(super) fn fill(&mut self, dir: NodeId, id: TreeId, tree: &Tree) -> Result<()> {
+        if self.unread(dir) != Some(id) {
+            return Ok(());
+        }
+        let children = tree.entries().iter().map(|entry| (entry.name.clone(), self.insert_entry(dir, entry)));
+        let children = children.collect();
+        self.dir_mut(dir)?.children = Some(children);
+        Ok(())
+    }
+
+    /// What is in a directory, loading it if nobody looked before.
+    pub(super) fn children(&mut self, id: NodeId, trees: &dyn Trees) -> Result<&BTreeMap<Name, NodeId>> {
+        if let Some(tree) = self.unread(id) {
+            self.fill(id, tree, &*trees.tree(tree)?)?;
+        }
+        match &self.get(id)?.body {
+            Body::Dir(Dir { children: Some(children), .. }) => Ok(children),
+            Body::Dir(_) => Err(Error::Stale),
+            Body::File(_) | Body::Symlink(_) => Err(self.not_a_directory(id)),
+        }
     }
 
     fn insert_entry(&mut self, parent: NodeId, entry: &Entry) -> NodeId {
@@ -232,7 +296,7 @@ impl Nodes {
         Ok(Some(at))
     }
 
-    /// The node whose current or complete bytes are in a staging file.
+    /// The node of which a version is in a staging file.
     pub(super) fn by_staging(&self, staging: StagingId) -> Option<NodeId> {
         self.by_staging.get(&staging).copied()
     }
@@ -248,15 +312,30 @@ impl Nodes {
             && let Some(node) = self.nodes.remove(&id)
             && let Body::File(file) = &node.body
         {
-            self.discard(file.current.staging());
-            self.discard(file.complete.and_then(|content| content.staging()));
+            file.stagings().for_each(|staging| self.discard(id, staging));
         }
     }
 
-    fn discard(&mut self, staging: Option<StagingId>) {
-        if let Some(staging) = staging
-            && self.by_staging.remove(&staging).is_some()
-        {
+    /// Changes a file, and lets go of the staging files that it no longer needs.
+    fn change_file(&mut self, id: NodeId, change: impl FnOnce(&mut File)) -> Result<()> {
+        let Body::File(file) = &mut self.get_mut(id)?.body else { return Err(Error::Stale) };
+        let before: Vec<StagingId> = file.stagings().collect();
+        change(file);
+        let after: Vec<StagingId> = file.stagings().collect();
+        for staging in after.iter().filter(|staging| !before.contains(staging)) {
+            self.by_staging.insert(*staging, id);
+        }
+        for staging in before.into_iter().filter(|staging| !after.contains(staging)) {
+            self.discard(id, staging);
+        }
+        Ok(())
+    }
+
+    /// Lets go of a staging file that a node no longer needs, unless another one needs it: a file that was moved over
+    /// another falls back to that one's bytes.
+    fn discard(&mut self, owner: NodeId, staging: StagingId) {
+        if self.by_staging.get(&staging) == Some(&owner) {
+            self.by_staging.remove(&staging);
             self.garbage.push(staging);
         }
     }
@@ -265,8 +344,7 @@ impl Nodes {
 fn body_of(node: &Node) -> Body {
     match node {
         Node::File { recipe, len } => {
-            let stored = Content::Stored { recipe: *recipe, len: *len };
-            Body::File(File { current: stored, complete: Some(stored) })
+            Body::File(File::stored(Content::Stored { recipe: *recipe, len: *len }))
         }
         Node::Dir(tree) => Body::Dir(Dir { origin: Some(*tree), children: None }),
         Node::Symlink(target) => Body::Symlink(target.clone()),

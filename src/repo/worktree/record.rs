@@ -4,6 +4,7 @@
 
 use super::super::path::TreePath;
 use super::super::tree::{Attributes, MODE_MASK, Node};
+use crate::disk::BootId;
 use crate::id::{CommitId, RecipeId, TreeId};
 use crate::units::Timestamp;
 use crate::wire::{Reader, WireError, Writer};
@@ -42,6 +43,15 @@ pub(super) enum Record {
     Committed { commit: CommitId },
     /// This journal ended; the next one goes on.
     Superseded,
+    /// The bytes of a staging file are durable as they were at some moment: up to a length, and as a complete version
+    /// if it was complete then.
+    Synced { staging: StagingId, len: u64, complete: bool },
+    /// What follows was done in this run of the machine.
+    Boot { boot: BootId },
+    /// The machine stopped before the bytes of a staging file were durable: what is in it is not believed.
+    Doubted { staging: StagingId },
+    /// The disk failed to take bytes of a staging file that it had accepted: they are lost.
+    Lost { staging: StagingId },
 }
 
 const RESET: u8 = 1;
@@ -54,8 +64,31 @@ const RENAME: u8 = 7;
 const ATTRIBUTES: u8 = 8;
 const COMMITTED: u8 = 9;
 const SUPERSEDED: u8 = 10;
+const SYNCED: u8 = 11;
+const BOOT: u8 = 12;
+const DOUBTED: u8 = 13;
+const LOST: u8 = 14;
 
 impl Record {
+    /// Whether it lets room on the disk be given back, or takes none that was not taken before: such records are written
+    /// although the disk is full.
+    pub(super) fn makes_room(&self) -> bool {
+        match self {
+            Record::Put { .. } | Record::Open { .. } | Record::Attributes { .. } => false,
+            Record::Reset { .. }
+            | Record::Settle { .. }
+            | Record::Stored { .. }
+            | Record::Remove { .. }
+            | Record::Rename { .. }
+            | Record::Committed { .. }
+            | Record::Superseded
+            | Record::Synced { .. }
+            | Record::Boot { .. }
+            | Record::Doubted { .. }
+            | Record::Lost { .. } => true,
+        }
+    }
+
     /// The record's bytes.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::default();
@@ -113,6 +146,24 @@ impl Record {
                 writer.raw(commit.as_bytes());
             }
             Record::Superseded => writer.u8(SUPERSEDED),
+            Record::Synced { staging, len, complete } => {
+                writer.u8(SYNCED);
+                writer.u64(staging.0);
+                writer.u64(*len);
+                writer.u8(u8::from(*complete));
+            }
+            Record::Boot { boot } => {
+                writer.u8(BOOT);
+                writer.raw(&boot.0);
+            }
+            Record::Doubted { staging } => {
+                writer.u8(DOUBTED);
+                writer.u64(staging.0);
+            }
+            Record::Lost { staging } => {
+                writer.u8(LOST);
+                writer.u64(staging.0);
+            }
         }
         writer.finish()
     }
@@ -160,6 +211,14 @@ impl Record {
             },
             COMMITTED => Record::Committed { commit: CommitId::from_bytes(reader.array("commit")?) },
             SUPERSEDED => Record::Superseded,
+            SYNCED => Record::Synced {
+                staging: StagingId(reader.u64("staging id")?),
+                len: reader.u64("length")?,
+                complete: reader.u8("completeness")? != 0,
+            },
+            BOOT => Record::Boot { boot: BootId(reader.array("boot")?) },
+            DOUBTED => Record::Doubted { staging: StagingId(reader.u64("staging id")?) },
+            LOST => Record::Lost { staging: StagingId(reader.u64("staging id")?) },
             _ => return Err(WireError::Invalid("record kind")),
         };
         reader.finish()?;
@@ -245,6 +304,12 @@ mod tests {
             (path(), attributes()).prop_map(|(path, attributes)| Record::Attributes { path, attributes }),
             id().prop_map(|commit| Record::Committed { commit: CommitId::from_bytes(commit) }),
             Just(Record::Superseded),
+            (any::<u64>(), any::<u64>(), any::<bool>()).prop_map(|(staging, len, complete)| {
+                Record::Synced { staging: StagingId(staging), len, complete }
+            }),
+            any::<[u8; 16]>().prop_map(|boot| Record::Boot { boot: BootId(boot) }),
+            any::<u64>().prop_map(|staging| Record::Doubted { staging: StagingId(staging) }),
+            any::<u64>().prop_map(|staging| Record::Lost { staging: StagingId(staging) }),
         ]
     }
 

@@ -1,40 +1,66 @@
 //! What a commit of the worktree would record: the tree at one instant.
+//!
+//! A snapshot holds what it needs: as long as it lives, no process removes the staging files that it names, and complete
+//! staging files never change. Flat: directories are numbered, so that depth costs no stack.
 
 use super::super::error::Result;
 use super::super::path::{Name, TreePath};
 use super::super::tree::{Attributes, Entry, Node, Tree};
-use super::nodes::{Body, Content, File, NodeId};
+use super::nodes::{Body, Content, File, NodeId, Safe, Trees};
 use super::record::{Record, StagingId};
-use super::state::{State, Worktree};
+use super::staging::StagedFile;
+use super::worktree::{State, Worktree};
+use crate::disk::{DiskError, Patience};
 use crate::id::{CommitId, TreeId};
+use std::fmt;
 use std::sync::Arc;
 
 /// The complete files of a worktree at one instant.
-#[derive(Debug)]
 pub struct Snapshot {
     /// The commit that the worktree started from.
     pub base: Option<CommitId>,
-    /// The top directory.
-    pub root: SnapshotDir,
+    /// The directories.
+    pub tree: SnapshotTree,
     /// Files that are being written: they stand in the snapshot as they were when last complete, or as in the base, or
     /// not at all.
     pub still_open: Vec<TreePath>,
+    /// Files whose writer ended in the middle; they stand in the snapshot in the same way.
+    pub interrupted: Vec<TreePath>,
+    /// Files of which the disk lost bytes.
+    pub lost: Vec<TreePath>,
     /// The generation of the journal, and the point in it, that it was taken at.
     pub(super) position: (u64, u64),
     /// What must be said again in a journal that starts from this snapshot.
     pub(super) resume: Vec<Record>,
+    /// Keeps the staging files from being removed; absent on a disk where nothing can be.
+    _hold: Option<Box<dyn Send + Sync>>,
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot").field("base", &self.base).field("tree", &self.tree).finish_non_exhaustive()
+    }
+}
+
+/// A tree of which some directories are in the history and some are not.
+#[derive(Debug, Clone)]
+pub struct SnapshotTree {
+    /// The top directory.
+    pub root: SnapshotDir,
+    /// The directories that changed. Those below one come behind it.
+    changed: Vec<Vec<SnapshotEntry>>,
 }
 
 /// A directory of a snapshot.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SnapshotDir {
     /// Equal to a tree of the history.
     Unchanged(TreeId),
-    /// Something in it changed. Sorted by name.
-    Changed(Vec<SnapshotEntry>),
+    /// Something in it changed: its number among those.
+    Changed(usize),
 }
 
-/// A name in a changed directory.
+/// A name in a directory of a snapshot.
 #[derive(Debug, Clone)]
 pub struct SnapshotEntry {
     /// The name.
@@ -58,6 +84,8 @@ pub enum SnapshotNode {
         staging: StagingId,
         /// Its length in bytes.
         len: u64,
+        /// Whether the disk is known to have the bytes.
+        durable: bool,
     },
 }
 
@@ -66,7 +94,10 @@ struct Collector<'a> {
     worktree: &'a Worktree,
     include_open: bool,
     base_root: Option<TreeId>,
+    changed: Vec<Vec<SnapshotEntry>>,
     still_open: Vec<TreePath>,
+    interrupted: Vec<TreePath>,
+    lost: Vec<TreePath>,
     resume: Vec<Record>,
 }
 
@@ -74,22 +105,68 @@ impl Worktree {
     /// The tree as it is now. With `include_open`, files that are being written are taken with the bytes that they
     /// have; otherwise as they were when last complete.
     pub fn snapshot(&self, include_open: bool) -> Result<Snapshot> {
-        self.read(|state| {
-            let base = self.base_of(state)?;
-            let base_root =
-                base.map(|commit| self.repo.commit(commit)).transpose()?.map(|commit| commit.tree);
-            let mut collector = Collector {
-                worktree: self,
-                include_open,
-                base_root,
-                still_open: Vec::new(),
-                resume: Vec::new(),
-            };
-            let root = collector.dir(state, NodeId::ROOT, &TreePath::ROOT)?;
-            let Collector { mut still_open, resume, .. } = collector;
-            still_open.sort();
-            Ok(Snapshot { base, root, still_open, position: state.journal.position(), resume })
+        let hold = self.hold()?;
+        let base = self.base()?;
+        let base_root = base.map(|commit| self.repo.commit(commit)).transpose()?.map(|commit| commit.tree);
+        let mut collector = Collector {
+            worktree: self,
+            include_open,
+            base_root,
+            changed: Vec::new(),
+            still_open: Vec::new(),
+            interrupted: Vec::new(),
+            lost: Vec::new(),
+            resume: Vec::new(),
+        };
+        let (root, position) = self.read(|state| {
+            collector.resume = state.nodes.boot.map(|boot| Record::Boot { boot }).into_iter().collect();
+            Ok((collector.run(state)?, state.journal.position()))
+        })?;
+        let Collector { changed, mut still_open, mut interrupted, mut lost, resume, .. } = collector;
+        for list in [&mut still_open, &mut interrupted, &mut lost] {
+            list.sort();
+        }
+        let tree = SnapshotTree { root, changed };
+        Ok(Snapshot { base, tree, still_open, interrupted, lost, position, resume, _hold: hold })
+    }
+
+    /// Declares files complete whose writer ended in the middle, with the bytes that arrived.
+    pub(in crate::repo) fn settle_interrupted(&self) -> Result<()> {
+        let abandoned: Vec<(StagingId, u64)> = self.read(|state| {
+            let mut abandoned = Vec::new();
+            let stagings: Vec<StagingId> = state.nodes.stagings().collect();
+            for staging in stagings {
+                let Some(node) = state.nodes.by_staging(staging) else { continue };
+                let Body::File(file) = &state.nodes.get(node)?.body else { continue };
+                let begun = file.current.staging() == Some(staging) && !file.is_complete();
+                if begun && state.nodes.is_linked(node) && !self.is_in_use(staging)? {
+                    abandoned.push((staging, self.staged_len(state, node, file)?));
+                }
+            }
+            Ok(abandoned)
+        })?;
+        if abandoned.is_empty() {
+            return Ok(());
+        }
+        self.change(|state| {
+            for (staging, len) in abandoned {
+                let Some(node) = state.nodes.by_staging(staging) else { continue };
+                // A writer may have come back since.
+                if !self.is_in_use(staging)? {
+                    let modified = state.nodes.get(node)?.attributes.modified;
+                    state.append(self, Record::Settle { staging, len, modified })?;
+                }
+            }
+            Ok(())
         })
+    }
+
+    /// Keeps staging files from being removed by anybody.
+    fn hold(&self) -> Result<Option<Box<dyn Send + Sync>>> {
+        match self.disk().lock(&self.dir.join("holds"), false, Patience::BRIEF) {
+            Err(error) if is_unwritable(&error) => Ok(None),
+            held => Ok(held?),
+        }
     }
 
     /// Makes a commit of a snapshot the base, durably: the journal starts over from it. The branch must name it.
@@ -99,16 +176,22 @@ impl Worktree {
         tree: TreeId,
         snapshot: &Snapshot,
     ) -> Result<()> {
-        self.change(|state| {
-            // A generation that somebody else started in between knows better.
-            let (generation, since) = snapshot.position;
-            if state.journal.position().0 != generation || !state.nodes.announced.contains(&commit) {
-                return Ok(());
-            }
+        self.change_unlocked(|| {
+            // Nobody appends meanwhile; whoever looks does not wait for the disk.
+            let next = {
+                let state = self.state();
+                // A generation that somebody else started in between knows better.
+                let (generation, since) = snapshot.position;
+                if state.journal.position().0 != generation || !state.nodes.announced.contains(&commit) {
+                    return Ok(());
+                }
+                state.journal.next_generation(since)?
+            };
             let mut head = vec![Record::Reset { base: Some(commit), tree }];
             head.extend(snapshot.resume.iter().cloned());
-            state.sync(self)?;
-            state.journal.start_generation(&head, since)?;
+            next.write(&head)?;
+            let mut state = self.state();
+            state.journal.start(&next)?;
             state.nodes.base = Some(commit);
             state.nodes.announced.clear();
             Ok(())
@@ -117,79 +200,123 @@ impl Worktree {
 
     /// Notes, durably, that the branch is about to name a commit made of this worktree.
     pub(in crate::repo) fn announce_commit(&self, commit: CommitId) -> Result<()> {
-        self.change(|state| {
-            state.append(self, Record::Committed { commit })?;
-            state.sync(self)
-        })
+        self.change(|state| state.append(self, Record::Committed { commit }))?;
+        self.sync_records()
     }
 }
 
+/// Whether nothing can be written there, so that nothing can be removed either.
+fn is_unwritable(error: &DiskError) -> bool {
+    matches!(error.source.raw_os_error(), Some(libc::EROFS | libc::EACCES))
+}
+
 impl Collector<'_> {
-    fn dir(&mut self, state: &mut State, id: NodeId, path: &TreePath) -> Result<SnapshotDir> {
+    /// Gathers all directories that changed, each before those in it.
+    fn run(&mut self, state: &mut State) -> Result<SnapshotDir> {
+        let mut waiting = Vec::new();
+        let root = self.number(state, NodeId::ROOT, &TreePath::ROOT, &mut waiting)?;
+        while let Some((number, dir, path)) = waiting.pop() {
+            let children: Vec<(Name, NodeId)> = state
+                .nodes
+                .children(dir, &self.worktree.repo)?
+                .iter()
+                .map(|(name, &child)| (name.clone(), child))
+                .collect();
+            let mut entries = Vec::with_capacity(children.len());
+            for (name, child) in children {
+                let at = path.join(name.clone());
+                if let Some((attributes, node)) = self.node(state, child, &at, &mut waiting)? {
+                    entries.push(SnapshotEntry { name, attributes, node });
+                }
+            }
+            self.changed[number] = entries;
+        }
+        Ok(root)
+    }
+
+    /// A directory as the snapshot refers to it; one that changed is gathered later.
+    fn number(
+        &mut self,
+        state: &State,
+        id: NodeId,
+        path: &TreePath,
+        waiting: &mut Vec<(usize, NodeId, TreePath)>,
+    ) -> Result<SnapshotDir> {
         if let Body::Dir(dir) = &state.nodes.get(id)?.body
             && let Some(origin) = dir.origin
         {
             return Ok(SnapshotDir::Unchanged(origin));
         }
-        let children: Vec<(Name, NodeId)> = state
-            .nodes
-            .children(id, &self.worktree.repo)?
-            .iter()
-            .map(|(name, &child)| (name.clone(), child))
-            .collect();
-        let mut entries = Vec::with_capacity(children.len());
-        for (name, child) in children {
-            let at = path.join(name.clone());
-            if let Some((attributes, node)) = self.node(state, child, &at)? {
-                entries.push(SnapshotEntry { name, attributes, node });
-            }
-        }
-        Ok(SnapshotDir::Changed(entries))
+        let number = self.changed.len();
+        self.changed.push(Vec::new());
+        waiting.push((number, id, path.clone()));
+        Ok(SnapshotDir::Changed(number))
     }
 
     fn node(
         &mut self,
-        state: &mut State,
+        state: &State,
         id: NodeId,
         path: &TreePath,
+        waiting: &mut Vec<(usize, NodeId, TreePath)>,
     ) -> Result<Option<(Attributes, SnapshotNode)>> {
         let found = state.nodes.get(id)?;
         let attributes = found.attributes;
         let node = match &found.body {
             Body::Symlink(target) => SnapshotNode::Known(Node::Symlink(target.clone())),
-            Body::Dir(_) => SnapshotNode::Dir(self.dir(state, id, path)?),
-            Body::File(file) => return self.file(state, id, path, attributes, &file.clone()),
+            Body::Dir(_) => SnapshotNode::Dir(self.number(state, id, path, waiting)?),
+            Body::File(file) => return self.file(state, id, path, attributes, file),
         };
         Ok(Some((attributes, node)))
     }
 
     fn file(
         &mut self,
-        state: &mut State,
+        state: &State,
         id: NodeId,
         path: &TreePath,
         attributes: Attributes,
         file: &File,
     ) -> Result<Option<(Attributes, SnapshotNode)>> {
-        let node = |content| match content {
+        if file.is_lost() {
+            self.lost.push(path.clone());
+        }
+        let node = |content, durable| match content {
             Content::Stored { recipe, len } => SnapshotNode::Known(Node::File { recipe, len }),
-            Content::Staged { staging, len } => SnapshotNode::Staged { staging, len },
+            Content::Staged { staging, len } => SnapshotNode::Staged { staging, len, durable },
         };
-        if file.complete == Some(file.current) {
-            return Ok(Some((attributes, node(file.current))));
+        if file.is_complete() {
+            return Ok(Some((attributes, node(file.current, file.is_sure()))));
         }
         if let Content::Staged { staging, .. } = file.current {
-            let at = attributes.modified;
-            self.resume.push(Record::Open { path: path.clone(), attributes, staging, at });
+            self.resume(path, attributes, staging, file);
             if self.include_open {
                 let len = self.worktree.staged_len(state, id, file)?;
-                return Ok(Some((attributes, SnapshotNode::Staged { staging, len })));
+                return Ok(Some((attributes, SnapshotNode::Staged { staging, len, durable: false })));
             }
+            let list = match self.worktree.is_in_use(staging)? {
+                true => &mut self.still_open,
+                false => &mut self.interrupted,
+            };
+            list.push(path.clone());
         }
-        self.still_open.push(path.clone());
         match file.complete {
-            Some(complete) => Ok(Some((attributes, node(complete)))),
+            Some(complete) => Ok(Some((attributes, node(complete, file.is_sure())))),
             None => self.as_in_base(path),
+        }
+    }
+
+    /// Says again that a file is being written, and what of it is durable.
+    fn resume(&mut self, path: &TreePath, attributes: Attributes, staging: StagingId, file: &File) {
+        let at = attributes.modified;
+        self.resume.push(Record::Open { path: path.clone(), attributes, staging, at });
+        if let Some(Safe { content: Content::Staged { staging: safe, len }, .. }) = file.safe
+            && safe == staging
+        {
+            self.resume.push(Record::Synced { staging, len, complete: false });
+        }
+        if file.lost == Some(staging) {
+            self.resume.push(Record::Lost { staging });
         }
     }
 
@@ -205,35 +332,85 @@ impl Collector<'_> {
     }
 }
 
-impl SnapshotDir {
-    /// The names in the directory, reading its tree if nothing in it changed.
-    pub fn entries(&self, trees: &dyn super::nodes::Trees) -> Result<Vec<SnapshotEntry>> {
-        match self {
-            SnapshotDir::Changed(entries) => Ok(entries.clone()),
+impl Snapshot {
+    /// Whether every file is complete and whole.
+    pub fn is_at_rest(&self) -> bool {
+        [&self.still_open, &self.interrupted, &self.lost].iter().all(|paths| paths.is_empty())
+    }
+}
+
+impl SnapshotTree {
+    /// A tree of the history.
+    pub fn of(tree: TreeId) -> Self {
+        Self { root: SnapshotDir::Unchanged(tree), changed: Vec::new() }
+    }
+
+    /// The names in a directory, sorted, reading its tree if nothing in it changed.
+    pub fn entries(&self, dir: SnapshotDir, trees: &dyn Trees) -> Result<Vec<SnapshotEntry>> {
+        match dir {
+            SnapshotDir::Changed(number) => Ok(self.changed[number].clone()),
             SnapshotDir::Unchanged(tree) => {
-                let tree: Arc<Tree> = trees.tree(*tree)?;
+                let tree: Arc<Tree> = trees.tree(tree)?;
                 Ok(tree.entries().iter().map(SnapshotEntry::from).collect())
             }
         }
     }
 
     /// Every staged file with its path, in the order of the paths.
-    pub fn staged(&self) -> Vec<(TreePath, StagingId, u64)> {
+    pub fn staged(&self) -> Vec<StagedFile> {
         let mut found = Vec::new();
-        let mut dirs = vec![(TreePath::ROOT, self)];
+        let mut dirs = vec![(TreePath::ROOT, self.root)];
         while let Some((path, dir)) = dirs.pop() {
-            let SnapshotDir::Changed(entries) = dir else { continue };
-            for entry in entries {
-                let at = path.join(entry.name.clone());
+            let SnapshotDir::Changed(number) = dir else { continue };
+            for entry in &self.changed[number] {
                 match &entry.node {
                     SnapshotNode::Known(_) => {}
-                    SnapshotNode::Dir(dir) => dirs.push((at, dir)),
-                    SnapshotNode::Staged { staging, len } => found.push((at, *staging, *len)),
+                    SnapshotNode::Dir(dir) => dirs.push((path.join(entry.name.clone()), *dir)),
+                    &SnapshotNode::Staged { staging, len, durable } => {
+                        let path = path.join(entry.name.clone());
+                        found.push(StagedFile { staging, path, len, durable });
+                    }
                 }
             }
         }
-        found.sort();
+        found.sort_by(|a, b| a.path.cmp(&b.path));
         found
+    }
+
+    /// The same with every staged file replaced by what it is in the store.
+    pub(in crate::repo) fn with_stored(&self, stored: &dyn Fn(StagingId) -> Node) -> Self {
+        let mut tree = self.clone();
+        for entry in tree.changed.iter_mut().flatten() {
+            if let SnapshotNode::Staged { staging, .. } = entry.node {
+                entry.node = SnapshotNode::Known(stored(staging));
+            }
+        }
+        tree
+    }
+
+    /// Makes trees of the directories that changed, those in a directory before it. `write` records one and names it.
+    pub(in crate::repo) fn write(self, write: &dyn Fn(Tree) -> Result<TreeId>) -> Result<TreeId> {
+        let mut written: Vec<Option<TreeId>> = vec![None; self.changed.len()];
+        let id = |dir: SnapshotDir, written: &[Option<TreeId>]| match dir {
+            SnapshotDir::Unchanged(tree) => tree,
+            // Directories come behind the one that they are in, and are written from behind.
+            SnapshotDir::Changed(number) => written[number].expect("it was written before the one it is in"),
+        };
+        for (number, entries) in self.changed.into_iter().enumerate().rev() {
+            let mut tree = Vec::with_capacity(entries.len());
+            for SnapshotEntry { name, attributes, node } in entries {
+                let node = match node {
+                    SnapshotNode::Known(node) => node,
+                    SnapshotNode::Dir(dir) => Node::Dir(id(dir, &written)),
+                    // Every staged file was stored and replaced.
+                    SnapshotNode::Staged { .. } => return Err(super::super::error::Error::Stale),
+                };
+                tree.push(Entry { name, attributes, node });
+            }
+            let tree = Tree::new(tree).expect("a directory has each name once");
+            written[number] = Some(write(tree)?);
+        }
+        Ok(id(self.root, &written))
     }
 }
 

@@ -3,11 +3,10 @@
 //! Changes nothing but memory, and remembers which names a kernel has to forget. The same records in the same order
 //! give the same nodes in every process.
 
-use super::{Body, Content, File, Invalidation, NodeId, NodeState, Nodes, Trees, body_of};
-use crate::id::TreeId;
+use super::{Body, Content, File, Invalidation, NodeId, NodeState, Nodes, Safe, Trees, body_of};
 use crate::repo::error::{Error, Result};
 use crate::repo::path::{Name, TreePath};
-use crate::repo::tree::{Attributes, Node, Tree};
+use crate::repo::tree::{Attributes, Tree};
 use crate::repo::worktree::record::{Record, StagingId};
 use crate::units::Timestamp;
 use std::collections::BTreeMap;
@@ -42,7 +41,16 @@ impl Nodes {
             }
             Record::Settle { staging, len, modified } => self.apply_settle(*staging, *len, *modified),
             Record::Stored { staging, recipe, len } => {
-                self.apply_stored(*staging, Content::Stored { recipe: *recipe, len: *len });
+                self.apply_stored(*staging, Content::Stored { recipe: *recipe, len: *len })
+            }
+            Record::Synced { staging, len, complete } => self.apply_synced(*staging, *len, *complete),
+            Record::Doubted { staging } => self.apply_doubted(*staging),
+            Record::Lost { staging } => {
+                let Some(id) = self.by_staging(*staging) else { return Ok(()) };
+                self.change_file(id, |file| file.lost = Some(*staging))
+            }
+            Record::Boot { boot } => {
+                self.boot = Some(*boot);
                 Ok(())
             }
             Record::Remove { path, at } => {
@@ -92,7 +100,7 @@ impl Nodes {
             Some(id) if matches!(self.get(id)?.body, Body::File(_)) => id,
             _ => {
                 let Some((parent, name)) = self.parent_of(path, trees)? else { return Ok(()) };
-                let body = Body::File(File { current, complete: None });
+                let body = Body::File(File::begun(current));
                 let place = Some((parent, name.clone()));
                 self.link(parent, name.clone(), NodeState { place, attributes, body }, at, trees, pinned)?;
                 let id = self.find(parent, &name, trees)?.ok_or(Error::Stale)?;
@@ -114,36 +122,31 @@ impl Nodes {
     /// generation was missed, the file is still the same.
     fn relink(&mut self, removed: NodeId, found: NodeId, pinned: &dyn Fn(NodeId) -> bool) -> Result<NodeId> {
         let state = self.get(found)?;
-        let (place, complete) = match (&state.place, &state.body) {
-            (Some(place), Body::File(file)) => (place.clone(), file.complete),
+        let (place, read_back) = match (&state.place, &state.body) {
+            (Some(place), Body::File(file)) => (place.clone(), file.clone()),
             _ => return Ok(found),
         };
         self.detach(found, pinned);
         self.place(removed, place.0, &place.1)?;
-        if let Body::File(file) = &mut self.get_mut(removed)?.body {
-            file.complete = complete;
-        }
+        self.change_file(removed, |file| {
+            file.complete = read_back.complete;
+            file.sure = read_back.sure;
+            file.safe = read_back.safe;
+        })?;
         self.invalidate(place.0, &place.1);
         Ok(removed)
     }
 
     /// Lets a file be written in a staging file.
     pub(in crate::repo::worktree) fn open_content(&mut self, id: NodeId, current: Content) -> Result<()> {
-        let Body::File(file) = &mut self.get_mut(id)?.body else { return Err(Error::Stale) };
-        let replaced = std::mem::replace(&mut file.current, current);
-        if file.complete.and_then(|content| content.staging()) == current.staging() {
-            // Written on in place: the complete bytes are about to be gone.
-            file.complete = None;
-        }
-        let orphan = match file.complete {
-            Some(complete) if complete == replaced => None,
-            _ => replaced.staging().filter(|&old| Some(old) != current.staging()),
-        };
-        if let Some(staging) = current.staging() {
-            self.by_staging.insert(staging, id);
-        }
-        self.discard(orphan);
-        Ok(())
+        self.change_file(id, |file| {
+            file.current = current;
+            // A journal of before may let a complete file be written on in place: what was complete is gone then.
+            if file.complete.and_then(|content| content.staging()) == current.staging() {
+                file.complete = None;
+                file.safe = file.safe.map(|safe| Safe { complete: safe.content.staging().is_none(), ..safe });
+            }
+        })
     }
 
     fn apply_settle(&mut self, staging: StagingId, len: u64, modified: Timestamp) -> Result<()> {
@@ -160,30 +163,73 @@ impl Nodes {
         staging: StagingId,
         len: u64,
     ) -> Result<()> {
-        let Body::File(file) = &mut self.get_mut(id)?.body else { return Err(Error::Stale) };
-        if file.current.staging() != Some(staging) {
-            return Ok(());
-        }
-        file.current = Content::Staged { staging, len };
-        let replaced = file.complete.replace(file.current);
-        let orphan = replaced.and_then(|content| content.staging()).filter(|&old| old != staging);
-        self.discard(orphan);
-        Ok(())
+        self.change_file(id, |file| {
+            if file.current.staging() == Some(staging) {
+                file.current = Content::Staged { staging, len };
+                file.complete = Some(file.current);
+                file.sure = false;
+            }
+        })
     }
 
     /// Swaps a complete staging file for the same bytes in the store.
-    fn apply_stored(&mut self, staging: StagingId, stored: Content) {
-        let Some(id) = self.by_staging(staging) else { return };
-        let Some(NodeState { body: Body::File(file), .. }) = self.nodes.get_mut(&id) else { return };
-        let is_staged = |content: &Content| content.staging() == Some(staging);
-        if !file.complete.as_ref().is_some_and(is_staged) {
-            return;
-        }
-        file.complete = Some(stored);
-        if is_staged(&file.current) {
-            file.current = stored;
-        }
-        self.discard(Some(staging));
+    fn apply_stored(&mut self, staging: StagingId, stored: Content) -> Result<()> {
+        let Some(id) = self.by_staging(staging) else { return Ok(()) };
+        let is_staged = |content: Content| content.staging() == Some(staging);
+        self.change_file(id, |file| {
+            if !file.complete.is_some_and(is_staged) {
+                return;
+            }
+            file.complete = Some(stored);
+            file.sure = true;
+            if is_staged(file.current) {
+                file.current = stored;
+            }
+            // What is being written since may be durable already, and is newer.
+            let newer = file.safe.filter(|safe| {
+                safe.content.staging().is_some() && safe.content.staging() == file.current.staging()
+            });
+            if newer.is_none() {
+                file.safe = Some(Safe { content: stored, complete: true });
+            }
+        })
+    }
+
+    /// Notes that bytes are durable.
+    fn apply_synced(&mut self, staging: StagingId, len: u64, complete: bool) -> Result<()> {
+        let Some(id) = self.by_staging(staging) else { return Ok(()) };
+        self.change_file(id, |file| {
+            let is_complete = file.complete.and_then(|content| content.staging()) == Some(staging);
+            if is_complete && complete {
+                file.sure = true;
+                file.safe = file.complete.map(|content| Safe { content, complete });
+            } else if file.current.staging() == Some(staging) && !(is_complete && file.sure) {
+                file.safe = Some(Safe { content: Content::Staged { staging, len }, complete: false });
+            }
+        })
+    }
+
+    /// Goes back behind what the machine may not have written: to the last version that is durable, or, where there is
+    /// none, to a file that was never complete.
+    fn apply_doubted(&mut self, staging: StagingId) -> Result<()> {
+        let Some(id) = self.by_staging(staging) else { return Ok(()) };
+        let is_staged = |content: Content| content.staging() == Some(staging);
+        let known = self.garbage.len();
+        self.change_file(id, |file| {
+            let fallback = file.safe.filter(|safe| !is_staged(safe.content));
+            if file.complete.is_some_and(is_staged) {
+                file.complete = fallback.filter(|safe| safe.complete).map(|safe| safe.content);
+                file.sure = file.complete.is_some();
+            }
+            if let Some(safe) = fallback
+                && is_staged(file.current)
+            {
+                file.current = safe.content;
+            }
+        })?;
+        let doubted = self.garbage.split_off(known);
+        self.doubted.extend(doubted);
+        self.touch_above(id)
     }
 
     fn apply_rename(
@@ -210,7 +256,8 @@ impl Nodes {
             self.place(moved, to_dir, &to_name)?;
             self.place(target, from_dir, &from_name)?;
         } else {
-            if target.is_some() {
+            if let Some(target) = target {
+                self.inherit_safe(moved, target)?;
                 self.unlink(to_dir, &to_name, at, trees, pinned)?;
             }
             self.place(moved, to_dir, &to_name)?;
@@ -220,6 +267,18 @@ impl Nodes {
         self.invalidate(to_dir, &to_name);
         self.touch(from_dir, at)?;
         self.touch(to_dir, at)
+    }
+
+    /// Gives a file that is not durable what it replaces to fall back to: after a power cut the name leads to the old
+    /// bytes or to the new ones.
+    fn inherit_safe(&mut self, moved: NodeId, replaced: NodeId) -> Result<()> {
+        let (Body::File(new), Body::File(old)) = (&self.get(moved)?.body, &self.get(replaced)?.body) else {
+            return Ok(());
+        };
+        match (new.safe, old.safe) {
+            (None, safe @ Some(_)) => self.change_file(moved, |file| file.safe = safe),
+            _ => Ok(()),
+        }
     }
 
     fn place(&mut self, id: NodeId, dir: NodeId, name: &Name) -> Result<()> {
@@ -264,7 +323,7 @@ impl Nodes {
     }
 
     /// Marks a node and everything below it as removed.
-    fn detach(&mut self, id: NodeId, pinned: &dyn Fn(NodeId) -> bool) {
+    pub(super) fn detach(&mut self, id: NodeId, pinned: &dyn Fn(NodeId) -> bool) {
         let mut removed = vec![id];
         while let Some(id) = removed.pop() {
             let Some(node) = self.nodes.get_mut(&id) else { continue };
@@ -281,7 +340,7 @@ impl Nodes {
         }
     }
 
-    fn invalidate(&mut self, parent: NodeId, name: &Name) {
+    pub(super) fn invalidate(&mut self, parent: NodeId, name: &Name) {
         self.invalidations.push(Invalidation { parent, name: name.clone() });
     }
 
@@ -313,64 +372,5 @@ impl Nodes {
     ) -> Result<()> {
         self.get_mut(id)?.attributes = attributes;
         Ok(())
-    }
-
-    /// Makes a directory equal a tree; nodes that stay the same keep their number.
-    fn reconcile(
-        &mut self,
-        dir: NodeId,
-        tree: TreeId,
-        trees: &dyn Trees,
-        pinned: &dyn Fn(NodeId) -> bool,
-    ) -> Result<()> {
-        let state = self.dir_mut(dir)?;
-        if state.origin == Some(tree) {
-            return Ok(());
-        }
-        let Some(mut old) = state.children.take() else {
-            state.origin = Some(tree);
-            return Ok(());
-        };
-        let mut children = BTreeMap::new();
-        let mut gone = Vec::new();
-        for entry in trees.tree(tree)?.entries() {
-            let id = match old.remove(&entry.name) {
-                Some(id) if self.is_same_kind(id, &entry.node) => {
-                    self.get_mut(id)?.attributes = entry.attributes;
-                    if let Node::Dir(below) = entry.node {
-                        self.reconcile(id, below, trees, pinned)?;
-                    }
-                    id
-                }
-                replaced => {
-                    gone.extend(replaced.map(|id| (entry.name.clone(), id)));
-                    self.invalidate(dir, &entry.name);
-                    self.insert_entry(dir, entry)
-                }
-            };
-            children.insert(entry.name.clone(), id);
-        }
-        gone.extend(old);
-        for (name, id) in gone {
-            self.invalidate(dir, &name);
-            self.detach(id, pinned);
-        }
-        let state = self.dir_mut(dir)?;
-        state.children = Some(children);
-        state.origin = Some(tree);
-        Ok(())
-    }
-
-    /// Whether a node can stand for an entry as it is: a directory for any directory, a file or link for the same.
-    fn is_same_kind(&self, id: NodeId, node: &Node) -> bool {
-        match (&self.nodes[&id].body, node) {
-            (Body::Dir(_), Node::Dir(_)) => true,
-            (Body::File(file), Node::File { recipe, len }) => {
-                let stored = Content::Stored { recipe: *recipe, len: *len };
-                file.current == stored && file.complete == Some(stored)
-            }
-            (Body::Symlink(have), Node::Symlink(want)) => have == want,
-            (Body::File(_) | Body::Dir(_) | Body::Symlink(_), _) => false,
-        }
     }
 }

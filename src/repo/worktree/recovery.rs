@@ -1,0 +1,278 @@
+//! Taking over a worktree whose last users are gone: what is believed of what they left, and what is set aside.
+//!
+//! Processes that may write into files hold the lock file `tenants` shared. Who gets it alone knows that nobody is at
+//! work. A process that died costs nothing that was closed: the machine still has its bytes. A machine that stopped may
+//! have lost whatever was not synced; which of the two happened, the journal tells by the run of the machine that it
+//! was written in. Nothing is deleted that no record gave up: it goes to `quarantine/`.
+
+use super::super::error::{Error, Result};
+use super::super::path::TreePath;
+use super::super::refs::BranchName;
+use super::super::repository::Repo;
+use super::super::tree::{Entry, Node};
+use super::nodes::{Body, File};
+use super::record::{Record, StagingId};
+use super::tenant::Tenant;
+use super::worktree::{State, Worktree, is_absence, place};
+use crate::disk::{self, Disk, DiskError, Patience};
+use crate::random::unpredictable;
+use std::collections::HashSet;
+use std::path::Path;
+
+/// A file whose last bytes may not have reached the disk before the machine stopped.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Interrupted {
+    /// The file.
+    pub path: TreePath,
+    /// What it is now.
+    pub now: Fallback,
+}
+
+/// What became of a file whose last bytes are in doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fallback {
+    /// It is the last version that was durable; the newer bytes are in `quarantine/`.
+    LastDurable,
+    /// It has what arrived and does not count as complete: there was no version before.
+    Incomplete,
+    /// It is as in the last commit, or gone if that has none: nothing of it arrived.
+    AsCommitted,
+}
+
+impl Worktree {
+    /// Becomes one of those who may write into files, as long as the result lives. Recovers first if nobody else is.
+    ///
+    /// # Errors
+    /// If another process holds the worktree alone for too long; [`Error::Replaced`] if the worktree was deleted.
+    pub fn adopt(self) -> Result<(Tenant, Vec<Interrupted>)> {
+        let recovered = self.recover_if_abandoned()?;
+        // Somebody who only looks holds it alone for a moment; without it, that one would take this process for dead.
+        let tenancy =
+            self.lock_tenants(false, Patience::BRIEF)?.ok_or_else(|| Error::Replaced(self.dir.clone()))?;
+        let boot = self.disk().boot();
+        let noted = match self.read(|state| Ok(state.nodes.boot == Some(boot)))? {
+            true => Ok(()),
+            false => self.change(|state| state.append(&self, Record::Boot { boot })),
+        };
+        match noted {
+            // Everything can be looked at, and every write says so itself.
+            Err(Error::Disk(error)) if is_read_only(&error) => {}
+            other => other?,
+        }
+        Ok((Tenant::new(self, tenancy), recovered))
+    }
+
+    /// Recovers what others left if no living process may write into files here.
+    pub fn recover_if_abandoned(&self) -> Result<Vec<Interrupted>> {
+        match self.lock_tenants(true, Patience::Try) {
+            Ok(Some(_alone)) => match self.recover() {
+                Err(Error::Disk(error)) if is_read_only(&error) => Ok(Vec::new()),
+                recovered => recovered,
+            },
+            Ok(None) => Ok(Vec::new()),
+            Err(Error::Disk(error)) if is_read_only(&error) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn lock_tenants(&self, alone: bool, patience: Patience) -> Result<Option<Box<dyn Send + Sync>>> {
+        self.disk().lock(&self.dir.join("tenants"), alone, patience).map_err(|error| {
+            match is_absence(&error) {
+                true => Error::Replaced(self.dir.clone()),
+                false => error.into(),
+            }
+        })
+    }
+
+    fn recover(&self) -> Result<Vec<Interrupted>> {
+        let doubted = self.in_doubt()?;
+        let mut interrupted = Vec::new();
+        if !doubted.is_empty() {
+            self.change(|state| {
+                for staging in doubted {
+                    interrupted.extend(self.doubt(state, staging)?);
+                }
+                Ok(())
+            })?;
+            self.sync_records()?;
+        }
+        self.sweep()?;
+        interrupted.sort();
+        Ok(interrupted)
+    }
+
+    /// The staging files whose bytes the machine may not have written before it stopped.
+    fn in_doubt(&self) -> Result<Vec<StagingId>> {
+        self.read(|state| {
+            let stopped = state.nodes.boot.is_some_and(|boot| boot != self.disk().boot() || !boot.is_known());
+            let mut doubted = Vec::new();
+            let stagings: Vec<StagingId> = state.nodes.stagings().collect();
+            for staging in stagings {
+                let Some(node) = state.nodes.by_staging(staging) else { continue };
+                let Body::File(file) = &state.nodes.get(node)?.body else { continue };
+                let Some(stat) = self.disk().stat(&self.staging_path(staging))? else {
+                    doubted.push(staging);
+                    continue;
+                };
+                // Before journals told of the machine's runs, a length that does not fit is what one can know.
+                let unlike = state.nodes.boot.is_none()
+                    && file.complete_len_in(staging).is_some_and(|len| len != stat.len);
+                if unlike || (stopped && !file.is_durable_in(staging)) {
+                    doubted.push(staging);
+                }
+            }
+            doubted.sort();
+            Ok(doubted)
+        })
+    }
+
+    /// Takes back what a staging file was believed to hold.
+    fn doubt(&self, state: &mut State, staging: StagingId) -> Result<Option<Interrupted>> {
+        let Some(node) = state.nodes.by_staging(staging) else { return Ok(None) };
+        let Body::File(before) = state.nodes.get(node)?.body.clone() else { return Ok(None) };
+        if !state.nodes.is_linked(node) {
+            return Ok(None);
+        }
+        state.append(self, Record::Doubted { staging })?;
+        let path = state.nodes.path_of(node)?;
+        let Body::File(after) = &state.nodes.get(node)?.body else { return Ok(None) };
+        if after.current.staging() != Some(staging) {
+            let changed = before.current != after.current || before.complete != after.complete;
+            return Ok(changed.then_some(Interrupted { path, now: Fallback::LastDurable }));
+        }
+        if self.disk().stat(&self.staging_path(staging))?.is_none() {
+            self.fall_back(state, &path)?;
+            return Ok(Some(Interrupted { path, now: Fallback::AsCommitted }));
+        }
+        let told = before.complete.and_then(|content| content.staging()) == Some(staging);
+        Ok(told.then_some(Interrupted { path, now: Fallback::Incomplete }))
+    }
+
+    /// Brings back the file at a path as it is in the base; if that has none, the file goes.
+    fn fall_back(&self, state: &mut State, path: &TreePath) -> Result<()> {
+        let node = state.nodes.resolve(path, &self.repo)?.ok_or(Error::Stale)?;
+        let at = state.nodes.get(node)?.attributes.modified;
+        let base = self.base_among(state.nodes.base, &state.nodes.announced.clone())?;
+        let committed = match base {
+            Some(base) => self.repo.find_in_tree(self.repo.commit(base)?.tree, path)?,
+            None => None,
+        };
+        let record = match committed {
+            Some(Entry { attributes, node: node @ Node::File { .. }, .. }) => {
+                Record::Put { path: path.clone(), attributes, node, at }
+            }
+            _ => Record::Remove { path: path.clone(), at },
+        };
+        state.append(self, record)
+    }
+
+    /// Takes away staging files that no node needs. Nobody is writing here.
+    fn sweep(&self) -> Result<()> {
+        let staged = self.staging_dir();
+        let names = match self.disk().list(&staged) {
+            Err(error) if is_absence(&error) => return Err(Error::Replaced(self.dir.clone())),
+            names => names?,
+        };
+        let (needed, doubted, cut) = self.read(|state| {
+            let needed: HashSet<String> = state.nodes.stagings().map(|staging| staging.to_string()).collect();
+            let doubted: HashSet<String> =
+                std::mem::take(&mut state.nodes.doubted).iter().map(ToString::to_string).collect();
+            Ok((needed, doubted, state.journal.was_cut()?))
+        })?;
+        let leftovers: Vec<String> = names.into_iter().filter(|name| !needed.contains(name)).collect();
+        if leftovers.is_empty() {
+            return Ok(());
+        }
+        let Some(_alone) = self.disk().lock(&self.dir.join("holds"), true, Patience::Try)? else {
+            return Ok(());
+        };
+        self.sync_records()?;
+        for name in leftovers {
+            // Where records were lost that may have named it, or its bytes may be of use, it is kept.
+            match cut || doubted.contains(&name) {
+                true => self.set_aside(&staged.join(&name), &name)?,
+                false => self.disk().remove_file(&staged.join(&name))?,
+            }
+        }
+        self.state().nodes.garbage.clear();
+        Ok(())
+    }
+
+    fn set_aside(&self, path: &Path, name: &str) -> Result<()> {
+        let prefix = self.state().journal.aside_prefix();
+        let aside = format!("{prefix}staged-{name}-{:08x}", unpredictable() as u32);
+        Ok(move_to_quarantine(&**self.disk(), path, &self.repo.root().join("quarantine"), &aside)?)
+    }
+
+    /// Removes the worktree of a branch from the disk, in one step for who looks. Who has it open gets
+    /// [`Error::Replaced`] from then on.
+    pub(in crate::repo) fn delete(repo: &Repo, branch: &BranchName) -> Result<()> {
+        let disk = repo.disk();
+        let Some(_still) = Self::hold_still(repo, branch)? else { return Ok(()) };
+        let dir = place(repo, branch).dir;
+        let all = repo.root().join("worktrees");
+        let deleted = all.join(format!("{DELETED}{:016x}", unpredictable() as u64));
+        disk.rename(&dir, &deleted)?;
+        disk.sync_dir(&all)?;
+        // It is gone; what is left of it takes room, and the next deletion tries again.
+        let leftovers = disk.list(&all)?.into_iter().filter(|name| name.starts_with(DELETED));
+        leftovers.for_each(|name| drop(remove_folder(&**disk, &all.join(name))));
+        Ok(())
+    }
+
+    /// The lock of a branch's worktree, so that no change is under way while it is moved; `None` if there is none.
+    pub(in crate::repo) fn hold_still(
+        repo: &Repo,
+        branch: &BranchName,
+    ) -> Result<Option<Box<dyn Send + Sync>>> {
+        let dir = place(repo, branch).dir;
+        match repo.disk().stat(&dir)? {
+            Some(_) => Ok(repo.disk().lock(&dir.join("lock"), true, Patience::BRIEF)?),
+            None => Ok(None),
+        }
+    }
+}
+
+/// The start of the names of worktrees that were deleted; no branch can have it.
+const DELETED: &str = ".deleted-";
+
+fn move_to_quarantine(disk: &dyn Disk, path: &Path, quarantine: &Path, name: &str) -> disk::Result<()> {
+    disk.create_dir_all(quarantine)?;
+    disk.rename(path, &quarantine.join(name))?;
+    disk.sync_dir(quarantine)
+}
+
+/// Removes the folder of a worktree: files, and one folder of files.
+fn remove_folder(disk: &dyn Disk, dir: &Path) -> disk::Result<()> {
+    let staged = dir.join("staged");
+    if disk.stat(&staged)?.is_some() {
+        disk.list(&staged)?.iter().try_for_each(|name| disk.remove_file(&staged.join(name)))?;
+        disk.remove_dir(&staged)?;
+    }
+    disk.list(dir)?.iter().try_for_each(|name| disk.remove_file(&dir.join(name)))?;
+    disk.remove_dir(dir)
+}
+
+fn is_read_only(error: &DiskError) -> bool {
+    matches!(error.source.raw_os_error(), Some(libc::EROFS | libc::EACCES))
+}
+
+impl File {
+    /// The length of the complete version, if that is in a staging file.
+    fn complete_len_in(&self, staging: StagingId) -> Option<u64> {
+        match self.complete {
+            Some(super::nodes::Content::Staged { staging: complete, len }) if complete == staging => {
+                Some(len)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether every version that is in a staging file is known to be durable.
+    fn is_durable_in(&self, staging: StagingId) -> bool {
+        match self.complete.and_then(|content| content.staging()) == Some(staging) {
+            true => self.is_sure(),
+            false => self.safe.and_then(|safe| safe.content.staging()) == Some(staging),
+        }
+    }
+}

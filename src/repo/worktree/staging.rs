@@ -1,0 +1,174 @@
+//! Reading the bytes of a worktree's files, and handing complete ones to the store.
+
+use super::super::error::{Error, Result};
+use super::super::path::TreePath;
+use super::nodes::{Body, Content, File, NodeId};
+use super::record::{Record, StagingId};
+use super::tenant::OpenFile;
+use super::worktree::{State, Worktree};
+use crate::disk::DiskFile;
+use crate::id::RecipeId;
+use std::io::ErrorKind;
+use std::sync::Arc;
+
+/// Complete bytes that are in a staging file and not yet in the store. They never change.
+#[derive(Debug, Clone)]
+pub struct StagedFile {
+    /// The staging file.
+    pub staging: StagingId,
+    /// Where the file is in the worktree.
+    pub path: TreePath,
+    /// Its length in bytes.
+    pub len: u64,
+    /// Whether the disk is known to have the bytes.
+    pub durable: bool,
+}
+
+impl Worktree {
+    /// Fills `buf` with the bytes from `offset`; fewer at the end of the file. Returns how many.
+    ///
+    /// # Errors
+    /// [`Error::LostBytes`] if the disk lost bytes of this version.
+    pub fn read_at(&self, node: NodeId, offset: u64, buf: &mut [u8]) -> Result<usize> {
+        let content = self.read(|state| match &state.nodes.get(node)?.body {
+            Body::File(file) if file.is_lost() => {
+                Err(Error::LostBytes(state.nodes.path_of(node).unwrap_or_default()))
+            }
+            Body::File(file) => Ok(file.current),
+            Body::Dir(_) | Body::Symlink(_) => Err(Error::Stale),
+        })?;
+        self.read_content(node, content, offset, buf)
+    }
+
+    /// Fills `buf` with the bytes of one version of a file.
+    pub(super) fn read_content(
+        &self,
+        node: NodeId,
+        content: Content,
+        offset: u64,
+        buf: &mut [u8],
+    ) -> Result<usize> {
+        match content {
+            Content::Stored { recipe, .. } => {
+                let recipe = self.repo.recipe(recipe)?;
+                self.repo.read_file(&recipe, offset, buf)
+            }
+            Content::Staged { staging, .. } => read_up_to(&*self.staged_file(node, staging)?, offset, buf),
+        }
+    }
+
+    /// A staging file of a node, to read from.
+    pub(super) fn staged_file(&self, node: NodeId, staging: StagingId) -> Result<Arc<dyn DiskFile>> {
+        let held = {
+            let state = self.state();
+            let open = state.open.get(&node).and_then(OpenFile::held).filter(|(held, _)| *held == staging);
+            open.map(|(_, file)| Arc::clone(file)).or_else(|| state.unsynced.get(&staging).cloned())
+        };
+        match held {
+            Some(file) => Ok(file),
+            None => self.open_staging(staging),
+        }
+    }
+
+    /// Opens a staging file to read it.
+    pub(in crate::repo) fn open_staging(&self, staging: StagingId) -> Result<Arc<dyn DiskFile>> {
+        let path = self.staging_path(staging);
+        let opened = self.disk().open(&path, true).or_else(|error| match error.source.raw_os_error() {
+            Some(libc::EROFS | libc::EACCES) => self.disk().open(&path, false),
+            _ => Err(error),
+        });
+        Ok(Arc::from(opened?))
+    }
+
+    /// Whether some process, this one included, is writing to a staging file.
+    pub(super) fn is_in_use(&self, staging: StagingId) -> Result<bool> {
+        match self.open_staging(staging) {
+            Ok(file) => Ok(!file.try_lock()?),
+            Err(Error::Disk(error)) if error.source.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The length of a file whose bytes are in a staging file.
+    pub(super) fn staged_len(&self, state: &State, node: NodeId, file: &File) -> Result<u64> {
+        match (file.current, state.open.get(&node).and_then(OpenFile::held)) {
+            (Content::Staged { len, .. } | Content::Stored { len, .. }, _) if file.is_complete() => Ok(len),
+            (Content::Staged { staging, .. }, Some((held, file))) if *held == staging => Ok(file.len()?),
+            (Content::Staged { staging, .. }, _) => {
+                Ok(self.disk().stat(&self.staging_path(staging))?.map_or(0, |stat| stat.len))
+            }
+            (Content::Stored { len, .. }, _) => Ok(len),
+        }
+    }
+
+    /// Complete files that are not yet in the store, for [`Worktree::mark_stored`].
+    pub fn staged_files(&self) -> Result<Vec<StagedFile>> {
+        self.read(|state| {
+            let mut files = Vec::new();
+            let stagings: Vec<StagingId> = state.nodes.stagings().collect();
+            for staging in stagings {
+                let Some(node) = state.nodes.by_staging(staging) else { continue };
+                let Body::File(file) = &state.nodes.get(node)?.body else { continue };
+                let len = match file.complete {
+                    Some(Content::Staged { staging: complete, len }) if complete == staging => len,
+                    _ => continue,
+                };
+                if !file.is_lost() && state.nodes.is_linked(node) {
+                    let (path, durable) = (state.nodes.path_of(node)?, file.is_sure());
+                    files.push(StagedFile { staging, path, len, durable });
+                }
+            }
+            files.sort_by_key(|file| file.staging);
+            Ok(files)
+        })
+    }
+
+    /// The bytes of a complete file, through the descriptor that wrote them if this process has it: the disk has them
+    /// all, or it is an error.
+    ///
+    /// # Errors
+    /// [`Error::LostBytes`] if the disk did not take them. The file is named from now on, and no commit takes it.
+    pub(in crate::repo) fn complete_bytes(&self, staged: &StagedFile) -> Result<Arc<dyn DiskFile>> {
+        let held = self.state().unsynced.get(&staged.staging).cloned();
+        let file = match held {
+            Some(file) => file,
+            None => self.open_staging(staged.staging)?,
+        };
+        if !staged.durable {
+            self.sync_or_lose(staged.staging, &file)?;
+        }
+        match file.len()? < staged.len {
+            true => Err(self.lose(staged.staging)?),
+            false => Ok(file),
+        }
+    }
+
+    /// Tells that complete bytes are in the store, durably: their staging files are removed once that is on disk.
+    pub fn mark_stored(&self, stored: &[(StagingId, RecipeId, u64)]) -> Result<()> {
+        if stored.is_empty() {
+            return Ok(());
+        }
+        self.change(|state| {
+            for &(staging, recipe, len) in stored {
+                state.append(self, Record::Stored { staging, recipe, len })?;
+                state.unsynced.remove(&staging);
+            }
+            Ok(())
+        })?;
+        self.sync_records()
+    }
+}
+
+/// Reads until `buf` is full or the file ends.
+fn read_up_to(file: &dyn DiskFile, offset: u64, buf: &mut [u8]) -> Result<usize> {
+    loop {
+        let available = file.len()?.saturating_sub(offset);
+        let want = buf.len().min(usize::try_from(available).unwrap_or(usize::MAX));
+        match file.read_exact_at(&mut buf[..want], offset) {
+            Ok(()) => return Ok(want),
+            // Somebody cut it in between: look again.
+            Err(error) if error.source.kind() == ErrorKind::UnexpectedEof => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

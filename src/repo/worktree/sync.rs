@@ -1,0 +1,190 @@
+//! Making what a worktree's journal says durable: one sync for all who wait, and nothing held while the disk works.
+
+use super::super::error::{Error, Result};
+use super::super::path::TreePath;
+use super::journal::Standing;
+use super::nodes::{Body, NodeId};
+use super::record::{Record, StagingId};
+use super::worktree::Worktree;
+use crate::disk::{DiskFile, Patience};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+/// Who waits for a sync. One of them does it for all who came before it began.
+#[derive(Debug, Default)]
+pub(super) struct GroupSync {
+    progress: Mutex<Progress>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Progress {
+    /// The last number that was given to a waiter.
+    asked: u64,
+    /// All waiters up to this number are served.
+    done: u64,
+    running: bool,
+}
+
+impl GroupSync {
+    /// Returns when a run of `sync` that began after this call has succeeded, by whatever thread.
+    fn join(&self, sync: impl Fn() -> Result<()>) -> Result<()> {
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.asked += 1;
+        let number = progress.asked;
+        loop {
+            if progress.done >= number {
+                return Ok(());
+            }
+            if !progress.running {
+                break;
+            }
+            progress = self.changed.wait(progress).unwrap_or_else(PoisonError::into_inner);
+        }
+        progress.running = true;
+        let covered = progress.asked;
+        drop(progress);
+        let result = sync();
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.running = false;
+        if result.is_ok() {
+            progress.done = covered;
+        }
+        // The others find that they are served, or try for themselves and get an error of their own.
+        self.changed.notify_all();
+        result
+    }
+}
+
+impl Worktree {
+    /// Makes every record durable that was appended before, and removes the staging files that no record needs. The
+    /// bytes that records name may be durable or not: what is not is never believed after a power cut, and what it
+    /// replaced is kept until it is.
+    ///
+    /// # Errors
+    /// [`Error::Replaced`] if the worktree is not the one at its path any more: then nothing may be acknowledged.
+    pub fn sync_records(&self) -> Result<()> {
+        self.syncs.join(|| self.sync_now())
+    }
+
+    fn sync_now(&self) -> Result<()> {
+        let (file, garbage, (generation, position)) = self.read(|state| {
+            let garbage = std::mem::take(&mut state.nodes.garbage);
+            // A descriptor keeps the room of a file that has no name any more.
+            garbage.iter().for_each(|staging| drop(state.unsynced.remove(staging)));
+            Ok((state.journal.file(), garbage, state.journal.position()))
+        })?;
+        if let Err(error) = file.sync() {
+            self.state().nodes.garbage.extend(garbage);
+            return Err(error.into());
+        }
+        let state = self.state();
+        state.journal.note_durable(generation, position);
+        let standing = state.journal.standing()?;
+        drop(state);
+        if standing == Standing::Gone {
+            return Err(Error::Replaced(self.dir.clone()));
+        }
+        self.remove_staging_files(garbage)
+    }
+
+    /// Removes staging files, unless a snapshot may still need them: then later.
+    fn remove_staging_files(&self, garbage: Vec<StagingId>) -> Result<()> {
+        if garbage.is_empty() {
+            return Ok(());
+        }
+        let Some(_alone) = self.disk().lock(&self.dir.join("holds"), true, Patience::Try)? else {
+            self.state().nodes.garbage.extend(garbage);
+            return Ok(());
+        };
+        for staging in garbage {
+            let path = self.staging_path(staging);
+            if self.disk().stat(&path)?.is_some() {
+                self.disk().remove_file(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes complete files durable that are not yet: their bytes, not the records about them.
+    ///
+    /// # Errors
+    /// [`Error::LostBytes`] if the disk did not take the bytes of some; those are named from now on, the others are
+    /// durable.
+    pub fn sync_complete(&self) -> Result<()> {
+        let unsynced: Vec<(StagingId, Arc<dyn DiskFile>)> =
+            self.state().unsynced.iter().map(|(staging, file)| (*staging, Arc::clone(file))).collect();
+        if unsynced.is_empty() {
+            return Ok(());
+        }
+        // The disk takes all at once; then each tells how it went.
+        for (_, file) in &unsynced {
+            file.begin_sync(0, 0);
+        }
+        let mut lost = None;
+        for (staging, file) in unsynced {
+            match self.sync_bytes(staging, &file) {
+                Err(Error::LostBytes(path)) => lost = Some(Error::LostBytes(path)),
+                other => other?,
+            }
+        }
+        lost.map_or(Ok(()), Err)
+    }
+
+    /// Makes the bytes of a staging file durable, as they are now, and its name; then notes it.
+    pub(super) fn sync_bytes(&self, staging: StagingId, file: &Arc<dyn DiskFile>) -> Result<()> {
+        let before = self.read(|state| Ok(state.version_in(staging)))?;
+        let Some((_, complete)) = before else {
+            self.state().unsynced.remove(&staging);
+            return Ok(());
+        };
+        let len = file.len()?;
+        self.sync_or_lose(staging, file)?;
+        self.disk().sync_dir(&self.staging_dir())?;
+        self.change(|state| {
+            state.unsynced.remove(&staging);
+            match state.nodes.by_staging(staging) {
+                Some(node) if state.nodes.is_linked(node) => {
+                    state.append(self, Record::Synced { staging, len, complete })
+                }
+                // It was let go meanwhile: nobody asks any more.
+                Some(_) | None => Ok(()),
+            }
+        })
+    }
+
+    /// Makes the bytes of a staging file durable. If the disk lost some, that is noted for good: the next sync would
+    /// succeed without them.
+    pub(super) fn sync_or_lose(&self, staging: StagingId, file: &Arc<dyn DiskFile>) -> Result<()> {
+        match file.sync() {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.lose(staging)?),
+        }
+    }
+
+    /// Notes for good that the disk lost bytes of a staging file. The result is the error to tell of it.
+    pub(super) fn lose(&self, staging: StagingId) -> Result<Error> {
+        self.change(|state| {
+            state.unsynced.remove(&staging);
+            match state.nodes.by_staging(staging) {
+                Some(node) if state.nodes.is_linked(node) => {
+                    state.append(self, Record::Lost { staging })?;
+                    Ok(Error::LostBytes(state.nodes.path_of(node)?))
+                }
+                Some(_) | None => Ok(Error::LostBytes(TreePath::ROOT)),
+            }
+        })
+    }
+}
+
+impl super::worktree::State {
+    /// The node of a staging file, and whether what is in that is its complete version.
+    fn version_in(&self, staging: StagingId) -> Option<(NodeId, bool)> {
+        let node = self.nodes.by_staging(staging)?;
+        match &self.nodes.get(node).ok()?.body {
+            Body::File(file) => {
+                Some((node, file.complete.and_then(|content| content.staging()) == Some(staging)))
+            }
+            Body::Dir(_) | Body::Symlink(_) => None,
+        }
+    }
+}

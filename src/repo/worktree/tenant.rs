@@ -1,0 +1,424 @@
+//! Writing into the files of a worktree: who may, and what a process has open.
+//!
+//! A file that is written gets a staging file: empty when it is created or truncated, a copy of its bytes otherwise.
+//! When the last writer lets go of it, it is complete, and its staging file never changes again: whoever writes on writes
+//! to a copy, so that a commit never sees half a write. A writer that was killed leaves the file as *interrupted*: it has
+//! what arrived, and a commit takes the last complete version.
+//!
+//! As long as a file is being written its staging file is marked by the process that does it, so that no other one
+//! writes to it, and anybody can tell a writer that works from one that is gone.
+
+use super::super::error::{Error, Result};
+use super::super::path::Name;
+use super::super::tree::Attributes;
+use super::nodes::{Body, Content, NodeId};
+use super::record::{Record, StagingId, recorded_mode};
+use super::worktree::{State, Worktree};
+use crate::disk::DiskFile;
+use crate::units::Timestamp;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// Bytes copied at once when a stored file is written to.
+const COPY_LEN: usize = 4 << 20;
+/// So many complete files may wait to be made durable, with a descriptor each, before whoever completes one more does it.
+const UNSYNCED_MAX: usize = 256;
+
+/// A process's right to write into the files of a worktree: as long as it lives, nobody takes what it writes for
+/// leftovers.
+pub struct Tenant {
+    worktree: Worktree,
+    _tenancy: Box<dyn Send + Sync>,
+}
+
+impl fmt::Debug for Tenant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Tenant").field(&self.worktree).finish()
+    }
+}
+
+impl Deref for Tenant {
+    type Target = Worktree;
+
+    fn deref(&self) -> &Worktree {
+        &self.worktree
+    }
+}
+
+/// How a writer lets go of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Release {
+    /// It is done: what is there is a whole version.
+    Complete,
+    /// It was killed: what is there may be half of one.
+    Interrupted,
+}
+
+/// A staging file that is open.
+pub(super) type Staged = (StagingId, Arc<dyn DiskFile>);
+
+/// What this process has open of one file.
+#[derive(Debug, Default)]
+pub(super) struct OpenFile {
+    readers: u32,
+    writers: u32,
+    access: Access,
+}
+
+/// What the holders of an open file do with it.
+#[derive(Debug)]
+enum Access {
+    /// They read. If the bytes are in a staging file, it is held, so that they stay when the name goes.
+    Reading(Option<Staged>),
+    /// Some write, to this staging file.
+    Writing(Staged),
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Access::Reading(None)
+    }
+}
+
+/// What a write finds.
+enum Target {
+    /// The file is being written here.
+    Ready(Arc<dyn DiskFile>),
+    /// Somebody began to write this staging file, and is at work or gone.
+    Begun(StagingId),
+    /// It is complete: whoever writes makes a new version.
+    Complete(Content),
+}
+
+impl Tenant {
+    pub(super) fn new(worktree: Worktree, tenancy: Box<dyn Send + Sync>) -> Self {
+        Self { worktree, _tenancy: tenancy }
+    }
+
+    /// Creates an empty file and opens it for writing.
+    pub fn create(&self, dir: NodeId, name: &Name, mode: u32, now: Timestamp) -> Result<NodeId> {
+        let staged = self.fresh_staging_file()?;
+        let created = self.change(|state| {
+            let path = self.vacant(state, dir, name)?;
+            let attributes = Attributes { mode: recorded_mode(mode), modified: now };
+            state.append(self, Record::Open { path, attributes, staging: staged.0, at: now })?;
+            let node = state.nodes.find(dir, name, &self.repo)?.ok_or(Error::Stale)?;
+            let access = Access::Writing(staged.clone());
+            state.open.insert(node, OpenFile { readers: 0, writers: 1, access });
+            Ok(node)
+        });
+        created.inspect_err(|_| self.drop_fresh(&staged))
+    }
+
+    /// Opens a file; each call is undone by [`Tenant::release`]. The bytes stay readable until then, whatever happens
+    /// to the name.
+    ///
+    /// # Errors
+    /// [`Error::BeingWritten`] if another process is writing to it, and `write`.
+    pub fn open_file(&self, node: NodeId, write: bool) -> Result<()> {
+        loop {
+            let (staging, begun) = self.read(|state| {
+                let Body::File(file) = &state.nodes.get(node)?.body else {
+                    return Err(Error::IsADirectory(state.nodes.path_of(node).unwrap_or_default()));
+                };
+                let held = state.open.get(&node).and_then(OpenFile::held).map(|(staging, _)| *staging);
+                let staging = file.current.staging().filter(|staging| Some(*staging) != held);
+                Ok((staging, !file.is_complete()))
+            })?;
+            let staged = match staging {
+                Some(staging) if write && begun && self.is_in_use(staging)? => {
+                    return Err(Error::BeingWritten(self.path_of(node).unwrap_or_default()));
+                }
+                Some(staging) => Some((staging, self.open_staging(staging)?)),
+                None => None,
+            };
+            let opened = self.read(|state| {
+                let Body::File(file) = &state.nodes.get(node)?.body else { return Err(Error::Stale) };
+                let held = state.open.get(&node).and_then(OpenFile::held).map(|(staging, _)| *staging);
+                let needed = file.current.staging().filter(|staging| Some(*staging) != held);
+                if needed.is_some() && needed != staging {
+                    // It changed in between.
+                    return Ok(false);
+                }
+                let open = state.open.entry(node).or_default();
+                if let (Access::Reading(held), Some(staged), Some(_)) = (&mut open.access, staged, needed) {
+                    *held = Some(staged);
+                }
+                let count = if write { &mut open.writers } else { &mut open.readers };
+                *count += 1;
+                Ok(true)
+            })?;
+            if opened {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Undoes [`Tenant::open_file`] or [`Tenant::create`]. When the last writer goes, the file is complete, or
+    /// interrupted.
+    pub fn release(&self, node: NodeId, write: bool, how: Release) -> Result<()> {
+        let written = {
+            let mut state = self.state();
+            let Some(open) = state.open.get_mut(&node) else { return Ok(()) };
+            let count = if write { &mut open.writers } else { &mut open.readers };
+            *count = count.saturating_sub(1);
+            match (&open.access, write && open.writers == 0, how) {
+                (Access::Writing(staged), true, Release::Complete) => Some(staged.clone()),
+                (Access::Writing(_), true, Release::Interrupted) => {
+                    // Without the descriptor the mark is gone: anybody sees that nobody is at work.
+                    open.access = Access::Reading(None);
+                    None
+                }
+                _ => None,
+            }
+        };
+        let settled = written.map_or(Ok(()), |staged| self.settle(node, &staged));
+        let mut state = self.state();
+        if let Some(open) = state.open.get_mut(&node) {
+            if open.writers == 0 && matches!(open.access, Access::Writing(_)) {
+                open.access = Access::Reading(None);
+            }
+            if open.readers == 0 && open.writers == 0 {
+                state.open.remove(&node);
+                state.let_go(node);
+            }
+        }
+        let waiting = state.unsynced.len();
+        drop(state);
+        if waiting > UNSYNCED_MAX {
+            // What the disk lost is noted for good, and told to whoever asks for the file.
+            let _ = self.sync_complete();
+        }
+        settled
+    }
+
+    /// Declares the bytes of a file complete, unless a writer began again.
+    fn settle(&self, node: NodeId, (staging, file): &Staged) -> Result<()> {
+        let len = file.len()?;
+        self.change(|state| {
+            let Some(open) = state.open.get_mut(&node).filter(|open| open.writers == 0) else {
+                return Ok(());
+            };
+            if !matches!(&open.access, Access::Writing((written, _)) if written == staging) {
+                return Ok(());
+            }
+            open.access = Access::Reading(Some((*staging, Arc::clone(file))));
+            let modified = state.nodes.get(node)?.attributes.modified;
+            match state.nodes.is_linked(node) {
+                true => {
+                    state.append(self, Record::Settle { staging: *staging, len, modified })?;
+                    state.unsynced.insert(*staging, Arc::clone(file));
+                    Ok(())
+                }
+                false => state.nodes.settle_content(node, *staging, len),
+            }
+        })
+    }
+
+    /// Makes the bytes, the name and the attributes of a file durable; of a directory, the names in it.
+    ///
+    /// # Errors
+    /// [`Error::LostBytes`] if the disk did not take them, now or before; [`Error::Replaced`] if the worktree was
+    /// deleted. Then nothing may be assumed of them.
+    pub fn sync(&self, node: NodeId) -> Result<()> {
+        let staging = self.read(|state| match &state.nodes.get(node)?.body {
+            Body::File(file) if file.is_lost() => {
+                Err(Error::LostBytes(state.nodes.path_of(node).unwrap_or_default()))
+            }
+            Body::File(file) if file.is_complete() && file.is_sure() => Ok(None),
+            Body::File(file) => Ok(file.current.staging()),
+            Body::Dir(_) | Body::Symlink(_) => Ok(None),
+        })?;
+        if let Some(staging) = staging {
+            self.sync_bytes(staging, &self.staged_file(node, staging)?)?;
+        }
+        self.sync_records()
+    }
+
+    /// Writes at an offset. The file must be open for writing.
+    ///
+    /// # Errors
+    /// [`Error::BeingWritten`] if another process is writing to it.
+    pub fn write_at(&self, node: NodeId, offset: u64, bytes: &[u8], now: Timestamp) -> Result<()> {
+        let file = self.writable(node, true, now)?;
+        Ok(file.write_all_at(bytes, offset)?)
+    }
+
+    /// Cuts a file or extends it with zeros. It need not be open; if nobody has it open for writing, it is complete then.
+    pub fn set_len(&self, node: NodeId, len: u64, now: Timestamp) -> Result<()> {
+        self.open_file(node, true)?;
+        let result = self.writable(node, len > 0, now).and_then(|file| Ok(file.set_len(len)?));
+        let released = self.release(node, true, Release::Complete);
+        result.and(released)
+    }
+
+    /// The staging file to write to. If the file is complete it is a new one, with the bytes so far if they are to be
+    /// kept.
+    fn writable(&self, node: NodeId, keep: bool, now: Timestamp) -> Result<Arc<dyn DiskFile>> {
+        loop {
+            let target = self.read(|state| {
+                let target = state.target(node)?;
+                if matches!(target, Target::Ready(_)) {
+                    state.touch(node, now)?;
+                }
+                Ok(target)
+            })?;
+            let begun = match target {
+                Target::Ready(file) => return Ok(file),
+                Target::Begun(staging) => self.resume(node, staging, now)?,
+                Target::Complete(content) => self.begin(node, content, keep, now)?,
+            };
+            if let Some(file) = begun {
+                return Ok(file);
+            }
+        }
+    }
+
+    /// Goes on where a writer that is gone left off; `None` if the file changed meanwhile.
+    fn resume(&self, node: NodeId, staging: StagingId, now: Timestamp) -> Result<Option<Arc<dyn DiskFile>>> {
+        let file = self.open_staging(staging)?;
+        let free = file.try_lock()?;
+        self.change(|state| match state.target(node)? {
+            Target::Begun(begun) if begun == staging && free => {
+                let open = state.open.get_mut(&node).ok_or(Error::Stale)?;
+                open.access = Access::Writing((staging, Arc::clone(&file)));
+                state.touch(node, now)?;
+                Ok(Some(file))
+            }
+            Target::Begun(begun) if begun == staging => {
+                Err(Error::BeingWritten(state.nodes.path_of(node).unwrap_or_default()))
+            }
+            _ => Ok(None),
+        })
+    }
+
+    /// Begins a new version of a complete file; `None` if the file changed meanwhile.
+    fn begin(
+        &self,
+        node: NodeId,
+        content: Content,
+        keep: bool,
+        now: Timestamp,
+    ) -> Result<Option<Arc<dyn DiskFile>>> {
+        let staged = self.fresh_staging_file()?;
+        // The copy is made without a lock; it only counts if nothing changed meanwhile.
+        let copied = if keep { self.copy(node, content, &*staged.1) } else { Ok(()) };
+        let begun = copied.and_then(|()| {
+            self.change(|state| match state.target(node)? {
+                Target::Complete(current) if current == content => {
+                    self.begin_in(state, node, &staged, now)?;
+                    Ok(true)
+                }
+                _ => Ok(false),
+            })
+        });
+        match begun {
+            Ok(true) => Ok(Some(staged.1)),
+            Ok(false) => {
+                self.drop_fresh(&staged);
+                Ok(None)
+            }
+            Err(error) => {
+                self.drop_fresh(&staged);
+                Err(error)
+            }
+        }
+    }
+
+    fn begin_in(&self, state: &mut State, node: NodeId, staged: &Staged, now: Timestamp) -> Result<()> {
+        let attributes = Attributes { modified: now, ..state.nodes.get(node)?.attributes };
+        let staging = staged.0;
+        if state.nodes.is_linked(node) {
+            let path = state.nodes.path_of(node)?;
+            state.append(self, Record::Open { path, attributes, staging, at: now })?;
+        } else {
+            state.touch(node, now)?;
+            state.nodes.open_content(node, Content::Staged { staging, len: 0 })?;
+        }
+        state.open.get_mut(&node).ok_or(Error::Stale)?.access = Access::Writing(staged.clone());
+        Ok(())
+    }
+
+    /// Copies the bytes of a version into an empty file.
+    fn copy(&self, node: NodeId, content: Content, to: &dyn DiskFile) -> Result<()> {
+        let len = match content {
+            Content::Stored { len, .. } | Content::Staged { len, .. } => len,
+        };
+        let mut buf = vec![0; COPY_LEN.min(len as usize)];
+        let mut offset = 0;
+        while offset < len {
+            let want = buf.len().min((len - offset) as usize);
+            let got = self.read_content(node, content, offset, &mut buf[..want])?;
+            if got == 0 {
+                return Err(Error::WrongBytes(self.path_of(node).unwrap_or_default().to_string()));
+            }
+            to.write_all_at(&buf[..got], offset)?;
+            offset += got as u64;
+        }
+        Ok(())
+    }
+
+    /// A new, empty staging file, marked as being written. That its name is taken keeps other processes from using it.
+    fn fresh_staging_file(&self) -> Result<Staged> {
+        loop {
+            let staging = self.state().nodes.fresh_staging();
+            match self.disk().create_new(&self.staging_path(staging)) {
+                Ok(file) => {
+                    // Nobody else knows of it yet.
+                    file.try_lock()?;
+                    return Ok((staging, Arc::from(file)));
+                }
+                Err(error) if error.source.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) if super::worktree::is_absence(&error) => {
+                    return Err(Error::Replaced(self.dir.clone()));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Takes back a staging file that no record names, with the room that it took.
+    fn drop_fresh(&self, (staging, _): &Staged) {
+        if self.state().nodes.by_staging(*staging).is_none() {
+            // What cannot be removed now is swept by the next process that finds nobody at work.
+            let _ = self.disk().remove_file(&self.staging_path(*staging));
+        }
+    }
+}
+
+impl OpenFile {
+    /// The staging file that is held.
+    pub(super) fn held(&self) -> Option<&Staged> {
+        match &self.access {
+            Access::Reading(held) => held.as_ref(),
+            Access::Writing(staged) => Some(staged),
+        }
+    }
+
+    /// The staging file that is being written.
+    pub(super) fn written(&self) -> Option<&Staged> {
+        match &self.access {
+            Access::Reading(_) => None,
+            Access::Writing(staged) => Some(staged),
+        }
+    }
+}
+
+impl State {
+    /// What a write to a file finds.
+    fn target(&self, node: NodeId) -> Result<Target> {
+        let Body::File(file) = &self.nodes.get(node)?.body else { return Err(Error::Stale) };
+        let written = self.open.get(&node).and_then(OpenFile::written);
+        Ok(match (file.current.staging(), written) {
+            (Some(staging), Some((written, held))) if staging == *written => Target::Ready(Arc::clone(held)),
+            (Some(staging), _) if !file.is_complete() => Target::Begun(staging),
+            _ => Target::Complete(file.current),
+        })
+    }
+
+    fn touch(&mut self, node: NodeId, now: Timestamp) -> Result<()> {
+        let attributes = Attributes { modified: now, ..self.nodes.get(node)?.attributes };
+        self.nodes.set_modified(node, attributes)
+    }
+}
