@@ -5,7 +5,7 @@ use super::quote;
 use crate::codec::Level;
 use crate::id::CommitId;
 use crate::repo::{
-    self, BranchName, CommitRequest, Committed, LogEntry, Moved, Signature, Tag, TagName, Warning,
+    self, BranchName, CommitRequest, Committed, LogEntry, Moved, Signature, Tag, TagName, TreePath, Warning,
 };
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -99,25 +99,24 @@ fn name_commit(place: &Place, name: &TagName, commit: CommitId) -> repo::Result<
 }
 
 fn report(out: &Output, branch: &BranchName, committed: &Committed, request: &CommitRequest) -> Result<()> {
-    let still_open: Vec<String> = committed.still_open.iter().map(ToString::to_string).collect();
     if out.json {
+        let plain = |paths: &[TreePath]| paths.iter().map(ToString::to_string).collect::<Vec<_>>();
         return out.value(&json!({
             "branch": branch.as_str(),
             "commit": committed.id.to_string(),
             "changed": committed.changed,
-            "still_open": still_open,
-            "interrupted": committed.interrupted.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "still_open": plain(&committed.still_open),
+            "interrupted": plain(&committed.interrupted),
         }));
     }
-    for path in &still_open {
+    for path in committed.still_open.iter().map(quote::path) {
         note(format!("`{path}` is still being written and stands in the commit as it was before"));
     }
-    for path in &committed.interrupted {
+    for path in committed.interrupted.iter().map(quote::path) {
         note(format!(
             "`{path}` was not finished by who wrote it and stands in the commit as it was before; `--include-open` takes it as it is"
         ));
     }
-    committed.warnings.iter().for_each(|warning| note(format!("the commit is made; {warning}")));
     let root = if committed.is_root { " (root-commit)" } else { "" };
     let subject = request.message.lines().next().unwrap_or_default();
     out.line(format_args!("[{branch}{root} {}] {subject}", &committed.id.to_string()[..8]))?;

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 
 /// Bring files of the worktree back from a commit
 ///
-/// What the worktree has at these paths is dropped.
+/// What the worktree has at these paths is dropped; what the commit does not have at them is removed, so that both are
+/// equal. All are restored, durably, or none.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Paths in the worktree
@@ -29,15 +30,18 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     let branch = place.branch(args.branch.as_deref())?;
     let worktree = place.worktree(&branch)?;
-    let mut restored = Vec::new();
     if args.all {
         worktree.reset()?;
     }
-    let source = args.source.as_deref().unwrap_or(branch.as_str());
-    for typed in &args.paths {
-        let path = place.tree_path(typed)?;
-        restore(&place, &worktree, source, &path)?;
-        restored.push(path);
+    let restored: Vec<TreePath> =
+        args.paths.iter().map(|typed| place.tree_path(typed)).collect::<Result<_>>()?;
+    if restored.iter().any(TreePath::is_root) {
+        return Err(CommandError::usage("the whole worktree is restored by `--all`"));
+    }
+    if !restored.is_empty() {
+        let source = args.source.as_deref().unwrap_or(branch.as_str());
+        let commit = place.repo.resolve(source, place.now())?;
+        worktree.restore(&restored, commit, source, place.now())?;
     }
     place.announce();
     match (out.json, args.all) {
@@ -50,31 +54,4 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             restored.iter().try_for_each(|path| out.line(format_args!("restored {}", quote::path(path))))
         }
     }
-}
-
-/// A path that the source does not have is removed, as git does: restoring makes both equal.
-fn restore(
-    place: &super::context::Place,
-    worktree: &crate::repo::Worktree,
-    source: &str,
-    path: &TreePath,
-) -> Result<()> {
-    if path.is_root() {
-        return Err(CommandError::usage("the whole worktree is restored by `--all`"));
-    }
-    let commit = place.repo.resolve(source, place.now())?;
-    let tree = place.repo.commit(commit)?.tree;
-    match place.repo.find_in_tree(tree, path)? {
-        Some(entry) => {
-            if worktree.resolve(path)?.is_some() {
-                worktree.remove(path, place.now())?;
-            }
-            worktree.put(path, entry.attributes, entry.node, place.now())?;
-        }
-        None if worktree.resolve(path)?.is_some() => worktree.remove(path, place.now())?,
-        None => {
-            place.repo.entry_at(commit, source, path)?;
-        }
-    }
-    Ok(())
 }

@@ -2,13 +2,14 @@ use super::context::Context;
 use super::error::{CommandError, Result};
 use super::output::Output;
 use super::quote;
-use crate::repo::{Kind, TreePath};
+use crate::repo::{Error, TreePath};
 use serde_json::json;
 use std::path::PathBuf;
 
 /// Remove files from the worktree
 ///
-/// The next commit no longer has them; earlier commits keep them. Plain files outside of the mount stay.
+/// The next commit no longer has them; earlier commits keep them. Plain files outside of the mount stay. All are removed,
+/// durably, or none.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Paths in the worktree
@@ -27,23 +28,11 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let branch = place.branch(args.branch.as_deref())?;
     let worktree = place.worktree(&branch)?;
     let paths: Vec<TreePath> = args.paths.iter().map(|path| place.tree_path(path)).collect::<Result<_>>()?;
-    for path in &paths {
-        let Some(node) = worktree.resolve(path)? else {
-            let tip = place.repo.refs().branch(&branch)?;
-            if let Some(tip) = tip {
-                place.repo.entry_at(tip, branch.as_str(), path)?;
-            }
-            return Err(CommandError::new(format!("no `{path}` in the worktree of `{branch}`"))
-                .hint("`coral ls` lists what the last commit has, `coral status` what changed since"));
-        };
-        if worktree.attributes(node)?.kind == Kind::Dir && !args.recursive {
-            return Err(CommandError::new(format!("`{path}` is a directory"))
-                .hint("`-r` removes it with everything in it"));
-        }
-    }
-    for path in &paths {
-        worktree.remove(path, place.now())?;
-    }
+    worktree.remove_all(&paths, args.recursive, place.now()).map_err(|error| match error {
+        Error::IsADirectory(path) => CommandError::new(format!("`{path}` is a directory"))
+            .hint("`-r` removes it with everything in it"),
+        other => other.into(),
+    })?;
     place.announce();
     let removed: Vec<String> = paths.iter().map(TreePath::to_string).collect();
     match out.json {

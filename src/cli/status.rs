@@ -1,7 +1,9 @@
 use super::context::Context;
 use super::error::Result;
 use super::output::{Colour, Output};
-use crate::repo::{Change, ChangeKind, Head, Tree};
+use super::quote;
+use super::show::change_json;
+use crate::repo::{ChangeKind, Head, Snapshot, Tree, TreePath};
 use serde_json::json;
 
 /// Show what the next commit would record
@@ -33,17 +35,16 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         None => Tree::empty_id(),
     };
     let changes = worktree.diff_from(base, &snapshot)?;
-    let still_open: Vec<String> = snapshot.still_open.iter().map(ToString::to_string).collect();
-    let interrupted: Vec<String> = snapshot.interrupted.iter().map(ToString::to_string).collect();
-    let lost: Vec<String> = snapshot.lost.iter().map(ToString::to_string).collect();
+    let Snapshot { still_open, interrupted, lost, .. } = &snapshot;
     if out.json {
+        let plain = |paths: &[TreePath]| paths.iter().map(ToString::to_string).collect::<Vec<_>>();
         return out.value(&json!({
             "branch": branch.as_str(),
             "base": snapshot.base.map(|id| id.to_string()),
-            "changes": changes.iter().map(row).collect::<Vec<_>>(),
-            "still_open": still_open,
-            "interrupted": interrupted,
-            "lost": lost,
+            "changes": changes.iter().map(change_json).collect::<Vec<_>>(),
+            "still_open": plain(still_open),
+            "interrupted": plain(interrupted),
+            "lost": plain(lost),
         }));
     }
     if !args.short {
@@ -55,29 +56,23 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     }
     for change in &changes {
         let (letter, word, colour) = words(change.kind);
-        let line = match args.short {
-            true => format!("{letter} {}", change.path),
-            false => format!("  {word:<14}{}", change.path),
-        };
+        let path = quote::path(&change.path);
+        let line = if args.short { format!("{letter} {path}") } else { format!("  {word:<14}{path}") };
         out.line(out.paint(colour, line))?;
     }
     let unfinished =
-        [("W", "being written", &still_open), ("I", "interrupted", &interrupted), ("L", "lost bytes", &lost)];
+        [("W", "being written", still_open), ("I", "interrupted", interrupted), ("L", "lost bytes", lost)];
     for (letter, word, paths) in unfinished {
-        for path in paths {
+        for path in paths.iter().map(quote::path) {
             let line = if args.short { format!("{letter} {path}") } else { format!("  {word:<14}{path}") };
             out.line(out.paint(Colour::Yellow, line))?;
         }
     }
-    let at_rest = [&still_open, &interrupted, &lost].iter().all(|paths| paths.is_empty());
+    let at_rest = [still_open, interrupted, lost].iter().all(|paths| paths.is_empty());
     match (args.short, changes.is_empty() && at_rest) {
         (false, true) => out.line("nothing to commit"),
         (true, _) | (false, false) => Ok(()),
     }
-}
-
-fn row(change: &Change) -> serde_json::Value {
-    json!({ "path": change.path.to_string(), "change": words(change.kind).1 })
 }
 
 /// A change as a letter, as a word, and its colour.

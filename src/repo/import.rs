@@ -5,7 +5,7 @@ use super::export::at;
 use super::ingest::IngestFile;
 use super::path::{Name, PathError, TreePath};
 use super::tree::{Attributes, Entry, MODE_MASK, Node, Tree};
-use super::worktree::Worktree;
+use super::worktree::{Edit, Worktree};
 use crate::id::TreeId;
 use crate::store::{Ingest, Source, SourceError};
 use crate::units::Timestamp;
@@ -89,8 +89,8 @@ impl Worktree {
     ///
     /// # Errors
     /// [`Error::KeepsChanging`] if a file changes while it is read; [`Error::UnsupportedFile`] for a socket, pipe or
-    /// device that is named itself; [`Error::OwnStore`] and [`Error::OwnMount`] for what lies behind the fence. After an
-    /// error in reading, the worktree is as it was.
+    /// device that is named itself; [`Error::OwnStore`] and [`Error::OwnMount`] for what lies behind the fence. After any
+    /// error the worktree is as it was.
     pub fn add(&self, what: &[ToAdd], fence: &Fence, now: Timestamp) -> Result<Addition> {
         let repo = self.repo();
         let own_folder = fs::metadata(repo.root()).ok().map(|folder| (folder.dev(), folder.ino()));
@@ -103,12 +103,14 @@ impl Worktree {
         let nodes: Vec<Node> = repo.store().threads().try_map(found.iter(), take_in)?;
         ingest.seal()?;
         let mut added = Vec::with_capacity(found.len());
+        let mut edits = Vec::with_capacity(found.len());
         for (item, node) in found.iter().zip(nodes) {
             let len = if let Node::File { len, .. } = node { len } else { 0 };
-            self.put(&item.to, attributes(&item.metadata), node, now)?;
             added.push(Added { path: item.to.clone(), len });
+            let (path, attributes) = (item.to.clone(), attributes(&item.metadata));
+            edits.push(Edit::Put { path, attributes, node, replaces_dirs: false });
         }
-        self.sync_records()?;
+        self.edit(edits, now)?;
         Ok(Addition { added, skipped })
     }
 

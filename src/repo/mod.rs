@@ -27,6 +27,7 @@ mod repository;
 mod revision;
 mod suggest;
 mod tag;
+mod taking_back;
 #[cfg(test)]
 mod tests;
 mod transaction;
@@ -57,6 +58,6 @@ pub use tree_walk::TreeWalk;
 pub use walk::Walk;
 pub use warning::Warning;
 pub use worktree::{
-    Fallback, Interrupted, Invalidation, Kind, NodeAttributes, NodeId, Release, RenameMode, Snapshot,
+    Edit, Fallback, Interrupted, Invalidation, Kind, NodeAttributes, NodeId, Release, RenameMode, Snapshot,
     SnapshotDir, SnapshotEntry, SnapshotNode, SnapshotTree, StagedFile, StagingId, Tenant, Trees, Worktree,
 };

@@ -187,7 +187,7 @@ impl Repo {
     }
 
     /// The path that somebody probably meant: right up to some directory, one name off.
-    fn nearest_path(&self, tree: crate::id::TreeId, path: &TreePath) -> Result<Option<TreePath>> {
+    pub(super) fn nearest_path(&self, tree: crate::id::TreeId, path: &TreePath) -> Result<Option<TreePath>> {
         let mut dir = tree;
         let mut found = TreePath::ROOT;
         for name in path.names() {

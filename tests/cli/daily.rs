@@ -128,6 +128,28 @@ fn settings_of_the_user_are_in_force_and_those_of_the_repository_win() {
 }
 
 #[test]
+fn removing_and_restoring_happen_as_a_whole_or_not_at_all() {
+    let bench = Workbench::new();
+    bench.write("d/a", b"1");
+    bench.write("plain", b"1");
+    bench.coral(&["add", "d", "plain"]).succeeds();
+    bench.coral(&["commit", "-m", "first"]).succeeds();
+    let unchanged = || assert_eq!(bench.coral(&["status", "-s"]).succeeds().stdout, "");
+    bench.coral(&["rm", "plain", "nope"]).fails(1, &["no `nope` in the worktree of `main`"]);
+    bench.coral(&["rm", "plain", "plian"]).fails(1, &["did you mean `plain`"]);
+    unchanged();
+    bench.coral(&["rm", "plain", "d"]).fails(1, &["`d` is a directory", "-r"]);
+    unchanged();
+    bench.coral(&["rm", "-r", "plain", "plain", "d", "d/a"]).succeeds();
+    assert_eq!(bench.coral(&["status", "-s"]).succeeds().stdout, "D d/a\nD plain\n");
+    bench.coral(&["restore", "plain", "nope"]).fails(1, &["no `nope` in"]);
+    assert_eq!(bench.coral(&["status", "-s"]).succeeds().stdout, "D d/a\nD plain\n");
+    bench.coral(&["restore", "."]).fails(2, &["--all"]);
+    bench.coral(&["restore", "plain", "d/a"]).succeeds();
+    unchanged();
+}
+
+#[test]
 fn settings_that_are_changed_at_once_are_all_changed() {
     let bench = Workbench::new();
     let settings = [

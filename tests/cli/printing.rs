@@ -42,6 +42,9 @@ fn whatever_a_file_is_called_it_is_one_harmless_line() {
     assert_eq!(added.stdout.lines().count(), 1 + NASTY.len());
     assert!(added.stdout.contains(r#"added "d/nl\nname.txt""#), "{added:?}");
     assert!(added.stdout.contains(r#"added "d/bad\377\376.bin""#), "{added:?}");
+    let status = harmless(bench.coral(&["status"]).succeeds());
+    assert!(status.stdout.contains(r#"  new           "d/esc\033[31mred""#), "{status:?}");
+    assert_eq!(harmless(bench.coral(&["status", "-s"]).succeeds()).stdout.lines().count(), NASTY.len());
     let nasty = "subject \x1b[2J\u{202e}\r\nbody \x1b]0;t\x07";
     harmless(bench.coral(&["commit", "-m", nasty, "-d", "note=a\x1b[31m"]).succeeds());
     let listed = harmless(bench.coral(&["ls", "-r"]).succeeds());

@@ -115,6 +115,9 @@ fn depth_costs_no_stack_in_whatever_looks_at_a_tree() {
         let beyond = deepest.join(name("e"));
         let unknown = repo.entry_at(commit, "deep", &beyond);
         assert!(matches!(unknown, Err(Error::UnknownPath { .. })), "{unknown:?}");
+        let changes = repo.diff_trees(Tree::empty_id(), tree).expect("diff");
+        assert_eq!(changes.iter().map(|change| &change.path).collect::<Vec<_>>(), [deepest]);
+        assert_eq!(repo.diff_trees(tree, Tree::empty_id()).expect("diff").len(), 1);
         // The empty one at the bottom counts too.
         assert_eq!(repo.fsck(true).expect("fsck").trees, DEEP as u64 + 1);
         let out = tempfile::tempdir().expect("a scratch folder");
@@ -151,4 +154,43 @@ fn a_directory_that_is_wrong_about_a_length_is_told_and_never_waited_for() {
         let said = format!("{:?}", repo.fsck(false).expect("fsck").findings);
         assert!(said.contains("its directory says"), "{said}");
     }
+}
+
+#[test]
+fn nothing_new_is_made_beyond_the_limits_and_what_moves_there_does_no_harm() {
+    let (disk, repo) = create();
+    let worktree = tenant(&repo);
+    let chain = |top: &str, count: usize| {
+        let mut dir = worktree.make_dir(NodeId::ROOT, &name(top), 0o755, at(1)).expect("mkdir");
+        for _ in 1..count {
+            dir = worktree.make_dir(dir, &name("d"), 0o755, at(1)).expect("mkdir");
+        }
+        dir
+    };
+    let (deepest, other) = (chain("a", DEPTH_MAX), chain("b", 500));
+    let parent = worktree.parent(deepest).expect("parent");
+    let too_deep =
+        |done: Result<()>| assert!(matches!(done, Err(Error::Path(PathError::TooDeep(_)))), "{done:?}");
+    too_deep(worktree.make_dir(deepest, &name("x"), 0o755, at(2)).map(drop));
+    too_deep(worktree.make_symlink(deepest, &name("x"), b"y", at(2)).map(drop));
+    too_deep(worktree.create(deepest, &name("x"), 0o644, at(2)).map(drop));
+    save(&worktree, "file", b"one", 2);
+    let file = (NodeId::ROOT, &name("file"));
+    too_deep(worktree.rename(file, (deepest, &name("x")), RenameMode::Replace, at(2)));
+    worktree.rename(file, (parent, &name("x")), RenameMode::Replace, at(2)).expect("just as deep as can be");
+    worktree.commit(&request("deep", 3)).expect("commit");
+    // A directory takes what is in it beyond the limit.
+    let a = (NodeId::ROOT, &name("a"));
+    worktree.rename(a, (other, &name("a")), RenameMode::Replace, at(4)).expect("rename");
+    let x = worktree.lookup(parent, &name("x")).expect("lookup").expect("moved along").0;
+    assert_eq!(worktree.attributes(x).expect("attributes").len, 3);
+    too_deep(worktree.set_len(x, 0, at(5)));
+    too_deep(worktree.unlink(parent, &name("x"), at(5)));
+    worktree.commit(&request("deeper", 5)).expect("commit");
+    let reopened = open(&disk);
+    let tree = reopened.tree_of(reopened.resolve("main", at(9)).ok()).expect("tree");
+    let deepest = reopened.walk_tree(tree).map(|step| step.expect("walk").0.names().len()).max();
+    assert_eq!(deepest, Some(DEPTH_MAX + 500));
+    assert_eq!(changes(&tenant(&reopened)), []);
+    assert!(reopened.fsck(true).expect("fsck").findings.is_empty());
 }

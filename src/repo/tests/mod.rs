@@ -2,6 +2,7 @@
 
 mod borders;
 mod crash;
+mod edits;
 mod unchanged;
 
 use super::*;

@@ -111,6 +111,13 @@ fn set_tag(repo: &Repo, name: &str, revision: &str, replace: bool) -> Result<()>
     repo.refs().set_tag(&tag(name), &new, repo.store().durable(commit)?, replace, &entry()).map(drop)
 }
 
+/// A folder of the user's, and one file of it once more elsewhere.
+fn to_add() -> [ToAdd; 2] {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/id.rs");
+    let around = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/tests");
+    [ToAdd { from: around, to: path("added") }, ToAdd { from: folder, to: path("d/x/y") }]
+}
+
 const OPERATIONS: &[Operation] = &[
     Operation {
         name: "commit",
@@ -160,6 +167,28 @@ const OPERATIONS: &[Operation] = &[
         unborn: true,
         run: |repo| repo.switch_to_new(&branch("dev"), None, &who()).map(drop),
     },
+    Operation { name: "restore --all", unborn: false, run: |repo| repo.worktree(&main())?.reset() },
+    Operation {
+        name: "restore",
+        unborn: false,
+        run: |repo| {
+            let paths = ["d/a", "new", "b", "gone/deep/er"].map(path);
+            repo.worktree(&main())?.restore(&paths, repo.resolve("main", at(9))?, "main", at(9))
+        },
+    },
+    Operation {
+        name: "rm",
+        unborn: false,
+        run: |repo| {
+            let paths = ["new", "d/a", "d", "b", "b"].map(path);
+            repo.worktree(&main())?.remove_all(&paths, true, at(9))
+        },
+    },
+    Operation {
+        name: "add",
+        unborn: false,
+        run: |repo| repo.worktree(&main())?.add(&to_add(), &Fence::default(), at(9)).map(drop),
+    },
 ];
 
 /// A repository with all sorts of things, everything durable.
@@ -169,6 +198,10 @@ fn prepared(unborn: bool) -> SimulatedDisk {
     worktree.make_dir(NodeId::ROOT, &name("d"), 0o755, at(1)).expect("mkdir");
     save(&worktree, "d/a", b"one", 1);
     save(&worktree, "b", b"two", 1);
+    worktree.make_dir(NodeId::ROOT, &name("gone"), 0o711, at(1)).expect("mkdir");
+    let gone = worktree.resolve(&path("gone")).expect("resolve").expect("there");
+    worktree.make_dir(gone, &name("deep"), 0o700, at(1)).expect("mkdir");
+    save(&worktree, "gone/deep/er", b"four", 1);
     if !unborn {
         worktree.commit(&request("first", 1)).expect("commit");
         save(&worktree, "d/a", b"three", 2);
@@ -183,6 +216,7 @@ fn prepared(unborn: bool) -> SimulatedDisk {
         side.sync_complete().and_then(|()| side.sync_records()).expect("sync");
         set_tag(&repo, "v1", "HEAD~1", false).expect("tag");
         save(&worktree, "d/a", b"changed", 5);
+        worktree.remove(&path("gone"), at(5)).expect("remove");
         save(&worktree, "new", &[7; 3_000], 5);
     }
     worktree.sync_complete().and_then(|()| worktree.sync_records()).expect("sync");
@@ -275,9 +309,10 @@ fn on_a_disk_that_cannot_be_written_history_is_there_and_changes_say_why_not() {
                 )
                 .expect("diff")
                 .len(),
-                2
+                3
             );
         }
+        assert!(repo.fsck(true).expect("fsck").findings.is_empty());
         disk.set_read_only(false);
         assert_eq!(see(&disk), before, "{}", operation.name);
     }

@@ -15,6 +15,7 @@
 //! damage, and an error; behind it, it is what a crash left, and the next writer cuts it off.
 
 use super::super::error::{Error, Result};
+use super::super::path::TreePath;
 use super::frames::{self, HEADER_LEN, Header, MARK_OFFSET, split_frame};
 use super::record::Record;
 use super::worktree::is_absence;
@@ -176,21 +177,31 @@ impl Journal {
     /// the worktree's lock and everything read.
     ///
     /// # Errors
-    /// [`Error::RecordTooLong`] for what no reader would believe; nothing was written then.
+    /// [`Error::RecordTooLong`] and [`Error::Path`] for what no reader would believe; nothing was written then.
     pub(super) fn append(&mut self, record: &Record) -> Result<()> {
-        let frame = frames::frame(&self.header, self.position, record)?;
+        self.append_all(std::slice::from_ref(record))
+    }
+
+    /// Appends records by one write: all are there when it returns, or none if it fails.
+    pub(super) fn append_all(&mut self, records: &[Record]) -> Result<()> {
+        let mut bytes = Vec::new();
+        for record in records {
+            // A directory may have moved deeper than anything new can be: no reader believes such a path.
+            record.paths().into_iter().flatten().try_for_each(TreePath::check)?;
+            bytes.extend(frames::frame(&self.header, self.position + bytes.len() as u64, record)?);
+        }
         // What a crash left behind the last whole record must not swallow this one.
         if self.has_news()? {
             self.cut()?;
         }
-        self.take_room(frame.len() as u64, record.makes_room())?;
-        if let Err(error) = self.file.write_all_at(&frame, self.position) {
+        self.take_room(bytes.len() as u64, records.iter().all(Record::makes_room))?;
+        if let Err(error) = self.file.write_all_at(&bytes, self.position) {
             // The end is cut off now, or by the next writer.
             let _ = self.file.set_len(self.position);
             self.reserved = 0;
             return Err(error.into());
         }
-        self.position += frame.len() as u64;
+        self.position += bytes.len() as u64;
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 //! files in `staged/` (`tenant.rs`); a commit or a background ingest moves them into the store. What is believed after a
 //! crash is in `recovery.rs`, what a commit takes in `snapshot.rs`.
 
+mod edit;
 mod frames;
 mod journal;
 mod names;
@@ -17,6 +18,7 @@ mod sync;
 mod tenant;
 mod worktree;
 
+pub use edit::Edit;
 pub use names::{Kind, NodeAttributes, RenameMode};
 pub use nodes::{Invalidation, NodeId, Trees};
 pub use record::StagingId;

@@ -152,7 +152,7 @@ impl Worktree {
 
     /// The path of a name that nothing has yet.
     pub(super) fn vacant(&self, state: &mut State, dir: NodeId, name: &Name) -> Result<TreePath> {
-        let path = state.nodes.path_of(dir)?.join(name.clone());
+        let path = state.nodes.path_of(dir)?.child(name.clone())?;
         match state.nodes.find(dir, name, &self.repo)? {
             Some(_) => Err(Error::Exists(path)),
             None => Ok(path),
@@ -204,7 +204,7 @@ impl Worktree {
         self.change(|state| {
             let (moved, from) = self.occupied(state, from.0, from.1)?;
             let target = state.nodes.find(to.0, to.1, &self.repo)?;
-            let to = state.nodes.path_of(to.0)?.join(to.1.clone());
+            let to = state.nodes.path_of(to.0)?.child(to.1.clone())?;
             if from == to {
                 return if mode == RenameMode::NoReplace { Err(Error::Exists(to)) } else { Ok(()) };
             }

@@ -89,6 +89,26 @@ impl Record {
         }
     }
 
+    /// The paths that it names.
+    pub(super) fn paths(&self) -> [Option<&TreePath>; 2] {
+        match self {
+            Record::Put { path, .. }
+            | Record::Open { path, .. }
+            | Record::Remove { path, .. }
+            | Record::Attributes { path, .. } => [Some(path), None],
+            Record::Rename { from, to, .. } => [Some(from), Some(to)],
+            Record::Reset { .. }
+            | Record::Settle { .. }
+            | Record::Stored { .. }
+            | Record::Committed { .. }
+            | Record::Superseded
+            | Record::Synced { .. }
+            | Record::Boot { .. }
+            | Record::Doubted { .. }
+            | Record::Lost { .. } => [None, None],
+        }
+    }
+
     /// The record's bytes.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::default();

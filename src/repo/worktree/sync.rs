@@ -79,30 +79,35 @@ impl Worktree {
         }
         let state = self.state();
         state.journal.note_durable(generation, position);
-        let standing = state.journal.standing()?;
+        // What cannot be told is not known to be gone: the records are durable in the file that is held.
+        let standing = state.journal.standing();
         drop(state);
-        if standing == Standing::Gone {
+        if matches!(standing, Ok(Standing::Gone)) {
             return Err(Error::Replaced(self.dir.clone()));
         }
-        self.remove_staging_files(garbage)
+        self.remove_staging_files(garbage);
+        Ok(())
     }
 
-    /// Removes staging files, unless a snapshot may still need them: then later.
-    fn remove_staging_files(&self, garbage: Vec<StagingId>) -> Result<()> {
+    /// Removes staging files. Those that a snapshot may still need, or that the disk does not let go, are for later:
+    /// what was made durable is not undone by that.
+    fn remove_staging_files(&self, garbage: Vec<StagingId>) {
         if garbage.is_empty() {
-            return Ok(());
+            return;
         }
-        let Some(_alone) = self.disk().lock(&self.dir.join("holds"), true, Patience::Try)? else {
-            self.state().nodes.garbage.extend(garbage);
-            return Ok(());
-        };
-        for staging in garbage {
-            let path = self.staging_path(staging);
-            if self.disk().stat(&path)?.is_some() {
-                self.disk().remove_file(&path)?;
+        let alone = self.disk().lock(&self.dir.join("holds"), true, Patience::Try);
+        let remove = |staging: &StagingId| -> Result<()> {
+            let path = self.staging_path(*staging);
+            match self.disk().stat(&path)? {
+                Some(_) => Ok(self.disk().remove_file(&path)?),
+                None => Ok(()),
             }
-        }
-        Ok(())
+        };
+        let later: Vec<StagingId> = match alone {
+            Ok(Some(_alone)) => garbage.into_iter().filter(|staging| remove(staging).is_err()).collect(),
+            Ok(None) | Err(_) => garbage,
+        };
+        self.state().nodes.garbage.extend(later);
     }
 
     /// Makes complete files durable that are not yet: their bytes, not the records about them.

@@ -258,6 +258,12 @@ impl State {
         self.apply(worktree, &record)
     }
 
+    /// The same for several, all or none.
+    pub(super) fn append_all_announced(&mut self, worktree: &Worktree, records: Vec<Record>) -> Result<()> {
+        self.journal.append_all(&records)?;
+        records.iter().try_for_each(|record| self.apply(worktree, record))
+    }
+
     fn apply(&mut self, worktree: &Worktree, record: &Record) -> Result<()> {
         let (open, pins) = (&self.open, &self.pins);
         self.nodes.apply(record, &worktree.repo, &|node| open.contains_key(&node) || pins.contains(&node))
