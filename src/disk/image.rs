@@ -26,6 +26,8 @@ pub(super) struct File {
     pub(super) modified: u64,
     /// Room that was taken for bytes to come, from the file's start.
     pub(super) reserved: u64,
+    /// Whether bytes were lost that the next sync has to tell of.
+    lost: bool,
     durable: Vec<u8>,
     pending: Vec<Change>,
 }
@@ -57,6 +59,19 @@ impl File {
         }
     }
 
+    /// What a failed write-back does: the unsynced bytes are gone, and the next sync says so.
+    pub(super) fn fail_write_back(&mut self) {
+        if !self.pending.is_empty() {
+            self.drop_unsynced();
+            self.lost = true;
+        }
+    }
+
+    /// Whether bytes were lost since the last sync; told once.
+    pub(super) fn take_lost(&mut self) -> bool {
+        std::mem::take(&mut self.lost)
+    }
+
     /// What a failed sync does: the unsynced bytes are gone, and a later sync would succeed without them.
     pub(super) fn drop_unsynced(&mut self) {
         self.pending.clear();
@@ -68,7 +83,14 @@ impl File {
         for change in &self.pending {
             change.apply_by_chance(&mut bytes, chance);
         }
-        File { durable: bytes.clone(), bytes, modified: self.modified, reserved: 0, pending: Vec::new() }
+        File {
+            durable: bytes.clone(),
+            bytes,
+            modified: self.modified,
+            reserved: 0,
+            lost: false,
+            pending: Vec::new(),
+        }
     }
 }
 

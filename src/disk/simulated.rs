@@ -98,6 +98,23 @@ impl SimulatedDisk {
         state.fault = Some(Fault::From(state.operations + n, libc::EIO));
     }
 
+    /// Loses the bytes below a folder that were written and not synced, as when the kernel could not write them back: the
+    /// next sync of each file says so, and no later one.
+    pub fn fail_write_back(&self, folder: &Path) {
+        let mut state = self.state();
+        let inside: Vec<Ino> = match state.find(folder) {
+            Ok(Some(ino)) => {
+                state.dir(ino).map(|dir| dir.entries.values().copied().collect()).unwrap_or_default()
+            }
+            Ok(None) | Err(_) => Vec::new(),
+        };
+        for ino in inside {
+            if let Inode::File(file) = &mut state.inodes[ino] {
+                file.fail_write_back();
+            }
+        }
+    }
+
     /// Bounds the bytes of all files that have a name; `None` is boundless. A write that does not fit writes what
     /// fits and fails with `ENOSPC`.
     pub fn set_capacity(&self, bytes: Option<u64>) {
@@ -562,6 +579,7 @@ impl DiskFile for SimulatedFile {
         // A machine that stopped has lost nothing until its power is cut; a disk that fails has.
         let stopped = matches!(state.fault, Some(Fault::From(..)));
         let result = state.file_mut(self.ino).and_then(|file| match fate {
+            Ok(()) if file.take_lost() => errno(libc::EIO),
             Ok(()) => {
                 file.sync();
                 Ok(())

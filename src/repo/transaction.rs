@@ -76,6 +76,7 @@ impl Worktree {
     }
 
     fn try_commit(&self, request: &CommitRequest) -> Result<Committed> {
+        self.check_held()?;
         self.follow_branch()?;
         let repo = self.repo();
         if request.include_open {

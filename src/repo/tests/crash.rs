@@ -82,7 +82,7 @@ fn check(disk: &SimulatedDisk, done: &Acknowledged) {
     if let Err(error) = worktree.commit(&request("afterwards", 9)) {
         // What the disk lost is named, and whoever has the bytes saves them again.
         let Error::LostBytes(lost) = error else { panic!("{error}") };
-        assert_eq!(worktree.snapshot(false).expect("snapshot").lost, [lost.clone()]);
+        assert_eq!(worktree.snapshot(false).expect("snapshot").lost, std::slice::from_ref(&lost));
         save(&worktree, &lost.to_string(), b"again", 9);
         worktree.commit(&request("afterwards", 9)).expect("commit");
     }

@@ -1,12 +1,13 @@
 //! The repository on a simulated disk: from worktree to history and back.
 
+mod actors;
 mod borders;
 mod crash;
 mod edits;
 mod unchanged;
 
 use super::*;
-use crate::disk::{Disk, SimulatedDisk};
+use crate::disk::{Disk, Patience, SimulatedDisk};
 use crate::units::Timestamp;
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -3,9 +3,9 @@
 use super::super::error::{Error, Result};
 use super::super::path::{Name, TreePath};
 use super::super::tree::{Attributes, Entry, Node, Tree};
+use super::copy::{State, Worktree};
 use super::nodes::Body;
 use super::record::Record;
-use super::worktree::{State, Worktree};
 use crate::id::TreeId;
 use crate::units::Timestamp;
 use std::collections::BTreeMap;

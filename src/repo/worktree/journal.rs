@@ -16,9 +16,9 @@
 
 use super::super::error::{Error, Result};
 use super::super::path::TreePath;
+use super::copy::is_absence;
 use super::frames::{self, HEADER_LEN, Header, MARK_OFFSET, split_frame};
 use super::record::Record;
-use super::worktree::is_absence;
 use crate::disk::{Disk, DiskFile, FileId};
 use crate::random::unpredictable;
 use std::path::PathBuf;
@@ -501,5 +501,78 @@ mod tests {
         assert!(matches!(reader.read_on().expect("read"), News::Superseded(_)));
         assert!(!reader.follow(true).expect("follow"));
         assert_eq!(records(reader.read_on().expect("read")), [RESET]);
+    }
+
+    /// A journal as version 1 of the format has it: made by a program of then.
+    const VERSION_1: &str = concat!(
+        "434a524e0100010000000000000074000000000000000000000000000000e45f282c694f88fd4200",
+        "0000fa6e7fe257361349010000000000000000000000000000000000000000000000000000000000",
+        "000000001088697609025159f4506d9672fe03c64da83a5b9d5d3279a1cc89ca9f6d33e3"
+    );
+
+    #[test]
+    fn a_journal_of_version_1_is_read_and_appended_to_and_the_next_generation_is_of_version_2() {
+        let place = place();
+        let digits = VERSION_1.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).expect("ASCII"));
+        let bytes: Vec<u8> = digits.map(|pair| u8::from_str_radix(pair, 16).expect("hexadecimal")).collect();
+        place.disk.replace(&place.journal(1), &bytes).expect("write");
+        let mut journal = open(&place);
+        let empty = Record::Reset { base: None, tree: crate::repo::Tree::empty_id() };
+        assert_eq!(records(journal.read_on().expect("read")), [empty.clone()]);
+        let (_, since) = journal.position();
+        journal.append(&remove("a")).expect("append");
+        assert_eq!(records(open(&place).read_on().expect("read")), [empty, remove("a")]);
+        assert_eq!(journal.standing().expect("stat"), Standing::Newest);
+        let mut reader = open(&place);
+        reader.read_on().expect("read");
+        start_generation(&mut journal, &[RESET], since);
+        assert!(reader.follow(false).expect("follow"));
+        assert_eq!(records(open(&place).read_on().expect("read")), [RESET, remove("a")]);
+        assert!(open(&place).header.has_mark());
+    }
+
+    #[test]
+    fn damage_before_the_mark_is_an_error_and_behind_it_a_torn_end() {
+        let place = place();
+        let mut writer = Journal::create(&place, &[RESET]).expect("create");
+        writer.read_on().expect("read");
+        writer.append(&remove("durable")).expect("append");
+        let (generation, durable) = writer.position();
+        writer.note_durable(generation, durable);
+        writer.append(&remove("lost")).expect("append");
+        writer.append(&remove("kept by chance")).expect("append");
+        let flip = |at: u64| {
+            let file = place.disk.open(&place.journal(1), true).expect("open");
+            let mut byte = [0];
+            file.read_exact_at(&mut byte, at).expect("read");
+            file.write_all_at(&[byte[0] ^ 1], at).expect("flip");
+        };
+        flip(durable + 14);
+        let mut next = open(&place);
+        assert_eq!(records(next.read_on().expect("read")), [RESET, remove("durable")]);
+        assert!(!next.was_cut().expect("look"));
+        next.append(&remove("next")).expect("append");
+        // Whole records that were never acknowledged are kept for whoever wants to look.
+        assert!(next.was_cut().expect("look"));
+        flip(durable - 1);
+        assert!(matches!(open(&place).read_on(), Err(Error::DamagedFile { .. })));
+    }
+
+    #[test]
+    fn another_worktree_under_the_same_name_is_not_followed() {
+        let place = place();
+        let mut old = Journal::create(&place, &[RESET]).expect("create");
+        old.read_on().expect("read");
+        place.disk.remove_file(&place.journal(1)).expect("delete");
+        let mut new = Journal::create(&place, &[RESET]).expect("create");
+        new.read_on().expect("read");
+        assert_eq!(old.standing().expect("stat"), Standing::Gone);
+        let (_, since) = new.position();
+        start_generation(&mut new, &[RESET], since);
+        assert_eq!(
+            (old.standing().expect("stat"), new.standing().expect("stat")),
+            (Standing::Gone, Standing::Newest)
+        );
+        assert!(matches!(old.follow(false), Err(Error::Replaced(_))));
     }
 }

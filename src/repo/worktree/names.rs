@@ -3,9 +3,9 @@
 use super::super::error::{Error, Result};
 use super::super::path::{Name, TreePath};
 use super::super::tree::{Attributes, Node, Tree};
+use super::copy::{State, Worktree};
 use super::nodes::{Body, Content, NodeId};
 use super::record::{Record, recorded_mode};
-use super::worktree::{State, Worktree};
 use crate::id::RecipeId;
 use crate::units::Timestamp;
 

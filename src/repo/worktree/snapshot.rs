@@ -6,10 +6,10 @@
 use super::super::error::Result;
 use super::super::path::{Name, TreePath};
 use super::super::tree::{Attributes, Entry, Node, Tree};
+use super::copy::{State, Worktree};
 use super::nodes::{Body, Content, File, NodeId, Safe, Trees};
 use super::record::{Record, StagingId};
 use super::staging::StagedFile;
-use super::worktree::{State, Worktree};
 use crate::disk::{DiskError, Patience};
 use crate::id::{CommitId, TreeId};
 use std::fmt;

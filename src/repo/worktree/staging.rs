@@ -2,10 +2,10 @@
 
 use super::super::error::{Error, Result};
 use super::super::path::TreePath;
+use super::copy::{State, Worktree};
 use super::nodes::{Body, Content, File, NodeId};
 use super::record::{Record, StagingId};
 use super::tenant::OpenFile;
-use super::worktree::{State, Worktree};
 use crate::disk::DiskFile;
 use crate::id::RecipeId;
 use std::io::ErrorKind;

@@ -2,10 +2,10 @@
 
 use super::super::error::{Error, Result};
 use super::super::path::TreePath;
+use super::copy::Worktree;
 use super::journal::Standing;
 use super::nodes::{Body, NodeId};
 use super::record::{Record, StagingId};
-use super::worktree::Worktree;
 use crate::disk::{DiskFile, Patience};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
@@ -181,7 +181,7 @@ impl Worktree {
     }
 }
 
-impl super::worktree::State {
+impl super::copy::State {
     /// The node of a staging file, and whether what is in that is its complete version.
     fn version_in(&self, staging: StagingId) -> Option<(NodeId, bool)> {
         let node = self.nodes.by_staging(staging)?;

@@ -11,9 +11,9 @@
 use super::super::error::{Error, Result};
 use super::super::path::Name;
 use super::super::tree::Attributes;
+use super::copy::{State, Worktree};
 use super::nodes::{Body, Content, NodeId};
 use super::record::{Record, StagingId, recorded_mode};
-use super::worktree::{State, Worktree};
 use crate::disk::DiskFile;
 use crate::units::Timestamp;
 use std::fmt;
@@ -370,7 +370,7 @@ impl Tenant {
                     return Ok((staging, Arc::from(file)));
                 }
                 Err(error) if error.source.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(error) if super::worktree::is_absence(&error) => {
+                Err(error) if super::copy::is_absence(&error) => {
                     return Err(Error::Replaced(self.dir.clone()));
                 }
                 Err(error) => return Err(error.into()),
