@@ -4,6 +4,7 @@
 
 mod content;
 mod cuts;
+mod interleaved;
 mod killed;
 mod logged;
 mod plain;
@@ -32,6 +33,7 @@ macro_rules! tests {
 fn main() -> ExitCode {
     let tests = tests! {
         cuts: a_power_cut_loses_nothing_that_was_acknowledged;
+        interleaved: a_repository_survives_everybody_at_once;
         killed: a_command_that_is_killed_has_done_all_or_nothing;
         refused: a_command_whose_system_call_fails_changes_nothing_and_says_so;
         stacks:

@@ -18,7 +18,6 @@ const POINTS: usize = 14;
 /// Every command that writes, and the repository that it runs on.
 const COMMANDS: &[&[&str]] = &[
     &["init"],
-    &["rm", "b.txt"],
     &["commit", "-m", "next"],
     &["branch", "fresh"],
     &["branch", "-D", "dev"],

@@ -20,6 +20,11 @@ impl Random {
         (self.next() % end as u64) as usize
     }
 
+    /// True in `percent` of cases.
+    pub fn chance(&mut self, percent: usize) -> bool {
+        self.below(100) < percent
+    }
+
     pub fn choose<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         &of[self.below(of.len())]
     }
