@@ -11,6 +11,9 @@ const CUTS: u64 = 48;
 /// So long a thread is waited for that must not be waiting for another.
 const WATCHDOG: Duration = Duration::from_secs(20);
 
+/// Something that is done to a file without a sync, and what it is called.
+type Change = (&'static str, fn(&Tenant));
+
 fn node(worktree: &Worktree, file: &str) -> NodeId {
     worktree.resolve(&path(file)).expect("resolve").expect("the file exists")
 }
@@ -54,7 +57,7 @@ fn after_cuts(disk: &SimulatedDisk, file: &str, check: impl Fn(Option<Vec<u8>>, 
 #[test]
 fn bytes_that_were_synced_outlive_every_change_that_was_not() {
     let old = vec![3; 30_000];
-    let changes: [(&str, fn(&Tenant)); 5] = [
+    let changes: [Change; 5] = [
         ("append", |worktree| write(worktree, "log", 30_000, b"a line")),
         ("write in the middle", |worktree| write(worktree, "log", 0, b"x")),
         ("empty and write", |worktree| {
@@ -208,10 +211,10 @@ fn a_flipped_bit_in_a_journal_is_an_error_and_costs_no_byte() {
     let before = staged(&disk);
     let journal = worktree_folder().join("journal.1");
     let bytes = disk.read(&journal).expect("the journal");
-    for at in 0..bytes.len() {
+    for (at, byte) in bytes.iter().enumerate() {
         let image = disk.crash_image(0);
         let bit = 1 << (at % 8);
-        image.open(&journal, true).expect("open").write_all_at(&[bytes[at] ^ bit], at as u64).expect("flip");
+        image.open(&journal, true).expect("open").write_all_at(&[byte ^ bit], at as u64).expect("flip");
         match open(&image).worktree(&main()).and_then(Worktree::adopt) {
             Ok((worktree, _)) => {
                 for n in 0..4u8 {
