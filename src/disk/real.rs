@@ -283,6 +283,32 @@ impl DiskFile for RealFile {
         at("lock", &self.path, try_flock(&self.file, true))
     }
 
+    fn check_kept(&self) -> Result<()> {
+        if self.sync_failed.load(Ordering::Acquire) {
+            return at(
+                "keep bytes of",
+                &self.path,
+                Err(io::Error::other("an earlier sync of this file failed")),
+            );
+        }
+        // SAFETY: the call takes no pointers, and the descriptor is open as long as the file is borrowed. It waits for
+        // what is being written and tells of errors since they were last told through this descriptor.
+        let waited =
+            unsafe { libc::sync_file_range(self.file.as_raw_fd(), 0, 0, libc::SYNC_FILE_RANGE_WAIT_BEFORE) };
+        if waited == 0 {
+            return Ok(());
+        }
+        let error = io::Error::last_os_error();
+        match error.raw_os_error() {
+            Some(libc::EIO | libc::ENOSPC | libc::EDQUOT) => {
+                self.sync_failed.store(true, Ordering::Release);
+                at("keep bytes of", &self.path, Err(error))
+            }
+            // File systems that cannot tell.
+            Some(_) | None => Ok(()),
+        }
+    }
+
     fn sync(&self) -> Result<()> {
         if self.sync_failed.load(Ordering::Acquire) {
             return at("sync", &self.path, Err(io::Error::other("an earlier sync of this file failed")));

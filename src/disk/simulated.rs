@@ -573,6 +573,15 @@ impl DiskFile for SimulatedFile {
         Ok(lock.is_some())
     }
 
+    fn check_kept(&self) -> Result<()> {
+        let mut state = self.disk.state();
+        let kept = state.file_mut(self.ino).and_then(|file| match file.take_lost() {
+            true => errno(libc::EIO),
+            false => Ok(()),
+        });
+        at("keep bytes of", &self.path, kept)
+    }
+
     fn sync(&self) -> Result<()> {
         let mut state = self.disk.state();
         let fate = state.count();

@@ -121,8 +121,9 @@ fn work(receiver: &Receiver<Message>, trouble: &Mutex<Option<String>>) {
         for Work { worktree, freed } in std::mem::take(&mut waiting).into_values() {
             // Letting go needs a journal that is durable, so it is done for many names at once.
             let swept = if freed { worktree.sync_records() } else { Ok(()) };
-            let synced = worktree.sync_complete();
-            if let Err(error) = store_settled(&worktree, LARGE).and(swept).and(synced) {
+            let stored = store_settled(&worktree, LARGE);
+            // What waits for the commit is on the disk before long, as with any other file system.
+            if let Err(error) = stored.and(worktree.sync_complete()).and(swept) {
                 failed = Some(error.to_string());
             }
             // The index only saves time: without it the store goes on.

@@ -178,9 +178,10 @@ impl Worktree {
             Some(Entry { node: Node::File { recipe, .. }, .. }) => Some(recipe),
             _ => None,
         };
-        let bytes = self.complete_bytes(file)?;
-        let source = FileSource::up_to(&*bytes, file.len);
-        repo.ingest(ingest, &source, &IngestFile { shown_as: file.path.to_string(), parent })
+        self.with_complete_bytes(file, |bytes| {
+            let source = FileSource::up_to(bytes, file.len);
+            repo.ingest(ingest, &source, &IngestFile { shown_as: file.path.to_string(), parent })
+        })
     }
 
     /// Lets a worktree without changes go along with a branch that was moved by somebody else.

@@ -84,8 +84,6 @@ pub enum SnapshotNode {
         staging: StagingId,
         /// Its length in bytes.
         len: u64,
-        /// Whether the disk is known to have the bytes.
-        durable: bool,
     },
 }
 
@@ -281,18 +279,18 @@ impl Collector<'_> {
         if file.is_lost() {
             self.lost.push(path.clone());
         }
-        let node = |content, durable| match content {
+        let node = |content| match content {
             Content::Stored { recipe, len } => SnapshotNode::Known(Node::File { recipe, len }),
-            Content::Staged { staging, len } => SnapshotNode::Staged { staging, len, durable },
+            Content::Staged { staging, len } => SnapshotNode::Staged { staging, len },
         };
         if file.is_complete() {
-            return Ok(Some((attributes, node(file.current, file.is_sure()))));
+            return Ok(Some((attributes, node(file.current))));
         }
         if let Content::Staged { staging, .. } = file.current {
             self.resume(path, attributes, staging, file);
             if self.include_open {
                 let len = self.worktree.staged_len(state, id, file)?;
-                return Ok(Some((attributes, SnapshotNode::Staged { staging, len, durable: false })));
+                return Ok(Some((attributes, SnapshotNode::Staged { staging, len })));
             }
             let list = match self.worktree.is_in_use(staging)? {
                 true => &mut self.still_open,
@@ -301,7 +299,7 @@ impl Collector<'_> {
             list.push(path.clone());
         }
         match file.complete {
-            Some(complete) => Ok(Some((attributes, node(complete, file.is_sure())))),
+            Some(complete) => Ok(Some((attributes, node(complete)))),
             None => self.as_in_base(path),
         }
     }
@@ -366,9 +364,9 @@ impl SnapshotTree {
                 match &entry.node {
                     SnapshotNode::Known(_) => {}
                     SnapshotNode::Dir(dir) => dirs.push((path.join(entry.name.clone()), *dir)),
-                    &SnapshotNode::Staged { staging, len, durable } => {
+                    &SnapshotNode::Staged { staging, len } => {
                         let path = path.join(entry.name.clone());
-                        found.push(StagedFile { staging, path, len, durable });
+                        found.push(StagedFile { staging, path, len });
                     }
                 }
             }

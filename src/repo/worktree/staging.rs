@@ -20,8 +20,6 @@ pub struct StagedFile {
     pub path: TreePath,
     /// Its length in bytes.
     pub len: u64,
-    /// Whether the disk is known to have the bytes.
-    pub durable: bool,
 }
 
 impl Worktree {
@@ -114,8 +112,7 @@ impl Worktree {
                     _ => continue,
                 };
                 if !file.is_lost() && state.nodes.is_linked(node) {
-                    let (path, durable) = (state.nodes.path_of(node)?, file.is_sure());
-                    files.push(StagedFile { staging, path, len, durable });
+                    files.push(StagedFile { staging, path: state.nodes.path_of(node)?, len });
                 }
             }
             files.sort_by_key(|file| file.staging);
@@ -123,23 +120,29 @@ impl Worktree {
         })
     }
 
-    /// The bytes of a complete file, through the descriptor that wrote them if this process has it: the disk has them
-    /// all, or it is an error.
+    /// Lets `read` have the bytes of a complete file, through the descriptor that wrote them if this process has it. What
+    /// it gives counts only if the disk lost nothing before or meanwhile.
     ///
     /// # Errors
-    /// [`Error::LostBytes`] if the disk did not take them. The file is named from now on, and no commit takes it.
-    pub(in crate::repo) fn complete_bytes(&self, staged: &StagedFile) -> Result<Arc<dyn DiskFile>> {
+    /// [`Error::LostBytes`] if it did. The file is named from now on, and no commit takes it.
+    pub(in crate::repo) fn with_complete_bytes<T>(
+        &self,
+        staged: &StagedFile,
+        read: impl FnOnce(&dyn DiskFile) -> Result<T>,
+    ) -> Result<T> {
         let held = self.state().unsynced.get(&staged.staging).cloned();
         let file = match held {
             Some(file) => file,
             None => self.open_staging(staged.staging)?,
         };
-        if !staged.durable {
-            self.sync_or_lose(staged.staging, &file)?;
+        let is_kept = || file.check_kept().is_ok() && file.len().is_ok_and(|len| len >= staged.len);
+        if !is_kept() {
+            return Err(self.lose(staged.staging)?);
         }
-        match file.len()? < staged.len {
-            true => Err(self.lose(staged.staging)?),
-            false => Ok(file),
+        let result = read(&*file)?;
+        match is_kept() {
+            true => Ok(result),
+            false => Err(self.lose(staged.staging)?),
         }
     }
 

@@ -4,7 +4,7 @@ use super::super::error::{Error, Result};
 use super::super::path::TreePath;
 use super::copy::Worktree;
 use super::journal::Standing;
-use super::nodes::{Body, NodeId};
+use super::nodes::Body;
 use super::record::{Record, StagingId};
 use crate::disk::{DiskFile, Patience};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -53,6 +53,14 @@ impl GroupSync {
         self.changed.notify_all();
         result
     }
+}
+
+/// Bytes of a staging file that are durable.
+struct Synced {
+    staging: StagingId,
+    len: u64,
+    /// Whether they were a complete version.
+    complete: bool,
 }
 
 impl Worktree {
@@ -125,35 +133,50 @@ impl Worktree {
         for (_, file) in &unsynced {
             file.begin_sync(0, 0);
         }
-        let mut lost = None;
+        let (mut durable, mut lost) = (Vec::new(), None);
         for (staging, file) in unsynced {
-            match self.sync_bytes(staging, &file) {
+            match self.sync_version(staging, &file) {
+                Ok(synced) => durable.extend(synced),
                 Err(Error::LostBytes(path)) => lost = Some(Error::LostBytes(path)),
-                other => other?,
+                Err(error) => return Err(error),
             }
         }
+        self.note_synced(durable)?;
         lost.map_or(Ok(()), Err)
     }
 
     /// Makes the bytes of a staging file durable, as they are now, and its name; then notes it.
     pub(super) fn sync_bytes(&self, staging: StagingId, file: &Arc<dyn DiskFile>) -> Result<()> {
-        let before = self.read(|state| Ok(state.version_in(staging)))?;
-        let Some((_, complete)) = before else {
+        let synced = self.sync_version(staging, file)?;
+        self.note_synced(synced.into_iter().collect())
+    }
+
+    /// Makes the bytes of a staging file durable. The result is what is to be noted; nothing if nobody needs it any more.
+    fn sync_version(&self, staging: StagingId, file: &Arc<dyn DiskFile>) -> Result<Option<Synced>> {
+        let Some(complete) = self.read(|state| Ok(state.version_in(staging)))? else {
             self.state().unsynced.remove(&staging);
-            return Ok(());
+            return Ok(None);
         };
         let len = file.len()?;
         self.sync_or_lose(staging, file)?;
+        Ok(Some(Synced { staging, len, complete }))
+    }
+
+    /// Makes the names of staging files durable whose bytes are, and notes them.
+    fn note_synced(&self, durable: Vec<Synced>) -> Result<()> {
+        if durable.is_empty() {
+            return Ok(());
+        }
         self.disk().sync_dir(&self.staging_dir())?;
         self.change(|state| {
-            state.unsynced.remove(&staging);
-            match state.nodes.by_staging(staging) {
-                Some(node) if state.nodes.is_linked(node) => {
-                    state.append(self, Record::Synced { staging, len, complete })
+            for Synced { staging, len, complete } in durable {
+                state.unsynced.remove(&staging);
+                // It may have been let go meanwhile: then nobody asks any more.
+                if state.nodes.by_staging(staging).is_some_and(|node| state.nodes.is_linked(node)) {
+                    state.append(self, Record::Synced { staging, len, complete })?;
                 }
-                // It was let go meanwhile: nobody asks any more.
-                Some(_) | None => Ok(()),
             }
+            Ok(())
         })
     }
 
@@ -182,13 +205,10 @@ impl Worktree {
 }
 
 impl super::copy::State {
-    /// The node of a staging file, and whether what is in that is its complete version.
-    fn version_in(&self, staging: StagingId) -> Option<(NodeId, bool)> {
-        let node = self.nodes.by_staging(staging)?;
-        match &self.nodes.get(node).ok()?.body {
-            Body::File(file) => {
-                Some((node, file.complete.and_then(|content| content.staging()) == Some(staging)))
-            }
+    /// Whether what is in a staging file is the complete version of its file; `None` if nobody needs it.
+    fn version_in(&self, staging: StagingId) -> Option<bool> {
+        match &self.nodes.get(self.nodes.by_staging(staging)?).ok()?.body {
+            Body::File(file) => Some(file.complete.and_then(|content| content.staging()) == Some(staging)),
             Body::Dir(_) | Body::Symlink(_) => None,
         }
     }
