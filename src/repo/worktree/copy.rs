@@ -258,13 +258,8 @@ impl State {
         self.apply(worktree, &record)
     }
 
-    /// The same for several, all or none.
-    pub(super) fn append_all_announced(&mut self, worktree: &Worktree, records: Vec<Record>) -> Result<()> {
-        self.journal.append_all(&records)?;
-        records.iter().try_for_each(|record| self.apply(worktree, record))
-    }
-
-    fn apply(&mut self, worktree: &Worktree, record: &Record) -> Result<()> {
+    /// Applies a record that is in the journal.
+    pub(super) fn apply(&mut self, worktree: &Worktree, record: &Record) -> Result<()> {
         let (open, pins) = (&self.open, &self.pins);
         self.nodes.apply(record, &worktree.repo, &|node| open.contains_key(&node) || pins.contains(&node))
     }

@@ -64,18 +64,30 @@ impl Worktree {
     /// replace a directory that has entries, [`Error::UnknownPath`] if nothing is there to remove. After any error
     /// nothing has changed.
     pub fn edit(&self, edits: Vec<Edit>, now: Timestamp) -> Result<()> {
+        self.append_durably(|state| {
+            Plan { worktree: self, state, now, planned: BTreeMap::new(), records: Vec::new() }.run(edits)
+        })
+    }
+
+    /// Appends the records that `plan` makes for the tree as it is, and applies them when they are durable. What the disk
+    /// does not take is taken back: after any error nothing has changed. Who looks in this process meanwhile waits, so
+    /// that nobody sees what may not come to be.
+    pub(super) fn append_durably(&self, plan: impl FnOnce(&mut State) -> Result<Vec<Record>>) -> Result<()> {
         self.change(|state| {
-            let plan = Plan {
-                worktree: self,
-                state: &mut *state,
-                now,
-                planned: BTreeMap::new(),
-                records: Vec::new(),
-            };
-            let records = plan.run(edits)?;
-            state.append_all_announced(self, records)
+            let records = plan(state)?;
+            let (_, before) = state.journal.position();
+            state.journal.append_all(&records)?;
+            if let Err(error) = state.journal.file().sync() {
+                state.journal.take_back(before);
+                return Err(error.into());
+            }
+            records.iter().try_for_each(|record| state.apply(self, record))
         })?;
-        self.sync_records()
+        // They are durable already: what else there is to do can wait, unless all this was done to something that is gone.
+        match self.sync_records() {
+            Err(error @ Error::Replaced(_)) => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 }
 

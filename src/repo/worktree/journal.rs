@@ -205,6 +205,16 @@ impl Journal {
         Ok(())
     }
 
+    /// Takes back what was appended behind a position and did not become durable. Nobody else has appended since.
+    pub(super) fn take_back(&mut self, position: u64) {
+        // What stays although it should not is told by the disk's next error.
+        if self.file.len().is_ok_and(|len| len > position) {
+            let _ = self.file.set_len(position);
+        }
+        self.position = position;
+        self.reserved = 0;
+    }
+
     /// Cuts off what follows the last whole record. If whole records lie in it, which were appended and never made
     /// durable, a copy is set aside first.
     fn cut(&mut self) -> Result<()> {

@@ -335,7 +335,6 @@ impl Worktree {
             Some(commit) => self.repo.commit(commit)?.tree,
             None => Tree::empty_id(),
         };
-        self.change(|state| state.append_announced(self, Record::Reset { base, tree }))?;
-        self.sync_records()
+        self.append_durably(|_| Ok(vec![Record::Reset { base, tree }]))
     }
 }
