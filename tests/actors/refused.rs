@@ -13,7 +13,7 @@ const CALLS: &str = "write,pwrite64,fsync,fdatasync,rename,renameat,renameat2,op
                      fallocate,rmdir";
 
 /// Calls of one command that are made to fail at most: chosen by chance where it makes more.
-const POINTS: usize = 14;
+const POINTS: usize = 10;
 
 /// Every command that writes, and the repository that it runs on.
 const COMMANDS: &[&[&str]] = &[
@@ -27,7 +27,16 @@ const COMMANDS: &[&[&str]] = &[
     &["tag", "-f", "v1", "-c", "HEAD"],
     &["tag", "-D", "v1"],
     &["repack"],
+    &["add", "new.txt"],
+    &["add", "a.txt"],
+    &["rm", "b.txt"],
+    &["restore", "c.txt"],
+    &["config", "set", "user.name", "Somebody Else"],
 ];
+
+/// Commands whose last step is to sync a name: when that fails, nobody can tell whether it will be there after a power
+/// cut, and it is seen already. Refs and worktrees are never in such doubt.
+const IN_DOUBT: &[&str] = &["init", "config"];
 
 fn needs_strace() -> Result<(), Missing> {
     let probe = Command::new("strace").args(["-o", "/dev/null", "true"]).output();
@@ -127,7 +136,9 @@ fn check_command(from: &Plain, arguments: &[&str], random: &mut Random, wrong: &
         let what =
             format!("{arguments:?} with {error} at {call} {nth}: {}: {}", output.status, told(&output));
         let expected = if output.status.success() { &after } else { &before };
-        if seen != *expected {
+        let is_in_doubt =
+            IN_DOUBT.contains(&arguments[0]) && call.ends_with("sync") && !output.status.success();
+        if seen != *expected && !(is_in_doubt && seen == after) {
             wrong.push(what + &difference(&seen, expected));
         } else if !output.status.success() {
             let again = tried.run(arguments);
