@@ -134,6 +134,9 @@ fn hint(error: &Error) -> Option<String> {
         Error::Disk(error) | Error::Store(StoreError::Disk(error)) if is_read_only(error) => {
             Some("it cannot be written here; looking at history works all the same, and nothing was changed".into())
         }
+        Error::Disk(error) if error.operation == "sync" => Some(
+            "the disk did not say that it has it: it may be done or not, so look with `coral status` or `coral log`".into(),
+        ),
         Error::Disk(error) if is_full(error) => Some("free some room; the repository is unchanged".into()),
         _ => None,
     }

@@ -107,6 +107,23 @@ fn a_commit_after_a_power_cut_takes_no_zeros_that_nobody_wrote() {
     });
 }
 
+/// That the last writer let go is told after `close` returned, when nobody waits for it any more.
+#[test]
+fn a_file_that_was_synced_whole_is_complete_after_a_crash_though_its_close_was_never_told() {
+    let (disk, repo) = create();
+    let worktree = tenant(&repo);
+    save(&worktree, "ckpt", b"old", 1);
+    let node = worktree.create(NodeId::ROOT, &name("ckpt.tmp"), 0o644, at(1)).expect("create");
+    worktree.write_at(node, 0, &[6; 9_000], at(1)).expect("write");
+    worktree.sync(node).expect("sync");
+    let (from, to, root) = (name("ckpt.tmp"), name("ckpt"), NodeId::ROOT);
+    worktree.rename((root, &from), (root, &to), RenameMode::Replace, at(2)).expect("rename");
+    worktree.sync(NodeId::ROOT).expect("sync of the folder");
+    after_cuts(&disk, "ckpt", |committed, seen| {
+        assert_eq!((committed, seen), (Some(vec![6; 9_000]), Some(vec![6; 9_000])));
+    });
+}
+
 #[test]
 fn bytes_that_the_disk_did_not_keep_are_named_and_never_committed() {
     for is_told in [false, true] {

@@ -11,7 +11,7 @@ use super::super::refs::BranchName;
 use super::super::repository::Repo;
 use super::super::tree::{Entry, Node};
 use super::copy::{State, Worktree, is_absence, place};
-use super::nodes::{Body, File};
+use super::nodes::{Body, Content, File, Safe};
 use super::record::{Record, StagingId};
 use super::tenant::Tenant;
 use crate::disk::{self, Disk, DiskError, Patience};
@@ -96,9 +96,41 @@ impl Worktree {
             })?;
             self.sync_records()?;
         }
+        self.complete_synced()?;
         self.sweep()?;
         interrupted.sort();
         Ok(interrupted)
+    }
+
+    /// Completes files that were synced as they are: that their last writer let go was perhaps never told, or the record
+    /// of it lost, and who syncs a file and its folder need not wait for that.
+    fn complete_synced(&self) -> Result<()> {
+        let synced: Vec<(StagingId, u64)> = self.read(|state| {
+            let mut synced = Vec::new();
+            let stagings: Vec<StagingId> = state.nodes.stagings().collect();
+            for staging in stagings {
+                let Some(node) = state.nodes.by_staging(staging) else { continue };
+                let Body::File(file) = &state.nodes.get(node)?.body else { continue };
+                if let Some(len) = file.begun_and_synced_in(staging)
+                    && self.disk().stat(&self.staging_path(staging))?.is_some_and(|stat| stat.len == len)
+                {
+                    synced.push((staging, len));
+                }
+            }
+            Ok(synced)
+        })?;
+        if synced.is_empty() {
+            return Ok(());
+        }
+        self.change(|state| {
+            for (staging, len) in synced {
+                let Some(node) = state.nodes.by_staging(staging) else { continue };
+                let modified = state.nodes.get(node)?.attributes.modified;
+                state.append(self, Record::Settle { staging, len, modified })?;
+                state.append(self, Record::Synced { staging, len, complete: true })?;
+            }
+            Ok(())
+        })
     }
 
     /// The staging files whose bytes the machine may not have written before it stopped.
@@ -261,8 +293,18 @@ impl File {
     /// The length of the complete version, if that is in a staging file.
     fn complete_len_in(&self, staging: StagingId) -> Option<u64> {
         match self.complete {
-            Some(super::nodes::Content::Staged { staging: complete, len }) if complete == staging => {
-                Some(len)
+            Some(Content::Staged { staging: complete, len }) if complete == staging => Some(len),
+            _ => None,
+        }
+    }
+
+    /// The length that was synced of what is being written, if that is in a staging file.
+    fn begun_and_synced_in(&self, staging: StagingId) -> Option<u64> {
+        match self.safe {
+            Some(Safe { content: Content::Staged { staging: synced, len }, complete: false })
+                if synced == staging && self.current.staging() == Some(staging) && !self.is_complete() =>
+            {
+                Some(len).filter(|_| !self.is_lost())
             }
             _ => None,
         }
