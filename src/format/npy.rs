@@ -4,7 +4,7 @@
 //! Python dictionary of `descr`, `fortran_order` and `shape`, padded so that the data is 64-byte aligned.
 //!
 //! The payload of a Fortran-ordered array is proposed as a flat tensor, because in C order no other shape would be
-//! true of it. Big-endian, structured and pickled arrays are plain bytes.
+//! true of it; [`fortran_shape`] finds the true one again. Big-endian, structured and pickled arrays are plain bytes.
 
 use std::io;
 
@@ -54,12 +54,43 @@ pub(super) fn parse_span(file: &dyn Bytes, start: u64, end: u64, name: &str) -> 
 /// and opaque bytes as a flat array of bytes. `None` if the shape has no length in bytes.
 pub fn header(dtype: Dtype, shape: &[u64]) -> Option<Vec<u8>> {
     let bytes = dtype.byte_len(shape)?;
-    let shape = match dtype {
-        Dtype::Opaque | Dtype::F4 | Dtype::F6E2M3 | Dtype::F6E3M2 => tuple(&[bytes]),
-        _ => tuple(shape),
-    };
-    let text = format!("{{'descr': '{}', 'fortran_order': False, 'shape': {shape}, }}", descr(dtype));
-    Some(frame(text))
+    match dtype {
+        Dtype::Opaque | Dtype::F4 | Dtype::F6E2M3 | Dtype::F6E3M2 => Some(dictionary(dtype, false, &[bytes])),
+        _ => Some(dictionary(dtype, false, shape)),
+    }
+}
+
+/// The same for a payload in Fortran order.
+pub fn fortran_header(dtype: Dtype, shape: &[u64]) -> Vec<u8> {
+    dictionary(dtype, true, shape)
+}
+
+/// So many bytes before a payload are enough for [`fortran_shape`].
+pub const HEADER_SEARCH: usize = 4096;
+
+/// The shape of an array in Fortran order with `count` elements, if `before`, which ends where its payload begins, ends
+/// with the header of one of more than one dimension.
+pub fn fortran_shape(before: &[u8], count: u64) -> Option<Vec<u64>> {
+    let starts = before.windows(MAGIC.len()).enumerate().rev().filter(|(_, bytes)| bytes == MAGIC);
+    let header = starts.into_iter().find_map(|(at, _)| {
+        let (version, rest) = before[at + MAGIC.len()..].split_first_chunk::<2>()?;
+        let (len, text) = match version[0] {
+            1 => rest.split_first_chunk().map(|(len, text)| (u32::from(u16::from_le_bytes(*len)), text))?,
+            2 | 3 => rest.split_first_chunk().map(|(len, text)| (u32::from_le_bytes(*len), text))?,
+            _ => return None,
+        };
+        (text.len() == len as usize).then(|| Header::parse(text)).flatten()
+    })?;
+    let fits = header.fortran_order
+        && header.shape.len() > 1
+        && header.shape.iter().try_fold(1u64, |product, extent| product.checked_mul(*extent)) == Some(count);
+    fits.then_some(header.shape)
+}
+
+fn dictionary(dtype: Dtype, fortran_order: bool, shape: &[u64]) -> Vec<u8> {
+    let order = if fortran_order { "True" } else { "False" };
+    let shape = tuple(shape);
+    frame(format!("{{'descr': '{}', 'fortran_order': {order}, 'shape': {shape}, }}", descr(dtype)))
 }
 
 /// Pads the dictionary with spaces and a line feed, and puts magic, version and length before it.
@@ -321,5 +352,18 @@ mod tests {
         fn any_text_is_a_dictionary_or_nothing(text in "[{}()'a-z:<>,0-9L TrueFals]{0,80}") {
             Header::parse(text.as_bytes());
         }
+    }
+
+    #[test]
+    fn the_shape_of_an_array_in_fortran_order_is_found_before_its_payload() {
+        let header = fortran_header(Dtype::F64, &[2, 3]);
+        assert_eq!(fortran_shape(&header, 6), Some(vec![2, 3]));
+        assert_eq!(fortran_shape(&[b"what lies before".as_slice(), &header].concat(), 6), Some(vec![2, 3]));
+        assert_eq!(fortran_shape(&header, 7), None);
+        assert_eq!(fortran_shape(&header[1..], 6), None);
+        assert_eq!(fortran_shape(&[&header[..], b"x"].concat(), 6), None);
+        let c_order = super::header(Dtype::F64, &[2, 3]).expect("it has a length");
+        assert_eq!(fortran_shape(&c_order, 6), None);
+        assert_eq!(fortran_shape(b"", 6), None);
     }
 }

@@ -70,17 +70,22 @@ impl Worktree {
     }
 
     /// Appends the records that `plan` makes for the tree as it is, and applies them when they are durable. What the disk
-    /// does not take is taken back: after any error nothing has changed. Who looks in this process meanwhile waits, so
-    /// that nobody sees what may not come to be.
+    /// does not take is taken back: after any error nothing has changed, unless the disk refuses that as well.
     pub(super) fn append_durably(&self, plan: impl FnOnce(&mut State) -> Result<Vec<Record>>) -> Result<()> {
-        self.change(|state| {
-            let records = plan(state)?;
-            let (_, before) = state.journal.position();
-            state.journal.append_all(&records)?;
-            if let Err(error) = state.journal.file().sync() {
-                state.journal.take_back(before);
+        self.change_unlocked(|| {
+            let (records, file, before) = {
+                let mut state = self.state();
+                let records = plan(&mut state)?;
+                let (_, before) = state.journal.position();
+                state.journal.append_all(&records)?;
+                (records, state.journal.file(), before)
+            };
+            if let Err(error) = file.sync() {
+                // What went wrong is told; if this goes wrong as well, it is in doubt, as after any failed sync.
+                let _ = self.take_back(before);
                 return Err(error.into());
             }
+            let mut state = self.state();
             records.iter().try_for_each(|record| state.apply(self, record))
         })?;
         // They are durable already: what else there is to do can wait, unless all this was done to something that is gone.
@@ -88,6 +93,13 @@ impl Worktree {
             Err(error @ Error::Replaced(_)) => Err(error),
             Ok(()) | Err(_) => Ok(()),
         }
+    }
+
+    /// Goes on without what was appended behind a position, in a new generation: others may have read it.
+    fn take_back(&self, position: u64) -> Result<()> {
+        let (next, head) = self.state().journal.without_end(position)?;
+        next.write(&head)?;
+        self.state().journal.start(&next)
     }
 }
 

@@ -44,6 +44,9 @@ impl Place {
     }
 }
 
+/// Where the tail of a generation started in the one before, if no position of that one leads into it.
+const STARTS_OVER: u64 = u64::MAX;
+
 /// One generation of a journal, read up to a position.
 #[derive(Debug)]
 pub(super) struct Journal {
@@ -205,16 +208,6 @@ impl Journal {
         Ok(())
     }
 
-    /// Takes back what was appended behind a position and did not become durable. Nobody else has appended since.
-    pub(super) fn take_back(&mut self, position: u64) {
-        // What stays although it should not is told by the disk's next error.
-        if self.file.len().is_ok_and(|len| len > position) {
-            let _ = self.file.set_len(position);
-        }
-        self.position = position;
-        self.reserved = 0;
-    }
-
     /// Cuts off what follows the last whole record. If whole records lie in it, which were appended and never made
     /// durable, a copy is set aside first.
     fn cut(&mut self) -> Result<()> {
@@ -290,25 +283,37 @@ impl Journal {
         Ok(if same { Standing::Superseded } else { Standing::Gone })
     }
 
-    /// The bytes of the next generation: `head` stands for everything before `since`, the records from there on follow.
-    /// Needs the worktree's lock and everything read; takes the time of a sync, and needs nothing else held.
+    /// The next generation: its head will stand for everything before `since`, the records from there on follow. Needs the
+    /// worktree's lock and everything read.
     pub(super) fn next_generation(&self, since: u64) -> Result<Next> {
-        let mut tail = vec![0; (self.position - since) as usize];
-        self.file.read_exact_at(&mut tail, since)?;
-        let (mut records, mut at, mut rest) = (Vec::new(), since, &tail[..]);
+        let tail = self.records_in(since, self.position)?;
+        Ok(self.next(Header { origin: since, ..Header::default() }, tail))
+    }
+
+    /// The next generation without what was appended from `until` on and did not become durable, and its head. Others may
+    /// have read that already: they start over.
+    pub(super) fn without_end(&self, until: u64) -> Result<(Next, Vec<Record>)> {
+        let tail = self.records_in(self.header.tail, until)?;
+        Ok((self.next(Header { origin: STARTS_OVER, ..Header::default() }, tail), self.head()?))
+    }
+
+    fn next(&self, header: Header, tail: Vec<Record>) -> Next {
+        let incarnation = Some(self.header.incarnation.unwrap_or_else(unpredictable));
+        let header = Header { generation: self.header.generation + 1, incarnation, ..header };
+        Next { place: self.place.clone(), header, tail }
+    }
+
+    /// The records between two positions.
+    fn records_in(&self, start: u64, end: u64) -> Result<Vec<Record>> {
+        let mut bytes = vec![0; end.min(self.file.len()?).saturating_sub(start) as usize];
+        self.file.read_exact_at(&mut bytes, start)?;
+        let (mut records, mut at, mut rest) = (Vec::new(), start, &bytes[..]);
         while let Some((payload, after)) = split_frame(&self.header, at, rest) {
             records.push(Record::decode(payload).map_err(|error| self.damaged(&error.to_string()))?);
             at += (rest.len() - after.len()) as u64;
             rest = after;
         }
-        let incarnation = self.header.incarnation.unwrap_or_else(unpredictable);
-        let header = Header {
-            generation: self.header.generation + 1,
-            origin: since,
-            incarnation: Some(incarnation),
-            ..Header::default()
-        };
-        Ok(Next { place: self.place.clone(), header, tail: records, end: self.position })
+        Ok(records)
     }
 
     /// Goes over to a generation that was written. Needs the worktree's lock, held since [`Journal::next_generation`].
@@ -317,7 +322,7 @@ impl Journal {
         let told = self.append(&Record::Superseded);
         let old = self.header.generation;
         let mut journal = Self::open_generation(&self.place, next.header.generation)?;
-        journal.position = journal.header.tail + (next.end - next.header.origin);
+        journal.position = journal.header.tail + next.tail.iter().map(frames::len_of).sum::<u64>();
         *self = journal;
         if told.is_ok() {
             // A leftover only costs space; the next generation sweeps it.
@@ -348,16 +353,7 @@ impl Journal {
 
     /// The records that stand for everything before the snapshot that this generation started from.
     pub(super) fn head(&self) -> Result<Vec<Record>> {
-        let start = self.header.len();
-        let mut bytes = vec![0; self.header.tail.min(self.file.len()?).saturating_sub(start) as usize];
-        self.file.read_exact_at(&mut bytes, start)?;
-        let (mut records, mut at, mut rest) = (Vec::new(), start, &bytes[..]);
-        while let Some((payload, after)) = split_frame(&self.header, at, rest) {
-            records.push(Record::decode(payload).map_err(|error| self.damaged(&error.to_string()))?);
-            at += (rest.len() - after.len()) as u64;
-            rest = after;
-        }
-        Ok(records)
+        self.records_in(self.header.len(), self.header.tail)
     }
 
     /// The error of a worktree that is no longer the one that was opened.
@@ -376,8 +372,6 @@ pub(super) struct Next {
     place: Place,
     header: Header,
     tail: Vec<Record>,
-    /// Where the old generation ends.
-    end: u64,
 }
 
 impl Next {
@@ -584,5 +578,24 @@ mod tests {
             (Standing::Gone, Standing::Newest)
         );
         assert!(matches!(old.follow(false), Err(Error::Replaced(_))));
+    }
+
+    #[test]
+    fn who_read_what_was_taken_back_starts_over_and_loses_nothing_that_comes_later() {
+        let place = place();
+        let mut writer = Journal::create(&place, &[RESET]).expect("create");
+        writer.read_on().expect("read");
+        writer.append(&remove("kept")).expect("append");
+        let (_, before) = writer.position();
+        writer.append(&remove("in doubt")).expect("append");
+        let mut reader = open(&place);
+        assert_eq!(records(reader.read_on().expect("read")), [RESET, remove("kept"), remove("in doubt")]);
+        let (next, head) = writer.without_end(before).expect("read");
+        next.write(&head).expect("write");
+        writer.start(&next).expect("start");
+        writer.append(&remove("later")).expect("append");
+        assert!(matches!(reader.read_on().expect("read"), News::Superseded(records) if records.is_empty()));
+        assert!(!reader.follow(true).expect("follow"));
+        assert_eq!(records(reader.read_on().expect("read")), [RESET, remove("kept"), remove("later")]);
     }
 }
