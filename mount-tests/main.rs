@@ -2,13 +2,16 @@
 //!
 //! A test whose tools are missing here is reported as ignored, with what is missing; where `CI` is `true` it fails.
 
+mod completion;
 mod coreutils;
 mod crash;
+mod daemon;
 mod daily;
 mod places;
 mod posix;
 mod python;
 mod stage;
+mod stress;
 mod unprivileged;
 
 use std::process::ExitCode;
@@ -60,6 +63,10 @@ fn main() -> ExitCode {
             space_is_told_and_reserved_only_where_there_is_some,
             locks_hold_between_descriptors,
             extended_attributes_tell_of_the_store,
+            copies_carry_no_extended_attributes,
+            times_before_1970_keep_their_fraction,
+            rewinding_a_directory_lists_it_anew,
+            a_change_shows_in_the_change_time,
             readers_of_one_mapping_do_not_wait_for_each_other,
             commits_are_made_while_a_file_is_written_and_cut;
         python:
@@ -70,6 +77,23 @@ fn main() -> ExitCode {
             a_killed_daemon_costs_nothing_that_was_closed,
             a_full_disk_is_told_to_the_writer_and_changes_nothing,
             a_stop_signal_unmounts;
+        completion:
+            a_child_of_a_writer_completes_nothing,
+            a_descriptor_that_was_duplicated_completes_nothing,
+            a_program_that_ends_without_closing_completes_what_it_wrote,
+            a_killed_writer_completes_nothing_and_is_named,
+            a_commit_right_after_a_copy_always_has_it;
+        daemon:
+            branches_that_come_and_go_leave_no_descriptors,
+            two_thousand_files_are_open_at_once,
+            a_stopped_daemon_hinders_no_unmount,
+            a_stopped_daemon_that_nobody_uses_is_unmounted,
+            a_signal_that_was_ignored_stays_ignored,
+            too_little_memory_is_told_before_anything_is_mounted,
+            a_mount_that_is_stopped_is_freed,
+            a_mount_right_after_an_unmount_gets_the_index_in_time;
+        stress:
+            looks_go_on_while_everything_else_waits;
         unprivileged:
             a_user_without_privileges_mounts;
     };

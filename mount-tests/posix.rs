@@ -195,6 +195,67 @@ pub fn extended_attributes_tell_of_the_store() -> Result<(), Missing> {
     Ok(())
 }
 
+pub fn copies_carry_no_extended_attributes() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    fs::write(stage.worktree("w"), weights(3, 100_000)).expect("room");
+    stage.commit("first");
+    stage
+        .sh("cp -a \"$M\"/branches/main/w copy; cp --preserve=xattr \"$M\"/branches/main/w \"$W\"/again")
+        .succeeds();
+    for path in [stage.mnt("branches/main/w"), stage.path("copy")] {
+        let path = c_path(&path);
+        // SAFETY: the path is NUL-terminated, and nothing is to be filled.
+        assert_eq!(unsafe { libc::listxattr(path.as_ptr(), std::ptr::null_mut(), 0) }, 0);
+    }
+    Ok(())
+}
+
+pub fn times_before_1970_keep_their_fraction() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    for (name, text, time) in [
+        ("half", "1969-12-31 23:59:59.5 UTC", (-1, 500_000_000)),
+        ("old", "1931-05-06 07:08:09.25 UTC", (-1_219_942_311, 250_000_000)),
+    ] {
+        stage.sh(&format!("touch -d '{text}' \"$W\"/{name}")).succeeds();
+        let stat = fs::metadata(stage.worktree(name)).expect("there");
+        assert_eq!((stat.mtime(), stat.mtime_nsec()), time, "{name}");
+    }
+    stage.commit("old");
+    let stat = fs::metadata(stage.mnt("HEAD/half")).expect("there");
+    assert_eq!((stat.mtime(), stat.mtime_nsec()), (-1, 500_000_000));
+    Ok(())
+}
+
+pub fn rewinding_a_directory_lists_it_anew() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    fs::write(stage.worktree("a"), "").expect("room");
+    let path = c_path(&stage.worktree(""));
+    // SAFETY: the stream is open from here to its close, and one thread uses it; an entry is only counted.
+    unsafe {
+        let dir = libc::opendir(path.as_ptr());
+        assert!(!dir.is_null());
+        let count = || (0..).take_while(|_| !libc::readdir(dir).is_null()).count();
+        let before = count();
+        fs::write(stage.worktree("b"), "").expect("room");
+        libc::rewinddir(dir);
+        assert_eq!(count(), before + 1);
+        libc::closedir(dir);
+    }
+    Ok(())
+}
+
+pub fn a_change_shows_in_the_change_time() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    let path = stage.worktree("a");
+    fs::write(&path, "one").expect("room");
+    let before = fs::metadata(&path).expect("there");
+    stage.sh("touch -r \"$W\"/a stamp; printf two > \"$W\"/a; touch -r stamp \"$W\"/a").succeeds();
+    let after = fs::metadata(&path).expect("there");
+    assert_eq!((after.len(), after.mtime(), after.mtime_nsec()), (3, before.mtime(), before.mtime_nsec()));
+    assert_ne!((after.ctime(), after.ctime_nsec()), (before.ctime(), before.ctime_nsec()));
+    Ok(())
+}
+
 /// Sixteen threads fault one mapping of a file that is decoded as they go, while others ask for attributes.
 pub fn readers_of_one_mapping_do_not_wait_for_each_other() -> Result<(), Missing> {
     let mut stage = Stage::new()?;

@@ -134,6 +134,16 @@ impl Stage {
         daemon.process.wait().expect("it ran").success()
     }
 
+    /// The number of the process that serves the last mount.
+    pub fn daemon_process(&self) -> u32 {
+        self.daemons.last().expect("a daemon").process.id()
+    }
+
+    /// Sends the daemon of the last mount a signal.
+    pub fn signal(&self, signal: i32) {
+        send(&self.daemons.last().expect("a daemon").process, signal);
+    }
+
     /// Unmounts the last mount properly.
     pub fn unmount(&mut self) {
         let mut daemon = self.daemons.pop().expect("a daemon");

@@ -1,18 +1,33 @@
 //! What commands ask of a mount daemon. Nothing here is needed for correctness: a dead daemon costs nothing, a hung one
-//! a few seconds.
+//! a few seconds, once a command.
 
 use super::output::note;
-use crate::fs::{Answer, Request, ask_all};
+use crate::fs::{Answer, Daemons, Request};
 use std::path::Path;
+
+/// A process runs one command: who hangs is waited for once.
+static DAEMONS: Daemons = Daemons::new();
 
 /// Every living daemon's answer.
 pub fn ask(root: &Path, request: Request) -> Vec<Answer> {
-    ask_all(&root.join("run"), request).unwrap_or_default()
+    let known = DAEMONS.silent();
+    let answers = DAEMONS.ask_all(&root.join("run"), request).unwrap_or_default();
+    for process in DAEMONS.silent().into_iter().filter(|process| !known.contains(process)) {
+        note(format!(
+            "the mount served by process {process} does not answer, and was not waited for any longer"
+        ));
+    }
+    answers
 }
 
 /// Lets mounts look at the repository again.
 pub fn refresh(root: &Path) {
     say_troubles(ask(root, Request::Refresh));
+}
+
+/// Lets mounts finish with files that were closed just now.
+pub fn settle(root: &Path) {
+    say_troubles(ask(root, Request::Settle));
 }
 
 /// Lets mounts store what is settled.

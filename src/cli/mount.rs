@@ -4,7 +4,7 @@ use super::output::{Output, note};
 use super::when;
 use crate::fs::{
     Author, MountError, MountOptions, ReadySignal, Settings, View, block_stop_signals, launch, mount,
-    wait_for_stop_signal,
+    raise_descriptor_limit, wait_for_stop_signal,
 };
 use crate::repo::{BranchName, Repo};
 use crate::units::Timestamp;
@@ -75,6 +75,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
 fn serve(context: &Context, _out: &Output, args: &Args) -> Result<crate::fs::Mount> {
     // Before the first thread, so that only the waiting one gets them.
     block_stop_signals()?;
+    raise_descriptor_limit();
     let root = context::root_of(&context.absolute(&args.repository))?;
     let config = context.config(Some(&root))?;
     let repo = context::open_repo(&root, &config)?;
@@ -90,10 +91,10 @@ fn serve(context: &Context, _out: &Output, args: &Args) -> Result<crate::fs::Mou
         background_ingest: true,
     };
     let options = MountOptions { settings, allow_other: args.allow_other, read_only: args.read_only };
-    if let Err(error) = repo.store().attach_index() {
-        note(format!("the index cannot be used, packs are searched one by one: {error}"));
-    }
     let served = mount(repo, &context.absolute(&args.mount_point), options)?;
+    if let Some(trouble) = served.file_system().index_trouble() {
+        note(format!("there is no index for now, packs are searched one by one: {trouble}"));
+    }
     let stopper = served.stopper();
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         while wait_for_stop_signal().is_ok() {
@@ -159,11 +160,16 @@ impl From<MountError> for CommandError {
                 "leave it first, or `coral umount --lazy {}` takes it away when the last user is done",
                 path.display()
             )),
+            MountError::Silent(path) => Some(format!(
+                "`coral umount --lazy {}` takes it away; a process that was stopped goes on after `kill -CONT`",
+                path.display()
+            )),
             MountError::NotMounted(_)
             | MountError::NoFuseDevice
             | MountError::FuseDeviceDenied(_)
             | MountError::NoFusermount
             | MountError::OthersNotAllowed
+            | MountError::TooLittleMemory { .. }
             | MountError::Unservable(_)
             | MountError::System { .. } => None,
         };

@@ -1,4 +1,5 @@
 use super::context::Context;
+use super::daemon;
 use super::error::Result;
 use super::output::{Colour, Output};
 use super::quote;
@@ -28,6 +29,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         };
     }
     let branch = place.branch(args.branch.as_deref())?;
+    daemon::settle(place.repo.root());
     let worktree = place.worktree(&branch)?;
     let snapshot = worktree.snapshot(false)?;
     let base = match snapshot.base {

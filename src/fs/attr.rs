@@ -29,10 +29,29 @@ pub struct Attr {
     pub stored: u64,
     /// When the content last changed.
     pub modified: Timestamp,
+    /// When anything about it last changed, as far as this mount knows.
+    pub changed: Timestamp,
     /// Whether a name leads to it; an open file may have lost its name.
     pub linked: bool,
     /// For how long the kernel may answer from its own memory.
     pub lifetime: Lifetime,
+}
+
+impl Attr {
+    /// Of a node of which nothing but its kind can be told now.
+    pub(super) fn unknown(ino: u64, kind: Kind) -> Self {
+        Self {
+            ino,
+            kind,
+            mode: 0,
+            len: 0,
+            stored: 0,
+            modified: Timestamp::EPOCH,
+            changed: Timestamp::EPOCH,
+            linked: true,
+            lifetime: Lifetime::Moving,
+        }
+    }
 }
 
 /// For how long a name or an attribute holds.

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::repo::{self, Attributes, NodeAttributes, NodeId, Tenant};
+use crate::repo::{self, Attributes, NodeAttributes, NodeId};
 use crate::units::Timestamp;
 
 use super::attr::{Attr, Kind, Lifetime};
 use super::core::{FOLDER_MODE, FileSystem};
 use super::errno::{Error, Result};
 use super::place::{Place, SnapshotDir};
+use super::worktrees::{OpenWorktree, WorktreeNode};
 
 /// The extended attributes that some nodes have.
 const XATTRS: [Xattr; 5] = [Xattr::Commit, Xattr::Id, Xattr::Encoding, Xattr::Base, Xattr::Stored];
@@ -84,35 +85,36 @@ impl FileSystem {
                 let len = self.array_facts(array)?.len() as u64;
                 (Kind::File, read_only(array.attributes, 0o444), len, 0)
             }
-            Place::Worktree { branch, node } => {
+            Place::Worktree(at) => {
                 let known = match known {
                     Some(known) => known,
-                    None => self.node_attributes(branch, *node)?,
+                    None => self.node_attributes(at)?,
                 };
-                return Ok(self.node_attr(ino, &known));
+                return Ok(self.node_attr(ino, at, &known));
             }
         };
         let Attributes { mode, modified } = attributes;
-        Ok(Attr { ino, kind, mode, len, stored, modified, linked: true, lifetime })
+        Ok(Attr { ino, kind, mode, len, stored, modified, changed: modified, linked: true, lifetime })
     }
 
     /// The root of a worktree that nobody looked into is not opened to be listed.
-    fn node_attributes(&self, branch: &repo::BranchName, node: NodeId) -> Result<NodeAttributes> {
-        match self.find_worktree(branch) {
-            None if node == NodeId::ROOT => Ok(NodeAttributes {
+    fn node_attributes(&self, at: &WorktreeNode) -> Result<NodeAttributes> {
+        if at.is_root() && self.find_worktree(at.branch()).is_none() {
+            return Ok(NodeAttributes {
                 kind: repo::Kind::Dir,
                 mode: 0o755,
                 modified: self.started,
                 len: 0,
                 recipe: None,
                 linked: true,
-            }),
-            None => Ok(self.worktree(branch)?.attributes(node)?),
-            Some(worktree) => Ok(worktree.attributes(node)?),
+            });
         }
+        self.within(at, |worktree| Ok(worktree.attributes(at.node())?))
     }
 
-    pub(super) fn node_attr(&self, ino: u64, known: &NodeAttributes) -> Attr {
+    fn node_attr(&self, ino: u64, at: &WorktreeNode, known: &NodeAttributes) -> Attr {
+        let open = self.find_worktree(at.branch());
+        let open = open.filter(|open| at.opening().is_none_or(|opening| opening == open.opening()));
         let stored = match known.recipe {
             Some(recipe) => self.stored_len(recipe, known.len),
             None => known.len,
@@ -124,6 +126,7 @@ impl FileSystem {
             len: known.len,
             stored,
             modified: known.modified,
+            changed: open.and_then(|open| open.change_time(at.node())).unwrap_or(known.modified),
             linked: known.linked,
             lifetime: Lifetime::Shared,
         }
@@ -138,7 +141,7 @@ impl FileSystem {
         match &*self.place(ino)? {
             Place::Link(target) => Ok(target.clone().into_bytes()),
             Place::Symlink { target, .. } => Ok(target.clone()),
-            Place::Worktree { branch, node } => Ok(self.worktree(branch)?.read_link(*node)?),
+            Place::Worktree(at) => self.within(at, |worktree| Ok(worktree.read_link(at.node())?)),
             _ => Err(Error::Invalid),
         }
     }
@@ -154,17 +157,10 @@ impl FileSystem {
         wanted.and_then(|xattr| self.xattr(&place, xattr).transpose()).unwrap_or(Err(Error::NoAttribute))
     }
 
-    /// The names of a node's extended attributes, each ended by NUL.
+    /// The names of a node's extended attributes that a copy should carry: none. Those that there are tell of this node
+    /// in this repository and would be untrue of the copy.
     pub fn listxattr(&self, ino: u64) -> Result<Vec<u8>> {
-        let place = self.place(ino)?;
-        let mut names = Vec::new();
-        for xattr in XATTRS {
-            if self.xattr(&place, xattr)?.is_some() {
-                names.extend(xattr.name().as_bytes());
-                names.push(0);
-            }
-        }
-        Ok(names)
+        self.place(ino).map(|_| Vec::new())
     }
 
     fn xattr(&self, place: &Place, xattr: Xattr) -> Result<Option<Vec<u8>>> {
@@ -185,11 +181,11 @@ impl FileSystem {
                     Xattr::Commit => None,
                 }
             }
-            (Place::Worktree { branch, node }, Xattr::Commit) if *node == NodeId::ROOT => {
-                self.worktree(branch)?.base()?.map(|id| id.to_string())
+            (Place::Worktree(at), Xattr::Commit) if at.is_root() => {
+                self.within(at, |worktree| Ok(worktree.base()?))?.map(|id| id.to_string())
             }
-            (Place::Worktree { branch, node }, Xattr::Id | Xattr::Stored) => {
-                let known = self.node_attributes(branch, *node)?;
+            (Place::Worktree(at), Xattr::Id | Xattr::Stored) => {
+                let known = self.node_attributes(at)?;
                 known.recipe.map(|recipe| match xattr {
                     Xattr::Id => recipe.to_string(),
                     _ => self.stored_len(recipe, known.len).to_string(),
@@ -200,10 +196,14 @@ impl FileSystem {
         Ok(text.map(String::into_bytes))
     }
 
-    /// The worktree and node behind an inode that may be changed.
-    pub(super) fn writable(&self, ino: u64) -> Result<(Arc<Tenant>, NodeId)> {
+    /// Changes the node behind an inode, if it may be changed.
+    pub(super) fn writable<T>(
+        &self,
+        ino: u64,
+        change: impl Fn(&Arc<OpenWorktree>, NodeId) -> Result<T>,
+    ) -> Result<T> {
         match &*self.place(ino)? {
-            Place::Worktree { branch, node } => Ok((self.worktree(branch)?, *node)),
+            Place::Worktree(at) => self.within(at, |worktree| change(worktree, at.node())),
             _ => Err(Error::ReadOnly),
         }
     }

@@ -90,11 +90,17 @@ impl FileSystem {
         }
     }
 
+    /// Waits until files that were closed just now are complete, or somebody else still has them open.
+    pub fn settle(&self) {
+        self.closings.wait();
+    }
+
     /// Waits until all large files that are complete are in the store.
     ///
     /// # Errors
     /// Why the last of them could not be stored; they stay where they are.
     pub fn drain(&self) -> Result<()> {
+        self.settle();
         self.ingest.drain();
         match self.ingest_trouble() {
             Some(trouble) => Err(Error::Background(trouble)),
@@ -104,6 +110,7 @@ impl FileSystem {
 
     /// Looks at the repository again after somebody else changed it: worktrees without changes follow their branches.
     pub fn refresh(&self) -> Result<()> {
+        self.tidy();
         for worktree in self.open_worktrees() {
             worktree.follow_branch()?;
         }

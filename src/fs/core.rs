@@ -9,19 +9,22 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::id::{CommitId, RecipeId};
 use crate::recipe::Recipe;
-use crate::repo::{Attributes, BranchName, Head, Invalidation, Name, NodeId, Repo, TagName, Tenant, Tree};
+use crate::repo::{self, Attributes, BranchName, Head, Invalidation, Name, Repo, TagName, Tree};
 use crate::units::Timestamp;
 
 use super::attr::Lifetime;
+use super::completion::Closings;
 use super::errno::{Error, Result};
 use super::handle::Handles;
 use super::history::History;
+use super::index::Index;
 use super::ingest_queue::IngestQueue;
 use super::inode::{Identity, Inodes};
 use super::io::CachedContent;
 use super::moving::MovingNames;
 use super::place::{Place, SnapshotDir};
 use super::tensors::TensorNames;
+use super::worktrees::{OpenWorktree, WorktreeNode, Worktrees};
 
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -80,12 +83,14 @@ pub struct FileSystem {
     pub(super) history: History,
     pub(super) tensor_names: TensorNames,
     pub(super) moving_names: MovingNames,
-    worktrees: Mutex<HashMap<BranchName, Arc<Tenant>>>,
+    worktrees: Worktrees,
+    pub(super) closings: Arc<Closings>,
     /// Asks for the kernel to be told; set by whoever can.
     teller: OnceLock<Teller>,
     stored_lens: Mutex<HashMap<RecipeId, u64>>,
     pub(super) cached_content: CachedContent,
-    pub(super) ingest: IngestQueue,
+    pub(super) ingest: Arc<IngestQueue>,
+    index: Index,
     pub(super) view: View,
     pub(super) author: Author,
     clock: Clock,
@@ -118,11 +123,13 @@ impl FileSystem {
             history: History::default(),
             tensor_names: TensorNames::default(),
             moving_names: MovingNames::default(),
-            worktrees: Mutex::default(),
+            worktrees: Worktrees::default(),
+            closings: Arc::default(),
             teller: OnceLock::new(),
             stored_lens: Mutex::default(),
             cached_content: CachedContent::default(),
-            ingest,
+            ingest: Arc::new(ingest),
+            index: Index::default(),
             view,
             author,
             clock,
@@ -149,40 +156,88 @@ impl FileSystem {
         self.inodes.find(ino).ok_or(Error::Repo(crate::repo::Error::Stale))
     }
 
-    /// The worktree of a branch, opened at first use and kept.
-    pub(super) fn worktree(&self, branch: &BranchName) -> Result<Arc<Tenant>> {
-        let mut worktrees = self.worktrees.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(worktree) = worktrees.get(branch) {
-            return Ok(Arc::clone(worktree));
+    /// The worktree of a branch, opened at first use.
+    pub(super) fn worktree(&self, branch: &BranchName) -> Result<Arc<OpenWorktree>> {
+        self.worktrees.find_or_open(branch, || {
+            // The kernel may still know the top of the worktree of a branch that is gone: looking must not make another.
+            if !self.may_have_worktree(branch)? {
+                self.repo.refs().existing_branch(branch)?;
+            }
+            // What was interrupted is named by `coral status`.
+            let (tenant, _) = self.repo.worktree(branch)?.adopt()?;
+            Ok(tenant)
+        })
+    }
+
+    fn may_have_worktree(&self, branch: &BranchName) -> Result<bool> {
+        Ok(self.repo.refs().branch(branch)?.is_some()
+            || self.repo.refs().head()? == Head::Branch(branch.clone())
+            || self.repo.has_worktree(branch)?)
+    }
+
+    /// The worktree that a node is in.
+    pub(super) fn worktree_of(&self, at: &WorktreeNode) -> Result<Arc<OpenWorktree>> {
+        match at.opening() {
+            None => self.worktree(at.branch()),
+            Some(opening) => {
+                let open = self.worktrees.find(at.branch()).filter(|open| open.opening() == opening);
+                open.ok_or(Error::Repo(repo::Error::Stale))
+            }
         }
-        let (tenant, _) = self.repo.worktree(branch)?.adopt()?;
-        let worktree = Arc::new(tenant);
-        worktrees.insert(branch.clone(), Arc::clone(&worktree));
-        Ok(worktree)
+    }
+
+    /// Does something with a node of a worktree. A worktree that was taken away under it is let go; its top is then that
+    /// of the one that stands in its place, and all its other nodes are stale.
+    pub(super) fn within<T>(
+        &self,
+        at: &WorktreeNode,
+        act: impl Fn(&Arc<OpenWorktree>) -> Result<T>,
+    ) -> Result<T> {
+        let worktree = self.worktree_of(at)?;
+        match act(&worktree) {
+            Err(Error::Repo(repo::Error::Stale | repo::Error::Replaced(_))) if worktree.is_gone() => {
+                self.worktrees.drop_gone(&worktree);
+                act(&self.worktree_of(at)?)
+            }
+            other => other,
+        }
     }
 
     /// The worktrees that somebody looked into.
-    pub(super) fn open_worktrees(&self) -> Vec<Arc<Tenant>> {
-        self.worktrees.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    pub(super) fn open_worktrees(&self) -> Vec<Arc<OpenWorktree>> {
+        self.worktrees.all()
     }
 
     /// The worktree, if somebody looked into it before.
-    pub(super) fn find_worktree(&self, branch: &BranchName) -> Option<Arc<Tenant>> {
-        self.worktrees.lock().unwrap_or_else(PoisonError::into_inner).get(branch).cloned()
+    pub(super) fn find_worktree(&self, branch: &BranchName) -> Option<Arc<OpenWorktree>> {
+        self.worktrees.find(branch)
+    }
+
+    /// Lets worktrees go that were deleted or replaced, and those that nobody uses any more. For now and then.
+    pub(super) fn tidy(&self) {
+        for worktree in self.open_worktrees() {
+            // What cannot be told is asked again.
+            let is_deleted = self.may_have_worktree(worktree.branch()).is_ok_and(|may| !may);
+            if is_deleted || worktree.is_gone() {
+                self.worktrees.drop_gone(&worktree);
+            }
+        }
+        self.worktrees.drop_idle(|opening| self.inodes.knows(opening));
     }
 
     /// Names in worktrees whose meaning was changed by others, as the kernel knows the directories: what it cached of
     /// them is stale.
-    pub fn take_stale_names(&self) -> Result<Vec<(u64, Vec<u8>)>> {
+    pub fn take_stale_names(&self) -> Vec<(u64, Vec<u8>)> {
         let mut stale = Vec::new();
         for worktree in self.open_worktrees() {
-            for Invalidation { parent, name } in worktree.take_invalidations()? {
-                let place = Place::Worktree { branch: worktree.branch().clone(), node: parent };
+            // A worktree that cannot be read says so to whoever uses it.
+            for Invalidation { parent, name } in worktree.take_invalidations().unwrap_or_default() {
+                let place = Place::Worktree(WorktreeNode::new(&worktree, parent));
                 let parent = self.inodes.number(&Identity::Place(Arc::new(place)));
                 stale.extend(parent.map(|parent| (parent, name.as_bytes().to_vec())));
             }
         }
-        Ok(stale)
+        stale
     }
 
     /// Names of refs that the kernel may remember and that may have moved.
@@ -203,14 +258,24 @@ impl FileSystem {
         }
     }
 
-    /// A file of some worktree may be complete.
-    pub(super) fn settled(&self, worktree: &Arc<Tenant>) {
-        self.ingest.settled(Arc::clone(worktree));
-    }
-
     /// Why the last file could not be stored in the background, if it could not.
     pub(super) fn ingest_trouble(&self) -> Option<String> {
         self.ingest.trouble()
+    }
+
+    /// Takes the index, which only one process can have: without it packs are searched one by one.
+    pub(super) fn attach_index(&self) {
+        self.index.attach(self.repo.store());
+    }
+
+    /// Tries again to take the index, if there is none. For now and then.
+    pub(super) fn want_index(&self) {
+        self.index.want(self.repo.store());
+    }
+
+    /// Why there is no index, if there is none.
+    pub fn index_trouble(&self) -> Option<String> {
+        self.index.trouble()
     }
 
     /// Makes what was done in worktrees durable: the last thing before the mount goes away.
@@ -286,7 +351,7 @@ fn commit_dir(repo: &Repo, id: CommitId) -> Result<SnapshotDir> {
 fn root_place(repo: &Repo, view: &View, now: Timestamp) -> Result<Place> {
     match view {
         View::All => Ok(Place::Root),
-        View::Worktree(branch) => Ok(Place::Worktree { branch: branch.clone(), node: NodeId::ROOT }),
+        View::Worktree(branch) => Ok(Place::Worktree(WorktreeNode::root(branch.clone()))),
         View::Snapshot { revision, folder } => {
             let mut dir = commit_dir(repo, repo.resolve(revision, now)?)?;
             for name in folder.split('/').filter(|name| !name.is_empty()) {
@@ -312,7 +377,7 @@ fn child_dir(repo: &Repo, dir: &SnapshotDir, name: &Name) -> Result<SnapshotDir>
 pub(super) fn names_lifetime(parent: &Place) -> Lifetime {
     match parent {
         _ if parent.is_immutable() => Lifetime::Immutable,
-        Place::Worktree { .. } => Lifetime::Shared,
+        Place::Worktree(_) => Lifetime::Shared,
         _ => Lifetime::Followed,
     }
 }

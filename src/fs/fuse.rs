@@ -1,4 +1,8 @@
-//! The FUSE protocol's side of the file system: decode a request, call the core, reply. Decides nothing.
+//! The FUSE protocol's side of the file system: decode a request, let the core answer it in the lane that it belongs
+//! to, reply. Decides nothing.
+//!
+//! Threads of the session never wait all at once: what may wait is done by workers (`workers.rs`). The kernel orders what
+//! depends on each other by waiting for the answer before it asks on, so it does not matter who answers.
 
 use std::cell::RefCell;
 use std::ffi::OsStr;
@@ -8,33 +12,26 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use fuser::{
-    BsdFileFlags, Errno, FileAttr, FileHandle, FileType, FopenFlags, Generation, INodeNo, InitFlags,
-    IoctlFlags, KernelConfig, LockOwner, OpenAccMode, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate,
-    ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen,
-    ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+    BsdFileFlags, Errno, FileHandle, INodeNo, InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenFlags,
+    RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty,
+    ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow,
+    WriteFlags,
 };
 
 use crate::repo::RenameMode;
-use crate::units::Timestamp;
 
-use super::attr::{Attr, Kind, Lifetime};
-use super::attributes::{Changes, SetTime};
+use super::attributes::Changes;
+use super::completion::Closer;
 use super::core::FileSystem;
-use super::errno::{Error, Result};
-use super::io::{Cache, OpenMode, Opened, Seek};
-use super::lookup::Lookup;
-use super::workers::Workers;
+use super::errno::Result;
+use super::io::{OpenMode, Seek};
+use super::reply::{self, GENERATION, Owner, STATFS_BLOCK, errno, file_attr, file_type, open_mode};
+use super::workers::{Lane, Workers, shielded};
 
 /// Largest read and write request, in bytes. Measured: larger ones gain nothing, 128 KiB costs twice the CPU.
 const REQUEST_MAX: u32 = 1 << 20;
 /// Requests that the kernel may have under way on its own account, such as read-ahead.
 const BACKGROUND_MAX: u16 = 64;
-/// What the kernel counts blocks in, in bytes.
-const BLOCK: u64 = 512;
-/// What statfs counts in, in bytes.
-const STATFS_BLOCK: u32 = 4096;
-/// Inode numbers are never reused, so that one generation is enough.
-const GENERATION: Generation = Generation(0);
 
 /// What makes a mount fast or correct beyond the protocol's defaults; each is asked for alone, because a kernel that
 /// does not know one refuses all that are asked for with it.
@@ -60,110 +57,104 @@ pub(super) struct Adapter {
     owner: Owner,
 }
 
-/// Whom files belong to: the user whose daemon it is.
-#[derive(Debug, Clone, Copy)]
-struct Owner {
-    uid: u32,
-    gid: u32,
-}
-
 impl Adapter {
     pub fn new(core: Arc<FileSystem>, workers: Workers) -> Self {
-        // SAFETY: geteuid and getegid have no preconditions and cannot fail.
-        let owner = unsafe { Owner { uid: libc::geteuid(), gid: libc::getegid() } };
-        Self { core, workers, owner }
+        Self { core, workers, owner: Owner::of_process() }
     }
 
-    fn attr(&self, attr: &Attr) -> FileAttr {
-        file_attr(attr, self.owner)
-    }
-
-    fn reply_entry(&self, found: Result<Attr>, reply: ReplyEntry) {
-        match found {
-            Ok(attr) => reply.entry(&attr.lifetime.duration(), &self.attr(&attr), GENERATION),
-            Err(error) => reply.error(errno(&error)),
+    /// Answers a request in a lane: on this thread if it is short and others listen.
+    fn answer(&self, lane: Lane, answer: impl FnOnce(&FileSystem, Owner) + Send + 'static) {
+        match self.workers.here(lane) {
+            Some(_turn) => shielded(|| answer(&self.core, self.owner)),
+            None => {
+                let (core, owner) = (Arc::clone(&self.core), self.owner);
+                self.workers.send(lane, move || answer(&core, owner));
+            }
         }
     }
 }
 
-fn file_attr(attr: &Attr, owner: Owner) -> FileAttr {
-    let modified = attr.modified.to_system_time();
-    FileAttr {
-        ino: INodeNo(attr.ino),
-        size: attr.len,
-        blocks: attr.stored.div_ceil(BLOCK),
-        atime: modified,
-        mtime: modified,
-        ctime: modified,
-        crtime: modified,
-        kind: file_type(attr.kind),
-        perm: (attr.mode & 0o7777) as u16,
-        // A file of many snapshots has many names; nobody counts them. One is what tools take for "no hard links".
-        nlink: attr.linked.into(),
-        uid: owner.uid,
-        gid: owner.gid,
-        rdev: 0,
-        blksize: STATFS_BLOCK,
-        flags: 0,
-    }
+/// Reads into this thread's buffer.
+fn read(core: &FileSystem, handle: u64, offset: u64, wanted: usize, reply: ReplyData) {
+    BUFFER.with_borrow_mut(|buffer| {
+        if buffer.len() < wanted {
+            buffer.resize(wanted, 0);
+        }
+        let read = core.read(handle, offset, &mut buffer[..wanted]);
+        reply::data(read.map(|len| &buffer[..len]), reply);
+    });
 }
 
-fn file_type(kind: Kind) -> FileType {
-    match kind {
-        Kind::Dir => FileType::Directory,
-        Kind::File => FileType::RegularFile,
-        Kind::Symlink => FileType::Symlink,
-    }
-}
-
-fn errno(error: &Error) -> Errno {
-    Errno::from_i32(error.errno())
-}
-
-fn reply_empty(result: Result<()>, reply: ReplyEmpty) {
-    match result {
-        Ok(()) => reply.ok(),
+fn write(core: &FileSystem, handle: u64, offset: u64, bytes: &[u8], reply: ReplyWrite) {
+    match core.write(handle, offset, bytes) {
+        Ok(()) => reply.written(bytes.len() as u32),
         Err(error) => reply.error(errno(&error)),
     }
 }
 
-fn reply_attr(result: Result<Attr>, owner: Owner, reply: ReplyAttr) {
-    match result {
-        Ok(attr) => reply.attr(&attr.lifetime.duration(), &file_attr(&attr, owner)),
+fn list(core: &FileSystem, ino: INodeNo, handle: u64, offset: u64, mut reply: ReplyDirectory) {
+    let listing = match core.listing(handle, offset) {
+        Ok(listing) => listing,
+        Err(error) => return reply.error(errno(&error)),
+    };
+    let from = usize::try_from(offset).unwrap_or(usize::MAX);
+    for (position, entry) in (offset..).zip(listing.list.get(from..).unwrap_or_default()) {
+        // The number is a hint that look-ups do not depend on; not to be zero is all that matters.
+        let name = OsStr::from_bytes(&entry.name);
+        if reply.add(ino, position + 1, file_type(entry.kind()), name) {
+            break;
+        }
+    }
+    reply.ok();
+}
+
+fn list_with_attributes(
+    core: &FileSystem,
+    owner: Owner,
+    ino: u64,
+    handle: u64,
+    offset: u64,
+    mut reply: ReplyDirectoryPlus,
+) {
+    let listing = match core.listing(handle, offset) {
+        Ok(listing) => listing,
+        Err(error) => return reply.error(errno(&error)),
+    };
+    let from = usize::try_from(offset).unwrap_or(usize::MAX);
+    for (position, entry) in (offset..).zip(listing.list.get(from..).unwrap_or_default()) {
+        let (attr, lifetime) = match core.lookup_listed(ino, entry) {
+            Ok(Some(found)) => found,
+            Ok(None) => continue,
+            Err(error) => return reply.error(errno(&error)),
+        };
+        let lifetime = lifetime.duration().min(attr.lifetime.duration());
+        let name = OsStr::from_bytes(&entry.name);
+        if reply.add(INodeNo(attr.ino), position + 1, name, &lifetime, &file_attr(&attr, owner), GENERATION) {
+            // It did not fit, so the kernel does not learn of it.
+            core.forget(attr.ino, 1);
+            break;
+        }
+    }
+    reply.ok();
+}
+
+fn statfs(core: &FileSystem, reply: ReplyStatfs) {
+    let block = u64::from(STATFS_BLOCK);
+    match core.space() {
+        Ok(space) => {
+            let free = space.available / block;
+            reply.statfs(space.total / block, free, free, 0, 0, STATFS_BLOCK, 255, STATFS_BLOCK);
+        }
         Err(error) => reply.error(errno(&error)),
     }
 }
 
-fn reply_xattr(result: Result<Vec<u8>>, size: u32, reply: ReplyXattr) {
-    match result {
-        Ok(value) if size == 0 => reply.size(value.len() as u32),
-        Ok(value) if value.len() <= size as usize => reply.data(&value),
-        Ok(_) => reply.error(Errno::ERANGE),
-        Err(error) => reply.error(errno(&error)),
-    }
-}
-
-fn open_mode(flags: OpenFlags) -> OpenMode {
-    OpenMode {
-        write: flags.acc_mode() != OpenAccMode::O_RDONLY,
-        truncate: flags.0 & libc::O_TRUNC != 0,
-        exclusive: flags.0 & libc::O_EXCL != 0,
-    }
-}
-
-fn open_flags(opened: &Opened) -> FopenFlags {
-    match opened.cache {
-        Cache::Keep => FopenFlags::FOPEN_KEEP_CACHE,
-        Cache::Renew => FopenFlags::empty(),
-        Cache::Bypass => FopenFlags::FOPEN_DIRECT_IO,
-    }
-}
-
-fn set_time(time: TimeOrNow) -> SetTime {
-    match time {
-        TimeOrNow::Now => SetTime::Now,
-        TimeOrNow::SpecificTime(time) => SetTime::At(Timestamp::from(time)),
-    }
+/// A file that is made and not opened.
+fn make_node(core: &FileSystem, parent: u64, name: &[u8], mode: u32) -> Result<super::attr::Attr> {
+    let exclusive = OpenMode { write: true, truncate: false, exclusive: true };
+    let (attr, opened) = core.create(parent, name, mode & 0o7777, exclusive)?;
+    core.release(opened.handle);
+    Ok(attr)
 }
 
 impl fuser::Filesystem for Adapter {
@@ -180,38 +171,17 @@ impl fuser::Filesystem for Adapter {
     }
 
     fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        match self.core.lookup(parent.0, name.as_bytes()) {
-            Ok(Lookup::Found(attr, entry)) => {
-                let lifetime = attr.lifetime.duration();
-                reply.entry_with_ttls(&lifetime, &entry.duration(), &self.attr(&attr), GENERATION);
-            }
-            Ok(Lookup::Missing(Lifetime::Immutable)) => {
-                // Inode 0 says "no such name", and may be remembered.
-                let nothing = Attr {
-                    ino: 0,
-                    kind: Kind::File,
-                    mode: 0,
-                    len: 0,
-                    stored: 0,
-                    modified: Timestamp::EPOCH,
-                    linked: false,
-                    lifetime: Lifetime::Immutable,
-                };
-                reply.entry(&nothing.lifetime.duration(), &self.attr(&nothing), GENERATION);
-            }
-            Ok(Lookup::Missing(Lifetime::Shared | Lifetime::Followed | Lifetime::Moving)) => {
-                reply.error(Errno::ENOENT)
-            }
-            Err(error) => reply.error(errno(&error)),
-        }
+        let name = name.as_bytes().to_vec();
+        let lane = self.core.names_lane(parent.0);
+        self.answer(lane, move |core, owner| reply::lookup(core.lookup(parent.0, &name), owner, reply));
     }
 
     fn forget(&self, _: &Request, ino: INodeNo, lookups: u64) {
-        self.core.forget(ino.0, lookups);
+        self.answer(Lane::Look, move |core, _| core.forget(ino.0, lookups));
     }
 
     fn getattr(&self, _: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
-        reply_attr(self.core.getattr(ino.0), self.owner, reply);
+        self.answer(Lane::Look, move |core, owner| reply::attr(core.getattr(ino.0), owner, reply));
     }
 
     fn setattr(
@@ -227,24 +197,23 @@ impl fuser::Filesystem for Adapter {
         _: Option<TimeOrNow>,
         modified: Option<TimeOrNow>,
         _: Option<SystemTime>,
-        _: Option<FileHandle>,
+        handle: Option<FileHandle>,
         _: Option<SystemTime>,
         _: Option<SystemTime>,
         _: Option<SystemTime>,
         _: Option<BsdFileFlags>,
         reply: ReplyAttr,
     ) {
-        let changes = Changes { mode, len, modified: modified.map(set_time) };
-        let (core, owner) = (Arc::clone(&self.core), self.owner);
-        // Cutting a stored file copies what is left of it.
-        self.workers.run(move || reply_attr(core.setattr(ino.0, changes), owner, reply));
+        let handle = handle.map(|handle| handle.0);
+        let changes = Changes { mode, len, modified: modified.map(reply::set_time) };
+        let lane = self.core.setattr_lane(changes, handle);
+        self.answer(lane, move |core, owner| reply::attr(core.setattr(ino.0, changes, handle), owner, reply));
     }
 
     fn readlink(&self, _: &Request, ino: INodeNo, reply: ReplyData) {
-        match self.core.readlink(ino.0) {
-            Ok(target) => reply.data(&target),
-            Err(error) => reply.error(errno(&error)),
-        }
+        self.answer(Lane::Look, move |core, _| {
+            reply::data(core.readlink(ino.0), reply);
+        });
     }
 
     fn mknod(
@@ -261,27 +230,31 @@ impl fuser::Filesystem for Adapter {
         if kind != libc::S_IFREG && kind != 0 {
             return reply.error(Errno::EPERM);
         }
-        let exclusive = OpenMode { write: true, truncate: false, exclusive: true };
-        let created = self.core.create(parent.0, name.as_bytes(), mode & 0o7777, exclusive);
-        self.reply_entry(
-            created.map(|(attr, opened)| {
-                self.core.release(opened.handle);
-                attr
-            }),
-            reply,
-        );
+        let name = name.as_bytes().to_vec();
+        let lane = self.core.naming_lane(parent.0);
+        self.answer(lane, move |core, owner| {
+            reply::entry(make_node(core, parent.0, &name, mode), owner, reply);
+        });
     }
 
     fn mkdir(&self, _: &Request, parent: INodeNo, name: &OsStr, mode: u32, _: u32, reply: ReplyEntry) {
-        self.reply_entry(self.core.mkdir(parent.0, name.as_bytes(), mode & 0o7777), reply);
+        let name = name.as_bytes().to_vec();
+        let lane = self.core.naming_lane(parent.0);
+        self.answer(lane, move |core, owner| {
+            reply::entry(core.mkdir(parent.0, &name, mode & 0o7777), owner, reply);
+        });
     }
 
     fn unlink(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        reply_empty(self.core.unlink(parent.0, name.as_bytes()), reply);
+        let name = name.as_bytes().to_vec();
+        let lane = self.core.naming_lane(parent.0);
+        self.answer(lane, move |core, _| reply::empty(core.unlink(parent.0, &name), reply));
     }
 
     fn rmdir(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        reply_empty(self.core.rmdir(parent.0, name.as_bytes()), reply);
+        let name = name.as_bytes().to_vec();
+        let lane = self.core.naming_lane(parent.0);
+        self.answer(lane, move |core, _| reply::empty(core.rmdir(parent.0, &name), reply));
     }
 
     fn symlink(
@@ -292,8 +265,11 @@ impl fuser::Filesystem for Adapter {
         target: &std::path::Path,
         reply: ReplyEntry,
     ) {
-        let target = target.as_os_str().as_bytes();
-        self.reply_entry(self.core.symlink(parent.0, name.as_bytes(), target), reply);
+        let (name, target) = (name.as_bytes().to_vec(), target.as_os_str().as_bytes().to_vec());
+        let lane = self.core.naming_lane(parent.0);
+        self.answer(lane, move |core, owner| {
+            reply::entry(core.symlink(parent.0, &name, &target), owner, reply);
+        });
     }
 
     fn rename(
@@ -312,15 +288,16 @@ impl fuser::Filesystem for Adapter {
             libc::RENAME_EXCHANGE => RenameMode::Exchange,
             _ => return reply.error(Errno::EINVAL),
         };
-        let (from, to) = ((parent.0, name.as_bytes()), (new_parent.0, new_name.as_bytes()));
-        reply_empty(self.core.rename(from, to, mode), reply);
+        let (from, to) = (name.as_bytes().to_vec(), new_name.as_bytes().to_vec());
+        let lane = self.core.naming_lane(parent.0);
+        self.answer(lane, move |core, _| {
+            reply::empty(core.rename((parent.0, &from), (new_parent.0, &to), mode), reply);
+        });
     }
 
     fn open(&self, _: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-        match self.core.open(ino.0, open_mode(flags)) {
-            Ok(opened) => reply.opened(FileHandle(opened.handle), open_flags(&opened)),
-            Err(error) => reply.error(errno(&error)),
-        }
+        let lane = self.core.open_lane(ino.0);
+        self.answer(lane, move |core, _| reply::opened(core.open(ino.0, open_mode(flags)), reply));
     }
 
     fn create(
@@ -333,16 +310,12 @@ impl fuser::Filesystem for Adapter {
         flags: i32,
         reply: ReplyCreate,
     ) {
-        match self.core.create(parent.0, name.as_bytes(), mode & 0o7777, open_mode(OpenFlags(flags))) {
-            Ok((attr, opened)) => reply.created(
-                &attr.lifetime.duration(),
-                &self.attr(&attr),
-                GENERATION,
-                FileHandle(opened.handle),
-                open_flags(&opened),
-            ),
-            Err(error) => reply.error(errno(&error)),
-        }
+        let name = name.as_bytes().to_vec();
+        let lane = self.core.naming_lane(parent.0);
+        self.answer(lane, move |core, owner| {
+            let created = core.create(parent.0, &name, mode & 0o7777, open_mode(OpenFlags(flags)));
+            reply::created(created, owner, reply);
+        });
     }
 
     fn read(
@@ -356,19 +329,8 @@ impl fuser::Filesystem for Adapter {
         _: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        let core = Arc::clone(&self.core);
-        self.workers.run(move || {
-            BUFFER.with_borrow_mut(|buffer| {
-                let wanted = size as usize;
-                if buffer.len() < wanted {
-                    buffer.resize(wanted, 0);
-                }
-                match core.read(handle.0, offset, &mut buffer[..wanted]) {
-                    Ok(len) => reply.data(&buffer[..len]),
-                    Err(error) => reply.error(errno(&error)),
-                }
-            });
-        });
+        let lane = self.core.read_lane(handle.0);
+        self.answer(lane, move |core, _| read(core, handle.0, offset, size as usize, reply));
     }
 
     fn write(
@@ -383,14 +345,22 @@ impl fuser::Filesystem for Adapter {
         _: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        match self.core.write(handle.0, offset, data) {
-            Ok(()) => reply.written(data.len() as u32),
-            Err(error) => reply.error(errno(&error)),
+        let lane = self.core.write_lane(handle.0);
+        match self.workers.here(lane) {
+            // The bytes are the session's: written from here, they need not be copied.
+            Some(_turn) => shielded(|| write(&self.core, handle.0, offset, data, reply)),
+            None => {
+                let (core, data) = (Arc::clone(&self.core), data.to_vec());
+                self.workers.send(lane, move || write(&core, handle.0, offset, &data, reply));
+            }
         }
     }
 
-    fn flush(&self, _: &Request, _: INodeNo, handle: FileHandle, _: LockOwner, reply: ReplyEmpty) {
-        reply_empty(self.core.flush(handle.0), reply);
+    fn flush(&self, request: &Request, _: INodeNo, handle: FileHandle, _: LockOwner, reply: ReplyEmpty) {
+        let thread = request.pid();
+        self.answer(Lane::Look, move |core, _| {
+            reply::empty(core.flush(handle.0, || Closer::of_thread(thread)), reply);
+        });
     }
 
     fn release(
@@ -403,44 +373,29 @@ impl fuser::Filesystem for Adapter {
         _: bool,
         reply: ReplyEmpty,
     ) {
-        self.core.release(handle.0);
-        reply.ok();
+        let lane = self.core.release_lane(handle.0);
+        self.answer(lane, move |core, _| {
+            core.release(handle.0);
+            reply.ok();
+        });
     }
 
     fn fsync(&self, _: &Request, _: INodeNo, handle: FileHandle, _: bool, reply: ReplyEmpty) {
-        let core = Arc::clone(&self.core);
-        self.workers.run(move || reply_empty(core.fsync(handle.0), reply));
+        let lane = self.core.sync_lane(handle.0);
+        self.answer(lane, move |core, _| reply::empty(core.fsync(handle.0), reply));
     }
 
     fn fsyncdir(&self, _: &Request, ino: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        let core = Arc::clone(&self.core);
-        self.workers.run(move || reply_empty(core.fsync_dir(ino.0), reply));
+        self.answer(Lane::Long, move |core, _| reply::empty(core.fsync_dir(ino.0), reply));
     }
 
     fn opendir(&self, _: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        match self.core.open_dir(ino.0) {
-            Ok((handle, true)) => {
-                let flags = FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE;
-                reply.opened(FileHandle(handle), flags);
-            }
-            Ok((handle, false)) => reply.opened(FileHandle(handle), FopenFlags::empty()),
-            Err(error) => reply.error(errno(&error)),
-        }
+        self.answer(Lane::Look, move |core, _| reply::opened_dir(core.open_dir(ino.0), reply));
     }
 
-    fn readdir(&self, _: &Request, ino: INodeNo, handle: FileHandle, offset: u64, mut reply: ReplyDirectory) {
-        for position in offset.. {
-            let listed = match self.core.listed(handle.0, position) {
-                Ok(Some(listed)) => listed,
-                Ok(None) => break,
-                Err(error) => return reply.error(errno(&error)),
-            };
-            // The number is a hint that look-ups do not depend on; not to be zero is all that matters.
-            if reply.add(ino, position + 1, file_type(listed.1), OsStr::from_bytes(&listed.0)) {
-                break;
-            }
-        }
-        reply.ok();
+    fn readdir(&self, _: &Request, ino: INodeNo, handle: FileHandle, offset: u64, reply: ReplyDirectory) {
+        let lane = self.core.names_lane(ino.0);
+        self.answer(lane, move |core, _| list(core, ino, handle.0, offset, reply));
     }
 
     fn readdirplus(
@@ -449,44 +404,23 @@ impl fuser::Filesystem for Adapter {
         ino: INodeNo,
         handle: FileHandle,
         offset: u64,
-        mut reply: ReplyDirectoryPlus,
+        reply: ReplyDirectoryPlus,
     ) {
-        for position in offset.. {
-            let name = match self.core.listed(handle.0, position) {
-                Ok(Some((name, _))) => name,
-                Ok(None) => break,
-                Err(error) => return reply.error(errno(&error)),
-            };
-            let (attr, entry) = match self.core.lookup_listed(ino.0, handle.0, position) {
-                Ok(Some(found)) => found,
-                Ok(None) => continue,
-                Err(error) => return reply.error(errno(&error)),
-            };
-            let lifetime = entry.duration().min(attr.lifetime.duration());
-            let name = OsStr::from_bytes(&name);
-            if reply.add(INodeNo(attr.ino), position + 1, name, &lifetime, &self.attr(&attr), GENERATION) {
-                // It did not fit, so the kernel does not learn of it.
-                self.core.forget(attr.ino, 1);
-                break;
-            }
-        }
-        reply.ok();
+        let lane = self.core.names_lane(ino.0);
+        self.answer(lane, move |core, owner| {
+            list_with_attributes(core, owner, ino.0, handle.0, offset, reply);
+        });
     }
 
     fn releasedir(&self, _: &Request, _: INodeNo, handle: FileHandle, _: OpenFlags, reply: ReplyEmpty) {
-        self.core.release(handle.0);
-        reply.ok();
+        self.answer(Lane::Look, move |core, _| {
+            core.release(handle.0);
+            reply.ok();
+        });
     }
 
     fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
-        let block = u64::from(STATFS_BLOCK);
-        match self.core.space() {
-            Ok(space) => {
-                let free = space.available / block;
-                reply.statfs(space.total / block, free, free, 0, 0, STATFS_BLOCK, 255, STATFS_BLOCK);
-            }
-            Err(error) => reply.error(errno(&error)),
-        }
+        self.answer(Lane::Look, move |core, _| statfs(core, reply));
     }
 
     fn setxattr(&self, _: &Request, _: INodeNo, _: &OsStr, _: &[u8], _: i32, _: u32, reply: ReplyEmpty) {
@@ -494,11 +428,12 @@ impl fuser::Filesystem for Adapter {
     }
 
     fn getxattr(&self, _: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
-        reply_xattr(self.core.getxattr(ino.0, name.as_bytes()), size, reply);
+        let name = name.as_bytes().to_vec();
+        self.answer(Lane::Look, move |core, _| reply::xattr(core.getxattr(ino.0, &name), size, reply));
     }
 
     fn listxattr(&self, _: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
-        reply_xattr(self.core.listxattr(ino.0), size, reply);
+        self.answer(Lane::Look, move |core, _| reply::xattr(core.listxattr(ino.0), size, reply));
     }
 
     fn removexattr(&self, _: &Request, _: INodeNo, _: &OsStr, reply: ReplyEmpty) {
@@ -530,13 +465,15 @@ impl fuser::Filesystem for Adapter {
         mode: i32,
         reply: ReplyEmpty,
     ) {
-        match mode {
-            0 | libc::FALLOC_FL_KEEP_SIZE => {
-                let keep_len = mode == libc::FALLOC_FL_KEEP_SIZE;
-                reply_empty(self.core.allocate(handle.0, offset, len, keep_len), reply);
-            }
-            _ => reply.error(Errno::EOPNOTSUPP),
-        }
+        let keep_len = match mode {
+            0 => false,
+            libc::FALLOC_FL_KEEP_SIZE => true,
+            _ => return reply.error(Errno::EOPNOTSUPP),
+        };
+        let lane = self.core.write_lane(handle.0);
+        self.answer(lane, move |core, _| {
+            reply::empty(core.allocate(handle.0, offset, len, keep_len), reply);
+        });
     }
 
     fn lseek(&self, _: &Request, ino: INodeNo, _: FileHandle, offset: i64, whence: i32, reply: ReplyLseek) {
@@ -546,9 +483,6 @@ impl fuser::Filesystem for Adapter {
             _ => return reply.error(Errno::EINVAL),
         };
         let Ok(offset) = u64::try_from(offset) else { return reply.error(Errno::ENXIO) };
-        match self.core.seek(ino.0, offset, to) {
-            Ok(found) => reply.offset(found as i64),
-            Err(error) => reply.error(errno(&error)),
-        }
+        self.answer(Lane::Look, move |core, _| reply::offset(core.seek(ino.0, offset, to), reply));
     }
 }

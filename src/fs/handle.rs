@@ -1,14 +1,18 @@
 //! Open files and directories: what the kernel's handle numbers stand for.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::recipe::Recipe;
-use crate::repo::{NodeAttributes, NodeId, Release, Tenant};
+use crate::repo::{NodeAttributes, NodeId, Release};
 
+use super::attr::Kind;
+use super::completion::{Closer, Closings};
 use super::errno::{Error, Result};
+use super::ingest_queue::IngestQueue;
 use super::place::Place;
+use super::worktrees::OpenWorktree;
 
 /// Something open.
 #[derive(Debug)]
@@ -23,8 +27,8 @@ pub(super) enum Handle {
     Control(Mutex<Vec<u8>>),
     /// A file of a worktree.
     Worktree(OpenNode),
-    /// A directory, listed when it was opened.
-    Listing(Arc<[Listed]>),
+    /// A directory.
+    Listing(OpenDir),
 }
 
 /// An open tensor.
@@ -43,16 +47,121 @@ pub(super) struct OpenArray {
 /// An open file of a worktree; closed when this is dropped.
 #[derive(Debug)]
 pub(super) struct OpenNode {
-    pub worktree: Arc<Tenant>,
+    pub worktree: Arc<OpenWorktree>,
     pub node: NodeId,
     pub write: bool,
+    /// Whether a writer has begun: what follows goes on in the same staging file, and copies nothing.
+    begun: AtomicBool,
+    closing: Option<Closing>,
+}
+
+/// What is known of the end of an opening for writing.
+#[derive(Debug)]
+struct Closing {
+    /// The opening's number among the closings.
+    number: u64,
+    /// Whether a descriptor was closed since the last write.
+    is_noted: AtomicBool,
+    /// Whether the last one was closed by the death of its process.
+    is_killed: AtomicBool,
+    closings: Arc<Closings>,
+    queue: Arc<IngestQueue>,
+}
+
+impl OpenNode {
+    /// A file that was opened for reading.
+    pub fn reader(worktree: Arc<OpenWorktree>, node: NodeId) -> Self {
+        Self { worktree, node, write: false, begun: AtomicBool::new(false), closing: None }
+    }
+
+    /// A file that was opened for writing; `begun` if it has a staging file of its own already.
+    pub fn writer(
+        worktree: Arc<OpenWorktree>,
+        node: NodeId,
+        begun: bool,
+        closings: Arc<Closings>,
+        queue: Arc<IngestQueue>,
+    ) -> Self {
+        let closing = Closing {
+            number: closings.number(),
+            is_noted: AtomicBool::new(false),
+            is_killed: AtomicBool::new(false),
+            closings,
+            queue,
+        };
+        Self { worktree, node, write: true, begun: AtomicBool::new(begun), closing: Some(closing) }
+    }
+
+    /// Whether a write copies nothing any more.
+    pub fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Relaxed)
+    }
+
+    /// Something was written: whoever closed a descriptor was not the last.
+    pub fn wrote(&self) {
+        self.begun.store(true, Ordering::Relaxed);
+        if let Some(closing) = &self.closing
+            && closing.is_noted.swap(false, Ordering::Relaxed)
+        {
+            closing.closings.end(closing.number);
+        }
+    }
+
+    /// Somebody closed a descriptor, maybe the last.
+    pub fn closing(&self, closer: impl FnOnce() -> Closer) {
+        if let Some(closing) = &self.closing {
+            closing.is_killed.store(closer() == Closer::Killed, Ordering::Relaxed);
+            closing.is_noted.store(true, Ordering::Relaxed);
+            closing.closings.note(closing.number);
+        }
+    }
 }
 
 impl Drop for OpenNode {
     fn drop(&mut self) {
-        // close(2) has reported what flush found; release(2) has nobody to report to. What failed here is found again
-        // as an unfinished file by the next process that opens the worktree.
-        let _ = self.worktree.release(self.node, self.write, Release::Complete);
+        // release(2) has nobody to report to. What failed here is found again as an unfinished file by the next process
+        // that opens the worktree.
+        let is_killed =
+            self.closing.as_ref().is_some_and(|closing| closing.is_killed.load(Ordering::Relaxed));
+        let how = if is_killed { Release::Interrupted } else { Release::Complete };
+        let _ = self.worktree.release(self.node, self.write, how);
+        if let Some(closing) = &self.closing {
+            closing.closings.end(closing.number);
+            closing.queue.settled(Arc::clone(&self.worktree));
+        }
+    }
+}
+
+/// An open directory. Its listing is one instant: that at which reading it began, or began anew.
+#[derive(Debug)]
+pub(super) struct OpenDir {
+    pub place: Arc<Place>,
+    list: Mutex<Option<Listing>>,
+}
+
+/// The names in a directory. Nodes of a worktree have their numbers only while it is held.
+#[derive(Debug, Clone)]
+pub(super) struct Listing {
+    pub list: Arc<[Listed]>,
+    pub _worktree: Option<Arc<OpenWorktree>>,
+}
+
+impl OpenDir {
+    pub fn new(place: Arc<Place>) -> Self {
+        Self { place, list: Mutex::default() }
+    }
+
+    /// The listing; at position 0 a new one, as rewinddir(3) wants it.
+    pub fn listing(&self, position: u64, list: impl FnOnce() -> Result<Listing>) -> Result<Listing> {
+        let known = || self.list.lock().unwrap_or_else(PoisonError::into_inner);
+        if position > 0
+            && let Some(listing) = known().clone()
+        {
+            return Ok(listing);
+        }
+        let listing = list()?;
+        *known() = Some(listing.clone());
+        Ok(listing)
     }
 }
 
@@ -63,6 +172,18 @@ pub(super) struct Listed {
     pub place: Arc<Place>,
     /// What is known already of a node of a worktree.
     pub known: Option<NodeAttributes>,
+}
+
+impl Listed {
+    /// What it is.
+    pub fn kind(&self) -> Kind {
+        match (self.place.kind(), self.known) {
+            (Some(kind), _) => kind,
+            (None, Some(known)) => super::attributes::kind(known.kind),
+            // The only node of a worktree that is listed unseen is its top.
+            (None, None) => Kind::Dir,
+        }
+    }
 }
 
 /// All that is open.

@@ -15,6 +15,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use crate::id::RecipeId;
 use crate::repo::{BranchName, Error, Result, StagedFile, StagingId, Tenant, Tree};
 
+use super::worktrees::OpenWorktree;
+
 /// Shorter files wait for the commit, in bytes.
 const LARGE: u64 = 1 << 20;
 /// Bytes that go into one pack before it is sealed: what is lost to a crash in the background is stored again.
@@ -26,9 +28,9 @@ const WAITS_MAX: u32 = 20;
 
 enum Message {
     /// A file of the worktree may be complete.
-    Settled(Arc<Tenant>),
+    Settled(Arc<OpenWorktree>),
     /// A name of the worktree is gone, and what it led to may take room that nothing needs.
-    Freed(Arc<Tenant>),
+    Freed(Arc<OpenWorktree>),
     /// Store what is complete without waiting, and answer by hanging up.
     Drain(Sender<()>),
 }
@@ -62,12 +64,12 @@ impl IngestQueue {
     }
 
     /// Tells that a file of a worktree may be complete.
-    pub fn settled(&self, worktree: Arc<Tenant>) {
+    pub fn settled(&self, worktree: Arc<OpenWorktree>) {
         self.send(Message::Settled(worktree));
     }
 
     /// Tells that a name of a worktree is gone: the room that its bytes took can be given back.
-    pub fn freed(&self, worktree: Arc<Tenant>) {
+    pub fn freed(&self, worktree: Arc<OpenWorktree>) {
         self.send(Message::Freed(worktree));
     }
 
@@ -138,7 +140,7 @@ fn work(receiver: &Receiver<Message>, trouble: &Mutex<Option<String>>) {
 type Waiting = BTreeMap<BranchName, Work>;
 
 struct Work {
-    worktree: Arc<Tenant>,
+    worktree: Arc<OpenWorktree>,
     /// Whether staging files are to be let go.
     freed: bool,
 }

@@ -5,9 +5,11 @@
 //! Numbers are never reused. A number lives from its first look-up until the kernel has forgotten all of them.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::place::Place;
+use super::worktrees::Opening;
 
 /// The number of the mount's root, fixed by the FUSE protocol.
 pub const ROOT: u64 = 1;
@@ -27,6 +29,14 @@ impl Identity {
             Identity::Place(place) | Identity::Named(_, _, place) => place,
         }
     }
+
+    /// The opening of a worktree that the node lives in.
+    fn opening(&self) -> Option<Opening> {
+        match &**self.place() {
+            Place::Worktree(at) => at.opening(),
+            _ => None,
+        }
+    }
 }
 
 /// The inodes that the kernel knows.
@@ -39,6 +49,8 @@ pub(super) struct Inodes {
 struct Table {
     by_identity: HashMap<Identity, u64>,
     slots: HashMap<u64, Slot>,
+    /// How many nodes of each opening of a worktree are among them.
+    opened: HashMap<Opening, usize>,
     next: u64,
 }
 
@@ -55,7 +67,8 @@ impl Inodes {
         let identity = Identity::Place(Arc::new(root));
         let slots = HashMap::from([(ROOT, Slot { identity: identity.clone(), lookups: 1 })]);
         let by_identity = HashMap::from([(identity, ROOT)]);
-        Self { table: Mutex::new(Table { by_identity, slots, next: ROOT + 1 }) }
+        let opened = HashMap::new();
+        Self { table: Mutex::new(Table { by_identity, slots, opened, next: ROOT + 1 }) }
     }
 
     /// What a number stands for; `None` if the kernel has no right to ask.
@@ -79,6 +92,9 @@ impl Inodes {
         }
         let ino = table.next;
         table.next += 1;
+        if let Some(opening) = identity.opening() {
+            *table.opened.entry(opening).or_default() += 1;
+        }
         table.by_identity.insert(identity.clone(), ino);
         table.slots.insert(ino, Slot { identity, lookups: 1 });
         ino
@@ -94,7 +110,20 @@ impl Inodes {
         }
         let slot = table.slots.remove(&ino)?;
         table.by_identity.remove(&slot.identity);
+        if let Some(opening) = slot.identity.opening()
+            && let Entry::Occupied(mut count) = table.opened.entry(opening)
+        {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
         Some(slot.identity)
+    }
+
+    /// Whether the kernel knows a node that lives in this opening of a worktree.
+    pub fn knows(&self, opening: Opening) -> bool {
+        self.lock().opened.contains_key(&opening)
     }
 
     /// How many numbers the kernel remembers.

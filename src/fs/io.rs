@@ -5,15 +5,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::disk::Space;
 use crate::id::RecipeId;
-use crate::repo::{BranchName, NodeId, Tenant};
+use crate::repo::{NodeId, Tenant};
 
 use super::attr::{Attr, Kind, Lifetime};
 use super::attributes::{Changes, SetTime};
+use super::completion::Closer;
 use super::core::{FileSystem, names_lifetime};
 use super::errno::{Error, Result};
-use super::handle::{Handle, Listed, OpenArray, OpenNode};
+use super::handle::{Handle, Listed, Listing, OpenArray, OpenDir, OpenNode};
 use super::namespace::ControlFile;
 use super::place::Place;
+use super::worktrees::{OpenWorktree, WorktreeNode};
 
 /// How a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -84,7 +86,7 @@ impl FileSystem {
     pub fn open(&self, ino: u64, mode: OpenMode) -> Result<Opened> {
         let place = self.place(ino)?;
         let (handle, cache) = match &*place {
-            Place::Worktree { branch, node } => return self.open_node(ino, branch, *node, mode),
+            Place::Worktree(at) => return self.open_node(ino, at, mode),
             Place::Control(ControlFile::Ctl) => (Handle::Control(Mutex::default()), Cache::Bypass),
             _ if place.kind() == Some(Kind::Dir) => return Err(Error::IsADirectory),
             _ if mode.write || mode.truncate => return Err(Error::ReadOnly),
@@ -97,45 +99,59 @@ impl FileSystem {
         Ok(Opened { handle: self.handles.insert(handle), cache })
     }
 
-    fn open_node(&self, ino: u64, branch: &BranchName, node: NodeId, mode: OpenMode) -> Result<Opened> {
-        let worktree = self.worktree(branch)?;
-        let write = mode.write || mode.truncate;
-        worktree.open_file(node, write)?;
-        // From here on, dropping it closes the file.
-        let open = OpenNode { worktree: Arc::clone(&worktree), node, write };
+    fn open_node(&self, ino: u64, at: &WorktreeNode, mode: OpenMode) -> Result<Opened> {
+        let (open, node) = self.within(at, |worktree| {
+            worktree.open_file(at.node(), mode.write || mode.truncate)?;
+            // From here on, dropping it closes the file.
+            Ok((self.opened(worktree, at.node(), mode.write || mode.truncate, mode.truncate), at.node()))
+        })?;
         if mode.truncate {
-            with_room(&worktree, || worktree.set_len(node, 0, self.now()))?;
+            with_room(&open.worktree, || open.worktree.set_len(node, 0, self.now()))?;
+            self.note_changes(&open.worktree, [node]);
         }
-        let cache = match write {
+        let cache = match open.write {
             true => {
                 self.cached_content.forget(ino);
                 Cache::Renew
             }
-            false => self.cached_content.renew(ino, worktree.attributes(node)?.recipe),
+            false => self.cached_content.renew(ino, open.worktree.attributes(node)?.recipe),
         };
         Ok(Opened { handle: self.handles.insert(Handle::Worktree(open)), cache })
+    }
+
+    fn opened(&self, worktree: &Arc<OpenWorktree>, node: NodeId, write: bool, begun: bool) -> OpenNode {
+        let worktree = Arc::clone(worktree);
+        match write {
+            true => {
+                OpenNode::writer(worktree, node, begun, Arc::clone(&self.closings), Arc::clone(&self.ingest))
+            }
+            false => OpenNode::reader(worktree, node),
+        }
     }
 
     /// Creates a file in a worktree and opens it for writing; without [`OpenMode::exclusive`] an existing one is
     /// opened.
     pub fn create(&self, parent: u64, name: &[u8], mode: u32, how: OpenMode) -> Result<(Attr, Opened)> {
-        let (worktree, dir) = self.writable(parent)?;
-        let name = crate::repo::Name::new(name)?;
-        let node = match with_room(&worktree, || worktree.create(dir, &name, mode, self.now())) {
-            Err(Error::Repo(crate::repo::Error::Exists(_))) if !how.exclusive => {
-                let (node, known) = worktree.lookup(dir, &name)?.ok_or(Error::NoEntry)?;
-                let place = Place::Worktree { branch: worktree.branch().clone(), node };
-                let attr = self.remember(parent, name.as_bytes(), Arc::new(place), Some(known))?;
-                let opened = self.open(attr.ino, how).inspect_err(|_| self.forget(attr.ino, 1))?;
-                return Ok((attr, opened));
-            }
-            created => created?,
-        };
-        let open = OpenNode { worktree: Arc::clone(&worktree), node, write: true };
-        let place = Place::Worktree { branch: worktree.branch().clone(), node };
-        let attr = self.remember(parent, name.as_bytes(), Arc::new(place), None)?;
-        let handle = self.handles.insert(Handle::Worktree(open));
-        Ok((attr, Opened { handle, cache: Cache::Renew }))
+        let valid = crate::repo::Name::new(name);
+        self.writable(parent, |worktree, dir| {
+            let valid = valid.as_ref().map_err(Clone::clone)?;
+            let node = match with_room(worktree, || worktree.create(dir, valid, mode, self.now())) {
+                Err(Error::Repo(crate::repo::Error::Exists(_))) if !how.exclusive => {
+                    let (node, known) = worktree.lookup(dir, valid)?.ok_or(Error::NoEntry)?;
+                    let place = Place::Worktree(WorktreeNode::new(worktree, node));
+                    let attr = self.remember(parent, name, Arc::new(place), Some(known))?;
+                    let opened = self.open(attr.ino, how).inspect_err(|_| self.forget(attr.ino, 1))?;
+                    return Ok((attr, opened));
+                }
+                created => created?,
+            };
+            let open = self.opened(worktree, node, true, true);
+            self.note_changes(worktree, [dir, node]);
+            let place = Place::Worktree(WorktreeNode::new(worktree, node));
+            let attr = self.remember(parent, name, Arc::new(place), None)?;
+            let handle = self.handles.insert(Handle::Worktree(open));
+            Ok((attr, Opened { handle, cache: Cache::Renew }))
+        })
     }
 
     /// Fills `buf` from `offset`; fewer bytes only at the end of the file. Returns how many.
@@ -164,7 +180,10 @@ impl FileSystem {
     pub fn write(&self, handle: u64, offset: u64, bytes: &[u8]) -> Result<()> {
         match &*self.handles.get(handle)? {
             Handle::Worktree(open) if open.write => {
-                with_room(&open.worktree, || open.worktree.write_at(open.node, offset, bytes, self.now()))
+                with_room(&open.worktree, || open.worktree.write_at(open.node, offset, bytes, self.now()))?;
+                open.wrote();
+                self.note_changes(&open.worktree, [open.node]);
+                Ok(())
             }
             Handle::Control(said) => {
                 let result = self.carry_out(bytes);
@@ -182,9 +201,12 @@ impl FileSystem {
         }
     }
 
-    /// Somebody closed a descriptor. Others may have it still: the file is complete when it is released.
-    pub fn flush(&self, handle: u64) -> Result<()> {
-        self.handles.get(handle).map(drop)
+    /// Somebody closed a descriptor of an open file, maybe the last; `closer` tells how that one is doing.
+    pub fn flush(&self, handle: u64, closer: impl FnOnce() -> Closer) -> Result<()> {
+        if let Handle::Worktree(open) = &*self.handles.get(handle)? {
+            open.closing(closer);
+        }
+        Ok(())
     }
 
     /// Makes an open file durable: bytes, name and attributes.
@@ -203,40 +225,45 @@ impl FileSystem {
     /// Makes the names in a directory durable.
     pub fn fsync_dir(&self, ino: u64) -> Result<()> {
         match &*self.place(ino)? {
-            Place::Worktree { branch, node } => Ok(self.worktree(branch)?.sync(*node)?),
+            Place::Worktree(at) => self.within(at, |worktree| Ok(worktree.sync(at.node())?)),
             _ => Ok(()),
         }
     }
 
-    /// The last descriptor and mapping of a handle are gone.
+    /// The last descriptor and mapping of a handle are gone: when whoever still reads it is done, what was written is
+    /// complete.
     pub fn release(&self, handle: u64) {
-        let written = match self.handles.get(handle).as_deref() {
-            Ok(Handle::Worktree(open)) if open.write => Some(Arc::clone(&open.worktree)),
-            _ => None,
-        };
         self.handles.remove(handle);
-        if let Some(worktree) = written {
-            self.settled(&worktree);
-        }
     }
 
-    /// Changes attributes and length. A file that is open for writing is complete when it is closed, another one at once.
-    pub fn setattr(&self, ino: u64, changes: Changes) -> Result<Attr> {
+    /// Changes attributes and length. A file that nobody else has open for writing is complete then.
+    pub fn setattr(&self, ino: u64, changes: Changes, handle: Option<u64>) -> Result<Attr> {
         // Shells open `.coral/ctl` to truncate it.
         if let Place::Control(ControlFile::Ctl) = &*self.place(ino)? {
             return self.getattr(ino);
         }
-        let (worktree, node) = self.writable(ino)?;
-        if let Some(len) = changes.len {
-            self.cached_content.forget(ino);
-            with_room(&worktree, || worktree.set_len(node, len, self.now()))?;
-        }
-        let modified = changes.modified.map(|time| match time {
-            SetTime::Now => self.now(),
-            SetTime::At(time) => time,
-        });
-        if changes.mode.is_some() || modified.is_some() {
-            worktree.set_attributes(node, changes.mode, modified)?;
+        self.writable(ino, |worktree, node| {
+            if let Some(len) = changes.len {
+                self.cached_content.forget(ino);
+                with_room(worktree, || worktree.set_len(node, len, self.now()))?;
+            }
+            let modified = changes.modified.map(|time| match time {
+                SetTime::Now => self.now(),
+                SetTime::At(time) => time,
+            });
+            if changes.mode.is_some() || modified.is_some() {
+                worktree.set_attributes(node, changes.mode, modified)?;
+            }
+            if changes != Changes::default() {
+                self.note_changes(worktree, [node]);
+            }
+            Ok(())
+        })?;
+        if changes.len.is_some()
+            && let Some(Ok(handle)) = handle.map(|handle| self.handles.get(handle))
+            && let Handle::Worktree(open) = &*handle
+        {
+            open.wrote();
         }
         self.getattr(ino)
     }
@@ -251,7 +278,12 @@ impl FileSystem {
             return Err(Error::NoSpace);
         }
         match end > now && !keep_len {
-            true => Ok(open.worktree.set_len(open.node, end, self.now())?),
+            true => {
+                open.worktree.set_len(open.node, end, self.now())?;
+                open.wrote();
+                self.note_changes(&open.worktree, [open.node]);
+                Ok(())
+            }
             false => Ok(()),
         }
     }
@@ -271,37 +303,50 @@ impl FileSystem {
         Ok(self.repo.disk().space(self.repo.root())?)
     }
 
-    /// Opens a directory: what is in it now is what reading it shows. The result tells whether the kernel may cache the
-    /// names.
+    /// Opens a directory. The result tells whether the kernel may cache the names.
     pub fn open_dir(&self, ino: u64) -> Result<(u64, bool)> {
         let place = self.place(ino)?;
-        let list: Arc<[Listed]> = self.children(&place)?.into();
-        Ok((self.handles.insert(Handle::Listing(list)), place.is_immutable()))
-    }
-
-    /// The name at a position of an open directory with its kind; `None` after the last.
-    pub fn listed(&self, handle: u64, position: u64) -> Result<Option<(Vec<u8>, Kind)>> {
-        let handle = self.handles.get(handle)?;
-        let Handle::Listing(list) = &*handle else { return Err(Error::BadHandle) };
-        let Some(entry) = usize::try_from(position).ok().and_then(|at| list.get(at)) else { return Ok(None) };
-        let kind = match (entry.place.kind(), entry.known) {
-            (Some(kind), _) => kind,
-            (None, Some(known)) => super::attributes::kind(known.kind),
-            // The only node of a worktree that is listed unseen is its top.
-            (None, None) => Kind::Dir,
+        let is_dir = match &*place {
+            Place::Worktree(_) => self.getattr(ino)?.kind == Kind::Dir,
+            other => other.kind() == Some(Kind::Dir),
         };
-        Ok(Some((entry.name.clone(), kind)))
+        match is_dir {
+            true => {
+                let is_immutable = place.is_immutable();
+                Ok((self.handles.insert(Handle::Listing(OpenDir::new(place))), is_immutable))
+            }
+            false => Err(Error::NotADirectory),
+        }
     }
 
-    /// Looks up the name at a position of an open directory, as [`FileSystem::lookup`] would; `None` if it is gone.
-    pub fn lookup_listed(&self, parent: u64, handle: u64, position: u64) -> Result<Option<(Attr, Lifetime)>> {
-        let handle = self.handles.get(handle)?;
-        let Handle::Listing(list) = &*handle else { return Err(Error::BadHandle) };
-        let Some(entry) = usize::try_from(position).ok().and_then(|at| list.get(at)) else { return Ok(None) };
+    /// The names in an open directory from a position on: those that were there when reading began at position 0.
+    pub(super) fn listing(&self, handle: u64, position: u64) -> Result<Listing> {
+        match &*self.handles.get(handle)? {
+            Handle::Listing(dir) => dir.listing(position, || self.list(&dir.place)),
+            _ => Err(Error::BadHandle),
+        }
+    }
+
+    fn list(&self, place: &Place) -> Result<Listing> {
+        match place {
+            Place::Worktree(at) => {
+                let (list, worktree) = self.node_list(at)?;
+                Ok(Listing { list: list.into(), _worktree: Some(worktree) })
+            }
+            other => Ok(Listing { list: self.children(other)?.into(), _worktree: None }),
+        }
+    }
+
+    /// Looks up a name of a listing, as [`FileSystem::lookup`] would; `None` if it is gone. What is damaged has a number
+    /// and a kind, and is looked at again, and found damaged, by who wants to know more.
+    pub(super) fn lookup_listed(&self, parent: u64, entry: &Listed) -> Result<Option<(Attr, Lifetime)>> {
         match self.remember(parent, &entry.name, Arc::clone(&entry.place), entry.known) {
             Ok(attr) => Ok(Some((attr, listed_lifetime(&*self.place(parent)?)))),
             Err(Error::Repo(crate::repo::Error::Stale)) => Ok(None),
-            Err(error) => Err(error),
+            Err(_) => {
+                let ino = self.inodes.remember(Arc::clone(&entry.place).found_as(parent, &entry.name));
+                Ok(Some((Attr::unknown(ino, entry.kind()), Lifetime::Moving)))
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::str;
 use std::sync::Arc;
 
 use crate::id::CommitId;
-use crate::repo::{BranchName, Entry, Name, Node, NodeAttributes, NodeId, PathError, TagName};
+use crate::repo::{BranchName, Entry, Name, Node, NodeAttributes, PathError, TagName};
 
 use super::attr::{Attr, Lifetime};
 use super::core::{FileSystem, View, names_lifetime};
@@ -13,6 +13,7 @@ use super::handle::Listed;
 use super::inode::ROOT;
 use super::namespace::{ControlFile, RefChild, Top, date_names, ref_children};
 use super::place::{Place, SnapshotDir};
+use super::worktrees::{OpenWorktree, WorktreeNode};
 
 /// What a look-up found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,11 +30,13 @@ pub(super) struct Found {
     pub entry: Lifetime,
     /// What is known already of a node of a worktree.
     pub known: Option<NodeAttributes>,
+    /// Keeps the worktree that the node is in until the node has a number.
+    pub worktree: Option<Arc<OpenWorktree>>,
 }
 
 impl Found {
     fn new(place: Place, entry: Lifetime) -> Self {
-        Self { place, entry, known: None }
+        Self { place, entry, known: None, worktree: None }
     }
 }
 
@@ -52,6 +55,8 @@ impl FileSystem {
                 let moves = found.entry == Lifetime::Followed && found.place.is_immutable();
                 let entry = found.entry;
                 let attr = self.remember(parent, name, Arc::new(found.place), found.known)?;
+                // The kernel knows the node now, and that keeps the worktree.
+                drop(found.worktree);
                 if moves {
                     self.moving_names.note(parent, name, self.now());
                 }
@@ -88,8 +93,7 @@ impl FileSystem {
     /// Keeps a node of a worktree while the kernel knows it, even when its name is gone.
     fn keep(&self, place: &Place) -> Result<()> {
         match place {
-            Place::Worktree { node: NodeId::ROOT, .. } => Ok(()),
-            Place::Worktree { branch, node } => Ok(self.worktree(branch)?.pin(*node)?),
+            Place::Worktree(at) if !at.is_root() => Ok(self.worktree_of(at)?.pin(at.node())?),
             _ => Ok(()),
         }
     }
@@ -98,14 +102,16 @@ impl FileSystem {
     pub fn forget(&self, ino: u64, lookups: u64) {
         let Some(identity) = self.inodes.forget(ino, lookups) else { return };
         self.cached_content.forget(ino);
-        if let Place::Worktree { branch, node } = &**identity.place()
-            && let Some(worktree) = self.find_worktree(branch)
+        if let Place::Worktree(at) = &**identity.place()
+            && !at.is_root()
+            && let Ok(worktree) = self.worktree_of(at)
         {
             // A failure keeps a removed file for the life of the daemon, no more.
-            let _ = worktree.unpin(*node);
+            let _ = worktree.unpin(at.node());
+            worktree.forget_lost_change(at.node());
             // A look-up in between may have given the node a new number.
             if self.inodes.number(&identity).is_some() {
-                let _ = worktree.pin(*node);
+                let _ = worktree.pin(at.node());
             }
         }
     }
@@ -113,7 +119,7 @@ impl FileSystem {
     /// What a name in a directory stands for.
     pub(super) fn child(&self, directory: &Place, name: &[u8]) -> Result<Option<Found>> {
         let lifetime = names_lifetime(directory);
-        let in_tree = matches!(directory, Place::Dir(_) | Place::TensorDir(_) | Place::Worktree { .. });
+        let in_tree = matches!(directory, Place::Dir(_) | Place::TensorDir(_) | Place::Worktree(_));
         if in_tree && matches!(Name::new(name), Err(PathError::Reserved(_))) {
             // No tree has it: it is missing, not forbidden, to whoever looks for a repository here.
             return Ok(None);
@@ -134,7 +140,7 @@ impl FileSystem {
             },
             Place::TensorDir(dir) => self.tensor_dir_child(dir, name)?,
             Place::TensorFile(file) => self.tensor_file_child(file, name)?,
-            Place::Worktree { branch, node } => return self.node_child(branch, *node, name),
+            Place::Worktree(at) => return self.node_child(at, name),
             Place::Control(_)
             | Place::File { .. }
             | Place::Array(_)
@@ -163,7 +169,7 @@ impl FileSystem {
             }),
             Place::Worktrees(prefix) => {
                 self.ref_list(&self.branch_texts()?, prefix, Place::Worktrees, |name| {
-                    Ok(Some(Place::Worktree { branch: BranchName::new(name)?, node: NodeId::ROOT }))
+                    Ok(Some(Place::Worktree(WorktreeNode::root(BranchName::new(name)?))))
                 })
             }
             Place::Tensors(prefix) => {
@@ -185,7 +191,7 @@ impl FileSystem {
             }
             Place::TensorDir(dir) => self.tensor_dir_list(dir),
             Place::TensorFile(file) => self.tensor_file_list(file),
-            Place::Worktree { branch, node } => self.node_list(branch, *node),
+            Place::Worktree(at) => self.node_list(at).map(|(list, _)| list),
             Place::Control(_)
             | Place::File { .. }
             | Place::Array(_)
@@ -287,7 +293,7 @@ impl FileSystem {
         match Self::ref_child(&self.branch_texts()?, prefix, name) {
             Some(RefChild::Group(prefix)) => Ok(Some(Place::Worktrees(prefix))),
             Some(RefChild::Leaf(name)) => {
-                Ok(Some(Place::Worktree { branch: BranchName::new(name)?, node: NodeId::ROOT }))
+                Ok(Some(Place::Worktree(WorktreeNode::root(BranchName::new(name)?))))
             }
             None => Ok(None),
         }
@@ -377,24 +383,30 @@ impl FileSystem {
         Ok(of_day.collect())
     }
 
-    fn node_child(&self, branch: &BranchName, dir: NodeId, name: &[u8]) -> Result<Option<Found>> {
+    fn node_child(&self, dir: &WorktreeNode, name: &[u8]) -> Result<Option<Found>> {
         let name = Name::new(name)?;
-        let found = self.worktree(branch)?.lookup(dir, &name)?;
-        Ok(found.map(|(node, known)| Found {
-            place: Place::Worktree { branch: branch.clone(), node },
-            entry: Lifetime::Shared,
-            known: Some(known),
-        }))
+        self.within(dir, |worktree| {
+            let found = worktree.lookup(dir.node(), &name)?;
+            Ok(found.map(|(node, known)| Found {
+                place: Place::Worktree(WorktreeNode::new(worktree, node)),
+                entry: Lifetime::Shared,
+                known: Some(known),
+                worktree: Some(Arc::clone(worktree)),
+            }))
+        })
     }
 
-    fn node_list(&self, branch: &BranchName, dir: NodeId) -> Result<Vec<Listed>> {
-        let entries = self.worktree(branch)?.entries(dir)?;
-        let list = entries.into_iter().map(|(name, node, known)| Listed {
-            name: name.as_bytes().to_vec(),
-            place: Arc::new(Place::Worktree { branch: branch.clone(), node }),
-            known: Some(known),
-        });
-        Ok(list.collect())
+    /// What is in a directory, with the worktree that gives the nodes their numbers.
+    pub(super) fn node_list(&self, dir: &WorktreeNode) -> Result<(Vec<Listed>, Arc<OpenWorktree>)> {
+        self.within(dir, |worktree| {
+            let entries = worktree.entries(dir.node())?;
+            let list = entries.into_iter().map(|(name, node, known)| Listed {
+                name: name.as_bytes().to_vec(),
+                place: Arc::new(Place::Worktree(WorktreeNode::new(worktree, node))),
+                known: Some(known),
+            });
+            Ok((list.collect(), Arc::clone(worktree)))
+        })
     }
 }
 

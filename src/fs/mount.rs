@@ -16,14 +16,15 @@ use crate::repo::Repo;
 use super::control::{Answer, ControlSocket, Request};
 use super::core::{FileSystem, Settings, Teller};
 use super::fuse::Adapter;
-use super::mount_point::{MountError, check_fuse, detach, prepare, system, unmount};
+use super::limits;
+use super::mount_point::{MountError, check_fuse, prepare, system, unmount_own};
 use super::workers::Workers;
 
-/// Threads that answer the kernel at once. More than one, because some requests take the time of a directory's
-/// decoding.
+/// Threads that listen to the kernel, and answer what is short if others still listen.
 const SESSION_THREADS: usize = 6;
-/// Threads for reads and other work that may take long.
-const WORKERS_MIN: usize = 4;
+/// Address space that the session may take when it begins: for each thread a buffer of 16 MiB (a constant of the library),
+/// a stack, and an arena of the C library's allocator, which takes twice its 64 MiB while it is made.
+const SESSION_MEMORY: usize = (SESSION_THREADS + 1) * (18 << 20) + (SESSION_THREADS + 3) * (64 << 20);
 /// How often the daemon looks whether others changed a worktree.
 const LOOK_AROUND: Duration = Duration::from_secs(1);
 /// How long a session whose mount is gone may still serve files that are open.
@@ -96,11 +97,7 @@ impl Stopper {
         if self.ended.is_over() {
             return Ok(());
         }
-        match unmount(&self.mount_point, false) {
-            Err(MountError::Busy(_)) => detach(&self.mount_point),
-            Err(MountError::NotMounted(_)) => Ok(()),
-            other => other,
-        }
+        unmount_own(&self.mount_point)
     }
 }
 
@@ -116,27 +113,31 @@ pub fn mount(repo: Repo, mount_point: &Path, options: MountOptions) -> Result<Mo
     let failed = |operation| system(operation, &mount_point);
     let core = FileSystem::new(repo, options.settings).map_err(MountError::Unservable)?;
     let core = Arc::new(core);
-    let threads = thread::available_parallelism().map_or(WORKERS_MIN, usize::from).max(WORKERS_MIN);
-    let workers = Workers::start(threads).map_err(failed("start threads for"))?;
+    core.attach_index();
+    let workers = Workers::start(SESSION_THREADS).map_err(failed("start threads for"))?;
     let config = config(&core, options.allow_other, options.read_only);
     let adapter = Adapter::new(Arc::clone(&core), workers);
+    let reserved = limits::reserve_memory(SESSION_MEMORY)
+        .map_err(|source| MountError::TooLittleMemory { bytes: SESSION_MEMORY, source })?;
     let session = Session::new(adapter, &mount_point, &config).map_err(refused(&mount_point))?;
     let notifier = session.notifier();
 
+    // All that can fail comes before the session, which takes the mount with it; from then on dropping this unmounts.
     let ended = Arc::new(Ended::default());
-    let told = Arc::clone(&ended);
-    let serve = move || told.set(session.run());
-    thread::Builder::new().name("session".into()).spawn(serve).map_err(failed("serve"))?;
-    raise_read_ahead(&mount_point);
-
     let (wake, woken) = bounded(0);
     core.set_teller(teller(wake.clone()));
     let watched = Arc::downgrade(&core);
     let watch = move || look_around(&watched, &notifier, &woken);
     thread::Builder::new().name("look-around".into()).spawn(watch).map_err(failed("watch"))?;
-
     let stopper = Stopper { mount_point: mount_point.clone(), ended: Arc::clone(&ended) };
     let socket = listen(&core, stopper);
+
+    let told = Arc::clone(&ended);
+    let serve = move || told.set(session.run());
+    drop(reserved);
+    thread::Builder::new().name("session".into()).spawn(serve).map_err(failed("serve"))?;
+    // The session answers this, or nothing else either.
+    raise_read_ahead(&mount_point);
     Ok(Mount { mount_point, core, ended, _socket: socket, _wake: wake })
 }
 
@@ -251,8 +252,7 @@ fn look_around(core: &Weak<FileSystem>, notifier: &Notifier, woken: &Receiver<Se
             Err(RecvTimeoutError::Disconnected) => return,
         };
         let Some(core) = core.upgrade() else { return };
-        // A worktree that cannot be read says so to whoever uses it.
-        let mut stale = core.take_stale_names().unwrap_or_default();
+        let mut stale = core.take_stale_names();
         if asked.is_some() {
             stale.extend(core.take_moving_names());
         }
@@ -260,15 +260,23 @@ fn look_around(core: &Weak<FileSystem>, notifier: &Notifier, woken: &Receiver<Se
             // ENOENT: the kernel did not know the name.
             let _ = notifier.inval_entry(INodeNo(parent), std::ffi::OsStr::from_bytes(&name));
         }
+        if asked.is_none() {
+            core.tidy();
+            core.want_index();
+        }
     }
 }
 
-/// Answers other processes. A repository on a read-only disk has no place for a socket; the mount works without.
+/// Answers other processes, as long as there is something to answer for. A repository on a read-only disk has no place
+/// for a socket; the mount works without.
 fn listen(core: &Arc<FileSystem>, stopper: Stopper) -> Option<ControlSocket> {
     let run = core.repo().root().join("run");
     fs::create_dir_all(&run).ok()?;
-    let core = Arc::clone(core);
-    let handler = move |request| answer(&core, &stopper, request);
+    let core = Arc::downgrade(core);
+    let handler = move |request| match core.upgrade() {
+        Some(core) => answer(&core, &stopper, request),
+        None => Err("the mount is gone".to_owned()),
+    };
     ControlSocket::listen(&run, std::process::id(), Arc::new(handler)).ok()
 }
 
@@ -276,6 +284,10 @@ fn answer(core: &FileSystem, stopper: &Stopper, request: Request) -> Answer {
     let done = match request {
         Request::Ping => Ok(format!("{} {}", std::process::id(), stopper.mount_point.display())),
         Request::Refresh => core.refresh().map(|()| String::new()),
+        Request::Settle => {
+            core.settle();
+            Ok(String::new())
+        }
         Request::Drain => core.drain().map(|()| String::new()),
         Request::Status => core.status_text(),
         Request::Stop => {

@@ -7,7 +7,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::mounts::{Mounted, mounted};
+use crate::units::ByteSize;
+
+use super::mounts::{Located, Mounted, locate, mounted};
+use super::unresponsive::{self, Outcome};
 
 /// The device that FUSE servers talk to the kernel through.
 const FUSE_DEVICE: &str = "/dev/fuse";
@@ -33,6 +36,9 @@ pub enum MountError {
     /// Somebody still uses the mount.
     #[error("`{}` is in use: a program has a file open or its working directory in it", .0.display())]
     Busy(PathBuf),
+    /// Its daemon does not answer.
+    #[error("`{}` is in use, and its daemon does not answer: it is stopped or hangs", .0.display())]
+    Silent(PathBuf),
     /// The kernel has no FUSE, or the container does not show it.
     #[error(
         "`/dev/fuse` does not exist: load the kernel's `fuse` module (`modprobe fuse`), or give the container `--device /dev/fuse --cap-add SYS_ADMIN`"
@@ -47,6 +53,15 @@ pub enum MountError {
     /// The administrator has not allowed mounts that other users see.
     #[error("`allow_other` needs the line `user_allow_other` in `/etc/fuse.conf`")]
     OthersNotAllowed,
+    /// The session's buffers and stacks would not fit: the daemon would die under its mount.
+    #[error("serving a mount takes {} of address space more than this process may have (`ulimit -v`)", ByteSize(*bytes as u64))]
+    TooLittleMemory {
+        /// How much would be taken.
+        bytes: usize,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
     /// What should be shown cannot be, or could not be made durable at the end.
     #[error(transparent)]
     Unservable(#[from] super::errno::Error),
@@ -66,13 +81,14 @@ pub enum MountError {
 /// Makes sure that something can be mounted at `path`, and returns its absolute form. A mount of Coral whose daemon
 /// died is taken away first.
 pub(super) fn prepare(path: &Path) -> Result<PathBuf, MountError> {
-    if is_stale(path) {
-        detach(path)?;
+    match located(path)? {
+        Located::At(mounted) => match daemon_of(&mounted)? {
+            Daemon::Dead => detach(&mounted.mount_point)?,
+            Daemon::Alive | Daemon::Silent => return Err(MountError::AlreadyMounted(mounted)),
+        },
+        Located::Inside(_) | Located::Outside => {}
     }
     let path = path.canonicalize().map_err(|source| unusable(path, source))?;
-    if let Some(mounted) = mounted_at(&path)? {
-        return Err(MountError::AlreadyMounted(mounted));
-    }
     let mut entries = fs::read_dir(&path).map_err(|source| unusable(&path, source))?;
     match entries.next() {
         None => Ok(path),
@@ -97,30 +113,55 @@ pub(super) fn check_fuse() -> Result<(), MountError> {
 }
 
 /// Takes the Coral file system at `path` away. With `lazy`, at once, though programs that use it keep it until they
-/// close; otherwise only if nobody uses it. The mount of a dead daemon is always taken away.
+/// close; otherwise only if nobody uses it. The mount of a dead daemon is always taken away, and a daemon that hangs is
+/// not waited for.
 ///
 /// # Errors
-/// [`MountError::Busy`] if somebody uses it, [`MountError::NotMounted`] if there is none.
+/// [`MountError::Busy`] if somebody uses it, [`MountError::Silent`] if that may be its daemon's fault,
+/// [`MountError::NotMounted`] if there is none.
 pub fn unmount(path: &Path, lazy: bool) -> Result<(), MountError> {
-    if is_stale(path) {
-        return detach(path);
-    }
-    let path = path.canonicalize().map_err(|source| unusable(path, source))?;
-    match mounted_at(&path)? {
-        None => Err(MountError::NotMounted(path)),
-        Some(_) if lazy => detach(&path),
-        Some(_) => umount(&path, 0),
+    let mounted = match located(path)? {
+        Located::At(mounted) => mounted,
+        Located::Inside(_) => return Err(MountError::NotMounted(path.to_owned())),
+        Located::Outside => {
+            path.symlink_metadata().map_err(|source| unusable(path, source))?;
+            return Err(MountError::NotMounted(path.to_owned()));
+        }
+    };
+    let at = &mounted.mount_point;
+    match umount(at, if lazy { libc::MNT_DETACH } else { 0 }) {
+        Err(MountError::Busy(_)) => match daemon_of(&mounted)? {
+            Daemon::Dead => detach(at),
+            Daemon::Silent => Err(MountError::Silent(at.clone())),
+            Daemon::Alive => Err(MountError::Busy(at.clone())),
+        },
+        other => other,
     }
 }
 
-/// Whether the daemon behind a mount point is dead. Attributes may come from the kernel's memory, names may not.
-fn is_stale(path: &Path) -> bool {
-    fs::read_dir(path).is_err_and(|error| error.raw_os_error() == Some(libc::ENOTCONN))
+/// What is known of the daemon behind a mount.
+enum Daemon {
+    Alive,
+    /// Its process is gone.
+    Dead,
+    /// It does not answer in time.
+    Silent,
 }
 
-fn mounted_at(path: &Path) -> Result<Option<Mounted>, MountError> {
+fn daemon_of(mounted: &Mounted) -> Result<Daemon, MountError> {
+    let path = &mounted.mount_point;
+    match unresponsive::open_dir(&c_path(path)?).map_err(system("look at", path))? {
+        Outcome::Failed(libc::ENOTCONN) => Ok(Daemon::Dead),
+        // Whatever it is, somebody said so.
+        Outcome::Done | Outcome::Failed(_) => Ok(Daemon::Alive),
+        Outcome::Waits => Ok(Daemon::Silent),
+    }
+}
+
+fn located(path: &Path) -> Result<Located, MountError> {
     let all = mounted().map_err(system("list mounts", Path::new("/proc/self/mountinfo")))?;
-    Ok(all.into_iter().rev().find(|mounted| mounted.mount_point == path))
+    let path = std::path::absolute(path).map_err(system("find", path))?;
+    locate(&path, &all).map_err(|source| unusable(&path, source))
 }
 
 /// Takes a mount out of the tree now; the kernel frees it after its last user.
@@ -129,26 +170,51 @@ pub(super) fn detach(path: &Path) -> Result<(), MountError> {
 }
 
 fn umount(path: &Path, flags: libc::c_int) -> Result<(), MountError> {
-    let target = CString::new(path.as_os_str().as_bytes())
-        .map_err(|error| system("unmount", path)(io::Error::new(io::ErrorKind::InvalidInput, error)))?;
-    // SAFETY: `target` is a NUL-terminated string that outlives the call.
-    if unsafe { libc::umount2(target.as_ptr(), flags | libc::UMOUNT_NOFOLLOW) } == 0 {
-        return Ok(());
+    let ended = unresponsive::umount(&c_path(path)?, flags | libc::UMOUNT_NOFOLLOW);
+    match ended.map_err(system("unmount", path))? {
+        Outcome::Done => Ok(()),
+        Outcome::Failed(libc::EBUSY) => Err(MountError::Busy(path.to_owned())),
+        Outcome::Failed(libc::EPERM) => umount_by_fusermount(path, flags & libc::MNT_DETACH != 0),
+        Outcome::Failed(code) => Err(system("unmount", path)(io::Error::from_raw_os_error(code))),
+        Outcome::Waits => Err(MountError::Silent(path.to_owned())),
     }
-    let error = io::Error::last_os_error();
-    match error.raw_os_error() {
-        Some(libc::EBUSY) => Err(MountError::Busy(path.to_owned())),
-        Some(libc::EPERM) => umount_by_fusermount(path, flags & libc::MNT_DETACH != 0),
-        _ => Err(system("unmount", path)(error)),
+}
+
+/// Takes the mount away that this process serves itself: at once, and from those who use it when they are done.
+pub(super) fn unmount_own(path: &Path) -> Result<(), MountError> {
+    let target = c_path(path)?;
+    for flags in [libc::UMOUNT_NOFOLLOW, libc::UMOUNT_NOFOLLOW | libc::MNT_DETACH] {
+        // SAFETY: `target` is a NUL-terminated string that outlives the call.
+        if unsafe { libc::umount2(target.as_ptr(), flags) } == 0 {
+            return Ok(());
+        }
+        let error = io::Error::last_os_error();
+        match error.raw_os_error() {
+            Some(libc::EBUSY) => {}
+            // Nothing is mounted there any more.
+            Some(libc::EINVAL | libc::ENOENT) => return Ok(()),
+            Some(libc::EPERM) => {
+                return umount_by_fusermount(path, false).or_else(|_| umount_by_fusermount(path, true));
+            }
+            _ => return Err(system("unmount", path)(error)),
+        }
     }
+    Err(MountError::Busy(path.to_owned()))
+}
+
+fn c_path(path: &Path) -> Result<CString, MountError> {
+    CString::new(path.as_os_str().as_bytes())
+        .map_err(|error| system("use", path)(io::Error::new(io::ErrorKind::InvalidInput, error)))
 }
 
 /// The way for users without privileges: the setuid program checks that the mount is theirs.
 fn umount_by_fusermount(path: &Path, lazy: bool) -> Result<(), MountError> {
     let program = fusermount().ok_or(MountError::NoFusermount)?;
     let flags = if lazy { "-uqz" } else { "-uq" };
-    let run = Command::new(program).arg(flags).arg("--").arg(path).stdin(Stdio::null()).output();
-    let output = run.map_err(system("run fusermount3 on", path))?;
+    let mut command = Command::new(program);
+    command.arg(flags).arg("--").arg(path).stdin(Stdio::null());
+    let output = unresponsive::output(command).map_err(system("run fusermount3 on", path))?;
+    let Some(output) = output else { return Err(MountError::Silent(path.to_owned())) };
     let said = String::from_utf8_lossy(&output.stderr);
     match output.status.success() {
         true => Ok(()),

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStringExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// The file system type that Coral's mounts have.
 pub const FILE_SYSTEM_TYPE: &str = "fuse.coral";
@@ -36,6 +36,76 @@ pub fn mounted() -> io::Result<Vec<Mounted>> {
 pub fn mounted_above(path: &Path) -> io::Result<Option<Mounted>> {
     let above = mounted()?.into_iter().filter(|mounted| path.starts_with(&mounted.mount_point));
     Ok(above.max_by_key(|mounted| mounted.mount_point.components().count()))
+}
+
+/// Where a path leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Located {
+    /// To the top of a Coral file system.
+    At(Mounted),
+    /// To something in one, which was not looked at.
+    Inside(Mounted),
+    /// Elsewhere, or nowhere.
+    Outside,
+}
+
+/// So many links are followed in one path, as by the kernel (path_resolution(7)).
+const LINKS_MAX: u32 = 40;
+
+/// Where an absolute path leads, without asking a Coral file system anything: its daemon may hang. Links on the way
+/// there are followed.
+///
+/// # Errors
+/// If a link outside cannot be read, or leads in a circle.
+pub(super) fn locate(path: &Path, all: &[Mounted]) -> io::Result<Located> {
+    let mut at = PathBuf::from("/");
+    let mut ahead: Vec<OsString> = components(path);
+    let mut links = 0;
+    while let Some(name) = ahead.pop() {
+        if name == ".." {
+            at.pop();
+            continue;
+        }
+        let next = at.join(name);
+        // What was mounted last covers the others.
+        if let Some(mounted) = all.iter().rev().find(|mounted| mounted.mount_point == next) {
+            return Ok(match ahead.is_empty() {
+                true => Located::At(mounted.clone()),
+                false => Located::Inside(mounted.clone()),
+            });
+        }
+        match fs::read_link(&next) {
+            Ok(target) => {
+                links += 1;
+                if links > LINKS_MAX {
+                    return Err(io::Error::from_raw_os_error(libc::ELOOP));
+                }
+                if target.is_absolute() {
+                    at = PathBuf::from("/");
+                }
+                ahead.extend(components(&target));
+            }
+            Err(error) => match error.kind() {
+                // Not a link.
+                io::ErrorKind::InvalidInput => at = next,
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => return Ok(Located::Outside),
+                _ => return Err(error),
+            },
+        }
+    }
+    Ok(Located::Outside)
+}
+
+/// The names and `..` of a path, the last first.
+fn components(path: &Path) -> Vec<OsString> {
+    let names = path.components().filter_map(|component| match component {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some(OsString::from("..")),
+        Component::CurDir | Component::RootDir | Component::Prefix(_) => None,
+    });
+    let mut names: Vec<_> = names.collect();
+    names.reverse();
+    names
 }
 
 /// One line: six fields, any number of optional ones, `-`, then type and source.
@@ -105,5 +175,27 @@ mod tests {
         ] {
             assert_eq!(parse_line(line), None);
         }
+    }
+
+    #[test]
+    fn paths_are_located_without_a_look_into_a_mount() {
+        let folder = tempfile::tempdir().unwrap();
+        let top = folder.path().canonicalize().unwrap();
+        let mounted = Mounted { mount_point: top.join("mnt"), repository: "/r".into(), device: 7 };
+        let all = std::slice::from_ref(&mounted);
+        // There is nothing there: whoever looks finds that out.
+        let at = |path: &str| locate(&top.join(path), all).unwrap();
+        assert_eq!(at("mnt"), Located::At(mounted.clone()));
+        assert_eq!(at("mnt/worktree/main"), Located::Inside(mounted.clone()));
+        assert_eq!(at("other"), Located::Outside);
+        fs::create_dir(top.join("d")).unwrap();
+        for (link, target) in [("d/up", "../mnt"), ("d/far", "up"), ("round", "round")] {
+            std::os::unix::fs::symlink(target, top.join(link)).unwrap();
+        }
+        std::os::unix::fs::symlink(top.join("d"), top.join("whole")).unwrap();
+        assert_eq!(at("d/../mnt"), Located::At(mounted.clone()));
+        assert_eq!(at("whole/far"), Located::At(mounted.clone()));
+        assert_eq!(at("d/up/x"), Located::Inside(mounted.clone()));
+        assert_eq!(locate(&top.join("round"), all).unwrap_err().raw_os_error(), Some(libc::ELOOP));
     }
 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use crate::id::{CommitId, RecipeId, TreeId};
-use crate::repo::{Attributes, BranchName, NodeId};
+use crate::repo::Attributes;
 
 use super::attr::Kind;
 use super::inode::Identity;
 use super::namespace::ControlFile;
+use super::worktrees::WorktreeNode;
 
 /// A thing in the mount. Two equal places have equal content for ever, or stand for the same changing thing.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -53,12 +54,7 @@ pub(super) enum Place {
         attributes: Attributes,
     },
     /// A node of a worktree.
-    Worktree {
-        /// The worktree's branch.
-        branch: BranchName,
-        /// The node.
-        node: NodeId,
-    },
+    Worktree(WorktreeNode),
     /// The tensors of a directory of a snapshot.
     TensorDir(SnapshotDir),
     /// The tensors of one file, or of all shards of a model.
@@ -120,7 +116,7 @@ impl Place {
             | Place::Control(_)
             | Place::File { .. }
             | Place::Symlink { .. }
-            | Place::Worktree { .. }
+            | Place::Worktree(_)
             | Place::Array(_)
             | Place::ArrayFacts(_) => Identity::Place(self),
         }
@@ -145,7 +141,7 @@ impl Place {
                 Some(Kind::File)
             }
             Place::Link(_) | Place::Symlink { .. } => Some(Kind::Symlink),
-            Place::Worktree { .. } => None,
+            Place::Worktree(_) => None,
         }
     }
 
@@ -170,7 +166,7 @@ impl Place {
             | Place::Tensors(_)
             | Place::ControlDir
             | Place::Control(_)
-            | Place::Worktree { .. } => false,
+            | Place::Worktree(_) => false,
         }
     }
 }

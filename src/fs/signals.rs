@@ -1,7 +1,8 @@
 //! The signals that ask a daemon to stop, as a blocking wait instead of a handler.
 //!
 //! Call [`block_stop_signals`] before the first thread is started, so that every thread inherits the mask and only
-//! [`wait_for_stop_signal`] ever receives one.
+//! [`wait_for_stop_signal`] ever receives one. A signal that was ignored when the process began stays ignored: so does
+//! nohup(1) ask for it.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -40,9 +41,19 @@ fn stop_set() -> libc::sigset_t {
     // SAFETY: sigemptyset initialises the set; the signal numbers are valid, so sigaddset cannot fail.
     unsafe {
         libc::sigemptyset(set.as_mut_ptr());
-        for signal in STOP {
+        for signal in STOP.into_iter().filter(|signal| !is_ignored(*signal)) {
             libc::sigaddset(set.as_mut_ptr(), signal);
         }
         set.assume_init()
+    }
+}
+
+/// Whether a signal is ignored. One that is blocked as well would be received all the same.
+fn is_ignored(signal: libc::c_int) -> bool {
+    let mut action = MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: nothing is set, and `action` is a valid place for what is; it is initialised if the call succeeds.
+    unsafe {
+        libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) == 0
+            && action.assume_init().sa_sigaction == libc::SIG_IGN
     }
 }

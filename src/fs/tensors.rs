@@ -83,7 +83,8 @@ impl FileSystem {
                     places.insert(entry.name.as_bytes().to_vec(), Place::TensorDir(inside));
                 }
                 Node::File { recipe, .. } => {
-                    if self.repo.recipe(*recipe)?.tensors().next().is_some() {
+                    // What is damaged is shown: who looks into it hears of it, and nobody else.
+                    if self.repo.recipe(*recipe).map_or(true, |recipe| recipe.tensors().next().is_some()) {
                         let name = model_name(&entry.name, |name| tree.find(name).is_some());
                         files.entry(name).or_insert_with(|| (Vec::new(), attributes)).0.push(*recipe);
                     }
@@ -99,7 +100,10 @@ impl FileSystem {
     }
 
     pub(super) fn tensor_file_list(&self, file: &TensorFile) -> Result<Vec<Listed>> {
-        let names = self.tensor_file_names(&file.recipes)?;
+        let (names, damage) = self.tensor_file_names(&file.recipes);
+        if let (true, Some(damage)) = (names.is_empty(), damage) {
+            return Err(damage.into());
+        }
         let mut list = Vec::with_capacity(names.len() * 2);
         for (stem, &member) in &*names {
             let place = tensor_place(member, file.attributes);
@@ -117,16 +121,31 @@ impl FileSystem {
                 (None, Some(stem)) => (stem, Place::ArrayFacts),
                 (None, None) => return Ok(None),
             };
-        let names = self.tensor_file_names(&file.recipes)?;
-        Ok(names.get(stem).map(|&member| place(tensor_place(member, file.attributes))))
+        let (names, damage) = self.tensor_file_names(&file.recipes);
+        match (names.get(stem), damage) {
+            (Some(&member), _) => Ok(Some(place(tensor_place(member, file.attributes)))),
+            // It may be in what cannot be read.
+            (None, Some(damage)) => Err(damage.into()),
+            (None, None) => Ok(None),
+        }
     }
 
     /// File names without extension, with the tensors that they stand for.
-    fn tensor_file_names(&self, recipes: &Arc<[RecipeId]>) -> Result<Arc<BTreeMap<String, Member>>> {
+    /// The names of the tensors of several files; with the first damage, if some of the files cannot be read.
+    fn tensor_file_names(
+        &self,
+        recipes: &Arc<[RecipeId]>,
+    ) -> (Arc<BTreeMap<String, Member>>, Option<crate::repo::Error>) {
         if let Some(names) = self.tensor_names.find(recipes) {
-            return Ok(names);
+            return (names, None);
         }
-        let files = recipes.iter().map(|&id| Ok((id, self.repo.recipe(id)?))).collect::<Result<Vec<_>>>()?;
+        let (mut files, mut damage) = (Vec::new(), None);
+        for &id in &**recipes {
+            match self.repo.recipe(id) {
+                Ok(recipe) => files.push((id, recipe)),
+                Err(error) => drop(damage.get_or_insert(error)),
+            }
+        }
         let members = files.iter().flat_map(|(id, recipe)| {
             recipe
                 .extents()
@@ -137,8 +156,10 @@ impl FileSystem {
         let (names, members): (Vec<&String>, Vec<Member>) = members.unzip();
         let stems = tensor_stems(names.into_iter().map(String::as_str));
         let names = Arc::new(stems.into_iter().zip(members).collect());
-        self.tensor_names.remember(recipes, &names);
-        Ok(names)
+        if damage.is_none() {
+            self.tensor_names.remember(recipes, &names);
+        }
+        (names, damage)
     }
 
     /// Length of the `.npy` file, and of what is stored of it.

@@ -60,11 +60,22 @@ impl FileSystem {
 
     /// The changes of every worktree that somebody looked into.
     pub(super) fn status_text(&self) -> Result<String> {
+        self.settle();
+        let mut text = String::new();
+        if let Err(error) = self.repo.check_held() {
+            writeln!(text, "nothing can be saved here: {error}").expect("a string takes any text");
+        }
         let mut worktrees = self.open_worktrees();
         worktrees.sort_by(|a, b| a.branch().cmp(b.branch()));
-        let mut text = String::new();
         for worktree in worktrees {
-            self.describe(&worktree, &mut text)?;
+            if let Err(error) = self.describe(&worktree, &mut text) {
+                writeln!(text, "worktree {}\n  cannot be read: {error}", worktree.branch())
+                    .expect("a string takes any text");
+            }
+        }
+        if let Some(trouble) = self.index_trouble() {
+            writeln!(text, "no index, packs are searched one by one: {trouble}")
+                .expect("a string takes any text");
         }
         if let Some(trouble) = self.ingest_trouble() {
             writeln!(text, "background ingest failed: {trouble}").expect("a string takes any text");
@@ -88,8 +99,15 @@ impl FileSystem {
         for change in &changes {
             line(text, format!("  {} {}", letter(change.kind), change.path));
         }
-        for path in &snapshot.still_open {
-            line(text, format!("  ~ {path} (being written)"));
+        let unfinished = [
+            (&snapshot.still_open, "being written"),
+            (&snapshot.interrupted, "interrupted"),
+            (&snapshot.lost, "lost bytes"),
+        ];
+        for (paths, what) in unfinished {
+            for path in paths {
+                line(text, format!("  ~ {path} ({what})"));
+            }
         }
         let bytes: u64 = waiting.iter().map(|file| file.len).sum();
         line(

@@ -48,7 +48,8 @@ pub(super) enum Step {
         path: String,
         write: bool,
     },
-    /// Writes through a slot that is open for writing, and flushes as a closing duplicate does.
+    /// Writes through a slot that is open for writing, and flushes as a closing duplicate does: nothing is complete by
+    /// that.
     HeldWrite {
         slot: usize,
         offset: u64,

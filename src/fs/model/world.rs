@@ -12,6 +12,7 @@ use crate::units::Timestamp;
 
 use super::super::attr::Kind;
 use super::super::attributes::Changes;
+use super::super::completion::Closer;
 use super::super::core::{Author, FileSystem, Settings, View};
 use super::super::inode::ROOT;
 use super::super::io::OpenMode;
@@ -184,7 +185,7 @@ impl World {
             Kind::File => self.at(path, |ino| {
                 let opened = self.core().open(ino, mode)?;
                 let result = act(opened.handle);
-                let flushed = self.core().flush(opened.handle);
+                let flushed = self.core().flush(opened.handle, || Closer::Willing);
                 self.core().release(opened.handle);
                 result.and_then(|value| flushed.map(|()| value))
             }),
@@ -212,7 +213,7 @@ impl World {
             Step::Create(path) => {
                 let real = self.make(path, |dir, name| {
                     let (attr, opened) = self.core().create(dir, name, FILE_MODE, open_mode(true))?;
-                    self.core().flush(opened.handle)?;
+                    self.core().flush(opened.handle, || Closer::Willing)?;
                     self.core().release(opened.handle);
                     Ok(attr)
                 });
@@ -239,7 +240,7 @@ impl World {
                 let is_link = self.at(path, |ino| Ok(self.core().getattr(ino)?.kind == Kind::Symlink));
                 let real = match is_link {
                     Ok(true) => Err(libc::ELOOP),
-                    Ok(false) => self.at(path, |ino| self.core().setattr(ino, changes).map(|_| ())),
+                    Ok(false) => self.at(path, |ino| self.core().setattr(ino, changes, None).map(|_| ())),
                     Err(error) => Err(error),
                 };
                 let expected = self.tree().file(path).map(|content| content.borrow_mut().set_len(*len));
@@ -277,7 +278,7 @@ impl World {
                 let is_link = self.at(path, |ino| Ok(self.core().getattr(ino)?.kind == Kind::Symlink));
                 let real = match is_link {
                     Ok(true) => Err(libc::ELOOP),
-                    Ok(false) => self.at(path, |ino| self.core().setattr(ino, changes).map(|_| ())),
+                    Ok(false) => self.at(path, |ino| self.core().setattr(ino, changes, None).map(|_| ())),
                     Err(error) => Err(error),
                 };
                 (real, self.tree().chmod(path, *mode))
@@ -384,7 +385,7 @@ impl World {
             return;
         };
         self.core().write(held.handle, offset, bytes).expect("open for writing");
-        self.core().flush(held.handle).expect("open for writing");
+        self.core().flush(held.handle, || Closer::Willing).expect("open for writing");
         reference::write(&held.content, offset, bytes);
         let changed = Rc::clone(&held.content);
         // Whatever path has these bytes now is no longer as it was made durable.
@@ -518,7 +519,7 @@ impl World {
             let inos = self.walk(&format!("worktree/{branch}/{path}")).expect("it is named");
             let ino = *inos.last().expect("below the root");
             let len = Some(self.core().getattr(ino).expect("there").len);
-            self.core().setattr(ino, Changes { len, ..Changes::default() }).expect("writable");
+            self.core().setattr(ino, Changes { len, ..Changes::default() }, None).expect("writable");
             self.forget(&inos);
         }
     }
@@ -546,12 +547,13 @@ impl World {
 
     fn look_into(&self, ino: u64, prefix: &str, seen: &mut Seen) {
         let (handle, _) = self.core().open_dir(ino).expect("a directory");
-        for position in 0.. {
-            let Some((name, kind)) = self.core().listed(handle, position).expect("open") else { break };
-            let listed = self.core().lookup_listed(ino, handle, position).expect("listed");
+        let listing = self.core().listing(handle, 0).expect("open");
+        for entry in &*listing.list {
+            let listed = self.core().lookup_listed(ino, entry).expect("listed");
             let (attr, _) = listed.expect("nobody removes it");
+            let kind = entry.kind();
             assert_eq!(attr.kind, kind);
-            let name = String::from_utf8(name).expect("our names are text");
+            let name = String::from_utf8(entry.name.clone()).expect("our names are text");
             let path = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
             seen.insert(path.clone(), self.look_at(&attr));
             if kind == Kind::Dir {

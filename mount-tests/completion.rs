@@ -1,0 +1,100 @@
+//! When a file counts as complete: when its last writer is gone for good.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
+
+use crate::stage::{Missing, Stage};
+
+fn create(path: &Path) -> File {
+    OpenOptions::new().write(true).create_new(true).open(path).expect("new")
+}
+
+/// What `coral status` says, and that a commit has nothing to take.
+fn is_being_written(stage: &Stage) {
+    let status = stage.in_repo(&["status"]).succeeds().text();
+    assert!(status.contains("being written"), "{status}");
+    stage.in_repo(&["commit", "-m", "early"]).fails(&["nothing to commit"]);
+}
+
+fn is_committed(stage: &Stage, name: &str, bytes: &[u8]) {
+    stage.commit("whole");
+    assert!(fs::read(stage.mnt(&format!("HEAD/{name}"))).expect("committed") == bytes);
+}
+
+pub fn a_child_of_a_writer_completes_nothing() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    let mut file = create(&stage.worktree("ckpt"));
+    file.write_all(b"half").expect("room");
+    // One that executes another program closes its copy of the descriptor while it does, one that does not when it ends.
+    assert!(Command::new("true").status().expect("it runs").success());
+    is_being_written(&stage);
+    // SAFETY: the child only calls _exit.
+    let child = unsafe {
+        match libc::fork() {
+            0 => libc::_exit(0),
+            child => child,
+        }
+    };
+    // SAFETY: it is our child; no status is asked for.
+    assert_eq!(unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) }, child);
+    is_being_written(&stage);
+    file.write_all(b" and half").expect("room");
+    drop(file);
+    is_committed(&stage, "ckpt", b"half and half");
+    Ok(())
+}
+
+pub fn a_descriptor_that_was_duplicated_completes_nothing() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    let mut file = create(&stage.worktree("ckpt"));
+    file.write_all(b"half").expect("room");
+    drop(file.try_clone().expect("open"));
+    is_being_written(&stage);
+    let other = file.try_clone().expect("open");
+    drop(file);
+    is_being_written(&stage);
+    drop(other);
+    is_committed(&stage, "ckpt", b"half");
+    Ok(())
+}
+
+pub fn a_program_that_ends_without_closing_completes_what_it_wrote() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    stage.sh("sh -c 'exec 3> \"$W\"/a; printf all >&3; exit 3' || [ $? = 3 ]").succeeds();
+    is_committed(&stage, "a", b"all");
+    Ok(())
+}
+
+pub fn a_killed_writer_completes_nothing_and_is_named() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    for signal in ["KILL", "TERM", "SEGV"] {
+        let name = format!("by-{signal}");
+        let script = format!("sh -c 'exec 3> \"$W\"/{name}; printf half >&3; kill -{signal} $$; exit 0'");
+        stage.sh(&format!("ulimit -c 0; {script} || true")).succeeds();
+        let status = stage.in_repo(&["status"]).succeeds().to_string();
+        assert!(status.contains(&name), "{status}");
+    }
+    stage.in_repo(&["commit", "-m", "early"]).fails(&["nothing to commit"]);
+    // Whoever saves again completes it.
+    fs::write(stage.worktree("by-KILL"), "whole").expect("room");
+    stage.commit("one of them");
+    assert_eq!(stage.sh("ls \"$M\"/HEAD/").succeeds().lines(), ["by-KILL"]);
+    assert_eq!(fs::read(stage.mnt("HEAD/by-KILL")).expect("committed"), b"whole");
+    Ok(())
+}
+
+pub fn a_commit_right_after_a_copy_always_has_it() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    fs::write(stage.path("source"), [7; 5000]).expect("room");
+    stage
+        .sh("for n in $(seq 200); do
+              cp source \"$W\"/f$n; \"$CORAL\" -C repo commit -m $n > said; [ -e \"$M\"/branches/main/f$n ]
+            done")
+        .succeeds();
+    stage
+        .sh("for n in $(seq 50); do cp source \"$W\"/g$n; \"$CORAL\" -C repo status -s > said; grep -q \"A g$n\" said; done")
+        .succeeds();
+    Ok(())
+}

@@ -1,0 +1,172 @@
+//! When a file that was written is complete: when its last writer is gone for good, not when somebody closes a
+//! descriptor.
+//!
+//! close(2) comes as two requests: FLUSH, which it waits for, and, when no descriptor and no mapping of that opening
+//! is left anywhere, RELEASE, which nobody waits for. A child that a writer forked sends the first alone. So FLUSH only
+//! says that RELEASE may follow; it says as well whether the process was being killed, which RELEASE does not. Who wants to
+//! know what is complete after a close that returned waits for the RELEASE, but not for long: it is on its way already
+//! when close(2) returns.
+
+use std::collections::HashMap;
+use std::fs;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long after a FLUSH its RELEASE is waited for. It takes microseconds on an idle machine; if it never comes,
+/// somebody else still has the file open.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How whoever closes a descriptor is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closer {
+    /// It closes of its own accord, or ends so.
+    Willing,
+    /// A signal is ending it: what it wrote may be half of what it meant to write.
+    Killed,
+}
+
+impl Closer {
+    /// What the kernel knows of the thread with this number, which is waiting for the answer to its FLUSH.
+    ///
+    /// A thread that executes another program closes descriptors while it holds a lock (`exec_update_lock`) that reading
+    /// its `stat` takes: it would wait for us, and we for it. One that ends has given its memory back before it closes
+    /// anything, and does not hold that lock; reading `status`, which tells, takes none.
+    pub fn of_thread(thread: u32) -> Self {
+        // A thread that cannot be seen is one of another namespace, or the kernel's own.
+        let read = |name| fs::read_to_string(format!("/proc/{thread}/{name}")).unwrap_or_default();
+        match has_memory(&read("status")) || !dies_by_signal(&read("stat")) {
+            true => Closer::Willing,
+            false => Closer::Killed,
+        }
+    }
+}
+
+/// Whether `/proc/PID/status` (proc_pid_status(5)) is of a thread that has memory, so that it does not end.
+fn has_memory(status: &str) -> bool {
+    status.lines().any(|line| line.starts_with("VmSize:"))
+}
+
+/// Whether a line of `/proc/PID/stat` (proc_pid_stat(5)) is of a thread that a signal is ending.
+///
+/// That PF_SIGNALED is set is not enough: it is set as well in threads that end because another one called exit(2).
+fn dies_by_signal(stat: &str) -> bool {
+    /// `PF_SIGNALED` of the kernel's `sched.h`: killed by a signal.
+    const SIGNALED: u64 = 0x400;
+    /// The bits of a wait status that hold the signal's number.
+    const SIGNAL: u64 = 0x7f;
+    // The second field is a name in parentheses that may have anything in it; the third is the first after it.
+    let Some((_, fields)) = stat.rsplit_once(") ") else { return false };
+    let field = |number: usize| fields.split_whitespace().nth(number - 3)?.parse::<u64>().ok();
+    let (flags, exit_code) = (field(9).unwrap_or_default(), field(52).unwrap_or_default());
+    flags & SIGNALED != 0 && exit_code & SIGNAL != 0
+}
+
+/// Openings of files for writing, of which a descriptor was closed and that may be released any moment.
+#[derive(Debug)]
+pub(super) struct Closings {
+    until: Mutex<HashMap<u64, Instant>>,
+    changed: Condvar,
+    last: AtomicU64,
+    patience: Duration,
+}
+
+impl Default for Closings {
+    fn default() -> Self {
+        Self::with_patience(PATIENCE)
+    }
+}
+
+impl Closings {
+    fn with_patience(patience: Duration) -> Self {
+        Self { until: Mutex::default(), changed: Condvar::new(), last: AtomicU64::new(0), patience }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Instant>> {
+        self.until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A number for an opening that has none yet.
+    pub fn number(&self) -> u64 {
+        self.last.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A descriptor of this opening was closed.
+    pub fn note(&self, opening: u64) {
+        self.lock().insert(opening, Instant::now() + self.patience);
+    }
+
+    /// The opening is released, or written on: nothing more is to be waited for.
+    pub fn end(&self, opening: u64) {
+        self.lock().remove(&opening);
+        self.changed.notify_all();
+    }
+
+    /// Waits until what is closing now is released, or must be held for open by somebody else.
+    pub fn wait(&self) {
+        let mut until = self.lock();
+        let awaited: Vec<u64> = until.keys().copied().collect();
+        loop {
+            let now = Instant::now();
+            until.retain(|_, until| *until > now);
+            let last = awaited.iter().filter_map(|opening| until.get(opening)).max();
+            let Some(rest) = last.map(|last| last.saturating_duration_since(now)) else { return };
+            until = self.changed.wait_timeout(until, rest).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    fn stat(flags: u64, exit_code: u64) -> String {
+        let mut fields = vec!["0".to_owned(); 50];
+        fields[9 - 3] = flags.to_string();
+        fields[52 - 3] = exit_code.to_string();
+        format!("123 (a) b (c) {}\n", fields.join(" "))
+    }
+
+    #[test]
+    fn only_a_death_by_signal_is_a_killing() {
+        assert!(dies_by_signal(&stat(0x40_0404, 9)));
+        assert!(dies_by_signal(&stat(0x404, 11 | 0x80)));
+        // A thread of a process that called exit(3).
+        assert!(!dies_by_signal(&stat(0x404, 3 << 8)));
+        assert!(!dies_by_signal(&stat(0x4, 0)));
+        assert!(has_memory("Name:\tsh\nVmSize:\t    4000 kB\n") && !has_memory("Name:\tVmSize:\n"));
+        for nonsense in ["", "1 (x) R", "no parentheses at all"] {
+            assert!(!dies_by_signal(nonsense));
+        }
+    }
+
+    #[test]
+    fn a_thread_that_runs_closes_of_its_own_accord() {
+        assert_eq!(Closer::of_thread(std::process::id()), Closer::Willing);
+        assert_eq!(Closer::of_thread(0), Closer::Willing);
+    }
+
+    #[test]
+    fn a_release_ends_the_wait_for_it() {
+        let closings = Closings::default();
+        closings.wait();
+        closings.note(1);
+        closings.note(2);
+        thread::scope(|scope| {
+            let waiter = scope.spawn(|| closings.wait());
+            closings.end(1);
+            closings.end(2);
+            waiter.join().unwrap();
+        });
+        assert!(closings.lock().is_empty());
+    }
+
+    #[test]
+    fn what_is_never_released_is_not_waited_for_twice() {
+        let closings = Closings::with_patience(Duration::from_millis(1));
+        closings.note(1);
+        closings.wait();
+        assert!(closings.lock().is_empty());
+    }
+}

@@ -1,0 +1,220 @@
+//! What the file system says, in the protocol's words: attributes, flags, times and error numbers.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use fuser::{
+    Errno, FileAttr, FileHandle, FileType, FopenFlags, Generation, INodeNo, OpenAccMode, OpenFlags,
+    ReplyAttr, ReplyCreate, ReplyData, ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyXattr, TimeOrNow,
+};
+
+use crate::units::Timestamp;
+
+use super::attr::{Attr, Kind, Lifetime};
+use super::attributes::SetTime;
+use super::errno::{Error, Result};
+use super::io::{Cache, OpenMode, Opened};
+use super::lookup::Lookup;
+
+/// What the kernel counts blocks in, in bytes.
+const BLOCK: u64 = 512;
+/// What statfs counts in, and the size of transfers that suits, in bytes.
+pub(super) const STATFS_BLOCK: u32 = 4096;
+/// Inode numbers are never reused, so that one generation is enough.
+pub(super) const GENERATION: Generation = Generation(0);
+
+/// Whom files belong to: the user whose daemon it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Owner {
+    uid: u32,
+    gid: u32,
+}
+
+impl Owner {
+    /// The user of this process.
+    pub fn of_process() -> Self {
+        // SAFETY: geteuid and getegid have no preconditions and cannot fail.
+        unsafe { Self { uid: libc::geteuid(), gid: libc::getegid() } }
+    }
+}
+
+pub(super) fn file_attr(attr: &Attr, owner: Owner) -> FileAttr {
+    let modified = attr.modified.to_system_time();
+    FileAttr {
+        ino: INodeNo(attr.ino),
+        size: attr.len,
+        blocks: attr.stored.div_ceil(BLOCK),
+        atime: modified,
+        mtime: modified,
+        ctime: attr.changed.to_system_time(),
+        crtime: modified,
+        kind: file_type(attr.kind),
+        perm: (attr.mode & 0o7777) as u16,
+        // A file of many snapshots has many names; nobody counts them. One is what tools take for "no hard links".
+        nlink: attr.linked.into(),
+        uid: owner.uid,
+        gid: owner.gid,
+        rdev: 0,
+        blksize: STATFS_BLOCK,
+        flags: 0,
+    }
+}
+
+pub(super) fn file_type(kind: Kind) -> FileType {
+    match kind {
+        Kind::Dir => FileType::Directory,
+        Kind::File => FileType::RegularFile,
+        Kind::Symlink => FileType::Symlink,
+    }
+}
+
+pub(super) fn errno(error: &Error) -> Errno {
+    Errno::from_i32(error.errno())
+}
+
+pub(super) fn empty(result: Result<()>, reply: ReplyEmpty) {
+    match result {
+        Ok(()) => reply.ok(),
+        Err(error) => reply.error(errno(&error)),
+    }
+}
+
+pub(super) fn attr(result: Result<Attr>, owner: Owner, reply: ReplyAttr) {
+    match result {
+        Ok(attr) => reply.attr(&attr.lifetime.duration(), &file_attr(&attr, owner)),
+        Err(error) => reply.error(errno(&error)),
+    }
+}
+
+pub(super) fn entry(result: Result<Attr>, owner: Owner, reply: ReplyEntry) {
+    match result {
+        Ok(attr) => reply.entry(&attr.lifetime.duration(), &file_attr(&attr, owner), GENERATION),
+        Err(error) => reply.error(errno(&error)),
+    }
+}
+
+pub(super) fn lookup(result: Result<Lookup>, owner: Owner, reply: ReplyEntry) {
+    match result {
+        Ok(Lookup::Found(attr, entry)) => {
+            let lifetime = attr.lifetime.duration();
+            reply.entry_with_ttls(&lifetime, &entry.duration(), &file_attr(&attr, owner), GENERATION);
+        }
+        Ok(Lookup::Missing(lifetime @ Lifetime::Immutable)) => {
+            // Inode 0 says "no such name", and may be remembered.
+            let nothing = Attr::unknown(0, Kind::File);
+            reply.entry(&lifetime.duration(), &file_attr(&nothing, owner), GENERATION);
+        }
+        Ok(Lookup::Missing(Lifetime::Shared | Lifetime::Followed | Lifetime::Moving)) => {
+            reply.error(Errno::ENOENT)
+        }
+        Err(error) => reply.error(errno(&error)),
+    }
+}
+
+pub(super) fn created(result: Result<(Attr, Opened)>, owner: Owner, reply: ReplyCreate) {
+    match result {
+        Ok((attr, opened)) => reply.created(
+            &attr.lifetime.duration(),
+            &file_attr(&attr, owner),
+            GENERATION,
+            FileHandle(opened.handle),
+            open_flags(&opened),
+        ),
+        Err(error) => reply.error(errno(&error)),
+    }
+}
+
+pub(super) fn opened(result: Result<Opened>, reply: ReplyOpen) {
+    match result {
+        Ok(opened) => reply.opened(FileHandle(opened.handle), open_flags(&opened)),
+        Err(error) => reply.error(errno(&error)),
+    }
+}
+
+/// An open directory, and whether the kernel may cache its names.
+pub(super) fn opened_dir(result: Result<(u64, bool)>, reply: ReplyOpen) {
+    match result {
+        Ok((handle, true)) => {
+            reply.opened(FileHandle(handle), FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE);
+        }
+        Ok((handle, false)) => reply.opened(FileHandle(handle), FopenFlags::empty()),
+        Err(error) => reply.error(errno(&error)),
+    }
+}
+
+pub(super) fn data(result: Result<impl AsRef<[u8]>>, reply: ReplyData) {
+    match result {
+        Ok(bytes) => reply.data(bytes.as_ref()),
+        Err(error) => reply.error(errno(&error)),
+    }
+}
+
+pub(super) fn xattr(result: Result<Vec<u8>>, size: u32, reply: ReplyXattr) {
+    match result {
+        Ok(value) if size == 0 => reply.size(value.len() as u32),
+        Ok(value) if value.len() <= size as usize => reply.data(&value),
+        Ok(_) => reply.error(Errno::ERANGE),
+        Err(error) => reply.error(errno(&error)),
+    }
+}
+
+pub(super) fn offset(result: Result<u64>, reply: ReplyLseek) {
+    match result {
+        Ok(found) => reply.offset(found as i64),
+        Err(error) => reply.error(errno(&error)),
+    }
+}
+
+pub(super) fn open_mode(flags: OpenFlags) -> OpenMode {
+    OpenMode {
+        write: flags.acc_mode() != OpenAccMode::O_RDONLY,
+        truncate: flags.0 & libc::O_TRUNC != 0,
+        exclusive: flags.0 & libc::O_EXCL != 0,
+    }
+}
+
+fn open_flags(opened: &Opened) -> FopenFlags {
+    match opened.cache {
+        Cache::Keep => FopenFlags::FOPEN_KEEP_CACHE,
+        Cache::Renew => FopenFlags::empty(),
+        Cache::Bypass => FopenFlags::FOPEN_DIRECT_IO,
+    }
+}
+
+pub(super) fn set_time(time: TimeOrNow) -> SetTime {
+    match time {
+        TimeOrNow::Now => SetTime::Now,
+        TimeOrNow::SpecificTime(time) => SetTime::At(timestamp(time)),
+    }
+}
+
+/// The instant that the kernel meant. Where its seconds are negative, the library (fuser 0.18.0) takes its nanoseconds
+/// away, which the protocol has to be added.
+fn timestamp(time: SystemTime) -> Timestamp {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(_) => Timestamp::from(time),
+        Err(before) => {
+            let before = before.duration();
+            let seconds = i64::try_from(before.as_secs()).map_or(i64::MIN, |seconds| -seconds);
+            Timestamp { seconds, nanoseconds: before.subsec_nanos() }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn times_before_1970_are_what_the_kernel_said() {
+        // What the library makes of seconds and nanoseconds.
+        let library = |seconds: i64, nanoseconds| match u64::try_from(seconds) {
+            Ok(seconds) => UNIX_EPOCH + Duration::new(seconds, nanoseconds),
+            Err(_) => UNIX_EPOCH - Duration::new(seconds.unsigned_abs(), nanoseconds),
+        };
+        for (seconds, nanoseconds) in [(-1, 500_000_000), (-1, 0), (-77, 1), (0, 0), (0, 5), (3, 999_999_999)]
+        {
+            assert_eq!(timestamp(library(seconds, nanoseconds)), Timestamp { seconds, nanoseconds });
+        }
+    }
+}

@@ -1,0 +1,383 @@
+//! The file system without FUSE, where one request's way matters: who waits where, what is complete, what is let go.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::mpsc::channel;
+use std::thread;
+
+use crate::disk::{Disk, SimulatedDisk};
+use crate::repo::{BranchName, LogEntry, Options, Repo};
+use crate::units::Timestamp;
+
+use super::attr::{Attr, Kind};
+use super::attributes::{Changes, SetTime};
+use super::completion::Closer;
+use super::core::{Author, FileSystem, Settings, View};
+use super::errno::Result;
+use super::inode::ROOT;
+use super::io::{OpenMode, Opened};
+use super::lookup::Lookup;
+use super::workers::Lane;
+use super::worktrees::Worktrees;
+
+const READ: OpenMode = OpenMode { write: false, truncate: false, exclusive: false };
+const WRITE: OpenMode = OpenMode { write: true, truncate: false, exclusive: false };
+
+const REPOSITORY: &str = "/r/.coral";
+
+fn file_system() -> FileSystem {
+    file_system_and_disk().0
+}
+
+/// The file system of a new repository, and the disk that it is on.
+fn file_system_and_disk() -> (FileSystem, Arc<dyn Disk>) {
+    let disk: Arc<dyn Disk> = Arc::new(SimulatedDisk::new());
+    disk.create_dir_all(Path::new("/r")).unwrap();
+    Repo::create(Arc::clone(&disk), Path::new(REPOSITORY), &branch("main")).unwrap();
+    (open(&disk), disk)
+}
+
+fn open(disk: &Arc<dyn Disk>) -> FileSystem {
+    let ticks = AtomicI64::new(1_700_000_000);
+    let settings = Settings {
+        view: View::All,
+        author: Author { name: "Ada".into(), ..Author::default() },
+        clock: Arc::new(move || Timestamp { seconds: ticks.fetch_add(1, Ordering::Relaxed), nanoseconds: 0 }),
+        background_ingest: false,
+    };
+    let repo = Repo::open(Arc::clone(disk), Path::new(REPOSITORY), Options::default());
+    FileSystem::new(repo.unwrap(), settings).unwrap()
+}
+
+fn branch(name: &str) -> BranchName {
+    BranchName::new(name).unwrap()
+}
+
+fn find(core: &FileSystem, path: &str) -> Option<Attr> {
+    let mut found = None;
+    for name in path.split('/') {
+        let parent = found.map_or(ROOT, |attr: Attr| attr.ino);
+        match core.lookup(parent, name.as_bytes()).unwrap() {
+            Lookup::Found(attr, _) => found = Some(attr),
+            Lookup::Missing(_) => return None,
+        }
+    }
+    found
+}
+
+fn ino(core: &FileSystem, path: &str) -> u64 {
+    find(core, path).unwrap().ino
+}
+
+/// Saves a file as a program does, and returns its inode number.
+fn save(core: &FileSystem, dir: &str, name: &str, bytes: &[u8]) -> u64 {
+    let (attr, opened) = core.create(ino(core, dir), name.as_bytes(), 0o644, WRITE).unwrap();
+    core.write(opened.handle, 0, bytes).unwrap();
+    close(core, opened);
+    attr.ino
+}
+
+fn close(core: &FileSystem, opened: Opened) {
+    core.flush(opened.handle, || Closer::Willing).unwrap();
+    core.release(opened.handle);
+}
+
+fn ctl(core: &FileSystem, command: &str) -> Result<()> {
+    let opened = core.open(ino(core, ".coral/ctl"), WRITE).unwrap();
+    let result = core.write(opened.handle, 0, command.as_bytes());
+    core.release(opened.handle);
+    result
+}
+
+fn text(core: &FileSystem, path: &str) -> String {
+    let opened = core.open(ino(core, path), READ).unwrap();
+    let mut bytes = vec![0; 4096];
+    let len = core.read(opened.handle, 0, &mut bytes).unwrap();
+    core.release(opened.handle);
+    String::from_utf8(bytes[..len].to_vec()).unwrap()
+}
+
+fn names(core: &FileSystem, handle: u64, from: u64) -> Vec<String> {
+    let listing = core.listing(handle, from).unwrap();
+    listing.list[from as usize..].iter().map(|entry| String::from_utf8(entry.name.clone()).unwrap()).collect()
+}
+
+fn errno<T>(result: Result<T>) -> Option<i32> {
+    result.err().map(|error| error.errno())
+}
+
+/// As `coral branch -D` does.
+fn delete(core: &FileSystem, name: &str) {
+    let branch = branch(name);
+    let tip = core.repo().refs().branch(&branch).unwrap().unwrap();
+    let entry = LogEntry { who: core.signature(), message: "deleted".into() };
+    core.repo().refs().delete_branch(&branch, tip, &entry).unwrap();
+    core.repo().delete_worktree(&branch).unwrap();
+}
+
+#[test]
+fn only_the_first_write_to_a_file_copies_it() {
+    let core = file_system();
+    let file = save(&core, "worktree/main", "a", b"saved");
+    ctl(&core, "commit -m first").unwrap();
+    let opened = core.open(file, WRITE).unwrap();
+    assert_eq!(core.write_lane(opened.handle), Lane::Long);
+    core.write(opened.handle, 0, b"S").unwrap();
+    assert_eq!(core.write_lane(opened.handle), Lane::Change);
+    close(&core, opened);
+    // What is emptied, or new, has nothing to copy.
+    let emptied = core.open(file, OpenMode { truncate: true, ..WRITE }).unwrap();
+    assert_eq!(core.write_lane(emptied.handle), Lane::Change);
+    close(&core, emptied);
+    let (_, new) = core.create(ino(&core, "worktree/main"), b"b", 0o644, WRITE).unwrap();
+    assert_eq!(core.write_lane(new.handle), Lane::Change);
+    let cut = Changes { len: Some(3), ..Changes::default() };
+    assert_eq!(core.setattr_lane(cut, None), Lane::Long);
+    assert_eq!(core.setattr_lane(cut, Some(new.handle)), Lane::Change);
+    assert_eq!(core.sync_lane(new.handle), Lane::Long);
+    close(&core, new);
+}
+
+#[test]
+fn history_is_read_where_no_worktree_is_waited_for() {
+    let core = file_system();
+    let file = save(&core, "worktree/main", "a", b"saved");
+    ctl(&core, "commit -m first").unwrap();
+    let (snapshot, staged) = (ino(&core, "branches/main/a"), file);
+    let (snapshot, staged) = (core.open(snapshot, READ).unwrap(), core.open(staged, READ).unwrap());
+    assert_eq!(core.read_lane(snapshot.handle), Lane::Read);
+    assert_eq!(core.sync_lane(snapshot.handle), Lane::Look);
+    assert_eq!(core.read_lane(staged.handle), Lane::Change);
+    let ctl = core.open(ino(&core, ".coral/ctl"), WRITE).unwrap();
+    assert_eq!(core.write_lane(ctl.handle), Lane::Long);
+}
+
+#[test]
+fn a_worktree_that_must_be_opened_first_is_looked_into_in_a_lane_of_its_own() {
+    let core = file_system();
+    save(&core, "worktree/main", "a", b"saved");
+    ctl(&core, "commit -m first").unwrap();
+    let entry = LogEntry { who: core.signature(), message: "made".into() };
+    let head = core.repo().resolve("HEAD", Timestamp::EPOCH).unwrap();
+    let durable = core.repo().store().durable(head).unwrap();
+    core.repo().refs().update_branch(&branch("x"), None, durable, &entry).unwrap();
+    let root = ino(&core, "worktree/x");
+    assert_eq!((core.names_lane(root), core.naming_lane(root)), (Lane::Open, Lane::Open));
+    assert!(find(&core, "worktree/x/a").is_some());
+    assert_eq!((core.names_lane(root), core.naming_lane(root)), (Lane::Look, Lane::Change));
+    assert_eq!(core.naming_lane(ino(&core, "worktree")), Lane::Long);
+}
+
+#[test]
+fn opening_one_worktree_keeps_nobody_from_another() {
+    let core = file_system();
+    let worktrees = Worktrees::default();
+    let (go, gate) = channel::<()>();
+    let (at_it, begun) = channel();
+    thread::scope(|scope| {
+        let (core, worktrees) = (&core, &worktrees);
+        let slow = scope.spawn(move || {
+            worktrees.find_or_open(&branch("slow"), || {
+                at_it.send(()).unwrap();
+                gate.recv().unwrap();
+                Ok(core.repo().worktree(&branch("main"))?.adopt()?.0)
+            })
+        });
+        begun.recv().unwrap();
+        assert!(worktrees.find(&branch("slow")).is_none());
+        worktrees
+            .find_or_open(&branch("main"), || Ok(core.repo().worktree(&branch("main"))?.adopt()?.0))
+            .unwrap();
+        assert!(worktrees.find(&branch("main")).is_some());
+        worktrees.drop_idle(|_| false);
+        go.send(()).unwrap();
+        slow.join().unwrap().unwrap();
+    });
+    assert_eq!(worktrees.all().len(), 2);
+}
+
+#[test]
+fn idle_worktrees_are_let_go_and_those_in_use_are_not() {
+    let core = file_system();
+    let used = save(&core, "worktree/main", "a", b"saved");
+    let is_open = || core.find_worktree(&branch("main")).is_some();
+    let look_often = || (0..100).for_each(|_| core.tidy());
+    look_often();
+    assert!(is_open(), "the kernel knows a file in it");
+    let opened = core.open(used, READ).unwrap();
+    core.forget(used, 1);
+    look_often();
+    assert!(is_open(), "a file is open in it");
+    close(&core, opened);
+    look_often();
+    assert!(is_open(), "what was saved is not durable yet");
+    core.sync().unwrap();
+    core.tidy();
+    assert!(is_open(), "it was used just now");
+    look_often();
+    assert!(!is_open());
+    assert_eq!(text(&core, "worktree/main/a"), "saved");
+}
+
+#[test]
+fn a_listing_keeps_the_numbers_of_what_it_lists() {
+    let core = file_system();
+    let file = save(&core, "worktree/main", "a", b"saved");
+    core.forget(file, 1);
+    let root = ino(&core, "worktree/main");
+    let (handle, _) = core.open_dir(root).unwrap();
+    let listing = core.listing(handle, 0).unwrap();
+    (0..100).for_each(|_| core.tidy());
+    let (attr, _) = core.lookup_listed(root, &listing.list[0]).unwrap().unwrap();
+    assert_eq!(attr.len, 5);
+}
+
+#[test]
+fn a_branch_that_was_deleted_and_made_again_has_another_worktree() {
+    let core = file_system();
+    save(&core, "worktree/main", "a", b"saved");
+    ctl(&core, "commit -m first").unwrap();
+    let rooms = ino(&core, "worktree");
+    let root = core.mkdir(rooms, b"x", 0o755).unwrap().ino;
+    let old = save(&core, "worktree/x", "old", b"of the first");
+    let open = core.open(old, WRITE).unwrap();
+    delete(&core, "x");
+    core.tidy();
+    assert!(core.find_worktree(&branch("x")).is_none());
+    assert_eq!(errno(core.lookup(root, b"old")), Some(libc::ENOENT), "looking makes no worktree");
+    core.mkdir(rooms, b"x", 0o755).unwrap();
+    let new = save(&core, "worktree/x", "new", b"of the second");
+    assert!(find(&core, "worktree/x/old").is_none());
+    assert_eq!(text(&core, "worktree/x/new"), "of the second");
+    // The number that the kernel has of the old file is not one of the new worktree's.
+    assert_ne!(old, new);
+    assert_eq!(errno(core.getattr(old)), Some(libc::ESTALE));
+    assert_eq!(
+        errno(core.rename((old, b"a"), (root, b"b"), crate::repo::RenameMode::Replace)),
+        Some(libc::ESTALE)
+    );
+    core.release(open.handle);
+    assert_eq!(text(&core, "worktree/x/new"), "of the second");
+}
+
+#[test]
+fn closing_one_of_several_descriptors_completes_nothing() {
+    let core = file_system();
+    let (_, opened) = core.create(ino(&core, "worktree/main"), b"a", 0o644, WRITE).unwrap();
+    core.write(opened.handle, 0, b"half").unwrap();
+    // A child that was forked closes its copy.
+    core.flush(opened.handle, || Closer::Willing).unwrap();
+    core.write(opened.handle, 4, b", and").unwrap();
+    assert_eq!(errno(ctl(&core, "commit -m early")), Some(libc::EINVAL));
+    assert!(text(&core, ".coral/status").contains("~ a (being written)"));
+    core.write(opened.handle, 9, b" whole").unwrap();
+    close(&core, opened);
+    ctl(&core, "commit -m whole").unwrap();
+    assert_eq!(text(&core, "branches/main/a"), "half, and whole");
+}
+
+#[test]
+fn a_cut_by_path_does_not_complete_what_another_writes() {
+    let core = file_system();
+    let (attr, opened) = core.create(ino(&core, "worktree/main"), b"a", 0o644, WRITE).unwrap();
+    core.write(opened.handle, 0, b"half").unwrap();
+    core.setattr(attr.ino, Changes { len: Some(2), ..Changes::default() }, None).unwrap();
+    assert_eq!(errno(ctl(&core, "commit -m early")), Some(libc::EINVAL));
+    close(&core, opened);
+    core.setattr(attr.ino, Changes { len: Some(1), ..Changes::default() }, None).unwrap();
+    ctl(&core, "commit -m whole").unwrap();
+    assert_eq!(text(&core, "branches/main/a"), "h");
+}
+
+#[test]
+fn reading_a_directory_from_its_beginning_lists_it_anew() {
+    let core = file_system();
+    save(&core, "worktree/main", "a", b"");
+    let (handle, _) = core.open_dir(ino(&core, "worktree/main")).unwrap();
+    assert_eq!(names(&core, handle, 0), ["a"]);
+    save(&core, "worktree/main", "b", b"");
+    assert_eq!(names(&core, handle, 1), [""; 0], "what is being read does not change");
+    assert_eq!(names(&core, handle, 0), ["a", "b"]);
+    core.release(handle);
+    assert_eq!(errno(core.open_dir(ino(&core, "worktree/main/a"))), Some(libc::ENOTDIR));
+}
+
+/// A safetensors file with one tensor.
+fn tensors(name: &str, fill: u8) -> Vec<u8> {
+    let mut header =
+        format!("{{\"{name}\":{{\"dtype\":\"F32\",\"shape\":[4096],\"data_offsets\":[0,16384]}}}}");
+    while !header.len().is_multiple_of(8) {
+        header.push(' ');
+    }
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.into_bytes());
+    bytes.extend((0..4096u32).flat_map(|at| (f32::from(fill) + at as f32).to_le_bytes()));
+    bytes
+}
+
+#[test]
+fn a_damaged_file_costs_only_its_own_name_in_tensors() {
+    let (core, disk) = file_system_and_disk();
+    let worktree = || core.worktree(&branch("main")).unwrap();
+    let packs = Path::new("/r/.coral/packs");
+    let packed = || disk.list(packs).unwrap();
+    save(&core, "worktree/main", "good.safetensors", &tensors("w", 1));
+    super::ingest_queue::store_settled(&worktree(), 0).unwrap();
+    let before = packed();
+    save(&core, "worktree/main", "bad.safetensors", &tensors("w", 2));
+    super::ingest_queue::store_settled(&worktree(), 0).unwrap();
+    let lost: Vec<String> = packed().into_iter().filter(|name| !before.contains(name)).collect();
+    ctl(&core, "commit -m both").unwrap();
+    drop(core);
+    lost.iter().for_each(|name| drop(disk.remove_file(&packs.join(name))));
+
+    let core = open(&disk);
+    let dir = ino(&core, "tensors/main");
+    let (handle, _) = core.open_dir(dir).unwrap();
+    assert_eq!(names(&core, handle, 0), ["bad.safetensors", "good.safetensors"]);
+    let bad = ino(&core, "tensors/main/bad.safetensors");
+    let (bad, _) = core.open_dir(bad).unwrap();
+    assert_eq!(errno(core.listing(bad, 0)), Some(libc::EIO));
+    let good = ino(&core, "tensors/main/good.safetensors");
+    let (good, _) = core.open_dir(good).unwrap();
+    assert_eq!(names(&core, good, 0), ["w.json", "w.npy"]);
+}
+
+#[test]
+fn extended_attributes_are_answered_and_not_listed() {
+    let core = file_system();
+    save(&core, "worktree/main", "a", b"saved");
+    ctl(&core, "commit -m first").unwrap();
+    for path in ["branches/main", "branches/main/a", "worktree/main", "worktree/main/a"] {
+        assert_eq!(core.listxattr(ino(&core, path)).unwrap(), b"", "{path}");
+    }
+    assert_eq!(core.getxattr(ino(&core, "branches/main/a"), b"user.coral.id").unwrap().len(), 64);
+}
+
+#[test]
+fn a_change_shows_in_the_change_time_though_the_other_times_are_put_back() {
+    let core = file_system();
+    let file = save(&core, "worktree/main", "a", b"saved");
+    let before = core.getattr(file).unwrap();
+    let opened = core.open(file, WRITE).unwrap();
+    core.write(opened.handle, 0, b"SAVED").unwrap();
+    close(&core, opened);
+    let back = Changes { modified: Some(SetTime::At(before.modified)), ..Changes::default() };
+    let after = core.setattr(file, back, None).unwrap();
+    assert_eq!((after.len, after.modified), (before.len, before.modified));
+    assert!(after.changed > before.changed);
+    let mode = core.setattr(file, Changes { mode: Some(0o600), ..Changes::default() }, None).unwrap();
+    assert!(mode.changed > after.changed && mode.modified == after.modified);
+}
+
+#[test]
+fn directories_inherit_the_group_bit() {
+    let core = file_system();
+    let dir = core.mkdir(ino(&core, "worktree/main"), b"d", 0o755).unwrap();
+    core.setattr(dir.ino, Changes { mode: Some(0o2775), ..Changes::default() }, None).unwrap();
+    assert_eq!(core.mkdir(dir.ino, b"s", 0o755).unwrap().mode, 0o2755);
+    let (file, opened) = core.create(dir.ino, b"f", 0o644, WRITE).unwrap();
+    assert_eq!((file.mode, file.kind), (0o644, Kind::File));
+    close(&core, opened);
+}
