@@ -96,3 +96,43 @@ pub fn a_stop_signal_unmounts() -> Result<(), Missing> {
     }
     Ok(())
 }
+
+/// On a disk that cannot be written, history and worktrees are there, and every command that would change something says
+/// why it does not.
+pub fn a_disk_that_cannot_be_written_is_told_of_and_read() -> Result<(), Missing> {
+    let stage = Stage::unmounted()?;
+    let small = SmallDisk::new(&stage, &stage.path("small"), 96)?;
+    let coral = |arguments: &str| stage.sh_in(&stage.path("small/repo"), &format!("\"$CORAL\" {arguments}"));
+    stage.coral(&["init", "small/repo"]).succeeds();
+    for step in ["one", "two"] {
+        fs::write(stage.path("small/repo/a"), step).expect("room");
+        coral("add a").succeeds();
+        coral("commit -m step").succeeds();
+    }
+    fs::write(stage.path("small/repo/a"), "three").expect("room");
+    coral("add a").succeeds();
+    stage.sh(&format!("mount -o remount,ro '{}'", stage.path("small").display())).succeeds();
+    for reads in
+        ["log", "status", "ls", "cat HEAD:a", "show HEAD~1", "fsck --full", "stats", "branch", "config list"]
+    {
+        coral(reads).succeeds();
+    }
+    let changes = [
+        "add a",
+        "commit -m x",
+        "branch x",
+        "switch -c y",
+        "switch HEAD~1",
+        "tag t",
+        "rm a",
+        "restore a",
+        "restore --all",
+        "config set user.name X",
+        "repack",
+    ];
+    for change in changes {
+        coral(change).fails(&["Read-only file system", "cannot be written here"]);
+    }
+    drop(small);
+    Ok(())
+}

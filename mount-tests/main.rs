@@ -76,6 +76,7 @@ fn main() -> ExitCode {
         crash:
             a_killed_daemon_costs_nothing_that_was_closed,
             a_full_disk_is_told_to_the_writer_and_changes_nothing,
+            a_disk_that_cannot_be_written_is_told_of_and_read,
             a_stop_signal_unmounts;
         completion:
             a_child_of_a_writer_completes_nothing,

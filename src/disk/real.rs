@@ -150,7 +150,8 @@ fn open_for_lock(path: &Path) -> io::Result<File> {
                 io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied
             ) =>
         {
-            File::open(path)
+            // A lock that is not there and cannot be made is refused for the reason that it cannot be made.
+            File::open(path).map_err(|found| if is_absence(&found) { error } else { found })
         }
         other => other,
     }

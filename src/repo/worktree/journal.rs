@@ -19,8 +19,9 @@ use super::super::path::TreePath;
 use super::copy::is_absence;
 use super::frames::{self, HEADER_LEN, Header, MARK_OFFSET, split_frame};
 use super::record::Record;
-use crate::disk::{Disk, DiskFile, FileId};
+use crate::disk::{Disk, DiskError, DiskFile, FileId};
 use crate::random::unpredictable;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -58,6 +59,8 @@ pub(super) struct Journal {
     position: u64,
     /// Up to where the disk has room for this file.
     reserved: u64,
+    /// Why it could only be opened for reading.
+    read_only: Option<i32>,
 }
 
 /// What reading on found.
@@ -108,8 +111,12 @@ impl Journal {
 
     fn open_generation(place: &Place, generation: u64) -> Result<Self> {
         let (disk, path) = (&place.disk, place.journal(generation));
+        let mut read_only = None;
         let file = disk.open(&path, true).or_else(|error| match error.source.raw_os_error() {
-            Some(libc::EROFS | libc::EACCES) => disk.open(&path, false),
+            Some(code @ (libc::EROFS | libc::EACCES)) => {
+                read_only = Some(code);
+                disk.open(&path, false)
+            }
             _ => Err(error),
         })?;
         let mut bytes = vec![0; HEADER_LEN.min(file.len()?) as usize];
@@ -117,7 +124,7 @@ impl Journal {
         let header = Header::decode(&bytes, generation)
             .map_err(|error| Error::DamagedFile { path: path.clone(), what: error.to_string() })?;
         let (position, id) = (header.len(), file.id()?);
-        Ok(Self { place: place.clone(), file: file.into(), id, header, position, reserved: 0 })
+        Ok(Self { place: place.clone(), file: file.into(), id, header, position, reserved: 0, read_only })
     }
 
     /// The generation, and how much of it was read or appended: a point in the history of the worktree.
@@ -187,6 +194,11 @@ impl Journal {
 
     /// Appends records by one write: all are there when it returns, or none if it fails.
     pub(super) fn append_all(&mut self, records: &[Record]) -> Result<()> {
+        if let Some(code) = self.read_only {
+            let (path, source) =
+                (self.place.journal(self.header.generation), io::Error::from_raw_os_error(code));
+            return Err(DiskError { operation: "write", path, source }.into());
+        }
         let mut bytes = Vec::new();
         for record in records {
             // A directory may have moved deeper than anything new can be: no reader believes such a path.
