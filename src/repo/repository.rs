@@ -7,7 +7,7 @@ use super::recent::Recent;
 use super::refs::{BranchName, Refs};
 use super::tree::{Attributes, Entry, Node, Tree};
 use super::worktree::{Trees, Worktree};
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{Disk, DiskFile, FileId};
 use crate::id::{CommitId, RecipeId, TreeId};
 use crate::random::unpredictable;
 use crate::recipe::{Extent, Recipe};
@@ -41,7 +41,7 @@ struct Inner {
     root: PathBuf,
     /// The file that says that this is a repository, as it was when it was opened: another one in its place is another
     /// repository.
-    format: Box<dyn DiskFile>,
+    format: (FileId, Box<dyn DiskFile>),
     store: Store,
     refs: Refs,
     trees: Recent<TreeId, Arc<Tree>>,
@@ -86,6 +86,8 @@ impl Repo {
     pub fn open(disk: Arc<dyn Disk>, root: &Path, options: Options) -> Result<Self> {
         check_format(&*disk, root)?;
         let format = disk.open(&root.join("format"), false)?;
+        // Held open, its number is given to no other file.
+        let format = (format.id()?, format);
         let store = Store::open(disk.clone(), root, options.store)?;
         let refs = Refs::new(disk.clone(), root);
         Ok(Self(Arc::new(Inner {
@@ -106,7 +108,7 @@ impl Repo {
     /// [`Error::Replaced`] if not: then nothing that is done to it may be acknowledged.
     pub fn check_held(&self) -> Result<()> {
         let there = self.0.disk.stat(&self.0.root.join("format"))?;
-        match there.map(|stat| stat.id) == Some(self.0.format.id()?) {
+        match there.is_some_and(|stat| stat.id == self.0.format.0) {
             true => Ok(()),
             false => Err(Error::Replaced(self.0.root.clone())),
         }

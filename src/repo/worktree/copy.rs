@@ -316,6 +316,8 @@ fn create(repo: &Repo, branch: &BranchName, place: &Place) -> Result<Journal> {
     if let Some(journal) = Journal::open(place)? {
         return Ok(journal);
     }
+    // On a full disk nothing can be created, and looking needs it.
+    drop(disk.lock(&dir.join("holds"), false, Patience::BRIEF)?);
     let base = repo.refs().branch(branch)?;
     let tree: TreeId = match base {
         Some(commit) => repo.commit(commit)?.tree,
