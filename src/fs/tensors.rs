@@ -176,19 +176,43 @@ impl FileSystem {
         let recipe = self.repo.recipe(place.recipe)?;
         let start = recipe.extents().iter().take(place.extent).map(Extent::len).sum();
         let (info, len) = tensor_at(&recipe, place.extent)?;
-        let header = npy::header(info.dtype, &info.shape).ok_or(Error::Invalid)?;
+        let header = match self.fortran_shape(&recipe, place.extent, start, info)? {
+            Some(shape) => npy::fortran_header(info.dtype, &shape),
+            None => npy::header(info.dtype, &info.shape).ok_or(Error::Invalid)?,
+        };
         Ok(OpenArray { header, start, len, recipe })
+    }
+
+    /// The shape that a flat tensor has in Fortran order, if the header of an `.npy` file stands before it.
+    fn fortran_shape(
+        &self,
+        recipe: &Recipe,
+        extent: usize,
+        start: u64,
+        info: &TensorInfo,
+    ) -> Result<Option<Vec<u64>>> {
+        let (&[count], Some(Extent::Inline(_) | Extent::Object { .. })) =
+            (&info.shape[..], extent.checked_sub(1).and_then(|before| recipe.extents().get(before)))
+        else {
+            return Ok(None);
+        };
+        let mut before = vec![0; npy::HEADER_SEARCH.min(usize::try_from(start).unwrap_or(usize::MAX))];
+        let from = start - before.len() as u64;
+        self.repo.read_file(recipe, from, &mut before)?;
+        Ok(npy::fortran_shape(&before, count))
     }
 
     pub(super) fn facts(&self, place: &TensorPlace) -> Result<Facts> {
         let recipe = self.repo.recipe(place.recipe)?;
         let (tensor, bytes) = tensor_at(&recipe, place.extent)?;
+        let start = recipe.extents().iter().take(place.extent).map(Extent::len).sum();
+        let shape = self.fortran_shape(&recipe, place.extent, start, tensor)?;
         let key = recipe.extents()[place.extent].key().ok_or(Error::Invalid)?;
         let info = self.repo.store().info(key).map_err(crate::repo::Error::from)?;
         Ok(Facts {
             name: tensor.name.clone(),
             dtype: tensor.dtype.name(),
-            shape: tensor.shape.clone(),
+            shape: shape.unwrap_or_else(|| tensor.shape.clone()),
             id: key.to_string(),
             bytes,
             stored_bytes: info.as_ref().map_or(0, |info| info.stored_len),
