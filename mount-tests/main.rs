@@ -10,6 +10,7 @@ mod daily;
 mod places;
 mod posix;
 mod python;
+mod replaced;
 mod stage;
 mod stress;
 mod unprivileged;
@@ -93,6 +94,9 @@ fn main() -> ExitCode {
             too_little_memory_is_told_before_anything_is_mounted,
             a_mount_that_is_stopped_is_freed,
             a_mount_right_after_an_unmount_gets_the_index_in_time;
+        replaced:
+            a_branch_that_was_deleted_and_made_again_keeps_what_is_saved,
+            a_repository_that_was_replaced_takes_nothing_and_the_mount_says_why;
         stress:
             looks_go_on_while_everything_else_waits;
         unprivileged:

@@ -8,7 +8,7 @@ use std::fmt;
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
@@ -23,8 +23,8 @@ const LARGE: u64 = 1 << 20;
 const BATCH: u64 = 2 << 30;
 /// A file that is renamed or written again within this time is not stored twice.
 const QUIET: Duration = Duration::from_millis(300);
-/// A steady stream of files is not waited out for longer than this many quiet times.
-const WAITS_MAX: u32 = 20;
+/// A steady stream of files is not waited out for longer than this.
+const WAIT_MAX: Duration = Duration::from_secs(6);
 
 enum Message {
     /// A file of the worktree may be complete.
@@ -109,10 +109,9 @@ fn work(receiver: &Receiver<Message>, trouble: &Mutex<Option<String>>) {
     while let Ok(first) = receiver.recv() {
         let mut askers = Vec::new();
         note(first, &mut waiting, &mut askers);
-        for _ in 0..WAITS_MAX {
-            if !askers.is_empty() {
-                break;
-            }
+        // Not so many messages: a file that is saved is several.
+        let until = Instant::now() + WAIT_MAX;
+        while askers.is_empty() && Instant::now() < until {
             match receiver.recv_timeout(QUIET) {
                 Ok(message) => note(message, &mut waiting, &mut askers),
                 Err(RecvTimeoutError::Timeout) => break,
