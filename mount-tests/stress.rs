@@ -29,7 +29,17 @@ fn needs_strace() -> Result<(), Missing> {
 fn slow_daemon(stage: &Stage, delay: Duration) -> Command {
     let mut command = Command::new("strace");
     let inject = format!("inject=fsync,fdatasync:delay_exit={}", delay.as_micros());
-    command.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e", &inject]);
+    command.args([
+        "-f",
+        "--seccomp-bpf",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=fsync,fdatasync",
+        "-e",
+        &inject,
+    ]);
     command.arg(coral()).args(["mount", "repo", "mnt"]).current_dir(stage.path(""));
     command
 }
