@@ -24,6 +24,8 @@ pub fn branches_that_come_and_go_leave_no_descriptors() -> Result<(), Missing> {
                  done"
             ))
             .succeeds();
+        // What was closed just now is held until it is looked at.
+        stage.sh("echo drain > \"$M\"/.coral/ctl").succeeds();
         descriptors(stage.daemon_process())
     };
     let before = come_and_go(1, 20);

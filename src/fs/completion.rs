@@ -102,15 +102,26 @@ impl Closings {
         self.changed.notify_all();
     }
 
-    /// Waits until what is closing now is released, or must be held for open by somebody else.
+    /// Waits until what is closing now is released, or must be held for open by somebody else: as long as one after the
+    /// other is released, the rest are on their way.
     pub fn wait(&self) {
         let mut until = self.lock();
-        let awaited: Vec<u64> = until.keys().copied().collect();
+        let mut awaited: Vec<u64> = until.keys().copied().collect();
+        let mut deadline = awaited.iter().filter_map(|opening| until.get(opening)).max().copied();
         loop {
+            let before = awaited.len();
+            awaited.retain(|opening| until.contains_key(opening));
             let now = Instant::now();
-            until.retain(|_, until| *until > now);
-            let last = awaited.iter().filter_map(|opening| until.get(opening)).max();
-            let Some(rest) = last.map(|last| last.saturating_duration_since(now)) else { return };
+            if awaited.len() < before {
+                deadline = Some(now + self.patience);
+            }
+            let rest = deadline.map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(now));
+            if awaited.is_empty() || rest.is_zero() {
+                for opening in &awaited {
+                    until.remove(opening);
+                }
+                return;
+            }
             until = self.changed.wait_timeout(until, rest).unwrap_or_else(PoisonError::into_inner).0;
         }
     }

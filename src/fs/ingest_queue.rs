@@ -120,6 +120,10 @@ fn work(receiver: &Receiver<Message>, trouble: &Mutex<Option<String>>) {
         }
         let mut failed = None;
         for Work { worktree, freed } in std::mem::take(&mut waiting).into_values() {
+            // Of a worktree that was deleted nothing is left to store.
+            if worktree.is_gone() {
+                continue;
+            }
             // Letting go needs a journal that is durable, so it is done for many names at once.
             let swept = if freed { worktree.sync_records() } else { Ok(()) };
             let stored = store_settled(&worktree, LARGE);
