@@ -13,7 +13,7 @@ use crate::content::{self, Held, Version};
 use crate::seed::{self, Random};
 use crate::stage::{Missing, Ran, Stage};
 
-const STEPS: usize = 120;
+const STEPS: usize = 80;
 const NAMES: &[&str] = &["a", "b", "dir/c", "dir/d"];
 /// Two files that one writer saves one after the other.
 const PAIR: [&str; 2] = ["pair.first", "pair.second"];
@@ -69,7 +69,7 @@ struct World {
 
 pub fn a_repository_survives_everybody_at_once() -> Result<(), Missing> {
     drop(Stage::unmounted()?);
-    seed::each(&[1, 2, 3], |seed| {
+    seed::each(&[1, 2], |seed| {
         let mut world = World::new(seed);
         for _ in 0..STEPS {
             world.step();
@@ -116,6 +116,10 @@ impl World {
     }
 
     fn step(&mut self) {
+        // Commands wait a little for a file whose writer may be closing it: not too many of them.
+        if !self.open.is_empty() && self.random.chance(40) {
+            return self.finish();
+        }
         match self.random.below(if self.is_mounted { 24 } else { 10 }) {
             0 | 1 => self.commit(MAIN),
             2 => self.add(),
@@ -134,7 +138,8 @@ impl World {
             13 => self.finish(),
             14 => self.remove(),
             15 => self.pair(),
-            16 | 17 => self.branch(),
+            16 => self.branch(),
+            17 => self.delete_branch(),
             18 => self.umount(),
             19 => self.commit_while_saving(),
             20 => self.commit_while_adding(),
@@ -296,6 +301,14 @@ impl World {
         tip.iter().for_each(|(path, held)| tree.set(path, *held));
         self.trees.insert(SIDE, tree);
         self.tips.insert(SIDE, tip);
+    }
+
+    fn delete_branch(&mut self) {
+        if self.tips.remove(SIDE).is_some() {
+            self.runs(&["branch", "-D", SIDE]);
+            self.trees.remove(SIDE);
+            self.unsynced.retain(|(branch, _), _| *branch != SIDE);
+        }
     }
 
     /// Something on the other branch.
