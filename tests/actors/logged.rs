@@ -102,7 +102,9 @@ impl LoggedDisk {
             }
         }
         drop(log);
+        // A new file each time: the kernel may not be done with the device below the one before.
         let path = self.folder.join("cut.img");
+        let _ = fs::remove_file(&path);
         fs::write(&path, image).expect("room");
         Loop::mount(&path, &self.folder.join("cut"), false).expect("the first one was there")
     }
