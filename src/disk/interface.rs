@@ -104,6 +104,9 @@ pub trait Disk: Send + Sync + Debug {
     fn stat(&self, path: &Path) -> Result<Option<Stat>>;
     /// Makes the names in a directory durable.
     fn sync_dir(&self, path: &Path) -> Result<()>;
+    /// Has the disk take everything that was written to files below `folder`, for many of them at once. Whether it kept
+    /// all is for each to tell by [`DiskFile::check_kept`]: only then are they durable.
+    fn sync_below(&self, folder: &Path) -> Result<()>;
     /// Takes an advisory lock on the file at `path` (created if missing); with [`Patience::Try`], `None` if somebody
     /// else holds it. It is let go when the result is dropped or its process ends.
     ///

@@ -20,7 +20,8 @@ use super::error::at;
 use super::{BootId, Disk, DiskFile, FileId, FileType, Patience, Result, Sealed, Space, Stat};
 
 /// How long a waiter for a lock sleeps at first and at most: flock(2) knows no deadline.
-const LOCK_POLL: (Duration, Duration) = (Duration::from_micros(200), Duration::from_millis(20));
+/// The longest is short, because a lock that others take again and again is free for moments only.
+const LOCK_POLL: (Duration, Duration) = (Duration::from_micros(100), Duration::from_millis(1));
 
 /// The file system of the operating system.
 #[derive(Debug, Clone, Copy, Default)]
@@ -105,6 +106,16 @@ impl Disk for RealDisk {
             }
             thread::sleep(pause);
             pause = (pause * 2).min(longest);
+        }
+    }
+
+    fn sync_below(&self, folder: &Path) -> Result<()> {
+        let dir = at("sync", folder, File::open(folder))?;
+        // SAFETY: syncfs takes no pointers, and the descriptor is open. It syncs the whole file system: whatever else is
+        // on it would be written in the next half minute anyway.
+        match unsafe { libc::syncfs(dir.as_raw_fd()) } {
+            0 => Ok(()),
+            _ => at("sync", folder, Err(io::Error::last_os_error())),
         }
     }
 

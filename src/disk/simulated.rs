@@ -455,6 +455,18 @@ impl Disk for SimulatedDisk {
         }
     }
 
+    fn sync_below(&self, folder: &Path) -> Result<()> {
+        self.read_with("sync", folder, |state| {
+            let inside: Vec<Ino> = state.dir(state.resolve(folder)?)?.entries.values().copied().collect();
+            for ino in inside {
+                if let Inode::File(file) = &mut state.inodes[ino] {
+                    file.sync();
+                }
+            }
+            Ok(())
+        })
+    }
+
     fn boot(&self) -> BootId {
         BootId(u128::from(self.state().boots + 1).to_be_bytes())
     }

@@ -26,6 +26,10 @@ const QUIET: Duration = Duration::from_millis(300);
 /// A steady stream of files is not waited out for longer than this.
 const WAIT_MAX: Duration = Duration::from_secs(6);
 
+/// Complete files that wait for a commit are made durable so long after they were written: often enough that little is
+/// lost with the power, seldom enough that it costs little. ext4 takes as long.
+const WRITE_BACK: Duration = Duration::from_secs(5);
+
 enum Message {
     /// A file of the worktree may be complete.
     Settled(Arc<OpenWorktree>),
@@ -105,8 +109,8 @@ impl Drop for IngestQueue {
 
 /// Collects what settled until it is quiet for a while, stores it, and goes on.
 fn work(receiver: &Receiver<Message>, trouble: &Mutex<Option<String>>) {
-    let mut waiting = Waiting::new();
-    while let Ok(first) = receiver.recv() {
+    let (mut waiting, mut written) = (Waiting::new(), Written::default());
+    while let Some(first) = next(receiver, &mut written, trouble) {
         let mut askers = Vec::new();
         note(first, &mut waiting, &mut askers);
         // Not so many messages: a file that is saved is several.
@@ -126,16 +130,61 @@ fn work(receiver: &Receiver<Message>, trouble: &Mutex<Option<String>>) {
             }
             // Letting go needs a journal that is durable, so it is done for many names at once.
             let swept = if freed { worktree.sync_records() } else { Ok(()) };
-            let stored = store_settled(&worktree, LARGE);
-            // What waits for the commit is on the disk before long, as with any other file system.
-            if let Err(error) = stored.and(worktree.sync_complete()).and(swept) {
+            if let Err(error) = store_settled(&worktree, LARGE).and(swept) {
                 failed = Some(error.to_string());
             }
             // The index only saves time: without it the store goes on.
             let _ = worktree.repo().store().update_index();
+            written.note(worktree);
         }
         *trouble.lock().unwrap_or_else(PoisonError::into_inner) = failed;
         drop(askers);
+    }
+}
+
+/// The next message; `None` when nobody sends any more. In between, what was written is made durable when it is time.
+fn next(
+    receiver: &Receiver<Message>,
+    written: &mut Written,
+    trouble: &Mutex<Option<String>>,
+) -> Option<Message> {
+    loop {
+        let Some(due) = written.due else { return receiver.recv().ok() };
+        match receiver.recv_deadline(due) {
+            Err(RecvTimeoutError::Disconnected) => return None,
+            Err(RecvTimeoutError::Timeout) => {}
+            // Under a steady stream of messages it is time as well.
+            Ok(message) if Instant::now() < due => return Some(message),
+            Ok(message) => {
+                written.sync(trouble);
+                return Some(message);
+            }
+        }
+        written.sync(trouble);
+    }
+}
+
+/// Worktrees with complete files that the disk may not have yet.
+#[derive(Default)]
+struct Written {
+    worktrees: BTreeMap<BranchName, Arc<OpenWorktree>>,
+    due: Option<Instant>,
+}
+
+impl Written {
+    fn note(&mut self, worktree: Arc<OpenWorktree>) {
+        self.worktrees.insert(worktree.branch().clone(), worktree);
+        self.due.get_or_insert_with(|| Instant::now() + WRITE_BACK);
+    }
+
+    /// Makes what waits for a commit durable before long, as any file system does.
+    fn sync(&mut self, trouble: &Mutex<Option<String>>) {
+        self.due = None;
+        for worktree in std::mem::take(&mut self.worktrees).into_values() {
+            if let Err(error) = worktree.sync_complete() {
+                *trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+            }
+        }
     }
 }
 

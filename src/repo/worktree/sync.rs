@@ -55,6 +55,9 @@ impl GroupSync {
     }
 }
 
+/// So many files and more are synced with all that is on the disk, fewer one by one.
+const TOGETHER: usize = 4;
+
 /// Bytes of a staging file that are durable.
 struct Synced {
     staging: StagingId,
@@ -129,13 +132,14 @@ impl Worktree {
         if unsynced.is_empty() {
             return Ok(());
         }
-        // The disk takes all at once; then each tells how it went.
-        for (_, file) in &unsynced {
-            file.begin_sync(0, 0);
+        // Together they cost one wait for the disk; then each tells how it went.
+        let at_once = unsynced.len() >= TOGETHER;
+        if at_once {
+            self.disk().sync_below(&self.staging_dir())?;
         }
         let (mut durable, mut lost) = (Vec::new(), None);
         for (staging, file) in unsynced {
-            match self.sync_version(staging, &file) {
+            match self.sync_version(staging, &file, at_once) {
                 Ok(synced) => durable.extend(synced),
                 Err(Error::LostBytes(path)) => lost = Some(Error::LostBytes(path)),
                 Err(error) => return Err(error),
@@ -147,19 +151,29 @@ impl Worktree {
 
     /// Makes the bytes of a staging file durable, as they are now, and its name; then notes it.
     pub(super) fn sync_bytes(&self, staging: StagingId, file: &Arc<dyn DiskFile>) -> Result<()> {
-        let synced = self.sync_version(staging, file)?;
+        let synced = self.sync_version(staging, file, false)?;
         self.note_synced(synced.into_iter().collect())
     }
 
-    /// Makes the bytes of a staging file durable. The result is what is to be noted; nothing if nobody needs it any more.
-    fn sync_version(&self, staging: StagingId, file: &Arc<dyn DiskFile>) -> Result<Option<Synced>> {
+    /// Makes the bytes of a staging file durable, if they are not `taken` by the disk since this process holds the file
+    /// unchanged. The result is what is to be noted; nothing if nobody needs it any more.
+    fn sync_version(
+        &self,
+        staging: StagingId,
+        file: &Arc<dyn DiskFile>,
+        taken: bool,
+    ) -> Result<Option<Synced>> {
         let Some(complete) = self.read(|state| Ok(state.version_in(staging)))? else {
             self.state().unsynced.remove(&staging);
             return Ok(None);
         };
         let len = file.len()?;
-        self.sync_or_lose(staging, file)?;
-        Ok(Some(Synced { staging, len, complete }))
+        // Complete bytes do not change: those that the disk took are these.
+        let synced = if taken && complete { file.check_kept() } else { file.sync() };
+        match synced {
+            Ok(()) => Ok(Some(Synced { staging, len, complete })),
+            Err(_) => Err(self.lose(staging)?),
+        }
     }
 
     /// Makes the names of staging files durable whose bytes are, and notes them.
@@ -178,15 +192,6 @@ impl Worktree {
             }
             Ok(())
         })
-    }
-
-    /// Makes the bytes of a staging file durable. If the disk lost some, that is noted for good: the next sync would
-    /// succeed without them.
-    pub(super) fn sync_or_lose(&self, staging: StagingId, file: &Arc<dyn DiskFile>) -> Result<()> {
-        match file.sync() {
-            Ok(()) => Ok(()),
-            Err(_) => Err(self.lose(staging)?),
-        }
     }
 
     /// Notes for good that the disk lost bytes of a staging file. The result is the error to tell of it.

@@ -18,17 +18,19 @@ use crate::disk::DiskFile;
 use crate::units::Timestamp;
 use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// Bytes copied at once when a stored file is written to.
 const COPY_LEN: usize = 4 << 20;
 /// So many complete files may wait to be made durable, with a descriptor each, before whoever completes one more does it.
-const UNSYNCED_MAX: usize = 256;
+const UNSYNCED_MAX: usize = 1024;
 
 /// A process's right to write into the files of a worktree: as long as it lives, nobody takes what it writes for
 /// leftovers.
 pub struct Tenant {
     worktree: Worktree,
+    /// Held by the one who makes complete files durable because there are too many.
+    completing: Mutex<()>,
     _tenancy: Box<dyn Send + Sync>,
 }
 
@@ -93,7 +95,7 @@ enum Target {
 
 impl Tenant {
     pub(super) fn new(worktree: Worktree, tenancy: Box<dyn Send + Sync>) -> Self {
-        Self { worktree, _tenancy: tenancy }
+        Self { worktree, completing: Mutex::default(), _tenancy: tenancy }
     }
 
     /// Creates an empty file and opens it for writing.
@@ -186,7 +188,9 @@ impl Tenant {
         }
         let waiting = state.unsynced.len();
         drop(state);
-        if waiting > UNSYNCED_MAX {
+        if waiting > UNSYNCED_MAX
+            && let Ok(_only) = self.completing.try_lock()
+        {
             // What the disk lost is noted for good, and told to whoever asks for the file.
             let _ = self.sync_complete();
         }

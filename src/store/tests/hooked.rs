@@ -88,6 +88,10 @@ impl Disk for Hooked {
         self.disk.lock(path, exclusive, patience)
     }
 
+    fn sync_below(&self, folder: &Path) -> Result<()> {
+        self.disk.sync_below(folder)
+    }
+
     fn boot(&self) -> BootId {
         self.disk.boot()
     }
