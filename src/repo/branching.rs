@@ -92,13 +92,17 @@ impl Repo {
         Ok(!snapshot.is_at_rest() || !worktree.diff_from(tree, &snapshot)?.is_empty())
     }
 
-    /// Deletes a branch with its worktree. Its log stays.
+    /// Deletes a branch with its worktree. Its log stays. Where a deletion was cut short after the branch was gone, its
+    /// worktree goes now.
     ///
     /// # Errors
     /// [`Error::CurrentBranch`]; unless `force`, [`Error::NotMerged`] if nothing else reaches its commits, and
     /// [`Error::UncommittedChanges`] if its worktree has any.
     pub fn delete_branch(&self, branch: &BranchName, force: bool, who: &Signature) -> Result<Branched> {
-        let commit = self.refs().existing_branch(branch)?;
+        let commit = match self.half_deleted(branch)? {
+            Some(commit) => return self.finish_deletion(branch, commit, force),
+            None => self.refs().existing_branch(branch)?,
+        };
         if !force {
             if !self.is_reached_without(commit, branch)? {
                 return Err(Error::NotMerged(branch.to_string()));
@@ -114,6 +118,29 @@ impl Repo {
             warnings.push(Warning::Worktree { branch: branch.clone(), source: Box::new(error) });
         }
         Ok(Branched { commit, warnings })
+    }
+
+    /// Where a branch was that is gone, if its worktree is still there.
+    fn half_deleted(&self, branch: &BranchName) -> Result<Option<CommitId>> {
+        let is_gone = self.refs().branch(branch)?.is_none()
+            && self.refs().head()? != Head::Branch(branch.clone())
+            && self.has_worktree(branch)?;
+        Ok(match is_gone {
+            true => self.refs().log(branch)?.last().and_then(|line| line.old),
+            false => None,
+        })
+    }
+
+    fn finish_deletion(&self, branch: &BranchName, commit: CommitId, force: bool) -> Result<Branched> {
+        let worktree = self.worktree(branch)?;
+        let snapshot = worktree.snapshot(false)?;
+        let base = self.tree_of(snapshot.base)?;
+        if !force && !(snapshot.is_at_rest() && worktree.diff_from(base, &snapshot)?.is_empty()) {
+            return Err(Error::UncommittedChanges(branch.to_string()));
+        }
+        drop((snapshot, worktree));
+        self.delete_worktree(branch)?;
+        Ok(Branched { commit, warnings: Vec::new() })
     }
 
     /// Whether another branch, a tag or a detached HEAD reaches a commit.

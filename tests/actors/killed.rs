@@ -10,7 +10,7 @@ use crate::seed::{self, Random};
 use crate::stage::Missing;
 
 /// Commands that do two things one after the other. Between them the repository is whole, and asking again does the rest.
-const TWO_STEPS: &[&[&str]] = &[&["switch", "-c", "fresh"]];
+const TWO_STEPS: &[&[&str]] = &[&["switch", "-c", "fresh"], &["branch", "-D", "dev"]];
 
 const KILLS: usize = 100;
 
