@@ -58,6 +58,7 @@ enum Verb {
 /// Runs the command with these arguments, the program's name first, and says how it ended: 0 success, 1 failure,
 /// 2 wrong usage.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    survive_file_size_limit();
     let args = match Args::try_parse_from(arguments) {
         Ok(args) => args,
         Err(error) => {
@@ -75,6 +76,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// A file that would be longer than this process may write is an error as any other, not the end of the process.
+fn survive_file_size_limit() {
+    // SAFETY: no handler is installed: the signal is ignored, and the write says EFBIG.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
 }
 
 fn dispatch(args: Args, out: &Output) -> Result<ExitCode> {

@@ -205,3 +205,18 @@ fn every_verb_explains_itself() {
     }
     assert!(bench.outside(&["--version"]).succeeds().stdout.starts_with("coral 0."));
 }
+
+#[test]
+fn a_limit_on_the_size_of_files_is_an_error_that_changes_nothing() {
+    let bench = Workbench::new();
+    let bytes: Vec<u8> = weights(9, 1 << 20).into_iter().flat_map(f32::to_le_bytes).collect();
+    bench.write("big", &bytes);
+    let coral = bench.command(&bench.path("repo"), &["add", "big"]);
+    let mut limited = std::process::Command::new("sh");
+    limited.current_dir(bench.path("repo")).args(["-c", "ulimit -f 100; exec \"$0\" add big"]);
+    limited.arg(coral.get_program()).env("HOME", bench.path("home"));
+    bench.run(limited).fails(1, &["File too large"]);
+    let status = bench.coral(&["status"]).succeeds();
+    assert!(status.stdout.contains("nothing to commit"), "{status:?}");
+    bench.coral(&["add", "big"]).succeeds();
+}
