@@ -35,17 +35,6 @@ impl Worktree {
             Body::File(file) => Ok(file.current),
             Body::Dir(_) | Body::Symlink(_) => Err(Error::Stale),
         })?;
-        self.read_content(node, content, offset, buf)
-    }
-
-    /// Fills `buf` with the bytes of one version of a file.
-    pub(super) fn read_content(
-        &self,
-        node: NodeId,
-        content: Content,
-        offset: u64,
-        buf: &mut [u8],
-    ) -> Result<usize> {
         match content {
             Content::Stored { recipe, .. } => {
                 let recipe = self.repo.recipe(recipe)?;

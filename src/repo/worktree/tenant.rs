@@ -20,7 +20,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 
-/// Bytes copied at once when a stored file is written to.
+/// Bytes copied at once when a file that waits for the store is written to.
 const COPY_LEN: usize = 4 << 20;
 /// So many complete files may wait to be made durable, with a descriptor each, before whoever completes one more does it.
 const UNSYNCED_MAX: usize = 1024;
@@ -344,23 +344,32 @@ impl Tenant {
         Ok(())
     }
 
-    /// Copies the bytes of a version into an empty file.
+    /// Copies the bytes of a version into an empty file: all of them, or it is an error.
     fn copy(&self, node: NodeId, content: Content, to: &dyn DiskFile) -> Result<()> {
-        let len = match content {
-            Content::Stored { len, .. } | Content::Staged { len, .. } => len,
-        };
-        let mut buf = vec![0; COPY_LEN.min(len as usize)];
         let mut offset = 0;
-        while offset < len {
-            let want = buf.len().min((len - offset) as usize);
-            let got = self.read_content(node, content, offset, &mut buf[..want])?;
-            if got == 0 {
-                return Err(Error::WrongBytes(self.path_of(node).unwrap_or_default().to_string()));
+        let mut put = |bytes: &[u8]| -> Result<()> {
+            to.write_all_at(bytes, offset)?;
+            offset += bytes.len() as u64;
+            Ok(())
+        };
+        match content {
+            Content::Stored { recipe, len } => {
+                let shown_as = self.path_of(node).unwrap_or_default();
+                self.repo.read_through(recipe, len, &shown_as, put)
             }
-            to.write_all_at(&buf[..got], offset)?;
-            offset += got as u64;
+            Content::Staged { staging, len } => {
+                let from = self.staged_file(node, staging)?;
+                let mut buf = vec![0; COPY_LEN.min(usize::try_from(len).unwrap_or(COPY_LEN))];
+                let mut left = len;
+                while left > 0 {
+                    let part = &mut buf[..COPY_LEN.min(usize::try_from(left).unwrap_or(COPY_LEN))];
+                    from.read_exact_at(part, len - left)?;
+                    put(part)?;
+                    left -= part.len() as u64;
+                }
+                Ok(())
+            }
         }
-        Ok(())
     }
 
     /// A new, empty staging file, marked as being written. That its name is taken keeps other processes from using it.
