@@ -208,7 +208,7 @@ impl Worktree {
                 Standing::Newest => break,
                 Standing::Gone => return Err(state.journal.gone()),
                 Standing::Superseded => {
-                    state.follow(false)?;
+                    state.follow()?;
                     state.catch_up(self)?;
                 }
             }
@@ -258,10 +258,12 @@ impl State {
         self.apply(worktree, &record)
     }
 
-    /// Applies a record that is in the journal.
+    /// Applies a record that is in the journal. If that fails, for want of a descriptor perhaps, everything is read again
+    /// before anybody looks: a copy that lacks a record would stay wrong.
     pub(super) fn apply(&mut self, worktree: &Worktree, record: &Record) -> Result<()> {
         let (open, pins) = (&self.open, &self.pins);
-        self.nodes.apply(record, &worktree.repo, &|node| open.contains_key(&node) || pins.contains(&node))
+        let in_use = |node| open.contains_key(&node) || pins.contains(&node);
+        self.nodes.apply(record, &worktree.repo, &in_use).inspect_err(|_| self.journal.start_over())
     }
 
     /// Reads and applies what others appended.
@@ -273,20 +275,19 @@ impl State {
             };
             // What somebody else threw away, they remove.
             let own = std::mem::take(&mut self.nodes.garbage);
-            for record in &records {
-                self.apply(worktree, record)?;
-            }
+            let applied = records.iter().try_for_each(|record| self.apply(worktree, record));
             self.nodes.garbage = own;
+            applied?;
             if !superseded {
                 return Ok(());
             }
-            self.follow(true)?;
+            self.follow()?;
         }
     }
 
     /// Goes over to the next generation, whose tree is the same but for its base.
-    fn follow(&mut self, end_marked: bool) -> Result<()> {
-        if self.journal.follow(end_marked)? {
+    fn follow(&mut self) -> Result<()> {
+        if self.journal.follow()? {
             for record in self.journal.head()? {
                 if let Record::Reset { base, .. } = record {
                     self.nodes.base = base;

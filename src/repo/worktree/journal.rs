@@ -57,6 +57,8 @@ pub(super) struct Journal {
     header: Header,
     /// Everything before it was read or appended.
     position: u64,
+    /// Where the records end and the word is that the next generation goes on, if that was read or appended.
+    ended: Option<u64>,
     /// Up to where the disk has room for this file.
     reserved: u64,
     /// Why it could only be opened for reading.
@@ -124,7 +126,16 @@ impl Journal {
         let header = Header::decode(&bytes, generation)
             .map_err(|error| Error::DamagedFile { path: path.clone(), what: error.to_string() })?;
         let (position, id) = (header.len(), file.id()?);
-        Ok(Self { place: place.clone(), file: file.into(), id, header, position, reserved: 0, read_only })
+        Ok(Self {
+            place: place.clone(),
+            file: file.into(),
+            id,
+            header,
+            position,
+            ended: None,
+            reserved: 0,
+            read_only,
+        })
     }
 
     /// The generation, and how much of it was read or appended: a point in the history of the worktree.
@@ -137,9 +148,15 @@ impl Journal {
         Arc::clone(&self.file)
     }
 
-    /// Whether somebody appended since.
+    /// Whether somebody appended since, or the next generation waits to be followed.
     pub(super) fn has_news(&self) -> Result<bool> {
-        Ok(self.file.len()? > self.position)
+        Ok(self.ended.is_some() || self.file.len()? > self.position)
+    }
+
+    /// Lets everything be read again: what was read could not be applied.
+    pub(super) fn start_over(&mut self) {
+        self.position = self.header.len();
+        self.ended = None;
     }
 
     /// Reads what others appended. Records behind one that does not check are not believed.
@@ -147,22 +164,40 @@ impl Journal {
     /// # Errors
     /// [`Error::DamagedFile`] if a record does not check that was durable.
     pub(super) fn read_on(&mut self) -> Result<News> {
-        let mut records = Vec::new();
+        let (mut records, mut stuck) = (Vec::new(), None);
+        loop {
+            if self.ended.is_some() || self.read_whole_frames(&mut records)? {
+                return Ok(News::Superseded(records));
+            }
+            if self.position >= self.durable_len()? {
+                return Ok(News::Records(records));
+            }
+            // What is durable now may have been on its way when it was read; twice in the same place it is damage.
+            if stuck.replace(self.position) == Some(self.position) {
+                return Err(self.damaged(&format!("the record at byte {} does not check", self.position)));
+            }
+        }
+    }
+
+    /// Reads whole records up to the first that does not check. The result tells whether the last one says that the next
+    /// generation goes on.
+    fn read_whole_frames(&mut self, records: &mut Vec<Record>) -> Result<bool> {
         let bytes = self.rest()?;
         let mut rest = &bytes[..];
         while let Some((payload, after)) = split_frame(&self.header, self.position, rest) {
             let record = Record::decode(payload).map_err(|error| self.damaged(&error.to_string()))?;
+            let start = self.position;
             self.position += (rest.len() - after.len()) as u64;
             rest = after;
             match record {
-                Record::Superseded => return Ok(News::Superseded(records)),
+                Record::Superseded => {
+                    self.ended = Some(start);
+                    return Ok(true);
+                }
                 other => records.push(other),
             }
         }
-        if self.position < self.durable_len()? {
-            return Err(self.damaged(&format!("the record at byte {} does not check", self.position)));
-        }
-        Ok(News::Records(records))
+        Ok(false)
     }
 
     /// What lies behind the position.
@@ -223,6 +258,9 @@ impl Journal {
     /// Cuts off what follows the last whole record. If whole records lie in it, which were appended and never made
     /// durable, a copy is set aside first.
     fn cut(&mut self) -> Result<()> {
+        if self.position < self.durable_len()? {
+            return Err(self.damaged("what is durable was not read"));
+        }
         let rest = self.rest()?;
         if frames::holds_a_frame(&self.header, self.position, &rest) {
             if !self.header.has_mark() {
@@ -330,8 +368,10 @@ impl Journal {
 
     /// Goes over to a generation that was written. Needs the worktree's lock, held since [`Journal::next_generation`].
     pub(super) fn start(&mut self, next: &Next) -> Result<()> {
-        // The next generation counts from here on whatever becomes of this record.
+        // The next generation counts from here on whatever becomes of what follows.
+        let end = self.position;
         let told = self.append(&Record::Superseded);
+        self.ended = Some(end);
         let old = self.header.generation;
         let mut journal = Self::open_generation(&self.place, next.header.generation)?;
         journal.position = journal.header.tail + next.tail.iter().map(frames::len_of).sum::<u64>();
@@ -349,16 +389,18 @@ impl Journal {
 
     /// Goes over to the next generation after [`News::Superseded`] or [`Standing::Superseded`], everything read. The
     /// result tells whether its records go on where this one ended; if not, everything is to be read from its start.
-    pub(super) fn follow(&mut self, end_marked: bool) -> Result<bool> {
+    pub(super) fn follow(&mut self) -> Result<bool> {
         let newest = Self::open(&self.place)?.ok_or_else(|| self.gone())?;
         if !self.header.same_incarnation(&newest.header) {
             return Err(self.gone());
         }
-        let marker = if end_marked { frames::len_of(&Record::Superseded) } else { 0 };
-        let end = self.position - marker;
+        let end = self.ended.unwrap_or(self.position);
         let (here, there) = (newest.header.tail, newest.header.origin);
         let continues = newest.header.generation == self.header.generation + 1 && end >= there;
         let position = if continues { here + (end - there) } else { newest.header.len() };
+        if position > newest.file.len()? {
+            return Err(newest.damaged("it is shorter than what it continues"));
+        }
         *self = Journal { position, ..newest };
         Ok(continues)
     }
@@ -495,7 +537,7 @@ mod tests {
             News::Superseded(records) => assert_eq!(records, [remove("late")]),
             News::Records(records) => panic!("{records:?}"),
         }
-        assert!(reader.follow(true).expect("follow"));
+        assert!(reader.follow().expect("follow"));
         assert_eq!(records(reader.read_on().expect("read")), [remove("new")]);
         let mut fresh = open(&place);
         assert_eq!(
@@ -515,7 +557,7 @@ mod tests {
             start_generation(&mut writer, &[RESET], position);
         }
         assert!(matches!(reader.read_on().expect("read"), News::Superseded(_)));
-        assert!(!reader.follow(true).expect("follow"));
+        assert!(!reader.follow().expect("follow"));
         assert_eq!(records(reader.read_on().expect("read")), [RESET]);
     }
 
@@ -542,7 +584,7 @@ mod tests {
         let mut reader = open(&place);
         reader.read_on().expect("read");
         start_generation(&mut journal, &[RESET], since);
-        assert!(reader.follow(false).expect("follow"));
+        assert!(reader.follow().expect("follow"));
         assert_eq!(records(open(&place).read_on().expect("read")), [RESET, remove("a")]);
         assert!(open(&place).header.has_mark());
     }
@@ -589,7 +631,7 @@ mod tests {
             (old.standing().expect("stat"), new.standing().expect("stat")),
             (Standing::Gone, Standing::Newest)
         );
-        assert!(matches!(old.follow(false), Err(Error::Replaced(_))));
+        assert!(matches!(old.follow(), Err(Error::Replaced(_))));
     }
 
     #[test]
@@ -607,7 +649,26 @@ mod tests {
         writer.start(&next).expect("start");
         writer.append(&remove("later")).expect("append");
         assert!(matches!(reader.read_on().expect("read"), News::Superseded(records) if records.is_empty()));
-        assert!(!reader.follow(true).expect("follow"));
+        assert!(!reader.follow().expect("follow"));
         assert_eq!(records(reader.read_on().expect("read")), [RESET, remove("kept"), remove("later")]);
+    }
+
+    #[test]
+    fn who_could_not_open_the_next_generation_goes_on_where_it_begins() {
+        let place = place();
+        let mut writer = Journal::create(&place, &[RESET]).expect("create");
+        writer.read_on().expect("read");
+        let mut reader = open(&place);
+        reader.read_on().expect("read");
+        let (_, since) = writer.position();
+        start_generation(&mut writer, &[RESET], since);
+        assert!(matches!(reader.read_on().expect("read"), News::Superseded(_)));
+        // Opening the next one failed for once: it is still news, and found again.
+        assert!(reader.has_news().expect("stat"));
+        assert!(matches!(reader.read_on().expect("read"), News::Superseded(records) if records.is_empty()));
+        assert!(reader.follow().expect("follow"));
+        assert_eq!(reader.position(), writer.position());
+        reader.append(&remove("after")).expect("append");
+        assert_eq!(records(open(&place).read_on().expect("read")), [RESET, remove("after")]);
     }
 }
