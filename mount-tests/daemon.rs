@@ -180,3 +180,20 @@ pub fn a_mount_right_after_an_unmount_gets_the_index_in_time() -> Result<(), Mis
     }
     Ok(())
 }
+
+/// One that was taken out of sight while a file of it was open ends when that is closed, and others may be mounted there by
+/// then.
+pub fn a_daemon_that_ends_takes_no_mount_but_its_own() -> Result<(), Missing> {
+    let mut stage = Stage::new()?;
+    let mut held = File::create(stage.worktree("held")).expect("a file");
+    let mount_point = stage.path("mnt");
+    stage.coral(&["umount", "--lazy", mount_point.to_str().expect("our own name")]).succeeds();
+    stage.mount(&["repo", "mnt"]);
+    held.write_all(b"still served").expect("its mount lives as long as it is used");
+    drop(held);
+    stage.wait_for_the_one_before();
+    fs::write(stage.worktree("after"), "saved").expect("the other mount is there");
+    let status = stage.in_repo(&["status", "--short"]).succeeds().text();
+    assert_eq!(status, "A after\nA held\n");
+    Ok(())
+}

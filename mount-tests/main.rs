@@ -93,6 +93,7 @@ fn main() -> ExitCode {
             a_signal_that_was_ignored_stays_ignored,
             too_little_memory_is_told_before_anything_is_mounted,
             a_mount_that_is_stopped_is_freed,
+            a_daemon_that_ends_takes_no_mount_but_its_own,
             a_mount_right_after_an_unmount_gets_the_index_in_time;
         replaced:
             a_branch_that_was_deleted_and_made_again_keeps_what_is_saved,

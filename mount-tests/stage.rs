@@ -134,6 +134,13 @@ impl Stage {
         daemon.process.wait().expect("it ran").success()
     }
 
+    /// Waits for the end of the daemon of the last mount but one, which has lost its mount.
+    pub fn wait_for_the_one_before(&mut self) {
+        let at = self.daemons.len().checked_sub(2).expect("two daemons");
+        let mut daemon = self.daemons.remove(at);
+        assert!(daemon.process.wait().expect("it ran").success());
+    }
+
     /// The number of the process that serves the last mount.
     pub fn daemon_process(&self) -> u32 {
         self.daemons.last().expect("a daemon").process.id()

@@ -100,18 +100,18 @@ fn hint(error: &Error) -> Option<String> {
         Error::DetachedHead(_) => Some("`coral switch -c NAME` makes a branch here".into()),
         Error::Unborn(_) => Some("`coral commit -m MESSAGE` makes the first".into()),
         Error::NothingToCommit { still_open, .. } if !still_open.is_empty() => Some(format!(
-            "{} file(s) are still being written; `--include-open` takes them as they are",
+            "{} file(s) are being written or were not finished; `--include-open` takes them as they are",
             still_open.len()
         )),
         Error::NothingToCommit { .. } => {
             Some("save files into the mount's worktree/, or `coral add` them".into())
         }
         Error::Diverged { .. } => {
-            Some("commit the changes on a new branch, or drop them with `coral restore --all`".into())
+            Some("commit the changes on a new branch, or drop them with `coral restore -B NAME --all`".into())
         }
-        Error::UncommittedChanges(_) => {
-            Some("commit them, drop them with `coral restore --all`, or say `--force`".into())
-        }
+        Error::UncommittedChanges(name) => Some(format!(
+            "`coral commit -B {name}` records them, `coral restore -B {name} --all` drops them, `coral branch -D {name}` deletes all the same"
+        )),
         Error::CurrentBranch(_) => Some("`coral switch` to another one first".into()),
         Error::NotMerged(_) => Some("`-D` deletes it all the same".into()),
         Error::OwnStore(_) => Some("name what lies beside it; the repository is not content of its own".into()),

@@ -316,8 +316,8 @@ impl DiskFile for RealFile {
                 self.sync_failed.store(true, Ordering::Release);
                 at("keep bytes of", &self.path, Err(error))
             }
-            // File systems that cannot tell.
-            Some(_) | None => Ok(()),
+            // Where that cannot be told, a sync tells.
+            Some(_) | None => self.sync(),
         }
     }
 

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -321,6 +322,7 @@ impl SimulatedDisk {
             path: path.to_owned(),
             write,
             lock: Mutex::default(),
+            sync_failed: AtomicBool::new(false),
         })
     }
 
@@ -516,6 +518,8 @@ struct SimulatedFile {
     path: PathBuf,
     write: bool,
     lock: Mutex<Option<Lock>>,
+    /// As with the real one, a file whose sync failed stays unusable for syncing.
+    sync_failed: AtomicBool,
 }
 
 impl SimulatedFile {
@@ -595,6 +599,9 @@ impl DiskFile for SimulatedFile {
     }
 
     fn sync(&self) -> Result<()> {
+        if self.sync_failed.load(Ordering::Acquire) {
+            return at("sync", &self.path, errno(libc::EIO));
+        }
         let mut state = self.disk.state();
         let fate = state.count();
         // A machine that stopped has lost nothing until its power is cut; a disk that fails has.
@@ -612,6 +619,7 @@ impl DiskFile for SimulatedFile {
                 Err(error)
             }
         });
+        self.sync_failed.fetch_or(result.is_err(), Ordering::AcqRel);
         at("sync", &self.path, result)
     }
 }
@@ -675,7 +683,8 @@ mod tests {
         file.write_all_at(b"lost", 4).unwrap();
         disk.fail_nth(0, libc::EIO);
         assert_eq!(file.sync().unwrap_err().source.raw_os_error(), Some(libc::EIO));
-        assert!(file.sync().is_ok());
+        assert!(file.sync().is_err());
+        assert!(disk.open(Path::new("/a"), true).unwrap().sync().is_ok());
         assert_eq!(disk.read(Path::new("/a")).unwrap(), b"safe");
     }
 

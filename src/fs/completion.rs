@@ -105,6 +105,12 @@ impl Closings {
     /// Waits until what is closing now is released, or must be held for open by somebody else: as long as one after the
     /// other is released, the rest are on their way.
     pub fn wait(&self) {
+        self.wait_at_most(Duration::MAX);
+    }
+
+    /// The same, but no longer than so.
+    pub fn wait_at_most(&self, longest: Duration) {
+        let end = Instant::now().checked_add(longest);
         let mut until = self.lock();
         let mut awaited: Vec<u64> = until.keys().copied().collect();
         let mut deadline = awaited.iter().filter_map(|opening| until.get(opening)).max().copied();
@@ -115,6 +121,9 @@ impl Closings {
             if awaited.len() < before {
                 deadline = Some(now + self.patience);
             }
+            if end.is_some_and(|end| now >= end) {
+                return;
+            }
             let rest = deadline.map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(now));
             if awaited.is_empty() || rest.is_zero() {
                 for opening in &awaited {
@@ -122,6 +131,7 @@ impl Closings {
                 }
                 return;
             }
+            let rest = end.map_or(rest, |end| rest.min(end.saturating_duration_since(now)));
             until = self.changed.wait_timeout(until, rest).unwrap_or_else(PoisonError::into_inner).0;
         }
     }

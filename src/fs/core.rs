@@ -280,6 +280,7 @@ impl FileSystem {
 
     /// Makes what was done in worktrees durable: the last thing before the mount goes away.
     pub fn sync(&self) -> Result<()> {
+        self.handles.close_noted();
         for worktree in self.open_worktrees() {
             worktree.sync_complete()?;
             worktree.sync_records()?;

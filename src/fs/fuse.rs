@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::ffi::OsStr;
+use std::fmt;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
@@ -55,11 +56,21 @@ pub(super) struct Adapter {
     core: Arc<FileSystem>,
     workers: Workers,
     owner: Owner,
+    at_end: AtEnd,
+}
+
+/// What is done when the kernel says goodbye, before the session is taken down.
+pub(super) struct AtEnd(pub Box<dyn Fn() + Send + Sync>);
+
+impl fmt::Debug for AtEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AtEnd")
+    }
 }
 
 impl Adapter {
-    pub fn new(core: Arc<FileSystem>, workers: Workers) -> Self {
-        Self { core, workers, owner: Owner::of_process() }
+    pub fn new(core: Arc<FileSystem>, workers: Workers, at_end: AtEnd) -> Self {
+        Self { core, workers, owner: Owner::of_process(), at_end }
     }
 
     /// Answers a request in a lane: on this thread if it is short and others listen.
@@ -158,6 +169,10 @@ fn make_node(core: &FileSystem, parent: u64, name: &[u8], mode: u32) -> Result<s
 }
 
 impl fuser::Filesystem for Adapter {
+    fn destroy(&mut self) {
+        (self.at_end.0)();
+    }
+
     fn init(&mut self, _: &Request, config: &mut KernelConfig) -> io::Result<()> {
         for capability in CAPABILITIES {
             // What this kernel lacks is done without.

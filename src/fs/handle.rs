@@ -214,6 +214,27 @@ impl Handles {
         drop(closed);
     }
 
+    /// Closes what was closed already but for the kernel's last word, which does not come any more when the session ends.
+    pub fn close_noted(&self) {
+        let is_noted = |handle: &Handle| match handle {
+            Handle::Worktree(open) => {
+                open.closing.as_ref().is_some_and(|closing| closing.is_noted.load(Ordering::Relaxed))
+            }
+            Handle::Snapshot(_)
+            | Handle::Array(_)
+            | Handle::Generated(_)
+            | Handle::Control(_)
+            | Handle::Listing(_) => false,
+        };
+        let closed: Vec<Arc<Handle>> = {
+            let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+            let numbers: Vec<u64> =
+                open.iter().filter(|(_, handle)| is_noted(handle)).map(|(number, _)| *number).collect();
+            numbers.iter().filter_map(|number| open.remove(number)).collect()
+        };
+        drop(closed);
+    }
+
     /// How many are open.
     pub fn len(&self) -> usize {
         self.open.read().unwrap_or_else(PoisonError::into_inner).len()

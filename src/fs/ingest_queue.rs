@@ -183,6 +183,10 @@ impl Written {
         for worktree in std::mem::take(&mut self.worktrees).into_values() {
             if let Err(error) = worktree.sync_complete() {
                 *trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+                // A worktree that is gone has nothing more to be made durable.
+                if !matches!(error, Error::Replaced(_)) {
+                    self.note(worktree);
+                }
             }
         }
     }

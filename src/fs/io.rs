@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::disk::Space;
 use crate::id::RecipeId;
@@ -80,6 +81,9 @@ impl CachedContent {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&ino);
     }
 }
+
+/// So long a sync of a directory waits for the word that files which were closed are complete.
+const CLOSING: Duration = Duration::from_millis(100);
 
 impl FileSystem {
     /// Opens a file.
@@ -222,10 +226,13 @@ impl FileSystem {
         }
     }
 
-    /// Makes the names in a directory durable.
+    /// Makes the names in a directory durable, and that files are complete which were closed before.
     pub fn fsync_dir(&self, ino: u64) -> Result<()> {
         match &*self.place(ino)? {
-            Place::Worktree(at) => self.within(at, |worktree| Ok(worktree.sync(at.node())?)),
+            Place::Worktree(at) => {
+                self.closings.wait_at_most(CLOSING);
+                self.within(at, |worktree| Ok(worktree.sync(at.node())?))
+            }
             _ => Ok(()),
         }
     }

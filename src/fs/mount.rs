@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -15,9 +15,10 @@ use crate::repo::Repo;
 
 use super::control::{Answer, ControlSocket, Request};
 use super::core::{FileSystem, Settings, Teller};
-use super::fuse::Adapter;
+use super::fuse::{Adapter, AtEnd};
 use super::limits;
 use super::mount_point::{MountError, check_fuse, prepare, system, unmount_own};
+use super::mounts::mounted;
 use super::workers::Workers;
 
 /// Threads that listen to the kernel, and answer what is short if others still listen.
@@ -116,14 +117,19 @@ pub fn mount(repo: Repo, mount_point: &Path, options: MountOptions) -> Result<Mo
     core.attach_index();
     let workers = Workers::start(SESSION_THREADS).map_err(failed("start threads for"))?;
     let config = config(&core, options.allow_other, options.read_only);
-    let adapter = Adapter::new(Arc::clone(&core), workers);
+    let ended = Arc::new(Ended::default());
+    let ours = Arc::new(OnceLock::new());
+    let adapter = Adapter::new(Arc::clone(&core), workers, leaving(&mount_point, &ours, &ended));
     let reserved = limits::reserve_memory(SESSION_MEMORY)
         .map_err(|source| MountError::TooLittleMemory { bytes: SESSION_MEMORY, source })?;
     let session = Session::new(adapter, &mount_point, &config).map_err(refused(&mount_point))?;
     let notifier = session.notifier();
+    if let Some(device) = device_at(&mount_point) {
+        // It was empty until now.
+        let _ = ours.set(device);
+    }
 
     // All that can fail comes before the session, which takes the mount with it; from then on dropping this unmounts.
-    let ended = Arc::new(Ended::default());
     let (wake, woken) = bounded(0);
     core.set_teller(teller(wake.clone()));
     let watched = Arc::downgrade(&core);
@@ -139,6 +145,28 @@ pub fn mount(repo: Repo, mount_point: &Path, options: MountOptions) -> Result<Mo
     // The session answers this, or nothing else either.
     raise_read_ahead(&mount_point);
     Ok(Mount { mount_point, core, ended, _socket: socket, _wake: wake })
+}
+
+/// What happens before the library takes the session down: it unmounts whatever is at the mount point then, and that may
+/// be somebody else's mount when ours was taken out of sight while files of it were open. In that case the session's
+/// thread ends here, and what it holds goes with the process.
+fn leaving(mount_point: &Path, ours: &Arc<OnceLock<u64>>, ended: &Arc<Ended>) -> AtEnd {
+    let (mount_point, ours, ended) = (mount_point.to_owned(), Arc::clone(ours), Arc::clone(ended));
+    AtEnd(Box::new(move || {
+        let there = device_at(&mount_point);
+        if there.is_some() && ours.get().is_some() && there.as_ref() != ours.get() {
+            ended.set(Ok(()));
+            loop {
+                thread::park();
+            }
+        }
+    }))
+}
+
+/// The device of the Coral file system that is on top at a mount point.
+fn device_at(mount_point: &Path) -> Option<u64> {
+    let all = mounted().ok()?;
+    all.iter().rfind(|mounted| mounted.mount_point == mount_point).map(|mounted| mounted.device)
 }
 
 impl Mount {

@@ -135,7 +135,8 @@ impl Repo {
         let worktree = self.worktree(branch)?;
         let snapshot = worktree.snapshot(false)?;
         let base = self.tree_of(snapshot.base)?;
-        if !force && !(snapshot.is_at_rest() && worktree.diff_from(base, &snapshot)?.is_empty()) {
+        let is_clean = snapshot.is_at_rest() && worktree.diff_from(base, &snapshot)?.is_empty();
+        if !force && !is_clean {
             return Err(Error::UncommittedChanges(branch.to_string()));
         }
         drop((snapshot, worktree));

@@ -57,10 +57,11 @@ pub(super) fn append(
     line += &format_line(old, new, entry);
     file.write_all_at(line.as_bytes(), end)?;
     file.sync()?;
-    if is_new && let Some(parent) = path.parent() {
-        disk.sync_dir(parent)?;
+    // Also of a file that was there: whoever made it may have been stopped before this.
+    match path.parent() {
+        Some(parent) => Ok(disk.sync_dir(parent)?),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// The moves that happened, oldest first, of a ref that names `now`.
@@ -110,7 +111,8 @@ fn parse_line(line: &str) -> Option<LogLine> {
     let id = |text: &str| text.parse().ok().map(|id: CommitId| (id != NO_COMMIT).then_some(id));
     let (sign, digits) = offset.split_at_checked(1)?;
     let (hours, minutes): (i16, i16) = (digits.get(..2)?.parse().ok()?, digits.get(2..)?.parse().ok()?);
-    let offset_minutes = (hours * 60 + minutes) * if sign == "-" { -1 } else { 1 };
+    let minutes = hours.checked_mul(60)?.checked_add(minutes)?;
+    let offset_minutes = if sign == "-" { minutes.checked_neg()? } else { minutes };
     let time = Timestamp { seconds: seconds.parse().ok()?, nanoseconds: 0 };
     Some(LogLine {
         old: id(old)?,
@@ -178,5 +180,11 @@ mod tests {
             let expected: Vec<_> = happened.iter().map(|&at| lines[at].clone()).collect();
             assert_eq!(without_void(lines, id(now)), expected, "{said:?} then {now}");
         }
+    }
+
+    #[test]
+    fn any_offset_is_parsed_without_a_panic() {
+        let id = "0".repeat(64);
+        assert_eq!(parse_line(&format!("{id} {id} A <a> 0 +9932767\tm")), None);
     }
 }

@@ -70,7 +70,11 @@ impl Worktree {
         loop {
             match self.try_commit(request) {
                 Err(error) if attempt < ATTEMPTS && is_passing(&error) => attempt += 1,
-                other => return other,
+                other => {
+                    // The snapshot held them until now; what cannot be let go is swept by who comes when nobody is at work.
+                    let _ = self.let_go_of_garbage();
+                    return other;
+                }
             }
         }
     }
@@ -107,7 +111,7 @@ impl Worktree {
         if changed == 0 && !request.allow_empty {
             return Err(Error::NothingToCommit {
                 branch: self.branch().to_string(),
-                still_open: snapshot.still_open,
+                still_open: [snapshot.still_open, snapshot.interrupted].concat(),
             });
         }
         let commit = Commit {
@@ -191,15 +195,16 @@ impl Worktree {
         if base == tip {
             return Ok(());
         }
-        let base_tree = match base {
-            Some(base) => self.repo().commit(base)?.tree,
-            None => Tree::empty_id(),
-        };
+        let base_tree = self.repo().tree_of(base)?;
         let snapshot = self.snapshot(false)?;
-        if snapshot.is_at_rest() && self.diff_from(base_tree, &snapshot)?.is_empty() {
-            self.reset()?;
+        if !snapshot.is_at_rest() || !self.diff_from(base_tree, &snapshot)?.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        match self.reset_since(&snapshot) {
+            // Something was saved in between: now it has changes.
+            Err(Error::Stale) => Ok(()),
+            other => other,
+        }
     }
 }
 

@@ -107,21 +107,41 @@ fn a_commit_after_a_power_cut_takes_no_zeros_that_nobody_wrote() {
     });
 }
 
-/// That the last writer let go is told after `close` returned, when nobody waits for it any more.
 #[test]
-fn a_file_that_was_synced_whole_is_complete_after_a_crash_though_its_close_was_never_told() {
+fn a_file_that_was_synced_and_closed_is_complete_after_a_power_cut_if_its_folder_was_synced() {
     let (disk, repo) = create();
     let worktree = tenant(&repo);
     save(&worktree, "ckpt", b"old", 1);
     let node = worktree.create(NodeId::ROOT, &name("ckpt.tmp"), 0o644, at(1)).expect("create");
     worktree.write_at(node, 0, &[6; 9_000], at(1)).expect("write");
     worktree.sync(node).expect("sync");
+    worktree.release(node, true, Release::Complete).expect("release");
     let (from, to, root) = (name("ckpt.tmp"), name("ckpt"), NodeId::ROOT);
     worktree.rename((root, &from), (root, &to), RenameMode::Replace, at(2)).expect("rename");
     worktree.sync(NodeId::ROOT).expect("sync of the folder");
     after_cuts(&disk, "ckpt", |committed, seen| {
         assert_eq!((committed, seen), (Some(vec![6; 9_000]), Some(vec![6; 9_000])));
     });
+}
+
+/// A sync in the middle says nothing about what is written after it.
+#[test]
+fn what_was_synced_half_way_is_no_version_that_a_commit_takes() {
+    for closes in [false, true] {
+        let (disk, repo) = create();
+        let worktree = tenant(&repo);
+        let node = worktree.create(NodeId::ROOT, &name("sized"), 0o644, at(1)).expect("create");
+        worktree.set_len(node, 30_000, at(1)).expect("size");
+        worktree.sync(node).expect("sync");
+        worktree.write_at(node, 0, &[9; 30_000], at(1)).expect("write");
+        if closes {
+            worktree.release(node, true, Release::Complete).expect("release");
+        }
+        synced(&worktree, "other", b"somebody else's");
+        after_cuts(&disk, "sized", |committed, _| {
+            assert!(committed.is_none_or(|bytes| bytes == [9; 30_000]));
+        });
+    }
 }
 
 #[test]

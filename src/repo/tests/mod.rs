@@ -1,6 +1,7 @@
 //! The repository on a simulated disk: from worktree to history and back.
 
 mod actors;
+mod between;
 mod borders;
 mod crash;
 mod edits;

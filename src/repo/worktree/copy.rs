@@ -288,7 +288,8 @@ impl State {
     /// Goes over to the next generation, whose tree is the same but for its base.
     fn follow(&mut self) -> Result<()> {
         if self.journal.follow()? {
-            for record in self.journal.head()? {
+            let head = self.journal.head().inspect_err(|_| self.journal.start_over())?;
+            for record in head {
                 if let Record::Reset { base, .. } = record {
                     self.nodes.base = base;
                     self.nodes.announced.clear();

@@ -81,8 +81,11 @@ impl Worktree {
                 (records, state.journal.file(), before)
             };
             if let Err(error) = file.sync() {
-                // What went wrong is told; if this goes wrong as well, it is in doubt, as after any failed sync.
-                let _ = self.take_back(before);
+                // What went wrong is told. If this goes wrong as well it is in doubt, as after any failed sync: then it
+                // is read again, so that this process sees what all others do.
+                if self.take_back(before).is_err() {
+                    self.state().journal.start_over();
+                }
                 return Err(error.into());
             }
             let mut state = self.state();
@@ -96,7 +99,7 @@ impl Worktree {
     }
 
     /// Goes on without what was appended behind a position, in a new generation: others may have read it.
-    fn take_back(&self, position: u64) -> Result<()> {
+    pub(super) fn take_back(&self, position: u64) -> Result<()> {
         let (next, head) = self.state().journal.without_end(position)?;
         next.write(&head)?;
         self.state().journal.start(&next)

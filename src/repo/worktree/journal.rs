@@ -164,6 +164,12 @@ impl Journal {
     /// # Errors
     /// [`Error::DamagedFile`] if a record does not check that was durable.
     pub(super) fn read_on(&mut self) -> Result<News> {
+        let before = (self.position, self.ended);
+        // What was not handed over is read again.
+        self.read_news().inspect_err(|_| (self.position, self.ended) = before)
+    }
+
+    fn read_news(&mut self) -> Result<News> {
         let (mut records, mut stuck) = (Vec::new(), None);
         loop {
             if self.ended.is_some() || self.read_whole_frames(&mut records)? {
@@ -240,9 +246,12 @@ impl Journal {
             record.paths().into_iter().flatten().try_for_each(TreePath::check)?;
             bytes.extend(frames::frame(&self.header, self.position + bytes.len() as u64, record)?);
         }
-        // What a crash left behind the last whole record must not swallow this one.
-        if self.has_news()? {
-            self.cut()?;
+        // What a crash left behind the last whole record must not swallow this one; and where the disk lost records that
+        // were written to it, what follows would lie behind a gap.
+        match self.file.len()? {
+            len if len > self.position || self.ended.is_some() => self.cut()?,
+            len if len < self.position => return Err(self.damaged("it lost records that were written to it")),
+            _ => {}
         }
         self.take_room(bytes.len() as u64, records.iter().all(Record::makes_room))?;
         if let Err(error) = self.file.write_all_at(&bytes, self.position) {
@@ -363,7 +372,10 @@ impl Journal {
             at += (rest.len() - after.len()) as u64;
             rest = after;
         }
-        Ok(records)
+        match at == end {
+            true => Ok(records),
+            false => Err(self.damaged(&format!("the record at byte {at} does not check"))),
+        }
     }
 
     /// Goes over to a generation that was written. Needs the worktree's lock, held since [`Journal::next_generation`].
@@ -397,7 +409,7 @@ impl Journal {
         let end = self.ended.unwrap_or(self.position);
         let (here, there) = (newest.header.tail, newest.header.origin);
         let continues = newest.header.generation == self.header.generation + 1 && end >= there;
-        let position = if continues { here + (end - there) } else { newest.header.len() };
+        let position = if continues { here.saturating_add(end - there) } else { newest.header.len() };
         if position > newest.file.len()? {
             return Err(newest.damaged("it is shorter than what it continues"));
         }

@@ -6,6 +6,7 @@ use super::super::tree::{Attributes, Node, Tree};
 use super::copy::{State, Worktree};
 use super::nodes::{Body, Content, NodeId};
 use super::record::{Record, recorded_mode};
+use super::snapshot::Snapshot;
 use crate::id::RecipeId;
 use crate::units::Timestamp;
 
@@ -330,11 +331,21 @@ impl Worktree {
     /// Makes the whole worktree equal the tip of its branch, which becomes its base. Changes are dropped; who has a
     /// file open keeps it, removed.
     pub fn reset(&self) -> Result<()> {
+        let reset = self.to_tip()?;
+        self.append_durably(|_| Ok(vec![reset]))
+    }
+
+    /// The same, unless something happened since a snapshot was taken: then [`Error::Stale`].
+    pub(in crate::repo) fn reset_since(&self, snapshot: &Snapshot) -> Result<()> {
+        let reset = self.to_tip()?;
+        self.append_durably(|state| match state.journal.position() == snapshot.position {
+            true => Ok(vec![reset]),
+            false => Err(Error::Stale),
+        })
+    }
+
+    fn to_tip(&self) -> Result<Record> {
         let base = self.repo.refs().branch(self.branch())?;
-        let tree = match base {
-            Some(commit) => self.repo.commit(commit)?.tree,
-            None => Tree::empty_id(),
-        };
-        self.append_durably(|_| Ok(vec![Record::Reset { base, tree }]))
+        Ok(Record::Reset { base, tree: self.repo.tree_of(base)? })
     }
 }

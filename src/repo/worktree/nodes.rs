@@ -301,6 +301,15 @@ impl Nodes {
         self.by_staging.get(&staging).copied()
     }
 
+    /// Whether so many bytes of what is or was being written in a staging file are durable.
+    pub(super) fn is_synced(&self, node: NodeId, staging: StagingId, len: u64) -> bool {
+        let safe = match self.nodes.get(&node).map(|state| &state.body) {
+            Some(Body::File(file)) => file.safe,
+            Some(Body::Dir(_) | Body::Symlink(_)) | None => None,
+        };
+        safe.is_some_and(|safe| safe.content == Content::Staged { staging, len })
+    }
+
     /// Every staging file that some node needs.
     pub(super) fn stagings(&self) -> impl Iterator<Item = StagingId> {
         self.by_staging.keys().copied()

@@ -11,7 +11,7 @@ use super::super::refs::BranchName;
 use super::super::repository::Repo;
 use super::super::tree::{Entry, Node};
 use super::copy::{State, Worktree, is_absence, place};
-use super::nodes::{Body, Content, File, Safe};
+use super::nodes::{Body, Content, File};
 use super::record::{Record, StagingId};
 use super::tenant::Tenant;
 use crate::disk::{self, Disk, DiskError, Patience};
@@ -45,21 +45,35 @@ impl Worktree {
     /// # Errors
     /// If another process holds the worktree alone for too long; [`Error::Replaced`] if the worktree was deleted.
     pub fn adopt(self) -> Result<(Tenant, Vec<Interrupted>)> {
-        let recovered = self.recover_if_abandoned()?;
-        // Somebody who only looks holds it alone for a moment; without it, that one would take this process for dead.
+        let mut recovered = self.recover_if_abandoned()?;
+        loop {
+            // Somebody who only looks holds it alone for a moment; without it, that one would take this process for dead.
+            let tenancy = self
+                .lock_tenants(false, Patience::BRIEF)?
+                .ok_or_else(|| Error::Replaced(self.dir.clone()))?;
+            if self.is_recovered()? {
+                return Ok((Tenant::new(self, tenancy), recovered));
+            }
+            drop(tenancy);
+            // Who was recovering it ended before that was done.
+            match self.lock_tenants(true, Patience::BRIEF)? {
+                Some(_alone) => match self.recover() {
+                    // Everything can be looked at, and every write says so itself.
+                    Err(Error::Disk(error)) if is_read_only(&error) => break,
+                    found => recovered.extend(found?),
+                },
+                None => break,
+            }
+        }
         let tenancy =
             self.lock_tenants(false, Patience::BRIEF)?.ok_or_else(|| Error::Replaced(self.dir.clone()))?;
-        let boot = self.disk().boot();
-        let noted = match self.read(|state| Ok(state.nodes.boot == Some(boot)))? {
-            true => Ok(()),
-            false => self.change(|state| state.append(&self, Record::Boot { boot })),
-        };
-        match noted {
-            // Everything can be looked at, and every write says so itself.
-            Err(Error::Disk(error)) if is_read_only(&error) => {}
-            other => other?,
-        }
         Ok((Tenant::new(self, tenancy), recovered))
+    }
+
+    /// Whether somebody recovered it in this run of the machine.
+    fn is_recovered(&self) -> Result<bool> {
+        let boot = self.disk().boot();
+        self.read(|state| Ok(state.nodes.boot == Some(boot)))
     }
 
     /// Recovers what others left if no living process may write into files here.
@@ -84,6 +98,7 @@ impl Worktree {
         })
     }
 
+    /// Needs to be alone. That it was done is the last word of it: who comes after one that was cut short does it again.
     fn recover(&self) -> Result<Vec<Interrupted>> {
         let doubted = self.in_doubt()?;
         let mut interrupted = Vec::new();
@@ -96,41 +111,13 @@ impl Worktree {
             })?;
             self.sync_records()?;
         }
-        self.complete_synced()?;
         self.sweep()?;
+        if !self.is_recovered()? {
+            let boot = self.disk().boot();
+            self.change(|state| state.append(self, Record::Boot { boot }))?;
+        }
         interrupted.sort();
         Ok(interrupted)
-    }
-
-    /// Completes files that were synced as they are: that their last writer let go was perhaps never told, or the record
-    /// of it lost, and who syncs a file and its folder need not wait for that.
-    fn complete_synced(&self) -> Result<()> {
-        let synced: Vec<(StagingId, u64)> = self.read(|state| {
-            let mut synced = Vec::new();
-            let stagings: Vec<StagingId> = state.nodes.stagings().collect();
-            for staging in stagings {
-                let Some(node) = state.nodes.by_staging(staging) else { continue };
-                let Body::File(file) = &state.nodes.get(node)?.body else { continue };
-                if let Some(len) = file.begun_and_synced_in(staging)
-                    && self.disk().stat(&self.staging_path(staging))?.is_some_and(|stat| stat.len == len)
-                {
-                    synced.push((staging, len));
-                }
-            }
-            Ok(synced)
-        })?;
-        if synced.is_empty() {
-            return Ok(());
-        }
-        self.change(|state| {
-            for (staging, len) in synced {
-                let Some(node) = state.nodes.by_staging(staging) else { continue };
-                let modified = state.nodes.get(node)?.attributes.modified;
-                state.append(self, Record::Settle { staging, len, modified })?;
-                state.append(self, Record::Synced { staging, len, complete: true })?;
-            }
-            Ok(())
-        })
     }
 
     /// The staging files whose bytes the machine may not have written before it stopped.
@@ -149,7 +136,7 @@ impl Worktree {
                 // Before journals told of the machine's runs, a length that does not fit is what one can know.
                 let unlike = state.nodes.boot.is_none()
                     && file.complete_len_in(staging).is_some_and(|len| len != stat.len);
-                if unlike || (stopped && !file.is_durable_in(staging)) {
+                if unlike || (stopped && !file.is_durable_in(staging) && file.is_believed_in(staging)) {
                     doubted.push(staging);
                 }
             }
@@ -298,16 +285,10 @@ impl File {
         }
     }
 
-    /// The length that was synced of what is being written, if that is in a staging file.
-    fn begun_and_synced_in(&self, staging: StagingId) -> Option<u64> {
-        match self.safe {
-            Some(Safe { content: Content::Staged { staging: synced, len }, complete: false })
-                if synced == staging && self.current.staging() == Some(staging) && !self.is_complete() =>
-            {
-                Some(len).filter(|_| !self.is_lost())
-            }
-            _ => None,
-        }
+    /// Whether something would change if the bytes in a staging file were doubted: they count as complete, or there is a
+    /// durable version to go back to.
+    fn is_believed_in(&self, staging: StagingId) -> bool {
+        self.complete.and_then(|content| content.staging()) == Some(staging) || self.safe.is_some()
     }
 
     /// Whether every version that is in a staging file is known to be durable.

@@ -2,7 +2,7 @@
 
 use super::super::error::{Error, Result};
 use super::super::path::TreePath;
-use super::copy::{State, Worktree};
+use super::copy::{State, Worktree, is_absence};
 use super::nodes::{Body, Content, File, NodeId};
 use super::record::{Record, StagingId};
 use super::tenant::OpenFile;
@@ -28,20 +28,35 @@ impl Worktree {
     /// # Errors
     /// [`Error::LostBytes`] if the disk lost bytes of this version.
     pub fn read_at(&self, node: NodeId, offset: u64, buf: &mut [u8]) -> Result<usize> {
-        let content = self.read(|state| match &state.nodes.get(node)?.body {
-            Body::File(file) if file.is_lost() => {
-                Err(Error::LostBytes(state.nodes.path_of(node).unwrap_or_default()))
+        loop {
+            let content = self.read(|state| match &state.nodes.get(node)?.body {
+                Body::File(file) if file.is_lost() => {
+                    Err(Error::LostBytes(state.nodes.path_of(node).unwrap_or_default()))
+                }
+                Body::File(file) => Ok(file.current),
+                Body::Dir(_) | Body::Symlink(_) => Err(Error::Stale),
+            })?;
+            let staging = match content {
+                Content::Stored { recipe, .. } => {
+                    let recipe = self.repo.recipe(recipe)?;
+                    return self.repo.read_file(&recipe, offset, buf);
+                }
+                Content::Staged { staging, .. } => staging,
+            };
+            match self.staged_file(node, staging) {
+                // It was stored and let go since it was looked at.
+                Err(Error::Disk(error)) if is_absence(&error) && self.is_other_now(node, staging)? => {}
+                file => return read_up_to(&*file?, offset, buf),
             }
-            Body::File(file) => Ok(file.current),
-            Body::Dir(_) | Body::Symlink(_) => Err(Error::Stale),
-        })?;
-        match content {
-            Content::Stored { recipe, .. } => {
-                let recipe = self.repo.recipe(recipe)?;
-                self.repo.read_file(&recipe, offset, buf)
-            }
-            Content::Staged { staging, .. } => read_up_to(&*self.staged_file(node, staging)?, offset, buf),
         }
+    }
+
+    /// Whether a node's bytes are no longer in a staging file.
+    pub(super) fn is_other_now(&self, node: NodeId, staging: StagingId) -> Result<bool> {
+        self.read(|state| match &state.nodes.get(node)?.body {
+            Body::File(file) => Ok(file.current.staging() != Some(staging)),
+            Body::Dir(_) | Body::Symlink(_) => Err(Error::Stale),
+        })
     }
 
     /// A staging file of a node, to read from.

@@ -85,8 +85,15 @@ impl Worktree {
             Ok((state.journal.file(), garbage, state.journal.position()))
         })?;
         if let Err(error) = file.sync() {
-            self.state().nodes.garbage.extend(garbage);
-            return Err(error.into());
+            // The next sync would succeed without what this one lost: all of it is written anew, or it stays an error.
+            let anew = self.change_unlocked(|| {
+                let (_, end) = self.state().journal.position();
+                self.take_back(end)
+            });
+            if anew.is_err() {
+                self.state().nodes.garbage.extend(garbage);
+                return Err(error.into());
+            }
         }
         let state = self.state();
         state.journal.note_durable(generation, position);
@@ -98,6 +105,12 @@ impl Worktree {
         }
         self.remove_staging_files(garbage);
         Ok(())
+    }
+
+    /// Removes the staging files that no record needs, if there are any.
+    pub(in crate::repo) fn let_go_of_garbage(&self) -> Result<()> {
+        let is_empty = self.state().nodes.garbage.is_empty();
+        if is_empty { Ok(()) } else { self.sync_records() }
     }
 
     /// Removes staging files. Those that a snapshot may still need, or that the disk does not let go, are for later:
@@ -163,7 +176,7 @@ impl Worktree {
         file: &Arc<dyn DiskFile>,
         taken: bool,
     ) -> Result<Option<Synced>> {
-        let Some(complete) = self.read(|state| Ok(state.version_in(staging)))? else {
+        let Some(complete) = self.read(|state| Ok(state.begin_sync(staging)))? else {
             self.state().unsynced.remove(&staging);
             return Ok(None);
         };
@@ -210,9 +223,14 @@ impl Worktree {
 }
 
 impl super::copy::State {
-    /// Whether what is in a staging file is the complete version of its file; `None` if nobody needs it.
-    fn version_in(&self, staging: StagingId) -> Option<bool> {
-        match &self.nodes.get(self.nodes.by_staging(staging)?).ok()?.body {
+    /// Whether what is in a staging file is the complete version of its file; `None` if nobody needs it. What is written
+    /// from now on is not covered by the sync that begins.
+    fn begin_sync(&mut self, staging: StagingId) -> Option<bool> {
+        let node = self.nodes.by_staging(staging)?;
+        if let Some(open) = self.open.get_mut(&node) {
+            open.written = false;
+        }
+        match &self.nodes.get(node).ok()?.body {
             Body::File(file) => Some(file.complete.and_then(|content| content.staging()) == Some(staging)),
             Body::Dir(_) | Body::Symlink(_) => None,
         }

@@ -11,14 +11,14 @@
 use super::super::error::{Error, Result};
 use super::super::path::Name;
 use super::super::tree::Attributes;
-use super::copy::{State, Worktree};
+use super::copy::{State, Worktree, is_absence};
 use super::nodes::{Body, Content, NodeId};
 use super::record::{Record, StagingId, recorded_mode};
 use crate::disk::DiskFile;
 use crate::units::Timestamp;
 use std::fmt;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes copied at once when a file that waits for the store is written to.
 const COPY_LEN: usize = 4 << 20;
@@ -66,6 +66,8 @@ pub(super) struct OpenFile {
     readers: u32,
     writers: u32,
     access: Access,
+    /// Whether bytes were written since the last sync of them began.
+    pub written: bool,
 }
 
 /// What the holders of an open file do with it.
@@ -107,7 +109,7 @@ impl Tenant {
             state.append(self, Record::Open { path, attributes, staging: staged.0, at: now })?;
             let node = state.nodes.find(dir, name, &self.repo)?.ok_or(Error::Stale)?;
             let access = Access::Writing(staged.clone());
-            state.open.insert(node, OpenFile { readers: 0, writers: 1, access });
+            state.open.insert(node, OpenFile { readers: 0, writers: 1, access, written: true });
             Ok(node)
         });
         created.inspect_err(|_| self.drop_fresh(&staged))
@@ -132,7 +134,13 @@ impl Tenant {
                 Some(staging) if write && begun && self.is_in_use(staging)? => {
                     return Err(Error::BeingWritten(self.path_of(node).unwrap_or_default()));
                 }
-                Some(staging) => Some((staging, self.open_staging(staging)?)),
+                Some(staging) => match self.open_staging(staging) {
+                    // It was stored and let go since it was looked at.
+                    Err(Error::Disk(error)) if is_absence(&error) && self.is_other_now(node, staging)? => {
+                        continue;
+                    }
+                    file => Some((staging, file?)),
+                },
                 None => None,
             };
             let opened = self.read(|state| {
@@ -188,9 +196,14 @@ impl Tenant {
         }
         let waiting = state.unsynced.len();
         drop(state);
-        if waiting > UNSYNCED_MAX
-            && let Ok(_only) = self.completing.try_lock()
-        {
+        let turn = match waiting {
+            _ if waiting > 4 * UNSYNCED_MAX => {
+                Some(self.completing.lock().unwrap_or_else(PoisonError::into_inner))
+            }
+            _ if waiting > UNSYNCED_MAX => self.completing.try_lock().ok(),
+            _ => None,
+        };
+        if turn.is_some() {
             // What the disk lost is noted for good, and told to whoever asks for the file.
             let _ = self.sync_complete();
         }
@@ -208,10 +221,15 @@ impl Tenant {
                 return Ok(());
             }
             open.access = Access::Reading(Some((*staging, Arc::clone(file))));
+            let is_durable = !open.written;
             let modified = state.nodes.get(node)?.attributes.modified;
             match state.nodes.is_linked(node) {
                 true => {
                     state.append(self, Record::Settle { staging: *staging, len, modified })?;
+                    // Who syncs a file and closes it without another write has a complete version that is durable.
+                    if is_durable && state.nodes.is_synced(node, *staging, len) {
+                        return state.append(self, Record::Synced { staging: *staging, len, complete: true });
+                    }
                     state.unsynced.insert(*staging, Arc::clone(file));
                     Ok(())
                 }
@@ -246,13 +264,23 @@ impl Tenant {
     /// [`Error::BeingWritten`] if another process is writing to it.
     pub fn write_at(&self, node: NodeId, offset: u64, bytes: &[u8], now: Timestamp) -> Result<()> {
         let file = self.writable(node, true, now)?;
-        Ok(file.write_all_at(bytes, offset)?)
+        let done = file.write_all_at(bytes, offset);
+        self.note_written(node);
+        Ok(done?)
+    }
+
+    /// Notes that bytes were written: a sync that began before does not cover them.
+    fn note_written(&self, node: NodeId) {
+        if let Some(open) = self.state().open.get_mut(&node) {
+            open.written = true;
+        }
     }
 
     /// Cuts a file or extends it with zeros. It need not be open; if nobody has it open for writing, it is complete then.
     pub fn set_len(&self, node: NodeId, len: u64, now: Timestamp) -> Result<()> {
         self.open_file(node, true)?;
         let result = self.writable(node, len > 0, now).and_then(|file| Ok(file.set_len(len)?));
+        self.note_written(node);
         let released = self.release(node, true, Release::Complete);
         result.and(released)
     }
@@ -287,6 +315,7 @@ impl Tenant {
             Target::Begun(begun) if begun == staging && free => {
                 let open = state.open.get_mut(&node).ok_or(Error::Stale)?;
                 open.access = Access::Writing((staging, Arc::clone(&file)));
+                open.written = true;
                 state.touch(node, now)?;
                 Ok(Some(file))
             }
@@ -340,7 +369,9 @@ impl Tenant {
             state.touch(node, now)?;
             state.nodes.open_content(node, Content::Staged { staging, len: 0 })?;
         }
-        state.open.get_mut(&node).ok_or(Error::Stale)?.access = Access::Writing(staged.clone());
+        let open = state.open.get_mut(&node).ok_or(Error::Stale)?;
+        open.access = Access::Writing(staged.clone());
+        open.written = true;
         Ok(())
     }
 
@@ -383,7 +414,7 @@ impl Tenant {
                     return Ok((staging, Arc::from(file)));
                 }
                 Err(error) if error.source.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(error) if super::copy::is_absence(&error) => {
+                Err(error) if is_absence(&error) => {
                     return Err(Error::Replaced(self.dir.clone()));
                 }
                 Err(error) => return Err(error.into()),

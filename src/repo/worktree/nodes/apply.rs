@@ -94,7 +94,7 @@ impl Nodes {
         trees: &dyn Trees,
         pinned: &dyn Fn(NodeId) -> bool,
     ) -> Result<()> {
-        self.next_staging = self.next_staging.max(staging.0 + 1);
+        self.next_staging = self.next_staging.max(staging.0.saturating_add(1));
         let current = Content::Staged { staging, len: 0 };
         let existing = match self.resolve(path, trees)? {
             Some(id) if matches!(self.get(id)?.body, Body::File(_)) => id,
@@ -246,6 +246,10 @@ impl Nodes {
         else {
             return Ok(());
         };
+        // No writer makes a directory its own descendant; a journal that says so is not believed.
+        if to.starts_with(from) || from.starts_with(to) {
+            return Ok(());
+        }
         let Some(moved) = self.find(from_dir, &from_name, trees)? else { return Ok(()) };
         let target = self.find(to_dir, &to_name, trees)?;
         if target == Some(moved) {
@@ -276,7 +280,10 @@ impl Nodes {
             return Ok(());
         };
         match (new.safe, old.safe) {
-            (None, safe @ Some(_)) => self.change_file(moved, |file| file.safe = safe),
+            // What is durable of a file that is being written is no version to go back to.
+            (None | Some(Safe { complete: false, .. }), safe @ Some(_)) => {
+                self.change_file(moved, |file| file.safe = safe)
+            }
             _ => Ok(()),
         }
     }

@@ -1,0 +1,335 @@
+//! What comes between two steps: a process that is stopped, a disk that fails once, and somebody else.
+
+use super::*;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+fn worktree_folder() -> PathBuf {
+    Path::new(ROOT).join("worktrees/main")
+}
+
+fn synced(worktree: &Tenant, file: &str, bytes: &[u8]) {
+    let node = save(worktree, file, bytes, 1);
+    worktree.sync(node).expect("sync");
+}
+
+#[test]
+fn an_error_while_catching_up_loses_no_record() {
+    let mut bad = Vec::new();
+    for nth in 0..40 {
+        let (disk, repo) = create();
+        let first = tenant(&repo);
+        first.make_dir(NodeId::ROOT, &name("run"), 0o755, at(1)).expect("mkdir");
+        save(&first, "run/a", b"a", 1);
+        first.commit(&request("first", 2)).expect("commit");
+        let other = open(&disk);
+        let looker = other.worktree(&main()).expect("worktree");
+        save(&first, "run/b", b"b", 3);
+        disk.fail_nth(nth, libc::EIO);
+        let failed = looker.snapshot(false).is_err();
+        disk.set_fault(None);
+        let seen = looker.resolve(&path("run/b")).expect("resolve").is_some();
+        if failed && !seen {
+            let committed_by_looker = looker
+                .commit(&CommitRequest { allow_empty: true, ..request("second", 4) })
+                .map(|c| c.changed);
+            let fresh = open(&disk);
+            let fresh = fresh.worktree(&main()).expect("worktree");
+            let there = fresh.resolve(&path("run/b")).expect("resolve").is_some();
+            bad.push((nth, committed_by_looker.ok(), there));
+        }
+    }
+    assert!(bad.is_empty(), "op, changed in the commit, whether a new process still sees run/b: {bad:?}");
+}
+
+#[test]
+fn who_waited_for_a_recovery_that_was_killed_recovers_itself() {
+    let (disk, repo) = create();
+    let worktree = tenant(&repo);
+    save(&worktree, "sized", &[9; 30_000], 1);
+    synced(&worktree, "other", b"somebody else's");
+    let mut bad = Vec::new();
+    for seed in 0..24 {
+        let image = disk.crash_image(seed);
+        let held = image.lock(&worktree_folder().join("tenants"), true, Patience::Try).unwrap().unwrap();
+        let repo = open(&image);
+        let adopting = std::thread::spawn(move || (tenant(&repo), repo));
+        std::thread::sleep(Duration::from_millis(60));
+        drop(held);
+        let (worktree, repo) = adopting.join().unwrap();
+        let Ok(_) = worktree.commit(&CommitRequest { allow_empty: true, ..request("x", 9) }) else {
+            bad.push((seed, "commit failed"));
+            continue;
+        };
+        if committed(&repo, "main", "sized").is_some_and(|bytes| bytes != [9; 30_000]) {
+            bad.push((seed, "wrong bytes committed"));
+        }
+    }
+    assert!(bad.is_empty(), "{bad:?}");
+}
+
+#[test]
+fn a_rename_of_a_partly_synced_file_leaves_old_or_new() {
+    let (disk, repo) = create();
+    let worktree = tenant(&repo);
+    let old = vec![3; 30_000];
+    synced(&worktree, "log", &old);
+    let node = worktree.create(NodeId::ROOT, &name("log.tmp"), 0o644, at(1)).expect("create");
+    worktree.write_at(node, 0, &[5; 10_000], at(1)).expect("write");
+    worktree.sync(node).expect("sync");
+    worktree.write_at(node, 10_000, &[6; 30_000], at(1)).expect("write");
+    worktree.release(node, true, Release::Complete).expect("release");
+    let (from, to, root) = (name("log.tmp"), name("log"), NodeId::ROOT);
+    worktree.rename((root, &from), (root, &to), RenameMode::Replace, at(6)).expect("rename");
+    let new = load(&worktree, "log").unwrap();
+    synced(&worktree, "other", b"somebody else's");
+    let mut bad = Vec::new();
+    for seed in 0..24 {
+        let image = disk.crash_image(seed);
+        let repo = open(&image);
+        let worktree = tenant(&repo);
+        let seen = load(&worktree, "log");
+        worktree.commit(&CommitRequest { allow_empty: true, ..request("x", 9) }).expect("commit");
+        let taken = committed(&repo, "main", "log");
+        for (what, found) in [("seen", seen), ("committed", taken)] {
+            if found.as_ref() != Some(&old) && found.as_ref() != Some(&new) {
+                bad.push((seed, what, found.map(|bytes| bytes.len())));
+            }
+        }
+    }
+    assert!(bad.is_empty(), "{bad:?}");
+}
+
+#[test]
+fn looking_again_and_again_after_a_power_cut_writes_nothing() {
+    let (disk, repo) = create();
+    let worktree = tenant(&repo);
+    let node = worktree.create(NodeId::ROOT, &name("a"), 0o644, at(1)).expect("create");
+    worktree.write_at(node, 0, &[5; 10_000], at(1)).expect("write");
+    worktree.sync_records().expect("sync");
+    disk.sync_dir(&worktree_folder().join("staged")).unwrap();
+    let image = disk.crash_image(1);
+    let repo = open(&image);
+    let len = || -> u64 {
+        let dir = worktree_folder();
+        image
+            .list(&dir)
+            .unwrap()
+            .iter()
+            .filter(|n| n.starts_with("journal."))
+            .map(|n| image.stat(&dir.join(n)).unwrap().unwrap().len)
+            .sum()
+    };
+    let lens: Vec<u64> = (0..4)
+        .map(|_| {
+            repo.worktree(&main()).unwrap().recover_if_abandoned().unwrap();
+            len()
+        })
+        .collect();
+    assert!(lens.windows(2).all(|pair| pair[0] == pair[1]), "{lens:?}");
+}
+
+#[test]
+fn what_another_process_committed_takes_no_room_in_staged() {
+    let (disk, repo) = create();
+    let daemon = tenant(&repo);
+    for n in 0..5 {
+        save(&daemon, &format!("f{n}"), &[n; 1000], 1);
+    }
+    let other = open(&disk);
+    let command = other.worktree(&main()).expect("worktree");
+    command.commit(&request("first", 2)).expect("commit");
+    drop(command);
+    drop(other);
+    for n in 0..3 {
+        synced(&daemon, "later", &[n; 100]);
+        daemon.sync_complete().expect("sync");
+        daemon.sync_records().expect("sync");
+    }
+    let left = disk.list(&worktree_folder().join("staged")).unwrap();
+    assert!(left.len() <= 1, "{left:?}");
+}
+
+#[test]
+fn a_journal_whose_sync_failed_is_not_taken_for_durable_by_another_process() {
+    let (disk, repo) = create();
+    let first = tenant(&repo);
+    synced(&first, "a", b"a");
+    save(&first, "b", b"b", 2);
+    disk.fail_nth(0, libc::EIO);
+    let failed = first.sync(NodeId::ROOT);
+    assert!(failed.is_err());
+    disk.set_fault(None);
+    let other = open(&disk);
+    let second = other.worktree(&main()).expect("worktree");
+    second.make_dir(NodeId::ROOT, &name("x"), 0o755, at(3)).expect("mkdir");
+    second.sync_records().expect("sync");
+    let later = first.make_dir(NodeId::ROOT, &name("y"), 0o755, at(3)).and_then(|_| first.sync(NodeId::ROOT));
+    let fresh = open(&disk);
+    let seen = fresh
+        .worktree(&main())
+        .and_then(|w| Ok((w.resolve(&path("x"))?.is_some(), w.resolve(&path("y"))?.is_some())));
+    assert!(
+        matches!(seen, Ok((true, true))) || (later.is_err() && matches!(seen, Ok((true, _)))),
+        "{later:?} {seen:?}"
+    );
+}
+
+#[test]
+fn a_file_synced_whole_and_closed_is_not_called_interrupted() {
+    let (disk, repo) = create();
+    let worktree = tenant(&repo);
+    let node = worktree.create(NodeId::ROOT, &name("a"), 0o644, at(1)).expect("create");
+    worktree.write_at(node, 0, &[5; 10_000], at(1)).expect("write");
+    worktree.sync(node).expect("sync");
+    worktree.release(node, true, Release::Complete).expect("release");
+    worktree.sync_records().expect("sync");
+    let image = disk.crash_image(1);
+    let repo = open(&image);
+    let (worktree, told) = repo.worktree(&main()).unwrap().adopt().unwrap();
+    assert_eq!(load(&worktree, "a"), Some(vec![5; 10_000]));
+    assert_eq!(told, []);
+}
+
+#[test]
+fn opening_and_reading_while_it_is_stored_never_fails() {
+    let (_disk, repo) = create();
+    let worktree = tenant(&repo);
+    let node = save(&worktree, "f", b"0", 1);
+    let stop = AtomicBool::new(false);
+    let mut errors: Vec<String> = Vec::new();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 0..400u32 {
+                save(&worktree, "f", &n.to_le_bytes(), 1);
+                let files = worktree.staged_files().unwrap();
+                let ingest = repo.store().begin().unwrap();
+                let stored: Vec<_> = files
+                    .iter()
+                    .map(|file| {
+                        let (recipe, len) = worktree.ingest_staged(&ingest, file, Tree::empty_id()).unwrap();
+                        (file.staging, recipe, len)
+                    })
+                    .collect();
+                ingest.seal().unwrap();
+                worktree.mark_stored(&stored).unwrap();
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+        while !stop.load(Ordering::Relaxed) {
+            match worktree.open_file(node, false) {
+                Ok(()) => worktree.release(node, false, Release::Complete).unwrap(),
+                Err(error) => errors.push(format!("open: {error}")),
+            }
+            if let Err(error) = worktree.read_at(node, 0, &mut [0; 4]) {
+                errors.push(format!("read: {error}"));
+            }
+        }
+    });
+    assert!(errors.is_empty(), "{} errors: {:?}", errors.len(), &errors[..errors.len().min(3)]);
+}
+
+/// A file that gets its size and a sync before its bytes, as preallocating writers do, and no sync after them.
+#[test]
+fn bytes_written_over_what_was_synced_are_not_complete_after_a_power_cut() {
+    let (disk, repo) = create();
+    let worktree = tenant(&repo);
+    save(&worktree, "sized", &[7; 100], 1);
+    worktree.commit(&request("first", 2)).expect("commit");
+    let node = worktree.resolve(&path("sized")).unwrap().unwrap();
+    worktree.open_file(node, true).expect("open");
+    worktree.set_len(node, 0, at(1)).expect("size");
+    worktree.set_len(node, 30_000, at(1)).expect("size");
+    worktree.sync(node).expect("sync");
+    worktree.write_at(node, 0, &[9; 30_000], at(1)).expect("write");
+    worktree.release(node, true, Release::Complete).expect("release");
+    synced(&worktree, "other", b"somebody else's");
+    let mut bad = Vec::new();
+    for seed in 0..24 {
+        let image = disk.crash_image(seed);
+        let repo = open(&image);
+        let worktree = tenant(&repo);
+        worktree.commit(&CommitRequest { allow_empty: true, ..request("x", 9) }).expect("commit");
+        let taken = committed(&repo, "main", "sized").unwrap();
+        if taken != [9; 30_000] && taken != [7; 100] {
+            bad.push((seed, taken.len(), taken.iter().filter(|byte| **byte == 0).count()));
+        }
+    }
+    assert!(bad.is_empty(), "seed, length, zeros in the commit: {bad:?}");
+}
+
+/// The daemon and the writer are killed in the middle of writing; the machine goes on.
+#[test]
+fn half_a_file_that_was_synced_before_is_not_complete_after_a_kill() {
+    let (disk, repo) = create();
+    let worktree = tenant(&repo);
+    save(&worktree, "sized", &[7; 100], 1);
+    worktree.commit(&request("first", 2)).expect("commit");
+    let node = worktree.resolve(&path("sized")).unwrap().unwrap();
+    worktree.open_file(node, true).expect("open");
+    worktree.set_len(node, 0, at(1)).expect("size");
+    worktree.set_len(node, 30_000, at(1)).expect("size");
+    worktree.sync(node).expect("sync");
+    worktree.write_at(node, 0, &[9; 15_000], at(1)).expect("write");
+    drop(worktree);
+    drop(repo);
+    let repo = open(&disk);
+    let worktree = tenant(&repo);
+    worktree.commit(&CommitRequest { allow_empty: true, ..request("x", 9) }).expect("commit");
+    assert_eq!(committed(&repo, "main", "sized").map(|bytes| bytes.len()), Some(100));
+}
+
+/// The log's name is durable before the ref moves, also after somebody was killed who made the log.
+#[test]
+fn a_log_is_durable_before_its_ref_also_when_a_first_attempt_was_killed() {
+    let mut bad = Vec::new();
+    for nth in 0..30 {
+        let (disk, repo) = create();
+        let worktree = tenant(&repo);
+        save(&worktree, "a", b"a", 1);
+        worktree.commit(&request("first", 2)).expect("commit");
+        let who = request("x", 3).committer;
+        let branch = BranchName::new("b").unwrap();
+        disk.fail_nth(nth, libc::EIO);
+        let first = repo.create_branch(&branch, "main", &who);
+        disk.set_fault(None);
+        if first.is_ok() {
+            continue;
+        }
+        if repo.create_branch(&branch, "main", &who).is_err() {
+            continue;
+        }
+        for seed in 0..16 {
+            let repo = open(&disk.crash_image(seed));
+            let there = repo.refs().branch(&branch).unwrap().is_some();
+            if there && repo.refs().log(&branch).unwrap().is_empty() {
+                bad.push((nth, seed));
+            }
+        }
+    }
+    assert!(bad.is_empty(), "{bad:?}");
+}
+
+/// The sync of an edit fails, and so does taking it back; then the disk works again.
+#[test]
+fn an_edit_in_doubt_is_the_same_for_who_made_it_and_for_others() {
+    let mut bad = Vec::new();
+    for nth in 0..12 {
+        let (disk, repo) = create();
+        let first = tenant(&repo);
+        save(&first, "a", b"a", 1);
+        save(&first, "b", b"b", 1);
+        first.commit(&request("first", 2)).expect("commit");
+        disk.stop_at_nth(nth);
+        let done = first.remove_all(&[path("a")], false, at(3));
+        disk.set_fault(None);
+        let fresh = open(&disk);
+        let sees = |worktree: &Worktree| worktree.resolve(&path("a")).map(|found| found.is_some()).ok();
+        let (here, there) = (sees(&first), sees(&fresh.worktree(&main()).expect("worktree")));
+        if here != there {
+            bad.push((nth, done.is_ok(), here, there));
+        }
+    }
+    assert!(bad.is_empty(), "op, ok, the maker sees a, others see a: {bad:?}");
+}
