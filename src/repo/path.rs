@@ -36,7 +36,7 @@ pub enum PathError {
     /// A component has a `/` or a NUL byte.
     #[error("`{0}` has a NUL byte or a slash in a name")]
     Byte(String),
-    /// A component is [`RESERVED`], or is to some file system.
+    /// A component is `.coral`, or is to some file system.
     #[error("`{0}` is the name of a repository's own folder")]
     Reserved(String),
     /// More names than [`DEPTH_MAX`].
