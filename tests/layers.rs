@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The layers, lowest first. Modules of one layer do not know each other, except where a layer lists them in order.
 const LAYERS: &[&[&str]] = &[
-    &["id", "units", "wire", "random", "config", "threads"],
+    &["id", "units", "quote", "wire", "random", "config", "threads"],
     &["tensor"],
     &["format"],
     &["codec", "similarity", "recipe", "disk"],

@@ -1,12 +1,15 @@
 //! Commands written to `.coral/ctl`, one a line: `commit -m "message"`, `drain`, `refresh`, `status`.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use crate::codec::Level;
-use crate::repo::{self, BranchName, CommitRequest, Head, Signature};
+use crate::repo::{self, BranchName, CommitRequest, Head, Signature, TreePath};
 
 use super::core::{FileSystem, View};
 use super::errno::{Error, Result};
+use super::report::Report;
+use super::texts::shown;
 
 /// A parsed line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,8 +37,8 @@ impl FileSystem {
         let text = std::str::from_utf8(text).map_err(|_| "the command is not UTF-8\n".to_owned())?;
         let mut said = String::new();
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
-            let command = parse(line)?;
-            let answer = self.run(&command).map_err(|error| format!("{said}{error}\n"))?;
+            let command = parse(line).map_err(|why| failed(&said, why.trim_end()))?;
+            let answer = self.run(&command).map_err(|error| failed(&said, error))?;
             said.push_str(&answer);
         }
         Ok(said)
@@ -44,7 +47,7 @@ impl FileSystem {
     fn run(&self, command: &Command) -> Result<String> {
         match command {
             Command::Commit(commit) => self.commit(commit),
-            Command::Status => self.status_text(),
+            Command::Status => Ok(self.status_text()),
             Command::Drain => self.drain().map(|()| "stored\n".to_owned()),
             Command::Refresh => self.refresh().map(|()| "refreshed\n".to_owned()),
         }
@@ -70,14 +73,19 @@ impl FileSystem {
         };
         let committed = self.worktree(&branch)?.commit(&request)?;
         self.announce();
-        let mut said = format!("[{branch} {}] {} changed\n", committed.id, committed.changed);
-        for path in &committed.still_open {
-            said += &format!("left out, still being written: {path}\n");
-        }
-        for warning in &committed.warnings {
-            said += &format!("note: {warning}\n");
-        }
-        Ok(said)
+        let mut report = Report::default();
+        report.line(format_args!("[{branch} {}] {} changed", committed.id, committed.changed));
+        let tree = self.repo.commit(committed.id)?.tree;
+        let stands = |path: &TreePath| match self.repo.find_in_tree(tree, path) {
+            Ok(None) => "is not in the commit",
+            Ok(Some(_)) | Err(_) => "stands in it as it was before",
+        };
+        let told =
+            |what: &'static str| move |path: &TreePath| format!("{what}, {}: {}", stands(path), shown(path));
+        report.list(&committed.still_open, told("still being written"));
+        report.list(&committed.interrupted, told("not finished by who wrote it"));
+        committed.warnings.iter().for_each(|warning| report.line(format_args!("note: {warning}")));
+        Ok(report.into_text())
     }
 
     /// Who changes the repository through this mount, now.
@@ -128,6 +136,13 @@ impl FileSystem {
             Head::Detached(_) => Ok(None),
         }
     }
+}
+
+/// What was said before something failed, and why it did.
+fn failed(said: &str, why: impl Display) -> String {
+    let mut report = Report::default();
+    report.line(why);
+    format!("{said}{}", report.into_text())
 }
 
 fn parse(line: &str) -> std::result::Result<Command, String> {

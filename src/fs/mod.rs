@@ -32,6 +32,7 @@ mod moving;
 mod namespace;
 mod place;
 mod reply;
+mod report;
 mod signals;
 mod tensors;
 #[cfg(test)]

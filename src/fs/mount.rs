@@ -317,7 +317,7 @@ fn answer(core: &FileSystem, stopper: &Stopper, request: Request) -> Answer {
             Ok(String::new())
         }
         Request::Drain => core.drain().map(|()| String::new()),
-        Request::Status => core.status_text(),
+        Request::Status => Ok(core.status_text()),
         Request::Stop => {
             stopper.stop().map_err(|error| error.to_string())?;
             return Ok(String::new());

@@ -381,3 +381,27 @@ fn directories_inherit_the_group_bit() {
     assert_eq!((file.mode, file.kind), (0o644, Kind::File));
     close(&core, opened);
 }
+
+#[test]
+fn what_people_are_told_is_quoted_line_by_line_and_ends() {
+    let core = file_system();
+    let name = "red \u{1b}[31m\n  M forged";
+    save(&core, "worktree/main", name, b"saved");
+    let status = text(&core, ".coral/status");
+    assert!(status.contains("  A \"red \\033[31m\\n  M forged\"\n"), "{status}");
+    let (_, open) = core.create(ino(&core, "worktree/main"), b"new\nline", 0o644, WRITE).unwrap();
+    let opened = core.open(ino(&core, ".coral/ctl"), WRITE).unwrap();
+    core.write(opened.handle, 0, b"commit -m 'esc \x1b]0;title\x07'").unwrap();
+    let mut said = [0; 4096];
+    let len = core.read(opened.handle, 0, &mut said).unwrap();
+    let said = str::from_utf8(&said[..len]).unwrap();
+    assert!(said.contains("still being written, is not in the commit: \"new\\nline\"\n"), "{said}");
+    core.write(opened.handle, 0, format!("dance{}", "\x1b".repeat(100_000)).as_bytes()).unwrap_err();
+    let mut said = [0; 1 << 14];
+    let len = core.read(opened.handle, 0, &mut said).unwrap();
+    assert!(len < 5000 && said[..len].starts_with(b"`dance\\033\\033"), "{len}");
+    let log = text(&core, ".coral/log");
+    assert!(log.contains("    esc \\033]0;title\\a\n"), "{log}");
+    core.release(opened.handle);
+    close(&core, open);
+}

@@ -1,14 +1,14 @@
 //! What the files in `.coral/` say.
 
-use std::fmt::Write;
-
 use serde::Serialize;
 
-use crate::repo::{ChangeKind, Error as RepoError, Tree, Walk, Worktree};
+use crate::quote;
+use crate::repo::{ChangeKind, Error as RepoError, Tree, TreePath, Walk, Worktree};
 
 use super::core::{FileSystem, View};
 use super::errno::Result;
 use super::namespace::{ControlFile, date_names};
+use super::report::Report;
 
 /// How many commits `.coral/log` tells of.
 const LOG_MAX: usize = 1000;
@@ -36,7 +36,7 @@ impl FileSystem {
         let text = match file {
             // What a command said is read back on the handle that it was written to.
             ControlFile::Ctl => String::new(),
-            ControlFile::Status => self.status_text()?,
+            ControlFile::Status => self.status_text(),
             ControlFile::Log => self.log_text()?,
             ControlFile::Stats => self.stats_text()?,
             ControlFile::Version => format!("coral {}\n", env!("CARGO_PKG_VERSION")),
@@ -59,31 +59,30 @@ impl FileSystem {
     }
 
     /// The changes of every worktree that somebody looked into.
-    pub(super) fn status_text(&self) -> Result<String> {
+    pub(super) fn status_text(&self) -> String {
         self.settle();
-        let mut text = String::new();
+        let mut report = Report::default();
         if let Err(error) = self.repo.check_held() {
-            writeln!(text, "nothing can be saved here: {error}").expect("a string takes any text");
+            report.line(format_args!("nothing can be saved here: {error}"));
         }
         let mut worktrees = self.open_worktrees();
         worktrees.sort_by(|a, b| a.branch().cmp(b.branch()));
         for worktree in worktrees {
-            if let Err(error) = self.describe(&worktree, &mut text) {
-                writeln!(text, "worktree {}\n  cannot be read: {error}", worktree.branch())
-                    .expect("a string takes any text");
+            report.line(format_args!("worktree {}", worktree.branch()));
+            if let Err(error) = self.describe(&worktree, &mut report) {
+                report.line(format_args!("  cannot be read: {error}"));
             }
         }
         if let Some(trouble) = self.index_trouble() {
-            writeln!(text, "no index, packs are searched one by one: {trouble}")
-                .expect("a string takes any text");
+            report.line(format_args!("no index, packs are searched one by one: {trouble}"));
         }
         if let Some(trouble) = self.ingest_trouble() {
-            writeln!(text, "background ingest failed: {trouble}").expect("a string takes any text");
+            report.line(format_args!("background ingest failed: {trouble}"));
         }
-        Ok(text)
+        report.into_text()
     }
 
-    fn describe(&self, worktree: &Worktree, text: &mut String) -> Result<()> {
+    fn describe(&self, worktree: &Worktree, report: &mut Report) -> Result<()> {
         let snapshot = worktree.snapshot(false)?;
         let base = match snapshot.base {
             Some(commit) => self.repo.commit(commit)?.tree,
@@ -91,33 +90,18 @@ impl FileSystem {
         };
         let changes = worktree.diff_from(base, &snapshot)?;
         let waiting = worktree.staged_files()?;
-        let line = |text: &mut String, line: String| {
-            text.push_str(&line);
-            text.push('\n');
-        };
-        line(text, format!("worktree {}", worktree.branch()));
-        for change in &changes {
-            line(text, format!("  {} {}", letter(change.kind), change.path));
-        }
+        report.list(&changes, |change| format!("  {} {}", letter(change.kind), shown(&change.path)));
         let unfinished = [
             (&snapshot.still_open, "being written"),
             (&snapshot.interrupted, "interrupted"),
             (&snapshot.lost, "lost bytes"),
         ];
         for (paths, what) in unfinished {
-            for path in paths {
-                line(text, format!("  ~ {path} ({what})"));
-            }
+            report.list(paths, |path| format!("  ~ {} ({what})", shown(path)));
         }
         let bytes: u64 = waiting.iter().map(|file| file.len).sum();
-        line(
-            text,
-            format!(
-                "  {} changed, {} files ({bytes} bytes) not yet in the store",
-                changes.len(),
-                waiting.len()
-            ),
-        );
+        let (changed, files) = (changes.len(), waiting.len());
+        report.line(format_args!("  {changed} changed, {files} files ({bytes} bytes) not yet in the store"));
         Ok(())
     }
 
@@ -126,25 +110,24 @@ impl FileSystem {
             Err(RepoError::Unborn(_)) => return Ok(String::new()),
             tip => tip?,
         };
-        let mut text = String::new();
+        let mut report = Report::default();
         for step in Walk::new(&self.repo, [tip])?.take(LOG_MAX) {
             let (id, commit) = step?;
+            if report.is_full() {
+                report.line(format_args!("older ones: `coral log {id}`"));
+                break;
+            }
             let (day, time) = date_names(commit.author.time).unwrap_or_default();
             let who = &commit.author;
-            write!(
-                text,
-                "commit {id}\nAuthor: {} <{}>\nDate:   {day} {} UTC\n\n",
-                who.name,
-                who.email,
-                time.replace('-', ":")
-            )
-            .expect("a string takes any text");
-            for line in commit.message.lines() {
-                writeln!(text, "    {line}").expect("a string takes any text");
-            }
-            text.push('\n');
+            report.line(format_args!("commit {id}"));
+            report.line(format_args!("Author: {} <{}>", who.name, who.email));
+            report.line(format_args!("Date:   {day} {} UTC", time.replace('-', ":")));
+            report.line("");
+            let lines: Vec<&str> = commit.message.lines().collect();
+            report.list(&lines, |line| format!("    {line}"));
+            report.line("");
         }
-        Ok(text)
+        Ok(report.into_text())
     }
 
     fn stats_text(&self) -> Result<String> {
@@ -161,6 +144,11 @@ impl FileSystem {
         };
         Ok(serde_json::to_string_pretty(&stats).expect("numbers only") + "\n")
     }
+}
+
+/// A path as people read it.
+pub(super) fn shown(path: &TreePath) -> String {
+    quote::name(&path.to_bytes())
 }
 
 const fn letter(kind: ChangeKind) -> char {
