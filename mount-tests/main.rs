@@ -10,6 +10,7 @@ mod daily;
 mod places;
 mod posix;
 mod python;
+mod readme;
 mod replaced;
 mod stage;
 mod stress;
@@ -95,6 +96,9 @@ fn main() -> ExitCode {
             a_mount_that_is_stopped_is_freed,
             a_daemon_that_ends_takes_no_mount_but_its_own,
             a_mount_right_after_an_unmount_gets_the_index_in_time;
+        readme:
+            five_minutes_are_as_the_readme_says,
+            five_minutes_with_python_are_as_the_readme_says;
         replaced:
             a_branch_that_was_deleted_and_made_again_keeps_what_is_saved,
             a_repository_that_was_replaced_takes_nothing_and_the_mount_says_why;

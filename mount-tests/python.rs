@@ -11,7 +11,7 @@ use crate::stage::{Missing, Stage};
 const PACKAGES: [&str; 2] = ["numpy>=1.26,<3", "safetensors>=0.8,<0.9"];
 
 /// The folder with the packages, filled by pip at the first use.
-fn packages() -> Result<PathBuf, Missing> {
+pub fn packages() -> Result<PathBuf, Missing> {
     static FOLDER: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     FOLDER.get_or_init(install).clone().map_err(Missing)
 }

@@ -17,6 +17,8 @@ const PATIENCE: &str = "120";
 pub struct Stage {
     folder: tempfile::TempDir,
     daemons: Vec<Daemon>,
+    /// Where a test mounts something itself.
+    others: Vec<PathBuf>,
 }
 
 struct Daemon {
@@ -35,7 +37,7 @@ impl Stage {
     /// A new repository that is not mounted.
     pub fn unmounted() -> Result<Self, Missing> {
         needs_fuse()?;
-        let stage = Self { folder: scratch(), daemons: Vec::new() };
+        let stage = Self { folder: scratch(), daemons: Vec::new(), others: Vec::new() };
         fs::create_dir(stage.path("mnt")).expect("a scratch folder");
         stage.coral(&["init", "repo"]).succeeds();
         Ok(stage)
@@ -120,6 +122,12 @@ impl Stage {
         self.daemons.push(Daemon { process, mount_point });
     }
 
+    /// Sees to it that nothing stays mounted at a place where a test mounts by its own commands.
+    pub fn mounts_itself(&mut self, mount_point: &str) {
+        let mount_point = self.path(mount_point);
+        self.others.push(mount_point);
+    }
+
     /// Kills the daemon of the last mount without a chance to do anything.
     pub fn kill_daemon(&mut self) {
         let daemon = self.daemons.last_mut().expect("a daemon");
@@ -162,6 +170,7 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
+        self.others.iter().for_each(|mount_point| detach(mount_point));
         for mut daemon in self.daemons.drain(..).rev() {
             detach(&daemon.mount_point);
             send(&daemon.process, libc::SIGTERM);

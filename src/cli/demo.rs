@@ -1,6 +1,7 @@
 use super::context::{self, Context, FOLDER};
 use super::error::{CommandError, Result};
 use super::output::{Colour, Output, note};
+use super::quote;
 use crate::demo::{Checkpoint, Size, Training};
 use crate::fs::unmount;
 use crate::repo::{BranchName, Repo};
@@ -19,6 +20,9 @@ pub struct Args {
     /// Take the directories in DIR as checkpoints, in the order of their last change
     #[arg(long, value_name = "DIR")]
     from: Option<PathBuf>,
+    /// Only train, and save the checkpoints as plain files into DIR, which must not exist
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["from", "keep"])]
+    save: Option<PathBuf>,
     /// Leave the repository and its mount there to play with
     #[arg(long)]
     keep: bool,
@@ -62,14 +66,19 @@ struct Times {
     plain_load: Duration,
 }
 
-pub fn run(_context: &Context, out: &Output, args: Args) -> Result<()> {
+pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
+    if let Some(folder) = &args.save {
+        return save_plain(out, &context.absolute(folder), &args);
+    }
+    // Before anything is made.
+    let from = args.from.as_ref().map(|from| checkpoints(&context.absolute(from))).transpose()?;
     let stage = Stage::set_up(args.keep)?;
     let mount = stage.mount_point();
     out.line(format_args!("repository  {}", stage.repository().display()))?;
     out.line(format_args!("mounted at  {}", mount.display()))?;
     out.line("")?;
     let mut times = Times::default();
-    let saved = match &args.from {
+    let saved = match from {
         Some(from) => take_checkpoints(out, &stage, from, &mut times)?,
         None => train(out, &stage, &args, &mut times)?,
     };
@@ -194,23 +203,52 @@ fn commit(stage: &Stage, message: &str, times: &mut Times) -> Result<String> {
     }
 }
 
-/// Copies directories that are there into the worktree, one commit each.
-fn take_checkpoints(out: &Output, stage: &Stage, from: &Path, times: &mut Times) -> Result<Vec<Saved>> {
+/// Trains and saves checkpoints as any framework does.
+fn save_plain(out: &Output, folder: &Path, args: &Args) -> Result<()> {
+    fs::create_dir(folder).map_err(|error| cannot("make", folder, &error))?;
+    let mut training = Training::new(TEXT, Size { hidden: args.hidden as usize, batch: BATCH });
+    for _ in 0..args.checkpoints {
+        training.train(args.steps);
+        let checkpoint = training.checkpoint();
+        let plain = folder.join(format!("checkpoint-{}", checkpoint.step));
+        save(&checkpoint, &plain, &mut Duration::default())?;
+        let size = ByteSize(checkpoint.bytes());
+        out.line(format_args!("{}  loss {:.3}, {size}", quote::file(&plain), checkpoint.loss))?;
+    }
+    Ok(())
+}
+
+/// The directories in a directory, in the order of their last change.
+fn checkpoints(from: &Path) -> Result<Vec<PathBuf>> {
     let mut directories = Vec::new();
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let metadata = fs::metadata(entry.path())?;
+    for entry in fs::read_dir(from).map_err(|error| cannot("list", from, &error))? {
+        let path = entry.map_err(|error| cannot("list", from, &error))?.path();
+        let metadata = fs::metadata(&path).map_err(|error| cannot("look at", &path, &error))?;
         if metadata.is_dir() {
-            directories.push((metadata.modified()?, entry.path()));
+            directories.push((metadata.modified()?, path));
         }
     }
     directories.sort();
-    if directories.is_empty() {
-        return Err(CommandError::new(format!("`{}` has no directories in it", from.display()))
-            .hint("each directory in it is one checkpoint"));
+    match directories.is_empty() {
+        true => Err(CommandError::new(format!("`{}` has no directories in it", quote::file(from)))
+            .hint("each directory in it is one checkpoint")),
+        false => Ok(directories.into_iter().map(|(_, path)| path).collect()),
     }
+}
+
+fn cannot(what: &str, path: &Path, error: &std::io::Error) -> CommandError {
+    CommandError::new(format!("cannot {what} `{}`: {error}", quote::file(path)))
+}
+
+/// Copies directories that are there into the worktree, one commit each.
+fn take_checkpoints(
+    out: &Output,
+    stage: &Stage,
+    directories: Vec<PathBuf>,
+    times: &mut Times,
+) -> Result<Vec<Saved>> {
     let mut saved = Vec::new();
-    for (_, directory) in directories {
+    for directory in directories {
         let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let plain = stage.plain().join(&name);
         let start = Instant::now();
