@@ -98,3 +98,28 @@ pub fn a_commit_right_after_a_copy_always_has_it() -> Result<(), Missing> {
         .succeeds();
     Ok(())
 }
+
+pub fn what_a_killed_writer_left_is_told_as_it_is() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    let killed =
+        |name: &str| format!("sh -c 'exec 3> \"$W\"/{name}; printf half >&3; kill -KILL $$; exit 0' || true");
+    fs::write(stage.worktree("old"), "whole").expect("room");
+    stage.commit("first");
+    stage.sh(&format!("{}; {}", killed("old"), killed("new"))).succeeds();
+    let in_worktree = |script: &str| stage.sh_in(&stage.worktree(""), script);
+    in_worktree("\"$CORAL\" add new").fails(&["`new` was not finished by who wrote it", "--include-open"]);
+    in_worktree("\"$CORAL\" add nothing").fails(&["no `nothing` here"]);
+    fs::write(stage.worktree("other"), "whole").expect("room");
+    assert!(in_worktree("\"$CORAL\" add other").succeeds().text().contains("already in the worktree"));
+    let status = in_worktree("\"$CORAL\" status").succeeds().text();
+    assert!(status.contains("`coral restore PATH` drops them") && status.contains("was killed"), "{status}");
+    let said = in_worktree("\"$CORAL\" commit -m second").succeeds().to_string();
+    assert!(
+        said.contains("`old` was not finished by who wrote it and stands in the commit as it was before"),
+        "{said}"
+    );
+    assert!(said.contains("`new` was not finished by who wrote it and is not in the commit"), "{said}");
+    let dropped = in_worktree("\"$CORAL\" restore --all").succeeds().to_string();
+    assert!(dropped.contains("2 files dropped") && dropped.contains("interrupted   new"), "{dropped}");
+    Ok(())
+}

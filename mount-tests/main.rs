@@ -85,6 +85,7 @@ fn main() -> ExitCode {
             a_descriptor_that_was_duplicated_completes_nothing,
             a_program_that_ends_without_closing_completes_what_it_wrote,
             a_killed_writer_completes_nothing_and_is_named,
+            what_a_killed_writer_left_is_told_as_it_is,
             a_commit_right_after_a_copy_always_has_it;
         daemon:
             branches_that_come_and_go_leave_no_descriptors,
@@ -100,6 +101,8 @@ fn main() -> ExitCode {
             five_minutes_are_as_the_readme_says,
             five_minutes_with_python_are_as_the_readme_says;
         replaced:
+            a_shell_in_a_deleted_branch_does_nothing_to_another,
+            what_was_taken_away_is_stale,
             a_branch_that_was_deleted_and_made_again_keeps_what_is_saved,
             a_repository_that_was_replaced_takes_nothing_and_the_mount_says_why;
         stress:

@@ -1,9 +1,10 @@
 use super::context::{Context, FOLDER, Place, root_of};
+use super::daemon;
 use super::error::{CommandError, Result};
 use super::output::{Colour, Output, note};
 use super::quote;
 use crate::fs::{Mounted, mounted};
-use crate::repo::{Added, Addition, Error, Fence, SkipReason, Skipped, ToAdd, TreePath};
+use crate::repo::{Added, Addition, BranchName, Error, Fence, SkipReason, Skipped, ToAdd, TreePath};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -33,6 +34,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         && args.to.is_none()
         && args.paths.iter().all(|path| path.is_relative())
     {
+        check_there(context, &place, &branch, &args.paths)?;
         return out.line("already in the worktree: what is saved into a mounted worktree needs no `add`");
     }
     let to = args.to.map(|to| TreePath::parse(to.as_os_str().as_encoded_bytes())).transpose()?;
@@ -73,6 +75,29 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     }
     for file in &added {
         out.line(out.paint(Colour::Green, format_args!("added {}", quote::path(&file.path))))?;
+    }
+    Ok(())
+}
+
+/// Makes sure that files are in the worktree that a command runs in, and whole.
+fn check_there(context: &Context, place: &Place, branch: &BranchName, typed: &[PathBuf]) -> Result<()> {
+    daemon::settle(place.repo.root());
+    let snapshot = place.worktree(branch)?.snapshot(false)?;
+    for typed in typed {
+        let shown = quote::file(typed);
+        if context.absolute(typed).symlink_metadata().is_err() {
+            return Err(CommandError::new(format!("no `{shown}` here, which is the worktree of `{branch}`"))
+                .hint("what is elsewhere is added by its absolute path, or with `--to DIR`"));
+        }
+        let path = place.tree_path(typed)?;
+        let find = |paths: &[TreePath]| paths.iter().find(|file| file.starts_with(&path)).map(quote::path);
+        if let Some(file) = find(&snapshot.interrupted) {
+            return Err(CommandError::new(format!("`{file}` was not finished by who wrote it"))
+                .hint("save it again; `coral commit --include-open` takes it as it is"));
+        }
+        if let Some(file) = find(&snapshot.still_open) {
+            note(format!("`{file}` is still being written: commits take it when it is closed"));
+        }
     }
     Ok(())
 }

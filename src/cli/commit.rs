@@ -3,9 +3,10 @@ use super::error::{CommandError, Result};
 use super::output::{Output, note, warn};
 use super::quote;
 use crate::codec::Level;
-use crate::id::CommitId;
+use crate::id::{CommitId, TreeId};
 use crate::repo::{
-    self, BranchName, CommitRequest, Committed, LogEntry, Moved, Signature, Tag, TagName, TreePath, Warning,
+    self, BranchName, CommitRequest, Committed, LogEntry, Moved, Repo, Signature, Tag, TagName, TreePath,
+    Warning,
 };
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -48,6 +49,9 @@ pub struct Args {
     branch: Option<String>,
 }
 
+/// Unfinished files that are named one by one.
+const NAMED: usize = 10;
+
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     if args.message.trim().is_empty() && !args.allow_empty_message {
         return Err(CommandError::new("the message is empty, nothing was committed")
@@ -87,7 +91,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     }
     warn(&committed.warnings);
     place.announce();
-    report(out, &branch, &committed, &request)
+    report(&place.repo, out, &branch, &committed, &request)
 }
 
 /// Tags a commit that was just made.
@@ -98,7 +102,13 @@ fn name_commit(place: &Place, name: &TagName, commit: CommitId) -> repo::Result<
     place.repo.refs().set_tag(name, &tag, target, false, &entry)
 }
 
-fn report(out: &Output, branch: &BranchName, committed: &Committed, request: &CommitRequest) -> Result<()> {
+fn report(
+    repo: &Repo,
+    out: &Output,
+    branch: &BranchName,
+    committed: &Committed,
+    request: &CommitRequest,
+) -> Result<()> {
     if out.json {
         let plain = |paths: &[TreePath]| paths.iter().map(ToString::to_string).collect::<Vec<_>>();
         return out.value(&json!({
@@ -109,19 +119,30 @@ fn report(out: &Output, branch: &BranchName, committed: &Committed, request: &Co
             "interrupted": plain(&committed.interrupted),
         }));
     }
-    for path in committed.still_open.iter().map(quote::path) {
-        note(format!("`{path}` is still being written and stands in the commit as it was before"));
-    }
-    for path in committed.interrupted.iter().map(quote::path) {
-        note(format!(
-            "`{path}` was not finished by who wrote it and stands in the commit as it was before; `--include-open` takes it as it is"
-        ));
-    }
+    let tree = repo.commit(committed.id)?.tree;
+    say_unfinished(repo, tree, &committed.still_open, "is still being written", "")?;
+    let way_out = "; `--include-open` takes it as it is";
+    say_unfinished(repo, tree, &committed.interrupted, "was not finished by who wrote it", way_out)?;
     let root = if committed.is_root { " (root-commit)" } else { "" };
     let subject = request.message.lines().next().unwrap_or_default();
     out.line(format_args!("[{branch}{root} {}] {subject}", &committed.id.to_string()[..8]))?;
     let s = if committed.changed == 1 { "" } else { "s" };
     out.line(format_args!(" {} path{s} changed", committed.changed))
+}
+
+/// Says of files that are not whole what the commit has of them.
+fn say_unfinished(repo: &Repo, tree: TreeId, paths: &[TreePath], what: &str, way_out: &str) -> Result<()> {
+    for path in paths.iter().take(NAMED) {
+        let stands = match repo.find_in_tree(tree, path)? {
+            Some(_) => "stands in the commit as it was before",
+            None => "is not in the commit",
+        };
+        note(format!("`{}` {what} and {stands}{way_out}", quote::path(path)));
+    }
+    if paths.len() > NAMED {
+        note(format!("... and {} more; `coral status` lists them", paths.len() - NAMED));
+    }
+    Ok(())
 }
 
 /// Refuses a name or an address that would look like something else in a log.

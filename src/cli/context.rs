@@ -3,16 +3,18 @@
 use super::daemon;
 use super::error::{CommandError, Result};
 use super::output::note;
+use super::quote;
 use super::when;
 use crate::codec::{DeltaType, Level};
 use crate::config::{Config, Origin};
 use crate::disk::{Disk, RealDisk};
 use crate::fs::mounted_above;
 use crate::repo::{
-    BranchName, Error, Fallback, Interrupted, Name, Options, Repo, Signature, TreePath, Worktree,
+    BranchName, Error, Fallback, Head, Interrupted, Name, Options, Repo, Signature, TreePath, Worktree,
 };
 use crate::store;
 use crate::units::Timestamp;
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
@@ -48,8 +50,13 @@ pub struct Place {
 impl Context {
     /// The surroundings of this process, in `directory` if one is given.
     pub fn new(directory: Option<PathBuf>) -> Result<Self> {
-        let cwd = std::env::current_dir()
-            .map_err(|error| CommandError::new(format!("cannot tell the current folder: {error}")))?;
+        let cwd = std::env::current_dir().map_err(|error| match error.kind() {
+            ErrorKind::NotFound => {
+                CommandError::new("the current folder is gone: it was removed, or its branch was")
+                    .hint("`cd` to a folder that is there; nothing was done")
+            }
+            _ => CommandError::new(format!("cannot tell the current folder: {error}")),
+        })?;
         let cwd = match directory {
             Some(directory) => {
                 let path = cwd.join(&directory);
@@ -188,11 +195,17 @@ fn overlay(config: &mut Config, path: &Path, origin: Origin) -> Result<()> {
 
 /// The branch and the path below `MNT/worktree/` that a folder is at. Branch names may have slashes: the one that
 /// exists counts.
+///
+/// # Errors
+/// If the folder is left of a branch that is gone: nothing that is asked for there may be done to another one.
 fn inside_worktree(repo: &Repo, mount: &Path, cwd: &Path) -> Result<Option<(BranchName, TreePath)>> {
     // The whole mount may be one worktree.
     let alone = std::fs::read_to_string(mount.join(FOLDER).join("worktree")).unwrap_or_default();
     if let (Ok(branch), Ok(below)) = (BranchName::new(alone.trim_end()), cwd.strip_prefix(mount)) {
-        return Ok(Some((branch, TreePath::parse(below.as_os_str().as_bytes())?)));
+        return match is_there(repo, &branch)? {
+            true => Ok(Some((branch, TreePath::parse(below.as_os_str().as_bytes())?))),
+            false => Err(gone(&branch)),
+        };
     }
     let Ok(below) = cwd.strip_prefix(mount.join("worktree")) else { return Ok(None) };
     let path = TreePath::parse(below.as_os_str().as_bytes())?;
@@ -200,11 +213,28 @@ fn inside_worktree(repo: &Repo, mount: &Path, cwd: &Path) -> Result<Option<(Bran
         let (branch, rest) = path.names().split_at(split);
         let branch: TreePath = branch.iter().cloned().collect();
         let Ok(branch) = BranchName::new(branch.to_string()) else { continue };
-        if repo.refs().branch(&branch)?.is_some() || repo.has_worktree(&branch)? {
+        if is_there(repo, &branch)? {
             return Ok(Some((branch, rest.iter().cloned().collect())));
         }
     }
-    Ok(None)
+    let folder = format!("{path}/");
+    let mut branches = repo.refs().branches()?.into_iter();
+    match path.is_root() || branches.any(|(branch, _)| branch.as_str().starts_with(&folder)) {
+        true => Ok(None),
+        false => Err(gone(&quote::path(&path))),
+    }
+}
+
+/// Whether there is a branch, or a worktree of the one that has no commit yet.
+fn is_there(repo: &Repo, branch: &BranchName) -> Result<bool> {
+    Ok(repo.refs().branch(branch)?.is_some()
+        || repo.refs().head()? == Head::Branch(branch.clone())
+        || repo.has_worktree(branch)?)
+}
+
+fn gone(branch: &dyn std::fmt::Display) -> CommandError {
+    CommandError::new(format!("this is the worktree of `{branch}`, and that branch is gone"))
+        .hint("`cd` to another folder; `coral branch` lists what there is. Nothing was done")
 }
 
 /// A path without `.` and `..`, by its text alone.
@@ -269,6 +299,19 @@ impl Place {
             return Ok(TreePath::parse(below.as_os_str().as_bytes())?);
         }
         Ok(TreePath::parse(typed.as_os_str().as_bytes())?)
+    }
+
+    /// The same for several, each once, in the order in which they were typed.
+    pub fn tree_paths(&self, typed: &[PathBuf]) -> Result<Vec<TreePath>> {
+        let mut paths: Vec<TreePath> = Vec::with_capacity(typed.len());
+        let mut seen = HashSet::new();
+        for typed in typed {
+            let path = self.tree_path(typed)?;
+            if seen.insert(path.clone()) {
+                paths.push(path);
+            }
+        }
+        Ok(paths)
     }
 
     fn relative_to(&self, base: &TreePath, typed: &Path) -> Result<TreePath> {

@@ -29,6 +29,7 @@ mod status;
 mod switch;
 mod tag;
 mod umount;
+mod unsaved;
 mod when;
 
 pub use args::run;

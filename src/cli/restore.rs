@@ -2,6 +2,7 @@ use super::context::Context;
 use super::error::{CommandError, Result};
 use super::output::Output;
 use super::quote;
+use super::unsaved::Unsaved;
 use crate::repo::TreePath;
 use serde_json::json;
 use std::path::PathBuf;
@@ -30,24 +31,26 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     let branch = place.branch(args.branch.as_deref())?;
     let worktree = place.worktree(&branch)?;
-    if args.all {
-        worktree.reset()?;
-    }
-    let restored: Vec<TreePath> =
-        args.paths.iter().map(|typed| place.tree_path(typed)).collect::<Result<_>>()?;
+    let restored = place.tree_paths(&args.paths)?;
     if restored.iter().any(TreePath::is_root) {
         return Err(CommandError::usage("the whole worktree is restored by `--all`"));
     }
-    if !restored.is_empty() {
+    let unsaved = if args.all { Unsaved::all(&worktree) } else { Unsaved::below(&worktree, &restored) };
+    if args.all {
+        worktree.reset()?;
+    } else {
         let source = args.source.as_deref().unwrap_or(branch.as_str());
         let commit = place.repo.resolve(source, place.now())?;
         worktree.restore(&restored, commit, source, place.now())?;
     }
     place.announce();
+    if !out.json {
+        unsaved.say("nothing brings these back");
+    }
     match (out.json, args.all) {
         (true, all) => {
             let restored: Vec<String> = restored.iter().map(ToString::to_string).collect();
-            out.value(&json!({ "branch": branch.as_str(), "all": all, "restored": restored }))
+            out.value(&json!({ "branch": branch.as_str(), "all": all, "restored": restored, "dropped": unsaved.json() }))
         }
         (false, true) => out.line(format_args!("the worktree of `{branch}` equals its last commit")),
         (false, false) => {

@@ -2,6 +2,7 @@ use super::context::Context;
 use super::error::{CommandError, Result};
 use super::output::Output;
 use super::quote;
+use super::unsaved::Unsaved;
 use crate::repo::{Error, TreePath};
 use serde_json::json;
 use std::path::PathBuf;
@@ -27,7 +28,8 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     let branch = place.branch(args.branch.as_deref())?;
     let worktree = place.worktree(&branch)?;
-    let paths: Vec<TreePath> = args.paths.iter().map(|path| place.tree_path(path)).collect::<Result<_>>()?;
+    let paths = place.tree_paths(&args.paths)?;
+    let unsaved = Unsaved::below(&worktree, &paths);
     worktree.remove_all(&paths, args.recursive, place.now()).map_err(|error| match error {
         Error::IsADirectory(path) => CommandError::new(format!("`{path}` is a directory"))
             .hint("`-r` removes it with everything in it"),
@@ -35,8 +37,14 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     })?;
     place.announce();
     let removed: Vec<String> = paths.iter().map(TreePath::to_string).collect();
-    match out.json {
-        true => out.value(&json!({ "branch": branch.as_str(), "removed": removed })),
-        false => paths.iter().try_for_each(|path| out.line(format_args!("removed {}", quote::path(path)))),
+    if out.json {
+        let dropped = unsaved.json();
+        return out.value(&json!({ "branch": branch.as_str(), "removed": removed, "dropped": dropped }));
     }
+    paths.iter().try_for_each(|path| out.line(format_args!("removed {}", quote::path(path))))?;
+    unsaved.say(match unsaved.has_older() {
+        true => "`coral restore PATH` brings back what the last commit has of them, and nothing the rest",
+        false => "nothing brings these back",
+    });
+    Ok(())
 }

@@ -56,15 +56,30 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             None => out.line("no commits yet")?,
         }
     }
+    let explain = |list_is_empty: bool, legend: &str| match args.short || list_is_empty {
+        true => Ok(()),
+        false => out.line(format_args!("  ({legend})")),
+    };
+    explain(changes.is_empty(), "`coral commit -m TEXT` records these, `coral restore PATH` drops them")?;
     for change in &changes {
         let (letter, word, colour) = words(change.kind);
         let path = quote::path(&change.path);
         let line = if args.short { format!("{letter} {path}") } else { format!("  {word:<14}{path}") };
         out.line(out.paint(colour, line))?;
     }
-    let unfinished =
-        [("W", "being written", still_open), ("I", "interrupted", interrupted), ("L", "lost bytes", lost)];
-    for (letter, word, paths) in unfinished {
+    let unfinished = [
+        ("W", WRITTEN, still_open, "commits take these as they were when last closed, if they ever were"),
+        (
+            "I",
+            INTERRUPTED,
+            interrupted,
+            "whoever wrote these was killed: save them again, `coral commit --include-open` takes them as they are, \
+             `coral restore PATH` drops them",
+        ),
+        ("L", "lost bytes", lost, "the disk did not keep these: save them again, or `coral restore PATH`"),
+    ];
+    for (letter, word, paths, legend) in unfinished {
+        explain(paths.is_empty(), legend)?;
         for path in paths.iter().map(quote::path) {
             let line = if args.short { format!("{letter} {path}") } else { format!("  {word:<14}{path}") };
             out.line(out.paint(Colour::Yellow, line))?;
@@ -76,6 +91,11 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         (true, _) | (false, false) => Ok(()),
     }
 }
+
+/// What a file is that somebody writes.
+pub const WRITTEN: &str = "being written";
+/// What a file is whose writer was killed.
+pub const INTERRUPTED: &str = "interrupted";
 
 /// A change as a letter, as a word, and its colour.
 pub fn words(kind: ChangeKind) -> (char, &'static str, Colour) {

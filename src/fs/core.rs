@@ -24,7 +24,7 @@ use super::io::CachedContent;
 use super::moving::MovingNames;
 use super::place::{Place, SnapshotDir};
 use super::tensors::TensorNames;
-use super::worktrees::{OpenWorktree, WorktreeNode, Worktrees};
+use super::worktrees::{OpenWorktree, WorktreeNode, Worktrees, explained};
 
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -158,7 +158,7 @@ impl FileSystem {
 
     /// The worktree of a branch, opened at first use.
     pub(super) fn worktree(&self, branch: &BranchName) -> Result<Arc<OpenWorktree>> {
-        self.worktrees.find_or_open(branch, || {
+        let open = || {
             // The kernel may still know the top of the worktree of a branch that is gone: looking must not make another.
             if !self.may_have_worktree(branch)? {
                 self.repo.refs().existing_branch(branch)?;
@@ -166,7 +166,13 @@ impl FileSystem {
             // What was interrupted is named by `coral status`.
             let (tenant, _) = self.repo.worktree(branch)?.adopt()?;
             Ok(tenant)
-        })
+        };
+        self.explain(self.worktrees.find_or_open(branch, open))
+    }
+
+    /// A result of something done in the repository: where that was moved away or replaced, an error is of that.
+    pub(super) fn explain<T>(&self, result: Result<T>) -> Result<T> {
+        result.map_err(|error| explained(&self.repo, error))
     }
 
     fn may_have_worktree(&self, branch: &BranchName) -> Result<bool> {
@@ -194,6 +200,7 @@ impl FileSystem {
         act: impl Fn(&Arc<OpenWorktree>) -> Result<T>,
     ) -> Result<T> {
         let worktree = self.worktree_of(at)?;
+        let act = |worktree: &Arc<OpenWorktree>| act(worktree).map_err(|error| worktree.explained(error));
         match act(&worktree) {
             Err(Error::Repo(repo::Error::Stale | repo::Error::Replaced(_))) if worktree.is_gone() => {
                 self.worktrees.drop_gone(&worktree);

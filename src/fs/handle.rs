@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::recipe::Recipe;
-use crate::repo::{NodeAttributes, NodeId, Release};
+use crate::repo::{NodeAttributes, NodeId, Release, Tenant};
 
 use super::attr::Kind;
 use super::completion::{Closer, Closings};
@@ -90,6 +90,11 @@ impl OpenNode {
             queue,
         };
         Self { worktree, node, write: true, begun: AtomicBool::new(begun), closing: Some(closing) }
+    }
+
+    /// Does something with the file.
+    pub fn act<T>(&self, act: impl FnOnce(&Tenant, NodeId) -> Result<T>) -> Result<T> {
+        act(&self.worktree, self.node).map_err(|error| self.worktree.explained(error))
     }
 
     /// Whether a write copies nothing any more.

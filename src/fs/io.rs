@@ -110,7 +110,7 @@ impl FileSystem {
             Ok((self.opened(worktree, at.node(), mode.write || mode.truncate, mode.truncate), at.node()))
         })?;
         if mode.truncate {
-            with_room(&open.worktree, || open.worktree.set_len(node, 0, self.now()))?;
+            open.act(|worktree, node| with_room(worktree, || worktree.set_len(node, 0, self.now())))?;
             self.note_changes(&open.worktree, [node]);
         }
         let cache = match open.write {
@@ -167,7 +167,7 @@ impl FileSystem {
             Handle::Control(said) => {
                 Ok(copy_from(&said.lock().unwrap_or_else(PoisonError::into_inner), offset, buf))
             }
-            Handle::Worktree(open) => Ok(open.worktree.read_at(open.node, offset, buf)?),
+            Handle::Worktree(open) => open.act(|worktree, node| Ok(worktree.read_at(node, offset, buf)?)),
             Handle::Listing(_) => Err(Error::IsADirectory),
         }
     }
@@ -184,7 +184,9 @@ impl FileSystem {
     pub fn write(&self, handle: u64, offset: u64, bytes: &[u8]) -> Result<()> {
         match &*self.handles.get(handle)? {
             Handle::Worktree(open) if open.write => {
-                with_room(&open.worktree, || open.worktree.write_at(open.node, offset, bytes, self.now()))?;
+                open.act(|worktree, node| {
+                    with_room(worktree, || worktree.write_at(node, offset, bytes, self.now()))
+                })?;
                 open.wrote();
                 self.note_changes(&open.worktree, [open.node]);
                 Ok(())
@@ -216,7 +218,7 @@ impl FileSystem {
     /// Makes an open file durable: bytes, name and attributes.
     pub fn fsync(&self, handle: u64) -> Result<()> {
         match &*self.handles.get(handle)? {
-            Handle::Worktree(open) => Ok(open.worktree.sync(open.node)?),
+            Handle::Worktree(open) => open.act(|worktree, node| Ok(worktree.sync(node)?)),
             // Snapshots are durable since they were committed.
             Handle::Snapshot(_)
             | Handle::Array(_)
@@ -280,13 +282,13 @@ impl FileSystem {
         let handle = self.handles.get(handle)?;
         let Handle::Worktree(open) = &*handle else { return Err(Error::BadHandle) };
         let end = offset.checked_add(len).ok_or(Error::Invalid)?;
-        let now = open.worktree.attributes(open.node)?.len;
+        let now = open.act(|worktree, node| Ok(worktree.attributes(node)?.len))?;
         if end.saturating_sub(now) > self.space()?.available {
             return Err(Error::NoSpace);
         }
         match end > now && !keep_len {
             true => {
-                open.worktree.set_len(open.node, end, self.now())?;
+                open.act(|worktree, node| Ok(worktree.set_len(node, end, self.now())?))?;
                 open.wrote();
                 self.note_changes(&open.worktree, [open.node]);
                 Ok(())
@@ -340,7 +342,7 @@ impl FileSystem {
                 let (list, worktree) = self.node_list(at)?;
                 Ok(Listing { list: list.into(), _worktree: Some(worktree) })
             }
-            other => Ok(Listing { list: self.children(other)?.into(), _worktree: None }),
+            other => Ok(Listing { list: self.explain(self.children(other))?.into(), _worktree: None }),
         }
     }
 

@@ -46,7 +46,7 @@ impl FileSystem {
         let directory = self.place(parent)?;
         let found = match self.hidden(parent, name) {
             Some(hidden) => Some(Found::new(hidden, Lifetime::Immutable)),
-            None => self.child(&directory, name)?,
+            None => self.explain(self.child(&directory, name))?,
         };
         match found {
             Some(found) => {

@@ -12,10 +12,10 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use crate::repo::{self, BranchName, NodeId, Tenant};
+use crate::repo::{self, BranchName, NodeId, Repo, Tenant};
 use crate::units::Timestamp;
 
-use super::errno::Result;
+use super::errno::{Error, Result};
 
 /// How often in a row a worktree must be seen idle before it is let go: opening it again costs its journal's replay.
 const IDLE_LOOKS: u32 = 10;
@@ -97,6 +97,16 @@ impl OpenWorktree {
         matches!(self.tenant.check_held(), Err(repo::Error::Replaced(_) | repo::Error::Stale))
     }
 
+    /// What an error comes from that something in it met: where it is gone, or its repository is, that is the reason,
+    /// whatever the disk said.
+    pub fn explained(&self, error: Error) -> Error {
+        match error.errno() {
+            libc::EIO if self.is_gone() => repo::Error::Stale.into(),
+            libc::EIO => explained(self.tenant.repo(), error),
+            _ => error,
+        }
+    }
+
     /// Which opening of the branch's worktree this is.
     pub fn opening(&self) -> Opening {
         self.opening
@@ -121,6 +131,14 @@ impl OpenWorktree {
 
     fn change_times(&self) -> MutexGuard<'_, HashMap<NodeId, Timestamp>> {
         self.changed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What an error comes from that something in a repository met: where that was moved away or replaced, that is the reason.
+pub(super) fn explained(repo: &Repo, error: Error) -> Error {
+    match (error.errno(), repo.check_held()) {
+        (libc::EIO, Err(replaced @ repo::Error::Replaced(_))) => replaced.into(),
+        _ => error,
     }
 }
 

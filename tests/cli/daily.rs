@@ -213,3 +213,42 @@ fn a_flood_of_equal_tensors_is_stored_once() {
     assert!(stats["disk_bytes"].as_u64() < Some(410_000), "{stats}");
     assert_eq!(bench.cat("HEAD:c.npy"), npy);
 }
+
+#[test]
+fn what_is_dropped_and_in_no_commit_is_named_with_the_way_back() {
+    let bench = Workbench::new();
+    bench.commit("kept", b"1", "first");
+    bench.commit("old", b"1", "second");
+    bench.write("old", b"2");
+    for number in 0..12 {
+        bench.write(&format!("new/{number:02}"), b"only here");
+    }
+    bench.coral(&["add", "old", "new"]).succeeds();
+    // What a commit has is dropped without a word.
+    let quiet = bench.coral(&["rm", "kept"]).succeeds();
+    assert_eq!(quiet.stderr, "");
+    let said = bench.coral(&["rm", "old", "./old"]).succeeds();
+    assert_eq!(said.stdout, "removed old\n");
+    assert!(
+        said.stderr.contains("note: 1 file dropped that no commit has:\nnote:   modified      old\n"),
+        "{said:?}"
+    );
+    assert!(said.stderr.contains("`coral restore PATH` brings back"), "{said:?}");
+    let said = bench.coral(&["restore", "--all"]).succeeds().stderr;
+    assert!(said.contains("12 files dropped that no commit has:\n"), "{said}");
+    assert!(
+        said.contains("new           new/09\nnote:   ... and 2 more\nnote: nothing brings these back\n"),
+        "{said}"
+    );
+    assert!(!said.contains("kept") && !said.contains("new/10"), "{said}");
+
+    bench.coral(&["branch", "dev"]).succeeds();
+    bench.coral(&["add", "-B", "dev", "new/03"]).succeeds();
+    let said = bench.coral(&["branch", "-D", "dev"]).succeeds().stderr;
+    assert!(said.contains("1 file dropped") && said.contains("new           new/03"), "{said}");
+    assert!(said.contains("nothing brings these back") && said.contains("`coral branch dev "), "{said}");
+
+    bench.coral(&["add", "new/03"]).succeeds();
+    let said = bench.coral(&["--json", "rm", "new/03"]).json();
+    assert_eq!(said["dropped"], serde_json::json!([{ "path": "new/03", "was": "new" }]));
+}
