@@ -280,7 +280,9 @@ impl Place {
                 Fallback::Incomplete => "it has what arrived, and does not count as complete",
                 Fallback::AsCommitted => "it is as in the last commit, or gone",
             };
-            note(format!("`{path}` was not yet on the disk when the machine stopped: {now}"));
+            note(format!(
+                "`{path}` was not yet on the disk when the machine stopped or the disk went away: {now}"
+            ));
         }
         worktree.follow_branch()?;
         Ok(worktree)

@@ -150,6 +150,17 @@ fn a_file_is_the_same_under_any_name_and_another_when_it_is_made_again() {
 }
 
 #[test]
+fn a_run_goes_on_as_long_as_nobody_ends_it() {
+    on_each_disk(|disk, dir| {
+        let before = disk.run(dir);
+        put(disk, &dir.join("a"), b"1");
+        let now = disk.run(dir);
+        assert_eq!(now, before);
+        assert!(now.is_same(&before) && (!now.boot.is_known() || now.keeps_what_was_written_in(&before)));
+    });
+}
+
+#[test]
 fn room_that_was_reserved_can_be_written_and_changes_no_length() {
     on_each_disk(|disk, dir| {
         let file = disk.create_new(&dir.join("file")).unwrap();

@@ -47,6 +47,35 @@ impl Debug for BootId {
     }
 }
 
+/// One mount of a file system, from when it is mounted to when it is unmounted, the same to everybody who sees it in one
+/// run of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MountId(pub u64);
+
+/// As long as what was written and not synced is sure to be there: one run of the machine and one mount of the file
+/// system. When either ends it may be lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// The run of the machine.
+    pub boot: BootId,
+    /// The mount, if the system tells.
+    pub mount: Option<MountId>,
+}
+
+impl Run {
+    /// Whether it is the same as another one, as far as the system tells: a mount that is not known is not taken for
+    /// another.
+    pub fn is_same(&self, other: &Run) -> bool {
+        let is_same_mount = self.mount.zip(other.mount).is_none_or(|(one, other)| one == other);
+        self.boot == other.boot && is_same_mount
+    }
+
+    /// Whether what was written in an earlier one is there, synced or not.
+    pub fn keeps_what_was_written_in(&self, earlier: &Run) -> bool {
+        self.boot.is_known() && self.is_same(earlier)
+    }
+}
+
 /// How long to wait for a lock that somebody else holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Patience {
@@ -113,8 +142,8 @@ pub trait Disk: Send + Sync + Debug {
     /// # Errors
     /// `TimedOut` when patience ends, with the holder's name.
     fn lock(&self, path: &Path, exclusive: bool, patience: Patience) -> Result<Option<Box<dyn Send + Sync>>>;
-    /// The machine's run that this is.
-    fn boot(&self) -> BootId;
+    /// The run of the machine and of the file system at `path` that this is.
+    fn run(&self, path: &Path) -> Run;
     /// Bytes that can still be written below `path` by this user, and the size of the disk.
     fn space(&self, path: &Path) -> Result<Space>;
 

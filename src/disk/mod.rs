@@ -9,12 +9,13 @@ mod contract;
 mod error;
 mod image;
 mod interface;
+mod mount_id;
 mod real;
 mod simulated;
 
 pub use error::{DiskError, Result};
 pub use interface::{
-    BootId, Disk, DiskFile, FileId, FileType, Patience, Sealed, Space, Stat, TEMPORARY_SUFFIX,
+    BootId, Disk, DiskFile, FileId, FileType, MountId, Patience, Run, Sealed, Space, Stat, TEMPORARY_SUFFIX,
 };
 pub use real::RealDisk;
 pub use simulated::{Fault, SimulatedDisk};

@@ -17,7 +17,8 @@ use std::time::{Duration, Instant};
 use memmap2::Mmap;
 
 use super::error::at;
-use super::{BootId, Disk, DiskFile, FileId, FileType, Patience, Result, Sealed, Space, Stat};
+use super::mount_id::mount_id;
+use super::{BootId, Disk, DiskFile, FileId, FileType, Patience, Result, Run, Sealed, Space, Stat};
 
 /// How long a waiter for a lock sleeps at first and at most: flock(2) knows no deadline.
 /// The longest is short, because a lock that others take again and again is free for moments only.
@@ -119,14 +120,15 @@ impl Disk for RealDisk {
         }
     }
 
-    fn boot(&self) -> BootId {
+    fn run(&self, path: &Path) -> Run {
         static BOOT: OnceLock<BootId> = OnceLock::new();
-        *BOOT.get_or_init(|| {
+        let boot = *BOOT.get_or_init(|| {
             let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
             let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
             // Where nobody tells, the run began long ago for all that was written before: nothing unsynced is trusted.
             BootId(u128::from_str_radix(&digits, 16).unwrap_or_default().to_be_bytes())
-        })
+        });
+        Run { boot, mount: mount_id(path) }
     }
 
     fn space(&self, path: &Path) -> Result<Space> {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::error::at;
 use super::image::{self, Dir, File, Ino, Inode, ROOT};
-use super::{BootId, Disk, DiskFile, FileId, FileType, Patience, Result, Sealed, Space, Stat};
+use super::{BootId, Disk, DiskFile, FileId, FileType, MountId, Patience, Result, Run, Sealed, Space, Stat};
 
 /// Which operations fail, and how: with an errno such as `libc::EIO`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +46,8 @@ struct State {
     locks: HashMap<Ino, usize>,
     /// How often the machine started before.
     boots: u64,
+    /// How often the disk was mounted before, if the system tells.
+    mounts: Option<u64>,
 }
 
 const EXCLUSIVE: usize = usize::MAX;
@@ -73,6 +75,7 @@ impl SimulatedDisk {
             read_only: false,
             locks: HashMap::new(),
             boots: 0,
+            mounts: Some(0),
         };
         Self { shared: Arc::new(Shared { state: Mutex::new(state), unlocked: Condvar::new() }) }
     }
@@ -132,13 +135,27 @@ impl SimulatedDisk {
         self.state().read_only = read_only;
     }
 
+    /// Is from now on a disk of which the system does not tell when it was mounted.
+    pub fn hide_mounts(&self) {
+        self.state().mounts = None;
+    }
+
     /// The disk that a power cut now would leave: everything synced, and of the rest what chance (by `seed`) spared.
     /// No faults, no locks, same capacity.
     pub fn crash_image(&self, seed: u64) -> SimulatedDisk {
+        let image = self.back_image(seed);
+        image.state().boots += 1;
+        image
+    }
+
+    /// The disk as it comes back when it goes away now, pulled or shut down, while the machine runs on: it has lost what a
+    /// power cut loses, and no programs but those that come later see it.
+    pub fn back_image(&self, seed: u64) -> SimulatedDisk {
         let state = self.state();
         let image = Self::with_inodes(image::after_power_cut(&state.inodes, seed));
         image.set_capacity(state.capacity);
-        image.state().boots = state.boots + 1;
+        image.state().boots = state.boots;
+        image.state().mounts = state.mounts.map(|before| before + 1);
         image
     }
 
@@ -469,8 +486,10 @@ impl Disk for SimulatedDisk {
         })
     }
 
-    fn boot(&self) -> BootId {
-        BootId(u128::from(self.state().boots + 1).to_be_bytes())
+    fn run(&self, _path: &Path) -> Run {
+        let state = self.state();
+        let boot = BootId(u128::from(state.boots + 1).to_be_bytes());
+        Run { boot, mount: state.mounts.map(MountId) }
     }
 
     fn space(&self, _path: &Path) -> Result<Space> {

@@ -123,7 +123,8 @@ pub struct Loop {
 }
 
 impl Loop {
-    fn mount(file: &Path, folder: &Path, direct: bool) -> Result<Self, Missing> {
+    /// Mounts the ext4 that is in a file.
+    pub fn mount(file: &Path, folder: &Path, direct: bool) -> Result<Self, Missing> {
         let mut losetup = Command::new("losetup");
         losetup.args(["--find", "--show"]).arg(format!("--direct-io={}", if direct { "on" } else { "off" }));
         let output = losetup.arg(file).output();
@@ -133,15 +134,23 @@ impl Loop {
         let device = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         fs::create_dir_all(folder).expect("a scratch folder");
         let mounted = Self { device, folder: folder.to_owned() };
-        let status = Command::new("mount")
-            .args(["-t", "ext4", "-o", "noatime"])
-            .arg(&mounted.device)
-            .arg(folder)
-            .status();
-        match status.is_ok_and(|status| status.success()) {
+        match mounted.attach() {
             true => Ok(mounted),
             false => Err(Missing("no ext4 can be mounted".to_owned())),
         }
+    }
+
+    fn attach(&self) -> bool {
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "ext4", "-o", "noatime"]).arg(&self.device).arg(&self.folder);
+        mount.status().is_ok_and(|status| status.success())
+    }
+
+    /// Unmounts it and mounts it again.
+    pub fn mount_again(&self) {
+        let status = Command::new("umount").arg(&self.folder).status();
+        assert!(status.is_ok_and(|status| status.success()), "nobody holds it");
+        assert!(self.attach(), "it was mounted before");
     }
 }
 

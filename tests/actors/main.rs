@@ -4,6 +4,7 @@
 
 mod content;
 mod cuts;
+mod gone;
 mod interleaved;
 mod killed;
 mod logged;
@@ -33,6 +34,7 @@ macro_rules! tests {
 fn main() -> ExitCode {
     let tests = tests! {
         cuts: a_power_cut_loses_nothing_that_was_acknowledged;
+        gone: a_disk_that_comes_back_is_believed_as_far_as_it_was_synced;
         interleaved: a_repository_survives_everybody_at_once;
         killed: a_command_that_is_killed_has_done_all_or_nothing;
         refused: a_command_whose_system_call_fails_changes_nothing_and_says_so;

@@ -39,10 +39,10 @@ fn worktree_folder() -> PathBuf {
     Path::new(ROOT).join("worktrees/main")
 }
 
-/// What a commit takes of a file, and what a reader sees, after each of many power cuts.
+/// What a commit takes of a file, and what a reader sees, after each of many power cuts, and each time that the disk alone
+/// went away.
 fn after_cuts(disk: &SimulatedDisk, file: &str, check: impl Fn(Option<Vec<u8>>, Option<Vec<u8>>)) {
-    for seed in 0..CUTS {
-        let image = disk.crash_image(seed);
+    for image in (0..CUTS).flat_map(|seed| [disk.crash_image(seed), disk.back_image(seed)]) {
         let repo = open(&image);
         let worktree = tenant(&repo);
         let seen = load(&worktree, file);

@@ -107,6 +107,7 @@ fn nothing_acknowledged_is_lost_wherever_the_power_is_cut() {
         for seed in 0..3 {
             check(&disk.crash_image(seed), &done);
         }
+        check(&disk.back_image(n), &done);
     }
 }
 

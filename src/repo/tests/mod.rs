@@ -5,6 +5,7 @@ mod between;
 mod borders;
 mod crash;
 mod edits;
+mod gone;
 mod unchanged;
 
 use super::*;

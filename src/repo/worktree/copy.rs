@@ -325,5 +325,5 @@ fn create(repo: &Repo, branch: &BranchName, place: &Place) -> Result<Journal> {
         Some(commit) => repo.commit(commit)?.tree,
         None => Tree::empty_id(),
     };
-    Journal::create(place, &[Record::Reset { base, tree }, Record::Boot { boot: disk.boot() }])
+    Journal::create(place, &[Record::Reset { base, tree }, Record::Run { run: disk.run(dir) }])
 }

@@ -10,7 +10,7 @@ use super::super::error::{Error, Result};
 use super::super::path::{Name, TreePath};
 use super::super::tree::{Attributes, Entry, Node, Tree};
 use super::record::StagingId;
-use crate::disk::BootId;
+use crate::disk::Run;
 use crate::id::{CommitId, RecipeId, TreeId};
 use crate::units::Timestamp;
 use std::collections::{BTreeMap, HashMap};
@@ -163,8 +163,8 @@ pub(super) struct Nodes {
     pub garbage: Vec<StagingId>,
     /// Staging files whose bytes were in doubt, until somebody sets them aside.
     pub doubted: Vec<StagingId>,
-    /// The run of the machine that the last records are of; `None` in a journal that does not tell.
-    pub boot: Option<BootId>,
+    /// The run that the last records are of; `None` in a journal that does not tell.
+    pub run: Option<Run>,
 }
 
 const ROOT_MODE: u32 = 0o755;
@@ -184,7 +184,7 @@ impl Nodes {
             invalidations: Vec::new(),
             garbage: Vec::new(),
             doubted: Vec::new(),
-            boot: None,
+            run: None,
         }
     }
 

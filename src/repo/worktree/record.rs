@@ -4,7 +4,7 @@
 
 use super::super::path::TreePath;
 use super::super::tree::{Attributes, MODE_MASK, Node};
-use crate::disk::BootId;
+use crate::disk::{BootId, MountId, Run};
 use crate::id::{CommitId, RecipeId, TreeId};
 use crate::units::Timestamp;
 use crate::wire::{Reader, WireError, Writer};
@@ -46,9 +46,10 @@ pub(super) enum Record {
     /// The bytes of a staging file are durable as they were at some moment: up to a length, and as a complete version
     /// if it was complete then.
     Synced { staging: StagingId, len: u64, complete: bool },
-    /// What follows was done in this run of the machine.
-    Boot { boot: BootId },
-    /// The machine stopped before the bytes of a staging file were durable: what is in it is not believed.
+    /// What follows was done in this run.
+    Run { run: Run },
+    /// The machine stopped, or the disk went away, before the bytes of a staging file were durable: what is in it is not
+    /// believed.
     Doubted { staging: StagingId },
     /// The disk failed to take bytes of a staging file that it had accepted: they are lost.
     Lost { staging: StagingId },
@@ -68,6 +69,7 @@ const SYNCED: u8 = 11;
 const BOOT: u8 = 12;
 const DOUBTED: u8 = 13;
 const LOST: u8 = 14;
+const MOUNTED: u8 = 15;
 
 impl Record {
     /// Whether it lets room on the disk be given back, or takes none that was not taken before: such records are written
@@ -83,7 +85,7 @@ impl Record {
             | Record::Committed { .. }
             | Record::Superseded
             | Record::Synced { .. }
-            | Record::Boot { .. }
+            | Record::Run { .. }
             | Record::Doubted { .. }
             | Record::Lost { .. } => true,
         }
@@ -103,7 +105,7 @@ impl Record {
             | Record::Committed { .. }
             | Record::Superseded
             | Record::Synced { .. }
-            | Record::Boot { .. }
+            | Record::Run { .. }
             | Record::Doubted { .. }
             | Record::Lost { .. } => [None, None],
         }
@@ -172,9 +174,14 @@ impl Record {
                 writer.u64(*len);
                 writer.u8(u8::from(*complete));
             }
-            Record::Boot { boot } => {
+            Record::Run { run: Run { boot, mount: None } } => {
                 writer.u8(BOOT);
                 writer.raw(&boot.0);
+            }
+            Record::Run { run: Run { boot, mount: Some(mount) } } => {
+                writer.u8(MOUNTED);
+                writer.raw(&boot.0);
+                writer.u64(mount.0);
             }
             Record::Doubted { staging } => {
                 writer.u8(DOUBTED);
@@ -236,7 +243,11 @@ impl Record {
                 len: reader.u64("length")?,
                 complete: reader.u8("completeness")? != 0,
             },
-            BOOT => Record::Boot { boot: BootId(reader.array("boot")?) },
+            BOOT => Record::Run { run: Run { boot: BootId(reader.array("boot")?), mount: None } },
+            MOUNTED => {
+                let boot = BootId(reader.array("boot")?);
+                Record::Run { run: Run { boot, mount: Some(MountId(reader.u64("mount")?)) } }
+            }
             DOUBTED => Record::Doubted { staging: StagingId(reader.u64("staging id")?) },
             LOST => Record::Lost { staging: StagingId(reader.u64("staging id")?) },
             _ => return Err(WireError::Invalid("record kind")),
@@ -327,7 +338,9 @@ mod tests {
             (any::<u64>(), any::<u64>(), any::<bool>()).prop_map(|(staging, len, complete)| {
                 Record::Synced { staging: StagingId(staging), len, complete }
             }),
-            any::<[u8; 16]>().prop_map(|boot| Record::Boot { boot: BootId(boot) }),
+            (any::<[u8; 16]>(), any::<Option<u64>>()).prop_map(|(boot, mount)| Record::Run {
+                run: Run { boot: BootId(boot), mount: mount.map(MountId) }
+            }),
             any::<u64>().prop_map(|staging| Record::Doubted { staging: StagingId(staging) }),
             any::<u64>().prop_map(|staging| Record::Lost { staging: StagingId(staging) }),
         ]

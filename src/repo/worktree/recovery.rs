@@ -1,9 +1,10 @@
 //! Taking over a worktree whose last users are gone: what is believed of what they left, and what is set aside.
 //!
 //! Processes that may write into files hold the lock file `tenants` shared. Who gets it alone knows that nobody is at
-//! work. A process that died costs nothing that was closed: the machine still has its bytes. A machine that stopped may
-//! have lost whatever was not synced; which of the two happened, the journal tells by the run of the machine that it
-//! was written in. Nothing is deleted that no record gave up: it goes to `quarantine/`.
+//! work. A process that died costs nothing that was closed: the machine still has its bytes. A machine that stopped, or a
+//! disk that went away and came back, may have lost whatever was not synced; what happened, the journal tells by the run
+//! of the machine and of the file system that it was written in. Nothing is deleted that no record gave up: it goes to
+//! `quarantine/`.
 
 use super::super::error::{Error, Result};
 use super::super::path::TreePath;
@@ -19,7 +20,7 @@ use crate::random::unpredictable;
 use std::collections::HashSet;
 use std::path::Path;
 
-/// A file whose last bytes may not have reached the disk before the machine stopped.
+/// A file whose last bytes may not have reached the disk before the machine stopped or the disk went away.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Interrupted {
     /// The file.
@@ -70,10 +71,10 @@ impl Worktree {
         Ok((Tenant::new(self, tenancy), recovered))
     }
 
-    /// Whether somebody recovered it in this run of the machine.
+    /// Whether somebody recovered it in this run.
     fn is_recovered(&self) -> Result<bool> {
-        let boot = self.disk().boot();
-        self.read(|state| Ok(state.nodes.boot == Some(boot)))
+        let run = self.disk().run(&self.dir);
+        self.read(|state| Ok(state.nodes.run.is_some_and(|last| run.is_same(&last))))
     }
 
     /// Recovers what others left if no living process may write into files here.
@@ -112,18 +113,26 @@ impl Worktree {
             self.sync_records()?;
         }
         self.sweep()?;
-        if !self.is_recovered()? {
-            let boot = self.disk().boot();
-            self.change(|state| state.append(self, Record::Boot { boot }))?;
-        }
+        self.note_run()?;
         interrupted.sort();
         Ok(interrupted)
     }
 
-    /// The staging files whose bytes the machine may not have written before it stopped.
+    /// Says in which run everything that comes is done, unless that was said, and at least as exactly.
+    fn note_run(&self) -> Result<()> {
+        let run = self.disk().run(&self.dir);
+        let last = self.read(|state| Ok(state.nodes.run))?;
+        match last {
+            Some(last) if run.is_same(&last) && (last.mount.is_some() || run.mount.is_none()) => Ok(()),
+            Some(_) | None => self.change(|state| state.append(self, Record::Run { run })),
+        }
+    }
+
+    /// The staging files whose bytes may not have reached the disk before the machine stopped or the disk went away.
     fn in_doubt(&self) -> Result<Vec<StagingId>> {
+        let run = self.disk().run(&self.dir);
         self.read(|state| {
-            let stopped = state.nodes.boot.is_some_and(|boot| boot != self.disk().boot() || !boot.is_known());
+            let ended = state.nodes.run.is_some_and(|last| !run.keeps_what_was_written_in(&last));
             let mut doubted = Vec::new();
             let stagings: Vec<StagingId> = state.nodes.stagings().collect();
             for staging in stagings {
@@ -133,10 +142,12 @@ impl Worktree {
                     doubted.push(staging);
                     continue;
                 };
-                // Before journals told of the machine's runs, a length that does not fit is what one can know.
-                let unlike = state.nodes.boot.is_none()
-                    && file.complete_len_in(staging).is_some_and(|len| len != stat.len);
-                if unlike || (stopped && !file.is_durable_in(staging) && file.is_believed_in(staging)) {
+                // Where nobody tells of the end of a run, a length that does not fit is what one can know.
+                let complete = file.complete_len_in(staging);
+                let is_short = !file.is_durable_in(staging) && complete.is_some_and(|len| stat.len < len);
+                let is_unlike = state.nodes.run.is_none() && complete.is_some_and(|len| stat.len != len);
+                let is_unsynced = ended && !file.is_durable_in(staging) && file.is_believed_in(staging);
+                if is_short || is_unlike || is_unsynced {
                     doubted.push(staging);
                 }
             }

@@ -117,7 +117,7 @@ impl Worktree {
             resume: Vec::new(),
         };
         let (root, position) = self.read(|state| {
-            collector.resume = state.nodes.boot.map(|boot| Record::Boot { boot }).into_iter().collect();
+            collector.resume = state.nodes.run.map(|run| Record::Run { run }).into_iter().collect();
             Ok((collector.run(state)?, state.journal.position()))
         })?;
         let Collector { changed, mut still_open, mut interrupted, mut lost, resume, .. } = collector;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::disk::{BootId, Disk, DiskError, DiskFile, Patience, Result, Sealed, SimulatedDisk, Space, Stat};
+use crate::disk::{Disk, DiskError, DiskFile, Patience, Result, Run, Sealed, SimulatedDisk, Space, Stat};
 
 type Hook = dyn Fn(&str, &Path) -> std::io::Result<()> + Send + Sync;
 
@@ -92,8 +92,8 @@ impl Disk for Hooked {
         self.disk.sync_below(folder)
     }
 
-    fn boot(&self) -> BootId {
-        self.disk.boot()
+    fn run(&self, path: &Path) -> Run {
+        self.disk.run(path)
     }
 
     fn space(&self, path: &Path) -> Result<Space> {

@@ -49,8 +49,8 @@ impl Nodes {
                 let Some(id) = self.by_staging(*staging) else { return Ok(()) };
                 self.change_file(id, |file| file.lost = Some(*staging))
             }
-            Record::Boot { boot } => {
-                self.boot = Some(*boot);
+            Record::Run { run } => {
+                self.run = Some(*run);
                 Ok(())
             }
             Record::Remove { path, at } => {
