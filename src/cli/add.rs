@@ -6,6 +6,7 @@ use super::quote;
 use crate::fs::{Mounted, mounted};
 use crate::repo::{Added, Addition, BranchName, Error, Fence, SkipReason, Skipped, ToAdd, TreePath};
 use serde_json::json;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// Take files and directories into the worktree
@@ -39,10 +40,12 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     }
     let to = args.to.map(|to| TreePath::parse(to.as_os_str().as_encoded_bytes())).transpose()?;
     let mounts = own_mounts(&place);
-    let mut items = Vec::new();
+    let (mut items, mut history) = (Vec::new(), HashSet::new());
     for typed in &args.paths {
         let from = context.absolute(typed);
-        check_mounts(&mounts, &from)?;
+        if check_mounts(&mounts, &from)? {
+            history.insert(from.clone());
+        }
         let to = match &to {
             Some(dir) => dir.concat(&own_name(&from)?),
             None => match from.strip_prefix(&place.folder) {
@@ -54,7 +57,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         items.push(ToAdd { from, to });
     }
     let worktree = place.worktree(&branch)?;
-    let fence = Fence { mounts: mounts.iter().map(|mounted| mounted.device).collect() };
+    let fence = Fence { mounts: mounts.iter().map(|mounted| mounted.device).collect(), history };
     let Addition { added, skipped } = worktree.add(&items, &fence, place.now())?;
     place.announce();
     for Skipped { path, why } in &skipped {
@@ -112,23 +115,32 @@ fn own_mounts(place: &Place) -> Vec<Mounted> {
     mounted().unwrap_or_default().into_iter().filter(same).collect()
 }
 
-/// Refuses what is in a mount of the repository itself, but for single files of its history.
-fn check_mounts(mounts: &[Mounted], from: &Path) -> Result<()> {
-    let Some(Ok(around)) = from.parent().map(Path::canonicalize) else { return Ok(()) };
+/// Refuses what is in a mount of the repository itself, but for single files of its history: whether it is one of those.
+fn check_mounts(mounts: &[Mounted], from: &Path) -> Result<bool> {
+    let Some(Ok(around)) = from.parent().map(Path::canonicalize) else { return Ok(false) };
     let whole = around.join(from.file_name().unwrap_or_default());
     let above = mounts.iter().filter(|mounted| whole.starts_with(&mounted.mount_point));
     let Some(mounted) = above.max_by_key(|mounted| mounted.mount_point.components().count()) else {
-        return Ok(());
+        return Ok(false);
     };
     let is_file = whole.symlink_metadata().is_ok_and(|found| found.is_file());
-    let shows = std::fs::read(mounted.mount_point.join(FOLDER).join("worktree")).unwrap_or_default();
     let below = whole.strip_prefix(&mounted.mount_point).unwrap_or(&whole);
-    let top = below.components().next().map(|top| top.as_os_str().to_owned()).unwrap_or_default();
-    let is_history = shows.trim_ascii().is_empty() && top != "worktree" && top != FOLDER;
-    match is_file && is_history {
-        true => Ok(()),
+    match is_file && is_history(mounts, mounted, below) {
+        true => Ok(true),
         false => Err(Error::OwnMount(from.to_owned()).into()),
     }
+}
+
+/// Whether what is below a mount point belongs to a branch, tag, commit or tensor.
+fn is_history(mounts: &[Mounted], mounted: &Mounted, below: &Path) -> bool {
+    // A part of the file system can be bound elsewhere; only where the whole is can be read what it shows.
+    let whole = mounts.iter().find(|other| other.device == mounted.device && other.root == Path::new("/"));
+    let Some(whole) = whole else { return false };
+    let shows = std::fs::read(whole.mount_point.join(FOLDER).join("worktree"));
+    let path = mounted.root.join(below);
+    let top = path.strip_prefix("/").unwrap_or(&path).components().next();
+    let top = top.map(|top| top.as_os_str().to_owned()).unwrap_or_default();
+    shows.is_ok_and(|shows| shows.trim_ascii().is_empty()) && top != "worktree" && top != FOLDER
 }
 
 fn own_name(path: &Path) -> Result<TreePath> {

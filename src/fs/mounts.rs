@@ -14,6 +14,8 @@ pub const FILE_SYSTEM_TYPE: &str = "fuse.coral";
 pub struct Mounted {
     /// Where it is mounted.
     pub mount_point: PathBuf,
+    /// What of the file system is there: `/`, or the directory or file in it that was bound there.
+    pub root: PathBuf,
     /// The repository that it shows.
     pub repository: PathBuf,
     /// The number of the device that it is: `st_dev` of everything in it.
@@ -112,11 +114,11 @@ fn components(path: &Path) -> Vec<OsString> {
 fn parse_line(line: &[u8]) -> Option<Mounted> {
     let mut fields = line.split(|byte| *byte == b' ');
     let device = parse_device(fields.nth(2)?)?;
-    let mount_point = fields.nth(1)?;
+    let (root, mount_point) = (unescape(fields.next()?), fields.next()?);
     let mut after = fields.skip_while(|field| *field != b"-").skip(1);
     (after.next()? == FILE_SYSTEM_TYPE.as_bytes()).then(|| {
         let repository = unescape(after.next()?);
-        Some(Mounted { mount_point: unescape(mount_point), repository, device })
+        Some(Mounted { mount_point: unescape(mount_point), root, repository, device })
     })?
 }
 
@@ -159,6 +161,7 @@ mod tests {
             br"93 29 0:52 / /mnt/my\040weights rw,nosuid shared:7 - fuse.coral /home/a\134b rw,user_id=0";
         let expected = Mounted {
             mount_point: "/mnt/my weights".into(),
+            root: "/".into(),
             repository: r"/home/a\b".into(),
             device: libc::makedev(0, 52),
         };
@@ -181,7 +184,8 @@ mod tests {
     fn paths_are_located_without_a_look_into_a_mount() {
         let folder = tempfile::tempdir().unwrap();
         let top = folder.path().canonicalize().unwrap();
-        let mounted = Mounted { mount_point: top.join("mnt"), repository: "/r".into(), device: 7 };
+        let mounted =
+            Mounted { mount_point: top.join("mnt"), root: "/".into(), repository: "/r".into(), device: 7 };
         let all = std::slice::from_ref(&mounted);
         // There is nothing there: whoever looks finds that out.
         let at = |path: &str| locate(&top.join(path), all).unwrap();

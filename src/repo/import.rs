@@ -9,9 +9,10 @@ use super::worktree::{Edit, Worktree};
 use crate::id::TreeId;
 use crate::store::{Ingest, Source, SourceError};
 use crate::units::Timestamp;
-use std::fs::{self, File, Metadata};
+use std::collections::HashSet;
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// A file or directory to take in, and where it goes.
@@ -64,6 +65,8 @@ pub enum SkipReason {
 pub struct Fence {
     /// The numbers of the devices that mounts of this repository are.
     pub mounts: Vec<u64>,
+    /// Files in such mounts that may be taken all the same: single files of the history.
+    pub history: HashSet<PathBuf>,
 }
 
 /// One thing that was found on the user's disk.
@@ -123,8 +126,8 @@ impl Worktree {
             let target = fs::read_link(&item.from).map_err(at("read the link", &item.from))?;
             return Ok(Node::Symlink(target.as_os_str().as_bytes().to_vec()));
         }
-        let file = File::open(&item.from).map_err(at("open", &item.from))?;
-        let before = file.metadata().map_err(at("look at", &item.from))?;
+        // A link that took the place of the file meanwhile is not followed.
+        let (file, before) = open_file(&item.from, libc::O_NOFOLLOW)?;
         let source = PlainFile { file: &file, len: before.len() };
         let parent = match self.repo().find_in_tree(parent, &item.to)? {
             Some(Entry { node: Node::File { recipe, .. }, .. }) => Some(recipe),
@@ -153,8 +156,8 @@ impl Search<'_> {
         }
         let mut found = vec![Found { from: item.from.clone(), to: item.to.clone(), metadata }];
         while let Some(next) = found.pop() {
+            self.check(&next)?;
             if next.metadata.is_dir() {
-                self.check_dir(&next)?;
                 found.extend(self.inside(&next)?.into_iter().rev());
             }
             if !next.to.is_root() {
@@ -174,12 +177,13 @@ impl Search<'_> {
         if own { Err(Error::OwnStore(from.to_owned())) } else { Ok(()) }
     }
 
-    fn check_dir(&self, dir: &Found) -> Result<()> {
-        let Found { from, metadata, .. } = dir;
-        if self.own_folder == Some((metadata.dev(), metadata.ino())) {
+    /// Refuses what lies behind the fence, also if it was bound to where it is.
+    fn check(&self, found: &Found) -> Result<()> {
+        let Found { from, metadata, .. } = found;
+        if metadata.is_dir() && self.own_folder == Some((metadata.dev(), metadata.ino())) {
             return Err(Error::OwnStore(from.clone()));
         }
-        match self.fence.mounts.contains(&metadata.dev()) {
+        match self.fence.mounts.contains(&metadata.dev()) && !self.fence.history.contains(from) {
             true => Err(Error::OwnMount(from.clone())),
             false => Ok(()),
         }
@@ -214,6 +218,17 @@ impl Search<'_> {
     }
 }
 
+/// Opens a regular file, and nothing else: a pipe that took its place would be waited for, a device may do anything.
+pub(super) fn open_file(path: &Path, flags: i32) -> Result<(File, Metadata)> {
+    let options = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | flags).clone();
+    let file = options.open(path).map_err(at("open", path))?;
+    let metadata = file.metadata().map_err(at("look at", path))?;
+    match metadata.is_file() {
+        true => Ok((file, metadata)),
+        false => Err(Error::UnsupportedFile(path.to_owned())),
+    }
+}
+
 fn attributes(metadata: &Metadata) -> Attributes {
     let modified = Timestamp { seconds: metadata.mtime(), nanoseconds: metadata.mtime_nsec() as u32 };
     Attributes { mode: metadata.mode() & MODE_MASK, modified }
@@ -232,5 +247,29 @@ impl Source for PlainFile<'_> {
 
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> std::result::Result<(), SourceError> {
         Ok(self.file.read_exact_at(buf, offset)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn what_takes_the_place_of_a_file_is_neither_waited_for_nor_read() {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("file"), "bytes").expect("write");
+        assert!(open_file(&at("file"), libc::O_NOFOLLOW).is_ok());
+        let made = std::process::Command::new("mkfifo").arg(at("pipe")).status().expect("mkfifo");
+        assert!(made.success());
+        assert!(matches!(open_file(&at("pipe"), 0), Err(Error::UnsupportedFile(_))));
+        assert!(matches!(open_file(folder.path(), 0), Err(Error::UnsupportedFile(_))));
+        let _socket = UnixListener::bind(at("socket")).expect("bind");
+        assert!(matches!(open_file(&at("socket"), 0), Err(Error::Disk(_))));
+        symlink("file", at("link")).expect("link");
+        assert!(matches!(open_file(&at("link"), libc::O_NOFOLLOW), Err(Error::Disk(_))));
+        assert!(open_file(&at("link"), 0).is_ok());
     }
 }

@@ -1,8 +1,7 @@
 //! Which stored tensors resemble those of a file, and which stored model a file derives from.
 
 use super::error::Result;
-use super::export::at;
-use super::import::PlainFile;
+use super::import::{PlainFile, open_file};
 use super::path::TreePath;
 use super::repository::Repo;
 use super::tree::Node;
@@ -13,7 +12,6 @@ use crate::recipe::{Recipe, TensorInfo};
 use crate::similarity::Signature;
 use crate::store::{Slice, Source, SourceError, Store, StoreError};
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
 use std::path::Path;
 
 /// A tensor that neighbours are looked for.
@@ -70,9 +68,8 @@ impl Repo {
     /// # Errors
     /// If the file cannot be read.
     pub fn tensors_of_file(&self, path: &Path) -> Result<Vec<Wanted>> {
-        let file = File::open(path).map_err(at("open", path))?;
-        let len = file.metadata().map_err(at("look at", path))?.len();
-        let source = PlainFile { file: &file, len };
+        let (file, metadata) = open_file(path, 0)?;
+        let source = PlainFile { file: &file, len: metadata.len() };
         let mut wanted = Vec::new();
         for part in super::ingest::propose(&source)? {
             let format::Extent::Tensor { dtype, shape, name } = part.kind else { continue };
