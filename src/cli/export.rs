@@ -10,7 +10,8 @@ use std::path::PathBuf;
 
 /// Write a revision, a directory or a file of it as plain files
 ///
-/// OUT must not exist, or be an empty directory. Every file's bytes are checked on the way.
+/// OUT must not exist, or be an empty directory. Every file's bytes are checked on the way. If it fails, what it wrote is
+/// removed again, so that it can be repeated; if it is killed, OUT has a part.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// REF, or REF:PATH

@@ -6,7 +6,7 @@
 use super::error::{Error, Result};
 use super::export::at;
 use super::path::Name;
-use rustix::fs::{Mode, OFlags, fstat, mkdirat, openat, symlinkat};
+use rustix::fs::{AtFlags, Mode, OFlags, fchmod, fstat, mkdirat, openat, symlinkat, unlinkat};
 use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -44,8 +44,16 @@ impl OutDir {
 
     /// Makes a folder and goes into it.
     pub(super) fn enter_new(&mut self, name: &Name) -> Result<()> {
-        let id = self.id()?;
         self.made("create", name, mkdirat(&self.dir, name.as_bytes(), Mode::RWXU))?;
+        self.enter(name).inspect_err(|_| {
+            // The first error is the one to tell.
+            let _ = self.remove_dir(name);
+        })
+    }
+
+    /// Goes into a folder that was made here.
+    pub(super) fn enter(&mut self, name: &Name) -> Result<()> {
+        let id = self.id()?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let dir = self.made("open", name, openat(&self.dir, name.as_bytes(), flags, Mode::empty()))?;
         self.dir = dir.into();
@@ -68,6 +76,21 @@ impl OutDir {
         }
         self.path.pop();
         Ok(())
+    }
+
+    /// Lets names be removed here.
+    pub(super) fn make_writable(&self) -> Result<()> {
+        fchmod(&self.dir, Mode::RWXU).map_err(|errno| at("set the mode of", &self.path)(errno.into()))
+    }
+
+    /// Removes a file or link that was made here.
+    pub(super) fn remove(&self, name: &Name) -> Result<()> {
+        self.made("remove", name, unlinkat(&self.dir, name.as_bytes(), AtFlags::empty()))
+    }
+
+    /// Removes a folder that was made here and has nothing in it.
+    pub(super) fn remove_dir(&self, name: &Name) -> Result<()> {
+        self.made("remove", name, unlinkat(&self.dir, name.as_bytes(), AtFlags::REMOVEDIR))
     }
 
     /// Makes an empty file.
