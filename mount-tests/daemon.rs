@@ -197,3 +197,29 @@ pub fn a_daemon_that_ends_takes_no_mount_but_its_own() -> Result<(), Missing> {
     assert_eq!(status, "A after\nA held\n");
     Ok(())
 }
+
+pub fn what_the_daemon_says_last_reaches_who_started_it() -> Result<(), Missing> {
+    let mut stage = Stage::new()?;
+    stage.mounts_itself("other");
+    let again = stage.coral(&["mount", "--daemon", "repo", "mnt"]).fails(&["already mounted"]).to_string();
+    assert!(again.contains("\nhint: `coral umount "), "{again}");
+    assert!(!again.contains("\\n"), "{again}");
+    // A daemon that may write no file serves all the same.
+    stage
+        .sh("mkdir other; (ulimit -f 0; \"$CORAL\" mount --daemon repo other); ls other/branches; \"$CORAL\" umount other")
+        .succeeds();
+    let ran = stage.sh("ulimit -v 200000; \"$CORAL\" mount --daemon repo other");
+    ran.fails(&["ulimit -v"]);
+    Ok(())
+}
+
+pub fn who_stands_in_a_mount_is_told_to_leave_it() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    let inside = stage.sh_in(&stage.mnt("worktree/main"), "\"$CORAL\" umount");
+    inside.fails(&["this shell stands in it", "cd / && coral umount", "--lazy"]);
+    assert!(stage.mnt("worktree").exists());
+    // Only the command itself is told to be there.
+    stage.coral(&["-C", "mnt/worktree/main", "umount"]).succeeds();
+    assert!(!stage.mnt("worktree").exists());
+    Ok(())
+}

@@ -56,7 +56,9 @@ fn main() -> ExitCode {
             one_tree_can_be_mounted_alone,
             mount_points_that_cannot_be_used_are_named,
             a_worktree_has_no_folder_of_a_repository,
-            a_mount_is_not_added_to_its_own_repository;
+            a_mount_is_not_added_to_its_own_repository,
+            what_was_bound_elsewhere_is_not_added_either,
+            no_repository_is_made_inside_a_mount;
         posix:
             exclusive_creation_and_renames_keep_their_promises,
             an_unlinked_file_lives_until_it_is_closed,
@@ -96,7 +98,9 @@ fn main() -> ExitCode {
             too_little_memory_is_told_before_anything_is_mounted,
             a_mount_that_is_stopped_is_freed,
             a_daemon_that_ends_takes_no_mount_but_its_own,
-            a_mount_right_after_an_unmount_gets_the_index_in_time;
+            a_mount_right_after_an_unmount_gets_the_index_in_time,
+            what_the_daemon_says_last_reaches_who_started_it,
+            who_stands_in_a_mount_is_told_to_leave_it;
         readme:
             five_minutes_are_as_the_readme_says,
             five_minutes_with_python_are_as_the_readme_says;

@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::FileExt;
 
-use crate::stage::{Missing, Stage};
+use crate::stage::{Missing, Stage, needs_root};
 
 pub fn the_top_shows_every_room() -> Result<(), Missing> {
     let stage = Stage::new()?;
@@ -261,5 +261,36 @@ pub fn a_mount_is_not_added_to_its_own_repository() -> Result<(), Missing> {
     stage.in_repo(&["add", "--to", "x", &around]).fails(&["is in a mount of this repository"]);
     stage.in_repo(&["add", "--to", "x", &format!("{mount}/branches/main/d/a")]).succeeds();
     assert_eq!(stage.in_repo(&["status", "-s"]).succeeds().lines(), ["A x/a"]);
+    Ok(())
+}
+
+pub fn what_was_bound_elsewhere_is_not_added_either() -> Result<(), Missing> {
+    needs_root()?;
+    let mut stage = Stage::new()?;
+    fs::write(stage.worktree("a"), "one").expect("room");
+    stage.commit("first");
+    for (name, bound) in [("dir", "worktree/main"), ("file", "worktree/main/a"), ("old", "branches/main")] {
+        stage.mounts_itself(name);
+        let target = stage.path(name);
+        if name == "file" { fs::write(&target, "") } else { fs::create_dir(&target) }.expect("room");
+        stage.sh(&format!("mount --bind \"$M\"/{bound} {name}")).succeeds();
+    }
+    for inside in ["dir", "dir/a", "file", "old"] {
+        let path = stage.path(inside).display().to_string();
+        stage.in_repo(&["add", "--to", "x", &path]).fails(&["is in a mount of this repository"]);
+    }
+    // A single file of the history is one wherever it is seen.
+    stage.in_repo(&["add", "--to", "x", &stage.path("old/a").display().to_string()]).succeeds();
+    assert_eq!(stage.in_repo(&["status", "-s"]).succeeds().lines(), ["A x/a"]);
+    Ok(())
+}
+
+pub fn no_repository_is_made_inside_a_mount() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    for inside in ["", "worktree/main", "worktree/main/new/deep", "branches"] {
+        let path = stage.mnt(inside).display().to_string();
+        stage.coral(&["init", &path]).fails(&["is in a mount of the repository", "outside of its mount"]);
+    }
+    assert_eq!(fs::read_dir(stage.worktree("")).expect("there").count(), 0);
     Ok(())
 }

@@ -151,11 +151,7 @@ fn coral(folder: &Path, arguments: &[&str]) -> Result<String> {
     let output = Command::new(std::env::current_exe()?).current_dir(folder).args(arguments).output()?;
     match output.status.success() {
         true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-        false => {
-            let said = String::from_utf8_lossy(&output.stderr);
-            let said = said.trim();
-            Err(CommandError::new(said.strip_prefix("error: ").unwrap_or(said)))
-        }
+        false => Err(CommandError::heard(&String::from_utf8_lossy(&output.stderr))),
     }
 }
 

@@ -31,6 +31,14 @@ impl CommandError {
         Self { exit_code: 2, ..Self::new(message) }
     }
 
+    /// What another process of this program said when it failed, with its hints.
+    pub fn heard(said: &str) -> Self {
+        let hints: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix("hint: ")).collect();
+        let lines = said.lines().filter(|line| !line.starts_with("hint: ") && !line.trim().is_empty());
+        let lines: Vec<&str> = lines.map(|line| line.strip_prefix("error: ").unwrap_or(line)).collect();
+        hints.into_iter().fold(Self::new(lines.join("; ")), Self::hint)
+    }
+
     /// The same with a way out.
     #[must_use]
     pub fn hint(mut self, hint: impl Display) -> Self {
@@ -38,10 +46,9 @@ impl CommandError {
         self
     }
 
-    /// What went wrong and the way out, in one text.
-    pub fn told(&self) -> String {
-        let hints: String = self.hints.iter().map(|hint| format!("\nhint: {hint}")).collect();
-        format!("{}{hints}", self.message)
+    /// What went wrong.
+    pub fn told(&self) -> &str {
+        &self.message
     }
 
     /// What the process ends with.
@@ -129,6 +136,11 @@ fn hint(error: &Error) -> Option<String> {
         Error::OutputExists(_) => Some("name a path that does not exist yet; nothing was overwritten".into()),
         Error::WrongBytes(_) | Error::WrongLength { .. } | Error::Damaged { .. } => Some("`coral fsck --full` lists all damage".into()),
         Error::Store(StoreError::Busy { .. }) => Some("wait until it is done".into()),
+        Error::Store(StoreError::Full { .. }) => Some(
+            "free some room, or let it be filled further with `coral config set core.reserve SIZE`; the repository is \
+             unchanged"
+                .into(),
+        ),
         Error::Store(error) if error.is_full() => Some("free some room; the repository is unchanged".into()),
         Error::Store(error) if error.is_corruption() => Some("`coral fsck --full` lists all damage".into()),
         Error::Disk(error) | Error::Store(StoreError::Disk(error)) if is_read_only(error) => {
@@ -179,5 +191,40 @@ impl From<ConfigError> for CommandError {
 impl From<io::Error> for CommandError {
     fn from(error: io::Error) -> Self {
         Self { broken_pipe: error.kind() == io::ErrorKind::BrokenPipe, ..Self::new(error) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::SimulatedDisk;
+    use crate::repo::{BranchName, Options, Repo};
+    use crate::store;
+    use std::path::Path;
+    use std::sync::Arc;
+
+    #[test]
+    fn what_another_process_said_keeps_its_hints() {
+        let heard = CommandError::heard("error: it is mounted\nhint: take it away\nhint: or not\n");
+        assert_eq!(heard.message, "it is mounted");
+        assert_eq!(heard.hints, ["take it away", "or not"]);
+        assert_eq!(CommandError::heard("thread panicked\nat once\n").message, "thread panicked; at once");
+    }
+
+    #[test]
+    fn a_disk_that_is_kept_free_says_by_what_and_how_much() {
+        let disk = Arc::new(SimulatedDisk::new());
+        let root = Path::new("/r/.coral");
+        crate::disk::Disk::create_dir_all(&*disk, Path::new("/r")).expect("room");
+        Repo::create(disk.clone(), root, &BranchName::new("main").expect("valid")).expect("room");
+        let options =
+            Options { store: store::Options { reserve_bytes: u64::MAX, ..store::Options::default() } };
+        let repo = Repo::open(disk, root, options).expect("there");
+        let full = repo.store().begin().map(drop).expect_err("too little is left");
+        let full = CommandError::from(full);
+        for words in ["/r/.coral", " left", "core.reserve keeps 16.0 EiB"] {
+            assert!(full.message.contains(words), "no `{words}` in {full:?}");
+        }
+        assert!(full.hints[0].contains("coral config set core.reserve"), "{full:?}");
     }
 }

@@ -1,6 +1,7 @@
 use super::context::{self, Context, FOLDER};
 use super::error::{CommandError, Result};
 use super::output::Output;
+use crate::fs::mounted_above;
 use crate::repo::{BranchName, Repo};
 use serde_json::json;
 use std::path::PathBuf;
@@ -21,6 +22,15 @@ pub struct Args {
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let branch = BranchName::new(args.initial_branch)?;
     let folder = context.absolute(&args.directory);
+    let there = folder.ancestors().find_map(|above| above.canonicalize().ok());
+    if let Some(mounted) = there.and_then(|there| mounted_above(&there).ok().flatten()) {
+        return Err(CommandError::new(format!(
+            "`{}` is in a mount of the repository `{}`, and none is made there",
+            folder.display(),
+            mounted.repository.display()
+        ))
+        .hint("use the repository that is mounted, or name a folder outside of its mount"));
+    }
     std::fs::create_dir_all(&folder)
         .map_err(|error| CommandError::new(format!("cannot make `{}`: {error}", folder.display())))?;
     let root = folder.join(FOLDER);

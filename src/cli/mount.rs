@@ -3,8 +3,8 @@ use super::error::{CommandError, Result};
 use super::output::{Output, note};
 use super::when;
 use crate::fs::{
-    Author, MountError, MountOptions, ReadySignal, Settings, View, block_stop_signals, launch, mount,
-    raise_descriptor_limit, wait_for_stop_signal,
+    Author, LaunchError, Launched, MountError, MountOptions, ReadySignal, Settings, View, block_stop_signals,
+    launch, mount, raise_descriptor_limit, wait_for_stop_signal,
 };
 use crate::repo::{BranchName, Repo};
 use crate::units::Timestamp;
@@ -50,25 +50,15 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         return start_in_background(context, out, args);
     }
     let ready = args.ready_fd.map(ReadySignal::from_descriptor).transpose()?;
-    match serve(context, out, &args) {
-        Ok(served) => {
-            if let Some(ready) = ready {
-                ready.ready();
-            } else {
-                out.line(format_args!(
-                    "mounted at {}; `coral umount` or Ctrl-C ends it",
-                    served.mount_point().display()
-                ))?;
-            }
-            Ok(served.wait()?)
-        }
-        Err(error) => {
-            if let Some(ready) = ready {
-                ready.failed(&error.told());
-            }
-            Err(error)
-        }
+    let served = serve(context, out, &args)?;
+    match ready {
+        Some(ready) => ready.ready(),
+        None => out.line(format_args!(
+            "mounted at {}; `coral umount` or Ctrl-C ends it",
+            served.mount_point().display()
+        ))?,
     }
+    Ok(served.wait()?)
 }
 
 /// The mount, answering; a stop signal unmounts it.
@@ -138,7 +128,11 @@ fn start_in_background(context: &Context, out: &Output, args: Args) -> Result<()
             command.arg(name);
         }
     }
-    let process = launch(command).map_err(CommandError::new)?;
+    let Launched { process, said } = launch(command).map_err(|error| match error {
+        LaunchError::Failed(said) => CommandError::heard(&said),
+        LaunchError::Died(_) | LaunchError::Start(_) => CommandError::new(error),
+    })?;
+    said.lines().for_each(|line| note(line.strip_prefix("note: ").unwrap_or(line)));
     let mount_point = context.absolute(&args.mount_point);
     match out.json {
         true => out.value(&serde_json::json!({ "mount_point": mount_point, "process": process })),

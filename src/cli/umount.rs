@@ -1,12 +1,13 @@
 use super::context::Context;
 use super::error::{CommandError, Result};
 use super::output::Output;
-use crate::fs::{mounted_above, unmount};
+use super::quote;
+use crate::fs::{MountError, mounted_above, unmount};
 use std::path::PathBuf;
 
 /// Take a mounted repository away
 ///
-/// Refuses while a program uses it. A mount whose daemon died is always taken away.
+/// Refuses while a program uses it, such as a shell that stands in it. A mount whose daemon died is always taken away.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Where it is mounted; if it is not said, the mount that the current folder is in
@@ -25,7 +26,20 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             None => return Err(CommandError::usage("no mount was named").hint("`coral umount MNT`")),
         },
     };
-    unmount(&mount_point, args.lazy)?;
+    let stands_inside = context.cwd.starts_with(&mount_point);
+    // Not to be one of those who use it.
+    std::env::set_current_dir("/")?;
+    unmount(&mount_point, args.lazy).map_err(|error| match error {
+        MountError::Busy(path) if stands_inside => {
+            let path = quote::file(&path);
+            CommandError::new(format!(
+                "`{path}` is in use: this shell stands in it, or another program uses it"
+            ))
+            .hint(format!("leave it first: `cd / && coral umount {path}`"))
+            .hint("`coral umount --lazy` takes it out of sight at once, and away when the last one has left")
+        }
+        other => other.into(),
+    })?;
     match out.json {
         true => out.value(&serde_json::json!({ "unmounted": mount_point })),
         false => out.line(format_args!("unmounted {}", mount_point.display())),

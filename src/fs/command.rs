@@ -59,8 +59,10 @@ impl FileSystem {
             (None, View::Worktree(branch)) => branch.clone(),
             (None, View::All | View::Snapshot { .. }) => self.repo.refs().current_branch()?,
         };
-        // Two ingests of one file would both be right, but the second would be for nothing.
-        self.drain()?;
+        // Two ingests of one file would both be right, but the second would be for nothing. What the background could
+        // not store is tried again now, and says itself what is wrong.
+        self.settle();
+        self.ingest.drain();
         let who = self.signature();
         let request = CommitRequest {
             author: who.clone(),

@@ -21,6 +21,8 @@ use crossbeam_channel::bounded;
 pub const PATIENCE: Duration = Duration::from_secs(5);
 /// How often a working daemon says that it still works.
 const HEARTBEAT: Duration = Duration::from_secs(1);
+/// How long nobody is let in when there is nothing to let them in with.
+const PAUSE: Duration = Duration::from_millis(100);
 /// Longest request or answer line in bytes.
 const LINE_MAX: u64 = 64 << 10;
 
@@ -216,7 +218,7 @@ impl ControlSocket {
         let listener = Arc::new(on_short_path(&path, UnixListener::bind)?);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
         let listening = Arc::clone(&listener);
-        let accept = move || accept(&listening, &handler);
+        let accept = move || accept(listening.incoming(), &handler, || thread::sleep(PAUSE));
         let thread = thread::Builder::new().name("control".into()).spawn(accept)?;
         Ok(Self { path, listener, thread: Some(thread) })
     }
@@ -235,15 +237,20 @@ impl Drop for ControlSocket {
     }
 }
 
-/// Answers until nobody listens any more.
-fn accept(listener: &UnixListener, handler: &Arc<Handler>) {
-    for stream in listener.incoming() {
+/// Answers until nobody listens any more. `pause` waits a while.
+fn accept(incoming: impl Iterator<Item = io::Result<UnixStream>>, handler: &Arc<Handler>, pause: impl Fn()) {
+    for stream in incoming {
         let stream = match stream {
             Ok(stream) => stream,
             // It was shut down.
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => return,
-            // The asker was faster, or there is no descriptor for it.
-            Err(_) => continue,
+            // The asker was faster.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
+            // There is no descriptor or memory for it. It waits at the door, so that asking again is answered at once.
+            Err(_) => {
+                pause();
+                continue;
+            }
         };
         let handler = Arc::clone(handler);
         // If no thread can be started the asker sees the connection end.
@@ -251,9 +258,10 @@ fn accept(listener: &UnixListener, handler: &Arc<Handler>) {
     }
 }
 
-/// Answers one connection. Errors end it: the asker is gone.
+/// Answers one connection. Errors end it: the asker is gone, or neither speaks nor listens.
 fn serve(stream: UnixStream, handler: &Handler) {
-    if !peer_is_trusted(&stream) || stream.set_read_timeout(Some(PATIENCE)).is_err() {
+    let patient = stream.set_read_timeout(Some(PATIENCE)).and(stream.set_write_timeout(Some(PATIENCE)));
+    if !peer_is_trusted(&stream) || patient.is_err() {
         return;
     }
     let mut line = String::new();
@@ -385,6 +393,43 @@ mod tests {
         silent.set_nonblocking(true).unwrap();
         assert!(silent.accept().is_ok());
         assert_eq!(silent.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn an_asker_that_does_not_listen_is_not_waited_for_for_ever() {
+        let run = tempfile::tempdir().unwrap();
+        let held = Arc::new(());
+        let watched = Arc::downgrade(&held);
+        let handler = move |_| {
+            let _ = &held;
+            Ok("x".repeat(16 << 20))
+        };
+        let socket = ControlSocket::listen(run.path(), 5, Arc::new(handler)).unwrap();
+        let mut deaf = UnixStream::connect(run.path().join("mount-5.sock")).unwrap();
+        deaf.write_all(b"status\n").unwrap();
+        // It is being answered: the first bytes are here.
+        deaf.read_exact(&mut [0; 10]).unwrap();
+        drop(socket);
+        // The thread that answers is the last that holds it.
+        while watched.upgrade().is_some() {
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn without_descriptors_the_door_is_closed_for_a_while() {
+        let (asker, stream) = UnixStream::pair().unwrap();
+        writeln!(&asker, "ping").unwrap();
+        let full = || Err(io::Error::from_raw_os_error(libc::EMFILE));
+        let gone = Err(io::Error::from_raw_os_error(libc::ECONNABORTED));
+        let incoming = [full(), full(), gone, Ok(stream), Err(io::ErrorKind::InvalidInput.into()), full()];
+        let pauses = std::cell::Cell::new(0);
+        let handler: Arc<Handler> = Arc::new(|request: Request| Ok(request.word().to_owned()));
+        accept(incoming.into_iter(), &handler, || pauses.set(pauses.get() + 1));
+        assert_eq!(pauses.get(), 2);
+        let mut answer = String::new();
+        BufReader::new(&asker).read_line(&mut answer).unwrap();
+        assert_eq!(answer, "ok ping\n");
     }
 
     #[test]

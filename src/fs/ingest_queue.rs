@@ -1,26 +1,24 @@
 //! Storing large files in the background, soon after they are complete, so that a commit finds little left to do.
 //!
 //! Small files wait for the commit: each batch is a pack, and packs of a few bytes help nobody. A failure loses
-//! nothing: the file stays staged, and the commit tries again.
+//! nothing: the file stays staged, and the commit tries again. No file and no worktree ends the thread.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::ErrorKind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
-use crate::id::RecipeId;
-use crate::repo::{BranchName, Error, Result, StagedFile, StagingId, Tenant, Tree};
+use crate::repo::{BranchName, Error};
 
+use super::ingest_batch::{Storer, panic_text};
 use super::worktrees::OpenWorktree;
 
 /// Shorter files wait for the commit, in bytes.
 const LARGE: u64 = 1 << 20;
-/// Bytes that go into one pack before it is sealed: what is lost to a crash in the background is stored again.
-const BATCH: u64 = 2 << 30;
 /// A file that is renamed or written again within this time is not stored twice.
 const QUIET: Duration = Duration::from_millis(300);
 /// A steady stream of files is not waited out for longer than this.
@@ -109,7 +107,7 @@ impl Drop for IngestQueue {
 
 /// Collects what settled until it is quiet for a while, stores it, and goes on.
 fn work(receiver: &Receiver<Message>, trouble: &Mutex<Option<String>>) {
-    let (mut waiting, mut written) = (Waiting::new(), Written::default());
+    let (mut waiting, mut written, mut storer) = (Waiting::new(), Written::default(), Storer::default());
     while let Some(first) = next(receiver, &mut written, trouble) {
         let mut askers = Vec::new();
         note(first, &mut waiting, &mut askers);
@@ -128,13 +126,15 @@ fn work(receiver: &Receiver<Message>, trouble: &Mutex<Option<String>>) {
             if worktree.is_gone() {
                 continue;
             }
-            // Letting go needs a journal that is durable, so it is done for many names at once.
-            let swept = if freed { worktree.sync_records() } else { Ok(()) };
-            if let Err(error) = store_settled(&worktree, LARGE).and(swept) {
-                failed = Some(error.to_string());
-            }
-            // The index only saves time: without it the store goes on.
-            let _ = worktree.repo().store().update_index();
+            let done = guarded(|| {
+                // Letting go needs a journal that is durable, so it is done for many names at once.
+                let swept = if freed { worktree.sync_records() } else { Ok(()) };
+                let stored = storer.store(&worktree, LARGE);
+                // The index only saves time: without it the store goes on.
+                let _ = worktree.repo().store().update_index();
+                stored.and(swept.map_err(|error| error.to_string()))
+            });
+            failed = done.err().or(failed);
             written.note(worktree);
         }
         *trouble.lock().unwrap_or_else(PoisonError::into_inner) = failed;
@@ -181,12 +181,14 @@ impl Written {
     fn sync(&mut self, trouble: &Mutex<Option<String>>) {
         self.due = None;
         for worktree in std::mem::take(&mut self.worktrees).into_values() {
-            if let Err(error) = worktree.sync_complete() {
-                *trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+            let synced = guarded(|| match worktree.sync_complete() {
                 // A worktree that is gone has nothing more to be made durable.
-                if !matches!(error, Error::Replaced(_)) {
-                    self.note(worktree);
-                }
+                Ok(()) | Err(Error::Replaced(_)) => Ok(()),
+                Err(error) => Err(error.to_string()),
+            });
+            if let Err(error) = synced {
+                *trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                self.note(worktree);
             }
         }
     }
@@ -211,55 +213,7 @@ fn note(message: Message, waiting: &mut Waiting, askers: &mut Vec<Sender<()>>) {
     waiting.entry(branch).or_insert(Work { worktree, freed: false }).freed |= freed;
 }
 
-/// Stores the complete files of a worktree that have at least so many bytes. Returns how many.
-pub(super) fn store_settled(worktree: &Tenant, least: u64) -> Result<usize> {
-    let files: Vec<StagedFile> =
-        worktree.staged_files()?.into_iter().filter(|file| file.len >= least).collect();
-    let mut stored = 0;
-    let mut rest = files.as_slice();
-    while !rest.is_empty() {
-        let (batch, later) = rest.split_at(batch_len(rest));
-        stored += store_batch(worktree, batch)?;
-        rest = later;
-    }
-    Ok(stored)
-}
-
-/// How many files go into the next batch: at least one.
-fn batch_len(files: &[StagedFile]) -> usize {
-    let mut sum = 0u64;
-    let fits = files.iter().take_while(|file| {
-        sum = sum.saturating_add(file.len);
-        sum <= BATCH
-    });
-    fits.count().max(1)
-}
-
-fn store_batch(worktree: &Tenant, files: &[StagedFile]) -> Result<usize> {
-    let repo = worktree.repo();
-    let parent = match worktree.base()? {
-        Some(commit) => repo.commit(commit)?.tree,
-        None => Tree::empty_id(),
-    };
-    let ingest = repo.store().begin()?;
-    let mut stored: Vec<(StagingId, RecipeId, u64)> = Vec::new();
-    for file in files {
-        match worktree.ingest_staged(&ingest, file, parent) {
-            Ok((recipe, len)) => stored.push((file.staging, recipe, len)),
-            Err(error) if is_gone(&error) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    ingest.seal()?;
-    worktree.mark_stored(&stored)?;
-    Ok(stored.len())
-}
-
-/// Whether the file was removed or written on in between.
-fn is_gone(error: &Error) -> bool {
-    match error {
-        Error::KeepsChanging(_) | Error::Stale => true,
-        Error::Disk(error) => error.source.kind() == ErrorKind::NotFound,
-        _ => false,
-    }
+/// Does a piece of work that may panic, which is a failure of that piece: the thread goes on.
+fn guarded(work: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(panic_text(&*panic)))
 }

@@ -15,6 +15,7 @@ use super::attributes::{Changes, SetTime};
 use super::completion::Closer;
 use super::core::{Author, FileSystem, Settings, View};
 use super::errno::Result;
+use super::ingest_batch::Storer;
 use super::inode::ROOT;
 use super::io::{OpenMode, Opened};
 use super::lookup::Lookup;
@@ -323,10 +324,10 @@ fn a_damaged_file_costs_only_its_own_name_in_tensors() {
     let packs = Path::new("/r/.coral/packs");
     let packed = || disk.list(packs).unwrap();
     save(&core, "worktree/main", "good.safetensors", &tensors("w", 1));
-    super::ingest_queue::store_settled(&worktree(), 0).unwrap();
+    Storer::default().store(&worktree(), 0).unwrap();
     let before = packed();
     save(&core, "worktree/main", "bad.safetensors", &tensors("w", 2));
-    super::ingest_queue::store_settled(&worktree(), 0).unwrap();
+    Storer::default().store(&worktree(), 0).unwrap();
     let lost: Vec<String> = packed().into_iter().filter(|name| !before.contains(name)).collect();
     ctl(&core, "commit -m both").unwrap();
     drop(core);
@@ -404,4 +405,36 @@ fn what_people_are_told_is_quoted_line_by_line_and_ends() {
     assert!(log.contains("    esc \\033]0;title\\a\n"), "{log}");
     core.release(opened.handle);
     close(&core, open);
+}
+
+#[test]
+fn a_file_that_cannot_be_stored_costs_no_other_and_waits_for_the_commit() {
+    let core = file_system();
+    for name in ["a", "bad\n", "c", "sour"] {
+        save(&core, "worktree/main", name, name.as_bytes());
+    }
+    let worktree = core.find_worktree(&branch("main")).unwrap();
+    let tries = Arc::new(AtomicI64::new(0));
+    let counted = Arc::clone(&tries);
+    let mut storer =
+        Storer::taking(move |worktree, ingest, file, parent| match file.path.to_string().as_str() {
+            "bad\n" => {
+                counted.fetch_add(1, Ordering::Relaxed);
+                panic!("one bad file");
+            }
+            "sour" => Err(crate::repo::Error::LostBytes(file.path.clone())),
+            _ => worktree.ingest_staged(ingest, file, parent),
+        });
+    let waiting = || -> Vec<String> {
+        worktree.staged_files().unwrap().iter().map(|file| file.path.to_string()).collect()
+    };
+    let why = storer.store(&worktree, 0).unwrap_err();
+    assert!(why.contains("lost bytes of `sour`"), "{why}");
+    assert_eq!(waiting(), ["bad\n", "sour"]);
+    core.unlink(ino(&core, "worktree/main"), b"sour").unwrap();
+    assert_eq!(storer.store(&worktree, 0).unwrap_err(), r#"`"bad\n"` waits for a commit"#);
+    assert_eq!(tries.load(Ordering::Relaxed), 1);
+    ctl(&core, "commit -m all").unwrap();
+    assert_eq!(text(&core, "branches/main/bad\n"), "bad\n");
+    assert_eq!(storer.store(&worktree, 0), Ok(()));
 }

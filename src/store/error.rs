@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::disk::DiskError;
 use crate::id::ObjectKey;
+use crate::units::ByteSize;
 
 use super::kind::Kind;
 use super::source::SourceError;
@@ -94,12 +95,17 @@ pub enum StoreError {
         frame: u32,
     },
     /// Too little room is left to begin or go on writing.
-    #[error("{} has only {available} bytes left", path.display())]
+    #[error(
+        "the disk of {} has {} left, and the setting core.reserve keeps {} of it free",
+        path.display(), ByteSize(*available), ByteSize(*reserve)
+    )]
     Full {
         /// Where the store writes.
         path: PathBuf,
         /// Bytes that can still be written.
         available: u64,
+        /// Bytes that are kept free.
+        reserve: u64,
     },
     /// Somebody else is writing the store anew.
     #[error("{} is being repacked already", path.display())]

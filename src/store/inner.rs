@@ -315,8 +315,9 @@ impl Inner {
     pub(super) fn check_room(&self) -> Result<()> {
         let path = &self.folders.packs;
         let available = self.disk.space(path)?.available;
-        match available < self.options.reserve_bytes {
-            true => Err(StoreError::Full { path: path.clone(), available }),
+        let reserve = self.options.reserve_bytes;
+        match available < reserve {
+            true => Err(StoreError::Full { path: path.clone(), available, reserve }),
             false => Ok(()),
         }
     }

@@ -252,3 +252,42 @@ fn what_is_dropped_and_in_no_commit_is_named_with_the_way_back() {
     let said = bench.coral(&["--json", "rm", "new/03"]).json();
     assert_eq!(said["dropped"], serde_json::json!([{ "path": "new/03", "was": "new" }]));
 }
+
+#[test]
+fn an_export_that_fails_leaves_nothing_that_it_made_and_all_else() {
+    let bench = Workbench::new();
+    bench.write("a", b"small");
+    bench.write("d/sub/b", b"small");
+    symlink("a", bench.path("repo/d/link")).expect("link");
+    bench.write("d/z/big", &[7; 1 << 20]);
+    bench.write("e", b"after it");
+    fs::set_permissions(bench.path("repo/d/sub"), fs::Permissions::from_mode(0o555)).expect("chmod");
+    bench.coral(&["add", "a", "d", "e"]).succeeds();
+    bench.coral(&["commit", "-m", "all"]).succeeds();
+    let limited = |target: &str, out: &str| {
+        let mut shell = std::process::Command::new("sh");
+        let script = r#"ulimit -f 64; exec "$0" export "$1" "$2""#;
+        shell.args(["-c", script, env!("CARGO_BIN_EXE_coral"), target, out]).current_dir(bench.path("repo"));
+        bench.run(shell)
+    };
+    limited("HEAD", "../new/deep").fails(1, &["big", "too large"]);
+    assert!(!bench.path("new").exists(), "the directory above is its own too");
+    fs::create_dir(bench.path("empty")).expect("mkdir");
+    limited("HEAD", "../empty").fails(1, &["too large"]);
+    assert_eq!(fs::read_dir(bench.path("empty")).expect("it was there").count(), 0);
+    limited("HEAD:d/z/big", "../one").fails(1, &["too large"]);
+    assert!(!bench.path("one").exists());
+    // It can be repeated.
+    bench.coral(&["export", "HEAD", "../new/deep"]).succeeds();
+    bench.coral(&["export", "HEAD", "../empty"]).succeeds();
+    assert_eq!(fs::read(bench.path("empty/d/sub/b")).expect("read"), b"small");
+}
+
+#[test]
+fn checkpoints_that_are_not_there_are_named_before_anything_is_made() {
+    let bench = Workbench::bare();
+    bench.outside(&["demo", "--from", "nope"]).fails(1, &["cannot list `", "/nope`"]);
+    bench.outside(&["demo", "--save", "run", "--checkpoints", "1", "--hidden", "8"]).succeeds();
+    assert!(bench.path("run/checkpoint-20/model.safetensors").exists());
+    bench.outside(&["demo", "--save", "run"]).fails(1, &["cannot make `", "/run`"]);
+}

@@ -14,10 +14,11 @@ use super::super::attr::Kind;
 use super::super::attributes::Changes;
 use super::super::completion::Closer;
 use super::super::core::{Author, FileSystem, Settings, View};
+use super::super::errno;
+use super::super::ingest_batch::Storer;
 use super::super::inode::ROOT;
 use super::super::io::OpenMode;
 use super::super::lookup::Lookup;
-use super::super::{errno, ingest_queue};
 use super::reference::{self, Content, DIR_MODE, FILE_MODE, Outcome, Seen, SeenNode, Tree};
 use super::step::{Mode, SLOTS, Step};
 
@@ -309,7 +310,7 @@ impl World {
             }
             Step::Ingest => {
                 let worktree = self.core().worktree(&branch_name(&self.head)).expect("a worktree");
-                ingest_queue::store_settled(&worktree, 0).expect("room enough");
+                Storer::default().store(&worktree, 0).expect("room enough");
                 return;
             }
             Step::Reopen => {
