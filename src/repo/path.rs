@@ -140,9 +140,17 @@ impl TreePath {
     /// [`PathError::TooDeep`] or [`PathError::PathTooLong`].
     pub fn check(&self) -> Result<(), PathError> {
         let len = self.0.iter().map(|name| name.0.len() + 1).sum::<usize>().saturating_sub(1);
-        match self.0.len() {
-            depth if depth > DEPTH_MAX => Err(PathError::TooDeep(depth)),
-            _ if len > PATH_MAX => Err(PathError::PathTooLong(len)),
+        Self::check_size(self.0.len(), len)
+    }
+
+    /// Whether something may be made at a path of so many names and bytes.
+    ///
+    /// # Errors
+    /// As [`TreePath::check`].
+    pub(super) fn check_size(names: usize, bytes: usize) -> Result<(), PathError> {
+        match names {
+            _ if names > DEPTH_MAX => Err(PathError::TooDeep(names)),
+            _ if bytes > PATH_MAX => Err(PathError::PathTooLong(bytes)),
             _ => Ok(()),
         }
     }

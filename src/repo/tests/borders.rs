@@ -157,7 +157,7 @@ fn a_directory_that_is_wrong_about_a_length_is_told_and_never_waited_for() {
 }
 
 #[test]
-fn nothing_new_is_made_beyond_the_limits_and_what_moves_there_does_no_harm() {
+fn nothing_is_made_beyond_the_limits_nor_moved_there() {
     let (disk, repo) = create();
     let worktree = tenant(&repo);
     let chain = |top: &str, count: usize| {
@@ -179,18 +179,62 @@ fn nothing_new_is_made_beyond_the_limits_and_what_moves_there_does_no_harm() {
     too_deep(worktree.rename(file, (deepest, &name("x")), RenameMode::Replace, at(2)));
     worktree.rename(file, (parent, &name("x")), RenameMode::Replace, at(2)).expect("just as deep as can be");
     worktree.commit(&request("deep", 3)).expect("commit");
-    // A directory takes what is in it beyond the limit.
+    // What is in a directory does not go beyond the limit with it, whether somebody looked into it or not.
     let a = (NodeId::ROOT, &name("a"));
-    worktree.rename(a, (other, &name("a")), RenameMode::Replace, at(4)).expect("rename");
+    for process in [&worktree, &tenant(&open(&disk))] {
+        let other = process.resolve(&path("b")).expect("resolve").expect("there");
+        let into = (other, &name("a"));
+        too_deep(process.rename(a, into, RenameMode::Replace, at(4)));
+        too_deep(process.rename(a, into, RenameMode::NoReplace, at(4)));
+        let child = process.make_dir(other, &name("x"), 0o755, at(4)).expect("mkdir");
+        too_deep(process.rename(a, (other, &name("x")), RenameMode::Exchange, at(4)));
+        too_deep(process.rename((other, &name("x")), a, RenameMode::Exchange, at(4)));
+        process.remove_dir(other, &name("x"), at(4)).expect("nothing moved");
+        assert!(process.path_of(child).is_err());
+    }
+    // Up and sideways it goes.
+    let second = worktree.resolve(&path("a/d")).expect("resolve").expect("there");
+    worktree
+        .rename((NodeId::ROOT, &name("a")), (NodeId::ROOT, &name("c")), RenameMode::Replace, at(5))
+        .expect("rename");
+    let c = worktree.resolve(&path("c")).expect("resolve").expect("there");
+    worktree.rename((c, &name("d")), (NodeId::ROOT, &name("d")), RenameMode::Replace, at(5)).expect("rename");
+    worktree
+        .rename((NodeId::ROOT, &name("d")), (other, &name("d")), RenameMode::Replace, at(5))
+        .expect_err("500 deep");
+    assert_eq!(worktree.path_of(second).expect("path"), path("d"));
     let x = worktree.lookup(parent, &name("x")).expect("lookup").expect("moved along").0;
-    assert_eq!(worktree.attributes(x).expect("attributes").len, 3);
-    too_deep(worktree.set_len(x, 0, at(5)));
-    too_deep(worktree.unlink(parent, &name("x"), at(5)));
-    worktree.commit(&request("deeper", 5)).expect("commit");
-    let reopened = open(&disk);
-    let tree = reopened.tree_of(reopened.resolve("main", at(9)).ok()).expect("tree");
-    let deepest = reopened.walk_tree(tree).map(|step| step.expect("walk").0.names().len()).max();
-    assert_eq!(deepest, Some(DEPTH_MAX + 500));
-    assert_eq!(changes(&tenant(&reopened)), []);
-    assert!(reopened.fsck(true).expect("fsck").findings.is_empty());
+    worktree.set_len(x, 0, at(5)).expect("it can be written");
+    worktree.unlink(parent, &name("x"), at(5)).expect("it can be removed");
+    assert!(repo.fsck(true).expect("fsck").findings.is_empty());
+}
+
+/// Names of 255 bytes reach the limit of a path's bytes before that of its names.
+#[test]
+fn a_directory_does_not_get_a_name_with_which_what_is_in_it_has_too_long_a_path() {
+    let (disk, repo) = create();
+    let worktree = tenant(&repo);
+    let long = "n".repeat(255);
+    let mut dir = worktree.make_dir(NodeId::ROOT, &name("a"), 0o755, at(1)).expect("mkdir");
+    for _ in 0..255 {
+        dir = worktree.make_dir(dir, &name(&long), 0o755, at(1)).expect("mkdir");
+    }
+    // "a", 255 names of 255 bytes and a last one are 65,535 bytes with their slashes.
+    worktree.make_dir(dir, &name(&"m".repeat(253)), 0o755, at(1)).expect("just as long as can be");
+    worktree.commit(&request("long", 2)).expect("commit");
+    for process in [&worktree, &tenant(&open(&disk))] {
+        let to = |text: &str| {
+            process.rename(
+                (NodeId::ROOT, &name("a")),
+                (NodeId::ROOT, &name(text)),
+                RenameMode::Replace,
+                at(3),
+            )
+        };
+        assert!(matches!(to("bb"), Err(Error::Path(PathError::PathTooLong(65_536)))), "{:?}", to("bb"));
+        to("b").expect("no longer than it was");
+        process
+            .rename((NodeId::ROOT, &name("b")), (NodeId::ROOT, &name("a")), RenameMode::Replace, at(3))
+            .expect("back");
+    }
 }

@@ -11,6 +11,7 @@ mod frames;
 mod journal;
 mod names;
 mod nodes;
+mod reach;
 mod record;
 mod recovery;
 mod snapshot;

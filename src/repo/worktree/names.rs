@@ -195,6 +195,9 @@ impl Worktree {
     }
 
     /// Moves a name, by the rules of rename(2).
+    ///
+    /// # Errors
+    /// Among those of rename(2), [`Error::Path`] if something below would come to lie beyond the limits of a path.
     pub fn rename(
         &self,
         from: (NodeId, &Name),
@@ -202,16 +205,24 @@ impl Worktree {
         mode: RenameMode,
         now: Timestamp,
     ) -> Result<()> {
-        self.change(|state| {
-            let (moved, from) = self.occupied(state, from.0, from.1)?;
-            let target = state.nodes.find(to.0, to.1, &self.repo)?;
-            let to = state.nodes.path_of(to.0)?.child(to.1.clone())?;
-            if from == to {
-                return if mode == RenameMode::NoReplace { Err(Error::Exists(to)) } else { Ok(()) };
+        let exchange = mode == RenameMode::Exchange;
+        self.change_unlocked(|| {
+            let (moved, from, target, to) = {
+                let mut state = self.state();
+                let (moved, from) = self.occupied(&mut state, from.0, from.1)?;
+                let target = state.nodes.find(to.0, to.1, &self.repo)?;
+                let to = state.nodes.path_of(to.0)?.child(to.1.clone())?;
+                if from == to {
+                    return if mode == RenameMode::NoReplace { Err(Error::Exists(to)) } else { Ok(()) };
+                }
+                self.check_rename(&mut state, (moved, &from), (target, &to), mode)?;
+                (moved, from, target, to)
+            };
+            self.check_reach(moved, &from, &to)?;
+            if let Some(target) = target.filter(|_| exchange) {
+                self.check_reach(target, &to, &from)?;
             }
-            self.check_rename(state, (moved, &from), (target, &to), mode)?;
-            let exchange = mode == RenameMode::Exchange;
-            state.append(self, Record::Rename { from, to, exchange, at: now })
+            self.state().append(self, Record::Rename { from, to, exchange, at: now })
         })
     }
 
