@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod contract;
 mod error;
+#[cfg(test)]
+mod hooked;
 mod image;
 mod interface;
 mod mount_id;
@@ -14,6 +16,8 @@ mod real;
 mod simulated;
 
 pub use error::{DiskError, Result};
+#[cfg(test)]
+pub(crate) use hooked::Hooked;
 pub use interface::{
     BootId, Disk, DiskFile, FileId, FileType, MountId, Patience, Run, Sealed, Space, Stat, TEMPORARY_SUFFIX,
 };

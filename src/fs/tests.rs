@@ -113,7 +113,7 @@ fn delete(core: &FileSystem, name: &str) {
     let branch = branch(name);
     let tip = core.repo().refs().branch(&branch).unwrap().unwrap();
     let entry = LogEntry { who: core.signature(), message: "deleted".into() };
-    core.repo().refs().delete_branch(&branch, tip, &entry).unwrap();
+    core.repo().refs().delete_branch(&branch, tip, &entry, || Ok(())).unwrap();
     core.repo().delete_worktree(&branch).unwrap();
 }
 

@@ -9,6 +9,7 @@ use super::reflog::LogEntry;
 use super::refs::{BranchName, Head, Moved};
 use super::repository::Repo;
 use super::warning::Warning;
+use super::worktree::Worktree;
 use crate::id::CommitId;
 
 /// A branch that was made or deleted.
@@ -99,25 +100,43 @@ impl Repo {
     /// [`Error::CurrentBranch`]; unless `force`, [`Error::NotMerged`] if nothing else reaches its commits, and
     /// [`Error::UncommittedChanges`] if its worktree has any.
     pub fn delete_branch(&self, branch: &BranchName, force: bool, who: &Signature) -> Result<Branched> {
-        let commit = match self.half_deleted(branch)? {
-            Some(commit) => return self.finish_deletion(branch, commit, force),
-            None => self.refs().existing_branch(branch)?,
+        // From here on nobody saves into its worktree, and below no ref moves: what is seen is what goes.
+        let still = Worktree::hold_still(self, branch)?;
+        let half_deleted = self.half_deleted(branch)?;
+        let commit = half_deleted.map_or_else(|| self.refs().existing_branch(branch), Ok)?;
+        let check_merged = || match force || self.is_reached_without(commit, branch)? {
+            true => Ok(()),
+            false => Err(Error::NotMerged(branch.to_string())),
         };
-        if !force {
-            if !self.is_reached_without(commit, branch)? {
-                return Err(Error::NotMerged(branch.to_string()));
-            }
-            if self.has_worktree(branch)? && self.has_changes(branch)? {
-                return Err(Error::UncommittedChanges(branch.to_string()));
-            }
+        if half_deleted.is_none() {
+            // Asked first without holding up others who move refs: it reads the history.
+            check_merged()?;
         }
-        let entry = LogEntry { who: who.clone(), message: "branch: deleted".into() };
-        let mut warnings = self.refs().delete_branch(branch, commit, &entry)?.warnings;
-        if let Err(error) = self.delete_worktree(branch) {
+        if !force && still.is_some() && self.has_worktree(branch)? && self.has_unsaved(branch)? {
+            return Err(Error::UncommittedChanges(branch.to_string()));
+        }
+        let mut warnings = Vec::new();
+        if half_deleted.is_none() {
+            let entry = LogEntry { who: who.clone(), message: "branch: deleted".into() };
+            warnings.extend(self.refs().delete_branch(branch, commit, &entry, check_merged)?.warnings);
+        }
+        match still.map(|still| still.delete()).transpose() {
+            Ok(_) => {}
+            Err(error) if half_deleted.is_some() => return Err(error),
             // It is set aside when a branch of this name is made again.
-            warnings.push(Warning::Worktree { branch: branch.clone(), source: Box::new(error) });
+            Err(error) => {
+                warnings.push(Warning::Worktree { branch: branch.clone(), source: Box::new(error) });
+            }
         }
         Ok(Branched { commit, warnings })
+    }
+
+    /// Whether the worktree of a branch has something that no commit has.
+    fn has_unsaved(&self, branch: &BranchName) -> Result<bool> {
+        let worktree = self.worktree(branch)?;
+        let snapshot = worktree.snapshot(false)?;
+        let base = self.tree_of(snapshot.base)?;
+        Ok(!snapshot.is_at_rest() || !worktree.diff_from(base, &snapshot)?.is_empty())
     }
 
     /// Where a branch was that is gone, if its worktree is still there.
@@ -129,19 +148,6 @@ impl Repo {
             true => self.refs().log(branch)?.last().and_then(|line| line.old),
             false => None,
         })
-    }
-
-    fn finish_deletion(&self, branch: &BranchName, commit: CommitId, force: bool) -> Result<Branched> {
-        let worktree = self.worktree(branch)?;
-        let snapshot = worktree.snapshot(false)?;
-        let base = self.tree_of(snapshot.base)?;
-        let is_clean = snapshot.is_at_rest() && worktree.diff_from(base, &snapshot)?.is_empty();
-        if !force && !is_clean {
-            return Err(Error::UncommittedChanges(branch.to_string()));
-        }
-        drop((snapshot, worktree));
-        self.delete_worktree(branch)?;
-        Ok(Branched { commit, warnings: Vec::new() })
     }
 
     /// Whether another branch, a tag or a detached HEAD reaches a commit.

@@ -229,16 +229,24 @@ impl Refs {
         Ok(moved)
     }
 
-    /// Removes a branch that is still at `old`, durably. Its log stays.
+    /// Removes a branch that is still at `old`, durably. Its log stays. `check` is asked when no ref can move any more.
     ///
     /// # Errors
-    /// [`Error::RefMoved`] if it moved; [`Error::CurrentBranch`] if HEAD names it. After any error the branch is there.
-    pub fn delete_branch(&self, name: &BranchName, old: CommitId, entry: &LogEntry) -> Result<Moved> {
+    /// [`Error::RefMoved`] if it moved; [`Error::CurrentBranch`] if HEAD names it; what `check` says. After any error the
+    /// branch is there.
+    pub fn delete_branch(
+        &self,
+        name: &BranchName,
+        old: CommitId,
+        entry: &LogEntry,
+        check: impl FnOnce() -> Result<()>,
+    ) -> Result<Moved> {
         let _lock = self.lock()?;
         if self.head()? == Head::Branch(name.clone()) {
             return Err(Error::CurrentBranch(name.to_string()));
         }
         self.check_branch(name, Some(old))?;
+        check()?;
         self.remove(&Move::of_branch(name, Some(old), None, entry))
     }
 

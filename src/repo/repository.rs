@@ -146,7 +146,7 @@ impl Repo {
 
     /// Removes the worktree of a branch with everything that was not committed.
     pub fn delete_worktree(&self, branch: &BranchName) -> Result<()> {
-        Worktree::delete(self, branch)
+        Worktree::hold_still(self, branch)?.map_or(Ok(()), |still| still.delete())
     }
 
     /// Moves the worktree that an earlier branch of this name left behind into `quarantine/`, durably, and tells where it

@@ -4,6 +4,7 @@ mod actors;
 mod between;
 mod borders;
 mod crash;
+mod deletions;
 mod edits;
 mod gone;
 mod unchanged;
@@ -377,7 +378,10 @@ fn branches_that_would_be_folders_of_each_other_are_refused() {
     make("feature/x").expect("create");
     assert!(matches!(make("feature"), Err(Error::RefConflict { .. })));
     assert!(matches!(make("feature/x/y"), Err(Error::RefConflict { .. })));
-    repo.refs().delete_branch(&branch("feature/x"), id, &entry).expect("delete");
+    repo.refs().delete_branch(&branch("feature/x"), id, &entry, || Ok(())).expect("delete");
     make("feature").expect("create");
-    assert!(matches!(repo.refs().delete_branch(&main(), id, &entry), Err(Error::CurrentBranch(_))));
+    assert!(matches!(
+        repo.refs().delete_branch(&main(), id, &entry, || Ok(())),
+        Err(Error::CurrentBranch(_))
+    ));
 }

@@ -18,7 +18,7 @@ use super::tenant::Tenant;
 use crate::disk::{self, Disk, DiskError, Patience};
 use crate::random::unpredictable;
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A file whose last bytes may not have reached the disk before the machine stopped or the disk went away.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -234,32 +234,40 @@ impl Worktree {
         Ok(move_to_quarantine(&**self.disk(), path, &self.repo.root().join("quarantine"), &aside)?)
     }
 
-    /// Removes the worktree of a branch from the disk, in one step for who looks. Who has it open gets
-    /// [`Error::Replaced`] from then on.
-    pub(in crate::repo) fn delete(repo: &Repo, branch: &BranchName) -> Result<()> {
-        let disk = repo.disk();
-        let Some(_still) = Self::hold_still(repo, branch)? else { return Ok(()) };
+    /// The worktree of a branch, held so that no change of it is under way; `None` if there is none.
+    pub(in crate::repo) fn hold_still(repo: &Repo, branch: &BranchName) -> Result<Option<Still>> {
         let dir = place(repo, branch).dir;
-        let all = repo.root().join("worktrees");
+        if repo.disk().stat(&dir)?.is_none() {
+            return Ok(None);
+        }
+        match repo.disk().lock(&dir.join("lock"), true, Patience::BRIEF) {
+            Ok(lock) => Ok(lock.map(|lock| Still { repo: repo.clone(), dir, _lock: lock })),
+            // Somebody else deleted it a moment ago.
+            Err(error) if is_absence(&error) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// The worktree of a branch in which nothing changes as long as this lives.
+pub(in crate::repo) struct Still {
+    repo: Repo,
+    dir: PathBuf,
+    _lock: Box<dyn Send + Sync>,
+}
+
+impl Still {
+    /// Removes it from the disk, in one step for who looks. Who has it open gets [`Error::Replaced`] from then on.
+    pub(in crate::repo) fn delete(self) -> Result<()> {
+        let disk = self.repo.disk();
+        let all = self.repo.root().join("worktrees");
         let deleted = all.join(format!("{DELETED}{:016x}", unpredictable() as u64));
-        disk.rename(&dir, &deleted)?;
+        disk.rename(&self.dir, &deleted)?;
         disk.sync_dir(&all)?;
         // It is gone; what is left of it takes room, and the next deletion tries again.
         let leftovers = disk.list(&all)?.into_iter().filter(|name| name.starts_with(DELETED));
         leftovers.for_each(|name| drop(remove_folder(&**disk, &all.join(name))));
         Ok(())
-    }
-
-    /// The lock of a branch's worktree, so that no change is under way while it is moved; `None` if there is none.
-    pub(in crate::repo) fn hold_still(
-        repo: &Repo,
-        branch: &BranchName,
-    ) -> Result<Option<Box<dyn Send + Sync>>> {
-        let dir = place(repo, branch).dir;
-        match repo.disk().stat(&dir)? {
-            Some(_) => Ok(repo.disk().lock(&dir.join("lock"), true, Patience::BRIEF)?),
-            None => Ok(None),
-        }
     }
 }
 

@@ -11,9 +11,9 @@ use std::thread;
 use super::super::pack::{PACK_HEAD, pack_id, pack_path};
 use super::super::sidecar::{self, Entry, Footer, Frame};
 use super::super::{DamageCause, Kind, METADATA_MAX, Outcome, Repack};
-use super::hooked::Hooked;
 use super::*;
 use crate::codec::{FRAME_LEN, Level, encode_frame};
+use crate::disk::Hooked;
 use crate::id::RecipeId;
 
 fn open_hooked(

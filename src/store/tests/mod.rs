@@ -3,7 +3,6 @@
 mod casts;
 mod crash;
 mod damage;
-mod hooked;
 mod indexed;
 mod local;
 mod lookalikes;

@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::disk::{Disk, DiskError, DiskFile, Patience, Result, Run, Sealed, SimulatedDisk, Space, Stat};
+use super::{Disk, DiskError, DiskFile, Patience, Result, Run, Sealed, SimulatedDisk, Space, Stat};
 
 type Hook = dyn Fn(&str, &Path) -> std::io::Result<()> + Send + Sync;
 
 #[derive(Clone)]
-pub(super) struct Hooked {
+pub(crate) struct Hooked {
     disk: SimulatedDisk,
     hook: Arc<Hook>,
 }
@@ -20,7 +20,7 @@ impl std::fmt::Debug for Hooked {
 }
 
 impl Hooked {
-    pub(super) fn new(
+    pub(crate) fn new(
         disk: &SimulatedDisk,
         hook: impl Fn(&str, &Path) -> std::io::Result<()> + Send + Sync + 'static,
     ) -> Self {
