@@ -1,6 +1,6 @@
 //! Coral: git for neural network weights, whose working copy is a filesystem.
 //!
-//! The layers, lowest first; each imports only from those above it in this list (`tests/layers.rs` holds it):
+//! The layers, lowest first; each imports only from those above it in this list (`tests/layers` holds it):
 //! leaves ([`id`], [`units`], [`quote`], [`random`], [`config`]), bytes with a meaning ([`tensor`], [`mod@format`]), pure transforms and the
 //! durable disk ([`codec`], [`similarity`], [`recipe`], [`disk`]), objects ([`store`]), history ([`repo`]), and the
 //! peers that show it ([`fs`], [`demo`], [`cli`]). `docs/architecture.md` has the whole map.

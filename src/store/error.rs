@@ -4,10 +4,8 @@ use std::path::PathBuf;
 
 use crate::disk::DiskError;
 use crate::id::ObjectKey;
+use crate::store::object::{Kind, SourceError};
 use crate::units::ByteSize;
-
-use super::kind::Kind;
-use super::source::SourceError;
 
 /// A result of the store.
 pub type Result<T> = std::result::Result<T, StoreError>;
@@ -143,6 +141,17 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// What the store said, if the bytes to store or to compare are those of an object of it.
+    pub(in crate::store) fn of_object_source(self) -> Self {
+        match self {
+            StoreError::Source(error) => match error.into_cause().downcast() {
+                Ok(error) => *error,
+                Err(cause) => StoreError::Source(SourceError::new(cause)),
+            },
+            error => error,
+        }
+    }
+
     /// Whether the cause is a disk or quota that is full.
     pub fn is_full(&self) -> bool {
         match self {
@@ -156,7 +165,7 @@ impl StoreError {
     }
 
     /// Whether another copy of the object may be read all the same. A file that is gone is none's: it was written anew.
-    pub(super) fn is_of_one_copy(&self) -> bool {
+    pub(in crate::store) fn is_of_one_copy(&self) -> bool {
         match self {
             StoreError::Disk(error) => error.source.kind() != std::io::ErrorKind::NotFound,
             error => error.is_corruption(),

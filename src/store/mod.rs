@@ -3,54 +3,33 @@
 //! Knows keys only: no path, no name, no ref. Equal bytes are stored once (compared, not believed), similar ones as
 //! lossless differences to a base, everything in frames that are decoded and checked one by one. Packs are the truth;
 //! sidecars and the index are rebuilt from them. `docs/format.md` draws every byte.
+//!
+//! The rooms, each of which knows only those before it: `object` (values), `pack` (one file), `catalog` (where everything
+//! is), `read` (from keys to bytes), `write` (from bytes to a sealed pack), `care` (checking, writing anew); around them
+//! [`Store`].
 
-mod base;
-mod buffers;
-mod cache;
-mod candidates;
-mod coder;
-mod collision;
-mod copy;
+mod care;
+mod catalog;
 mod durable;
 mod error;
-mod handles;
-mod index;
-mod ingest;
-mod inner;
-mod key;
-mod kind;
+mod layout;
 mod object;
-mod odb;
-mod open_pack;
+mod options;
 mod pack;
-mod packs;
-mod prefix;
-mod rebuild;
-mod repack;
-mod resolve;
-mod seal;
-mod sidecar;
-mod similar;
-mod source;
-mod stored;
-mod sweep;
+mod read;
+#[expect(clippy::module_inception, reason = "a file is called what its type is")]
+mod store;
 #[cfg(test)]
 mod tests;
-mod verify;
+mod write;
 
+pub use care::{Moved, Problem, Rebuilt, Repack, Repacked, Report, Swept};
+pub use catalog::{Damage, DamageCause, IndexState, Stats};
 pub use durable::{Durable, ObjectName};
 pub use error::{Result, StoreError};
-pub use index::IndexState;
-pub use ingest::{Ingest, Outcome, Put};
-pub use inner::Options;
-pub use key::ContentHasher;
-pub use kind::{Kind, METADATA_MAX};
-pub use object::{Encoding, ObjectInfo};
-pub use odb::{Stats, Store};
-pub use packs::{Damage, DamageCause};
-pub use rebuild::{Moved, Rebuilt};
-pub use repack::{Repack, Repacked};
-pub use seal::Sealed;
-pub use source::{FileSource, Slice, Source, SourceError};
-pub use sweep::Swept;
-pub use verify::{Problem, Report};
+pub use object::{
+    ContentHasher, Encoding, FileSource, Kind, METADATA_MAX, ObjectInfo, Slice, Source, SourceError,
+};
+pub use options::Options;
+pub use store::Store;
+pub use write::{Ingest, Outcome, Put, Sealed};

@@ -1,8 +1,9 @@
 //! One tensor in several precisions: stored once, and every byte of each comes back.
 
+use crate::codec::cast;
+
 use super::super::{Encoding, Kind, ObjectInfo, Repack, StoreError};
 use super::*;
-use crate::codec::cast;
 
 const FLOATS: [Dtype; 4] = [Dtype::F16, Dtype::Bf16, Dtype::F32, Dtype::F64];
 

@@ -1,8 +1,9 @@
 //! Every point at which the machine may stop, the disk may fail or fill up.
 
+use crate::id::CommitId;
+
 use super::super::{Kind, Sealed};
 use super::*;
-use crate::id::CommitId;
 
 struct Work {
     old: Vec<u8>,

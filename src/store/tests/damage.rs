@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use proptest::prelude::*;
 
-use super::super::sidecar::{Directory, frame_count};
+use crate::store::pack::{Directory, frame_count};
+
 use super::*;
 
 /// A store with a base, a difference to it and a small object; (disk, keys, bytes).

@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::PathBuf;
 
+use crate::disk::RealDisk;
+
 use super::super::IndexState;
 use super::*;
-use crate::disk::RealDisk;
 
 struct Indexed {
     dir: tempfile::TempDir,

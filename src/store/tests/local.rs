@@ -1,20 +1,19 @@
 //! What is damaged, slow or hostile costs what needs it, and nothing else.
 
 use std::collections::HashMap;
-use std::io;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
-use std::thread;
+use std::{io, thread};
 
-use super::super::pack::{PACK_HEAD, pack_id, pack_path};
-use super::super::sidecar::{self, Entry, Footer, Frame};
-use super::super::{DamageCause, Kind, METADATA_MAX, Outcome, Repack};
-use super::*;
 use crate::codec::{FRAME_LEN, Level, encode_frame};
 use crate::disk::Hooked;
 use crate::id::RecipeId;
+use crate::store::pack::{Entry, Footer, Frame, PACK_HEAD, build_directory, frame_count, pack_id, pack_path};
+
+use super::super::{DamageCause, Kind, METADATA_MAX, Outcome, Repack};
+use super::*;
 
 fn open_hooked(
     disk: &SimulatedDisk,
@@ -393,7 +392,7 @@ fn hostile(disk: &SimulatedDisk, kind: Kind, len: u64) -> ObjectKey {
     let tag = encode_frame(&raw, None, Dtype::F32.lane(), Level::Default, &mut stored);
     assert!(stored.len() < 100);
     let checksum = xxhash_rust::xxh3::xxh3_64(&stored);
-    let count = sidecar::frame_count(len);
+    let count = frame_count(len);
     // All frames but the first would lie behind it: it is repeated for each.
     let frame = |n: u64| {
         let (start, end) = (n * stored.len() as u64, (n + 1) * stored.len() as u64);
@@ -409,7 +408,7 @@ fn hostile(disk: &SimulatedDisk, kind: Kind, len: u64) -> ObjectKey {
         cast: None,
         offset: PACK_HEAD.len() as u64,
     };
-    let directory = sidecar::build(&mut [(entry, (0..count).map(frame).collect())], &HashMap::new());
+    let directory = build_directory(&mut [(entry, (0..count).map(frame).collect())], &HashMap::new());
     let payload = stored.repeat(count as usize);
     let footer = Footer {
         directory_offset: (PACK_HEAD.len() + payload.len()) as u64,

@@ -3,9 +3,11 @@
 //! A difference to a stranger is larger than the tensor alone (the ranks of two unrelated numbers are further apart than
 //! one number is long), so whatever is offered as a base, a look-alike must not cost more than in an empty store.
 
-use super::*;
-use crate::codec::Level;
 use half::{bf16, f16};
+
+use crate::codec::Level;
+
+use super::*;
 
 /// The shape of the numbers.
 #[derive(Debug, Clone, Copy)]

@@ -1,11 +1,13 @@
 //! What is stored once, what as a difference, and what is refused.
 
-use super::super::{Encoding, FileSource, Kind, ObjectInfo, Outcome, Slice, Source, SourceError, StoreError};
-use super::*;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crate::codec::FRAME_LEN;
 use crate::disk::DiskFile;
 use crate::id::CommitId;
-use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::super::{Encoding, FileSource, Kind, ObjectInfo, Outcome, Slice, Source, SourceError, StoreError};
+use super::*;
 
 fn info(store: &Store, key: ObjectKey) -> ObjectInfo {
     store.info(key).unwrap().unwrap()

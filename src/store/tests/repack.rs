@@ -1,11 +1,13 @@
 //! Writing the store anew: the same bytes under the same keys, whatever happens meanwhile.
 
-use super::super::{Kind, Repack, Repacked};
-use super::*;
+use std::collections::HashSet;
+
 use crate::codec::{Level, cast};
 use crate::disk::Patience;
 use crate::id::CommitId;
-use std::collections::HashSet;
+
+use super::super::{Kind, Repack, Repacked};
+use super::*;
 
 /// A chain of eight tensors in eight packs, a cast of the fifth, a stranger, and a commit.
 struct History {

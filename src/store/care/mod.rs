@@ -1,0 +1,12 @@
+//! Keeping a store well: checking it, writing it anew, making again what can be made again, removing what is left over.
+
+mod rebuild;
+mod recode;
+mod repack;
+mod sweep;
+mod verify;
+
+pub use rebuild::{Moved, Rebuilt, rebuild};
+pub use repack::{Repack, Repacked, repack};
+pub use sweep::{Swept, sweep};
+pub use verify::{Problem, Report, verify};

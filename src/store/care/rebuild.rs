@@ -1,0 +1,121 @@
+//! Making everything anew that can be made from the packs.
+
+use std::path::{Path, PathBuf};
+
+use crate::disk::{Disk, Patience};
+use crate::store::catalog::{Catalog, DamageCause, remove_all};
+use crate::store::error::Result;
+use crate::store::pack::{PACK_SUFFIX, SIDECAR_SUFFIX, read_directory, sidecar_path};
+
+/// What was made anew.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Rebuilt {
+    /// Sidecars that were missing or differed from what their pack says.
+    pub sidecars: usize,
+    /// Sidecars without a pack, now removed.
+    pub orphans: usize,
+    /// Packs that neither their own directory nor a sidecar explains.
+    pub quarantined: Vec<Moved>,
+}
+
+/// A pack that was set aside, with its sidecar.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    /// Where it was.
+    pub from: PathBuf,
+    /// Where it is.
+    pub to: PathBuf,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+/// See [`Store::rebuild`](super::super::Store::rebuild).
+pub fn rebuild(catalog: &Catalog) -> Result<Rebuilt> {
+    let _nobody_writes = catalog.folders.lock_writers(&*catalog.disk, true)?;
+    let mut rebuilt = Rebuilt::default();
+    catalog.refresh()?;
+    rebuild_sidecars(catalog, &mut rebuilt)?;
+    quarantine(catalog, &mut rebuilt)?;
+    remove_orphans(catalog, &mut rebuilt)?;
+    catalog.disk.sync_dir(&catalog.folders.packs)?;
+    let had_index = catalog.detach_index();
+    catalog.refresh()?;
+    delete_index(catalog)?;
+    if had_index {
+        catalog.attach_index()?;
+    }
+    Ok(rebuilt)
+}
+
+/// A sidecar whose pack's own directory is damaged is the only one left: it stays.
+fn rebuild_sidecars(catalog: &Catalog, rebuilt: &mut Rebuilt) -> Result<()> {
+    let disk = &*catalog.disk;
+    for pack in catalog.packs().iter() {
+        // A pack that cannot be read has what its sidecar says of it, and stays as it is.
+        let Ok(Some(stat)) = disk.stat(&pack.path) else { continue };
+        let Ok(Ok(directory)) = read_directory(disk, &pack.path, stat.len) else { continue };
+        let path = sidecar_path(&pack.path);
+        let right = disk.read(&path).is_ok_and(|bytes| bytes == directory.as_bytes());
+        if !right {
+            disk.replace(&path, directory.as_bytes())?;
+            rebuilt.sidecars += 1;
+        }
+    }
+    Ok(())
+}
+
+fn quarantine(catalog: &Catalog, rebuilt: &mut Rebuilt) -> Result<()> {
+    let (disk, folders) = (&*catalog.disk, &catalog.folders);
+    let packs = catalog.packs();
+    for damage in packs.damaged().iter().filter(|damage| damage.cause == DamageCause::Malformed) {
+        disk.create_dir_all(&folders.quarantine)?;
+        let to = free_name(disk, &folders.quarantine, &damage.path)?;
+        for (from, to) in [(sidecar_path(&damage.path), sidecar_path(&to)), (damage.path.clone(), to.clone())]
+        {
+            if disk.stat(&from)?.is_some() {
+                disk.rename(&from, &to)?;
+            }
+        }
+        let (from, what) = (damage.path.clone(), damage.what.clone());
+        rebuilt.quarantined.push(Moved { from, to, what });
+        disk.sync_dir(&folders.quarantine)?;
+    }
+    Ok(())
+}
+
+fn remove_orphans(catalog: &Catalog, rebuilt: &mut Rebuilt) -> Result<()> {
+    let (disk, packs) = (&*catalog.disk, &catalog.folders.packs);
+    for name in disk.list(packs)? {
+        let path = packs.join(&name);
+        let is_sidecar = path.extension().is_some_and(|suffix| suffix == SIDECAR_SUFFIX);
+        if is_sidecar && disk.stat(&path.with_extension(PACK_SUFFIX))?.is_none() {
+            disk.remove_file(&path)?;
+            rebuilt.orphans += 1;
+        }
+    }
+    Ok(())
+}
+
+/// Deletes the index unless another process has it.
+fn delete_index(catalog: &Catalog) -> Result<()> {
+    let (disk, folder): (&dyn Disk, _) = (&*catalog.disk, &catalog.folders.index);
+    if disk.stat(folder)?.is_none() {
+        return Ok(());
+    }
+    match disk.lock(&folder.join("lock"), true, Patience::Try)? {
+        Some(_lock) => remove_all(disk, &folder.join("db")),
+        None => Ok(()),
+    }
+}
+
+/// A path in `folder` that nothing is at, called like `path` as far as that is free: what was set aside earlier stays.
+fn free_name(disk: &dyn Disk, folder: &Path, path: &Path) -> Result<PathBuf> {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let mut free = folder.join(path.file_name().unwrap_or_default());
+    let mut number = 1;
+    while disk.stat(&free)?.is_some() {
+        free = folder.join(format!("{stem}.{number}.{PACK_SUFFIX}"));
+        number += 1;
+    }
+    Ok(free)
+}

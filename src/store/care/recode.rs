@@ -1,0 +1,56 @@
+//! Storing a sealed object anew in a transaction, coded again.
+
+use crate::id::ObjectKey;
+use crate::similarity::Signature;
+use crate::store::error::Result;
+use crate::store::object::{Digest, Kind, key_of};
+use crate::store::pack::{Entry, Object};
+use crate::store::read::{Chain, Objects, Stored};
+use crate::store::write::{Candidates, Incoming, Writer};
+
+use super::verify::check_bytes;
+
+/// Stores a sealed object coded anew and at most `max_depth` deep: as a difference to one of its bases or to something
+/// else of this transaction.
+pub fn recode(
+    writer: &Writer,
+    sealed: &Stored<'_>,
+    max_depth: u8,
+    signature: Option<Signature>,
+) -> Result<()> {
+    let object = sealed.chain.object();
+    let Entry { key, kind, dtype, len, .. } = object.entry;
+    let bases = sealed.chain.base_keys();
+    let mut digests = Digest::of_kind(kind).iter().copied();
+    let digest = loop {
+        match digests.next() {
+            Some(digest) if key_of(digest, sealed)? == key => break digest,
+            Some(_) => {}
+            None => return Err(object.corrupt("its bytes do not hash to its key")),
+        }
+    };
+    let incoming = Incoming { kind, digest, key, dtype, source: sealed, len, bases: &bases, signature };
+    let base = Candidates::of(writer).choose_own(&incoming, max_depth)?;
+    writer.store_on(&incoming, base.as_ref()).map(drop)
+}
+
+/// Decodes all that was put, from this transaction alone, and compares it with its keys.
+pub fn check_alone(writer: &Writer) -> Result<()> {
+    let names: Vec<(ObjectKey, Kind)> = writer.transaction()?.records.keys().copied().collect();
+    let decoder = &*writer.decoder;
+    let check = |(key, kind): (ObjectKey, Kind)| {
+        let Some(object) = writer.transaction()?.find(&writer.pack, kind, &key) else { return Ok(()) };
+        check_bytes(decoder, &Chain::resolve(&Own(writer), object)?).map(drop)
+    };
+    decoder.threads.try_each(names.into_iter(), || (), |(), name| check(name))
+}
+
+/// The objects of a transaction without those that were sealed before.
+struct Own<'a>(&'a Writer);
+
+impl Objects for Own<'_> {
+    fn find_content(&self, key: &ObjectKey, below: Option<u8>) -> Result<Option<Object>> {
+        let own = self.0.lock().find(&self.0.pack, Kind::Content, key);
+        Ok(own.filter(|object| below.is_none_or(|below| object.entry.depth < below)))
+    }
+}

@@ -1,0 +1,229 @@
+//! Writing the store anew: one pack instead of many, one copy of each object, short chains where that is wanted.
+//!
+//! Nothing is lost at any moment. Every object is in the new pack, durable and checked by decoding it, before the first
+//! old pack is removed; writers, who may be counting on what they found, are waited for; and what they stored meanwhile
+//! has to find its bases in what is kept.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::codec::Level;
+use crate::disk::Disk;
+use crate::id::{ObjectKey, PackId};
+use crate::similarity::Signature;
+use crate::store::catalog::{Catalog, Packs};
+use crate::store::error::{Result, StoreError};
+use crate::store::object::Kind;
+use crate::store::options::Options;
+use crate::store::pack::{Entry, Object, PACK_SUFFIX, Pack, SIDECAR_SUFFIX, sidecar_path};
+use crate::store::read::{Chain, Decoder, Objects, Stored, same_bytes};
+use crate::store::write::{Ingest, Writer};
+
+use super::recode::{check_alone, recode};
+use super::sweep::sweep;
+use super::verify::check_bytes;
+
+/// How to write a store anew.
+#[derive(Debug, Clone)]
+pub struct Repack {
+    /// Objects that are read often.
+    pub served: HashSet<ObjectKey>,
+    /// Bases that have to be decoded before a served object, at most.
+    pub served_depth: u8,
+    /// Code every object anew at this level; those that are shallow enough are copied as they are if nothing is said.
+    pub level: Option<Level>,
+}
+
+/// What a repack did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Repacked {
+    /// Objects in the new pack; 0 if there was nothing to do.
+    pub objects: usize,
+    /// Of these, those that were coded anew.
+    pub recoded: usize,
+    /// Packs that were removed.
+    pub removed: usize,
+    /// Bytes of all packs and sidecars before.
+    pub disk_len_before: u64,
+    /// Bytes of all packs and sidecars now.
+    pub disk_len: u64,
+}
+
+/// See [`Store::repack`](super::super::Store::repack).
+pub fn repack(decoder: &Arc<Decoder>, options: &Options, request: &Repack) -> Result<Repacked> {
+    let Catalog { disk, folders, .. } = &decoder.catalog;
+    let Some(_lock) = folders.try_lock_repack(&**disk)? else {
+        return Err(StoreError::Busy { path: folders.packs.clone() });
+    };
+    sweep(&**disk, &folders.open)?;
+    decoder.catalog.refresh()?;
+    let old = decoder.catalog.packs();
+    let mut repacked = Repacked { disk_len_before: old.disk_len(), ..Repacked::default() };
+    let copies = shallowest(decoder, &old)?;
+    if !is_worthwhile(&old, &copies, request) {
+        return Ok(Repacked { disk_len: repacked.disk_len_before, ..repacked });
+    }
+    repacked.objects = copies.len();
+    let level = request.level.unwrap_or(options.level);
+    let ingest = Ingest::begin(decoder, Options { level, ..options.clone() })?;
+    let signatures = signatures(&old);
+    for object in &copies {
+        let signature = signatures.get(&object.entry.key).copied();
+        match depth_limit(&ingest.writer, request, object)? {
+            Some(limit) => {
+                let chain = Chain::resolve(&decoder.catalog, object.clone())?;
+                let recoded = recode(&ingest.writer, &Stored { decoder, chain }, limit, signature);
+                recoded.map_err(StoreError::of_object_source)?;
+                repacked.recoded += 1;
+            }
+            None => ingest.writer.copy(object, signature)?,
+        }
+    }
+    // Before anybody sees it: from then on its copies are the ones that are found.
+    check_alone(&ingest.writer)?;
+    let Some(new) = ingest.seal()?.pack else { return Ok(repacked) };
+    repacked.removed = retire(&decoder.catalog, &old, &new)?;
+    repacked.disk_len = decoder.catalog.packs().disk_len();
+    Ok(repacked)
+}
+
+/// How deep an object is to be at most that is coded anew; `None` if it is copied as it is.
+fn depth_limit(writer: &Writer, request: &Repack, object: &Object) -> Result<Option<u8>> {
+    let is_served = request.served.contains(&object.entry.key);
+    let anew = request.level.is_some() || is_served && writer.depth_of_copy(object)? > request.served_depth;
+    let limit = if is_served { request.served_depth } else { writer.options.max_depth };
+    Ok((object.entry.kind == Kind::Content && anew).then_some(limit))
+}
+
+/// One copy of every object, each after its bases: the least deep one, of these the smallest.
+fn shallowest(decoder: &Decoder, packs: &Packs) -> Result<Vec<Object>> {
+    let mut copies: HashMap<(ObjectKey, Kind), Vec<Object>> = HashMap::new();
+    for pack in packs.iter() {
+        for row in 0..pack.directory.len() {
+            let object = Object::sealed(pack, row)?;
+            copies.entry((object.entry.key, object.entry.kind)).or_default().push(object);
+        }
+    }
+    let best = |copies| best(decoder, copies);
+    let mut copies: Vec<Object> = decoder.threads.try_map(copies.into_values(), best)?;
+    copies.sort_by_key(|object| (object.entry.depth, object.entry.kind.code(), object.entry.key));
+    Ok(copies)
+}
+
+/// The copy of an object to keep, of at least one. All of them have the same bytes, or nothing is kept of any; one that
+/// is damaged is no copy if another is whole.
+fn best(decoder: &Decoder, mut copies: Vec<Object>) -> Result<Object> {
+    let catalog = &decoder.catalog;
+    let rank = |object: &Object| (object.entry.depth, object.stored_len().unwrap_or(u64::MAX));
+    copies.sort_by_key(rank);
+    let mut whole: Option<Object> = None;
+    for copy in copies.iter().filter(|_| copies.len() > 1) {
+        let result = match &whole {
+            None => {
+                let chain = Chain::resolve(catalog, copy.clone());
+                chain.and_then(|chain| check_bytes(decoder, &chain)).map(|_| true)
+            }
+            Some(whole) => same_bytes(decoder, (catalog, whole), (catalog, copy)),
+        };
+        match result {
+            Ok(true) => _ = whole.get_or_insert_with(|| copy.clone()),
+            Ok(false) => return Err(copy.collision()),
+            Err(error) if error.is_corruption() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(whole.unwrap_or_else(|| copies.swap_remove(0)))
+}
+
+/// Whether anything would be different afterwards.
+fn is_worthwhile(packs: &Packs, copies: &[Object], request: &Repack) -> bool {
+    let is_deep = |object: &Object| {
+        let Entry { key, kind, depth, .. } = object.entry;
+        kind == Kind::Content && depth > request.served_depth && request.served.contains(&key)
+    };
+    packs.iter().count() > 1 || !copies.is_empty() && request.level.is_some() || copies.iter().any(is_deep)
+}
+
+fn signatures(packs: &Packs) -> HashMap<ObjectKey, Signature> {
+    let rows = |pack: &Arc<Pack>| {
+        let directory = &pack.directory;
+        directory.signatures().map(|(row, signature)| (directory.key(row), signature)).collect::<Vec<_>>()
+    };
+    packs.iter().flat_map(rows).collect()
+}
+
+/// Removes the `old` packs, all of whose objects are in the `new` one, once nobody is writing. They stay if somebody has
+/// stored a difference meanwhile that needs them.
+fn retire(catalog: &Catalog, old: &Packs, new: &PackId) -> Result<usize> {
+    let disk = &*catalog.disk;
+    let _nobody_writes = catalog.folders.lock_writers(disk, true)?;
+    catalog.refresh()?;
+    if !catalog.packs().contains(new) {
+        return Ok(0);
+    }
+    let superseded = |pack: &Pack| pack.id != *new && old.contains(&pack.id);
+    if !stands_without(&catalog.packs(), new, superseded)? {
+        return Ok(0);
+    }
+    let mut removed = 0;
+    for pack in old.iter().filter(|pack| superseded(pack)) {
+        // The pack first: a sidecar alone is nothing, a pack alone would have its sidecar written again.
+        remove_if_there(disk, &pack.path)?;
+        remove_if_there(disk, &sidecar_path(&pack.path))?;
+        removed += 1;
+    }
+    sweep_sidecars(catalog)?;
+    disk.sync_dir(&catalog.folders.packs)?;
+    catalog.refresh()?;
+    Ok(removed)
+}
+
+/// Removes sidecars whose packs are gone: what a stop in the middle of sealing or removing leaves. Nobody writes.
+fn sweep_sidecars(catalog: &Catalog) -> Result<()> {
+    let packs = &catalog.folders.packs;
+    let names: HashSet<String> = catalog.disk.list(packs)?.into_iter().collect();
+    for name in &names {
+        let stem = name.strip_suffix(SIDECAR_SUFFIX).and_then(|stem| stem.strip_suffix('.'));
+        if stem.is_some_and(|stem| !names.contains(&format!("{stem}.{PACK_SUFFIX}"))) {
+            catalog.disk.remove_file(&packs.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether every object in the packs that were sealed since finds its bases in what is kept.
+fn stands_without(packs: &Packs, new: &PackId, superseded: impl Fn(&Pack) -> bool + Sync) -> Result<bool> {
+    let kept = Kept { packs, superseded: &superseded };
+    for pack in packs.iter().filter(|pack| pack.id != *new && !superseded(pack)) {
+        for row in 0..pack.directory.len() {
+            match Chain::resolve(&kept, Object::sealed(pack, row)?) {
+                Ok(_) => {}
+                Err(error) if error.is_corruption() => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// The packs that are there once others are removed.
+struct Kept<'a, F> {
+    packs: &'a Packs,
+    superseded: &'a F,
+}
+
+impl<F: Fn(&Pack) -> bool + Sync> Objects for Kept<'_, F> {
+    fn find_content(&self, key: &ObjectKey, below: Option<u8>) -> Result<Option<Object>> {
+        let wanted =
+            |entry: &Entry| entry.kind == Kind::Content && below.is_none_or(|below| entry.depth < below);
+        self.packs.find_among(key, wanted, |pack| !(self.superseded)(pack))
+    }
+}
+
+fn remove_if_there(disk: &dyn Disk, path: &Path) -> Result<()> {
+    if disk.stat(path)?.is_some() {
+        disk.remove_file(path)?;
+    }
+    Ok(())
+}

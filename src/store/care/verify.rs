@@ -1,0 +1,110 @@
+//! Checking that every stored object is what it was.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::disk::Disk;
+use crate::id::ObjectKey;
+use crate::store::error::Result;
+use crate::store::object::{Digest, KeyHasher};
+use crate::store::pack::{Object, Pack, frame_count, frame_len, read_directory};
+use crate::store::read::{Chain, Decoder, FrameReader};
+
+/// Something that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The pack file.
+    pub pack: PathBuf,
+    /// The object; `None` if it is the pack as a whole.
+    pub key: Option<ObjectKey>,
+    /// What does not add up.
+    pub what: String,
+}
+
+/// What a check looked at and found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Report {
+    /// Objects that were looked at.
+    pub objects: u64,
+    /// Bytes of objects that were decoded and hashed.
+    pub bytes: u64,
+    /// What is wrong, pack by pack.
+    pub problems: Vec<Problem>,
+}
+
+/// See [`Store::verify`](super::super::Store::verify).
+pub fn verify(decoder: &Decoder, full: bool) -> Result<Report> {
+    decoder.catalog.refresh()?;
+    let packs = decoder.catalog.packs();
+    let mut report = Report::default();
+    for damage in packs.damaged() {
+        let (pack, what) = (damage.path.clone(), damage.what.clone());
+        report.problems.push(Problem { pack, key: None, what });
+    }
+    for pack in packs.iter() {
+        let problem = |key, what| Problem { pack: pack.path.clone(), key, what };
+        let own = check_directory(&*decoder.catalog.disk, pack);
+        report
+            .problems
+            .extend(own.unwrap_or_else(|error| Some(error.to_string())).map(|what| problem(None, what)));
+        report.objects += pack.directory.len() as u64;
+        for (row, result) in check_objects(decoder, pack, full) {
+            match result {
+                Ok(bytes) => report.bytes += bytes,
+                Err(error) => report.problems.push(problem(Some(pack.directory.key(row)), error.to_string())),
+            }
+        }
+    }
+    // What somebody wrote anew meanwhile is whole in another pack, or will be found missing by those who need it.
+    decoder.catalog.refresh()?;
+    let packs = decoder.catalog.packs();
+    let is_there = |path: &PathBuf| {
+        packs.iter().any(|pack| pack.path == *path)
+            || packs.damaged().iter().any(|damage| damage.path == *path)
+    };
+    report.problems.retain(|problem| is_there(&problem.pack));
+    Ok(report)
+}
+
+/// What is wrong with the directory in the pack itself, which its sidecar makes up for.
+fn check_directory(disk: &dyn Disk, pack: &Pack) -> Result<Option<String>> {
+    let Some(stat) = disk.stat(&pack.path)? else { return Ok(Some("the pack is gone".into())) };
+    Ok(match read_directory(disk, &pack.path, stat.len)? {
+        Ok(directory) if directory.as_bytes() == pack.directory.as_bytes() => None,
+        Ok(_) => Some("its directory differs from its sidecar".into()),
+        Err(what) => Some(what.into()),
+    })
+}
+
+/// For each row the bytes that were decoded, or what is wrong.
+fn check_objects(decoder: &Decoder, pack: &Arc<Pack>, full: bool) -> Vec<(usize, Result<u64>)> {
+    let check = |row| (row, Object::sealed(pack, row).and_then(|object| check_object(decoder, object, full)));
+    decoder.threads.map(0..pack.directory.len(), check)
+}
+
+/// Checks one object and returns how many bytes were decoded.
+fn check_object(decoder: &Decoder, object: Object, full: bool) -> Result<u64> {
+    let chain = Chain::resolve(&decoder.catalog, object)?;
+    let object = chain.object();
+    (0..frame_count(object.entry.len)).try_for_each(|index| object.frame(index).map(drop))?;
+    if full { check_bytes(decoder, &chain) } else { Ok(0) }
+}
+
+/// Decodes the object that a chain ends in, compares its bytes with its key, and returns how many there are.
+pub fn check_bytes(decoder: &Decoder, chain: &Chain) -> Result<u64> {
+    let object = chain.object();
+    let count = frame_count(object.entry.len);
+    let mut hashers: Vec<KeyHasher> = Vec::new();
+    hashers.extend(Digest::of_kind(object.entry.kind).iter().map(|&digest| KeyHasher::new(digest)));
+    let mut reader = FrameReader::new(chain, &decoder.memory);
+    let mut bytes = Vec::new();
+    for index in 0..count {
+        bytes.resize(frame_len(object.entry.len, index), 0);
+        reader.read(index, &mut bytes)?;
+        hashers.iter_mut().for_each(|hasher| hasher.update(&bytes));
+    }
+    match hashers.iter().any(|hasher| hasher.finish() == object.entry.key) {
+        true => Ok(object.entry.len),
+        false => Err(object.corrupt("its bytes do not hash to its key")),
+    }
+}

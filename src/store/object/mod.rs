@@ -1,0 +1,13 @@
+//! Objects as values: what names them, what kinds there are, what is known of them, where their bytes come from.
+//!
+//! Knows no pack.
+
+mod info;
+mod key;
+mod kind;
+mod source;
+
+pub use info::{Encoding, ObjectInfo};
+pub use key::{ContentHasher, Digest, KeyHasher, key_of, metadata_key};
+pub use kind::{Kind, METADATA_MAX};
+pub use source::{FileSource, Slice, Source, SourceError};

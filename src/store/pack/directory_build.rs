@@ -1,0 +1,101 @@
+//! Writing the directory of a pack: entries sorted by key, their cells, the fan-out over them, the signatures.
+
+use std::collections::HashMap;
+
+use crate::id::ObjectKey;
+use crate::similarity::Signature;
+use crate::store::object::Kind;
+use crate::tensor::Dtype;
+
+use super::directory_layout::{
+    CAST_SHIFT, CELL_LEN, ENTRY_LEN, HAS_BASE, HEAD_LEN, MAGIC, MAX_FAN_BITS, SECTION_CELLS, SECTION_ENTRIES,
+    SECTION_FAN_OUT, SECTION_LEN, SECTION_SIGNATURES, VERSION, bucket_of,
+};
+use super::entry::{Entry, Frame, Record};
+
+/// Below this many entries a binary search needs no help.
+const FAN_OUT_FROM: usize = 256;
+/// Average entries per bucket of the fan-out, as a power of two: one cache line or two.
+const BUCKET_BITS: u32 = 4;
+
+/// The directory of these objects, without the footer. The same objects in the same order give the same bytes.
+pub fn build_directory(objects: &mut [Record], signatures: &HashMap<ObjectKey, Signature>) -> Vec<u8> {
+    objects.sort_by_key(|(entry, _)| (entry.key, entry.kind));
+    let keys: Vec<ObjectKey> = objects.iter().map(|(entry, _)| entry.key).collect();
+    let (mut entries, mut cells) = (Vec::with_capacity(objects.len() * ENTRY_LEN), Vec::new());
+    for (entry, frames) in objects.iter() {
+        push_entry(&mut entries, entry, (cells.len() / CELL_LEN) as u32);
+        push_cells(&mut cells, entry, frames);
+    }
+    let mut signed = Vec::new();
+    for (row, (entry, _)) in objects.iter().enumerate().filter(|(_, (entry, _))| entry.kind == Kind::Content)
+    {
+        if let Some(signature) = signatures.get(&entry.key) {
+            signed.extend((row as u32).to_le_bytes());
+            signed.extend(signature.to_bytes());
+        }
+    }
+    let sections = [
+        (SECTION_FAN_OUT, fan_out(&keys)),
+        (SECTION_ENTRIES, entries),
+        (SECTION_CELLS, cells),
+        (SECTION_SIGNATURES, signed),
+    ];
+    assemble(objects.len(), &sections)
+}
+
+fn push_entry(entries: &mut Vec<u8>, entry: &Entry, first_cell: u32) {
+    let base = if entry.base.is_some() { HAS_BASE } else { 0 };
+    let cast = entry.cast.map_or(0, Dtype::code) << CAST_SHIFT;
+    entries.extend(entry.key.as_bytes());
+    entries.extend(entry.len.to_le_bytes());
+    entries.extend(entry.offset.to_le_bytes());
+    entries.extend(first_cell.to_le_bytes());
+    entries.extend([entry.kind.code(), entry.dtype.code(), entry.depth, base | cast]);
+}
+
+fn push_cells(cells: &mut Vec<u8>, entry: &Entry, frames: &[Frame]) {
+    if let Some(base) = &entry.base {
+        cells.extend(base.as_bytes());
+    }
+    for frame in frames {
+        cells.extend((frame.end | u64::from(frame.tag) << 56).to_le_bytes());
+        cells.extend(frame.checksum.to_le_bytes());
+    }
+}
+
+/// For each value of the leading bits of a key, how many keys have less. Empty where it does not pay.
+fn fan_out(sorted: &[ObjectKey]) -> Vec<u8> {
+    if sorted.len() < FAN_OUT_FROM {
+        return Vec::new();
+    }
+    let bits = (sorted.len().ilog2() - BUCKET_BITS).min(MAX_FAN_BITS);
+    let (mut table, mut row) = (Vec::new(), 0);
+    for bucket in 0..=1usize << bits {
+        while row < sorted.len() && bucket_of(&sorted[row], bits) < bucket {
+            row += 1;
+        }
+        table.extend((row as u32).to_le_bytes());
+    }
+    table
+}
+
+fn assemble(count: usize, sections: &[(u32, Vec<u8>)]) -> Vec<u8> {
+    let sections: Vec<_> = sections.iter().filter(|(_, bytes)| !bytes.is_empty()).collect();
+    let mut out = Vec::new();
+    out.extend(MAGIC);
+    out.extend(VERSION.to_le_bytes());
+    out.extend((sections.len() as u32).to_le_bytes());
+    out.extend((count as u64).to_le_bytes());
+    let mut offset = HEAD_LEN + sections.len() * SECTION_LEN;
+    for (id, bytes) in &sections {
+        out.extend(u64::from(*id).to_le_bytes());
+        out.extend((offset as u64).to_le_bytes());
+        out.extend((bytes.len() as u64).to_le_bytes());
+        offset += bytes.len();
+    }
+    for (_, bytes) in &sections {
+        out.extend_from_slice(bytes);
+    }
+    out
+}

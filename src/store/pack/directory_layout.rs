@@ -1,0 +1,36 @@
+//! The layout of a directory as numbers, for who builds one and for who reads it. `docs/format.md` draws each byte.
+
+use crate::id::ObjectKey;
+
+pub const MAGIC: [u8; 8] = *b"CORALDIR";
+pub const VERSION: u32 = 1;
+/// Magic, version, number of sections, number of objects.
+pub const HEAD_LEN: usize = 24;
+/// A row of the section table: what it is, where it begins, how long it is.
+pub const SECTION_LEN: usize = 24;
+pub const SECTION_FAN_OUT: u32 = 1;
+pub const SECTION_ENTRIES: u32 = 2;
+pub const SECTION_CELLS: u32 = 3;
+pub const SECTION_SIGNATURES: u32 = 4;
+
+pub const ENTRY_LEN: usize = 40;
+/// A base's key, or a frame.
+pub const CELL_LEN: usize = 16;
+pub const HAS_BASE: u8 = 1;
+/// Where in the flags the code of the type lies that the base is cast from; 0, which is no number's, if it is not.
+pub const CAST_SHIFT: u32 = 2;
+pub const MAX_FAN_BITS: u32 = 24;
+
+/// The bucket of the fan-out that a key belongs to: its leading bits.
+pub fn bucket_of(key: &ObjectKey, bits: u32) -> usize {
+    let [a, b, c, d, ..] = *key.as_bytes();
+    (u64::from(u32::from_be_bytes([a, b, c, d])) << bits >> 32) as usize
+}
+
+pub fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("a slice of 8 bytes is an array of 8"))
+}
+
+pub fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(bytes[at..at + 4].try_into().expect("a slice of 4 bytes is an array of 4"))
+}

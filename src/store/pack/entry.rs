@@ -1,0 +1,49 @@
+//! What a directory says of one object, and where the frames of an object are cut.
+
+use std::sync::Arc;
+
+use crate::codec::FRAME_LEN;
+use crate::id::ObjectKey;
+use crate::store::object::Kind;
+use crate::tensor::Dtype;
+
+/// Where one frame of an object lies and how it is coded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame {
+    /// Where its stored bytes begin, from the beginning of the object's payload.
+    pub start: u64,
+    pub end: u64,
+    pub tag: u8,
+    /// XXH3-64 of the stored bytes.
+    pub checksum: u64,
+}
+
+/// What a directory says of one object, without its frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    pub key: ObjectKey,
+    pub kind: Kind,
+    pub dtype: Dtype,
+    /// Bytes of the object.
+    pub len: u64,
+    /// How many bases deep the deepest chain below it is.
+    pub depth: u8,
+    pub base: Option<ObjectKey>,
+    /// The type of the base's elements, if it is not the base's bytes that this is a difference to but their cast.
+    pub cast: Option<Dtype>,
+    /// Where its payload begins in the pack.
+    pub offset: u64,
+}
+
+/// An entry with all its frames.
+pub type Record = (Entry, Arc<[Frame]>);
+
+/// How many frames an object of `len` bytes has.
+pub fn frame_count(len: u64) -> u64 {
+    len.div_ceil(FRAME_LEN as u64)
+}
+
+/// How many bytes frame `index` of an object of `len` bytes covers.
+pub fn frame_len(len: u64, index: u64) -> usize {
+    (len - index * FRAME_LEN as u64).min(FRAME_LEN as u64) as usize
+}

@@ -1,0 +1,117 @@
+//! One object where it lies: what its directory says, and its stored frames.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::store::error::{Result, StoreError};
+use crate::store::object::{Encoding, ObjectInfo};
+use crate::tensor::Lane;
+
+use super::entry::{Entry, Frame};
+use super::open::OpenPack;
+use super::sealed::Pack;
+
+#[derive(Clone)]
+pub struct Object {
+    pub entry: Entry,
+    lies: Lies,
+}
+
+#[derive(Clone)]
+enum Lies {
+    Sealed { pack: Arc<Pack>, row: usize },
+    Open { pack: Arc<OpenPack>, frames: Arc<[Frame]> },
+}
+
+impl Object {
+    pub fn sealed(pack: &Arc<Pack>, row: usize) -> Result<Self> {
+        let entry = pack.directory.entry(row).map_err(|what| StoreError::Corrupt {
+            key: pack.directory.key(row),
+            pack: pack.path.clone(),
+            what: what.into(),
+        })?;
+        Ok(Self { entry, lies: Lies::Sealed { pack: Arc::clone(pack), row } })
+    }
+
+    pub fn open(pack: &Arc<OpenPack>, entry: Entry, frames: &Arc<[Frame]>) -> Self {
+        Self { entry, lies: Lies::Open { pack: Arc::clone(pack), frames: Arc::clone(frames) } }
+    }
+
+    /// The layout that its frames are coded with.
+    pub fn lane(&self) -> Lane {
+        self.entry.dtype.lane()
+    }
+
+    pub fn info(&self) -> Result<ObjectInfo> {
+        let Entry { kind, dtype, len, depth, base, cast, .. } = self.entry;
+        let stored_len = self.stored_len()?;
+        let encoding = match base {
+            Some(_) if cast.is_some() && stored_len == 0 => Encoding::Cast,
+            Some(_) => Encoding::Delta,
+            None if stored_len == len => Encoding::Raw,
+            None => Encoding::Compressed,
+        };
+        Ok(ObjectInfo { kind, dtype, len, stored_len, encoding, base, depth })
+    }
+
+    pub fn stored_len(&self) -> Result<u64> {
+        match &self.lies {
+            Lies::Sealed { pack, row } => pack.directory.stored_len(*row).map_err(|what| self.corrupt(what)),
+            Lies::Open { frames, .. } => Ok(frames.last().map_or(0, |frame| frame.end)),
+        }
+    }
+
+    pub fn frame(&self, index: u64) -> Result<Frame> {
+        match &self.lies {
+            Lies::Sealed { pack, row } => {
+                pack.directory.frame(*row, index).map_err(|what| self.corrupt(what))
+            }
+            Lies::Open { frames, .. } => frames
+                .get(index as usize)
+                .copied()
+                .ok_or_else(|| self.corrupt("frame lies beyond the object")),
+        }
+    }
+
+    /// Replaces `stored` by the stored bytes of a frame, checked against their checksum.
+    pub fn read_stored(&self, frame: &Frame, stored: &mut Vec<u8>) -> Result<()> {
+        stored.resize((frame.end - frame.start) as usize, 0);
+        self.read_exactly(frame, stored)
+    }
+
+    /// Fills `stored`, which is as long as the frame's stored bytes, with them, checked against their checksum.
+    pub fn read_exactly(&self, frame: &Frame, stored: &mut [u8]) -> Result<()> {
+        let offset = self.entry.offset + frame.start;
+        match &self.lies {
+            Lies::Sealed { pack, .. } => pack.read(stored, offset)?,
+            Lies::Open { pack, .. } => pack.read(stored, offset)?,
+        }
+        match xxh3_64(stored) == frame.checksum {
+            true => Ok(()),
+            false => Err(self.corrupt("checksum of a frame differs")),
+        }
+    }
+
+    pub fn corrupt(&self, what: impl Into<String>) -> StoreError {
+        StoreError::Corrupt { key: self.entry.key, pack: self.path().to_owned(), what: what.into() }
+    }
+
+    /// Other bytes than this object's want its key.
+    pub fn collision(&self) -> StoreError {
+        StoreError::Collision { key: self.entry.key, pack: self.path().to_owned() }
+    }
+
+    /// Whether both lie in one pack.
+    pub fn lies_with(&self, other: &Self) -> bool {
+        self.path() == other.path()
+    }
+
+    fn path(&self) -> &Path {
+        match &self.lies {
+            Lies::Sealed { pack, .. } => &pack.path,
+            Lies::Open { pack, .. } => &pack.path,
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Packs as files: payloads, a directory that says what they are, and a footer.
+//!
+//! Knows one pack at a time: which ones there are is the catalog's affair, what a frame's bytes mean is a reader's.
+
+mod directory;
+mod directory_build;
+mod directory_layout;
+mod entry;
+mod files;
+mod footer;
+mod located;
+mod open;
+mod sealed;
+mod sections;
+
+pub use directory::Directory;
+pub use directory_build::build_directory;
+pub use entry::{Entry, Frame, Record, frame_count, frame_len};
+pub use files::PackFiles;
+pub use footer::Footer;
+pub use located::Object;
+pub use open::OpenPack;
+#[cfg(test)]
+pub use sealed::PACK_HEAD;
+pub use sealed::{
+    Loaded, PACK_SUFFIX, Pack, SIDECAR_SUFFIX, pack_id, pack_path, read_directory, sidecar_path,
+};

@@ -1,0 +1,113 @@
+//! A pack that is being written: payloads appended in order.
+//!
+//! Short writes are gathered in a buffer. What was appended can be read at once. Knows no keys: only bytes.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::disk::{DiskFile, Result};
+
+use super::sealed::PACK_HEAD;
+
+/// Enough to make the cost of a write call vanish; what is as long is written at once.
+const BUFFER_LEN: usize = 64 << 10;
+/// After so many bytes the disk is asked to begin taking them, while more are being coded: otherwise it idles until the
+/// pack is synced, which is then over a quarter of the time of storing noise.
+const SYNC_BEGIN_LEN: u64 = 8 << 20;
+
+pub struct OpenPack {
+    pub path: PathBuf,
+    file: Box<dyn DiskFile>,
+    body: Mutex<Body>,
+}
+
+struct Body {
+    /// Bytes in the file.
+    written: u64,
+    /// Bytes that come after them.
+    buffer: Vec<u8>,
+    /// Bytes of the file that the disk was asked to take.
+    sync_begun: u64,
+}
+
+impl OpenPack {
+    /// Begins a pack in an empty file.
+    pub fn new(path: PathBuf, file: Box<dyn DiskFile>) -> Self {
+        let body = Body { written: 0, buffer: PACK_HEAD.to_vec(), sync_begun: 0 };
+        Self { path, file, body: Mutex::new(body) }
+    }
+
+    fn body(&self) -> MutexGuard<'_, Body> {
+        // A panic cannot happen between two steps that must go together; a failed write poisons the transaction.
+        self.body.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where the next byte will lie.
+    pub fn len(&self) -> u64 {
+        self.body().len()
+    }
+
+    /// Appends `bytes` and returns where they begin.
+    pub fn append(&self, bytes: &[u8]) -> Result<u64> {
+        let mut body = self.body();
+        let offset = body.len();
+        if body.buffer.len() + bytes.len() > BUFFER_LEN {
+            body.flush(&*self.file)?;
+        }
+        if bytes.len() >= BUFFER_LEN {
+            self.file.write_all_at(bytes, offset)?;
+            body.written += bytes.len() as u64;
+        } else {
+            body.buffer.extend_from_slice(bytes);
+        }
+        body.begin_sync(&*self.file);
+        Ok(offset)
+    }
+
+    /// Fills `buf` from what was appended at `offset`.
+    pub fn read(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+        let mut body = self.body();
+        if offset + buf.len() as u64 > body.written {
+            body.flush(&*self.file)?;
+        }
+        drop(body);
+        self.file.read_exact_at(buf, offset)
+    }
+
+    /// Forgets what was appended from `len` on.
+    pub fn rewind(&self, len: u64) -> Result<()> {
+        let mut body = self.body();
+        body.flush(&*self.file)?;
+        self.file.set_len(len)?;
+        body.written = len;
+        body.sync_begun = body.sync_begun.min(len);
+        Ok(())
+    }
+
+    /// Makes everything appended so far durable.
+    pub fn sync(&self) -> Result<()> {
+        self.body().flush(&*self.file)?;
+        self.file.sync()
+    }
+}
+
+impl Body {
+    fn len(&self) -> u64 {
+        self.written + self.buffer.len() as u64
+    }
+
+    fn begin_sync(&mut self, file: &dyn DiskFile) {
+        let len = self.written - self.sync_begun;
+        if len >= SYNC_BEGIN_LEN {
+            file.begin_sync(self.sync_begun, len);
+            self.sync_begun = self.written;
+        }
+    }
+
+    fn flush(&mut self, file: &dyn DiskFile) -> Result<()> {
+        file.write_all_at(&self.buffer, self.written)?;
+        self.written += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+}

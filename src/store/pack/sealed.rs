@@ -1,0 +1,124 @@
+//! A sealed pack: an immutable file of payloads that ends in its directory.
+//!
+//! Layout: 16 bytes of head, payloads back to back, directory, footer (see `sidecar`). The name of the file is the
+//! BLAKE3 of the directory, which has a checksum of every frame. The sidecar beside it repeats directory and footer.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::disk::{Disk, Sealed};
+use crate::id::PackId;
+use crate::store::error::{Result, StoreError};
+
+use super::directory::Directory;
+use super::files::PackFiles;
+use super::footer::{FOOTER_LEN, Footer, Malformed};
+
+/// What every pack begins with: magic, version, reserved.
+pub const PACK_HEAD: [u8; 16] = *b"CORALPAK\x01\0\0\0\0\0\0\0";
+
+pub const PACK_SUFFIX: &str = "cpk";
+pub const SIDECAR_SUFFIX: &str = "cix";
+
+/// The id of a pack with this directory. The directory has the checksum of every frame, so it stands for all bytes.
+pub fn pack_id(directory: &[u8]) -> PackId {
+    PackId::from_bytes(*blake3::hash(directory).as_bytes())
+}
+
+/// Where a pack of this id lies in the folder of packs.
+pub fn pack_path(packs: &Path, id: &PackId) -> PathBuf {
+    packs.join(format!("{id}.{PACK_SUFFIX}"))
+}
+
+/// Where the sidecar of a pack file lies.
+pub fn sidecar_path(pack: &Path) -> PathBuf {
+    pack.with_extension(SIDECAR_SUFFIX)
+}
+
+pub struct Pack {
+    pub id: PackId,
+    pub path: PathBuf,
+    pub directory: Directory,
+    files: Arc<PackFiles>,
+}
+
+/// A pack and whether its sidecar was of no use.
+pub struct Loaded {
+    pub pack: Pack,
+    pub without_sidecar: bool,
+}
+
+impl Pack {
+    /// Opens the pack at `path`, which is `file_len` bytes long, through its sidecar or, where that is missing or
+    /// damaged, through its own directory.
+    pub fn load(
+        disk: &dyn Disk,
+        path: &Path,
+        id: PackId,
+        file_len: u64,
+        files: &Arc<PackFiles>,
+    ) -> Result<Loaded> {
+        let fits = |directory: &Directory| directory.footer().pack == id && is_length(directory, file_len);
+        let sidecar = disk.map(&sidecar_path(path)).ok();
+        let sidecar = sidecar.and_then(|bytes| Directory::open(bytes).ok()).filter(fits);
+        let without_sidecar = sidecar.is_none();
+        let damaged = |what| StoreError::DamagedPack { path: path.to_owned(), what };
+        let directory = match sidecar {
+            Some(directory) => directory,
+            None => read_directory(disk, path, file_len)?.map_err(damaged)?,
+        };
+        if !fits(&directory) {
+            return Err(damaged("directory belongs to another pack"));
+        }
+        let pack = Pack { id, path: path.to_owned(), directory, files: Arc::clone(files) };
+        Ok(Loaded { pack, without_sidecar })
+    }
+
+    /// The pack that was just sealed at `path`.
+    pub fn sealed(path: PathBuf, directory: Directory, files: &Arc<PackFiles>) -> Self {
+        Self { id: directory.footer().pack, path, directory, files: Arc::clone(files) }
+    }
+
+    /// Fills `buf` from `offset` of the file.
+    pub fn read(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+        Ok(self.files.get(&self.id, &self.path)?.read_exact_at(buf, offset)?)
+    }
+}
+
+fn is_length(directory: &Directory, file_len: u64) -> bool {
+    directory.footer().pack_len() == Some(file_len)
+}
+
+/// The directory that ends the pack file itself.
+pub fn read_directory(
+    disk: &dyn Disk,
+    path: &Path,
+    file_len: u64,
+) -> Result<std::result::Result<Directory, Malformed>> {
+    let file = disk.open(path, false)?;
+    let mut head = [0; PACK_HEAD.len()];
+    if file_len < (head.len() + FOOTER_LEN) as u64 {
+        return Ok(Err("too short for a pack"));
+    }
+    file.read_exact_at(&mut head, 0)?;
+    if head != PACK_HEAD {
+        return Ok(Err("not a pack of a known version"));
+    }
+    let mut footer = [0; FOOTER_LEN];
+    file.read_exact_at(&mut footer, file_len - FOOTER_LEN as u64)?;
+    let footer = match Footer::parse(&footer) {
+        Ok(footer) if footer.pack_len() == Some(file_len) => footer,
+        Ok(_) => return Ok(Err("length differs from what the footer says")),
+        Err(what) => return Ok(Err(what)),
+    };
+    // No longer than the file; and the file may be a hole.
+    let len = (file_len - footer.directory_offset) as usize;
+    let mut bytes = Vec::new();
+    if bytes.try_reserve_exact(len).is_err() {
+        return Ok(Err("its directory does not fit into memory"));
+    }
+    bytes.resize(len, 0);
+    file.read_exact_at(&mut bytes, footer.directory_offset)?;
+    let bytes: Sealed = Arc::new(bytes);
+    Ok(Directory::open(bytes))
+}

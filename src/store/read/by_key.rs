@@ -1,0 +1,87 @@
+//! Reading by key: found, read, and read again where packs were written anew meanwhile or a copy is damaged.
+
+use std::io::ErrorKind;
+
+use crate::id::ObjectKey;
+use crate::store::error::{Result, StoreError};
+use crate::store::object::{Kind, METADATA_MAX, metadata_key};
+use crate::store::pack::{Entry, Object};
+
+use super::decoder::Decoder;
+
+/// Bytes of an object that are decoded at once when all of it is wanted in memory.
+const READ_LEN: u64 = 16 << 20;
+
+impl Decoder {
+    /// Fills `buf` from byte `offset` of an object.
+    pub fn read_at(&self, key: ObjectKey, offset: u64, buf: &mut [u8]) -> Result<()> {
+        self.again_if_gone(|| {
+            let object = self.catalog.get(&key)?;
+            self.any_copy(object, |object| self.read_object(object, offset, buf))
+        })
+    }
+
+    /// All bytes of an object.
+    pub fn read(&self, key: ObjectKey) -> Result<Vec<u8>> {
+        self.again_if_gone(|| self.any_copy(self.catalog.get(&key)?, |object| self.read_whole(object)))
+    }
+
+    /// All bytes of the metadata whose BLAKE3 is `id`, which they are compared with.
+    pub fn read_meta(&self, kind: Kind, id: &[u8; 32]) -> Result<Vec<u8>> {
+        let key = metadata_key(id);
+        self.again_if_gone(|| {
+            self.any_copy(self.catalog.get_kind(kind, &key)?, |object| {
+                let bytes = self.read_whole(object.clone())?;
+                match blake3::hash(&bytes) == *id {
+                    true => Ok(bytes),
+                    false => Err(object.corrupt("it does not hash to its id")),
+                }
+            })
+        })
+    }
+
+    /// All bytes of the object of one kind under a key.
+    pub fn read_kind(&self, kind: Kind, key: &ObjectKey) -> Result<Vec<u8>> {
+        self.again_if_gone(|| self.read_whole(self.catalog.get_kind(kind, key)?))
+    }
+
+    /// Reads, and reads again after looking for new packs if a pack was removed meanwhile: its objects are in another.
+    fn again_if_gone<T>(&self, mut read: impl FnMut() -> Result<T>) -> Result<T> {
+        match read() {
+            Err(StoreError::Disk(error)) if error.source.kind() == ErrorKind::NotFound => {
+                self.catalog.refresh()?;
+                read()
+            }
+            result => result,
+        }
+    }
+
+    /// Reads an object, or another copy of it where this one is damaged or cannot be read.
+    fn any_copy<T>(&self, object: Object, mut read: impl FnMut(Object) -> Result<T>) -> Result<T> {
+        let trouble = match read(object.clone()) {
+            Err(error) if error.is_of_one_copy() => error,
+            result => return result,
+        };
+        let packs = self.catalog.packs();
+        let mut others = packs.copies(&object.entry).filter(|copy| !copy.lies_with(&object));
+        others.find_map(|copy| read(copy).ok()).ok_or(trouble)
+    }
+
+    fn read_whole(&self, object: Object) -> Result<Vec<u8>> {
+        let Entry { key, kind, len, .. } = object.entry;
+        if kind != Kind::Content && len > METADATA_MAX {
+            return Err(StoreError::TooLong { key, len });
+        }
+        // Sixteen bytes of a directory can stand for a frame: memory is taken for what was decoded, not for what was
+        // promised.
+        let mut bytes = Vec::new();
+        while (bytes.len() as u64) < len {
+            let start = bytes.len();
+            let part = (len - start as u64).min(READ_LEN) as usize;
+            bytes.try_reserve(part).map_err(|_| StoreError::TooLong { key, len })?;
+            bytes.resize(start + part, 0);
+            self.read_object(object.clone(), start as u64, &mut bytes[start..])?;
+        }
+        Ok(bytes)
+    }
+}

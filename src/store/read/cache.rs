@@ -1,0 +1,109 @@
+//! Decoded frames that are likely to be read again, within a budget of bytes.
+//!
+//! Second-chance replacement per shard: a frame that was used since it was last considered is kept once more. Frames
+//! are immutable and named by content, so nothing is ever invalidated.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::id::ObjectKey;
+
+use super::buffers::Buffers;
+
+/// A frame of an object, by its number.
+pub type FrameName = (ObjectKey, u64);
+
+/// A shard smaller than this would hold too few frames to be a cache.
+const MIN_SHARD_BYTES: usize = 4 << 20;
+const MAX_SHARDS: usize = 16;
+
+/// What readers of frames share.
+pub struct Memory {
+    pub cache: Cache,
+    pub buffers: Buffers,
+}
+
+pub struct Cache {
+    shards: Vec<Mutex<Shard>>,
+    /// Bytes that each shard may hold.
+    budget: usize,
+}
+
+#[derive(Default)]
+struct Shard {
+    frames: HashMap<FrameName, Cached>,
+    queue: VecDeque<FrameName>,
+    bytes: usize,
+}
+
+struct Cached {
+    bytes: Arc<Vec<u8>>,
+    used: bool,
+}
+
+impl Cache {
+    pub fn new(budget: usize) -> Self {
+        let count = (budget / MIN_SHARD_BYTES).clamp(1, MAX_SHARDS);
+        Self { shards: (0..count).map(|_| Mutex::default()).collect(), budget: budget / count }
+    }
+
+    fn shard(&self, (key, index): &FrameName) -> &Mutex<Shard> {
+        let spread = usize::from(key.as_bytes()[8]) + *index as usize;
+        &self.shards[spread % self.shards.len()]
+    }
+
+    pub fn get(&self, name: &FrameName) -> Option<Arc<Vec<u8>>> {
+        let mut shard = self.shard(name).lock().unwrap_or_else(PoisonError::into_inner);
+        let cached = shard.frames.get_mut(name)?;
+        cached.used = true;
+        Some(Arc::clone(&cached.bytes))
+    }
+
+    pub fn insert(&self, name: FrameName, bytes: Arc<Vec<u8>>) {
+        if bytes.len() > self.budget {
+            return;
+        }
+        let mut shard = self.shard(&name).lock().unwrap_or_else(PoisonError::into_inner);
+        let len = bytes.len();
+        if shard.frames.insert(name, Cached { bytes, used: false }).is_none() {
+            shard.bytes += len;
+            shard.queue.push_back(name);
+        }
+        shard.shrink_to(self.budget);
+    }
+}
+
+impl Shard {
+    fn shrink_to(&mut self, budget: usize) {
+        while self.bytes > budget {
+            let Some(name) = self.queue.pop_front() else { return };
+            match self.frames.get_mut(&name) {
+                Some(cached) if cached.used => {
+                    cached.used = false;
+                    self.queue.push_back(name);
+                }
+                _ => self.bytes -= self.frames.remove(&name).map_or(0, |cached| cached.bytes.len()),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_budget_holds_and_used_frames_stay_longest() {
+        let cache = Cache::new(100);
+        let name = |index| (ObjectKey::from_bytes([1; 16]), index);
+        for index in 0..10 {
+            cache.insert(name(index), Arc::new(vec![index as u8; 10]));
+        }
+        assert!(cache.get(&name(0)).is_some());
+        cache.insert(name(10), Arc::new(vec![10; 10]));
+        let present: Vec<u64> = (0..11).filter(|&index| cache.get(&name(index)).is_some()).collect();
+        assert_eq!(present, [0, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+        cache.insert(name(11), Arc::new(vec![0; 101]));
+        assert!(cache.get(&name(11)).is_none());
+    }
+}

@@ -1,0 +1,21 @@
+//! From keys to bytes: which frames of which objects a range needs, and decoding them.
+//!
+//! Every frame's checksum is compared before it is decoded; a doubt is an error, never wrong bytes.
+
+mod buffers;
+mod by_key;
+mod cache;
+mod chain;
+mod decoder;
+mod equals;
+mod frames;
+mod object_source;
+mod prefix;
+
+pub use buffers::Buffers;
+pub use cache::{Cache, Memory};
+pub use chain::{Chain, Objects};
+pub use decoder::Decoder;
+pub use equals::same_bytes;
+pub use frames::FrameReader;
+pub use object_source::Stored;

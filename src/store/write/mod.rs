@@ -1,0 +1,18 @@
+//! From bytes to a sealed pack: what is stored, as a difference to what, and how it is made durable.
+
+mod base_candidates;
+mod choose_base;
+mod collision;
+mod frame_pipeline;
+mod incoming;
+mod ingest;
+mod limits;
+mod seal;
+mod transaction;
+mod writer;
+
+pub use base_candidates::Candidates;
+pub use incoming::Incoming;
+pub use ingest::{Ingest, Outcome, Put};
+pub use seal::Sealed;
+pub use writer::Writer;

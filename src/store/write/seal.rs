@@ -1,0 +1,105 @@
+//! Ending a transaction: from an open pack to a sealed one.
+//!
+//! The order is what makes a crash harmless at every step: directory and footer, sync of the pack, sidecar, its sync,
+//! the names, sync of the folder. Before the last of these nothing was acknowledged. One transaction at a time takes its
+//! name, so that each sees what the others stored.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::id::{ObjectKey, PackId};
+use crate::store::durable::{Durable, ObjectName};
+use crate::store::error::{Result, StoreError};
+use crate::store::pack::{Directory, Footer, Pack, build_directory, pack_id, pack_path, sidecar_path};
+
+use super::ingest::Ingest;
+
+/// What a sealed transaction made durable.
+#[derive(Debug)]
+pub struct Sealed {
+    /// The pack that was written; `None` if everything was stored before.
+    pub pack: Option<PackId>,
+    /// How many objects were written.
+    pub objects: usize,
+    /// How long the pack is, in bytes.
+    pub pack_len: u64,
+    put: HashSet<ObjectKey>,
+}
+
+impl Sealed {
+    /// The proof that an object is durable, if it was put in this transaction (or was stored already when it was).
+    pub fn vouch<T: ObjectName>(&self, name: T) -> Option<Durable<T>> {
+        self.put.contains(&name.object_key()).then(|| Durable::vouched(name))
+    }
+}
+
+impl Ingest {
+    /// Makes all that was put durable and visible to every reader. Writes nothing if nothing was new.
+    ///
+    /// # Errors
+    /// If the disk fails, or [`StoreError::Collision`]; the repository is then as it was before.
+    pub fn seal(self) -> Result<Sealed> {
+        let mut objects: Vec<_> = self.writer.transaction()?.records.values().cloned().collect();
+        let put = std::mem::take(&mut self.writer.transaction()?.put);
+        if objects.is_empty() {
+            self.writer.decoder.catalog.sync_names()?;
+            return Ok(Sealed { pack: None, objects: 0, pack_len: 0, put });
+        }
+        let directory_offset = self.writer.pack.len();
+        let signatures = std::mem::take(&mut self.writer.transaction()?.signatures);
+        let bytes = build_directory(&mut objects, &signatures);
+        self.writer.pack.append(&bytes)?;
+        let footer = Footer {
+            directory_offset,
+            directory_len: bytes.len() as u64,
+            directory_checksum: xxh3_64(&bytes),
+            pack: pack_id(&bytes),
+        };
+        let sidecar = [&bytes[..], &footer.encode()].concat();
+        self.writer.pack.append(&footer.encode())?;
+        self.write_out(&sidecar, footer.pack)?;
+        let pack_len = directory_offset + sidecar.len() as u64;
+        self.show(sidecar, footer.pack)?;
+        Ok(Sealed { pack: Some(footer.pack), objects: objects.len(), pack_len, put })
+    }
+
+    /// Makes the pack and its sidecar durable under their final names.
+    fn write_out(&self, sidecar: &[u8], id: PackId) -> Result<()> {
+        let catalog = &self.writer.decoder.catalog;
+        let disk = &*catalog.disk;
+        self.writer.pack.sync()?;
+        let open_sidecar = sidecar_path(&self.writer.pack.path);
+        let file = disk.create_new(&open_sidecar)?;
+        file.write_all_at(sidecar, 0)?;
+        file.sync()?;
+        // What takes long is done before others have to wait.
+        let compared = self.refuse_collisions(&self.compared)?;
+        let _turn = catalog.folders.lock_names(disk)?;
+        self.refuse_collisions(&compared)?;
+        let path = pack_path(&catalog.folders.packs, &id);
+        // The same objects stored in the same way are the same pack, which may be there and in use.
+        let was_there = disk.stat(&path)?.is_some();
+        // The sidecar first: who sees the pack finds it.
+        disk.rename(&open_sidecar, &sidecar_path(&path))?;
+        let named = disk.rename(&self.writer.pack.path, &path);
+        let result = named.and_then(|()| disk.sync_dir(&catalog.folders.packs));
+        if result.is_err() && !was_there {
+            // The caller will say that nothing was stored: let it be so, as far as the disk still obeys.
+            let _ = disk.remove_file(&path);
+            let _ = disk.remove_file(&sidecar_path(&path));
+        }
+        Ok(result?)
+    }
+
+    fn show(&self, sidecar: Vec<u8>, id: PackId) -> Result<()> {
+        let catalog = &self.writer.decoder.catalog;
+        let path = pack_path(&catalog.folders.packs, &id);
+        let damaged = |what| StoreError::DamagedPack { path: path.clone(), what };
+        let directory = Directory::open(Arc::new(sidecar)).map_err(damaged)?;
+        catalog.add(Pack::sealed(path, directory, &catalog.files));
+        self.writer.transaction()?.sealed = true;
+        Ok(())
+    }
+}

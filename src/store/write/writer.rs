@@ -1,0 +1,249 @@
+//! One open pack and what lies in it: objects are coded, appended whole, one at a time, and taken back if that fails.
+//!
+//! Does not know why an object is stored, nor whether it is stored elsewhere. Until the pack is sealed nothing of it is
+//! visible to anybody else; dropped unsealed it leaves no trace.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::codec::{Level, tag_needs_base};
+use crate::disk::Patience;
+use crate::id::ObjectKey;
+use crate::similarity::{Bucket, Neighbour, Signature};
+use crate::store::catalog::Catalog;
+use crate::store::error::{Result, StoreError};
+use crate::store::layout::{Folders, Held};
+use crate::store::object::{KeyHasher, Kind};
+use crate::store::options::Options;
+use crate::store::pack::{Entry, Frame, Object, OpenPack, PACK_SUFFIX, frame_count, sidecar_path};
+use crate::store::read::{Chain, Decoder, Objects};
+use crate::threads::Turn;
+
+use super::frame_pipeline::{Coded, FramePipeline};
+use super::incoming::Incoming;
+use super::limits::{GATHERED_FRAMES, Room};
+use super::transaction::Transaction;
+
+pub struct Writer {
+    pub decoder: Arc<Decoder>,
+    pub options: Options,
+    pub pack: Arc<OpenPack>,
+    room: Room,
+    /// Held by whoever appends an object. Nothing is waited for while it is held but this object's own frames.
+    turn: Turn,
+    transaction: Mutex<Transaction>,
+    _locks: Locks,
+}
+
+/// What keeps others from sweeping the open pack away, and from removing packs that this transaction counts on.
+type Locks = (Held, Held);
+
+impl Writer {
+    /// Begins a pack. What others stored meanwhile is known afterwards: it need not be stored again.
+    pub fn begin(decoder: &Arc<Decoder>, options: Options) -> Result<Self> {
+        let Catalog { disk, folders, .. } = &decoder.catalog;
+        let room = Room::begin(&decoder.catalog, options.reserve_bytes)?;
+        let writing = folders.lock_writers(&**disk, false)?;
+        decoder.catalog.refresh()?;
+        let (path, lock) = reserve_name(&decoder.catalog)?;
+        match disk.open(&path, true) {
+            Ok(file) => Ok(Self {
+                decoder: Arc::clone(decoder),
+                options,
+                pack: Arc::new(OpenPack::new(path, file)),
+                room,
+                turn: Turn::default(),
+                transaction: Mutex::default(),
+                _locks: (lock, writing),
+            }),
+            Err(error) => {
+                // What went wrong is told; an empty file that stays is swept by the next writer.
+                let _ = disk.remove_file(&path);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// The state, even of a transaction that failed.
+    pub fn lock(&self) -> MutexGuard<'_, Transaction> {
+        self.transaction.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state, unless an earlier failure ended the transaction.
+    pub fn transaction(&self) -> Result<MutexGuard<'_, Transaction>> {
+        let transaction = self.lock();
+        transaction.check()?;
+        Ok(transaction)
+    }
+
+    /// The tensors of this transaction that resemble one most.
+    pub fn nearest(&self, bucket: Bucket, signature: &Signature, count: usize) -> Vec<Neighbour<ObjectKey>> {
+        self.lock().similar.nearest(bucket, signature, count)
+    }
+
+    /// Codes and appends an object as a difference to `base`, where that pays; how many bytes it takes in the pack.
+    /// `None` if its key was appended by another thread meanwhile.
+    pub fn store_on(&self, incoming: &Incoming<'_>, base: Option<&Chain>) -> Result<Option<u64>> {
+        let Incoming { key, source, len, dtype, .. } = *incoming;
+        let (lane, level) = (dtype.lane(), self.level(incoming.kind));
+        let (delta_type, memory) = (self.options.delta_type, &self.decoder.memory);
+        let pipeline = FramePipeline { key, source, len, lane, level, delta_type, base, memory };
+        let gathered = frame_count(len) <= GATHERED_FRAMES;
+        pipeline.with_frames(&self.decoder.threads, |frames| {
+            if gathered {
+                let frames: Vec<Result<Coded>> = frames.collect();
+                self.append_in_turn(incoming, base, &mut frames.into_iter())
+            } else {
+                self.append_in_turn(incoming, base, frames)
+            }
+        })
+    }
+
+    /// Metadata is small and read often: it is worth the time.
+    fn level(&self, kind: Kind) -> Level {
+        match kind {
+            Kind::Content => self.options.level,
+            Kind::Recipe | Kind::Tree | Kind::Commit => Level::Max,
+        }
+    }
+
+    fn append_in_turn(
+        &self,
+        incoming: &Incoming<'_>,
+        base: Option<&Chain>,
+        frames: &mut dyn Iterator<Item = Result<Coded>>,
+    ) -> Result<Option<u64>> {
+        let Incoming { kind, key, dtype, len, signature, .. } = *incoming;
+        let _turn = self.decoder.threads.take(&self.turn);
+        if self.transaction()?.records.contains_key(&(key, kind)) {
+            return Ok(None);
+        }
+        let offset = self.pack.len();
+        let frames = self.append(incoming, offset, frames).inspect_err(|error| self.undo(offset, error))?;
+        let used = used(base, &frames);
+        let (base, cast) = (used.map(|base| base.object().entry.key), used.and_then(Chain::cast_from));
+        let depth = used.map_or(0, |base| base.depth() + 1);
+        let stored_len = frames.last().map_or(0, |frame| frame.end);
+        let entry = Entry { key, kind, dtype, len, depth, base, cast, offset };
+        self.transaction()?.record(entry, frames, signature);
+        Ok(Some(stored_len))
+    }
+
+    /// Appends the frames. The bytes are hashed again, so that a source that changes is noticed.
+    fn append(
+        &self,
+        incoming: &Incoming<'_>,
+        offset: u64,
+        frames: &mut dyn Iterator<Item = Result<Coded>>,
+    ) -> Result<Vec<Frame>> {
+        let mut hasher = KeyHasher::new(incoming.digest);
+        let mut coded = Vec::new();
+        let mut end = 0;
+        for frame in frames {
+            let Coded { raw, stored, tag, checksum } = frame?;
+            hasher.update(&raw);
+            self.room.check(&self.decoder.catalog, offset + end)?;
+            self.pack.append(&stored)?;
+            let start = end;
+            end += stored.len() as u64;
+            self.decoder.memory.buffers.give(raw);
+            self.decoder.memory.buffers.give(stored);
+            coded.push(Frame { start, end, tag, checksum });
+        }
+        match hasher.finish() == incoming.key {
+            true => Ok(coded),
+            false => Err(StoreError::Changed),
+        }
+    }
+
+    /// How deep a sealed object is if it is copied into this transaction as it is.
+    pub fn depth_of_copy(&self, object: &Object) -> Result<u8> {
+        let Some(base) = object.entry.base else { return Ok(0) };
+        match self.transaction()?.records.get(&(base, Kind::Content)) {
+            Some((Entry { depth, .. }, _)) if *depth < u8::MAX => Ok(depth + 1),
+            _ => Err(object.corrupt(format!("its base {base} is missing"))),
+        }
+    }
+
+    /// Copies a sealed object as it is stored. Its base was put before.
+    pub fn copy(&self, object: &Object, signature: Option<Signature>) -> Result<()> {
+        let depth = self.depth_of_copy(object)?;
+        let _turn = self.decoder.threads.take(&self.turn);
+        let offset = self.pack.len();
+        let frames = self.append_stored(object, offset).inspect_err(|error| self.undo(offset, error))?;
+        self.transaction()?.record(Entry { depth, offset, ..object.entry }, frames, signature);
+        Ok(())
+    }
+
+    fn append_stored(&self, object: &Object, offset: u64) -> Result<Vec<Frame>> {
+        let mut stored = self.decoder.memory.buffers.take_empty();
+        let mut frames = Vec::new();
+        for index in 0..frame_count(object.entry.len) {
+            let frame = object.frame(index)?;
+            object.read_stored(&frame, &mut stored)?;
+            self.room.check(&self.decoder.catalog, offset + frame.end)?;
+            self.pack.append(&stored)?;
+            frames.push(frame);
+        }
+        self.decoder.memory.buffers.give(stored);
+        Ok(frames)
+    }
+
+    /// Takes back what a failed put appended. Where that is impossible, or the disk failed, the transaction is over.
+    fn undo(&self, start: u64, error: &StoreError) {
+        if matches!(error, StoreError::Disk(_) | StoreError::Full { .. } | StoreError::Poisoned { .. }) {
+            self.lock().fail(error);
+        } else if let Err(error) = self.pack.rewind(start) {
+            self.lock().fail(&error.into());
+        }
+    }
+}
+
+/// What was used of a base: nothing if none of the frames needs it.
+fn used<'a>(base: Option<&'a Chain>, frames: &[Frame]) -> Option<&'a Chain> {
+    base.filter(|_| frames.iter().any(|frame| tag_needs_base(frame.tag)))
+}
+
+/// A new locked file for an open pack.
+fn reserve_name(catalog: &Catalog) -> Result<(PathBuf, Held)> {
+    let Catalog { disk, folders: Folders { open, .. }, .. } = catalog;
+    loop {
+        // The keys of the standard library's hash maps come from the system's random numbers.
+        let name = format!("{:016x}.{PACK_SUFFIX}", RandomState::new().hash_one(0));
+        let path = open.join(name);
+        if disk.stat(&path)?.is_some() {
+            continue;
+        }
+        match disk.lock(&path, true, Patience::Try) {
+            Ok(Some(lock)) => return Ok((path, lock)),
+            Ok(None) => {}
+            Err(error) => {
+                let _ = disk.remove_file(&path);
+                return Err(error.into());
+            }
+        }
+    }
+}
+
+impl Objects for Writer {
+    fn find_content(&self, key: &ObjectKey, below: Option<u8>) -> Result<Option<Object>> {
+        let own = self.lock().find(&self.pack, Kind::Content, key);
+        match own.filter(|object| below.is_none_or(|below| object.entry.depth < below)) {
+            Some(object) => Ok(Some(object)),
+            None => self.decoder.catalog.find(Kind::Content, key, below),
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if !self.lock().sealed {
+            let disk = &self.decoder.catalog.disk;
+            // Nothing depends on it: what cannot be removed now is swept later.
+            let _ = disk.remove_file(&self.pack.path);
+            let _ = disk.remove_file(&sidecar_path(&self.pack.path));
+        }
+    }
+}

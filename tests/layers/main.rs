@@ -1,0 +1,213 @@
+//! Holds the graph of the rooms and the seals of third-party crates: a module imports only from layers below its own,
+//! also inside of a room; no files import each other in a circle; and some crates are known to one room only.
+
+mod graph;
+
+use graph::{graph, library, module_of, paths, resolve, sources};
+use std::collections::BTreeSet;
+
+/// Layers of modules, lowest first. Those of one layer do not know each other.
+type Layers = &'static [&'static [&'static str]];
+
+/// The rooms (no folder), and the rooms inside of rooms.
+const ORDERS: &[(&str, Layers)] = &[
+    (
+        "",
+        &[
+            &["id", "units", "quote", "wire", "random", "config", "threads"],
+            &["tensor"],
+            &["format"],
+            &["codec", "similarity", "recipe", "disk"],
+            &["store"],
+            &["repo"],
+            &["fs", "demo"],
+            &["cli"],
+        ],
+    ),
+    (
+        "store",
+        &[
+            &["object", "options", "durable"],
+            &["error"],
+            &["layout"],
+            &["pack"],
+            &["catalog"],
+            &["read"],
+            &["write"],
+            &["care"],
+            &["store"],
+        ],
+    ),
+];
+
+/// Folders whose files still know each other in a circle.
+const CIRCLES: &[&str] = &["cli", "codec", "codec/context", "format", "fs", "repo", "repo/worktree"];
+
+/// A crate, and the files or folders of `src` that may know it. Every crate is here but those that any code may use:
+/// `blake3`, `half` and `thiserror`.
+const SEALS: &[(&str, &[&str])] = &[
+    ("fuser", &["fs/"]),
+    ("sled", &["store/catalog/index.rs"]),
+    ("clap", &["cli/"]),
+    ("zstd_safe", &["codec/"]),
+    ("lz4_flex", &["codec/"]),
+    ("fastcdc", &["format/"]),
+    ("memmap2", &["disk/"]),
+    ("toml_edit", &["config.rs"]),
+    ("strsim", &["config.rs", "repo/suggest.rs"]),
+    ("rustix", &["repo/out_dir.rs"]),
+    ("ndarray", &["demo/"]),
+    ("crossbeam_channel", &["fs/"]),
+    // Dates are a matter of those who show them, and of revisions that name them.
+    ("jiff", &["cli/", "fs/", "repo/revision.rs"]),
+    ("serde", &["format/safetensors.rs", "fs/"]),
+    ("serde_json", &["format/safetensors.rs", "fs/", "cli/", "demo/"]),
+    ("xxhash_rust", &["store/", "similarity/", "repo/worktree/"]),
+    // Numbers of errors, and calls that nothing safer offers.
+    ("libc", &["disk/", "fs/", "cli/", "store/error.rs", "store/tests/", "repo/worktree/", "repo/tests/"]),
+    // Its pools run whatever is there while they wait: see `threads`.
+    ("rayon", &[]),
+];
+
+/// The files or folders of `src` that may start threads: all work on objects is done by one crew, of the size that was
+/// asked for; a mount has threads that answer the kernel.
+const THREADS: &[&str] = &["threads/", "fs/", "cli/mount.rs"];
+
+#[test]
+fn modules_import_only_from_layers_below() {
+    let (graph, files) = (graph(), library());
+    let mut broken = Vec::new();
+    for (folder, layers) in ORDERS {
+        let layer = |module: &str| layers.iter().position(|layer| layer.contains(&module));
+        for ((from, to), file) in &graph[*folder] {
+            match (layer(from), layer(to)) {
+                (Some(above), Some(below)) if below < above => {}
+                (Some(_), Some(_)) => broken.push(format!("src/{file} imports {to}")),
+                _ => broken.push(format!("src/{file} or {to} is in no layer")),
+            }
+        }
+        for module in files.iter().map(|(file, _)| module_of(file)) {
+            let inside = module.strip_prefix(&*module_of(folder)).and_then(|names| names.first());
+            let in_none = inside.is_some_and(|name| layer(name).is_none());
+            if in_none && !matches!(module[0].as_str(), "lib" | "main") {
+                broken.push(format!("src/{} is in no layer", module.join("/")));
+            }
+        }
+    }
+    assert_eq!(broken, Vec::<String>::new());
+}
+
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    let mut broken = Vec::new();
+    for (folder, edges) in graph() {
+        // Whatever is left when those are taken away that import nothing, or that nothing imports, of what is left.
+        let mut left: BTreeSet<&(String, String)> = edges.keys().collect();
+        loop {
+            let importers: BTreeSet<&String> = left.iter().map(|(from, _)| from).collect();
+            let imported: BTreeSet<&String> = left.iter().map(|(_, to)| to).collect();
+            let before = left.len();
+            left.retain(|(from, to)| importers.contains(to) && imported.contains(from));
+            if left.len() == before {
+                break;
+            }
+        }
+        if left.is_empty() == CIRCLES.contains(&folder.as_str()) {
+            broken.push(format!("src/{folder}: {left:?}"));
+        }
+    }
+    assert_eq!(broken, Vec::<String>::new());
+}
+
+#[test]
+fn sealed_crates_are_known_to_their_room_only() {
+    let mut broken = Vec::new();
+    for (file, code) in sources() {
+        for (sealed, rooms) in SEALS {
+            let named = [format!("use {sealed};"), format!("{sealed}::")];
+            let known = named.iter().any(|name| {
+                code.match_indices(name.as_str()).any(|(at, _)| {
+                    let before = code[..at].chars().next_back();
+                    !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':')
+                })
+            });
+            if known && !rooms.iter().any(|room| file.starts_with(room)) {
+                broken.push(format!("src/{file} knows {sealed}"));
+            }
+        }
+    }
+    assert_eq!(broken, Vec::<String>::new());
+}
+
+#[test]
+fn threads_are_started_in_few_places_and_nothing_is_installed_in_a_pool() {
+    let starts = ["thread::spawn", "thread::Builder", "thread::scope", "use std::thread::{", ".install("];
+    let mut broken = Vec::new();
+    for (file, code) in sources() {
+        let code = code.split("#[cfg(test)]").next().unwrap_or_default();
+        if graph::is_test(&file) || THREADS.iter().any(|room| file.starts_with(room)) {
+            continue;
+        }
+        broken.extend(
+            starts
+                .iter()
+                .filter(|start| code.contains(**start))
+                .map(|start| format!("src/{file} has {start}")),
+        );
+    }
+    assert_eq!(broken, Vec::<String>::new());
+}
+
+#[test]
+fn the_library_does_not_print_exit_or_read_its_surroundings() {
+    let forbidden =
+        ["println!", "eprintln!", "print!(", "process::exit", "env::var", "SystemTime::now", "dbg!"];
+    let mut broken = Vec::new();
+    for (file, code) in sources() {
+        // The command line is the rim.
+        if file.starts_with("cli/") || file == "main.rs" || graph::is_test(&file) {
+            continue;
+        }
+        let code = code.split("#[cfg(test)]").next().unwrap_or_default().to_owned();
+        for word in forbidden {
+            if code.contains(word) {
+                broken.push(format!("src/{file} uses {word}"));
+            }
+        }
+    }
+    assert_eq!(broken, Vec::<String>::new());
+}
+
+/// The macros that print panic when nobody reads: a command, or a thread of a daemon, would die of a closed pipe.
+#[test]
+fn nothing_prints_by_a_macro_that_panics() {
+    let mut broken = Vec::new();
+    for (file, code) in sources() {
+        let code = code.split("#[cfg(test)]").next().unwrap_or_default().to_owned();
+        for word in ["println!", "print!(", "dbg!"]
+            .into_iter()
+            .filter(|word| !graph::is_test(&file) && code.contains(word))
+        {
+            broken.push(format!("src/{file} uses {word}"));
+        }
+    }
+    assert_eq!(broken, Vec::<String>::new());
+}
+
+#[test]
+fn the_checks_above_can_fail() {
+    let code = "use crate::{id, store::{Store, pack::Pack}};\nlet x = super::super::repo::Repo;";
+    let found = paths(code);
+    assert_eq!(
+        found,
+        ["crate::id", "crate::store::Store", "crate::store::pack::Pack", "super::super::repo::Repo"]
+    );
+    let module = module_of("store/pack/open.rs");
+    assert_eq!(resolve(&module, &found[2]), ["store", "pack", "Pack"]);
+    assert_eq!(resolve(&module, &found[3]), ["store", "repo", "Repo"]);
+    assert_eq!(resolve(&module_of("store/mod.rs"), "super::repo"), ["repo"]);
+    let graph = graph();
+    assert!(graph[""].contains_key(&("repo".into(), "store".into())));
+    assert!(graph["store"].contains_key(&("write".into(), "read".into())));
+    assert!(graph["store/pack"].contains_key(&("sealed".into(), "directory".into())));
+}
