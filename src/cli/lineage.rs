@@ -3,6 +3,8 @@ use super::error::Result;
 use super::output::{Colour, Output};
 use super::quote;
 use super::similar::{likeness_json, likeness_line, tensors};
+use crate::id::CommitId;
+use crate::repo::{Lineage, TreePath};
 use serde_json::{Value, json};
 
 /// Tell which stored model a checkpoint derives from
@@ -21,22 +23,15 @@ pub struct Args {
 
 /// Models shown.
 const SHOWN: usize = 5;
+/// Further files shown that have the same content.
+const ALSO: usize = 3;
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     let wanted = tensors(context, &place, &args.target)?;
     let (models, nearest) = place.repo.lineage(&wanted)?;
     if out.json {
-        let models: Vec<Value> = models
-            .iter()
-            .take(SHOWN)
-            .map(|model| {
-                json!({
-                    "commit": model.commit.to_string(), "path": model.path.to_string(), "covered": model.covered,
-                    "cosine": model.cosine, "confidence": model.covered * model.cosine,
-                })
-            })
-            .collect();
+        let models: Vec<Value> = models.iter().take(SHOWN).map(model_json).collect();
         let tensors: Vec<Value> = wanted
             .iter()
             .zip(&nearest)
@@ -52,14 +47,17 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     for model in models.iter().take(SHOWN) {
         let confidence =
             out.paint(Colour::Green, format_args!("{:5.1} %", 100.0 * model.covered * model.cosine));
+        let mut places = model.places.iter().map(place_text);
         out.line(format_args!(
-            "{confidence}  {}:{}  ({:.1} % of the bytes at a mean cosine of {:.3})",
-            &model.commit.to_string()[..10],
-            quote::path(&model.path),
+            "{confidence}  {}  ({:.1} % of the bytes at a mean cosine of {:.3})",
+            places.next().unwrap_or_default(),
             100.0 * model.covered,
             model.cosine,
         ))?;
+        places.by_ref().take(ALSO).try_for_each(|place| out.line(format_args!("     also  {place}")))?;
+        say_more(out, "     also  ", places.len() + model.more, "files")?;
     }
+    say_more(out, "", models.len().saturating_sub(SHOWN), "models that resemble it less")?;
     if args.verbose {
         for (wanted, near) in wanted.iter().zip(&nearest) {
             let near = near.as_ref().map_or("nothing".to_owned(), |near| likeness_line(out, near));
@@ -67,4 +65,31 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn place_text((commit, path): &(CommitId, TreePath)) -> String {
+    format!("{}:{}", &commit.to_string()[..10], quote::path(path))
+}
+
+fn say_more(out: &Output, before: &str, count: usize, what: &str) -> Result<()> {
+    match count {
+        0 => Ok(()),
+        count => out.line(format_args!("{before}... and {count} more {what}")),
+    }
+}
+
+fn model_json(model: &Lineage) -> Value {
+    let place = |(commit, path): &(CommitId, TreePath)| {
+        let mut place = json!({ "commit": commit.to_string(), "path": null });
+        quote::put_path(&mut place, path);
+        place
+    };
+    let (first, others) = model.places.split_first().expect("a model is somewhere");
+    let mut value = place(first);
+    value["covered"] = model.covered.into();
+    value["cosine"] = model.cosine.into();
+    value["confidence"] = (model.covered * model.cosine).into();
+    value["also"] = others.iter().map(place).collect();
+    value["more"] = model.more.into();
+    value
 }

@@ -49,17 +49,23 @@ pub struct Likeness {
     pub location: Option<Location>,
 }
 
-/// The stored model that a file derives from.
+/// A stored model that a file may derive from: some content, under whatever names.
 #[derive(Debug, Clone)]
 pub struct Lineage {
-    /// The newest commit that has it.
-    pub commit: CommitId,
-    /// The file in it.
-    pub path: TreePath,
+    /// Files that have it, each in the newest commit that was found with it; at least one and no more than
+    /// [`Lineage::PLACES`].
+    pub places: Vec<(CommitId, TreePath)>,
+    /// How many more there are.
+    pub more: usize,
     /// The part of the file's bytes whose tensors resemble a tensor of it: 0 to 1.
     pub covered: f64,
     /// The mean of the cosines over those bytes.
     pub cosine: f64,
+}
+
+impl Lineage {
+    /// Files that are named of one model.
+    pub const PLACES: usize = 16;
 }
 
 impl Repo {
@@ -109,21 +115,12 @@ impl Repo {
     /// # Errors
     /// If history cannot be read.
     pub fn locate(&self, keys: &HashSet<ObjectKey>) -> Result<HashMap<ObjectKey, Location>> {
-        let mut search = Search { repo: self, keys, found: HashMap::new(), trees: HashSet::new() };
-        let mut tips: Vec<CommitId> = self.refs().branches()?.into_iter().map(|(_, id)| id).collect();
-        tips.extend(self.refs().tags()?.into_iter().map(|(_, tag)| tag.commit));
-        for step in Walk::new(self, tips)? {
-            let (id, commit) = step?;
-            search.tree(id, &TreePath::ROOT, commit.tree)?;
-            if search.found.len() == keys.len() {
-                break;
-            }
-        }
-        Ok(search.found)
+        Ok(Search::run(self, keys)?.locations)
     }
 
     /// The stored models that the tensors of a file resemble, the likeliest first, with the nearest neighbour of each
-    /// tensor.
+    /// tensor. A tensor speaks for every file of a branch's or tag's commit that has it; for those of older commits only if
+    /// it is in no such file.
     ///
     /// # Errors
     /// If packs or history cannot be read.
@@ -132,31 +129,30 @@ impl Repo {
         let near =
             wanted.iter().map(|wanted| self.neighbours(wanted, NEIGHBOURS)).collect::<Result<Vec<_>>>()?;
         let keys = near.iter().flatten().map(|likeness| likeness.key).collect();
-        let locations = self.locate(&keys)?;
-        let mut models: HashMap<(CommitId, TreePath), (f64, f64)> = HashMap::new();
+        let Search { models, holders, locations, .. } = Search::run(self, &keys)?;
+        let mut votes = vec![(0.0, 0.0); models.len()];
         for (wanted, near) in wanted.iter().zip(&near) {
             let mut voted = HashSet::new();
             for likeness in near {
-                let Some(location) = locations.get(&likeness.key) else { continue };
-                let model = (location.commit, location.path.clone());
                 // Each tensor speaks once for a model, by the nearest of its tensors.
-                if voted.insert(model.clone()) {
-                    let (bytes, weighted) = models.entry(model).or_default();
+                for model in holders.get(&likeness.key).into_iter().flatten().filter(|at| voted.insert(**at))
+                {
+                    let (bytes, weighted) = &mut votes[*model];
                     *bytes += wanted.len as f64;
                     *weighted += wanted.len as f64 * likeness.cosine;
                 }
             }
         }
         let total: f64 = wanted.iter().map(|wanted| wanted.len as f64).sum();
-        let lineage = |((commit, path), (bytes, weighted))| Lineage {
-            commit,
-            path,
+        let lineage = |(Model { places, more }, (bytes, weighted)): (Model, (f64, f64))| Lineage {
+            places,
+            more,
             covered: bytes / total,
             cosine: weighted / bytes,
         };
-        let mut lineages: Vec<Lineage> = models.into_iter().map(lineage).collect();
+        let mut lineages: Vec<Lineage> = models.into_iter().zip(votes).map(lineage).collect();
         let rank = |lineage: &Lineage| lineage.covered * lineage.cosine;
-        lineages.sort_by(|a, b| rank(b).total_cmp(&rank(a)).then_with(|| a.path.cmp(&b.path)));
+        lineages.sort_by(|a, b| rank(b).total_cmp(&rank(a)).then_with(|| a.places[0].1.cmp(&b.places[0].1)));
         let nearest = near.into_iter().map(|near| {
             let first = near.into_iter().next()?;
             Some(Likeness { location: locations.get(&first.key).cloned(), ..first })
@@ -165,42 +161,127 @@ impl Repo {
     }
 }
 
+/// Directories that are gone through once more in a commit because they are at several places in it.
+const REPEATS: usize = 1000;
+
+/// The files of one content that has some of the tensors.
+struct Model {
+    places: Vec<(CommitId, TreePath)>,
+    more: usize,
+}
+
 /// A search for tensors through history.
 struct Search<'a> {
     repo: &'a Repo,
     keys: &'a HashSet<ObjectKey>,
-    found: HashMap<ObjectKey, Location>,
+    /// Where each was found first.
+    locations: HashMap<ObjectKey, Location>,
+    /// Contents that have some of them.
+    models: Vec<Model>,
+    /// Which of those have it.
+    holders: HashMap<ObjectKey, Vec<usize>>,
+    /// Contents that were looked into: which model each is, if it has any of the tensors.
+    recipes: HashMap<RecipeId, Option<usize>>,
+    /// Directories that newer commits have.
     trees: HashSet<TreeId>,
 }
 
-impl Search<'_> {
-    fn tree(&mut self, commit: CommitId, path: &TreePath, tree: TreeId) -> Result<()> {
-        let mut dirs = vec![(path.clone(), tree)];
+impl<'a> Search<'a> {
+    /// Goes through what branches and tags have, and further back while something was not found.
+    fn run(repo: &'a Repo, keys: &'a HashSet<ObjectKey>) -> Result<Self> {
+        let mut search = Search {
+            repo,
+            keys,
+            locations: HashMap::new(),
+            models: Vec::new(),
+            holders: HashMap::new(),
+            recipes: HashMap::new(),
+            trees: HashSet::new(),
+        };
+        let mut tips: HashSet<CommitId> = repo.refs().branches()?.into_iter().map(|(_, id)| id).collect();
+        tips.extend(repo.refs().tags()?.into_iter().map(|(_, tag)| tag.commit));
+        for step in Walk::new(repo, tips.iter().copied())? {
+            let (id, commit) = step?;
+            let has_all = search.locations.len() == keys.len();
+            if tips.remove(&id) || !has_all {
+                search.tree(id, commit.tree)?;
+            } else if tips.is_empty() {
+                break;
+            }
+        }
+        Ok(search)
+    }
+
+    fn tree(&mut self, commit: CommitId, tree: TreeId) -> Result<()> {
+        let mut here = HashSet::new();
+        let mut repeats = 0;
+        let mut dirs = vec![(TreePath::ROOT, tree)];
         while let Some((dir, tree)) = dirs.pop() {
             // A newer commit has all of it.
-            if !self.trees.insert(tree) {
+            if self.trees.contains(&tree) {
                 continue;
+            }
+            if !here.insert(tree) {
+                repeats += 1;
+                if repeats > REPEATS {
+                    continue;
+                }
             }
             for entry in self.repo.tree(tree)?.entries() {
                 let path = dir.join(entry.name.clone());
                 match &entry.node {
                     Node::Dir(below) => dirs.push((path, *below)),
-                    Node::File { recipe, .. } => self.file(commit, &path, *recipe)?,
+                    Node::File { recipe, .. } => self.file(commit, path, *recipe)?,
                     Node::Symlink(_) => {}
                 }
+            }
+        }
+        self.trees.extend(here);
+        Ok(())
+    }
+
+    fn file(&mut self, commit: CommitId, path: TreePath, recipe: RecipeId) -> Result<()> {
+        let model = match self.recipes.get(&recipe) {
+            Some(known) => *known,
+            None => {
+                let model = self.look_into(commit, &path, recipe)?;
+                self.recipes.insert(recipe, model);
+                model
+            }
+        };
+        if let Some(Model { places, more }) = model.map(|at| &mut self.models[at])
+            && places.iter().all(|(_, known)| *known != path)
+        {
+            match places.len() < Lineage::PLACES {
+                true => places.push((commit, path)),
+                false => *more += 1,
             }
         }
         Ok(())
     }
 
-    fn file(&mut self, commit: CommitId, path: &TreePath, recipe: RecipeId) -> Result<()> {
-        for (tensor, key, _) in self.repo.recipe(recipe)?.tensors() {
-            if self.keys.contains(&key) && !self.found.contains_key(&key) {
-                let location = Location { commit, path: path.clone(), name: tensor.name.clone() };
-                self.found.insert(key, location);
+    /// Notes which of the tensors a content has; the model that it is then.
+    fn look_into(&mut self, commit: CommitId, path: &TreePath, recipe: RecipeId) -> Result<Option<usize>> {
+        let model = self.models.len();
+        let mut has_any = false;
+        for (tensor, key, _) in
+            self.repo.recipe(recipe)?.tensors().filter(|(_, key, _)| self.keys.contains(key))
+        {
+            has_any = true;
+            let holders = self.holders.entry(key).or_default();
+            if holders.last() != Some(&model) {
+                holders.push(model);
             }
+            self.locations.entry(key).or_insert_with(|| Location {
+                commit,
+                path: path.clone(),
+                name: tensor.name.clone(),
+            });
         }
-        Ok(())
+        if has_any {
+            self.models.push(Model { places: Vec::new(), more: 0 });
+        }
+        Ok(has_any.then_some(model))
     }
 }
 

@@ -39,3 +39,30 @@ fn lineage_names_the_model_that_a_stranger_derives_from() {
     assert_eq!(similar[0]["similar"][0]["tensor"], "w");
     bench.coral(&["similar", "no.such.tensor"]).fails(1, &["no.such.tensor"]);
 }
+
+#[test]
+fn lineage_names_every_file_that_has_the_same_tensor() {
+    let bench = Workbench::new();
+    let (shared, own) = (weights(1, 20_000), weights(2, 20_000));
+    let model = safetensors(&[("w", &shared)]);
+    for number in 0..6 {
+        bench.write(&format!("copies/{number}/model.safetensors"), &model);
+    }
+    bench.write("mixed.safetensors", &safetensors(&[("v", &own), ("w", &shared)]));
+    bench.coral(&["add", "copies", "mixed.safetensors"]).succeeds();
+    bench.coral(&["commit", "-m", "all"]).succeeds();
+    bench.coral(&["switch", "-c", "fork"]).succeeds();
+    bench.coral(&["rm", "-r", "copies"]).succeeds();
+    bench.commit("elsewhere.safetensors", &model, "under another name");
+    fs::write(bench.path("derived.safetensors"), safetensors(&[("renamed", &moved(&shared, 5))]))
+        .expect("write");
+    let lineage = bench.coral(&["--json", "lineage", "../derived.safetensors"]).json();
+    let models = lineage["models"].as_array().expect("a list");
+    assert_eq!(models.len(), 2, "one content under many names, and one that has the tensor too: {lineage}");
+    let copies = models.iter().find(|model| model["path"] != "mixed.safetensors").expect("the copies");
+    assert_eq!(copies["also"].as_array().map(Vec::len), Some(6), "{copies}");
+    let told = bench.coral(&["lineage", "../derived.safetensors"]).succeeds().stdout;
+    for words in [":elsewhere.safetensors", ":mixed.safetensors", "also ", "also  ... and 3 more files"] {
+        assert!(told.contains(words), "no `{words}` in {told}");
+    }
+}
