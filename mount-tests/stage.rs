@@ -6,9 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-/// What a test needs and this machine does not have.
-#[derive(Debug)]
-pub struct Missing(pub String);
+pub use crate::harness::Missing;
+use crate::harness::scratch;
 
 /// How long a program may take, in seconds: a mount that hangs fails its test instead of hanging the run.
 const PATIENCE: &str = "120";
@@ -37,7 +36,7 @@ impl Stage {
     /// A new repository that is not mounted.
     pub fn unmounted() -> Result<Self, Missing> {
         needs_fuse()?;
-        let stage = Self { folder: scratch(), daemons: Vec::new(), others: Vec::new() };
+        let stage = Self { folder: scratch("mount-"), daemons: Vec::new(), others: Vec::new() };
         fs::create_dir(stage.path("mnt")).expect("a scratch folder");
         stage.coral(&["init", "repo"]).succeeds();
         Ok(stage)
@@ -201,12 +200,6 @@ pub fn detach(mount_point: &Path) {
 
 pub fn coral() -> &'static str {
     env!("CARGO_BIN_EXE_coral")
-}
-
-/// A folder on the disk that the build is on: the system's own may be too small or in memory.
-fn scratch() -> tempfile::TempDir {
-    let parent = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    tempfile::Builder::new().prefix("mount-").tempdir_in(parent).expect("a scratch folder")
 }
 
 fn needs_fuse() -> Result<(), Missing> {

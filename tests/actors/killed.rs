@@ -4,7 +4,7 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::plain::{Plain, difference, told};
+use crate::plain::{Plain, Seen, judge};
 use crate::refused::repository;
 use crate::seed::{self, Random};
 use crate::stage::Missing;
@@ -48,16 +48,9 @@ pub fn a_command_that_is_killed_has_done_all_or_nothing() -> Result<(), Missing>
                 let tried = template.copy_to(scratch.path().join("tried"));
                 let moment = usual.mul_f64(random.below(1000) as f64 / 1000.0);
                 let what = kill(&tried, arguments, moment);
-                let seen = tried.seen();
-                if seen != before && seen != after && !TWO_STEPS.contains(arguments) {
-                    wrong.push(what + &difference(&seen, &before) + &difference(&seen, &after));
-                } else if seen != after {
-                    let again = tried.run(arguments);
-                    let seen = tried.seen();
-                    if seen != after {
-                        let again = format!("asked again: {}: {}", again.status, told(&again));
-                        wrong.push(what + &again + &difference(&seen, &after));
-                    }
+                let is_whole: &[&Seen] = if TWO_STEPS.contains(arguments) { &[] } else { &[&before, &after] };
+                if let Err(difference) = judge(&tried, arguments, is_whole, &after) {
+                    wrong.push(what + &difference);
                 }
                 std::fs::remove_dir_all(&tried.0).expect("it can be removed");
             }

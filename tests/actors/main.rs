@@ -1,10 +1,11 @@
 //! Several processes on one repository, and a system that fails under them.
-//!
-//! A test whose tools are missing here is reported as ignored, with what is missing; where `CI` is `true` it fails.
 
 mod content;
 mod cuts;
 mod gone;
+#[macro_use]
+#[path = "../../mount-tests/harness.rs"]
+mod harness;
 mod interleaved;
 mod killed;
 mod logged;
@@ -18,21 +19,8 @@ mod stage;
 
 use std::process::ExitCode;
 
-use libtest_mimic::{Arguments, Completion, Failed, Trial};
-
-use stage::Missing;
-
-/// A test: it panics on failure, and says what is missing if it cannot run.
-type Test = fn() -> Result<(), Missing>;
-
-macro_rules! tests {
-    ($($module:ident: $($name:ident),+ $(,)?;)+) => {
-        vec![$($((concat!(stringify!($module), "::", stringify!($name)), $module::$name as Test)),+),+]
-    };
-}
-
 fn main() -> ExitCode {
-    let tests = tests! {
+    harness::run(tests! {
         cuts: a_power_cut_loses_nothing_that_was_acknowledged;
         gone: a_disk_that_comes_back_is_believed_as_far_as_it_was_synced;
         interleaved: a_repository_survives_everybody_at_once;
@@ -42,21 +30,9 @@ fn main() -> ExitCode {
             a_file_of_zeros_is_added_in_small_stacks,
             a_model_of_many_tensors_is_added_twice_in_small_stacks,
             unchanged_tensors_are_committed_in_small_stacks;
-    };
-    let trials = tests.into_iter().map(|(name, test)| Trial::ignorable_test(name, move || run(test)));
-    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
+    })
 }
 
-/// A folder on the disk that the build is on: the system's own may be too small or in memory.
 fn scratch() -> tempfile::TempDir {
-    let parent = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
-    tempfile::Builder::new().prefix("actors-").tempdir_in(parent).expect("a scratch folder")
-}
-
-fn run(test: Test) -> Result<Completion, Failed> {
-    match test() {
-        Ok(()) => Ok(Completion::Completed),
-        Err(missing) if std::env::var("CI").is_ok_and(|value| value == "true") => Err(missing.0.into()),
-        Err(missing) => Ok(Completion::ignored_with(missing.0)),
-    }
+    harness::scratch("actors-")
 }

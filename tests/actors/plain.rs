@@ -60,7 +60,7 @@ impl Plain {
     }
 
     /// All that people can see of it, without what depends on the clock; `None` where there is no repository.
-    pub fn seen(&self) -> Option<String> {
+    pub fn seen(&self) -> Seen {
         if !self.0.join(".coral/format").exists() {
             return None;
         }
@@ -101,9 +101,35 @@ impl Plain {
     }
 }
 
+/// All that people can see of a repository; `None` where there is none.
+pub type Seen = Option<String>;
+
+/// Looks at a repository in which a command did not end as usual: it is as one of `allowed`, or as anything if that is
+/// empty, and the command, asked again where it is not done, does it.
+pub fn judge(
+    tried: &Plain,
+    arguments: &[&str],
+    allowed: &[&Seen],
+    done: &Seen,
+) -> std::result::Result<(), String> {
+    let seen = tried.seen();
+    if !allowed.is_empty() && !allowed.contains(&&seen) {
+        return Err(allowed.iter().map(|expected| difference(&seen, expected)).collect());
+    }
+    if seen == *done {
+        return Ok(());
+    }
+    let again = tried.run(arguments);
+    let seen = tried.seen();
+    match seen == *done {
+        true => Ok(()),
+        false => Err(format!("asked again: {}: {}{}", again.status, told(&again), difference(&seen, done))),
+    }
+}
+
 /// The lines in which two sights differ.
-pub fn difference(seen: &Option<String>, expected: &Option<String>) -> String {
-    let lines = |text: &Option<String>| -> Vec<String> {
+fn difference(seen: &Seen, expected: &Seen) -> String {
+    let lines = |text: &Seen| -> Vec<String> {
         text.as_deref().unwrap_or("no repository").lines().map(str::to_owned).collect()
     };
     let (seen, expected) = (lines(seen), lines(expected));

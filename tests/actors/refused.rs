@@ -4,7 +4,7 @@
 
 use std::process::Command;
 
-use crate::plain::{Plain, difference, told};
+use crate::plain::{Plain, Seen, judge, told};
 use crate::seed::{self, Random};
 use crate::stage::{Missing, coral};
 
@@ -132,21 +132,15 @@ fn check_command(from: &Plain, arguments: &[&str], random: &mut Random, wrong: &
         tried.around(&mut strace);
         strace.args(["-f", "-o", "/dev/null", "-e"]).arg(format!("inject={call}:error={error}:when={nth}"));
         let output = strace.arg(coral()).args(arguments).output().expect("strace starts");
-        let seen = tried.seen();
-        let what =
-            format!("{arguments:?} with {error} at {call} {nth}: {}: {}", output.status, told(&output));
-        let expected = if output.status.success() { &after } else { &before };
-        let is_in_doubt =
-            IN_DOUBT.contains(&arguments[0]) && call.ends_with("sync") && !output.status.success();
-        if seen != *expected && !(is_in_doubt && seen == after) {
-            wrong.push(what + &difference(&seen, expected));
-        } else if !output.status.success() {
-            let again = tried.run(arguments);
-            let seen = tried.seen();
-            if seen != after {
-                let again = format!("asked again: {}: {}", again.status, told(&again));
-                wrong.push(what + &again + &difference(&seen, &after));
-            }
+        let is_in_doubt = IN_DOUBT.contains(&arguments[0]) && call.ends_with("sync");
+        let allowed: &[&Seen] = match output.status.success() {
+            true => &[&after],
+            false if is_in_doubt => &[&before, &after],
+            false => &[&before],
+        };
+        if let Err(difference) = judge(&tried, arguments, allowed, &after) {
+            let what = format!("{arguments:?} with {error} at {call} {nth}: {}: ", output.status);
+            wrong.push(what + &told(&output) + &difference);
         }
         std::fs::remove_dir_all(&tried.0).expect("it can be removed");
     }
