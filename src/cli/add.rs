@@ -17,8 +17,11 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Files, directories or symbolic links
-    #[arg(value_name = "PATH", required = true)]
+    #[arg(value_name = "PATH", required_unless_present = "all")]
     paths: Vec<PathBuf>,
+    /// Everything in the mounted worktree, which is there already
+    #[arg(short = 'A', long, conflicts_with_all = ["paths", "to"])]
+    all: bool,
     /// Put them into this directory of the worktree
     #[arg(long, value_name = "DIR")]
     to: Option<PathBuf>,
@@ -37,6 +40,11 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     {
         check_there(context, &place, &branch, &args.paths)?;
         return out.line("already in the worktree: what is saved into a mounted worktree needs no `add`");
+    }
+    if args.all {
+        return Err(CommandError::usage("`-A` means the mounted worktree, and this is none").hint(
+            "what is saved below worktree/ of a mount needs no `add`; `coral add .` takes the files of this folder",
+        ));
     }
     let to = args.to.map(|to| TreePath::parse(to.as_os_str().as_encoded_bytes())).transpose()?;
     let mounts = own_mounts(&place);

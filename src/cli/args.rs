@@ -4,8 +4,8 @@ use super::context::Context;
 use super::error::{CommandError, Result};
 use super::output::Output;
 use super::{
-    add, branch, cat, commit, config, demo, export, fsck, init, lineage, log, ls, mount, repack, restore, rm,
-    show, similar, stats, status, switch, tag, umount,
+    add, branch, cat, commit, config, demo, export, fsck, habits, init, lineage, log, ls, mount, repack,
+    restore, rm, show, similar, stats, status, switch, tag, umount,
 };
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
@@ -59,9 +59,13 @@ enum Verb {
 /// 2 wrong usage.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     survive_file_size_limit();
-    let args = match Args::try_parse_from(arguments) {
+    let args = match Args::try_parse_from(habits::translated(arguments)) {
         Ok(args) => args,
         Err(error) => {
+            if let Some(explained) = habits::explained(&error) {
+                explained.print();
+                return ExitCode::from(explained.exit_code());
+            }
             // Help and version go to the standard output with success, wrong usage to the error output with 2.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));

@@ -20,6 +20,9 @@ pub struct Args {
     /// Why
     #[arg(short, long, value_name = "TEXT")]
     message: String,
+    /// Accepted for git's sake: every change of the worktree is committed
+    #[arg(short, long)]
+    all: bool,
     /// Who made the change, if not who commits
     #[arg(long, value_name = "NAME")]
     author: Option<String>,

@@ -12,6 +12,7 @@ mod demo;
 mod error;
 mod export;
 mod fsck;
+mod habits;
 mod init;
 mod lineage;
 mod log;

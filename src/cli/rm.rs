@@ -19,6 +19,9 @@ pub struct Args {
     /// Remove directories with everything in them
     #[arg(short, long)]
     recursive: bool,
+    /// Accepted for git's sake: changed files are removed in any case, and named
+    #[arg(short, long)]
+    force: bool,
     /// The branch, if not the current one
     #[arg(short = 'B', long, value_name = "NAME")]
     branch: Option<String>,

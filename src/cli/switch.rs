@@ -25,7 +25,8 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         (Some(name), start) => place.repo.switch_to_new(&BranchName::new(name)?, start.as_deref(), &who)?,
         (None, Some(target)) => place.repo.switch_to(&target, &who).map_err(|error| match error {
             Error::UnknownRevision { .. } => CommandError::from(error)
-                .hint(format!("`coral switch -c {target}` makes a branch of that name")),
+                .hint(format!("`coral switch -c {target}` makes a branch of that name"))
+                .hint("`coral restore PATH` drops the changes of files"),
             other => other.into(),
         })?,
         (None, None) => return Err(CommandError::usage("no branch was named")),

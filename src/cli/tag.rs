@@ -15,8 +15,11 @@ pub struct Args {
     #[arg(short, long, value_name = "REF", default_value = "HEAD")]
     commit: String,
     /// What it is
-    #[arg(short, long, value_name = "TEXT")]
+    #[arg(short, long, value_name = "TEXT", visible_alias = "message", visible_short_alias = 'm')]
     description: Option<String>,
+    /// Accepted for git's sake: every tag can have a description
+    #[arg(short, long)]
+    annotate: bool,
     /// What was measured on it
     #[arg(long = "metric", value_name = "KEY=VALUE")]
     metrics: Vec<String>,
