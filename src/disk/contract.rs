@@ -129,9 +129,56 @@ fn an_open_file_is_marked_by_one_until_it_closes_it() {
         let (first, second) = (disk.create_new(&path).unwrap(), disk.open(&path, true).unwrap());
         assert!(first.try_lock().unwrap() && first.try_lock().unwrap());
         assert!(!second.try_lock().unwrap());
+        assert!(second.is_locked().unwrap() && !first.is_locked().unwrap());
         drop(first);
+        assert!(!second.is_locked().unwrap());
         assert!(second.try_lock().unwrap());
     });
+}
+
+#[test]
+fn who_asks_whether_a_file_is_marked_is_in_nobody_s_way() {
+    on_each_disk(|disk, dir| {
+        let path = dir.join("file");
+        drop(disk.create_new(&path).unwrap());
+        std::thread::scope(|scope| {
+            let asking = [(); 2].map(|()| {
+                let (disk, path) = (&disk, &path);
+                scope.spawn(move || (0..500).any(|_| disk.open(path, false).unwrap().is_locked().unwrap()))
+            });
+            assert!(asking.into_iter().all(|asking| !asking.join().unwrap()), "they see each other");
+        });
+        std::thread::scope(|scope| {
+            let (disk, path) = (&disk, &path);
+            scope.spawn(move || (0..500).for_each(|_| drop(disk.open(path, false).unwrap().is_locked())));
+            assert!((0..500).all(|_| disk.open(path, true).unwrap().try_lock().unwrap()));
+        });
+    });
+}
+
+#[test]
+fn what_the_disk_took_together_is_kept_and_checking_makes_nothing_durable() {
+    on_each_disk(|disk, dir| {
+        let file = disk.create_new(&dir.join("file")).unwrap();
+        file.check_kept().unwrap();
+        file.write_all_at(b"bytes", 0).unwrap();
+        file.check_kept().unwrap();
+        disk.sync_below(dir).unwrap();
+        file.check_kept().unwrap();
+        assert_eq!(disk.read(&dir.join("file")).unwrap(), b"bytes");
+    });
+    let disk = SimulatedDisk::new();
+    let survives = |disk: &SimulatedDisk| {
+        (0..32)
+            .all(|seed| disk.crash_image(seed).read(Path::new("/file")).is_ok_and(|bytes| bytes == b"bytes"))
+    };
+    let file = disk.create_new(Path::new("/file")).unwrap();
+    disk.sync_dir(Path::new("/")).unwrap();
+    file.write_all_at(b"bytes", 0).unwrap();
+    file.check_kept().unwrap();
+    assert!(!survives(&disk));
+    disk.sync_below(Path::new("/")).unwrap();
+    assert!(survives(&disk));
 }
 
 #[test]

@@ -229,8 +229,10 @@ pub trait DiskFile: Send + Sync + Debug {
     /// Which file it is.
     fn id(&self) -> Result<FileId>;
     /// Marks the file as in use by whoever has this open, until it is closed or the process ends; `false` if somebody
-    /// else marked it. Who only wants to know opens it anew, tries, and closes it.
+    /// else marked it.
     fn try_lock(&self) -> Result<bool>;
+    /// Whether somebody else marked the file. Asking is seen by nobody.
+    fn is_locked(&self) -> Result<bool>;
     /// Fails if the disk is known to have lost bytes that were written to the file; makes nothing durable. What is read
     /// between two calls that succeed is what was written.
     fn check_kept(&self) -> Result<()>;

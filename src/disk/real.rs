@@ -187,6 +187,26 @@ fn try_flock(file: &File, exclusive: bool) -> io::Result<bool> {
     }
 }
 
+/// An exclusive lock of all of a file, for [`ofd_lock`].
+fn whole_file() -> libc::flock {
+    // SAFETY: flock is plain integers, for which zero bytes are a value: from the start to the end, of no process.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = libc::F_WRLCK as _;
+    lock.l_whence = libc::SEEK_SET as _;
+    lock
+}
+
+/// Takes a lock, or asks for one, that belongs to whoever opened the file, as flock(2), and that can be asked for without
+/// being taken, as that one cannot.
+fn ofd_lock(file: &File, command: libc::c_int, lock: &mut libc::flock) -> io::Result<()> {
+    // SAFETY: the call reads and writes one lock, which outlives it, and the descriptor is open as long as `file` is
+    // borrowed.
+    match unsafe { libc::fcntl(file.as_raw_fd(), command, lock) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
 /// Says who holds the lock, as far as /proc/locks tells (proc_locks(5)).
 fn timed_out(file: &File, waited: Duration) -> io::Error {
     let holder = match file.metadata().ok().and_then(|metadata| lock_holder(id_of(&metadata))) {
@@ -294,7 +314,18 @@ impl DiskFile for RealFile {
     }
 
     fn try_lock(&self) -> Result<bool> {
-        at("lock", &self.path, try_flock(&self.file, true))
+        match ofd_lock(&self.file, libc::F_OFD_SETLK, &mut whole_file()) {
+            Ok(()) => Ok(true),
+            // fcntl(2): either, when somebody else has it.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
+            Err(error) => at("lock", &self.path, Err(error)),
+        }
+    }
+
+    fn is_locked(&self) -> Result<bool> {
+        let mut lock = whole_file();
+        let asked = at("ask for locks of", &self.path, ofd_lock(&self.file, libc::F_OFD_GETLK, &mut lock));
+        asked.map(|()| i32::from(lock.l_type) != libc::F_UNLCK)
     }
 
     fn check_kept(&self) -> Result<()> {

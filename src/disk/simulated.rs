@@ -608,6 +608,11 @@ impl DiskFile for SimulatedFile {
         Ok(lock.is_some())
     }
 
+    fn is_locked(&self) -> Result<bool> {
+        let own = self.lock.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        Ok(!own && self.disk.state().locks.contains_key(&self.ino))
+    }
+
     fn check_kept(&self) -> Result<()> {
         let mut state = self.disk.state();
         let kept = state.file_mut(self.ino).and_then(|file| match file.take_lost() {

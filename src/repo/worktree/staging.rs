@@ -85,7 +85,7 @@ impl Worktree {
     /// Whether some process, this one included, is writing to a staging file.
     pub(super) fn is_in_use(&self, staging: StagingId) -> Result<bool> {
         match self.open_staging(staging) {
-            Ok(file) => Ok(!file.try_lock()?),
+            Ok(file) => Ok(file.is_locked()?),
             Err(Error::Disk(error)) if error.source.kind() == ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
         }
