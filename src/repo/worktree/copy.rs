@@ -252,6 +252,15 @@ impl State {
         Ok(())
     }
 
+    /// The same with a record that makes room although others of its kind do not: it is written on a full disk too.
+    pub(super) fn append_making_room(&mut self, worktree: &Worktree, record: Record) -> Result<()> {
+        let known = self.nodes.invalidations.len();
+        self.journal.append_making_room(&record)?;
+        self.apply(worktree, &record)?;
+        self.nodes.invalidations.truncate(known);
+        Ok(())
+    }
+
     /// Appends a record and applies it; a kernel that caches is to hear of it.
     pub(super) fn append_announced(&mut self, worktree: &Worktree, record: Record) -> Result<()> {
         self.journal.append(&record)?;

@@ -233,8 +233,17 @@ impl Journal {
         self.append_all(std::slice::from_ref(record))
     }
 
+    /// The same with a record that makes room although others of its kind do not.
+    pub(super) fn append_making_room(&mut self, record: &Record) -> Result<()> {
+        self.write_all(std::slice::from_ref(record), true)
+    }
+
     /// Appends records by one write: all are there when it returns, or none if it fails.
     pub(super) fn append_all(&mut self, records: &[Record]) -> Result<()> {
+        self.write_all(records, records.iter().all(Record::makes_room))
+    }
+
+    fn write_all(&mut self, records: &[Record], makes_room: bool) -> Result<()> {
         if let Some(code) = self.read_only {
             let (path, source) =
                 (self.place.journal(self.header.generation), io::Error::from_raw_os_error(code));
@@ -253,7 +262,7 @@ impl Journal {
             len if len < self.position => return Err(self.damaged("it lost records that were written to it")),
             _ => {}
         }
-        self.take_room(bytes.len() as u64, records.iter().all(Record::makes_room))?;
+        self.take_room(bytes.len() as u64, makes_room)?;
         if let Err(error) = self.file.write_all_at(&bytes, self.position) {
             // The end is cut off now, or by the next writer.
             let _ = self.file.set_len(self.position);
@@ -396,6 +405,8 @@ impl Journal {
                 }
             }
         }
+        // What fills the disk before the next record must leave room for one that empties it. The record tells if not.
+        let _ = self.take_room(0, true);
         Ok(())
     }
 

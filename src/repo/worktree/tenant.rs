@@ -340,7 +340,7 @@ impl Tenant {
         let begun = copied.and_then(|()| {
             self.change(|state| match state.target(node)? {
                 Target::Complete(current) if current == content => {
-                    self.begin_in(state, node, &staged, now)?;
+                    self.begin_in(state, node, &staged, keep, now)?;
                     Ok(true)
                 }
                 _ => Ok(false),
@@ -359,12 +359,24 @@ impl Tenant {
         }
     }
 
-    fn begin_in(&self, state: &mut State, node: NodeId, staged: &Staged, now: Timestamp) -> Result<()> {
+    fn begin_in(
+        &self,
+        state: &mut State,
+        node: NodeId,
+        staged: &Staged,
+        keep: bool,
+        now: Timestamp,
+    ) -> Result<()> {
         let attributes = Attributes { modified: now, ..state.nodes.get(node)?.attributes };
         let staging = staged.0;
         if state.nodes.is_linked(node) {
             let path = state.nodes.path_of(node)?;
-            state.append(self, Record::Open { path, attributes, staging, at: now })?;
+            let record = Record::Open { path, attributes, staging, at: now };
+            match keep {
+                true => state.append(self, record)?,
+                // Emptying a file gives its room back.
+                false => state.append_making_room(self, record)?,
+            }
         } else {
             state.touch(node, now)?;
             state.nodes.open_content(node, Content::Staged { staging, len: 0 })?;
