@@ -19,10 +19,10 @@ use super::super::path::TreePath;
 use super::copy::is_absence;
 use super::frames::{self, HEADER_LEN, Header, MARK_OFFSET, split_frame};
 use super::record::Record;
-use crate::disk::{Disk, DiskError, DiskFile, FileId};
+use crate::disk::{self, Disk, DiskError, DiskFile, FileId};
 use crate::random::unpredictable;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Room that is kept on the disk behind the last record, in bytes: records that make room fit into it when everything
@@ -287,7 +287,7 @@ impl Journal {
             }
             let (generation, position) = self.position();
             let name = format!("{}{generation}.{position}", self.cut_prefix());
-            self.place.disk.create_dir_all(&self.place.quarantine)?;
+            make_quarantine(&*self.place.disk, &self.place.quarantine)?;
             self.place.disk.replace(&self.place.quarantine.join(name), &rest)?;
         }
         self.reserved = 0;
@@ -456,6 +456,12 @@ impl Next {
     pub(super) fn write(&self, head: &[Record]) -> Result<()> {
         write_generation(&self.place, self.header.clone(), head, &self.tail)
     }
+}
+
+/// Makes the folder for what is set aside, durably: what is moved there leaves a place that was.
+pub(super) fn make_quarantine(disk: &dyn Disk, quarantine: &Path) -> disk::Result<()> {
+    disk.create_dir_all(quarantine)?;
+    quarantine.parent().map_or(Ok(()), |around| disk.sync_dir(around))
 }
 
 fn generation_of(name: &str) -> Option<u64> {
@@ -637,6 +643,26 @@ mod tests {
         assert!(next.was_cut().expect("look"));
         flip(durable - 1);
         assert!(matches!(open(&place).read_on(), Err(Error::DamagedFile { .. })));
+    }
+
+    #[test]
+    fn what_was_cut_off_is_in_quarantine_whenever_the_power_is_cut_after_it() {
+        let disk = SimulatedDisk::new();
+        let place = Place { disk: Arc::new(disk.clone()), dir: "/w".into(), quarantine: "/q".into() };
+        disk.create_dir_all(&place.dir).expect("create");
+        let mut writer = Journal::create(&place, &[RESET]).expect("create");
+        writer.read_on().expect("read");
+        let (_, torn) = writer.position();
+        writer.append(&remove("torn")).expect("append");
+        writer.append(&remove("whole")).expect("append");
+        disk.open(&place.journal(1), true).expect("open").write_all_at(&[0xff], torn + 14).expect("tear");
+        let mut next = open(&place);
+        next.read_on().expect("read");
+        next.append(&remove("next")).expect("append");
+        for seed in 0..16 {
+            let left = disk.crash_image(seed).list(&place.quarantine).expect("the folder is durable");
+            assert_eq!(left.len(), 1);
+        }
     }
 
     #[test]

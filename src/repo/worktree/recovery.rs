@@ -12,6 +12,7 @@ use super::super::refs::BranchName;
 use super::super::repository::Repo;
 use super::super::tree::{Entry, Node};
 use super::copy::{State, Worktree, is_absence, place};
+use super::journal::make_quarantine;
 use super::nodes::{Body, Content, File};
 use super::record::{Record, StagingId};
 use super::tenant::Tenant;
@@ -275,7 +276,7 @@ impl Still {
 const DELETED: &str = ".deleted-";
 
 fn move_to_quarantine(disk: &dyn Disk, path: &Path, quarantine: &Path, name: &str) -> disk::Result<()> {
-    disk.create_dir_all(quarantine)?;
+    make_quarantine(disk, quarantine)?;
     disk.rename(path, &quarantine.join(name))?;
     disk.sync_dir(quarantine)
 }
