@@ -6,6 +6,7 @@ mod borders;
 mod crash;
 mod deletions;
 mod edits;
+mod free;
 mod full;
 mod gone;
 mod unchanged;

@@ -6,6 +6,7 @@
 //! somebody else: who looks does not wait for who writes.
 
 use super::super::error::{Error, Result};
+use super::super::path::Name;
 use super::super::refs::BranchName;
 use super::super::repository::Repo;
 use super::super::tree::Tree;
@@ -235,6 +236,23 @@ impl Worktree {
             self.state().nodes.fill(dir, id, &tree)?;
         }
         Ok(())
+    }
+
+    /// The same for a directory of which a name is about to change, and for what that name leads to.
+    pub(super) fn read_ahead_of(&self, dir: NodeId, name: &Name) -> Result<()> {
+        self.read_ahead(dir)?;
+        match self.read(|state| Ok(state.nodes.loaded_child(dir, name)))? {
+            Some(child) => self.read_ahead(child),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Worktree {
+    /// Whether nobody holds the copy at this moment.
+    pub(in crate::repo) fn is_copy_free(&self) -> bool {
+        self.state.try_lock().is_ok()
     }
 }
 

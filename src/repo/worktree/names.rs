@@ -143,6 +143,7 @@ impl Worktree {
     }
 
     fn make(&self, dir: NodeId, name: &Name, mode: u32, now: Timestamp, node: Node) -> Result<NodeId> {
+        self.read_ahead(dir)?;
         self.change(|state| {
             let path = self.vacant(state, dir, name)?;
             let attributes = Attributes { mode: recorded_mode(mode), modified: now };
@@ -162,6 +163,7 @@ impl Worktree {
 
     /// Removes a name that is not a directory. Who has the file open keeps it.
     pub fn unlink(&self, dir: NodeId, name: &Name, now: Timestamp) -> Result<()> {
+        self.read_ahead(dir)?;
         self.change(|state| {
             let (node, path) = self.occupied(state, dir, name)?;
             match state.nodes.get(node)?.body {
@@ -173,6 +175,7 @@ impl Worktree {
 
     /// Removes an empty directory.
     pub fn remove_dir(&self, dir: NodeId, name: &Name, now: Timestamp) -> Result<()> {
+        self.read_ahead_of(dir, name)?;
         self.change(|state| {
             let (node, path) = self.occupied(state, dir, name)?;
             if !state.nodes.children(node, &self.repo)?.is_empty() {
@@ -205,6 +208,8 @@ impl Worktree {
         mode: RenameMode,
         now: Timestamp,
     ) -> Result<()> {
+        self.read_ahead(from.0)?;
+        self.read_ahead_of(to.0, to.1)?;
         let exchange = mode == RenameMode::Exchange;
         self.change_unlocked(|| {
             let (moved, from, target, to) = {
@@ -286,6 +291,9 @@ impl Worktree {
     /// [`Error::NotADirectory`] if something on the way is a file, [`Error::IsADirectory`] if a file would replace a
     /// directory that has entries.
     pub fn put(&self, path: &TreePath, attributes: Attributes, node: Node, now: Timestamp) -> Result<()> {
+        if let Some(node) = self.resolve(path)? {
+            self.read_ahead(node)?;
+        }
         self.change(|state| {
             let Some((parents, _)) = path.split_last() else {
                 return Err(Error::IsADirectory(path.clone()));
@@ -333,6 +341,7 @@ impl Worktree {
     /// # Errors
     /// [`Error::UnknownPath`] if nothing is there.
     pub fn remove(&self, path: &TreePath, now: Timestamp) -> Result<()> {
+        self.resolve(path)?;
         self.change(|state| match state.nodes.resolve(path, &self.repo)? {
             Some(_) => state.append_announced(self, Record::Remove { path: path.clone(), at: now }),
             None => Err(self.unknown(path.clone())),

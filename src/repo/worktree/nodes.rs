@@ -230,6 +230,14 @@ impl Nodes {
         }
     }
 
+    /// The child with this name of a directory that somebody looked into.
+    pub(super) fn loaded_child(&self, dir: NodeId, name: &Name) -> Option<NodeId> {
+        match &self.nodes.get(&dir)?.body {
+            Body::Dir(dir) => dir.children.as_ref()?.get(name).copied(),
+            Body::File(_) | Body::Symlink(_) => None,
+        }
+    }
+
     /// Fills in a directory that equals this tree and that nobody looked into yet.
     pub(super) fn fill(&mut self, dir: NodeId, id: TreeId, tree: &Tree) -> Result<()> {
         if self.unread(dir) != Some(id) {
