@@ -233,8 +233,9 @@ pub trait DiskFile: Send + Sync + Debug {
     fn try_lock(&self) -> Result<bool>;
     /// Whether somebody else marked the file. Asking is seen by nobody.
     fn is_locked(&self) -> Result<bool>;
-    /// Fails if the disk is known to have lost bytes that were written to the file; makes nothing durable. What is read
-    /// between two calls that succeed is what was written.
+    /// Fails if the disk is known to have lost bytes that were written to the file, now and ever after; makes nothing
+    /// durable, and waits for nothing where that can be told without waiting. What was read before a call that succeeds is
+    /// what was written.
     fn check_kept(&self) -> Result<()>;
     /// Makes bytes and length durable.
     ///

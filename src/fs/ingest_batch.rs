@@ -141,6 +141,11 @@ fn is_of_store(error: &Error) -> bool {
     matches!(error, Error::Store(error) if !matches!(error, StoreError::Source(_)))
 }
 
+/// Does a piece of work that may panic, which is a failure of that piece: the thread goes on.
+pub(super) fn guarded(work: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(panic_text(&*panic)))
+}
+
 /// What a panic said.
 pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
     let said = panic.downcast_ref::<&str>().copied();

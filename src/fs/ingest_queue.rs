@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,8 +13,9 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
 use crate::repo::{BranchName, Error};
 
-use super::ingest_batch::{Storer, panic_text};
+use super::ingest_batch::{Storer, guarded};
 use super::worktrees::OpenWorktree;
+use super::write_back::WriteBack;
 
 /// Shorter files wait for the commit, in bytes.
 const LARGE: u64 = 1 << 20;
@@ -23,10 +23,6 @@ const LARGE: u64 = 1 << 20;
 const QUIET: Duration = Duration::from_millis(300);
 /// A steady stream of files is not waited out for longer than this.
 const WAIT_MAX: Duration = Duration::from_secs(6);
-
-/// Complete files that wait for a commit are made durable so long after they were written: often enough that little is
-/// lost with the power, seldom enough that it costs little. ext4 takes as long.
-const WRITE_BACK: Duration = Duration::from_secs(5);
 
 enum Message {
     /// A file of the worktree may be complete.
@@ -41,6 +37,7 @@ enum Message {
 pub(super) struct IngestQueue {
     sender: Option<Sender<Message>>,
     trouble: Arc<Mutex<Option<String>>>,
+    write_back: Arc<WriteBack>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
@@ -53,7 +50,7 @@ impl fmt::Debug for IngestQueue {
 impl IngestQueue {
     /// A queue that stores nothing: everything waits for the commit.
     pub fn idle() -> Self {
-        Self { sender: None, trouble: Arc::default(), thread: None }
+        Self { sender: None, trouble: Arc::default(), write_back: Arc::new(WriteBack::idle()), thread: None }
     }
 
     /// Starts the thread.
@@ -61,8 +58,11 @@ impl IngestQueue {
         let (sender, receiver) = unbounded();
         let trouble = Arc::default();
         let told = Arc::clone(&trouble);
-        let thread = thread::Builder::new().name("ingest".into()).spawn(move || work(&receiver, &told))?;
-        Ok(Self { sender: Some(sender), trouble, thread: Some(thread) })
+        let write_back = Arc::new(WriteBack::start()?);
+        let later = Arc::clone(&write_back);
+        let thread =
+            thread::Builder::new().name("ingest".into()).spawn(move || work(&receiver, &told, &later))?;
+        Ok(Self { sender: Some(sender), trouble, write_back, thread: Some(thread) })
     }
 
     /// Tells that a file of a worktree may be complete.
@@ -84,9 +84,10 @@ impl IngestQueue {
         }
     }
 
-    /// Why the last batch could not be stored, if it could not.
+    /// Why the last batch could not be stored or made durable, if it could not.
     pub fn trouble(&self) -> Option<String> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let stored = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        stored.or_else(|| self.write_back.trouble())
     }
 
     fn send(&self, message: Message) -> bool {
@@ -106,9 +107,9 @@ impl Drop for IngestQueue {
 }
 
 /// Collects what settled until it is quiet for a while, stores it, and goes on.
-fn work(receiver: &Receiver<Message>, trouble: &Mutex<Option<String>>) {
-    let (mut waiting, mut written, mut storer) = (Waiting::new(), Written::default(), Storer::default());
-    while let Some(first) = next(receiver, &mut written, trouble) {
+fn work(receiver: &Receiver<Message>, trouble: &Mutex<Option<String>>, write_back: &WriteBack) {
+    let (mut waiting, mut storer) = (Waiting::new(), Storer::default());
+    while let Ok(first) = receiver.recv() {
         let mut askers = Vec::new();
         note(first, &mut waiting, &mut askers);
         // Not so many messages: a file that is saved is several.
@@ -135,62 +136,10 @@ fn work(receiver: &Receiver<Message>, trouble: &Mutex<Option<String>>) {
                 stored.and(swept.map_err(|error| error.to_string()))
             });
             failed = done.err().or(failed);
-            written.note(worktree);
+            write_back.written(worktree);
         }
         *trouble.lock().unwrap_or_else(PoisonError::into_inner) = failed;
         drop(askers);
-    }
-}
-
-/// The next message; `None` when nobody sends any more. In between, what was written is made durable when it is time.
-fn next(
-    receiver: &Receiver<Message>,
-    written: &mut Written,
-    trouble: &Mutex<Option<String>>,
-) -> Option<Message> {
-    loop {
-        let Some(due) = written.due else { return receiver.recv().ok() };
-        match receiver.recv_deadline(due) {
-            Err(RecvTimeoutError::Disconnected) => return None,
-            Err(RecvTimeoutError::Timeout) => {}
-            // Under a steady stream of messages it is time as well.
-            Ok(message) if Instant::now() < due => return Some(message),
-            Ok(message) => {
-                written.sync(trouble);
-                return Some(message);
-            }
-        }
-        written.sync(trouble);
-    }
-}
-
-/// Worktrees with complete files that the disk may not have yet.
-#[derive(Default)]
-struct Written {
-    worktrees: BTreeMap<BranchName, Arc<OpenWorktree>>,
-    due: Option<Instant>,
-}
-
-impl Written {
-    fn note(&mut self, worktree: Arc<OpenWorktree>) {
-        self.worktrees.insert(worktree.branch().clone(), worktree);
-        self.due.get_or_insert_with(|| Instant::now() + WRITE_BACK);
-    }
-
-    /// Makes what waits for a commit durable before long, as any file system does.
-    fn sync(&mut self, trouble: &Mutex<Option<String>>) {
-        self.due = None;
-        for worktree in std::mem::take(&mut self.worktrees).into_values() {
-            let synced = guarded(|| match worktree.sync_complete() {
-                // A worktree that is gone has nothing more to be made durable.
-                Ok(()) | Err(Error::Replaced(_)) => Ok(()),
-                Err(error) => Err(error.to_string()),
-            });
-            if let Err(error) = synced {
-                *trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                self.note(worktree);
-            }
-        }
     }
 }
 
@@ -211,9 +160,4 @@ fn note(message: Message, waiting: &mut Waiting, askers: &mut Vec<Sender<()>>) {
     };
     let branch = worktree.branch().clone();
     waiting.entry(branch).or_insert(Work { worktree, freed: false }).freed |= freed;
-}
-
-/// Does a piece of work that may panic, which is a failure of that piece: the thread goes on.
-fn guarded(work: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(panic_text(&*panic)))
 }

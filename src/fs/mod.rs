@@ -42,6 +42,7 @@ mod texts;
 mod unresponsive;
 mod workers;
 mod worktrees;
+mod write_back;
 
 pub use attr::{Attr, Kind, Lifetime};
 pub use attributes::{Changes, SetTime};

@@ -12,6 +12,10 @@ use crate::tensor::Dtype;
 use std::collections::HashMap;
 use std::io;
 
+/// Files of so many bytes and fewer are read once and worked on in memory: each reading of a small one costs more than
+/// what is done with its bytes. Each thread holds one.
+const READ_WHOLE: u64 = 256 << 10;
+
 /// How a file is named while it is taken in: for errors, and for finding what it derives from.
 #[derive(Debug, Clone, Default)]
 pub struct IngestFile {
@@ -27,7 +31,10 @@ impl Repo {
     /// # Errors
     /// [`Error::KeepsChanging`] if the bytes changed while they were read; nothing wrong was stored then.
     pub fn ingest(&self, ingest: &Ingest, source: &dyn Source, file: &IngestFile) -> Result<(RecipeId, u64)> {
-        let result = self.ingest_extents(ingest, source, file);
+        let result = match source.len() <= READ_WHOLE {
+            true => read_whole(source).and_then(|bytes| self.ingest_extents(ingest, &bytes, file)),
+            false => self.ingest_extents(ingest, source, file),
+        };
         match result {
             Err(Error::Store(StoreError::Changed)) => Err(Error::KeepsChanging(file.shown_as.clone().into())),
             Err(Error::Store(StoreError::Source(error))) if error.ended_early() => {
@@ -58,6 +65,13 @@ impl Repo {
         ingest.put_meta(Kind::Recipe, id.as_bytes(), &encoding)?;
         Ok((id, recipe.len()))
     }
+}
+
+/// All bytes of a short source.
+fn read_whole(source: &dyn Source) -> Result<Vec<u8>> {
+    let mut bytes = vec![0; source.len() as usize];
+    source.read_exact_at(&mut bytes, 0).map_err(StoreError::from)?;
+    Ok(bytes)
 }
 
 /// The extents that a file's bytes suggest.

@@ -279,6 +279,15 @@ impl State {
         Ok(())
     }
 
+    /// Appends records that change no name, by one write, and applies them.
+    pub(super) fn append_all(&mut self, worktree: &Worktree, records: &[Record]) -> Result<()> {
+        let known = self.nodes.invalidations.len();
+        self.journal.append_all(records)?;
+        records.iter().try_for_each(|record| self.apply(worktree, record))?;
+        self.nodes.invalidations.truncate(known);
+        Ok(())
+    }
+
     /// Appends a record and applies it; a kernel that caches is to hear of it.
     pub(super) fn append_announced(&mut self, worktree: &Worktree, record: Record) -> Result<()> {
         self.journal.append(&record)?;

@@ -2,7 +2,7 @@
 
 use super::super::error::{Error, Result};
 use super::super::path::TreePath;
-use super::copy::Worktree;
+use super::copy::{Worktree, is_absence};
 use super::journal::Standing;
 use super::nodes::Body;
 use super::record::{Record, StagingId};
@@ -140,15 +140,16 @@ impl Worktree {
             return;
         }
         let alone = self.disk().lock(&self.dir.join("holds"), true, Patience::Try);
-        let remove = |staging: &StagingId| -> Result<()> {
-            let path = self.staging_path(*staging);
-            match self.disk().stat(&path)? {
-                Some(_) => Ok(self.disk().remove_file(&path)?),
-                None => Ok(()),
-            }
+        let left = |staging: StagingId| match self.disk().remove_file(&self.staging_path(staging)) {
+            Ok(()) => None,
+            Err(error) if is_absence(&error) => None,
+            Err(_) => Some(staging),
         };
         let later: Vec<StagingId> = match alone {
-            Ok(Some(_alone)) => garbage.into_iter().filter(|staging| remove(staging).is_err()).collect(),
+            // A disk that is told of each block that is free again takes its time: many wait for it at once.
+            Ok(Some(_alone)) => {
+                self.repo.store().threads().map(garbage.into_iter(), left).into_iter().flatten().collect()
+            }
             Ok(None) | Err(_) => garbage,
         };
         self.state().nodes.garbage.extend(later);
@@ -216,14 +217,15 @@ impl Worktree {
         }
         self.disk().sync_dir(&self.staging_dir())?;
         self.change(|state| {
+            let mut records = Vec::with_capacity(durable.len());
             for Synced { staging, len, complete } in durable {
                 state.unsynced.remove(&staging);
                 // It may have been let go meanwhile: then nobody asks any more.
                 if state.nodes.by_staging(staging).is_some_and(|node| state.nodes.is_linked(node)) {
-                    state.append(self, Record::Synced { staging, len, complete })?;
+                    records.push(Record::Synced { staging, len, complete });
                 }
             }
-            Ok(())
+            state.append_all(self, &records)
         })
     }
 
