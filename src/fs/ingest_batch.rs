@@ -142,7 +142,9 @@ fn is_of_store(error: &Error) -> bool {
 }
 
 /// Does a piece of work that may panic, which is a failure of that piece: the thread goes on.
-pub(super) fn guarded(work: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
+pub(super) fn guarded(
+    work: impl FnOnce() -> std::result::Result<(), String>,
+) -> std::result::Result<(), String> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(panic_text(&*panic)))
 }
 

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
-use crate::repo::{BranchName, Error};
+use crate::repo::BranchName;
+use crate::threads::compute_at_length;
 
 use super::ingest_batch::{Storer, guarded};
 use super::worktrees::OpenWorktree;
@@ -108,6 +109,7 @@ impl Drop for IngestQueue {
 
 /// Collects what settled until it is quiet for a while, stores it, and goes on.
 fn work(receiver: &Receiver<Message>, trouble: &Mutex<Option<String>>, write_back: &WriteBack) {
+    compute_at_length();
     let (mut waiting, mut storer) = (Waiting::new(), Storer::default());
     while let Ok(first) = receiver.recv() {
         let mut askers = Vec::new();

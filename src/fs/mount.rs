@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use fuser::{Config, INodeNo, MountOption, Notifier, Session, SessionACL};
 
 use crate::repo::Repo;
+use crate::threads::answer_at_once;
 
 use super::control::{Answer, ControlSocket, Request};
 use super::core::{FileSystem, Settings, Teller};
@@ -139,7 +140,11 @@ pub fn mount(repo: Repo, mount_point: &Path, options: MountOptions) -> Result<Mo
     let socket = listen(&core, stopper);
 
     let told = Arc::clone(&ended);
-    let serve = move || told.set(session.run());
+    // Its threads start from this one.
+    let serve = move || {
+        answer_at_once();
+        told.set(session.run());
+    };
     drop(reserved);
     thread::Builder::new().name("session".into()).spawn(serve).map_err(failed("serve"))?;
     // The session answers this, or nothing else either.

@@ -8,6 +8,7 @@
 //! Threads of the session may do short jobs themselves, which saves waking another thread, but only while others of
 //! them still listen to the kernel: whatever the jobs wait for, one thread always listens.
 
+use crate::threads::{answer_at_once, compute_at_length};
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -39,12 +40,12 @@ impl Lane {
     const fn limits(self) -> Limits {
         match self {
             // As many as the kernel's own background requests, and some for people.
-            Lane::Look => Limits { name: "look", least: 1, most: 96 },
-            Lane::Open => Limits { name: "open", least: 1, most: 32 },
+            Lane::Look => Limits { name: "look", least: 1, most: 96, pace: Pace::Brief },
+            Lane::Open => Limits { name: "open", least: 1, most: 32, pace: Pace::Usual },
             // Decoders use a core each, and the disk some more at once; buffers are one request's.
-            Lane::Read => Limits { name: "read", least: 4, most: 24 },
-            Lane::Change => Limits { name: "change", least: 2, most: 96 },
-            Lane::Long => Limits { name: "long", least: 2, most: 64 },
+            Lane::Read => Limits { name: "read", least: 4, most: 24, pace: Pace::Usual },
+            Lane::Change => Limits { name: "change", least: 2, most: 96, pace: Pace::Brief },
+            Lane::Long => Limits { name: "long", least: 2, most: 64, pace: Pace::Long },
         }
     }
 }
@@ -55,6 +56,18 @@ struct Limits {
     name: &'static str,
     least: usize,
     most: usize,
+    pace: Pace,
+}
+
+/// How long the jobs of a lane take a processor.
+#[derive(Debug, Clone, Copy)]
+enum Pace {
+    /// For moments: somebody waits for just that.
+    Brief,
+    /// As it comes.
+    Usual,
+    /// For as long as they get it.
+    Long,
 }
 
 /// How long a thread above a lane's least number waits for work before it ends.
@@ -219,6 +232,11 @@ impl Shared {
     }
 
     fn serve(&self) {
+        match self.limits.pace {
+            Pace::Brief => answer_at_once(),
+            Pace::Usual => {}
+            Pace::Long => compute_at_length(),
+        }
         let mut state = self.lock();
         loop {
             if let Some(job) = state.waiting.pop_front() {
@@ -251,7 +269,7 @@ mod tests {
     use std::sync::mpsc::channel;
 
     fn crew(least: usize, most: usize, idle: Duration) -> Crew {
-        Crew::start(Limits { name: "test", least, most }, idle).unwrap()
+        Crew::start(Limits { name: "test", least, most, pace: Pace::Usual }, idle).unwrap()
     }
 
     #[test]

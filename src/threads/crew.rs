@@ -1,5 +1,6 @@
 //! Who is there, what is to be done, and who may do what: the crew and its list of open work.
 
+use super::slice;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -168,7 +169,11 @@ impl Crew {
         for number in 1..self.count {
             let crew = Arc::clone(self);
             let thread = thread::Builder::new().name(format!("coral-{number}"));
-            if thread.spawn(move || crew.serve()).is_err() {
+            let serve = move || {
+                slice::compute_at_length();
+                crew.serve();
+            };
+            if thread.spawn(serve).is_err() {
                 return;
             }
         }

@@ -11,9 +11,11 @@
 mod crew;
 mod each;
 mod ordered;
+mod slice;
 #[cfg(test)]
 mod tests;
 mod turn;
 
 pub use crew::Threads;
+pub use slice::{answer_at_once, compute_at_length};
 pub use turn::{Taken, Turn};

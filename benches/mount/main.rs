@@ -4,11 +4,13 @@
 //! caches. Files are made up unless a folder of real checkpoints is named by `CORAL_CORPUS` (default
 //! `../shared/corpus`). `CORAL_BENCH_DIR` says where to work (default: the target folder's disk).
 
+mod looks;
+mod slow_disk;
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 const RUNS: usize = 5;
@@ -26,7 +28,7 @@ fn main() -> Result<()> {
         ("read", read),
         ("list", list),
         ("memory", memory),
-        ("looks", looks),
+        ("looks", looks::looks),
     ];
     for (name, bench) in benches {
         if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
@@ -331,96 +333,4 @@ fn memory() -> Result<()> {
         loaded / 1_000_000
     );
     Ok(())
-}
-
-/// How long looks take while everything else waits: six first writes to stored files of 500 MB that copy them, syncs of a
-/// disk on which each takes a second longer (made with strace), and a change that waits for a lock that another process
-/// holds. Look-ups of names that nobody asked for before, so that each reaches the daemon.
-fn looks() -> Result<()> {
-    const WRITERS: usize = 6;
-    const LOOKS: usize = 1000;
-    let bench = Bench::new()?;
-    for file in 0..WRITERS {
-        write_model(&bench.worktree().join(format!("f{file}.safetensors")), 496, file as u64 + 1)?;
-    }
-    fs::create_dir(bench.worktree().join("aside"))?;
-    bench.commit("stored")?;
-    let quiet = look_times(&bench, "quiet", LOOKS)?;
-    bench.coral(&["umount", "mnt"])?;
-    let mut daemon = Command::new("strace");
-    daemon.args(["-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync"]);
-    daemon.args(["-e", "inject=fsync,fdatasync:delay_exit=1000000", env!("CARGO_BIN_EXE_coral"), "mount"]);
-    daemon.args(["repo", "mnt"]).current_dir(bench.path("")).stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut daemon = daemon.spawn().map_err(|error| format!("strace makes the slow disk: {error}"))?;
-    let mut said = [0; 7];
-    std::io::Read::read_exact(daemon.stdout.as_mut().ok_or("no pipe")?, &mut said)?;
-    fs::read_dir(bench.worktree())?.count();
-    let over = AtomicBool::new(false);
-    let loaded = std::thread::scope(|scope| {
-        for file in 0..WRITERS {
-            let (bench, over) = (&bench, &over);
-            scope.spawn(move || write_and_sync(&bench.worktree().join(format!("f{file}.safetensors")), over));
-        }
-        let (bench, over) = (&bench, &over);
-        scope.spawn(move || wait_for_a_lock(bench, over));
-        let loaded = look_times(bench, "loaded", LOOKS);
-        over.store(true, Ordering::Relaxed);
-        loaded
-    })?;
-    bench.coral(&["umount", "mnt"])?;
-    daemon.wait()?;
-    for ((name, quiet), (_, loaded)) in quiet.into_iter().zip(loaded) {
-        println!("{name}: quiet {}, loaded {}", percentiles(quiet), percentiles(loaded));
-    }
-    Ok(())
-}
-
-/// Times in milliseconds of looks of several kinds.
-fn look_times(bench: &Bench, salt: &str, count: usize) -> Result<[(&'static str, Vec<f64>); 2]> {
-    let places = [("look-up in branches/", "branches"), ("look-up in the worktree", "worktree/main")];
-    let mut times = places.map(|(name, _)| (name, Vec::with_capacity(count)));
-    for number in 0..count {
-        for ((_, folder), (_, times)) in places.iter().zip(&mut times) {
-            let path = bench.mount().join(folder).join(format!("none-{salt}-{number}"));
-            let look = || fs::metadata(&path).err().map(drop).ok_or_else(|| "it is there".into());
-            times.push(1e3 * timed(look)?);
-        }
-    }
-    Ok(times)
-}
-
-/// The first write copies the file; the others have something to sync.
-fn write_and_sync(path: &Path, over: &AtomicBool) {
-    let file = fs::OpenOptions::new().write(true).open(path).expect("a stored file");
-    while !over.load(Ordering::Relaxed) {
-        std::os::unix::fs::FileExt::write_all_at(&file, b"!", 0).expect("room");
-        file.sync_all().expect("durable");
-    }
-}
-
-/// A change that waits because another process has the worktree's lock: this one, which is another than the daemon.
-fn wait_for_a_lock(bench: &Bench, over: &AtomicBool) {
-    use std::os::fd::AsRawFd;
-    while !over.load(Ordering::Relaxed) {
-        let folders = fs::read_dir(bench.path("repo/.coral/worktrees")).expect("worktrees");
-        let locks = folders.filter_map(|folder| fs::File::open(folder.ok()?.path().join("lock")).ok());
-        let held: Vec<fs::File> = locks.collect();
-        for lock in &held {
-            // SAFETY: flock takes any descriptor.
-            unsafe { libc::flock(lock.as_raw_fd(), libc::LOCK_EX) };
-        }
-        std::thread::scope(|scope| {
-            let waits = scope.spawn(|| fs::create_dir(bench.worktree().join("aside/waits")));
-            std::thread::sleep(std::time::Duration::from_secs(1));
-            drop(held);
-            let _ = waits.join();
-        });
-        let _ = fs::remove_dir(bench.worktree().join("aside/waits"));
-    }
-}
-
-fn percentiles(mut times: Vec<f64>) -> String {
-    times.sort_by(f64::total_cmp);
-    let at = |part: usize| times[(times.len() - 1) * part / 1000];
-    format!("p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms", at(500), at(990), at(1000))
 }
