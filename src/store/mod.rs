@@ -31,5 +31,6 @@ pub use object::{
     ContentHasher, Encoding, FileSource, Kind, METADATA_MAX, ObjectInfo, Slice, Source, SourceError,
 };
 pub use options::Options;
+pub use read::ObjectReader;
 pub use store::Store;
 pub use write::{Ingest, Outcome, Put, Sealed};

@@ -17,13 +17,13 @@ use super::error::Result;
 use super::layout::Folders;
 use super::object::{Kind, ObjectInfo, Source};
 use super::options::Options;
-use super::read::{Buffers, Cache, Decoder, Memory};
+use super::read::{Buffers, Cache, Decoder, Memory, ObjectReader};
 use super::write::Ingest;
 
 /// All objects of one repository. Reading takes no lock and needs no permission to write. Clones are the same store.
 #[derive(Clone)]
 pub struct Store {
-    decoder: Arc<Decoder>,
+    pub(super) decoder: Arc<Decoder>,
     options: Options,
 }
 
@@ -73,6 +73,19 @@ impl Store {
     /// If the disk fails or the entry is damaged.
     pub fn info(&self, key: ObjectKey) -> Result<Option<ObjectInfo>> {
         self.decoder.catalog.find_or_refresh(&key, None)?.map(|object| object.info()).transpose()
+    }
+
+    /// An object that is looked up now and read as often as one likes.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`](super::StoreError::NotFound) if it is not in the store; or if it is damaged.
+    pub fn reader(&self, key: ObjectKey) -> Result<ObjectReader> {
+        ObjectReader::open(&self.decoder, key)
+    }
+
+    /// How often an object was looked for since the store was opened, bases counted each.
+    pub fn lookups(&self) -> u64 {
+        self.decoder.catalog.lookups()
     }
 
     /// Fills `buf` from byte `offset` of an object. Decodes the frames that the range touches and no others.

@@ -34,6 +34,7 @@ pub struct Catalog {
     upkeep: Mutex<()>,
     names: Names,
     resident: Mutex<Resident>,
+    lookups: AtomicU64,
 }
 
 impl Catalog {
@@ -49,6 +50,7 @@ impl Catalog {
             upkeep: Mutex::default(),
             names: Names::default(),
             resident: Mutex::default(),
+            lookups: AtomicU64::new(0),
             disk,
             folders,
             files,
@@ -129,9 +131,15 @@ impl Catalog {
         Ok(())
     }
 
+    /// How often an object was looked for.
+    pub fn lookups(&self) -> u64 {
+        self.lookups.load(Ordering::Relaxed)
+    }
+
     /// A sealed object, without looking for new packs. A damaged index can make it miss one.
     pub fn find(&self, kind: Kind, key: &ObjectKey, below: Option<u8>) -> Result<Option<Object>> {
         let wanted = |entry: &Entry| entry.kind == kind && below.is_none_or(|below| entry.depth < below);
+        self.lookups.fetch_add(1, Ordering::Relaxed);
         let packs = self.packs();
         let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
         let Some(index) = index.as_ref() else { return packs.find(key, wanted) };

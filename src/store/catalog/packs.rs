@@ -101,9 +101,7 @@ impl Packs {
 
     /// Bytes of all packs and sidecars.
     pub fn disk_len(&self) -> u64 {
-        let of = |pack: &Arc<Pack>| {
-            pack.directory.footer().pack_len().unwrap_or(0) + pack.directory.as_bytes().len() as u64
-        };
+        let of = |pack: &Arc<Pack>| pack.bytes.len() + pack.directory.as_bytes().len() as u64;
         self.list.iter().map(of).sum()
     }
 

@@ -1,23 +1,31 @@
 //! Open pack files, so many and no more.
 
+use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::disk::{Disk, DiskFile, Result};
 use crate::id::PackId;
 
 /// Far below the usual limit of 1,024 descriptors, which mounts and staging files share.
 const LIMIT: usize = 64;
+/// Files that are held for readers on top of these. Readers beyond that open what they read each time they read.
+const HELD_LIMIT: usize = 256;
 
 pub struct PackFiles {
     disk: Arc<dyn Disk>,
     /// The most recently used last.
     open: Mutex<Vec<(PackId, Arc<dyn DiskFile>)>>,
+    /// Those that somebody holds, for others who want to hold them.
+    held: Mutex<HashMap<PackId, Weak<HeldFile>>>,
 }
+
+/// A file that stays open as long as this is there.
+pub struct HeldFile(pub Arc<dyn DiskFile>);
 
 impl PackFiles {
     pub fn new(disk: Arc<dyn Disk>) -> Self {
-        Self { disk, open: Mutex::default() }
+        Self { disk, open: Mutex::default(), held: Mutex::default() }
     }
 
     /// The file of a pack. It stays open while it is used, even if it is unlinked.
@@ -34,7 +42,28 @@ impl PackFiles {
         Ok(file)
     }
 
-    /// Closes the files of packs that are gone, so that the disk gets its room back.
+    /// The file of a pack, to be held; `None` if too many others are.
+    pub fn hold(&self, id: &PackId, path: &Path) -> Result<Option<Arc<HeldFile>>> {
+        if let Some(file) = self.held(id) {
+            return Ok(Some(file));
+        }
+        let file = Arc::new(HeldFile(self.get(id, path)?));
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.len() >= HELD_LIMIT {
+            held.retain(|_, file| file.strong_count() > 0);
+        }
+        if held.len() >= HELD_LIMIT {
+            return Ok(None);
+        }
+        held.insert(*id, Arc::downgrade(&file));
+        Ok(Some(file))
+    }
+
+    fn held(&self, id: &PackId) -> Option<Arc<HeldFile>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).get(id)?.upgrade()
+    }
+
+    /// Closes the files of packs that are gone and that nobody holds, so that the disk gets its room back.
     pub fn retain(&self, is_there: impl Fn(&PackId) -> bool) {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|(id, _)| is_there(id));
     }

@@ -11,6 +11,7 @@ use crate::tensor::Lane;
 
 use super::entry::{Entry, Frame};
 use super::open::OpenPack;
+use super::range_source::{PackBytes, Wanted};
 use super::sealed::Pack;
 
 #[derive(Clone)]
@@ -21,7 +22,7 @@ pub struct Object {
 
 #[derive(Clone)]
 enum Lies {
-    Sealed { pack: Arc<Pack>, row: usize },
+    Sealed { pack: Arc<Pack>, row: usize, bytes: Arc<dyn PackBytes> },
     Open { pack: Arc<OpenPack>, frames: Arc<[Frame]> },
 }
 
@@ -32,7 +33,7 @@ impl Object {
             pack: pack.path.clone(),
             what: what.into(),
         })?;
-        Ok(Self { entry, lies: Lies::Sealed { pack: Arc::clone(pack), row } })
+        Ok(Self { entry, lies: Lies::Sealed { pack: Arc::clone(pack), row, bytes: Arc::clone(&pack.bytes) } })
     }
 
     pub fn open(pack: &Arc<OpenPack>, entry: Entry, frames: &Arc<[Frame]>) -> Self {
@@ -58,14 +59,16 @@ impl Object {
 
     pub fn stored_len(&self) -> Result<u64> {
         match &self.lies {
-            Lies::Sealed { pack, row } => pack.directory.stored_len(*row).map_err(|what| self.corrupt(what)),
+            Lies::Sealed { pack, row, .. } => {
+                pack.directory.stored_len(*row).map_err(|what| self.corrupt(what))
+            }
             Lies::Open { frames, .. } => Ok(frames.last().map_or(0, |frame| frame.end)),
         }
     }
 
     pub fn frame(&self, index: u64) -> Result<Frame> {
         match &self.lies {
-            Lies::Sealed { pack, row } => {
+            Lies::Sealed { pack, row, .. } => {
                 pack.directory.frame(*row, index).map_err(|what| self.corrupt(what))
             }
             Lies::Open { frames, .. } => frames
@@ -78,16 +81,41 @@ impl Object {
     /// Replaces `stored` by the stored bytes of a frame, checked against their checksum.
     pub fn read_stored(&self, frame: &Frame, stored: &mut Vec<u8>) -> Result<()> {
         stored.resize((frame.end - frame.start) as usize, 0);
-        self.read_exactly(frame, stored)
+        let offset = self.entry.offset + frame.start;
+        if !stored.is_empty() {
+            self.bytes().read_ranges(&mut [Wanted { offset, buf: stored }])?;
+        }
+        self.check(frame, stored)
     }
 
-    /// Fills `stored`, which is as long as the frame's stored bytes, with them, checked against their checksum.
-    pub fn read_exactly(&self, frame: &Frame, stored: &mut [u8]) -> Result<()> {
-        let offset = self.entry.offset + frame.start;
+    /// Where its pack's bytes are.
+    pub fn bytes(&self) -> &dyn PackBytes {
         match &self.lies {
-            Lies::Sealed { pack, .. } => pack.read(stored, offset)?,
-            Lies::Open { pack, .. } => pack.read(stored, offset)?,
+            Lies::Sealed { bytes, .. } => &**bytes,
+            Lies::Open { pack, .. } => &**pack,
         }
+    }
+
+    /// Tells the packs of objects apart.
+    pub fn pack_address(&self) -> usize {
+        match &self.lies {
+            Lies::Sealed { pack, .. } => Arc::as_ptr(pack).addr(),
+            Lies::Open { pack, .. } => Arc::as_ptr(pack).addr(),
+        }
+    }
+
+    /// Holds its pack's bytes, if that can be.
+    pub fn hold(&mut self) -> Result<()> {
+        if let Lies::Sealed { bytes, .. } = &mut self.lies
+            && let Some(held) = bytes.hold()?
+        {
+            *bytes = held;
+        }
+        Ok(())
+    }
+
+    /// Compares the stored bytes of a frame with their checksum.
+    pub fn check(&self, frame: &Frame, stored: &[u8]) -> Result<()> {
         match xxh3_64(stored) == frame.checksum {
             true => Ok(()),
             false => Err(self.corrupt("checksum of a frame differs")),

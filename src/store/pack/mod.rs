@@ -8,8 +8,12 @@ mod directory_layout;
 mod entry;
 mod files;
 mod footer;
+#[cfg(test)]
+mod in_memory;
+mod local;
 mod located;
 mod open;
+mod range_source;
 mod sealed;
 mod sections;
 
@@ -18,8 +22,11 @@ pub use directory_build::build_directory;
 pub use entry::{Entry, Frame, Record, frame_count, frame_len};
 pub use files::PackFiles;
 pub use footer::Footer;
+#[cfg(test)]
+pub use in_memory::InMemory;
 pub use located::Object;
 pub use open::OpenPack;
+pub use range_source::Wanted;
 #[cfg(test)]
 pub use sealed::PACK_HEAD;
 pub use sealed::{

@@ -3,10 +3,11 @@
 //! Short writes are gathered in a buffer. What was appended can be read at once. Knows no keys: only bytes.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::disk::{DiskFile, Result};
 
+use super::range_source::{PackBytes, Wanted};
 use super::sealed::PACK_HEAD;
 
 /// Enough to make the cost of a write call vanish; what is as long is written at once.
@@ -64,16 +65,6 @@ impl OpenPack {
         Ok(offset)
     }
 
-    /// Fills `buf` from what was appended at `offset`.
-    pub fn read(&self, buf: &mut [u8], offset: u64) -> Result<()> {
-        let mut body = self.body();
-        if offset + buf.len() as u64 > body.written {
-            body.flush(&*self.file)?;
-        }
-        drop(body);
-        self.file.read_exact_at(buf, offset)
-    }
-
     /// Forgets what was appended from `len` on.
     pub fn rewind(&self, len: u64) -> Result<()> {
         let mut body = self.body();
@@ -88,6 +79,27 @@ impl OpenPack {
     pub fn sync(&self) -> Result<()> {
         self.body().flush(&*self.file)?;
         self.file.sync()
+    }
+}
+
+impl PackBytes for OpenPack {
+    fn len(&self) -> u64 {
+        self.len()
+    }
+
+    fn read_ranges(&self, wanted: &mut [Wanted<'_>]) -> crate::store::error::Result<()> {
+        let end = wanted.last().map_or(0, |range| range.offset + range.buf.len() as u64);
+        let mut body = self.body();
+        if end > body.written {
+            body.flush(&*self.file)?;
+        }
+        drop(body);
+        wanted.iter_mut().try_for_each(|range| Ok(self.file.read_exact_at(range.buf, range.offset)?))
+    }
+
+    /// It is written by who reads it: nobody removes it meanwhile.
+    fn hold(&self) -> crate::store::error::Result<Option<Arc<dyn PackBytes>>> {
+        Ok(None)
     }
 }
 

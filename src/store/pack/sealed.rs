@@ -13,6 +13,8 @@ use crate::store::error::{Result, StoreError};
 use super::directory::Directory;
 use super::files::PackFiles;
 use super::footer::{FOOTER_LEN, Footer, Malformed};
+use super::local::Local;
+use super::range_source::PackBytes;
 
 /// What every pack begins with: magic, version, reserved.
 pub const PACK_HEAD: [u8; 16] = *b"CORALPAK\x01\0\0\0\0\0\0\0";
@@ -39,7 +41,7 @@ pub struct Pack {
     pub id: PackId,
     pub path: PathBuf,
     pub directory: Directory,
-    files: Arc<PackFiles>,
+    pub bytes: Arc<dyn PackBytes>,
 }
 
 /// A pack and whether its sidecar was of no use.
@@ -70,18 +72,22 @@ impl Pack {
         if !fits(&directory) {
             return Err(damaged("directory belongs to another pack"));
         }
-        let pack = Pack { id, path: path.to_owned(), directory, files: Arc::clone(files) };
-        Ok(Loaded { pack, without_sidecar })
+        Ok(Loaded { pack: Pack::local(path.to_owned(), directory, files), without_sidecar })
     }
 
-    /// The pack that was just sealed at `path`.
-    pub fn sealed(path: PathBuf, directory: Directory, files: &Arc<PackFiles>) -> Self {
-        Self { id: directory.footer().pack, path, directory, files: Arc::clone(files) }
+    /// The pack with this directory whose file is at `path`.
+    pub fn local(path: PathBuf, directory: Directory, files: &Arc<PackFiles>) -> Self {
+        let Footer { pack: id, .. } = *directory.footer();
+        let len = directory.footer().pack_len().unwrap_or(u64::MAX);
+        let local = Local { id, path: path.clone(), len, files: Arc::clone(files) };
+        Self { id, path, directory, bytes: Arc::new(local) }
     }
 
-    /// Fills `buf` from `offset` of the file.
-    pub fn read(&self, buf: &mut [u8], offset: u64) -> Result<()> {
-        Ok(self.files.get(&self.id, &self.path)?.read_exact_at(buf, offset)?)
+    /// The same pack with its bytes elsewhere.
+    #[cfg(test)]
+    pub fn with_bytes(&self, bytes: Arc<dyn PackBytes>) -> Self {
+        let directory = Directory::open(Arc::new(self.directory.as_bytes().to_vec()));
+        Self { id: self.id, path: self.path.clone(), directory: directory.expect("a directory"), bytes }
     }
 }
 

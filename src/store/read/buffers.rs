@@ -3,33 +3,49 @@
 
 use std::sync::{Mutex, PoisonError};
 
-/// 16 MiB of frames: what a few threads have in flight.
-const LIMIT: usize = 64;
+/// Bytes that are kept for later: what a few threads have in flight.
+const LIMIT: usize = 16 << 20;
 
 #[derive(Default)]
 pub struct Buffers {
-    idle: Mutex<Vec<Vec<u8>>>,
+    idle: Mutex<Idle>,
+}
+
+#[derive(Default)]
+struct Idle {
+    buffers: Vec<Vec<u8>>,
+    /// Bytes that they take.
+    held: usize,
 }
 
 impl Buffers {
     /// A buffer of this length, with unspecified bytes.
     pub fn take(&self, len: usize) -> Vec<u8> {
-        let mut buffer = self.take_empty();
+        let mut buffer = self.take_any();
         buffer.resize(len, 0);
+        buffer
+    }
+
+    /// A buffer of any length, with unspecified bytes.
+    pub fn take_any(&self) -> Vec<u8> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let buffer = idle.buffers.pop().unwrap_or_default();
+        idle.held -= buffer.capacity();
         buffer
     }
 
     /// A buffer of length 0.
     pub fn take_empty(&self) -> Vec<u8> {
-        let mut buffer = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        let mut buffer = self.take_any();
         buffer.clear();
         buffer
     }
 
     pub fn give(&self, buffer: Vec<u8>) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < LIMIT && buffer.capacity() > 0 {
-            idle.push(buffer);
+        if buffer.capacity() > 0 && idle.held + buffer.capacity() <= LIMIT {
+            idle.held += buffer.capacity();
+            idle.buffers.push(buffer);
         }
     }
 }

@@ -7,12 +7,34 @@ use crate::store::error::{Result, StoreError};
 use crate::store::object::{Kind, METADATA_MAX, metadata_key};
 use crate::store::pack::{Entry, Object};
 
+use super::chain::Chain;
 use super::decoder::Decoder;
+use super::frames::check_range;
 
 /// Bytes of an object that are decoded at once when all of it is wanted in memory.
 const READ_LEN: u64 = 16 << 20;
 
 impl Decoder {
+    /// The chain of the object that is there, its packs held.
+    pub fn chain(&self, key: ObjectKey) -> Result<Chain> {
+        self.again_if_gone(|| {
+            let object = self.catalog.get(&key)?;
+            self.any_copy(object, |object| Chain::resolve(&self.catalog, object)?.hold())
+        })
+    }
+
+    /// Fills `buf` from byte `offset` of the object at the beginning of a chain that was resolved before: from another
+    /// copy where that one is damaged, and from wherever it is now if its packs were removed and not held.
+    pub fn read_resolved(&self, chain: &Chain, offset: u64, buf: &mut [u8]) -> Result<()> {
+        check_range(chain.object(), offset, buf.len() as u64)?;
+        match self.read_chain(chain, offset, buf) {
+            Err(error) if error.is_of_one_copy() || is_gone(&error) => {
+                self.read_at(chain.object().entry.key, offset, buf).map_err(|_| error)
+            }
+            result => result,
+        }
+    }
+
     /// Fills `buf` from byte `offset` of an object.
     pub fn read_at(&self, key: ObjectKey, offset: u64, buf: &mut [u8]) -> Result<()> {
         self.again_if_gone(|| {
@@ -48,7 +70,7 @@ impl Decoder {
     /// Reads, and reads again after looking for new packs if a pack was removed meanwhile: its objects are in another.
     fn again_if_gone<T>(&self, mut read: impl FnMut() -> Result<T>) -> Result<T> {
         match read() {
-            Err(StoreError::Disk(error)) if error.source.kind() == ErrorKind::NotFound => {
+            Err(error) if is_gone(&error) => {
                 self.catalog.refresh()?;
                 read()
             }
@@ -84,4 +106,9 @@ impl Decoder {
         }
         Ok(bytes)
     }
+}
+
+/// Whether a pack was removed under way.
+fn is_gone(error: &StoreError) -> bool {
+    matches!(error, StoreError::Disk(error) if error.source.kind() == ErrorKind::NotFound)
 }

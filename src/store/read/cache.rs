@@ -4,9 +4,12 @@
 //! are immutable and named by content, so nothing is ever invalidated.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::id::ObjectKey;
+use crate::store::object::Kind;
+use crate::store::pack::{Entry, Object, frame_len};
 
 use super::buffers::Buffers;
 
@@ -16,6 +19,8 @@ pub type FrameName = (ObjectKey, u64);
 /// A shard smaller than this would hold too few frames to be a cache.
 const MIN_SHARD_BYTES: usize = 4 << 20;
 const MAX_SHARDS: usize = 16;
+/// Several times the frames that fit into the largest budgets that are usual.
+const PRESENCES: usize = 16_381;
 
 /// What readers of frames share.
 pub struct Memory {
@@ -23,8 +28,28 @@ pub struct Memory {
     pub buffers: Buffers,
 }
 
+impl Memory {
+    /// A frame in the cache, as long as it is in the object. The cache names content alone: metadata may have a key that
+    /// somebody gave to content.
+    pub fn cached(&self, object: &Object, index: u64) -> Option<Arc<Vec<u8>>> {
+        let Entry { key, kind, len, .. } = object.entry;
+        let found = (kind == Kind::Content).then(|| self.cache.get(&(key, index))).flatten();
+        found.filter(|frame| frame.len() == frame_len(len, index))
+    }
+
+    /// Takes a decoded frame into the cache.
+    pub fn remember(&self, object: &Object, index: u64, frame: Vec<u8>) {
+        if object.entry.kind == Kind::Content {
+            self.cache.insert((object.entry.key, index), Arc::new(frame));
+        }
+    }
+}
+
 pub struct Cache {
     shards: Vec<Mutex<Shard>>,
+    /// How many frames are in the cache whose names hash to each number. Most look-ups, for a frame of every base of a
+    /// chain, find nothing: these take no lock.
+    present: Vec<AtomicU32>,
     /// Bytes that each shard may hold.
     budget: usize,
 }
@@ -44,7 +69,11 @@ struct Cached {
 impl Cache {
     pub fn new(budget: usize) -> Self {
         let count = (budget / MIN_SHARD_BYTES).clamp(1, MAX_SHARDS);
-        Self { shards: (0..count).map(|_| Mutex::default()).collect(), budget: budget / count }
+        Self {
+            shards: (0..count).map(|_| Mutex::default()).collect(),
+            present: (0..PRESENCES).map(|_| AtomicU32::new(0)).collect(),
+            budget: budget / count,
+        }
     }
 
     fn shard(&self, (key, index): &FrameName) -> &Mutex<Shard> {
@@ -52,7 +81,17 @@ impl Cache {
         &self.shards[spread % self.shards.len()]
     }
 
+    fn presence(&self, (key, index): &FrameName) -> &AtomicU32 {
+        let [a, b, c, d, ..] = *key.as_bytes();
+        let spread =
+            u64::from(u32::from_le_bytes([a, b, c, d])).wrapping_add(index.wrapping_mul(0x9e37_79b9));
+        &self.present[spread as usize % PRESENCES]
+    }
+
     pub fn get(&self, name: &FrameName) -> Option<Arc<Vec<u8>>> {
+        if self.presence(name).load(Ordering::Relaxed) == 0 {
+            return None;
+        }
         let mut shard = self.shard(name).lock().unwrap_or_else(PoisonError::into_inner);
         let cached = shard.frames.get_mut(name)?;
         cached.used = true;
@@ -68,13 +107,16 @@ impl Cache {
         if shard.frames.insert(name, Cached { bytes, used: false }).is_none() {
             shard.bytes += len;
             shard.queue.push_back(name);
+            self.presence(&name).fetch_add(1, Ordering::Relaxed);
         }
-        shard.shrink_to(self.budget);
+        shard.shrink_to(self.budget, |name| {
+            self.presence(name).fetch_sub(1, Ordering::Relaxed);
+        });
     }
 }
 
 impl Shard {
-    fn shrink_to(&mut self, budget: usize) {
+    fn shrink_to(&mut self, budget: usize, gone: impl Fn(&FrameName)) {
         while self.bytes > budget {
             let Some(name) = self.queue.pop_front() else { return };
             match self.frames.get_mut(&name) {
@@ -82,7 +124,10 @@ impl Shard {
                     cached.used = false;
                     self.queue.push_back(name);
                 }
-                _ => self.bytes -= self.frames.remove(&name).map_or(0, |cached| cached.bytes.len()),
+                _ => {
+                    self.bytes -= self.frames.remove(&name).map_or(0, |cached| cached.bytes.len());
+                    gone(&name);
+                }
             }
         }
     }

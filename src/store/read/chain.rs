@@ -76,6 +76,18 @@ impl Chain {
         Ok(Self { links, cast: None })
     }
 
+    /// The same, with the bytes of all its packs held as far as that can be: it reads on although packs are removed.
+    pub fn hold(mut self) -> Result<Self> {
+        let mut chain = &mut self;
+        loop {
+            chain.links.iter_mut().try_for_each(Object::hold)?;
+            match &mut chain.cast {
+                Some(cast) => chain = &mut cast.origin,
+                None => return Ok(self),
+            }
+        }
+    }
+
     /// The elements of the object as another type; `None` if types or lengths do not allow it, or it stands on a cast
     /// itself.
     pub fn cast(self, to: Dtype) -> Option<Self> {

@@ -8,6 +8,7 @@ use crate::threads::Threads;
 use super::cache::Memory;
 use super::chain::Chain;
 use super::frames::{FrameReader, check_range, pieces};
+use super::plan::frames_at_once;
 
 /// Gets the bytes of objects.
 pub struct Decoder {
@@ -24,12 +25,19 @@ impl Decoder {
     pub fn read_object(&self, object: Object, offset: u64, buf: &mut [u8]) -> Result<()> {
         check_range(&object, offset, buf.len() as u64)?;
         let chain = Chain::resolve(&self.catalog, object)?;
-        let pieces = pieces(offset, buf);
-        let reader = || FrameReader::new(&chain, &self.memory);
+        self.read_chain(&chain, offset, buf)
+    }
+
+    /// Fills `buf` from byte `offset` of what a chain gives, which has as many.
+    pub fn read_chain(&self, chain: &Chain, offset: u64, buf: &mut [u8]) -> Result<()> {
+        let mut pieces = pieces(offset, buf);
+        let reader = || FrameReader::new(chain, &self.memory);
+        let at_once = frames_at_once(chain);
         if pieces.len() < PARALLEL_FRAMES {
             let mut reader = reader();
-            return pieces.into_iter().try_for_each(|piece| piece.fill(&mut reader));
+            return pieces.chunks_mut(at_once).try_for_each(|pieces| reader.fill(pieces));
         }
-        self.threads.try_each(pieces.into_iter(), reader, |reader, piece| piece.fill(reader))
+        let at_once = at_once.min(pieces.len().div_ceil(self.threads.count()));
+        self.threads.try_each(pieces.chunks_mut(at_once), reader, |reader, pieces| reader.fill(pieces))
     }
 }

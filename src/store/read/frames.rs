@@ -1,25 +1,143 @@
-//! Decoding the frames of a chain, one after another.
+//! Decoding the frames of a chain as they were planned.
+//!
+//! The checksum of every stored frame is compared before it is decoded.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::codec::{FRAME_LEN, cast, decode_frame, tag_needs_base};
 use crate::store::error::{Result, StoreError};
-use crate::store::object::Kind;
-use crate::store::pack::{Frame, Object, frame_len};
+use crate::store::pack::Object;
 
 use super::cache::Memory;
-use super::chain::Chain;
+use super::chain::{Cast, Chain};
+use super::plan::{FramePlan, Ground, Part, Plan, cuts, frames_at_once};
 
 /// Decodes frames of one chain, one after another, in buffers that it keeps.
 pub struct FrameReader<'a> {
     chain: &'a Chain,
     memory: &'a Memory,
     stored: Vec<u8>,
+    scratch: Scratch,
+}
+
+/// The part of a read that lies in one frame.
+pub struct Piece<'b> {
+    index: u64,
+    range: Range<usize>,
+    out: &'b mut [u8],
+}
+
+impl<'a> FrameReader<'a> {
+    pub fn new(chain: &'a Chain, memory: &'a Memory) -> Self {
+        Self { chain, memory, stored: memory.buffers.take_any(), scratch: Scratch::new(memory) }
+    }
+
+    /// Fills `out`, which is as long as frame `index`, with it.
+    pub fn read(&mut self, index: u64, out: &mut [u8]) -> Result<()> {
+        let mut plan = Plan::default();
+        let frame = plan.frame(self.chain, index, 1, self.memory)?;
+        let places = plan.fetch(&mut self.stored)?;
+        let fetched = Fetched { plan: &plan, stored: &self.stored, places, memory: self.memory };
+        self.scratch.decode(&fetched, &frame, out)
+    }
+
+    /// Frame `index` of what the chain gives, to take differences to.
+    pub fn as_base(&mut self, index: u64) -> Result<&[u8]> {
+        let mut plan = Plan::default();
+        let frame = plan.frame(self.chain, index, 0, self.memory)?;
+        let places = plan.fetch(&mut self.stored)?;
+        let fetched = Fetched { plan: &plan, stored: &self.stored, places, memory: self.memory };
+        self.scratch.load(&fetched, &frame, 0)?;
+        Ok(self.scratch.current.bytes())
+    }
+
+    /// Fills `out` with what lies at `offset` of what the chain gives.
+    pub fn read_range(&mut self, offset: u64, out: &mut [u8]) -> Result<()> {
+        pieces(offset, out).chunks_mut(frames_at_once(self.chain)).try_for_each(|pieces| self.fill(pieces))
+    }
+
+    /// Fills some pieces, whose stored bytes are read at once. Frames that are read whole are not worth remembering:
+    /// whoever reads them has them.
+    pub fn fill(&mut self, pieces: &mut [Piece<'_>]) -> Result<()> {
+        let (mut plan, mut planned) = (Plan::default(), Vec::with_capacity(pieces.len()));
+        for piece in pieces {
+            match self.chain.links.first().map(|first| (first, self.memory.cached(first, piece.index))) {
+                Some((_, Some(frame))) => piece.out.copy_from_slice(&frame[piece.range.clone()]),
+                Some((first, None)) => {
+                    let frame = plan.frame(self.chain, piece.index, 1, self.memory)?;
+                    planned.push((piece, Some(first), frame));
+                }
+                None => {
+                    let frame = self.plan_cast(&mut plan, piece)?;
+                    planned.push((piece, None, frame));
+                }
+            }
+        }
+        let places = plan.fetch(&mut self.stored)?;
+        let fetched = Fetched { plan: &plan, stored: &self.stored, places, memory: self.memory };
+        for (piece, first, frame) in planned {
+            match first.filter(|_| piece.out.len() < frame.len) {
+                None => self.scratch.decode(&fetched, &frame, piece.out)?,
+                Some(first) => {
+                    let mut whole = vec![0; frame.len];
+                    self.scratch.decode(&fetched, &frame, &mut whole)?;
+                    piece.out.copy_from_slice(&whole[piece.range.clone()]);
+                    self.memory.remember(first, piece.index, whole);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A chain that gives a cast gives any elements of it, and none of them are remembered.
+    fn plan_cast(&self, plan: &mut Plan<'a>, piece: &Piece<'_>) -> Result<FramePlan<'a>> {
+        let offset = piece.index * FRAME_LEN as u64 + piece.range.start as u64;
+        let ground = match &self.chain.cast {
+            Some(cast) => plan.cast(cast, offset, piece.out.len(), self.memory)?,
+            None => Ground::Nothing,
+        };
+        Ok(FramePlan { len: piece.out.len(), steps: Vec::new(), ground })
+    }
+}
+
+impl Drop for FrameReader<'_> {
+    fn drop(&mut self) {
+        let Scratch { current, spare, .. } = &mut self.scratch;
+        for buffer in [&mut self.stored, &mut current.own, spare] {
+            self.memory.buffers.give(std::mem::take(buffer));
+        }
+    }
+}
+
+/// Stored bytes that were read for a plan.
+struct Fetched<'f, 'c> {
+    plan: &'f Plan<'c>,
+    stored: &'f [u8],
+    /// Where in these each frame of the plan begins.
+    places: Vec<usize>,
+    memory: &'f Memory,
+}
+
+impl<'c> Fetched<'_, 'c> {
+    /// Decodes a stored frame onto `base`.
+    fn undo(&self, number: usize, base: &[u8], out: &mut [u8]) -> Result<()> {
+        let (object, frame) = self.plan.stored(number);
+        let stored = &self.stored[self.places[number]..][..(frame.end - frame.start) as usize];
+        object.check(&frame, stored)?;
+        let base = tag_needs_base(frame.tag).then_some(base);
+        decode_frame(frame.tag, stored, base, object.lane(), out)
+            .map_err(|error| object.corrupt(error.to_string()))
+    }
+}
+
+/// What decoding needs beside its result.
+struct Scratch {
     /// The frame that was decoded last, of whichever link.
     current: Decoded,
     spare: Vec<u8>,
-    /// Reads what the chain's cast is a cast of.
-    origin: Option<Box<FrameReader<'a>>>,
+    /// For what is cast.
+    origin: Option<Box<Scratch>>,
 }
 
 #[derive(Default)]
@@ -34,81 +152,48 @@ impl Decoded {
     }
 }
 
-impl<'a> FrameReader<'a> {
-    pub fn new(chain: &'a Chain, memory: &'a Memory) -> Self {
-        let buffer = || memory.buffers.take_empty();
-        let origin = chain.cast.as_ref().map(|cast| Box::new(FrameReader::new(&cast.origin, memory)));
-        let current = Decoded { own: buffer(), cached: None };
-        Self { chain, memory, stored: buffer(), current, spare: buffer(), origin }
+impl Scratch {
+    fn new(memory: &Memory) -> Self {
+        let buffer = || memory.buffers.take_any();
+        Self { current: Decoded { own: buffer(), cached: None }, spare: buffer(), origin: None }
     }
 
-    /// Fills `out`, which is as long as frame `index`, with it.
-    pub fn read(&mut self, index: u64, out: &mut [u8]) -> Result<()> {
-        let Some(first) = self.chain.links.first() else {
-            return self.read_cast(index * FRAME_LEN as u64, out);
-        };
-        let frame = first.frame(index)?;
-        if tag_needs_base(frame.tag) {
-            self.load(index, 1)?;
-        }
-        self.decode(first, &frame, out)
-    }
-
-    /// Fills `out` with the bytes of frame `index` from byte `from` of it, remembering the frame in the cache.
-    pub fn read_part(&mut self, index: u64, from: usize, out: &mut [u8]) -> Result<()> {
-        let Some(first) = self.chain.links.first() else {
-            return self.read_cast(index * FRAME_LEN as u64 + from as u64, out);
-        };
-        let name = (first.entry.key, index);
-        let frame = match self.cached(first, index) {
-            Some(frame) => frame,
-            None => {
-                let mut whole = vec![0; frame_len(first.entry.len, index)];
-                self.read(index, &mut whole)?;
-                let whole = Arc::new(whole);
-                if first.entry.kind == Kind::Content {
-                    self.memory.cache.insert(name, Arc::clone(&whole));
-                }
-                whole
+    /// Fills `out`, which is as long as the frame, with it.
+    fn decode(&mut self, fetched: &Fetched<'_, '_>, frame: &FramePlan<'_>, out: &mut [u8]) -> Result<()> {
+        match (&*frame.steps, &frame.ground) {
+            ([], Ground::Cast(cast, parts)) => self.cast(fetched, cast, parts, out),
+            ([], _) => {
+                self.load(fetched, frame, 0)?;
+                // It was in the cache, which gives frames of the right length only.
+                out.copy_from_slice(self.current.bytes());
+                Ok(())
             }
-        };
-        out.copy_from_slice(&frame[from..from + out.len()]);
-        Ok(())
-    }
-
-    /// Fills `out` with what lies at `offset` of what the chain gives.
-    pub fn read_range(&mut self, offset: u64, out: &mut [u8]) -> Result<()> {
-        pieces(offset, out).into_iter().try_for_each(|piece| piece.fill(self))
-    }
-
-    /// Frame `index` of what the chain gives, to take differences to.
-    pub fn as_base(&mut self, index: u64) -> Result<&[u8]> {
-        self.load(index, 0)?;
-        Ok(self.current.bytes())
-    }
-
-    /// Decodes frame `index` of a link, or of the cast below the last one.
-    fn load(&mut self, index: u64, link: usize) -> Result<()> {
-        let links = self.chain.links.get(link..).unwrap_or_default();
-        let mut frames: Vec<(&Object, Frame)> = Vec::with_capacity(links.len());
-        let stands_on = |(_, frame): &(&Object, Frame)| tag_needs_base(frame.tag);
-        for object in links {
-            if self.take_from_cache(object, index) {
-                break;
-            }
-            frames.push((object, object.frame(index)?));
-            if !frames.last().is_some_and(stands_on) {
-                break;
+            ([own], Ground::Nothing) => fetched.undo(*own, &[], out),
+            ([own, ..], _) => {
+                self.load(fetched, frame, 1)?;
+                fetched.undo(*own, self.current.bytes(), out)
             }
         }
-        let reaches_end = frames.len() == links.len() && frames.last().is_none_or(stands_on);
-        if reaches_end {
-            self.load_cast(index)?;
+    }
+
+    /// Makes the frame the current one, but for its first `open` steps.
+    fn load(&mut self, fetched: &Fetched<'_, '_>, frame: &FramePlan<'_>, open: usize) -> Result<()> {
+        self.current.cached = None;
+        match &frame.ground {
+            Ground::Nothing => self.current.own.clear(),
+            Ground::Cached(bytes) => self.current.cached = Some(Arc::clone(bytes)),
+            Ground::Cast(cast, parts) => {
+                let mut out = std::mem::take(&mut self.current.own);
+                out.resize(frame.len, 0);
+                let result = self.cast(fetched, cast, parts, &mut out);
+                self.current.own = out;
+                result?;
+            }
         }
-        for (object, frame) in frames.into_iter().rev() {
+        for number in frame.steps[open..].iter().rev() {
             let mut out = std::mem::take(&mut self.spare);
-            out.resize(frame_len(object.entry.len, index), 0);
-            let result = self.decode(object, &frame, &mut out);
+            out.resize(frame.len, 0);
+            let result = fetched.undo(*number, self.current.bytes(), &mut out);
             self.spare = std::mem::replace(&mut self.current.own, out);
             self.current.cached = None;
             result?;
@@ -116,88 +201,48 @@ impl<'a> FrameReader<'a> {
         Ok(())
     }
 
-    fn take_from_cache(&mut self, object: &Object, index: u64) -> bool {
-        self.current.cached = self.cached(object, index);
-        self.current.cached.is_some()
-    }
-
-    /// A frame in the cache, which names content alone: metadata may have a key that somebody gave to content.
-    fn cached(&self, object: &Object, index: u64) -> Option<Arc<Vec<u8>>> {
-        let is_content = object.entry.kind == Kind::Content;
-        is_content.then(|| self.memory.cache.get(&(object.entry.key, index))).flatten()
-    }
-
-    /// Decodes what lies below the last link: a frame of the cast, or nothing, which is no base for anything.
-    fn load_cast(&mut self, index: u64) -> Result<()> {
-        let mut out = std::mem::take(&mut self.current.own);
-        out.resize(self.chain.cast.as_ref().map_or(0, |cast| frame_len(cast.len, index)), 0);
-        let result = self.read_cast(index * FRAME_LEN as u64, &mut out);
-        self.current = Decoded { own: out, cached: None };
-        result
-    }
-
-    /// Fills `out` with cast elements from byte `offset` of them. Both ends lie between elements.
-    fn read_cast(&mut self, offset: u64, out: &mut [u8]) -> Result<()> {
-        let (Some(casting), Some(origin)) = (&self.chain.cast, &mut self.origin) else { return Ok(()) };
-        let (from, to) = (casting.from, casting.to);
-        let (from_width, to_width) = (from.lane().width(), to.lane().width());
-        let mut elements = self.memory.buffers.take(out.len() / to_width * from_width);
-        let result = origin.read_range(offset / to_width as u64 * from_width as u64, &mut elements);
-        if result.is_ok() {
-            cast(from, to, &elements, out);
+    /// Fills `out` with the cast of some parts of another object's frames. Parts of frames are remembered: the next
+    /// read wants the rest.
+    fn cast(
+        &mut self,
+        fetched: &Fetched<'_, '_>,
+        of: &Cast,
+        parts: &[Part<'_>],
+        out: &mut [u8],
+    ) -> Result<()> {
+        let memory = fetched.memory;
+        let origin = self.origin.get_or_insert_with(|| Box::new(Scratch::new(memory)));
+        let mut elements = memory.buffers.take(parts.iter().map(|part| part.range.len()).sum());
+        let mut rest = &mut elements[..];
+        for Part { index, range, frame } in parts {
+            let (out, tail) = rest.split_at_mut(range.len());
+            rest = tail;
+            if range.len() == frame.len {
+                origin.decode(fetched, frame, out)?;
+                continue;
+            }
+            origin.load(fetched, frame, 0)?;
+            out.copy_from_slice(&origin.current.bytes()[range.clone()]);
+            if let (Some(first), None) = (of.origin.links.first(), &origin.current.cached) {
+                memory.remember(first, *index, origin.current.own.clone());
+            }
         }
-        self.memory.buffers.give(elements);
-        result
+        cast(of.from, of.to, &elements, out);
+        memory.buffers.give(elements);
+        Ok(())
     }
-
-    /// Decodes a frame; what it is a difference to was decoded last.
-    fn decode(&mut self, object: &Object, frame: &Frame, out: &mut [u8]) -> Result<()> {
-        object.read_stored(frame, &mut self.stored)?;
-        let base = tag_needs_base(frame.tag).then(|| self.current.bytes());
-        decode_frame(frame.tag, &self.stored, base, object.lane(), out)
-            .map_err(|error| object.corrupt(error.to_string()))
-    }
-}
-
-impl Drop for FrameReader<'_> {
-    fn drop(&mut self) {
-        let buffers = [&mut self.stored, &mut self.current.own, &mut self.spare];
-        buffers.into_iter().for_each(|buffer| self.memory.buffers.give(std::mem::take(buffer)));
-    }
-}
-
-/// The part of a read that lies in one frame.
-pub struct Piece<'b> {
-    index: u64,
-    from: usize,
-    out: &'b mut [u8],
 }
 
 /// Cuts a read at the borders of frames.
 pub fn pieces(offset: u64, buf: &mut [u8]) -> Vec<Piece<'_>> {
-    let frame = FRAME_LEN as u64;
     let mut pieces = Vec::with_capacity(buf.len() / FRAME_LEN + 2);
-    let (mut offset, mut rest) = (offset, buf);
-    while !rest.is_empty() {
-        let from = (offset % frame) as usize;
-        let (out, tail) = rest.split_at_mut((FRAME_LEN - from).min(rest.len()));
-        let index = offset / frame;
-        offset += out.len() as u64;
-        pieces.push(Piece { index, from, out });
+    let mut rest = buf;
+    for (index, range) in cuts(offset, offset + rest.len() as u64) {
+        let (out, tail) = rest.split_at_mut(range.len());
+        pieces.push(Piece { index, range, out });
         rest = tail;
     }
     pieces
-}
-
-impl Piece<'_> {
-    /// Fills the piece. Frames that are read whole are not worth remembering: whoever reads them has them.
-    pub fn fill(self, reader: &mut FrameReader<'_>) -> Result<()> {
-        let whole = self.out.len() == frame_len(reader.chain.len(), self.index);
-        match whole && reader.cached(reader.chain.object(), self.index).is_none() {
-            true => reader.read(self.index, self.out),
-            false => reader.read_part(self.index, self.from, self.out),
-        }
-    }
 }
 
 /// Fails if the range is not within the object.

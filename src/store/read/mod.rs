@@ -10,7 +10,9 @@ mod decoder;
 mod equals;
 mod frames;
 mod object_source;
+mod plan;
 mod prefix;
+mod reader;
 
 pub use buffers::Buffers;
 pub use cache::{Cache, Memory};
@@ -19,3 +21,4 @@ pub use decoder::Decoder;
 pub use equals::same_bytes;
 pub use frames::FrameReader;
 pub use object_source::Stored;
+pub use reader::ObjectReader;

@@ -8,7 +8,9 @@ mod local;
 mod lookalikes;
 mod model;
 mod policy;
+mod readers;
 mod repack;
+mod sources;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -146,10 +146,7 @@ fn sample(incoming: &Incoming<'_>, mut read: impl FnMut(u64, &mut [u8]) -> Resul
 
 fn sample_base(incoming: &Incoming<'_>, base: &Chain, memory: &Memory) -> Result<Vec<u8>> {
     let mut reader = FrameReader::new(base, memory);
-    sample(incoming, |offset, buf| {
-        let frame = FRAME_LEN as u64;
-        reader.read_part(offset / frame, (offset % frame) as usize, buf)
-    })
+    sample(incoming, |offset, buf| reader.read_range(offset, buf))
 }
 
 fn sampled_frames(len: u64) -> impl Iterator<Item = u64> {

@@ -98,7 +98,7 @@ impl Ingest {
         let path = pack_path(&catalog.folders.packs, &id);
         let damaged = |what| StoreError::DamagedPack { path: path.clone(), what };
         let directory = Directory::open(Arc::new(sidecar)).map_err(damaged)?;
-        catalog.add(Pack::sealed(path, directory, &catalog.files));
+        catalog.add(Pack::local(path, directory, &catalog.files));
         self.writer.transaction()?.sealed = true;
         Ok(())
     }

@@ -1,0 +1,73 @@
+//! One object, looked up once and read as often as one likes.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::id::ObjectKey;
+use crate::store::error::Result;
+
+use super::chain::Chain;
+use super::decoder::Decoder;
+use super::frames::check_range;
+use super::plan::{Plan, cuts, frames_at_once};
+
+/// An object whose chain of bases is resolved. Reading it looks nothing up and, whatever happens to the packs that it
+/// was found in, gives the same bytes; it keeps the files of those packs open, so that their room on the disk is free
+/// only when it is dropped. Threads may share it.
+pub struct ObjectReader {
+    decoder: Arc<Decoder>,
+    chain: Chain,
+}
+
+impl fmt::Debug for ObjectReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ObjectReader").field(&self.chain.object().entry.key).finish()
+    }
+}
+
+impl ObjectReader {
+    pub(in crate::store) fn open(decoder: &Arc<Decoder>, key: ObjectKey) -> Result<Self> {
+        Ok(Self { decoder: Arc::clone(decoder), chain: decoder.chain(key)? })
+    }
+
+    /// Bytes of the object.
+    pub fn len(&self) -> u64 {
+        self.chain.len()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Fills `buf` from byte `offset`. Decodes the frames that the range touches and no others.
+    ///
+    /// # Errors
+    /// [`StoreError::OutOfRange`](crate::store::StoreError::OutOfRange) beyond the end; never gives wrong bytes:
+    /// [`StoreError::Corrupt`](crate::store::StoreError::Corrupt) if what is stored does not add up and no other copy
+    /// of the object does.
+    pub fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+        self.decoder.read_resolved(&self.chain, offset, buf)
+    }
+
+    /// Has the stored bytes under a range come nearer, of the object and of all its bases, so that reading it soon does
+    /// not wait for them. Decodes nothing.
+    ///
+    /// # Errors
+    /// If they cannot be read, or the range is not within the object.
+    pub fn warm(&self, range: Range<u64>) -> Result<()> {
+        check_range(self.chain.object(), range.start, range.end.saturating_sub(range.start))?;
+        let indices: Vec<u64> = cuts(range.start, range.end).map(|(index, _)| index).collect();
+        let mut stored = self.decoder.memory.buffers.take_any();
+        for indices in indices.chunks(frames_at_once(&self.chain)) {
+            let mut plan = Plan::default();
+            for index in indices {
+                plan.frame(&self.chain, *index, 0, &self.decoder.memory)?;
+            }
+            plan.fetch(&mut stored)?;
+        }
+        self.decoder.memory.buffers.give(stored);
+        Ok(())
+    }
+}
