@@ -94,7 +94,7 @@ impl Repository {
                 let Node::File { recipe, len } = entry.node else { panic!("{} is no file", model.name) };
                 let mut bytes = vec![0; len as usize];
                 let recipe = repo.recipe(recipe)?;
-                repo.read_file(&recipe, 0, &mut bytes)?;
+                repo.reader(&recipe).read_at(0, &mut bytes)?;
                 assert!(bytes == model.file(), "{} came back changed", model.name);
             }
         }

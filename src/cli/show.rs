@@ -228,10 +228,11 @@ fn statistics(place: &Place, recipe: &Recipe, tensor: &TensorInfo) -> Result<Opt
         if info != tensor {
             continue;
         }
+        let reader = place.repo.store().reader(key)?;
         let mut offset = 0;
         while offset < len {
             let part = (len - offset).min(buf.len() as u64) as usize;
-            place.repo.store().read_at(key, offset, &mut buf[..part])?;
+            reader.read_at(offset, &mut buf[..part])?;
             if !found.add(tensor.dtype, &buf[..part]) {
                 return Ok(None);
             }

@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use crate::recipe::Recipe;
-use crate::repo::{NodeAttributes, NodeId, Release, Tenant};
+use crate::repo::{FileReader, NodeAttributes, NodeId, ReaderSlot, Release, Tenant};
 
 use super::attr::Kind;
 use super::completion::{Closer, Closings};
@@ -18,7 +17,7 @@ use super::worktrees::OpenWorktree;
 #[derive(Debug)]
 pub(super) enum Handle {
     /// A file of a snapshot.
-    Snapshot(Arc<Recipe>),
+    Snapshot(FileReader),
     /// A tensor as an `.npy` file.
     Array(OpenArray),
     /// A file made up when it was opened.
@@ -37,7 +36,7 @@ pub(super) struct OpenArray {
     /// What stands before the payload.
     pub header: Vec<u8>,
     /// The file that the payload is in.
-    pub recipe: Arc<Recipe>,
+    pub file: FileReader,
     /// Where in the file the payload begins.
     pub start: u64,
     /// Bytes of the payload.
@@ -50,6 +49,8 @@ pub(super) struct OpenNode {
     pub worktree: Arc<OpenWorktree>,
     pub node: NodeId,
     pub write: bool,
+    /// What was looked up to read it, if it is stored.
+    pub reader: ReaderSlot,
     /// Whether a writer has begun: what follows goes on in the same staging file, and copies nothing.
     begun: AtomicBool,
     closing: Option<Closing>,
@@ -71,7 +72,14 @@ struct Closing {
 impl OpenNode {
     /// A file that was opened for reading.
     pub fn reader(worktree: Arc<OpenWorktree>, node: NodeId) -> Self {
-        Self { worktree, node, write: false, begun: AtomicBool::new(false), closing: None }
+        Self {
+            worktree,
+            node,
+            write: false,
+            reader: ReaderSlot::default(),
+            begun: AtomicBool::new(false),
+            closing: None,
+        }
     }
 
     /// A file that was opened for writing; `begun` if it has a staging file of its own already.
@@ -89,7 +97,14 @@ impl OpenNode {
             closings,
             queue,
         };
-        Self { worktree, node, write: true, begun: AtomicBool::new(begun), closing: Some(closing) }
+        Self {
+            worktree,
+            node,
+            write: true,
+            reader: ReaderSlot::default(),
+            begun: AtomicBool::new(begun),
+            closing: Some(closing),
+        }
     }
 
     /// Does something with the file.

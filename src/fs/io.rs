@@ -94,7 +94,9 @@ impl FileSystem {
             Place::Control(ControlFile::Ctl) => (Handle::Control(Mutex::default()), Cache::Bypass),
             _ if place.kind() == Some(Kind::Dir) => return Err(Error::IsADirectory),
             _ if mode.write || mode.truncate => return Err(Error::ReadOnly),
-            Place::File { recipe, .. } => (Handle::Snapshot(self.repo.recipe(*recipe)?), Cache::Keep),
+            Place::File { recipe, .. } => {
+                (Handle::Snapshot(self.repo.reader(&self.repo.recipe(*recipe)?)), Cache::Keep)
+            }
             Place::Array(array) => (Handle::Array(self.open_array(array)?), Cache::Keep),
             Place::ArrayFacts(array) => (Handle::Generated(self.array_facts(array)?.into()), Cache::Keep),
             Place::Control(file) => (Handle::Generated(self.control_text(*file)?.into()), Cache::Bypass),
@@ -161,23 +163,17 @@ impl FileSystem {
     /// Fills `buf` from `offset`; fewer bytes only at the end of the file. Returns how many.
     pub fn read(&self, handle: u64, offset: u64, buf: &mut [u8]) -> Result<usize> {
         match &*self.handles.get(handle)? {
-            Handle::Snapshot(recipe) => Ok(self.repo.read_file(recipe, offset, buf)?),
-            Handle::Array(array) => self.read_array(array, offset, buf),
+            Handle::Snapshot(file) => Ok(file.read_at(offset, buf)?),
+            Handle::Array(array) => read_array(array, offset, buf),
             Handle::Generated(bytes) => Ok(copy_from(bytes, offset, buf)),
             Handle::Control(said) => {
                 Ok(copy_from(&said.lock().unwrap_or_else(PoisonError::into_inner), offset, buf))
             }
-            Handle::Worktree(open) => open.act(|worktree, node| Ok(worktree.read_at(node, offset, buf)?)),
+            Handle::Worktree(open) => {
+                open.act(|worktree, node| Ok(worktree.read_held(node, &open.reader, offset, buf)?))
+            }
             Handle::Listing(_) => Err(Error::IsADirectory),
         }
-    }
-
-    fn read_array(&self, array: &OpenArray, offset: u64, buf: &mut [u8]) -> Result<usize> {
-        let header = copy_from(&array.header, offset, buf);
-        let from = (offset + header as u64).saturating_sub(array.header.len() as u64);
-        let wanted = array.len.saturating_sub(from).min((buf.len() - header) as u64) as usize;
-        let payload = &mut buf[header..header + wanted];
-        Ok(header + self.repo.read_file(&array.recipe, array.start + from, payload)?)
     }
 
     /// Writes all of `bytes` at `offset`. For `.coral/ctl`, carries out the commands in them.
@@ -378,6 +374,14 @@ fn with_room<T>(worktree: &Tenant, act: impl Fn() -> crate::repo::Result<T>) -> 
         }
         other => other,
     }
+}
+
+fn read_array(array: &OpenArray, offset: u64, buf: &mut [u8]) -> Result<usize> {
+    let header = copy_from(&array.header, offset, buf);
+    let from = (offset + header as u64).saturating_sub(array.header.len() as u64);
+    let wanted = array.len.saturating_sub(from).min((buf.len() - header) as u64) as usize;
+    let payload = &mut buf[header..header + wanted];
+    Ok(header + array.file.read_at(array.start + from, payload)?)
 }
 
 /// Copies what `bytes` has from `offset`; returns how many that are.

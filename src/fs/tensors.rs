@@ -165,7 +165,7 @@ impl FileSystem {
     /// Length of the `.npy` file, and of what is stored of it.
     pub(super) fn array_lens(&self, place: &TensorPlace) -> Result<(u64, u64)> {
         let array = self.open_array(place)?;
-        let stored = match array.recipe.extents().get(place.extent).and_then(Extent::key) {
+        let stored = match array.file.recipe().extents().get(place.extent).and_then(Extent::key) {
             Some(key) => self.repo.store().info(key).ok().flatten().map_or(array.len, |info| info.stored_len),
             None => 0,
         };
@@ -180,13 +180,13 @@ impl FileSystem {
             Some(shape) => npy::fortran_header(info.dtype, &shape),
             None => npy::header(info.dtype, &info.shape).ok_or(Error::Invalid)?,
         };
-        Ok(OpenArray { header, start, len, recipe })
+        Ok(OpenArray { header, start, len, file: self.repo.reader(&recipe) })
     }
 
     /// The shape that a flat tensor has in Fortran order, if the header of an `.npy` file stands before it.
     fn fortran_shape(
         &self,
-        recipe: &Recipe,
+        recipe: &Arc<Recipe>,
         extent: usize,
         start: u64,
         info: &TensorInfo,
@@ -198,7 +198,7 @@ impl FileSystem {
         };
         let mut before = vec![0; npy::HEADER_SEARCH.min(usize::try_from(start).unwrap_or(usize::MAX))];
         let from = start - before.len() as u64;
-        self.repo.read_file(recipe, from, &mut before)?;
+        self.repo.reader(recipe).read_at(from, &mut before)?;
         Ok(npy::fortran_shape(&before, count))
     }
 

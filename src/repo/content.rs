@@ -33,11 +33,12 @@ impl Repo {
             }
             .into());
         }
+        let reader = self.reader(&recipe);
         let mut hasher = blake3::Hasher::new();
         let mut buf = vec![0; PIECE.min(usize::try_from(len).unwrap_or(PIECE))];
         let mut offset = 0;
         while offset < len {
-            let got = self.read_file(&recipe, offset, &mut buf)?;
+            let got = reader.read_at(offset, &mut buf)?;
             if got == 0 {
                 return Err(Error::WrongBytes(shown_as.to_string()).into());
             }

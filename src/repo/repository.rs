@@ -10,7 +10,7 @@ use super::worktree::{Trees, Worktree};
 use crate::disk::{Disk, DiskFile, FileId};
 use crate::id::{CommitId, RecipeId, TreeId};
 use crate::random::unpredictable;
-use crate::recipe::{Extent, Recipe};
+use crate::recipe::Recipe;
 use crate::store::{self, Kind, Store};
 use crate::units::Timestamp;
 use crate::wire::WireError;
@@ -232,24 +232,6 @@ impl Repo {
             }
         }
         Ok(Some(entry))
-    }
-
-    /// Fills `buf` with the bytes of a file from `offset`; fewer at its end. Returns how many.
-    pub fn read_file(&self, recipe: &Recipe, offset: u64, buf: &mut [u8]) -> Result<usize> {
-        let mut filled = 0;
-        for (extent, range) in recipe.covering(offset, buf.len() as u64) {
-            let part = &mut buf[filled..][..(range.end - range.start) as usize];
-            match extent {
-                Extent::Inline(bytes) => {
-                    part.copy_from_slice(&bytes[range.start as usize..range.end as usize])
-                }
-                Extent::Object { key, .. } | Extent::Tensor { key, .. } => {
-                    self.0.store.read_at(*key, range.start, part)?;
-                }
-            }
-            filled += part.len();
-        }
-        Ok(filled)
     }
 
     /// The bytes that a file takes in the store: its distinct objects, shared or not. Decodes nothing.

@@ -9,6 +9,7 @@ mod edits;
 mod free;
 mod full;
 mod gone;
+mod readers;
 mod unchanged;
 
 use super::*;
@@ -106,7 +107,7 @@ pub(super) fn committed(repo: &Repo, revision: &str, file: &str) -> Option<Vec<u
     let Node::File { recipe, len } = entry.node else { panic!("not a file") };
     let mut bytes = vec![0; len as usize];
     let recipe = repo.recipe(recipe).expect("recipe");
-    assert_eq!(repo.read_file(&recipe, 0, &mut bytes).expect("read"), bytes.len());
+    assert_eq!(repo.reader(&recipe).read_at(0, &mut bytes).expect("read"), bytes.len());
     Some(bytes)
 }
 

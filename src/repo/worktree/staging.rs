@@ -2,6 +2,7 @@
 
 use super::super::error::{Error, Result};
 use super::super::path::TreePath;
+use super::super::reader::ReaderSlot;
 use super::copy::{State, Worktree, is_absence};
 use super::nodes::{Body, Content, File, NodeId};
 use super::record::{Record, StagingId};
@@ -28,6 +29,15 @@ impl Worktree {
     /// # Errors
     /// [`Error::LostBytes`] if the disk lost bytes of this version.
     pub fn read_at(&self, node: NodeId, offset: u64, buf: &mut [u8]) -> Result<usize> {
+        self.read_held(node, &ReaderSlot::default(), offset, buf)
+    }
+
+    /// Like [`Worktree::read_at`], for one who goes on reading: what is looked up of content that is stored is kept in
+    /// `slot`, which belongs to this node.
+    ///
+    /// # Errors
+    /// As [`Worktree::read_at`].
+    pub fn read_held(&self, node: NodeId, slot: &ReaderSlot, offset: u64, buf: &mut [u8]) -> Result<usize> {
         loop {
             let content = self.read(|state| match &state.nodes.get(node)?.body {
                 Body::File(file) if file.is_lost() => {
@@ -37,10 +47,7 @@ impl Worktree {
                 Body::Dir(_) | Body::Symlink(_) => Err(Error::Stale),
             })?;
             let staging = match content {
-                Content::Stored { recipe, .. } => {
-                    let recipe = self.repo.recipe(recipe)?;
-                    return self.repo.read_file(&recipe, offset, buf);
-                }
+                Content::Stored { recipe, .. } => return slot.of(&self.repo, recipe)?.read_at(offset, buf),
                 Content::Staged { staging, .. } => staging,
             };
             match self.staged_file(node, staging) {
