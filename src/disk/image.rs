@@ -137,6 +137,8 @@ fn write_torn(to: &mut Vec<u8>, bytes: &[u8], offset: u64, chance: &mut Chance) 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Dir {
     pub(super) entries: BTreeMap<String, Ino>,
+    /// The operation that changed it last.
+    pub(super) changed: u64,
     durable: BTreeMap<String, Ino>,
     /// Each name changed since the last sync, with what it named after each change.
     pending: BTreeMap<String, Vec<Option<Ino>>>,
@@ -160,7 +162,7 @@ impl Dir {
                 set_entry(&mut entries, name, states[reached]);
             }
         }
-        Dir { durable: entries.clone(), entries, pending: BTreeMap::new() }
+        Dir { durable: entries.clone(), entries, changed: 0, pending: BTreeMap::new() }
     }
 }
 

@@ -102,8 +102,10 @@ pub struct Stat {
     pub kind: FileType,
     /// Its length in bytes.
     pub len: u64,
-    /// When its bytes last changed.
+    /// When its bytes last changed, or what somebody said when that was.
     pub modified: SystemTime,
+    /// When anything about it last changed, of a directory also a name in it. Nobody can set this.
+    pub changed: SystemTime,
 }
 
 /// The bytes of a sealed file, mapped or copied; they never change.

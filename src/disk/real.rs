@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use memmap2::Mmap;
 
@@ -152,7 +152,12 @@ fn stat_of(metadata: &fs::Metadata, modified: std::time::SystemTime) -> Stat {
         kind if kind.is_dir() => FileType::Dir,
         _ => FileType::Other,
     };
-    Stat { id: id_of(metadata), kind, len: metadata.len(), modified }
+    let changed = UNIX_EPOCH
+        + Duration::new(
+            u64::try_from(metadata.ctime()).unwrap_or(0),
+            u32::try_from(metadata.ctime_nsec()).unwrap_or(0),
+        );
+    Stat { id: id_of(metadata), kind, len: metadata.len(), modified, changed }
 }
 
 /// On a disk that cannot be written, an existing file can still be locked.

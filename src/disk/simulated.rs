@@ -195,7 +195,10 @@ impl State {
 
     fn dir_mut(&mut self, ino: Ino) -> io::Result<&mut Dir> {
         match &mut self.inodes[ino] {
-            Inode::Dir(dir) => Ok(dir),
+            Inode::Dir(dir) => {
+                dir.changed = self.operations;
+                Ok(dir)
+            }
             Inode::File(_) => errno(libc::ENOTDIR),
         }
     }
@@ -502,9 +505,13 @@ fn stat_of(ino: Ino, inode: &Inode) -> Stat {
     let id = id_of(ino);
     match inode {
         Inode::File(file) => {
-            Stat { id, kind: FileType::File, len: file.bytes.len() as u64, modified: time(file.modified) }
+            let (len, modified) = (file.bytes.len() as u64, time(file.modified));
+            Stat { id, kind: FileType::File, len, modified, changed: modified }
         }
-        Inode::Dir(_) => Stat { id, kind: FileType::Dir, len: 0, modified: UNIX_EPOCH },
+        Inode::Dir(dir) => {
+            let changed = time(dir.changed);
+            Stat { id, kind: FileType::Dir, len: 0, modified: UNIX_EPOCH, changed }
+        }
     }
 }
 

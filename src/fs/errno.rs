@@ -144,7 +144,11 @@ fn store_errno(error: &StoreError) -> i32 {
     match error {
         E::Disk(error) => disk_errno(error),
         E::Full { .. } => libc::ENOSPC,
-        E::NotFound { .. } | E::Corrupt { .. } | E::DamagedPack { .. } | E::WrongKind { .. } => libc::EIO,
+        E::NotFound { .. }
+        | E::Elsewhere { .. }
+        | E::Corrupt { .. }
+        | E::DamagedPack { .. }
+        | E::WrongKind { .. } => libc::EIO,
         E::Unreadable { .. } | E::TooLong { .. } | E::Collision { .. } => libc::EIO,
         E::Poisoned { is_full: true, .. } => libc::ENOSPC,
         E::Poisoned { is_full: false, .. } | E::Coder { .. } | E::Index(_) => libc::EIO,

@@ -22,6 +22,14 @@ pub enum StoreError {
         /// The object.
         key: ObjectKey,
     },
+    /// The object is in a pack that is not here, although its sidecar is.
+    #[error("object {key} is in pack {}, which is missing", pack.display())]
+    Elsewhere {
+        /// The object.
+        key: ObjectKey,
+        /// Where the pack file would be.
+        pack: PathBuf,
+    },
     /// What is stored under the key is not what was put there. Other objects are unaffected.
     #[error("object {key} in {} is damaged: {what}", pack.display())]
     Corrupt {

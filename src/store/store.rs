@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::codec::Level;
 use crate::disk::Disk;
@@ -11,7 +12,7 @@ use crate::tensor::Dtype;
 use crate::threads::Threads;
 
 use super::care::{self, Rebuilt, Repack, Repacked, Report, Swept, sweep};
-use super::catalog::{Catalog, IndexState, Stats, sign};
+use super::catalog::{Catalog, IndexState, Lookup, Stats, sign};
 use super::durable::{Durable, ObjectName};
 use super::error::Result;
 use super::layout::Folders;
@@ -47,7 +48,7 @@ impl Store {
     /// If the disk fails or there is no store. Damaged packs are no error: see [`Stats::damaged`].
     pub fn open(disk: Arc<dyn Disk>, root: &Path, options: Options) -> Result<Self> {
         let decoder = Decoder {
-            catalog: Catalog::open(disk, root)?,
+            catalog: Catalog::open(disk, root, Box::new(Instant::now))?,
             memory: Memory { cache: Cache::new(options.cache_bytes), buffers: Buffers::default() },
             threads: Threads::new(options.threads),
         };
@@ -72,7 +73,10 @@ impl Store {
     /// # Errors
     /// If the disk fails or the entry is damaged.
     pub fn info(&self, key: ObjectKey) -> Result<Option<ObjectInfo>> {
-        self.decoder.catalog.find_or_refresh(&key, None)?.map(|object| object.info()).transpose()
+        match self.decoder.catalog.look_up(&key, None)? {
+            Lookup::Here(object) => object.info().map(Some),
+            Lookup::Elsewhere(_) | Lookup::Absent => Ok(None),
+        }
     }
 
     /// An object that is looked up now and read as often as one likes.

@@ -52,11 +52,11 @@ pub struct Repacked {
 
 /// See [`Store::repack`](super::super::Store::repack).
 pub fn repack(decoder: &Arc<Decoder>, options: &Options, request: &Repack) -> Result<Repacked> {
-    let Catalog { disk, folders, .. } = &decoder.catalog;
-    let Some(_lock) = folders.try_lock_repack(&**disk)? else {
+    let (disk, folders) = (&*decoder.catalog.disk, &decoder.catalog.folders);
+    let Some(_lock) = folders.try_lock_repack(disk)? else {
         return Err(StoreError::Busy { path: folders.packs.clone() });
     };
-    sweep(&**disk, &folders.open)?;
+    sweep(disk, &folders.open)?;
     decoder.catalog.refresh()?;
     let old = decoder.catalog.packs();
     let mut repacked = Repacked { disk_len_before: old.disk_len(), ..Repacked::default() };

@@ -3,6 +3,7 @@
 //! A set of packs that is looked for on the disk without holding up who looks into it, an index over most of it, and
 //! the signatures of what lies in it. Decodes nothing.
 
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -11,56 +12,43 @@ use crate::disk::Disk;
 use crate::id::ObjectKey;
 use crate::similarity::{Bucket, Neighbour, Signature};
 use crate::store::error::{Result, StoreError};
-use crate::store::layout::Folders;
 use crate::store::object::Kind;
-use crate::store::pack::{Entry, Object, Pack, PackFiles, sidecar_path};
+use crate::store::pack::{Entry, Object};
 use crate::tensor::Dtype;
 
+use super::current::{Clock, Current};
 use super::index::{Index, IndexState};
-use super::packs::{Packs, Scanned};
+use super::lookup::Lookup;
 use super::resident::{Resident, bucket_of, cast_buckets};
 
 pub struct Catalog {
-    pub disk: Arc<dyn Disk>,
-    pub folders: Folders,
-    pub files: Arc<PackFiles>,
-    /// Only looked at and swapped under the lock.
-    packs: RwLock<Arc<Packs>>,
-    /// Held by who looks for packs on the disk.
-    looking: Mutex<()>,
+    current: Current,
     /// Only looked up in and swapped under the lock.
     index: RwLock<Option<Arc<Index>>>,
     /// Held by who opens, fills or closes the index, and nobody else holds the index for longer than a look-up.
     upkeep: Mutex<()>,
-    names: Names,
     resident: Mutex<Resident>,
     lookups: AtomicU64,
 }
 
+impl Deref for Catalog {
+    type Target = Current;
+
+    fn deref(&self) -> &Current {
+        &self.current
+    }
+}
+
 impl Catalog {
-    /// Learns which packs there are in the store in `root`.
-    pub fn open(disk: Arc<dyn Disk>, root: &Path) -> Result<Self> {
-        let files = Arc::new(PackFiles::new(Arc::clone(&disk)));
-        let folders = Folders::below(root);
-        let Scanned { packs, without_sidecar } = Packs::default().rescan(&*disk, &folders, &files)?;
-        let catalog = Self {
-            packs: RwLock::new(Arc::new(packs)),
-            looking: Mutex::default(),
+    /// Learns which packs there are in the store in `root`. The clock goes on, whatever it says.
+    pub fn open(disk: Arc<dyn Disk>, root: &Path, clock: Clock) -> Result<Self> {
+        Ok(Self {
+            current: Current::open(disk, root, clock)?,
             index: RwLock::new(None),
             upkeep: Mutex::default(),
-            names: Names::default(),
             resident: Mutex::default(),
             lookups: AtomicU64::new(0),
-            disk,
-            folders,
-            files,
-        };
-        catalog.write_sidecars(&without_sidecar);
-        Ok(catalog)
-    }
-
-    pub fn packs(&self) -> Arc<Packs> {
-        Arc::clone(&self.packs.read().unwrap_or_else(PoisonError::into_inner))
+        })
     }
 
     /// The sealed tensors nearest to a signature.
@@ -85,52 +73,6 @@ impl Catalog {
         near
     }
 
-    /// Notices packs that came or went.
-    pub fn refresh(&self) -> Result<()> {
-        let looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = self.packs();
-        let Scanned { packs, without_sidecar } = before.rescan(&*self.disk, &self.folders, &self.files)?;
-        if packs.has_more_than(&before) {
-            self.names.seen.fetch_add(1, Ordering::SeqCst);
-        }
-        {
-            let mut current = self.packs.write().unwrap_or_else(PoisonError::into_inner);
-            *current = Arc::new(packs.with_new(&before, &current));
-        }
-        drop(looking);
-        let packs = self.packs();
-        self.files.retain(|id| packs.contains(id));
-        self.write_sidecars(&without_sidecar);
-        Ok(())
-    }
-
-    /// Writes the sidecars that are missing.
-    fn write_sidecars(&self, of: &[Arc<Pack>]) {
-        for pack in of {
-            // Without it everything works; a disk that cannot be written stays as it is.
-            let _ = self.disk.replace(&sidecar_path(&pack.path), pack.directory.as_bytes());
-        }
-    }
-
-    /// Takes in a pack that this process sealed and made durable.
-    pub fn add(&self, pack: Pack) {
-        let pack = Arc::new(pack);
-        let mut packs = self.packs.write().unwrap_or_else(PoisonError::into_inner);
-        *packs = Arc::new(packs.with(pack));
-    }
-
-    /// Makes the names of all known packs durable: others may have renamed theirs and not synced the folder yet. Who
-    /// comes while somebody else does it waits for that, and does it again if packs were seen since.
-    pub fn sync_names(&self) -> Result<()> {
-        let seen = self.names.seen.load(Ordering::SeqCst);
-        let mut synced = self.names.synced.lock().unwrap_or_else(PoisonError::into_inner);
-        if *synced != Some(seen) {
-            self.disk.sync_dir(&self.folders.packs)?;
-            *synced = Some(seen);
-        }
-        Ok(())
-    }
-
     /// How often an object was looked for.
     pub fn lookups(&self) -> u64 {
         self.lookups.load(Ordering::Relaxed)
@@ -151,40 +93,53 @@ impl Catalog {
         }
     }
 
-    /// A sealed object; a miss looks into every pack, and then for new packs, once.
-    pub fn find_or_refresh(&self, key: &ObjectKey, kind: Option<Kind>) -> Result<Option<Object>> {
+    /// Where an object is. A miss looks into every pack, and then for new packs, if there can be any.
+    pub fn look_up(&self, key: &ObjectKey, kind: Option<Kind>) -> Result<Lookup> {
         if let Some(object) = self.find(kind.unwrap_or(Kind::Content), key, None)? {
-            return Ok(Some(object));
+            return Ok(Lookup::Here(object));
         }
         let wanted = |entry: &Entry| kind.is_none_or(|kind| entry.kind == kind);
-        if let Some(object) = self.packs().find(key, wanted)? {
-            return Ok(Some(object));
+        let before = self.packs();
+        if let Some(object) = before.find(key, wanted)? {
+            return Ok(Lookup::Here(object));
         }
-        self.refresh()?;
+        self.refresh_if_changed()?;
         let packs = self.packs();
-        match (packs.find(key, wanted)?, packs.damaged()) {
+        let found = if Arc::ptr_eq(&before, &packs) { None } else { packs.find(key, wanted)? };
+        match (found, packs.damaged(), packs.find_elsewhere(key, wanted)) {
+            (Some(object), ..) => Ok(Lookup::Here(object)),
+            (None, _, Some(path)) => Ok(Lookup::Elsewhere(path.to_owned())),
             // It may well be there.
-            (None, [damage, ..]) => Err(StoreError::Unreadable {
+            (None, [damage, ..], None) => Err(StoreError::Unreadable {
                 key: *key,
                 pack: damage.path.clone(),
                 what: damage.what.clone(),
             }),
-            (found, _) => Ok(found),
+            (None, [], None) => Ok(Lookup::Absent),
         }
     }
 
     /// The object that is there.
     pub fn get(&self, key: &ObjectKey) -> Result<Object> {
-        self.find_or_refresh(key, None)?.ok_or(StoreError::NotFound { key: *key })
+        match self.look_up(key, None)? {
+            Lookup::Here(object) => Ok(object),
+            Lookup::Elsewhere(pack) => Err(StoreError::Elsewhere { key: *key, pack }),
+            Lookup::Absent => Err(StoreError::NotFound { key: *key }),
+        }
     }
 
     /// The object of a kind that is there.
     pub fn get_kind(&self, kind: Kind, key: &ObjectKey) -> Result<Object> {
-        let found = self.find_or_refresh(key, Some(kind))?;
-        found.ok_or_else(|| match self.packs().find(key, |_| true) {
-            Ok(Some(other)) => StoreError::WrongKind { key: *key, expected: kind, found: other.entry.kind },
-            _ => StoreError::NotFound { key: *key },
-        })
+        match self.look_up(key, Some(kind))? {
+            Lookup::Here(object) => Ok(object),
+            Lookup::Elsewhere(pack) => Err(StoreError::Elsewhere { key: *key, pack }),
+            Lookup::Absent => match self.packs().find(key, |_| true) {
+                Ok(Some(other)) => {
+                    Err(StoreError::WrongKind { key: *key, expected: kind, found: other.entry.kind })
+                }
+                _ => Err(StoreError::NotFound { key: *key }),
+            },
+        }
     }
 
     /// Opens the index, or builds it, and brings it up to date.
@@ -222,13 +177,4 @@ impl Catalog {
         drop(slot);
         before.is_some()
     }
-}
-
-/// Whether the names of packs are durable. Those that this process sealed are from the start.
-#[derive(Default)]
-struct Names {
-    /// How often packs of others were noticed.
-    seen: AtomicU64,
-    /// What `seen` was when the folder was last synced.
-    synced: Mutex<Option<u64>>,
 }

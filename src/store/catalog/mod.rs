@@ -5,8 +5,11 @@
 #[expect(clippy::module_inception, reason = "a file is called what its type is")]
 mod catalog;
 mod covered;
+mod current;
 mod damage;
 mod index;
+mod listing;
+mod lookup;
 mod packs;
 mod remove_all;
 mod resident;
@@ -15,6 +18,7 @@ mod stats;
 pub use catalog::Catalog;
 pub use damage::{Damage, DamageCause};
 pub use index::IndexState;
+pub use lookup::Lookup;
 pub use packs::Packs;
 pub use remove_all::remove_all;
 pub use resident::{bucket_of, cast_buckets, sign};

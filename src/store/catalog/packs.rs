@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -10,7 +10,9 @@ use crate::disk::{Disk, DiskError, FileType};
 use crate::id::{ObjectKey, PackId};
 use crate::store::error::{Result, StoreError};
 use crate::store::layout::Folders;
-use crate::store::pack::{Entry, Loaded, Object, PACK_SUFFIX, Pack, PackFiles};
+use crate::store::pack::{
+    Directory, Entry, Loaded, Object, PACK_SUFFIX, Pack, PackFiles, SIDECAR_SUFFIX, pack_path, sidecar_path,
+};
 
 use super::damage::{Damage, DamageCause};
 
@@ -21,8 +23,18 @@ pub struct Packs {
     list: Vec<Arc<Pack>>,
     /// Where in the list each pack is.
     by_id: HashMap<PackId, usize>,
+    /// Directories of packs whose own files are not here.
+    elsewhere: Vec<Arc<Elsewhere>>,
     /// Files that are called packs and cannot be used as such. They are looked at anew whenever packs are looked for.
     damaged: Vec<Damage>,
+}
+
+/// A pack of which only the sidecar is here.
+struct Elsewhere {
+    id: PackId,
+    /// Where its file would be.
+    path: PathBuf,
+    directory: Directory,
 }
 
 /// What a look at the folder of packs found.
@@ -41,8 +53,10 @@ impl Packs {
     pub fn rescan(&self, disk: &dyn Disk, folders: &Folders, files: &Arc<PackFiles>) -> Result<Scanned> {
         let mut present = HashSet::new();
         let (mut new, mut damaged, mut without_sidecar) = (Vec::new(), Vec::new(), Vec::new());
-        for name in disk.list(&folders.packs)? {
-            let Some(id) = pack_id(&name) else { continue };
+        let names = disk.list(&folders.packs)?;
+        let elsewhere = self.elsewhere(disk, folders, &names);
+        for name in names {
+            let Some(id) = id_in(&name, PACK_SUFFIX) else { continue };
             if self.by_id.contains_key(&id) {
                 present.insert(id);
                 continue;
@@ -62,8 +76,22 @@ impl Packs {
         }
         new.sort_by_key(|(modified, _)| std::cmp::Reverse(*modified));
         let known = self.list.iter().filter(|pack| present.contains(&pack.id)).cloned();
-        let packs = Self::of(new.into_iter().map(|(_, pack)| pack).chain(known).collect(), damaged);
+        let list = new.into_iter().map(|(_, pack)| pack).chain(known).collect();
+        let packs = Self { elsewhere, ..Self::of(list, damaged) };
         Ok(Scanned { packs, without_sidecar })
+    }
+
+    /// The sidecars among some names whose packs are not. One that cannot be read says nothing.
+    fn elsewhere(&self, disk: &dyn Disk, folders: &Folders, names: &[String]) -> Vec<Arc<Elsewhere>> {
+        let here: HashSet<PackId> = names.iter().filter_map(|name| id_in(name, PACK_SUFFIX)).collect();
+        let sidecars = names.iter().filter_map(|name| id_in(name, SIDECAR_SUFFIX));
+        let open = |id: PackId| {
+            let path = pack_path(&folders.packs, &id);
+            let directory = Directory::open(disk.map(&sidecar_path(&path)).ok()?).ok()?;
+            (directory.footer().pack == id).then(|| Arc::new(Elsewhere { id, path, directory }))
+        };
+        let known = |id: &PackId| self.elsewhere.iter().find(|known| known.id == *id).cloned();
+        sidecars.filter(|id| !here.contains(id)).filter_map(|id| known(&id).or_else(|| open(id))).collect()
     }
 
     /// The set together with the packs that `later` has and `earlier`, which this one was scanned from, had not.
@@ -74,17 +102,18 @@ impl Packs {
             return self;
         }
         list.extend(self.list);
-        Self::of(list, self.damaged)
+        Self { elsewhere: self.elsewhere, ..Self::of(list, self.damaged) }
     }
 
     fn of(list: Vec<Arc<Pack>>, damaged: Vec<Damage>) -> Self {
         let by_id = list.iter().enumerate().map(|(at, pack)| (pack.id, at)).collect();
-        Self { list, by_id, damaged }
+        Self { list, by_id, elsewhere: Vec::new(), damaged }
     }
 
     pub fn with(&self, pack: Arc<Pack>) -> Self {
         let others = self.list.iter().filter(|known| known.id != pack.id).cloned().collect::<Vec<_>>();
-        Self::of(std::iter::once(pack).chain(others).collect(), self.damaged.clone())
+        let list = std::iter::once(pack).chain(others).collect();
+        Self { elsewhere: self.elsewhere.clone(), ..Self::of(list, self.damaged.clone()) }
     }
 
     pub fn has_more_than(&self, other: &Self) -> bool {
@@ -135,6 +164,15 @@ impl Packs {
         trouble.map_or(Ok(None), Err)
     }
 
+    /// The file of a pack that holds an object that is `wanted`, and is not here.
+    pub fn find_elsewhere(&self, key: &ObjectKey, wanted: impl Fn(&Entry) -> bool) -> Option<&Path> {
+        let holds = |pack: &&Arc<Elsewhere>| {
+            let mut rows = pack.directory.rows(key);
+            rows.any(|row| pack.directory.entry(row).is_ok_and(|entry| wanted(&entry)))
+        };
+        self.elsewhere.iter().find(holds).map(|pack| &*pack.path)
+    }
+
     /// Every copy of an object whose entry can be read.
     pub fn copies(&self, of: &Entry) -> impl Iterator<Item = Object> {
         let (key, kind) = (of.key, of.kind);
@@ -174,7 +212,7 @@ fn load(
     }
 }
 
-/// The id in the name of a pack file.
-fn pack_id(name: &str) -> Option<PackId> {
-    name.strip_suffix(PACK_SUFFIX)?.strip_suffix('.')?.parse().ok()
+/// The id in the name of a pack file, or of a sidecar.
+fn id_in(name: &str, suffix: &str) -> Option<PackId> {
+    name.strip_suffix(suffix)?.strip_suffix('.')?.parse().ok()
 }

@@ -138,11 +138,13 @@ fn rebuilding_gives_the_same_answers_and_removes_orphans() {
 }
 
 #[test]
-fn a_removed_pack_is_noticed_and_its_objects_are_absent() {
+fn a_removed_pack_is_noticed_and_named_by_who_wants_its_objects() {
     let (disk, keys, _) = sample();
     let store = open(&disk);
     disk.remove_file(&only(&disk, ".cpk")).unwrap();
     store.refresh().unwrap();
+    assert!(matches!(store.read(keys[0]), Err(StoreError::Elsewhere { .. })));
+    disk.remove_file(&only(&disk, ".cix")).unwrap();
     assert!(matches!(store.read(keys[0]), Err(StoreError::NotFound { .. })));
 }
 

@@ -1,6 +1,7 @@
 //! The store's properties, on the simulated disk.
 
 mod casts;
+mod catalog;
 mod crash;
 mod damage;
 mod indexed;

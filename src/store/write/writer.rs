@@ -14,7 +14,7 @@ use crate::id::ObjectKey;
 use crate::similarity::{Bucket, Neighbour, Signature};
 use crate::store::catalog::Catalog;
 use crate::store::error::{Result, StoreError};
-use crate::store::layout::{Folders, Held};
+use crate::store::layout::Held;
 use crate::store::object::{KeyHasher, Kind};
 use crate::store::options::Options;
 use crate::store::pack::{Entry, Frame, Object, OpenPack, PACK_SUFFIX, frame_count, sidecar_path};
@@ -43,9 +43,9 @@ type Locks = (Held, Held);
 impl Writer {
     /// Begins a pack. What others stored meanwhile is known afterwards: it need not be stored again.
     pub fn begin(decoder: &Arc<Decoder>, options: Options) -> Result<Self> {
-        let Catalog { disk, folders, .. } = &decoder.catalog;
+        let (disk, folders) = (&*decoder.catalog.disk, &decoder.catalog.folders);
         let room = Room::begin(&decoder.catalog, options.reserve_bytes)?;
-        let writing = folders.lock_writers(&**disk, false)?;
+        let writing = folders.lock_writers(disk, false)?;
         decoder.catalog.refresh()?;
         let (path, lock) = reserve_name(&decoder.catalog)?;
         match disk.open(&path, true) {
@@ -208,7 +208,7 @@ fn used<'a>(base: Option<&'a Chain>, frames: &[Frame]) -> Option<&'a Chain> {
 
 /// A new locked file for an open pack.
 fn reserve_name(catalog: &Catalog) -> Result<(PathBuf, Held)> {
-    let Catalog { disk, folders: Folders { open, .. }, .. } = catalog;
+    let (disk, open) = (&*catalog.disk, &catalog.folders.open);
     loop {
         // The keys of the standard library's hash maps come from the system's random numbers.
         let name = format!("{:016x}.{PACK_SUFFIX}", RandomState::new().hash_one(0));
