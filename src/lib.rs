@@ -1,16 +1,20 @@
 //! Coral: git for neural network weights, whose working copy is a filesystem.
 //!
 //! The layers, lowest first; each imports only from those above it in this list (`tests/layers` holds it):
-//! leaves ([`id`], [`units`], [`quote`], [`random`], [`config`]), bytes with a meaning ([`tensor`], [`mod@format`]), pure transforms and the
+//! leaves ([`id`], [`units`], [`quote`], [`random`], [`config`], [`threads`], [`daemons`]), bytes with a meaning ([`tensor`], [`mod@format`]), pure transforms and the
 //! durable disk ([`codec`], [`similarity`], [`recipe`], [`disk`]), objects ([`store`]), history ([`repo`]), and the
 //! peers that show it ([`fs`], [`demo`], [`cli`]). `docs/architecture.md` has the whole map.
 
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod codec;
 pub mod config;
+pub mod daemons;
+#[cfg(all(feature = "cli", feature = "mount"))]
 pub mod demo;
 pub mod disk;
 pub mod format;
+#[cfg(feature = "mount")]
 pub mod fs;
 pub mod id;
 pub mod quote;

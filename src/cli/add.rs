@@ -3,7 +3,7 @@ use super::daemon;
 use super::error::{CommandError, Result};
 use super::output::{Colour, Output, note};
 use super::quote;
-use crate::fs::{Mounted, mounted};
+use crate::daemons::{Mounted, mounted};
 use crate::repo::{Added, Addition, BranchName, Error, Fence, SkipReason, Skipped, ToAdd, TreePath};
 use serde_json::json;
 use std::collections::HashSet;

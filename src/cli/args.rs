@@ -4,9 +4,11 @@ use super::context::Context;
 use super::error::{CommandError, Result};
 use super::output::Output;
 use super::{
-    add, branch, cat, commit, config, demo, export, fsck, habits, init, lineage, log, ls, mount, repack,
-    restore, rm, show, similar, stats, status, switch, tag, umount,
+    add, branch, cat, commit, config, export, fsck, habits, init, lineage, log, ls, repack, restore, rm,
+    show, similar, stats, status, switch, tag,
 };
+#[cfg(feature = "mount")]
+use super::{demo, mount, umount};
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -29,7 +31,9 @@ struct Args {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Init(init::Args),
+    #[cfg(feature = "mount")]
     Mount(mount::Args),
+    #[cfg(feature = "mount")]
     #[command(visible_alias = "unmount")]
     Umount(umount::Args),
     Add(add::Args),
@@ -52,6 +56,7 @@ enum Verb {
     Fsck(fsck::Args),
     Repack(repack::Args),
     Config(config::Args),
+    #[cfg(feature = "mount")]
     Demo(demo::Args),
 }
 
@@ -92,8 +97,11 @@ fn dispatch(args: Args, out: &Output) -> Result<ExitCode> {
     let context = Context::new(args.start_in)?;
     let done: std::result::Result<(), CommandError> = match args.verb {
         Verb::Init(args) => init::run(&context, out, args),
+        #[cfg(feature = "mount")]
         Verb::Mount(args) => mount::run(&context, out, args),
+        #[cfg(feature = "mount")]
         Verb::Umount(args) => umount::run(&context, out, args),
+        #[cfg(feature = "mount")]
         Verb::Demo(args) => demo::run(&context, out, args),
         Verb::Add(args) => add::run(&context, out, args),
         Verb::Rm(args) => rm::run(&context, out, args),

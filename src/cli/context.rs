@@ -7,8 +7,8 @@ use super::quote;
 use super::when;
 use crate::codec::{DeltaType, Level};
 use crate::config::{Config, Origin};
+use crate::daemons::mounted_above;
 use crate::disk::{Disk, RealDisk};
-use crate::fs::mounted_above;
 use crate::repo::{
     BranchName, Error, Fallback, Head, Interrupted, Name, Options, Repo, Signature, TreePath, Worktree,
 };

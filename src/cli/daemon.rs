@@ -2,7 +2,7 @@
 //! a few seconds, once a command.
 
 use super::output::note;
-use crate::fs::{Answer, Daemons, Request};
+use crate::daemons::{Answer, Daemons, Request};
 use std::path::Path;
 
 /// A process runs one command: who hangs is waited for once.

@@ -32,6 +32,7 @@ impl CommandError {
     }
 
     /// What another process of this program said when it failed, with its hints.
+    #[cfg(feature = "mount")]
     pub fn heard(said: &str) -> Self {
         let hints: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix("hint: ")).collect();
         let lines = said.lines().filter(|line| !line.starts_with("hint: ") && !line.trim().is_empty());
@@ -203,6 +204,7 @@ mod tests {
     use std::path::Path;
     use std::sync::Arc;
 
+    #[cfg(feature = "mount")]
     #[test]
     fn what_another_process_said_keeps_its_hints() {
         let heard = CommandError::heard("error: it is mounted\nhint: take it away\nhint: or not\n");

@@ -8,6 +8,7 @@ mod commit;
 mod config;
 mod context;
 mod daemon;
+#[cfg(feature = "mount")]
 mod demo;
 mod error;
 mod export;
@@ -17,6 +18,7 @@ mod init;
 mod lineage;
 mod log;
 mod ls;
+#[cfg(feature = "mount")]
 mod mount;
 mod output;
 mod quote;
@@ -29,6 +31,7 @@ mod stats;
 mod status;
 mod switch;
 mod tag;
+#[cfg(feature = "mount")]
 mod umount;
 mod unsaved;
 mod when;

@@ -2,7 +2,8 @@ use super::context::Context;
 use super::error::{CommandError, Result};
 use super::output::Output;
 use super::quote;
-use crate::fs::{MountError, mounted_above, unmount};
+use crate::daemons::mounted_above;
+use crate::fs::{MountError, unmount};
 use std::path::PathBuf;
 
 /// Take a mounted repository away

@@ -1,6 +1,6 @@
 //! All durable file I/O, behind one small trait.
 //!
-//! [`Disk`] has two implementations: the operating system's, and a simulated one for tests that keeps apart what
+//! [`Disk`] has two implementations: the operating system's, and, in tests, a simulated one that keeps apart what
 //! was written from what was made durable, fails the operation it is told to, and yields the image that a power cut
 //! would leave. Everything above does its file I/O through this trait, so that every crash can be rehearsed.
 
@@ -9,10 +9,12 @@ mod contract;
 mod error;
 #[cfg(test)]
 mod hooked;
+#[cfg(test)]
 mod image;
 mod interface;
 mod mount_id;
 mod real;
+#[cfg(test)]
 mod simulated;
 
 pub use error::{DiskError, Result};
@@ -22,4 +24,5 @@ pub use interface::{
     BootId, Disk, DiskFile, FileId, FileType, MountId, Patience, Run, Sealed, Space, Stat, TEMPORARY_SUFFIX,
 };
 pub use real::RealDisk;
+#[cfg(test)]
 pub use simulated::{Fault, SimulatedDisk};

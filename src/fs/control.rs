@@ -1,200 +1,24 @@
-//! The daemon's Unix socket in `<repository>/.coral/run/`: how other processes ask it for things.
+//! The daemon's Unix socket, at which it answers what other processes ask ([`daemons`](crate::daemons)).
 //!
-//! One request a connection: a word on a line; answered by lines `busy ...` while it works and a last one `ok ...` or
-//! `failed ...`. Only the daemon's own user and root are answered. A daemon that is dead or hangs costs the asker at
-//! most [`PATIENCE`]: nothing that is asked here is needed for correctness.
+//! Only the daemon's own user and root are answered.
 
-use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use crate::daemons::{Answer, LINE_MAX, PATIENCE, Request, escape, on_short_path, socket_of};
 use crossbeam_channel::bounded;
 
-/// How long an asker waits for the next line.
-pub const PATIENCE: Duration = Duration::from_secs(5);
 /// How often a working daemon says that it still works.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How long nobody is let in when there is nothing to let them in with.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Longest request or answer line in bytes.
-const LINE_MAX: u64 = 64 << 10;
-
-/// How the names of sockets begin, before the number of the process, and their extension.
-const NAME: &str = "mount-";
-const SOCKET: &str = "sock";
-
-/// What a daemon can be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Request {
-    /// Whether it lives: answers with its process id and mount point.
-    Ping,
-    /// To look at the repository again now: refs or worktrees were changed by the asker.
-    Refresh,
-    /// To finish with files that were closed just now, and answer when their completion can be seen.
-    Settle,
-    /// To store all files that are settled, and answer when that is done.
-    Drain,
-    /// What it is doing, for people.
-    Status,
-    /// To unmount and end.
-    Stop,
-}
-
-impl Request {
-    const ALL: [Request; 6] =
-        [Request::Ping, Request::Refresh, Request::Settle, Request::Drain, Request::Status, Request::Stop];
-
-    /// The word on the wire.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Request::Ping => "ping",
-            Request::Refresh => "refresh",
-            Request::Settle => "settle",
-            Request::Drain => "drain",
-            Request::Status => "status",
-            Request::Stop => "stop",
-        }
-    }
-
-    fn parse(line: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|request| request.word() == line.trim())
-    }
-}
-
-/// What a daemon answered: `Err` if it tried and failed.
-pub type Answer = Result<String, String>;
-
-/// The daemons of repositories as one process asks them: who did not answer once is not waited for again.
-#[derive(Debug, Default)]
-pub struct Daemons {
-    silent: Mutex<BTreeSet<PathBuf>>,
-}
-
-impl Daemons {
-    /// Nobody was asked yet.
-    pub const fn new() -> Self {
-        Self { silent: Mutex::new(BTreeSet::new()) }
-    }
-
-    /// Asks every daemon of the repository whose run folder is `run`, and returns the answers of those that live. What
-    /// dead ones left behind is removed. Takes [`PATIENCE`] for those that do not answer, all together.
-    ///
-    /// # Errors
-    /// If the folder exists and cannot be listed.
-    pub fn ask_all(&self, run: &Path, request: Request) -> io::Result<Vec<Answer>> {
-        let mut sockets = sockets(run)?;
-        sockets.retain(|socket| !self.lock().contains(socket));
-        let asked = thread::scope(|scope| {
-            let asking: Vec<_> =
-                sockets.iter().map(|socket| scope.spawn(move || ask(socket, request))).collect();
-            asking.into_iter().map(|asking| asking.join().unwrap_or(Asked::Gone)).collect::<Vec<_>>()
-        });
-        let mut answers = Vec::new();
-        for (socket, asked) in sockets.into_iter().zip(asked) {
-            match asked {
-                Asked::Answered(answer) => answers.push(answer),
-                Asked::Silent => drop(self.lock().insert(socket)),
-                Asked::Gone => {}
-            }
-        }
-        Ok(answers)
-    }
-
-    /// The process numbers of daemons that run and did not answer.
-    pub fn silent(&self) -> Vec<u32> {
-        self.lock().iter().filter_map(|socket| process_of(socket)).collect()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeSet<PathBuf>> {
-        self.silent.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The sockets in a folder, which need not exist.
-fn sockets(run: &Path) -> io::Result<Vec<PathBuf>> {
-    let entries = match fs::read_dir(run) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries?,
-    };
-    let paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>()?;
-    Ok(paths
-        .into_iter()
-        .filter(|path| path.extension().is_some_and(|extension| extension == SOCKET))
-        .collect())
-}
-
-/// The process that listens at a socket, as its name tells.
-fn process_of(socket: &Path) -> Option<u32> {
-    socket.file_stem()?.to_str()?.strip_prefix(NAME)?.parse().ok()
-}
-
-/// How a daemon took a question.
-enum Asked {
-    Answered(Answer),
-    /// It is there and says nothing.
-    Silent,
-    /// It is dead, or ends.
-    Gone,
-}
-
-/// Asks the daemon behind one socket.
-fn ask(socket: &Path, request: Request) -> Asked {
-    let stream = match connect(socket) {
-        Ok(stream) => stream,
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            // Nobody listens any more. If it cannot be removed, the next asker tries again.
-            let _ = fs::remove_file(socket);
-            return Asked::Gone;
-        }
-        Err(error) if is_timeout(&error) => return Asked::Silent,
-        Err(_) => return Asked::Gone,
-    };
-    match converse(&stream, request) {
-        Ok(Some(answer)) => Asked::Answered(answer),
-        Ok(None) => Asked::Gone,
-        Err(error) if is_timeout(&error) => Asked::Silent,
-        Err(_) => Asked::Gone,
-    }
-}
-
-fn is_timeout(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
-}
-
-/// Connects, which may wait as long as reading when too many have asked a daemon that hangs.
-fn connect(socket: &Path) -> io::Result<UnixStream> {
-    let (sender, connected) = bounded(1);
-    let socket = socket.to_owned();
-    thread::Builder::new().name("connect".into()).spawn(move || {
-        // Who asked may have gone.
-        let _ = sender.send(on_short_path(&socket, UnixStream::connect));
-    })?;
-    connected.recv_timeout(PATIENCE).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-}
-
-/// Says a request and reads until its answer; `None` if the other end says nothing sensible.
-fn converse(mut stream: &UnixStream, request: Request) -> io::Result<Option<Answer>> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    writeln!(stream, "{}", request.word())?;
-    for line in BufReader::new(stream.take(LINE_MAX * 1024)).lines() {
-        let line = line?;
-        match line.split_once(' ').unwrap_or((&line, "")) {
-            ("busy", _) => {}
-            ("ok", text) => return Ok(Some(Ok(unescape(text)))),
-            ("failed", text) => return Ok(Some(Err(unescape(text)))),
-            _ => return Ok(None),
-        }
-    }
-    Ok(None)
-}
 
 /// Does what a request asks for.
 pub(super) type Handler = dyn Fn(Request) -> Answer + Send + Sync;
@@ -210,7 +34,7 @@ pub(super) struct ControlSocket {
 impl ControlSocket {
     /// Listens in the folder `run`, which must exist, under a name of this process, and answers in threads of its own.
     pub fn listen(run: &Path, process: u32, handler: Arc<Handler>) -> io::Result<Self> {
-        let path = run.join(format!("{NAME}{process}.{SOCKET}"));
+        let path = socket_of(run, process);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -314,40 +138,10 @@ fn peer_is_trusted(stream: &UnixStream) -> bool {
     code == 0 && (peer.uid == 0 || peer.uid == unsafe { libc::geteuid() })
 }
 
-/// Calls `action` with a short name for `path`: socket addresses end at 108 bytes, paths do not. The folder is held
-/// open and named through `/proc/self/fd`.
-fn on_short_path<T>(path: &Path, action: impl FnOnce(PathBuf) -> io::Result<T>) -> io::Result<T> {
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(io::ErrorKind::InvalidInput.into());
-    };
-    let folder = File::open(folder)?;
-    action(Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name))
-}
-
-/// A text on one line.
-fn escape(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('\n', "\\n")
-}
-
-fn unescape(line: &str) -> String {
-    let mut text = String::with_capacity(line.len());
-    let mut chars = line.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => text.push(match chars.next() {
-                Some('n') => '\n',
-                Some(other) => other,
-                None => '\\',
-            }),
-            plain => text.push(plain),
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::daemons::Daemons;
 
     fn listen(run: &Path, process: u32) -> ControlSocket {
         let handler = move |request| match request {
@@ -367,16 +161,6 @@ mod tests {
         assert_eq!(answers, [Ok("1 ping".into()), Ok("2 ping".into())]);
         let failed = Err("two files\nare damaged \\".to_owned());
         assert_eq!(Daemons::new().ask_all(run.path(), Request::Drain).unwrap(), [failed.clone(), failed]);
-    }
-
-    #[test]
-    fn sockets_of_dead_daemons_are_removed() {
-        let run = tempfile::tempdir().unwrap();
-        let path = run.path().join("mount-7.sock");
-        drop(UnixListener::bind(&path).unwrap());
-        assert_eq!(Daemons::new().ask_all(run.path(), Request::Ping).unwrap(), []);
-        assert!(!path.exists());
-        assert_eq!(Daemons::new().ask_all(&run.path().join("none"), Request::Ping).unwrap(), []);
     }
 
     #[test]

@@ -11,15 +11,15 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use fuser::{Config, INodeNo, MountOption, Notifier, Session, SessionACL};
 
+use crate::daemons::{Answer, Request, mounted};
 use crate::repo::Repo;
 use crate::threads::answer_at_once;
 
-use super::control::{Answer, ControlSocket, Request};
+use super::control::ControlSocket;
 use super::core::{FileSystem, Settings, Teller};
 use super::fuse::{Adapter, AtEnd};
 use super::limits;
 use super::mount_point::{MountError, check_fuse, prepare, system, unmount_own};
-use super::mounts::mounted;
 use super::workers::Workers;
 
 /// Threads that listen to the kernel, and answer what is short if others still listen.

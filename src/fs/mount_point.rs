@@ -7,9 +7,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::daemons::{Located, Mounted, locate, mounted};
 use crate::units::ByteSize;
 
-use super::mounts::{Located, Mounted, locate, mounted};
 use super::unresponsive::{self, Outcome};
 
 /// The device that FUSE servers talk to the kernel through.

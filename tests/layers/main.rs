@@ -14,7 +14,7 @@ const ORDERS: &[(&str, Layers)] = &[
     (
         "",
         &[
-            &["id", "units", "quote", "wire", "random", "config", "threads"],
+            &["id", "units", "quote", "wire", "random", "config", "threads", "daemons"],
             &["tensor"],
             &["format"],
             &["codec", "similarity", "recipe", "disk"],
@@ -64,14 +64,17 @@ const SEALS: &[(&str, &[&str])] = &[
     ("serde_json", &["format/safetensors.rs", "fs/", "cli/", "demo/"]),
     ("xxhash_rust", &["store/", "similarity/", "repo/worktree/"]),
     // Numbers of errors, and calls that nothing safer offers.
-    ("libc", &["threads/slice.rs", "disk/", "fs/", "cli/", "store/error.rs", "store/tests/", "repo/"]),
+    (
+        "libc",
+        &["threads/slice.rs", "daemons/", "disk/", "fs/", "cli/", "store/error.rs", "store/tests/", "repo/"],
+    ),
     // Its pools run whatever is there while they wait: see `threads`.
     ("rayon", &[]),
 ];
 
 /// The files or folders of `src` that may start threads: all work on objects is done by one crew, of the size that was
-/// asked for; a mount has threads that answer the kernel.
-const THREADS: &[&str] = &["threads/", "fs/", "cli/mount.rs"];
+/// asked for; a mount has threads that answer the kernel, and who asks several daemons waits for all of them at once.
+const THREADS: &[&str] = &["threads/", "daemons/client.rs", "fs/", "cli/mount.rs"];
 
 #[test]
 fn modules_import_only_from_layers_below() {

@@ -42,7 +42,7 @@ pub fn mounted_above(path: &Path) -> io::Result<Option<Mounted>> {
 
 /// Where a path leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Located {
+pub enum Located {
     /// To the top of a Coral file system.
     At(Mounted),
     /// To something in one, which was not looked at.
@@ -59,7 +59,7 @@ const LINKS_MAX: u32 = 40;
 ///
 /// # Errors
 /// If a link outside cannot be read, or leads in a circle.
-pub(super) fn locate(path: &Path, all: &[Mounted]) -> io::Result<Located> {
+pub fn locate(path: &Path, all: &[Mounted]) -> io::Result<Located> {
     let mut at = PathBuf::from("/");
     let mut ahead: Vec<OsString> = components(path);
     let mut links = 0;
