@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use coral::disk::{Disk, DiskFile, FileId, Patience, RealDisk, Result, Run, Sealed, Space, Stat};
+use coral::disk::{Disk, DiskFile, FileId, Mapped, Patience, RealDisk, Result, Run, Space, Stat};
 
 /// The real disk, slower.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Disk for SlowDisk {
         self.inner.create_new(path).map(|file| self.slow(file))
     }
 
-    fn map(&self, path: &Path) -> Result<Sealed> {
+    fn map(&self, path: &Path) -> Result<Mapped> {
         self.inner.map(path)
     }
 

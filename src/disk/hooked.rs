@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Disk, DiskError, DiskFile, Patience, Result, Run, Sealed, SimulatedDisk, Space, Stat};
+use super::{Disk, DiskError, DiskFile, Mapped, Patience, Result, Run, SimulatedDisk, Space, Stat};
 
 type Hook = dyn Fn(&str, &Path) -> std::io::Result<()> + Send + Sync;
 
@@ -43,7 +43,7 @@ impl Disk for Hooked {
         self.disk.create_new(path)
     }
 
-    fn map(&self, path: &Path) -> Result<Sealed> {
+    fn map(&self, path: &Path) -> Result<Mapped> {
         self.ask("map", path)?;
         self.disk.map(path)
     }

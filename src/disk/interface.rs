@@ -109,7 +109,7 @@ pub struct Stat {
 }
 
 /// The bytes of a sealed file, mapped or copied; they never change.
-pub type Sealed = Arc<dyn AsRef<[u8]> + Send + Sync>;
+pub type Mapped = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
 /// A place that keeps files. Paths are absolute. Nothing is durable until the file, or for names the directory, was
 /// synced.
@@ -119,7 +119,7 @@ pub trait Disk: Send + Sync + Debug {
     /// Creates a file that must not exist yet, for reading and writing.
     fn create_new(&self, path: &Path) -> Result<Box<dyn DiskFile>>;
     /// Maps a file that no one will ever change or truncate.
-    fn map(&self, path: &Path) -> Result<Sealed>;
+    fn map(&self, path: &Path) -> Result<Mapped>;
     /// Moves a file or directory, replacing a file at `to`.
     fn rename(&self, from: &Path, to: &Path) -> Result<()>;
     /// Removes a file.

@@ -18,7 +18,7 @@ use memmap2::Mmap;
 
 use super::error::at;
 use super::mount_id::mount_id;
-use super::{BootId, Disk, DiskFile, FileId, FileType, Patience, Result, Run, Sealed, Space, Stat};
+use super::{BootId, Disk, DiskFile, FileId, FileType, Mapped, Patience, Result, Run, Space, Stat};
 
 /// How long a waiter for a lock sleeps at first and at most: flock(2) knows no deadline.
 /// The longest is short, because a lock that others take again and again is free for moments only.
@@ -40,7 +40,7 @@ impl Disk for RealDisk {
         RealFile::boxed(path, at("create", path, options.open(path)))
     }
 
-    fn map(&self, path: &Path) -> Result<Sealed> {
+    fn map(&self, path: &Path) -> Result<Mapped> {
         let file = at("open", path, File::open(path))?;
         if at("stat", path, file.metadata())?.len() == 0 {
             return Ok(Arc::new(Vec::new()));

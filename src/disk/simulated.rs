@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::error::at;
 use super::image::{self, Dir, File, Ino, Inode, ROOT};
-use super::{BootId, Disk, DiskFile, FileId, FileType, MountId, Patience, Result, Run, Sealed, Space, Stat};
+use super::{BootId, Disk, DiskFile, FileId, FileType, Mapped, MountId, Patience, Result, Run, Space, Stat};
 
 /// Which operations fail, and how: with an errno such as `libc::EIO`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -374,7 +374,7 @@ impl Disk for SimulatedDisk {
         Ok(self.boxed(path, ino, true))
     }
 
-    fn map(&self, path: &Path) -> Result<Sealed> {
+    fn map(&self, path: &Path) -> Result<Mapped> {
         let bytes =
             self.read_with("map", path, |state| Ok(state.file(state.resolve(path)?)?.bytes.clone()))?;
         Ok(Arc::new(bytes))

@@ -7,7 +7,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 
 use crate::disk::{Disk, SimulatedDisk};
-use crate::repo::{BranchName, LogEntry, Options, Repo};
+use crate::repo::{BranchName, LogEntry, Node, Options, Repo, TreePath};
 use crate::units::Timestamp;
 
 use super::attr::{Attr, Kind};
@@ -437,4 +437,56 @@ fn a_file_that_cannot_be_stored_costs_no_other_and_waits_for_the_commit() {
     ctl(&core, "commit -m all").unwrap();
     assert_eq!(text(&core, "branches/main/bad\n"), "bad\n");
     assert_eq!(storer.store(&worktree, 0), Ok(()));
+}
+
+/// A file whose last version is a difference to the one before, and so on.
+fn file_with_history(core: &FileSystem, versions: u32) -> Vec<u8> {
+    let payload = |version: u32| {
+        let number =
+            move |at: u32| 0x3c00_0000 + at.wrapping_mul(0x9e37_79b1) % 0x7f_ffff + version * (at % 3);
+        (0..200_000).flat_map(move |at| number(at).to_le_bytes())
+    };
+    let header = r#"{"w":{"dtype":"F32","shape":[200000],"data_offsets":[0,800000]}}"#;
+    let mut bytes = Vec::new();
+    for version in 0..versions {
+        bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(header.bytes());
+        bytes.extend(payload(version));
+        save(core, "worktree/main", "m.safetensors", &bytes);
+        ctl(core, &format!("commit -m {version}")).unwrap();
+    }
+    let repo = core.repo();
+    let tip = repo.refs().branch(&branch("main")).unwrap().unwrap();
+    let tree = repo.commit(tip).unwrap().tree;
+    let entry = repo.find_in_tree(tree, &TreePath::parse("m.safetensors").unwrap()).unwrap().unwrap();
+    let Node::File { recipe, .. } = entry.node else { panic!("not a file") };
+    let key = repo.recipe(recipe).unwrap().keys().last().unwrap();
+    assert_eq!(u32::from(repo.store().info(key).unwrap().unwrap().depth), versions - 1);
+    bytes
+}
+
+#[test]
+fn reading_an_open_file_on_costs_the_same_however_long_its_history_is() {
+    let mut looked = Vec::new();
+    for versions in [1, 5] {
+        let core = file_system();
+        let bytes = file_with_history(&core, versions);
+        let tensor = core.open(ino(&core, "tensors/main/m.safetensors/w.npy"), READ).unwrap();
+        for path in ["branches/main/m.safetensors", "worktree/main/m.safetensors"] {
+            let opened = core.open(ino(&core, path), READ).unwrap();
+            let mut buf = vec![0; 128 << 10];
+            let read = |offset: usize, buf: &mut [u8]| {
+                let got = core.read(opened.handle, offset as u64, buf).unwrap();
+                assert!(buf[..got] == bytes[offset..offset + got], "{path}");
+                core.read(tensor.handle, offset as u64, buf).unwrap();
+            };
+            read(0, &mut buf);
+            let before = core.repo().store().lookups();
+            (0..bytes.len()).step_by(buf.len()).for_each(|offset| read(offset, &mut buf));
+            looked.push(core.repo().store().lookups() - before);
+            core.release(opened.handle);
+        }
+        core.release(tensor.handle);
+    }
+    assert_eq!(looked, [0; 4]);
 }

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::disk::Sealed;
+use crate::disk::Mapped;
 use crate::id::ObjectKey;
 use crate::similarity::Signature;
 use crate::store::object::Kind;
@@ -29,7 +29,7 @@ const SIGNED_LEN: usize = 4 + Signature::LEN;
 
 /// An open directory.
 pub struct Directory {
-    bytes: Sealed,
+    bytes: Mapped,
     footer: Footer,
     count: usize,
     fan_out: Range<usize>,
@@ -42,8 +42,8 @@ pub struct Directory {
 
 impl Directory {
     /// Opens the bytes of a sidecar, or of the end of a pack from its directory on.
-    pub fn open(sealed: Sealed) -> Parsed<Self> {
-        let bytes = (*sealed).as_ref();
+    pub fn open(mapped: Mapped) -> Parsed<Self> {
+        let bytes = (*mapped).as_ref();
         let footer = Footer::parse(bytes)?;
         let body = &bytes[..bytes.len() - FOOTER_LEN];
         if body.len() as u64 != footer.directory_len {
@@ -58,7 +58,7 @@ impl Directory {
             return Err("entries do not fill their section");
         }
         let fan_bits = fan_bits(fan_out.len())?;
-        Ok(Self { bytes: sealed, footer, count, fan_out, fan_bits, entries, cells, signatures })
+        Ok(Self { bytes: mapped, footer, count, fan_out, fan_bits, entries, cells, signatures })
     }
 
     pub fn footer(&self) -> &Footer {

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::disk::{Disk, Sealed};
+use crate::disk::{Disk, Mapped};
 use crate::id::PackId;
 use crate::store::error::{Result, StoreError};
 
@@ -125,6 +125,6 @@ pub fn read_directory(
     }
     bytes.resize(len, 0);
     file.read_exact_at(&mut bytes, footer.directory_offset)?;
-    let bytes: Sealed = Arc::new(bytes);
+    let bytes: Mapped = Arc::new(bytes);
     Ok(Directory::open(bytes))
 }
