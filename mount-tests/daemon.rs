@@ -142,7 +142,7 @@ pub fn too_little_memory_is_told_before_anything_is_mounted() -> Result<(), Miss
 
 pub fn a_mount_that_is_stopped_is_freed() -> Result<(), Missing> {
     use coral::fs::{Author, MountOptions, Settings, View, mount};
-    use coral::repo::{Options, Repo};
+    use coral::history::{Options, Repo};
     use std::sync::Arc;
     let stage = Stage::unmounted()?;
     let root = stage.path("repo/.coral");

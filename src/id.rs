@@ -117,6 +117,16 @@ macro_rules! keyed_by_prefix {
 }
 keyed_by_prefix!(RecipeId, TreeId, CommitId);
 
+/// Names a file of staged bytes in one worktree; never given out twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StagingId(pub u64);
+
+impl fmt::Display for StagingId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

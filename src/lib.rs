@@ -2,7 +2,7 @@
 //!
 //! The layers, lowest first; each imports only from those above it in this list (`tests/layers` holds it):
 //! leaves ([`id`], [`units`], [`quote`], [`random`], [`config`], [`threads`], [`daemons`]), bytes with a meaning ([`tensor`], [`mod@format`]), pure transforms and the
-//! durable disk ([`codec`], [`similarity`], [`recipe`], [`disk`]), objects ([`store`]), history ([`repo`]), and the
+//! durable disk ([`codec`], [`similarity`], [`recipe`], [`disk`]), objects ([`store`]), history ([`history`]), the writable trees of branches ([`worktree`]), and the
 //! peers that show it ([`fs`], [`demo`], [`cli`]). `docs/architecture.md` has the whole map.
 
 #[cfg(feature = "cli")]
@@ -16,14 +16,15 @@ pub mod disk;
 pub mod format;
 #[cfg(feature = "mount")]
 pub mod fs;
+pub mod history;
 pub mod id;
 pub mod quote;
 pub mod random;
 pub mod recipe;
-pub mod repo;
 pub mod similarity;
 pub mod store;
 pub mod tensor;
 pub mod threads;
 pub mod units;
 pub mod wire;
+pub mod worktree;

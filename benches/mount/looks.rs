@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use coral::fs::{Author, Mount, MountOptions, Settings, View};
-use coral::repo::Repo;
+use coral::history::Repo;
 use coral::units::Timestamp;
 
 use super::slow_disk::slow_disk;

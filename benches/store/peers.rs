@@ -53,7 +53,7 @@ const PEERS: [Peer; 5] = [
         name: "borg create",
         program: "borg",
         start: &[&["borg", "init", "-e", "none", "repo"]],
-        keep: &[&["borg", "create", "repo::FILE", "FILE"]],
+        keep: &[&["borg", "create", "history::FILE", "FILE"]],
         again: true,
     },
     Peer {

@@ -11,11 +11,10 @@ mod models;
 use anchors::Anchors;
 use coral::codec::Level;
 use coral::disk::RealDisk;
-use coral::repo::{
-    BranchName, CommitRequest, Fence, Node, Options, Repo, Result, Signature, ToAdd, TreePath,
-};
+use coral::history::{BranchName, Node, Options, Repo, Result, Signature, TreePath};
 use coral::store;
 use coral::units::Timestamp;
+use coral::worktree::{CommitRequest, Fence, ToAdd};
 use models::{Model, models};
 use std::collections::BTreeMap;
 use std::fs;

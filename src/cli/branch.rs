@@ -2,7 +2,7 @@ use super::context::{Context, Place};
 use super::error::Result;
 use super::output::{Colour, Output, note, warn};
 use super::unsaved::Unsaved;
-use crate::repo::{BranchName, Head};
+use crate::history::{BranchName, Head};
 use serde_json::{Value, json};
 
 /// List, create or delete branches

@@ -1,7 +1,7 @@
 use super::context::Context;
 use super::error::{CommandError, Result};
 use super::output::Output;
-use crate::repo::{Node, split_target};
+use crate::history::{Node, split_target};
 use std::ffi::OsString;
 
 /// Print the bytes of a file of a revision

@@ -3,11 +3,9 @@ use super::error::{CommandError, Result};
 use super::output::{Output, note, warn};
 use super::quote;
 use crate::codec::Level;
+use crate::history::{self, BranchName, LogEntry, Moved, Repo, Signature, Tag, TagName, TreePath, Warning};
 use crate::id::{CommitId, TreeId};
-use crate::repo::{
-    self, BranchName, CommitRequest, Committed, LogEntry, Moved, Repo, Signature, Tag, TagName, TreePath,
-    Warning,
-};
+use crate::worktree::{CommitRequest, Committed};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -98,7 +96,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
 }
 
 /// Tags a commit that was just made.
-fn name_commit(place: &Place, name: &TagName, commit: CommitId) -> repo::Result<Moved> {
+fn name_commit(place: &Place, name: &TagName, commit: CommitId) -> history::Result<Moved> {
     let target = place.repo.store().durable(commit)?;
     let tag = Tag { commit, description: String::new(), metrics: BTreeMap::new() };
     let entry = LogEntry { who: place.signature(), message: "commit: tagged".into() };

@@ -9,11 +9,10 @@ use crate::codec::{DeltaType, Level};
 use crate::config::{Config, Origin};
 use crate::daemons::mounted_above;
 use crate::disk::{Disk, RealDisk};
-use crate::repo::{
-    BranchName, Error, Fallback, Head, Interrupted, Name, Options, Repo, Signature, TreePath, Worktree,
-};
+use crate::history::{BranchName, Error, Head, Name, Options, Repo, Signature, TreePath};
 use crate::store;
 use crate::units::Timestamp;
+use crate::worktree::{Fallback, Interrupted, Worktree};
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::io::ErrorKind;

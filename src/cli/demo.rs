@@ -4,7 +4,7 @@ use super::output::{Colour, Output, note};
 use super::quote;
 use crate::demo::{Checkpoint, Size, Training};
 use crate::fs::unmount;
-use crate::repo::{BranchName, Repo};
+use crate::history::{BranchName, Repo};
 use crate::units::ByteSize;
 use std::fs;
 use std::io::Write;

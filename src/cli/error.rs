@@ -3,7 +3,7 @@
 use super::output::{Colour, say};
 use crate::config::ConfigError;
 use crate::disk::DiskError;
-use crate::repo::{Error, PathError, RefNameError};
+use crate::history::{Error, PathError, RefNameError};
 use crate::store::StoreError;
 use std::fmt::Display;
 use std::io;
@@ -199,7 +199,7 @@ impl From<io::Error> for CommandError {
 mod tests {
     use super::*;
     use crate::disk::SimulatedDisk;
-    use crate::repo::{BranchName, Options, Repo};
+    use crate::history::{BranchName, Options, Repo};
     use crate::store;
     use std::path::Path;
     use std::sync::Arc;

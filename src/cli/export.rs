@@ -2,7 +2,7 @@ use super::context::Context;
 use super::error::{CommandError, Result};
 use super::output::Output;
 use super::quote;
-use crate::repo::split_target;
+use crate::history::split_target;
 use crate::units::ByteSize;
 use serde_json::json;
 use std::ffi::OsString;

@@ -2,7 +2,7 @@ use super::context::{self, Context, FOLDER};
 use super::error::{CommandError, Result};
 use super::output::Output;
 use crate::daemons::mounted_above;
-use crate::repo::{BranchName, Repo};
+use crate::history::{BranchName, Repo};
 use serde_json::json;
 use std::path::PathBuf;
 

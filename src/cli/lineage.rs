@@ -3,8 +3,8 @@ use super::error::Result;
 use super::output::{Colour, Output};
 use super::quote;
 use super::similar::{likeness_json, likeness_line, tensors};
+use crate::history::{Lineage, TreePath};
 use crate::id::CommitId;
-use crate::repo::{Lineage, TreePath};
 use serde_json::{Value, json};
 
 /// Tell which stored model a checkpoint derives from

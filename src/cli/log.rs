@@ -2,8 +2,8 @@ use super::context::Context;
 use super::error::Result;
 use super::output::{Colour, Output};
 use super::when;
+use crate::history::{Commit, Signature, Walk};
 use crate::id::CommitId;
-use crate::repo::{Commit, Signature, Walk};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 

@@ -3,8 +3,8 @@ use super::error::Result;
 use super::output::Output;
 use super::quote;
 use super::when;
+use crate::history::{Entry, Node, TreePath, split_target};
 use crate::id::TreeId;
-use crate::repo::{Entry, Node, TreePath, split_target};
 use serde_json::{Value, json};
 use std::ffi::OsString;
 

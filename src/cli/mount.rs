@@ -6,7 +6,7 @@ use crate::fs::{
     Author, LaunchError, Launched, MountError, MountOptions, ReadySignal, Settings, View, block_stop_signals,
     launch, mount, raise_descriptor_limit, wait_for_stop_signal,
 };
-use crate::repo::{BranchName, Repo};
+use crate::history::{BranchName, Repo};
 use crate::units::Timestamp;
 use std::path::PathBuf;
 use std::process::Command;

@@ -2,7 +2,7 @@
 
 use super::error::Result;
 use super::quote;
-use crate::repo::Warning;
+use crate::history::Warning;
 use serde_json::Value;
 use std::fmt::Display;
 use std::io::{self, BufWriter, IsTerminal, Write};

@@ -2,7 +2,7 @@
 
 pub use crate::quote::{file, is_harmful, name, text};
 
-use crate::repo::TreePath;
+use crate::history::TreePath;
 use serde_json::{Value, json};
 
 /// A path of a tree.

@@ -3,7 +3,7 @@ use super::error::{CommandError, Result};
 use super::output::Output;
 use super::quote;
 use super::unsaved::Unsaved;
-use crate::repo::TreePath;
+use crate::history::TreePath;
 use serde_json::json;
 use std::path::PathBuf;
 

@@ -3,7 +3,7 @@ use super::error::{CommandError, Result};
 use super::output::Output;
 use super::quote;
 use super::unsaved::Unsaved;
-use crate::repo::{Error, TreePath};
+use crate::history::{Error, TreePath};
 use serde_json::json;
 use std::path::PathBuf;
 

@@ -2,7 +2,7 @@ use super::context::{Context, Place};
 use super::error::{CommandError, Result};
 use super::output::{Colour, Output};
 use super::quote;
-use crate::repo::{Likeness, Node, Wanted, split_target};
+use crate::history::{Likeness, Node, Wanted, split_target};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 

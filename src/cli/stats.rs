@@ -1,8 +1,8 @@
 use super::context::{Context, Place};
 use super::error::Result;
 use super::output::{Colour, Output};
+use crate::history::{Node, Walk};
 use crate::id::{ObjectKey, TreeId};
-use crate::repo::{Node, Walk};
 use crate::units::ByteSize;
 use serde_json::json;
 use std::collections::{HashMap, HashSet};

@@ -4,7 +4,8 @@ use super::error::Result;
 use super::output::{Colour, Output};
 use super::quote;
 use super::show::change_json;
-use crate::repo::{ChangeKind, Head, Snapshot, Tree, TreePath};
+use crate::history::{ChangeKind, Head, Tree, TreePath};
+use crate::worktree::Snapshot;
 use serde_json::json;
 
 /// Show what the next commit would record

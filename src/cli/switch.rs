@@ -1,7 +1,8 @@
 use super::context::Context;
 use super::error::{CommandError, Result};
 use super::output::{Output, warn};
-use crate::repo::{BranchName, Error, Head, Switched};
+use crate::history::{BranchName, Error, Head};
+use crate::worktree::Switched;
 use serde_json::json;
 
 /// Make another branch the current one

@@ -2,7 +2,7 @@ use super::commit::key_values;
 use super::context::{Context, Place};
 use super::error::{CommandError, Result};
 use super::output::{Colour, Output, warn};
-use crate::repo::{LogEntry, Tag, TagName};
+use crate::history::{LogEntry, Tag, TagName};
 use serde_json::{Value, json};
 
 /// List, create or delete tags

@@ -6,7 +6,8 @@ use super::error::Result;
 use super::output::note;
 use super::quote;
 use super::status;
-use crate::repo::{BranchName, ChangeKind, Repo, Tree, TreePath, Worktree};
+use crate::history::{BranchName, ChangeKind, Repo, Tree, TreePath};
+use crate::worktree::Worktree;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 

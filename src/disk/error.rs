@@ -16,6 +16,18 @@ pub struct DiskError {
     pub source: io::Error,
 }
 
+impl DiskError {
+    /// Whether it says that the path, or a folder above it, does not exist.
+    pub fn is_absence(&self) -> bool {
+        is_absence(&self.source)
+    }
+}
+
+/// Whether a path, or a folder above it, does not exist.
+pub(super) fn is_absence(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
 /// A result of the disk.
 pub type Result<T> = std::result::Result<T, DiskError>;
 

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use memmap2::Mmap;
 
-use super::error::at;
+use super::error::{at, is_absence};
 use super::mount_id::mount_id;
 use super::{BootId, Disk, DiskFile, FileId, FileType, Mapped, Patience, Result, Run, Space, Stat};
 
@@ -140,10 +140,6 @@ impl Disk for RealDisk {
     fn is_native(&self) -> bool {
         true
     }
-}
-
-fn is_absence(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 fn stat_of(metadata: &fs::Metadata, modified: std::time::SystemTime) -> Stat {

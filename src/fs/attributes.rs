@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::repo::{self, Attributes, NodeAttributes, NodeId};
+use crate::history::Attributes;
 use crate::units::Timestamp;
+use crate::worktree;
+use crate::worktree::{NodeAttributes, NodeId};
 
 use super::attr::{Attr, Kind, Lifetime};
 use super::core::{FOLDER_MODE, FileSystem};
@@ -101,7 +103,7 @@ impl FileSystem {
     fn node_attributes(&self, at: &WorktreeNode) -> Result<NodeAttributes> {
         if at.is_root() && self.find_worktree(at.branch()).is_none() {
             return Ok(NodeAttributes {
-                kind: repo::Kind::Dir,
+                kind: worktree::Kind::Dir,
                 mode: 0o755,
                 modified: self.started,
                 len: 0,
@@ -226,11 +228,11 @@ fn read_only(attributes: Attributes, mode: u32) -> Attributes {
     Attributes { mode, ..attributes }
 }
 
-pub(super) fn kind(kind: repo::Kind) -> Kind {
+pub(super) fn kind(kind: worktree::Kind) -> Kind {
     match kind {
-        repo::Kind::File => Kind::File,
-        repo::Kind::Dir => Kind::Dir,
-        repo::Kind::Symlink => Kind::Symlink,
+        worktree::Kind::File => Kind::File,
+        worktree::Kind::Dir => Kind::Dir,
+        worktree::Kind::Symlink => Kind::Symlink,
     }
 }
 

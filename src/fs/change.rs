@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::repo::{BranchName, Name, NodeId, RenameMode};
+use crate::history::{BranchName, Name};
+use crate::worktree::{NodeId, RenameMode};
 
 use super::attr::Attr;
 use super::core::FileSystem;
@@ -101,7 +102,7 @@ impl FileSystem {
                 let at = if source.is_root() { target } else { source };
                 self.within(at, |worktree| {
                     if !(source.is_in(worktree) && target.is_in(worktree)) {
-                        return Err(Error::Repo(crate::repo::Error::Stale));
+                        return Err(Error::Repo(crate::history::Error::Stale));
                     }
                     let (dir, into) = (source.node(), target.node());
                     worktree.rename((dir, &from), (into, &to), mode, self.now())?;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use crate::codec::Level;
-use crate::repo::{self, BranchName, CommitRequest, Head, Signature, TreePath};
+use crate::history::{self, BranchName, Head, Signature, TreePath};
+use crate::worktree::CommitRequest;
 
 use super::core::{FileSystem, View};
 use super::errno::{Error, Result};
@@ -125,7 +126,7 @@ impl FileSystem {
             worktree.follow_branch()?;
         }
         self.announce();
-        self.repo.store().refresh().map_err(repo::Error::from)?;
+        self.repo.store().refresh().map_err(history::Error::from)?;
         // The index only saves time: without it the store goes on.
         let _ = self.repo.store().update_index();
         Ok(())

@@ -7,10 +7,11 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use crate::history::{self, Attributes, BranchName, Head, Name, Repo, TagName, Tree};
 use crate::id::{CommitId, RecipeId};
 use crate::recipe::Recipe;
-use crate::repo::{self, Attributes, BranchName, Head, Invalidation, Name, Repo, TagName, Tree};
 use crate::units::Timestamp;
+use crate::worktree::Invalidation;
 
 use super::attr::Lifetime;
 use super::completion::Closings;
@@ -153,7 +154,7 @@ impl FileSystem {
 
     /// What an inode number stands for.
     pub(super) fn place(&self, ino: u64) -> Result<Arc<Place>> {
-        self.inodes.find(ino).ok_or(Error::Repo(crate::repo::Error::Stale))
+        self.inodes.find(ino).ok_or(Error::Repo(crate::history::Error::Stale))
     }
 
     /// The worktree of a branch, opened at first use.
@@ -187,7 +188,7 @@ impl FileSystem {
             None => self.worktree(at.branch()),
             Some(opening) => {
                 let open = self.worktrees.find(at.branch()).filter(|open| open.opening() == opening);
-                open.ok_or(Error::Repo(repo::Error::Stale))
+                open.ok_or(Error::Repo(history::Error::Stale))
             }
         }
     }
@@ -202,7 +203,7 @@ impl FileSystem {
         let worktree = self.worktree_of(at)?;
         let act = |worktree: &Arc<OpenWorktree>| act(worktree).map_err(|error| worktree.explained(error));
         match act(&worktree) {
-            Err(Error::Repo(repo::Error::Stale | repo::Error::Replaced(_))) if worktree.is_gone() => {
+            Err(Error::Repo(history::Error::Stale | history::Error::Replaced(_))) if worktree.is_gone() => {
                 self.worktrees.drop_gone(&worktree);
                 act(&self.worktree_of(at)?)
             }
@@ -374,10 +375,10 @@ fn child_dir(repo: &Repo, dir: &SnapshotDir, name: &Name) -> Result<SnapshotDir>
     let tree = repo.tree(dir.tree)?;
     let entry = tree.find(name).ok_or(Error::NoEntry)?;
     match entry.node {
-        crate::repo::Node::Dir(tree) => {
+        crate::history::Node::Dir(tree) => {
             Ok(SnapshotDir { tree, attributes: entry.attributes, commit: dir.commit })
         }
-        crate::repo::Node::File { .. } | crate::repo::Node::Symlink(_) => Err(Error::NotADirectory),
+        crate::history::Node::File { .. } | crate::history::Node::Symlink(_) => Err(Error::NotADirectory),
     }
 }
 

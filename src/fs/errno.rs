@@ -1,7 +1,7 @@
 //! What can go wrong in the mount, and the one place where it becomes an errno.
 
 use crate::disk::DiskError;
-use crate::repo;
+use crate::history;
 use crate::store::StoreError;
 
 /// A result of the file system.
@@ -57,7 +57,7 @@ pub enum Error {
     BeyondEnd,
     /// The repository could not do it.
     #[error(transparent)]
-    Repo(#[from] repo::Error),
+    Repo(#[from] history::Error),
     /// The store could not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -66,14 +66,14 @@ pub enum Error {
     Disk(#[from] DiskError),
 }
 
-impl From<repo::PathError> for Error {
-    fn from(error: repo::PathError) -> Self {
+impl From<history::PathError> for Error {
+    fn from(error: history::PathError) -> Self {
         Error::Repo(error.into())
     }
 }
 
-impl From<repo::RefNameError> for Error {
-    fn from(error: repo::RefNameError) -> Self {
+impl From<history::RefNameError> for Error {
+    fn from(error: history::RefNameError) -> Self {
         Error::Repo(error.into())
     }
 }
@@ -103,8 +103,8 @@ impl Error {
     }
 }
 
-fn repo_errno(error: &repo::Error) -> i32 {
-    use repo::Error as E;
+fn repo_errno(error: &history::Error) -> i32 {
+    use history::Error as E;
     match error {
         E::UnknownRevision { .. } | E::UnknownPath { .. } | E::UnknownRef { .. } | E::Unborn(_) => {
             libc::ENOENT
@@ -120,10 +120,12 @@ fn repo_errno(error: &repo::Error) -> i32 {
         E::LostBytes(_) => libc::EIO,
         E::RecordTooLong => libc::ENAMETOOLONG,
         E::Path(
-            repo::PathError::TooLong(_) | repo::PathError::TooDeep(_) | repo::PathError::PathTooLong(_),
+            history::PathError::TooLong(_)
+            | history::PathError::TooDeep(_)
+            | history::PathError::PathTooLong(_),
         ) => libc::ENAMETOOLONG,
-        E::Path(repo::PathError::Reserved(_)) => libc::EPERM,
-        E::Path(repo::PathError::Relative(_) | repo::PathError::Byte(_)) => libc::EINVAL,
+        E::Path(history::PathError::Reserved(_)) => libc::EPERM,
+        E::Path(history::PathError::Relative(_) | history::PathError::Byte(_)) => libc::EINVAL,
         E::RefName(_) | E::RefConflict { .. } => libc::EINVAL,
         E::CurrentBranch(_) | E::NotMerged(_) => libc::EPERM,
         E::NothingToCommit { .. } | E::DetachedHead(_) | E::UnsupportedFile(_) => libc::EINVAL,
@@ -181,9 +183,9 @@ mod tests {
     #[test]
     fn a_full_disk_says_so_through_every_layer() {
         assert_eq!(Error::Disk(disk(libc::ENOSPC)).errno(), libc::ENOSPC);
-        assert_eq!(Error::Repo(repo::Error::Disk(disk(libc::EDQUOT))).errno(), libc::EDQUOT);
+        assert_eq!(Error::Repo(history::Error::Disk(disk(libc::EDQUOT))).errno(), libc::EDQUOT);
         let store = StoreError::Disk(disk(libc::ENOSPC));
-        assert_eq!(Error::Repo(repo::Error::Store(store)).errno(), libc::ENOSPC);
+        assert_eq!(Error::Repo(history::Error::Store(store)).errno(), libc::ENOSPC);
     }
 
     #[test]
@@ -193,6 +195,6 @@ mod tests {
 
     #[test]
     fn damage_is_an_io_error() {
-        assert_eq!(Error::Repo(repo::Error::WrongBytes("w.npy".into())).errno(), libc::EIO);
+        assert_eq!(Error::Repo(history::Error::WrongBytes("w.npy".into())).errno(), libc::EIO);
     }
 }

@@ -19,7 +19,7 @@ use fuser::{
     WriteFlags,
 };
 
-use crate::repo::RenameMode;
+use crate::worktree::RenameMode;
 
 use super::attributes::Changes;
 use super::completion::Closer;

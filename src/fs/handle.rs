@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use crate::repo::{FileReader, NodeAttributes, NodeId, ReaderSlot, Release, Tenant};
+use crate::history::{FileReader, ReaderSlot};
+use crate::worktree::{NodeAttributes, NodeId, Release, Tenant};
 
 use super::attr::Kind;
 use super::completion::{Closer, Closings};

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::history::{Repo, Walk};
 use crate::id::CommitId;
-use crate::repo::{Repo, Walk};
 use crate::units::Timestamp;
 
 use super::errno::Result;
@@ -54,5 +54,5 @@ fn tips(repo: &Repo) -> Result<Vec<CommitId>> {
 fn walk(repo: &Repo, tips: &[CommitId]) -> Result<Vec<Shown>> {
     let commits = Walk::new(repo, tips.iter().copied())?.take(SHOWN_MAX);
     let shown = commits.map(|step| step.map(|(id, commit)| Shown { id, time: commit.committer.time }));
-    Ok(shown.collect::<crate::repo::Result<_>>()?)
+    Ok(shown.collect::<crate::history::Result<_>>()?)
 }

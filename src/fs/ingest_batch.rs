@@ -8,10 +8,12 @@ use std::collections::HashSet;
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::history::{BranchName, Error, Result, Tree};
+use crate::id::StagingId;
 use crate::id::{RecipeId, TreeId};
 use crate::quote;
-use crate::repo::{BranchName, Error, Result, StagedFile, StagingId, Tenant, Tree};
 use crate::store::{Ingest, StoreError};
+use crate::worktree::{StagedFile, Tenant};
 
 use super::texts::shown;
 

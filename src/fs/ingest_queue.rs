@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
-use crate::repo::BranchName;
+use crate::history::BranchName;
 use crate::threads::compute_at_length;
 
 use super::ingest_batch::{Storer, guarded};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::disk::Space;
 use crate::id::RecipeId;
-use crate::repo::{NodeId, Tenant};
+use crate::worktree::{NodeId, Tenant};
 
 use super::attr::{Attr, Kind, Lifetime};
 use super::attributes::{Changes, SetTime};
@@ -138,11 +138,11 @@ impl FileSystem {
     /// Creates a file in a worktree and opens it for writing; without [`OpenMode::exclusive`] an existing one is
     /// opened.
     pub fn create(&self, parent: u64, name: &[u8], mode: u32, how: OpenMode) -> Result<(Attr, Opened)> {
-        let valid = crate::repo::Name::new(name);
+        let valid = crate::history::Name::new(name);
         self.writable(parent, |worktree, dir| {
             let valid = valid.as_ref().map_err(Clone::clone)?;
             let node = match with_room(worktree, || worktree.create(dir, valid, mode, self.now())) {
-                Err(Error::Repo(crate::repo::Error::Exists(_))) if !how.exclusive => {
+                Err(Error::Repo(crate::history::Error::Exists(_))) if !how.exclusive => {
                     let (node, known) = worktree.lookup(dir, valid)?.ok_or(Error::NoEntry)?;
                     let place = Place::Worktree(WorktreeNode::new(worktree, node));
                     let attr = self.remember(parent, name, Arc::new(place), Some(known))?;
@@ -347,7 +347,7 @@ impl FileSystem {
     pub(super) fn lookup_listed(&self, parent: u64, entry: &Listed) -> Result<Option<(Attr, Lifetime)>> {
         match self.remember(parent, &entry.name, Arc::clone(&entry.place), entry.known) {
             Ok(attr) => Ok(Some((attr, listed_lifetime(&*self.place(parent)?)))),
-            Err(Error::Repo(crate::repo::Error::Stale)) => Ok(None),
+            Err(Error::Repo(crate::history::Error::Stale)) => Ok(None),
             Err(_) => {
                 let ino = self.inodes.remember(Arc::clone(&entry.place).found_as(parent, &entry.name));
                 Ok(Some((Attr::unknown(ino, entry.kind()), Lifetime::Moving)))
@@ -366,7 +366,7 @@ fn listed_lifetime(parent: &Place) -> Lifetime {
 
 /// Does something that needs room on the disk. If there is none, lets staging files go that nothing needs any more,
 /// and tries once again.
-fn with_room<T>(worktree: &Tenant, act: impl Fn() -> crate::repo::Result<T>) -> Result<T> {
+fn with_room<T>(worktree: &Tenant, act: impl Fn() -> crate::history::Result<T>) -> Result<T> {
     match act().map_err(Error::from) {
         Err(error) if error.errno() == libc::ENOSPC => {
             worktree.sync_records()?;

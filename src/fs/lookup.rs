@@ -3,8 +3,9 @@
 use std::str;
 use std::sync::Arc;
 
+use crate::history::{BranchName, Entry, Name, Node, PathError, TagName};
 use crate::id::CommitId;
-use crate::repo::{BranchName, Entry, Name, Node, NodeAttributes, PathError, TagName};
+use crate::worktree::NodeAttributes;
 
 use super::attr::{Attr, Lifetime};
 use super::core::{FileSystem, View, names_lifetime};
@@ -221,8 +222,8 @@ impl FileSystem {
 
     fn head_target(&self) -> Result<String> {
         Ok(match self.repo.refs().head()? {
-            crate::repo::Head::Branch(name) => format!("{}/{name}", Top::Branches.name()),
-            crate::repo::Head::Detached(commit) => format!("{}/{commit}", Top::Commits.name()),
+            crate::history::Head::Branch(name) => format!("{}/{name}", Top::Branches.name()),
+            crate::history::Head::Detached(commit) => format!("{}/{commit}", Top::Commits.name()),
         })
     }
 
@@ -314,8 +315,8 @@ impl FileSystem {
     fn named_dir(&self, name: &str) -> Result<Option<SnapshotDir>> {
         if name == Top::Head.name() {
             return match self.repo.refs().head()? {
-                crate::repo::Head::Branch(name) => self.branch_dir(&name),
-                crate::repo::Head::Detached(commit) => self.commit_dir(commit).map(Some),
+                crate::history::Head::Branch(name) => self.branch_dir(&name),
+                crate::history::Head::Detached(commit) => self.commit_dir(commit).map(Some),
             };
         }
         match self.branch_dir(&BranchName::new(name)?)? {
@@ -335,7 +336,7 @@ impl FileSystem {
 
     /// The commit that a text means; `None` if it means none.
     fn revision(&self, text: &[u8]) -> Result<Option<CommitId>> {
-        use crate::repo::Error as E;
+        use crate::history::Error as E;
         let Ok(text) = str::from_utf8(text) else { return Ok(None) };
         match self.repo.resolve(text, self.now()) {
             Ok(id) => Ok(Some(id)),

@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use fuser::{Config, INodeNo, MountOption, Notifier, Session, SessionACL};
 
 use crate::daemons::{Answer, Request, mounted};
-use crate::repo::Repo;
+use crate::history::Repo;
 use crate::threads::answer_at_once;
 
 use super::control::ControlSocket;

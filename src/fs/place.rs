@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::history::Attributes;
 use crate::id::{CommitId, RecipeId, TreeId};
-use crate::repo::Attributes;
 
 use super::attr::Kind;
 use super::inode::Identity;

@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::Serialize;
 
 use crate::format::npy;
+use crate::history::{Attributes, Entry, Name, Node};
 use crate::id::RecipeId;
 use crate::recipe::{Extent, Recipe, TensorInfo};
-use crate::repo::{Attributes, Entry, Name, Node};
 use crate::store::Encoding;
 
 use super::core::FileSystem;
@@ -135,7 +135,7 @@ impl FileSystem {
     fn tensor_file_names(
         &self,
         recipes: &Arc<[RecipeId]>,
-    ) -> (Arc<BTreeMap<String, Member>>, Option<crate::repo::Error>) {
+    ) -> (Arc<BTreeMap<String, Member>>, Option<crate::history::Error>) {
         if let Some(names) = self.tensor_names.find(recipes) {
             return (names, None);
         }
@@ -208,7 +208,7 @@ impl FileSystem {
         let start = recipe.extents().iter().take(place.extent).map(Extent::len).sum();
         let shape = self.fortran_shape(&recipe, place.extent, start, tensor)?;
         let key = recipe.extents()[place.extent].key().ok_or(Error::Invalid)?;
-        let info = self.repo.store().info(key).map_err(crate::repo::Error::from)?;
+        let info = self.repo.store().info(key).map_err(crate::history::Error::from)?;
         Ok(Facts {
             name: tensor.name.clone(),
             dtype: tensor.dtype.name(),

@@ -7,7 +7,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 
 use crate::disk::{Disk, SimulatedDisk};
-use crate::repo::{BranchName, LogEntry, Node, Options, Repo, TreePath};
+use crate::history::{BranchName, LogEntry, Node, Options, Repo, TreePath};
 use crate::units::Timestamp;
 
 use super::attr::{Attr, Kind};
@@ -255,7 +255,7 @@ fn a_branch_that_was_deleted_and_made_again_has_another_worktree() {
     assert_ne!(old, new);
     assert_eq!(errno(core.getattr(old)), Some(libc::ESTALE));
     assert_eq!(
-        errno(core.rename((old, b"a"), (root, b"b"), crate::repo::RenameMode::Replace)),
+        errno(core.rename((old, b"a"), (root, b"b"), crate::worktree::RenameMode::Replace)),
         Some(libc::ESTALE)
     );
     core.release(open.handle);
@@ -422,7 +422,7 @@ fn a_file_that_cannot_be_stored_costs_no_other_and_waits_for_the_commit() {
                 counted.fetch_add(1, Ordering::Relaxed);
                 panic!("one bad file");
             }
-            "sour" => Err(crate::repo::Error::LostBytes(file.path.clone())),
+            "sour" => Err(crate::history::Error::LostBytes(file.path.clone())),
             _ => worktree.ingest_staged(ingest, file, parent),
         });
     let waiting = || -> Vec<String> {

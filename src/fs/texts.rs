@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
+use crate::history::{ChangeKind, Error as RepoError, Tree, TreePath, Walk};
 use crate::quote;
-use crate::repo::{ChangeKind, Error as RepoError, Tree, TreePath, Walk, Worktree};
+use crate::worktree::Worktree;
 
 use super::core::{FileSystem, View};
 use super::errno::Result;

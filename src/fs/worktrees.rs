@@ -12,8 +12,9 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use crate::repo::{self, BranchName, NodeId, Repo, Tenant};
+use crate::history::{self, BranchName, Repo};
 use crate::units::Timestamp;
+use crate::worktree::{NodeId, Tenant};
 
 use super::errno::{Error, Result};
 
@@ -94,14 +95,14 @@ impl Deref for OpenWorktree {
 impl OpenWorktree {
     /// Whether it was deleted, or replaced by another of the same branch.
     pub fn is_gone(&self) -> bool {
-        matches!(self.tenant.check_held(), Err(repo::Error::Replaced(_) | repo::Error::Stale))
+        matches!(self.tenant.check_held(), Err(history::Error::Replaced(_) | history::Error::Stale))
     }
 
     /// What an error comes from that something in it met: where it is gone, or its repository is, that is the reason,
     /// whatever the disk said.
     pub fn explained(&self, error: Error) -> Error {
         match error.errno() {
-            libc::EIO if self.is_gone() => repo::Error::Stale.into(),
+            libc::EIO if self.is_gone() => history::Error::Stale.into(),
             libc::EIO => explained(self.tenant.repo(), error),
             _ => error,
         }
@@ -137,7 +138,7 @@ impl OpenWorktree {
 /// What an error comes from that something in a repository met: where that was moved away or replaced, that is the reason.
 pub(super) fn explained(repo: &Repo, error: Error) -> Error {
     match (error.errno(), repo.check_held()) {
-        (libc::EIO, Err(replaced @ repo::Error::Replaced(_))) => replaced.into(),
+        (libc::EIO, Err(replaced @ history::Error::Replaced(_))) => replaced.into(),
         _ => error,
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
-use crate::repo::{BranchName, Error};
+use crate::history::{BranchName, Error};
 
 use super::ingest_batch::guarded;
 use super::worktrees::OpenWorktree;

@@ -8,7 +8,7 @@ mod made;
 mod manifest;
 
 use coral::disk::RealDisk;
-use coral::repo::{Node, Repo};
+use coral::history::{Node, Repo};
 use coral::store::Encoding;
 use manifest::{MANIFEST, Reached};
 use std::fs;

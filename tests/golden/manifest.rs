@@ -1,7 +1,7 @@
 //! What a repository holds, as text: one line for each file of each commit, and for each that is not committed yet.
 
+use coral::history::{BranchName, DraftNode, Node, Repo, TreePath, Walk};
 use coral::id::TreeId;
-use coral::repo::{BranchName, Node, Repo, SnapshotNode, TreePath, Walk};
 use std::collections::BTreeSet;
 
 /// What was put into the golden repository.
@@ -50,7 +50,7 @@ fn file(repo: &Repo, place: &str, path: &TreePath, node: &Node) -> Option<String
     let mut bytes = Vec::new();
     let read = repo.read_through(recipe, len, path, |part| {
         bytes.extend_from_slice(part);
-        Ok::<_, coral::repo::Error>(())
+        Ok::<_, coral::history::Error>(())
     });
     read.unwrap_or_else(|error| panic!("{place}: {path}: {error}"));
     Some(line(place, &path.to_string(), &bytes))
@@ -70,14 +70,14 @@ fn pending(repo: &Repo, branch: &BranchName) -> Vec<String> {
         for entry in snapshot.tree.entries(dir, repo).expect("entries") {
             let path = path.join(entry.name);
             match &entry.node {
-                SnapshotNode::Dir(below) => dirs.push((path, *below)),
-                SnapshotNode::Known(node) => {
+                DraftNode::Dir(below) => dirs.push((path, *below)),
+                DraftNode::Known(node) => {
                     let committed = repo.find_in_tree(tree, &path).expect("looked").map(|entry| entry.node);
                     if committed.as_ref() != Some(node) {
                         lines.extend(file(repo, &format!("worktree of {branch}"), &path, node));
                     }
                 }
-                SnapshotNode::Staged { .. } => panic!("{path} is not stored"),
+                DraftNode::Staged { .. } => panic!("{path} is not stored"),
             }
         }
     }

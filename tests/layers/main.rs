@@ -19,7 +19,8 @@ const ORDERS: &[(&str, Layers)] = &[
             &["format"],
             &["codec", "similarity", "recipe", "disk"],
             &["store"],
-            &["repo"],
+            &["history"],
+            &["worktree"],
             &["fs", "demo"],
             &["cli"],
         ],
@@ -41,7 +42,7 @@ const ORDERS: &[(&str, Layers)] = &[
 ];
 
 /// Folders whose files still know each other in a circle.
-const CIRCLES: &[&str] = &["cli", "codec", "codec/context", "format", "fs", "repo", "repo/worktree"];
+const CIRCLES: &[&str] = &["cli", "codec", "codec/context", "format", "fs"];
 
 /// A crate, and the files or folders of `src` that may know it. Every crate is here but those that any code may use:
 /// `blake3`, `half` and `thiserror`.
@@ -54,19 +55,29 @@ const SEALS: &[(&str, &[&str])] = &[
     ("fastcdc", &["format/"]),
     ("memmap2", &["disk/"]),
     ("toml_edit", &["config.rs"]),
-    ("strsim", &["config.rs", "repo/suggest.rs"]),
-    ("rustix", &["repo/out_dir.rs"]),
+    ("strsim", &["config.rs", "history/suggest.rs"]),
+    ("rustix", &["history/out_dir.rs"]),
     ("ndarray", &["demo/"]),
     ("crossbeam_channel", &["fs/"]),
     // Dates are a matter of those who show them, and of revisions that name them.
-    ("jiff", &["cli/", "fs/", "repo/revision.rs"]),
+    ("jiff", &["cli/", "fs/", "history/revision.rs"]),
     ("serde", &["format/safetensors.rs", "fs/"]),
     ("serde_json", &["format/safetensors.rs", "fs/", "cli/", "demo/"]),
-    ("xxhash_rust", &["store/", "similarity/", "repo/worktree/"]),
+    ("xxhash_rust", &["store/", "similarity/", "worktree/"]),
     // Numbers of errors, and calls that nothing safer offers.
     (
         "libc",
-        &["threads/slice.rs", "daemons/", "disk/", "fs/", "cli/", "store/error.rs", "store/tests/", "repo/"],
+        &[
+            "threads/slice.rs",
+            "daemons/",
+            "disk/",
+            "fs/",
+            "cli/",
+            "store/error.rs",
+            "store/tests/",
+            "history/",
+            "worktree/",
+        ],
     ),
     // Its pools run whatever is there while they wait: see `threads`.
     ("rayon", &[]),
@@ -199,18 +210,18 @@ fn nothing_prints_by_a_macro_that_panics() {
 
 #[test]
 fn the_checks_above_can_fail() {
-    let code = "use crate::{id, store::{Store, pack::Pack}};\nlet x = super::super::repo::Repo;";
+    let code = "use crate::{id, store::{Store, pack::Pack}};\nlet x = super::super::history::Repo;";
     let found = paths(code);
     assert_eq!(
         found,
-        ["crate::id", "crate::store::Store", "crate::store::pack::Pack", "super::super::repo::Repo"]
+        ["crate::id", "crate::store::Store", "crate::store::pack::Pack", "super::super::history::Repo"]
     );
     let module = module_of("store/pack/open.rs");
     assert_eq!(resolve(&module, &found[2]), ["store", "pack", "Pack"]);
-    assert_eq!(resolve(&module, &found[3]), ["store", "repo", "Repo"]);
-    assert_eq!(resolve(&module_of("store/mod.rs"), "super::repo"), ["repo"]);
+    assert_eq!(resolve(&module, &found[3]), ["store", "history", "Repo"]);
+    assert_eq!(resolve(&module_of("store/mod.rs"), "super::history"), ["history"]);
     let graph = graph();
-    assert!(graph[""].contains_key(&("repo".into(), "store".into())));
+    assert!(graph[""].contains_key(&("history".into(), "store".into())));
     assert!(graph["store"].contains_key(&("write".into(), "read".into())));
     assert!(graph["store/pack"].contains_key(&("sealed".into(), "directory".into())));
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::disk::{Disk, SimulatedDisk};
-use crate::repo::{BranchName, Head, Options, Repo};
+use crate::history::{BranchName, Head, Options, Repo};
 use crate::units::Timestamp;
 
 use super::super::attr::Kind;
@@ -329,9 +329,9 @@ impl World {
 
     fn rename(&self, from: &str, to: &str, mode: Mode) -> Outcome {
         let mode = match mode {
-            Mode::Replace => crate::repo::RenameMode::Replace,
-            Mode::NoReplace => crate::repo::RenameMode::NoReplace,
-            Mode::Exchange => crate::repo::RenameMode::Exchange,
+            Mode::Replace => crate::worktree::RenameMode::Replace,
+            Mode::NoReplace => crate::worktree::RenameMode::NoReplace,
+            Mode::Exchange => crate::worktree::RenameMode::Exchange,
         };
         let (to_dir, to_name) = to.rsplit_once('/').unwrap_or(("", to));
         // The kernel looks at the source first, then at the target's directory.

@@ -1,0 +1,227 @@
+//! What can go wrong with a repository, one variant for each thing a caller would do differently.
+
+use super::path::{PathError, TreePath};
+use super::ref_name::RefNameError;
+use crate::disk::DiskError;
+use crate::id::CommitId;
+use crate::store::StoreError;
+use crate::wire::WireError;
+use std::path::PathBuf;
+
+/// A result of the repository.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// An error of the repository.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no repository at or above a folder.
+    #[error("no repository at `{}` or any folder above it", .0.display())]
+    NotARepository(PathBuf),
+    /// There is one already.
+    #[error("`{}` already is a repository", .0.display())]
+    AlreadyARepository(PathBuf),
+    /// A newer program made the repository.
+    #[error("`{}` has format {found}; this program reads up to {known}", path.display())]
+    NewerFormat {
+        /// The repository.
+        path: PathBuf,
+        /// Its format.
+        found: String,
+        /// The newest format that this program reads.
+        known: u32,
+    },
+    /// A revision means nothing here.
+    #[error("unknown revision `{text}`")]
+    UnknownRevision {
+        /// What was asked for.
+        text: String,
+        /// A name close to it that exists.
+        nearest: Option<String>,
+    },
+    /// A prefix fits several commits.
+    #[error("`{text}` is the start of {count} commits")]
+    AmbiguousPrefix {
+        /// The prefix.
+        text: String,
+        /// How many commits it fits.
+        count: usize,
+    },
+    /// A ref names a commit that is not in the store.
+    #[error("`{name}` names commit {}, which is not in the store", &.commit.to_string()[..10])]
+    MissingCommit {
+        /// The ref, or what else was asked for.
+        name: String,
+        /// The commit.
+        commit: CommitId,
+    },
+    /// A path is not in a tree.
+    #[error("no `{path}` in {place}")]
+    UnknownPath {
+        /// What was asked for.
+        path: TreePath,
+        /// Where: a revision or a worktree.
+        place: String,
+        /// A path close to it that exists.
+        nearest: Option<TreePath>,
+    },
+    /// Something that must be a directory is none.
+    #[error("`{0}` is not a directory")]
+    NotADirectory(TreePath),
+    /// Something that must not be a directory is one.
+    #[error("`{0}` is a directory")]
+    IsADirectory(TreePath),
+    /// A name is taken.
+    #[error("`{0}` exists already")]
+    Exists(TreePath),
+    /// A directory to remove or replace has entries.
+    #[error("`{0}` is not empty")]
+    NotEmpty(TreePath),
+    /// A directory cannot move into itself.
+    #[error("`{0}` cannot move into itself")]
+    IntoItself(TreePath),
+    /// An inode of a worktree is gone.
+    #[error("the file is gone")]
+    Stale,
+    /// What was opened is no longer what is there: it was deleted, moved away, or replaced by another of its name.
+    #[error("`{}` was removed or replaced by another process", .0.display())]
+    Replaced(PathBuf),
+    /// Another process is writing to a file.
+    #[error("`{0}` is being written by another process")]
+    BeingWritten(TreePath),
+    /// The disk accepted bytes of a file and did not keep them.
+    #[error("the disk lost bytes of `{0}` that it had accepted")]
+    LostBytes(TreePath),
+    /// A change of a worktree would be a longer record than any reader takes: paths are too long.
+    #[error("the path is too long")]
+    RecordTooLong,
+    /// A path is malformed.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// A ref name is malformed.
+    #[error(transparent)]
+    RefName(#[from] RefNameError),
+    /// A ref to be created exists.
+    #[error("{kind} `{name}` exists already")]
+    RefExists {
+        /// `branch` or `tag`.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// A ref to be created would be a folder of another, or below it.
+    #[error("{kind} `{name}` cannot exist beside `{other}`")]
+    RefConflict {
+        /// `branch` or `tag`.
+        kind: &'static str,
+        /// The new one.
+        name: String,
+        /// The one in the way.
+        other: String,
+    },
+    /// There is no such ref.
+    #[error("no {kind} is called `{name}`")]
+    UnknownRef {
+        /// `branch` or `tag`.
+        kind: &'static str,
+        /// What was asked for.
+        name: String,
+        /// A name close to it that exists.
+        nearest: Option<String>,
+    },
+    /// Somebody else moved a ref in between.
+    #[error("`{name}` moved in the meantime: expected {}, found {}", short(.expected), short(.found))]
+    RefMoved {
+        /// The ref.
+        name: String,
+        /// What it pointed to before.
+        expected: Option<CommitId>,
+        /// What it points to now.
+        found: Option<CommitId>,
+    },
+    /// A ref file holds something else.
+    #[error("`{}` is damaged: {what}", path.display())]
+    DamagedFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// HEAD names no branch.
+    #[error("HEAD is detached at {0}: no branch to work on")]
+    DetachedHead(CommitId),
+    /// The branch has no commit yet.
+    #[error("branch `{0}` has no commits yet")]
+    Unborn(String),
+    /// A commit would equal its parent.
+    #[error("nothing to commit on `{branch}`: the worktree equals its last commit")]
+    NothingToCommit {
+        /// The branch.
+        branch: String,
+        /// Files left out because they are still being written.
+        still_open: Vec<TreePath>,
+    },
+    /// The branch moved without its worktree.
+    #[error("branch `{branch}` moved while its worktree has changes based on {}", short(.base))]
+    Diverged {
+        /// The branch.
+        branch: String,
+        /// The commit that the worktree is based on.
+        base: Option<CommitId>,
+    },
+    /// An operation would drop changes.
+    #[error("the worktree of `{0}` has changes that are not committed")]
+    UncommittedChanges(String),
+    /// The current branch cannot be deleted.
+    #[error("`{0}` is the current branch")]
+    CurrentBranch(String),
+    /// A branch holds commits that no other ref reaches.
+    #[error("branch `{0}` has commits that nothing else reaches")]
+    NotMerged(String),
+    /// A file kept changing while it was read.
+    #[error("`{0}` changed while it was being read")]
+    KeepsChanging(PathBuf),
+    /// An export would overwrite something.
+    #[error("`{}` exists already", .0.display())]
+    OutputExists(PathBuf),
+    /// A file is of a kind that no history records.
+    #[error("`{}` is neither a file, a directory nor a symbolic link", .0.display())]
+    UnsupportedFile(PathBuf),
+    /// A repository's own folder would be taken into it.
+    #[error("`{}` is in the repository's own store", .0.display())]
+    OwnStore(PathBuf),
+    /// What a mount of a repository shows would be taken into it.
+    #[error("`{}` is in a mount of this repository", .0.display())]
+    OwnMount(PathBuf),
+    /// A directory and the recipe that it names do not agree.
+    #[error("`{name}` has {found} bytes, its directory says {recorded}")]
+    WrongLength {
+        /// The file.
+        name: String,
+        /// What the directory says.
+        recorded: u64,
+        /// What the recipe says.
+        found: u64,
+    },
+    /// The bytes of a file do not hash to what its recipe says.
+    #[error("`{0}` does not have the bytes that were saved")]
+    WrongBytes(String),
+    /// An object does not decode.
+    #[error("{what} is damaged: {source}")]
+    Damaged {
+        /// The object.
+        what: String,
+        /// What is wrong with it.
+        source: WireError,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The disk failed.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+}
+
+/// A commit for a message: the first ten digits, or what stands for none.
+fn short(id: &Option<CommitId>) -> String {
+    id.map_or_else(|| "no commit".to_owned(), |id| id.to_string()[..10].to_owned())
+}

@@ -1,0 +1,257 @@
+//! Checking that everything a repository promises is there.
+//!
+//! Quick: refs, commits, trees and recipes decode and hash to their ids, and every object is in a pack. Full: every
+//! file is read back and its BLAKE3 compared. Findings are collected, not stopped at.
+
+use super::error::{Error, Result};
+use super::path::TreePath;
+use super::reflog::LogLine;
+use super::refs::{BranchName, Head};
+use super::repository::Repo;
+use super::tree::Node;
+use crate::id::{CommitId, ObjectKey, RecipeId, TreeId};
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+
+/// What a check found.
+#[derive(Debug, Default)]
+pub struct FsckReport {
+    /// Commits that some ref, log or worktree reaches.
+    pub commits: u64,
+    /// Distinct directories in them.
+    pub trees: u64,
+    /// Distinct file contents in them.
+    pub files: u64,
+    /// Distinct objects of those.
+    pub objects: u64,
+    /// Bytes read back and compared.
+    pub bytes_verified: u64,
+    /// What is wrong.
+    pub findings: Vec<Finding>,
+    /// What lies in `quarantine/` or belongs to no branch: nothing is wrong with it, and nobody sees it otherwise.
+    pub set_aside: Vec<PathBuf>,
+}
+
+/// Something that is wrong.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    /// Where: `branch main`, `commit 1234abcd`, `run/model.safetensors in commit 1234abcd`.
+    pub place: String,
+    /// What.
+    pub what: String,
+}
+
+/// A check under way; rooms above add what they know of.
+pub(crate) struct Check<'a> {
+    pub repo: &'a Repo,
+    pub report: FsckReport,
+    commits: HashSet<CommitId>,
+    /// Commits that cannot be read, and why: everything that names one is told of.
+    broken: HashMap<CommitId, String>,
+    trees: HashSet<TreeId>,
+    /// Each content with the first place that it was seen at.
+    files: HashMap<RecipeId, String>,
+    objects: HashSet<ObjectKey>,
+}
+
+impl<'a> Check<'a> {
+    pub(crate) fn new(repo: &'a Repo) -> Self {
+        Self {
+            repo,
+            report: FsckReport::default(),
+            commits: HashSet::new(),
+            broken: HashMap::new(),
+            trees: HashSet::new(),
+            files: HashMap::new(),
+            objects: HashSet::new(),
+        }
+    }
+
+    pub(crate) fn note(&mut self, place: impl Into<String>, what: impl ToString) {
+        self.report.findings.push(Finding { place: place.into(), what: what.to_string() });
+    }
+
+    /// The value, or a finding.
+    pub(crate) fn note_error<T>(&mut self, place: &str, result: Result<T>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.note(place, error);
+                None
+            }
+        }
+    }
+
+    /// What branches, tags, HEAD and logs reach.
+    pub(crate) fn refs(&mut self) {
+        let refs = self.repo.refs();
+        if let Some(Head::Detached(commit)) = self.note_error("HEAD", refs.head()) {
+            self.history("HEAD", commit);
+        }
+        for (name, tip) in self.note_error("branches", refs.each_branch()).unwrap_or_default() {
+            let place = format!("branch {name}");
+            let Some(tip) = self.note_error(&place, tip) else { continue };
+            self.history(&place, tip);
+            if self.broken.contains_key(&tip) {
+                self.way_back(&name);
+            }
+        }
+        for (name, tag) in self.note_error("tags", refs.each_tag()).unwrap_or_default() {
+            let place = format!("tag {name}");
+            if let Some(tag) = self.note_error(&place, tag) {
+                self.history(&place, tag.commit);
+            }
+        }
+        for file in self.note_error("refs", refs.misnamed()).unwrap_or_default() {
+            self.note(file, "nothing can have this name, so nobody sees it");
+        }
+        self.logs();
+    }
+
+    /// The commits that refs pointed to, also refs that were deleted: they can be asked for as `main@{1}`.
+    fn logs(&mut self) {
+        let refs = self.repo.refs();
+        let (branches, strangers) = self.note_error("logs/heads", refs.logged_branches()).unwrap_or_default();
+        for name in branches {
+            self.log(&format!("log of branch {name}"), refs.log(&name));
+        }
+        self.strangers("logs/heads", strangers);
+        let (tags, strangers) = self.note_error("logs/tags", refs.logged_tags()).unwrap_or_default();
+        for name in tags {
+            self.log(&format!("log of tag {name}"), refs.tag_log(&name));
+        }
+        self.strangers("logs/tags", strangers);
+    }
+
+    fn log(&mut self, place: &str, lines: Result<Vec<LogLine>>) {
+        for line in self.note_error(place, lines).unwrap_or_default() {
+            [line.old, line.new].into_iter().flatten().for_each(|commit| self.history(place, commit));
+        }
+    }
+
+    fn strangers(&mut self, folder: &str, names: Vec<String>) {
+        for name in names {
+            self.note(format!("{folder}/{name}"), "no ref can have this name");
+        }
+    }
+
+    /// Names the last commit of a branch's log that is there.
+    fn way_back(&mut self, name: &BranchName) {
+        let log = self.repo.refs().log(name).unwrap_or_default();
+        let is_there = |line: &LogLine| line.new.is_some_and(|id| self.repo.commit(id).is_ok());
+        if let Some(back) = log.iter().rev().position(is_there) {
+            self.note(
+                format!("branch {name}"),
+                format!("the last commit of its log that is there is `{name}@{{{back}}}`"),
+            );
+        }
+    }
+
+    fn history(&mut self, place: &str, tip: CommitId) {
+        let mut queue = vec![(place.to_owned(), tip)];
+        while let Some((place, id)) = queue.pop() {
+            if !self.commits.insert(id) {
+                if let Some(why) = self.broken.get(&id) {
+                    self.note(place, why.clone());
+                }
+                continue;
+            }
+            let commit = match self.repo.commit(id) {
+                Ok(commit) => commit,
+                Err(error) => {
+                    let why = format!("commit {}: {error}", &id.to_string()[..10]);
+                    self.note(place, &why);
+                    self.broken.insert(id, why);
+                    continue;
+                }
+            };
+            self.report.commits += 1;
+            let place = format!("commit {}", &id.to_string()[..10]);
+            self.tree(&place, &TreePath::ROOT, commit.tree);
+            queue.extend(commit.parents.iter().map(|&parent| (place.clone(), parent)));
+        }
+    }
+
+    fn tree(&mut self, place: &str, path: &TreePath, id: TreeId) {
+        let mut queue = vec![(path.clone(), id)];
+        while let Some((path, id)) = queue.pop() {
+            if !self.trees.insert(id) {
+                continue;
+            }
+            let shown = format!("{path} in {place}");
+            let Some(tree) = self.note_error(&shown, self.repo.tree(id)) else { continue };
+            self.report.trees += 1;
+            for entry in tree.entries() {
+                let path = path.join(entry.name.clone());
+                match &entry.node {
+                    Node::Dir(below) => queue.push((path, *below)),
+                    Node::File { recipe, len } => self.file(format!("{path} in {place}"), *recipe, *len),
+                    Node::Symlink(_) => {}
+                }
+            }
+        }
+    }
+
+    /// A file of some tree: what it is made of is there.
+    pub(crate) fn file(&mut self, place: String, id: RecipeId, len: u64) {
+        if self.files.contains_key(&id) {
+            return;
+        }
+        self.files.insert(id, place.clone());
+        let Some(recipe) = self.note_error(&place, self.repo.recipe(id)) else { return };
+        self.report.files += 1;
+        if recipe.len() != len {
+            self.note(&place, format!("recipe has {} bytes, its directory says {len}", recipe.len()));
+        }
+        for extent in recipe.extents() {
+            let Some(key) = extent.key() else { continue };
+            if self.objects.insert(key) {
+                self.object(&place, key, extent.len());
+            }
+        }
+    }
+
+    fn object(&mut self, place: &str, key: ObjectKey, len: u64) {
+        match self.repo.store().info(key) {
+            Ok(Some(info)) if info.len == len => self.report.objects += 1,
+            Ok(Some(info)) => self.note(place, format!("object {key} has {} bytes, not {len}", info.len)),
+            Ok(None) => self.note(place, format!("object {key} is missing")),
+            Err(error) => self.note(place, error),
+        }
+    }
+
+    /// Packs that cannot be used, whether anything needs them or not.
+    pub(crate) fn packs(&mut self) {
+        let damaged = self.repo.store().stats().map(|stats| stats.damaged).map_err(Error::from);
+        for damage in self.note_error("packs", damaged).unwrap_or_default() {
+            self.note(damage.path.display().to_string(), damage.what);
+        }
+    }
+
+    /// Reads back every file that was met.
+    pub(crate) fn bytes(&mut self) {
+        let files: Vec<(RecipeId, String)> =
+            self.files.iter().map(|(id, place)| (*id, place.clone())).collect();
+        let repo = self.repo;
+        let verify = |(id, place): (RecipeId, String)| (verify(repo, id, &place), place);
+        let results = repo.store().threads().map(files.into_iter(), verify);
+        for (result, place) in results {
+            match result {
+                Ok(bytes) => self.report.bytes_verified += bytes,
+                Err(error) => self.note(place, error),
+            }
+        }
+    }
+
+    pub(crate) fn finish(mut self) -> FsckReport {
+        self.report.findings.sort_by(|a, b| a.place.cmp(&b.place));
+        self.report
+    }
+}
+
+/// Reads a file back and compares its hash. Returns its length.
+fn verify(repo: &Repo, id: RecipeId, place: &str) -> Result<u64> {
+    let len = repo.recipe(id)?.len();
+    repo.read_through(id, len, &place, |_| Ok::<_, Error>(()))?;
+    Ok(len)
+}

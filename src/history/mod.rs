@@ -1,0 +1,64 @@
+//! History: commits, trees, refs and their logs. The first layer that knows a name or a path.
+//!
+//! Knows no pack, offset or encoding: objects are keys, and the store finds them. Knows no worktree: a commit needs none.
+//! Shows the history as values ([`Commit`], [`Tree`], [`Change`]) and changes it by swapping refs, the only commit point
+//! there is.
+
+mod commit;
+mod commit_tree;
+mod content;
+mod diff;
+mod draft;
+mod error;
+mod export;
+mod file_hash;
+mod fsck;
+mod lineage;
+mod out_dir;
+mod path;
+mod plain_file;
+mod reader;
+mod ref_move;
+mod ref_name;
+mod reflog;
+mod refs;
+mod repository;
+mod revision;
+mod served;
+mod suggest;
+mod tag;
+mod take_in;
+mod tree;
+mod tree_walk;
+mod two_generations;
+mod walk;
+mod warning;
+
+pub use commit::{Commit, Signature};
+pub use diff::{Change, ChangeKind};
+pub use draft::{DraftDir, DraftEntry, DraftNode, DraftTree};
+pub use error::{Error, Result};
+pub use export::Exported;
+pub(crate) use fsck::Check;
+pub use fsck::{Finding, FsckReport};
+pub use lineage::{Likeness, Lineage, Location, Wanted};
+pub use path::{DEPTH_MAX, NAME_MAX, Name, PATH_MAX, PathError, TreePath};
+pub(crate) use plain_file::{PlainFile, at, open_file};
+pub use reader::FileReader;
+pub(crate) use reader::ReaderSlot;
+pub use reflog::{LogEntry, LogLine};
+pub use refs::{BranchName, Head, Moved, REF_NAME_MAX, RefNameError, Refs, TagName};
+pub use repository::{FORMAT, Options, Repo};
+pub use revision::{Target, split_target};
+pub use tag::Tag;
+pub use take_in::IngestFile;
+pub use tree::{Attributes, Entry, MODE_MASK, Node, SYMLINK_MAX, Tree};
+pub use tree_walk::TreeWalk;
+pub use walk::Walk;
+pub use warning::Warning;
+
+#[cfg(test)]
+pub(crate) mod tests {
+    //! What tests of the rooms above need of this one.
+    pub(crate) use super::tree::tests::node;
+}

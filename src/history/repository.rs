@@ -1,0 +1,231 @@
+//! The repository: a folder with a store, refs and worktrees, and the cached way from ids to values.
+
+use super::commit::Commit;
+use super::error::{Error, Result};
+use super::path::TreePath;
+use super::refs::{BranchName, Refs};
+use super::tree::{Attributes, Entry, Node, Tree};
+use super::two_generations::Recent;
+use crate::disk::{Disk, DiskFile, FileId};
+use crate::id::{CommitId, RecipeId, TreeId};
+use crate::random::unpredictable;
+use crate::recipe::Recipe;
+use crate::store::{self, Kind, Store};
+use crate::units::Timestamp;
+use crate::wire::WireError;
+use std::collections::HashSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The format of repositories that this program makes; it reads older ones and no newer one.
+pub const FORMAT: u32 = 2;
+
+/// Entries of trees, and extents of recipes, that are kept decoded.
+const REMEMBERED: usize = 400_000;
+
+/// How a repository is used.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// How objects are stored and cached.
+    pub store: store::Options,
+}
+
+/// An open repository. Clones share everything.
+#[derive(Clone)]
+pub struct Repo(Arc<Inner>);
+
+struct Inner {
+    disk: Arc<dyn Disk>,
+    root: PathBuf,
+    /// The file that says that this is a repository, as it was when it was opened: another one in its place is another
+    /// repository.
+    format: (FileId, Box<dyn DiskFile>),
+    store: Store,
+    refs: Refs,
+    trees: Recent<TreeId, Arc<Tree>>,
+    recipes: Recent<RecipeId, Arc<Recipe>>,
+    commits: Recent<CommitId, Arc<Commit>>,
+}
+
+impl fmt::Debug for Repo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Repo").field(&self.0.root).finish()
+    }
+}
+
+impl Repo {
+    /// Makes a repository whose own folder is `root` (usually `.coral`), with an unborn branch, durably.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyARepository`] if there is one.
+    pub fn create(disk: Arc<dyn Disk>, root: &Path, branch: &BranchName) -> Result<()> {
+        if disk.stat(&root.join("format"))?.is_some() {
+            return Err(Error::AlreadyARepository(root.to_owned()));
+        }
+        disk.create_dir_all(&root.join("worktrees"))?;
+        Store::create(&*disk, root)?;
+        Refs::new(disk.clone(), root).create(branch)?;
+        for folder in ["refs", "logs", ""] {
+            disk.sync_dir(&root.join(folder))?;
+        }
+        // The format file comes last: a folder without it is not a repository yet.
+        let text = format!("coral {FORMAT}\nid {:032x}\n", unpredictable());
+        disk.replace(&root.join("format"), text.as_bytes())?;
+        match root.parent() {
+            Some(around) => Ok(disk.sync_dir(around)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Opens the repository whose own folder is `root`. Works on a read-only disk.
+    ///
+    /// # Errors
+    /// [`Error::NotARepository`], or [`Error::NewerFormat`].
+    pub fn open(disk: Arc<dyn Disk>, root: &Path, options: Options) -> Result<Self> {
+        check_format(&*disk, root)?;
+        let format = disk.open(&root.join("format"), false)?;
+        // Held open, its number is given to no other file.
+        let format = (format.id()?, format);
+        let store = Store::open(disk.clone(), root, options.store)?;
+        let refs = Refs::new(disk.clone(), root);
+        Ok(Self(Arc::new(Inner {
+            disk,
+            root: root.to_owned(),
+            format,
+            store,
+            refs,
+            trees: Recent::new(REMEMBERED),
+            recipes: Recent::new(REMEMBERED),
+            commits: Recent::new(REMEMBERED / 10),
+        })))
+    }
+
+    /// Whether what lies at its path is still this repository: not moved away, and no other one in its place.
+    ///
+    /// # Errors
+    /// [`Error::Replaced`] if not: then nothing that is done to it may be acknowledged.
+    pub fn check_held(&self) -> Result<()> {
+        let there = self.0.disk.stat(&self.0.root.join("format"))?;
+        match there.is_some_and(|stat| stat.id == self.0.format.0) {
+            true => Ok(()),
+            false => Err(Error::Replaced(self.0.root.clone())),
+        }
+    }
+
+    /// The disk that it lies on.
+    pub fn disk(&self) -> &Arc<dyn Disk> {
+        &self.0.disk
+    }
+
+    /// The repository's own folder.
+    pub fn root(&self) -> &Path {
+        &self.0.root
+    }
+
+    /// Its objects.
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// Its branches, tags and HEAD.
+    pub fn refs(&self) -> &Refs {
+        &self.0.refs
+    }
+
+    /// The tree of a commit; of none, the empty one.
+    pub(crate) fn tree_of(&self, commit: Option<CommitId>) -> Result<TreeId> {
+        Ok(commit
+            .map(|commit| self.commit(commit))
+            .transpose()?
+            .map_or(Tree::empty_id(), |commit| commit.tree))
+    }
+
+    /// The commit with this id.
+    pub fn commit(&self, id: CommitId) -> Result<Arc<Commit>> {
+        self.0.commits.get_or(id, || {
+            let bytes = self.0.store.read_meta(Kind::Commit, id.as_bytes())?;
+            let commit = Commit::decode(&bytes).map_err(|source| damaged("commit", id, source))?;
+            Ok((Arc::new(commit), 1))
+        })
+    }
+
+    /// The recipe with this id.
+    pub fn recipe(&self, id: RecipeId) -> Result<Arc<Recipe>> {
+        self.0.recipes.get_or(id, || {
+            let bytes = self.0.store.read_meta(Kind::Recipe, id.as_bytes())?;
+            let recipe = Recipe::decode(&bytes).map_err(|source| damaged("recipe", id, source))?;
+            let weight = recipe.extents().len() + 1;
+            Ok((Arc::new(recipe), weight))
+        })
+    }
+
+    /// The root directory of a tree as an entry, for looking up the empty path.
+    fn root_entry(tree: TreeId) -> Entry {
+        // The name is never shown: nothing leads to a root by name.
+        let name = super::path::Name::new("root").expect("a constant");
+        let attributes = Attributes { mode: 0o755, modified: Timestamp::EPOCH };
+        Entry { name, attributes, node: Node::Dir(tree) }
+    }
+
+    /// What is at a path below a tree; `None` if nothing is.
+    pub fn find_in_tree(&self, tree: TreeId, path: &TreePath) -> Result<Option<Entry>> {
+        let mut entry = Self::root_entry(tree);
+        for name in path.names() {
+            let Node::Dir(dir) = entry.node else { return Ok(None) };
+            match self.tree(dir)?.find(name) {
+                Some(found) => entry = found.clone(),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(entry))
+    }
+
+    /// The bytes that a file takes in the store: its distinct objects, shared or not. Decodes nothing.
+    pub fn stored_len(&self, recipe: &Recipe) -> Result<u64> {
+        let keys: HashSet<_> = recipe.keys().collect();
+        let mut sum = 0;
+        for key in keys {
+            sum += self.0.store.info(key)?.map_or(0, |info| info.stored_len);
+        }
+        Ok(sum)
+    }
+}
+
+impl Repo {
+    /// The tree with this id.
+    pub fn tree(&self, id: TreeId) -> Result<Arc<Tree>> {
+        if id == Tree::empty_id() {
+            return Ok(Arc::default());
+        }
+        self.0.trees.get_or(id, || {
+            let bytes = self.0.store.read_meta(Kind::Tree, id.as_bytes())?;
+            let tree = Tree::decode(&bytes).map_err(|source| damaged("tree", id, source))?;
+            let weight = tree.entries().len() + 1;
+            Ok((Arc::new(tree), weight))
+        })
+    }
+}
+
+fn damaged(kind: &str, id: impl std::fmt::Display, source: WireError) -> Error {
+    Error::Damaged { what: format!("{kind} {id}"), source }
+}
+
+fn check_format(disk: &dyn Disk, root: &Path) -> Result<()> {
+    let path = root.join("format");
+    if disk.stat(&path)?.is_none() {
+        return Err(Error::NotARepository(root.to_owned()));
+    }
+    let text = String::from_utf8_lossy(&disk.read(&path)?).trim().to_owned();
+    // What else there is are facts about this repository.
+    let version = text.lines().next().unwrap_or_default();
+    match version.strip_prefix("coral ").map(str::parse::<u32>) {
+        Some(Ok(format)) if format <= FORMAT => Ok(()),
+        Some(Ok(_)) => {
+            Err(Error::NewerFormat { path: root.to_owned(), found: version.to_owned(), known: FORMAT })
+        }
+        Some(Err(_)) | None => {
+            Err(Error::DamagedFile { path, what: format!("`{text}` is not a repository format") })
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! From a file's bytes to its recipe: extents are proposed by what the bytes are, each becomes an object, and the
+//! whole is hashed so that the recipe carries proof of what went in.
+
+use super::error::{Error, Result};
+use super::file_hash::{hash, hash_whole};
+use super::repository::Repo;
+use crate::format;
+use crate::id::{ObjectKey, RecipeId};
+use crate::recipe::{Extent, INLINE_LIMIT, Recipe, TensorInfo};
+use crate::store::{ContentHasher, Ingest, Kind, Slice, Source, SourceError, StoreError};
+use crate::tensor::Dtype;
+use std::collections::HashMap;
+use std::io;
+
+/// Files of so many bytes and fewer are read once and worked on in memory: each reading of a small one costs more than
+/// what is done with its bytes. Each thread holds one.
+const READ_WHOLE: u64 = 256 << 10;
+
+/// How a file is named while it is taken in: for errors, and for finding what it derives from.
+#[derive(Debug, Clone, Default)]
+pub struct IngestFile {
+    /// What to call it in an error.
+    pub shown_as: String,
+    /// The version of the file that it probably derives from: the one at the same path in the parent commit.
+    pub parent: Option<RecipeId>,
+}
+
+impl Repo {
+    /// BLAKE3 of all bytes of a source.
+    pub fn hash(&self, source: &dyn Source) -> Result<[u8; 32]> {
+        hash_whole(self.store().threads(), source)
+    }
+
+    /// Takes a file into the store and returns its recipe. Nothing is durable before the transaction is sealed.
+    ///
+    /// # Errors
+    /// [`Error::KeepsChanging`] if the bytes changed while they were read; nothing wrong was stored then.
+    pub fn ingest(&self, ingest: &Ingest, source: &dyn Source, file: &IngestFile) -> Result<(RecipeId, u64)> {
+        let result = match source.len() <= READ_WHOLE {
+            true => read_whole(source).and_then(|bytes| self.ingest_extents(ingest, &bytes, file)),
+            false => self.ingest_extents(ingest, source, file),
+        };
+        match result {
+            Err(Error::Store(StoreError::Changed)) => Err(Error::KeepsChanging(file.shown_as.clone().into())),
+            Err(Error::Store(StoreError::Source(error))) if error.ended_early() => {
+                Err(Error::KeepsChanging(file.shown_as.clone().into()))
+            }
+            other => other,
+        }
+    }
+
+    fn ingest_extents(
+        &self,
+        ingest: &Ingest,
+        source: &dyn Source,
+        file: &IngestFile,
+    ) -> Result<(RecipeId, u64)> {
+        let proposed = propose(source)?;
+        let bases = match file.parent {
+            Some(parent) => Bases::of(&*self.recipe(parent)?),
+            None => Bases::default(),
+        };
+        let threads = self.store().threads();
+        let (blake3, keys) = hash(threads, source, &proposed)?;
+        let put = |(part, key)| put_extent(ingest, source, part, key, &bases);
+        let extents = threads.try_map(proposed.iter().zip(keys), put)?;
+        let recipe = Recipe::new(extents, blake3).ok_or(StoreError::Changed)?;
+        let encoding = recipe.encode();
+        let id = Recipe::id_of(&encoding);
+        ingest.put_meta(Kind::Recipe, id.as_bytes(), &encoding)?;
+        Ok((id, recipe.len()))
+    }
+}
+
+/// All bytes of a short source.
+fn read_whole(source: &dyn Source) -> Result<Vec<u8>> {
+    let mut bytes = vec![0; source.len() as usize];
+    source.read_exact_at(&mut bytes, 0).map_err(StoreError::from)?;
+    Ok(bytes)
+}
+
+/// The extents that a file's bytes suggest.
+pub(super) fn propose(source: &dyn Source) -> Result<Vec<format::Proposed>> {
+    Ok(format::propose(&FileBytes(source)).map_err(|error| StoreError::from(SourceError::new(error)))?)
+}
+
+/// The tensors of a file that another one probably derives from.
+#[derive(Default)]
+struct Bases {
+    by_name: HashMap<String, (ObjectKey, u64)>,
+}
+
+impl Bases {
+    fn of(recipe: &Recipe) -> Self {
+        let by_name = recipe.tensors().map(|(tensor, key, len)| (tensor.name.clone(), (key, len))).collect();
+        Self { by_name }
+    }
+
+    /// The tensor of the same name, if it is as long: a difference needs bytes that face each other.
+    fn tensor(&self, name: &str, len: u64) -> Vec<ObjectKey> {
+        self.by_name
+            .get(name)
+            .filter(|(_, base_len)| *base_len == len)
+            .map(|(key, _)| *key)
+            .into_iter()
+            .collect()
+    }
+}
+
+fn put_extent(
+    ingest: &Ingest,
+    source: &dyn Source,
+    part: &format::Proposed,
+    key: ObjectKey,
+    bases: &Bases,
+) -> Result<Extent> {
+    let slice = Slice { source, offset: part.start, len: part.len };
+    match &part.kind {
+        format::Extent::Literal | format::Extent::Chunk if part.len <= INLINE_LIMIT as u64 => {
+            let mut bytes = vec![0; part.len as usize];
+            slice.read_exact_at(&mut bytes, 0).map_err(StoreError::from)?;
+            let mut hasher = ContentHasher::new();
+            hasher.update(&bytes);
+            // These bytes go into the recipe beside the hash of the whole file.
+            if hasher.finish() != key {
+                return Err(StoreError::Changed.into());
+            }
+            Ok(Extent::Inline(bytes))
+        }
+        format::Extent::Literal | format::Extent::Chunk => {
+            let put = ingest.put_hashed(Dtype::Opaque, &slice, &[], key)?;
+            Ok(Extent::Object { key: put.key, len: part.len })
+        }
+        format::Extent::Tensor { dtype, shape, name } => {
+            let put = ingest.put_hashed(*dtype, &slice, &bases.tensor(name, part.len), key)?;
+            let tensor = TensorInfo { name: name.clone(), dtype: *dtype, shape: shape.clone() };
+            Ok(Extent::Tensor { key: put.key, len: part.len, tensor })
+        }
+    }
+}
+
+/// A source as the format parsers want to read it.
+struct FileBytes<'a>(&'a dyn Source);
+
+impl format::Bytes for FileBytes<'_> {
+    fn len(&self) -> u64 {
+        self.0.len()
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        self.0.read_exact_at(buf, offset).map_err(io::Error::other)
+    }
+}

@@ -1,0 +1,260 @@
+//! Making, deleting and switching branches as a person means it: with what their worktrees have.
+//!
+//! Owns the order of the steps: what may fail comes before the one that others see, so that an error means that nothing
+//! has changed, and what was cut short is completed by asking again.
+
+use super::Worktree;
+use crate::history::{BranchName, Error, Head, LogEntry, Moved, Repo, Result, Signature, Warning};
+use crate::id::CommitId;
+
+/// A branch that was made or deleted.
+#[derive(Debug)]
+pub struct Branched {
+    /// The commit that it names, or did.
+    pub commit: CommitId,
+    /// What went wrong when it was done, or was done on the way.
+    pub warnings: Vec<Warning>,
+}
+
+/// HEAD, moved.
+#[derive(Debug)]
+pub struct Switched {
+    /// What it says now.
+    pub head: Head,
+    /// What went wrong when it was done, or was done on the way.
+    pub warnings: Vec<Warning>,
+}
+
+impl Repo {
+    /// Makes a branch that starts at a revision. Whatever worktree an earlier branch of this name left behind is set
+    /// aside first: a new branch has no changes.
+    ///
+    /// # Errors
+    /// [`Error::RefExists`]; [`Error::UncommittedChanges`] if it is the current branch, without a commit so far, and its
+    /// worktree has something.
+    pub fn create_branch(&self, branch: &BranchName, start: &str, who: &Signature) -> Result<Branched> {
+        let commit = self.start_of(branch, start, who)?;
+        let message = format!("branch: created from {start}");
+        self.create_branch_at(branch, commit, message, who)
+    }
+
+    /// Makes a branch that starts at a commit; `message` is for its log.
+    ///
+    /// # Errors
+    /// As [`Repo::create_branch`].
+    pub fn create_branch_at(
+        &self,
+        branch: &BranchName,
+        commit: CommitId,
+        message: String,
+        who: &Signature,
+    ) -> Result<Branched> {
+        let mut warnings = self.clear_way(branch)?;
+        let entry = LogEntry { who: who.clone(), message };
+        let moved = self.refs().update_branch(branch, None, self.store().durable(commit)?, &entry);
+        warnings.extend(moved.map_err(exists)?.warnings);
+        Ok(Branched { commit, warnings })
+    }
+
+    /// The commit that a new branch starts at.
+    fn start_of(&self, branch: &BranchName, start: &str, who: &Signature) -> Result<CommitId> {
+        match self.refs().branch(branch)? {
+            Some(_) => Err(Error::RefExists { kind: BranchName::KIND, name: branch.to_string() }),
+            None => self.resolve(start, who.time),
+        }
+    }
+
+    /// Sees to it that a branch that is about to be made finds no worktree.
+    fn clear_way(&self, branch: &BranchName) -> Result<Vec<Warning>> {
+        if !self.has_worktree(branch)? {
+            return Ok(Vec::new());
+        }
+        if self.refs().head()? == Head::Branch(branch.clone()) {
+            return match self.has_changes(branch)? {
+                true => Err(Error::UncommittedChanges(branch.to_string())),
+                false => Ok(Vec::new()),
+            };
+        }
+        let aside = self.set_aside_worktree(branch)?;
+        Ok(aside.map(|path| Warning::SetAside { branch: branch.clone(), path }).into_iter().collect())
+    }
+
+    /// Whether the worktree of a branch differs from its tip.
+    fn has_changes(&self, branch: &BranchName) -> Result<bool> {
+        let worktree = self.worktree(branch)?;
+        worktree.follow_branch()?;
+        let snapshot = worktree.snapshot(false)?;
+        let tree = self.tree_of(self.refs().branch(branch)?)?;
+        Ok(!snapshot.is_at_rest() || !worktree.diff_from(tree, &snapshot)?.is_empty())
+    }
+
+    /// Deletes a branch with its worktree. Its log stays. Where a deletion was cut short after the branch was gone, its
+    /// worktree goes now.
+    ///
+    /// # Errors
+    /// [`Error::CurrentBranch`]; unless `force`, [`Error::NotMerged`] if nothing else reaches its commits, and
+    /// [`Error::UncommittedChanges`] if its worktree has any.
+    pub fn delete_branch(&self, branch: &BranchName, force: bool, who: &Signature) -> Result<Branched> {
+        // From here on nobody saves into its worktree, and below no ref moves: what is seen is what goes.
+        let still = Worktree::hold_still(self, branch)?;
+        let half_deleted = self.half_deleted(branch)?;
+        let commit = half_deleted.map_or_else(|| self.refs().existing_branch(branch), Ok)?;
+        let check_merged = || match force || self.is_reached_without(commit, branch)? {
+            true => Ok(()),
+            false => Err(Error::NotMerged(branch.to_string())),
+        };
+        if half_deleted.is_none() {
+            // Asked first without holding up others who move refs: it reads the history.
+            check_merged()?;
+        }
+        if !force && still.is_some() && self.has_worktree(branch)? && self.has_unsaved(branch)? {
+            return Err(Error::UncommittedChanges(branch.to_string()));
+        }
+        let mut warnings = Vec::new();
+        if half_deleted.is_none() {
+            let entry = LogEntry { who: who.clone(), message: "branch: deleted".into() };
+            warnings.extend(self.refs().delete_branch(branch, commit, &entry, check_merged)?.warnings);
+        }
+        match still.map(|still| still.delete()).transpose() {
+            Ok(_) => {}
+            Err(error) if half_deleted.is_some() => return Err(error),
+            // It is set aside when a branch of this name is made again.
+            Err(error) => {
+                warnings.push(Warning::Worktree { branch: branch.clone(), source: Box::new(error) });
+            }
+        }
+        Ok(Branched { commit, warnings })
+    }
+
+    /// Whether the worktree of a branch has something that no commit has.
+    fn has_unsaved(&self, branch: &BranchName) -> Result<bool> {
+        let worktree = self.worktree(branch)?;
+        let snapshot = worktree.snapshot(false)?;
+        let base = self.tree_of(snapshot.base)?;
+        Ok(!snapshot.is_at_rest() || !worktree.diff_from(base, &snapshot)?.is_empty())
+    }
+
+    /// Where a branch was that is gone, if its worktree is still there.
+    fn half_deleted(&self, branch: &BranchName) -> Result<Option<CommitId>> {
+        let is_gone = self.refs().branch(branch)?.is_none()
+            && self.refs().head()? != Head::Branch(branch.clone())
+            && self.has_worktree(branch)?;
+        Ok(match is_gone {
+            true => self.refs().log(branch)?.last().and_then(|line| line.old),
+            false => None,
+        })
+    }
+
+    /// Whether another branch, a tag or a detached HEAD reaches a commit.
+    fn is_reached_without(&self, commit: CommitId, branch: &BranchName) -> Result<bool> {
+        let branches = self.refs().branches()?.into_iter();
+        let mut others: Vec<CommitId> =
+            branches.filter(|(other, _)| other != branch).map(|(_, id)| id).collect();
+        others.extend(self.refs().tags()?.into_iter().map(|(_, tag)| tag.commit));
+        if let Head::Detached(commit) = self.refs().head()? {
+            others.push(commit);
+        }
+        self.is_ancestor_of_any(commit, others)
+    }
+
+    /// Makes a branch that starts at `start` (HEAD if it is not said) and lets HEAD name it. Before the first commit
+    /// there is nothing to start from: the branch without a commit gets another name, and its worktree goes along.
+    ///
+    /// # Errors
+    /// As [`Repo::create_branch`]. A branch that was just made here by a command that was killed is no error: HEAD goes
+    /// there.
+    pub fn switch_to_new(
+        &self,
+        branch: &BranchName,
+        start: Option<&str>,
+        who: &Signature,
+    ) -> Result<Switched> {
+        if let (None, Some(unborn)) = (start, self.unborn()?) {
+            return self.rename_unborn(&unborn, branch);
+        }
+        let start = start.unwrap_or("HEAD");
+        let head = Head::Branch(branch.clone());
+        if self.was_just_made(branch, start, who)? {
+            return Ok(Switched { warnings: self.refs().set_head(&head)?.warnings, head });
+        }
+        let commit = self.start_of(branch, start, who)?;
+        let mut warnings = self.clear_way(branch)?;
+        let entry = LogEntry { who: who.clone(), message: format!("branch: created from {start}") };
+        let moved = self.refs().start_branch(branch, self.store().durable(commit)?, &entry);
+        warnings.extend(moved.map_err(exists)?.warnings);
+        Ok(Switched { head, warnings })
+    }
+
+    /// The current branch, if it has no commit.
+    fn unborn(&self) -> Result<Option<BranchName>> {
+        match self.refs().head()? {
+            Head::Branch(branch) if self.refs().branch(&branch)?.is_none() => Ok(Some(branch)),
+            Head::Branch(_) | Head::Detached(_) => Ok(None),
+        }
+    }
+
+    /// Whether a branch is as a command leaves it that was killed before HEAD went there: at the start, nothing but made.
+    fn was_just_made(&self, branch: &BranchName, start: &str, who: &Signature) -> Result<bool> {
+        let Some(tip) = self.refs().branch(branch)? else { return Ok(false) };
+        let log = self.refs().log(branch)?;
+        let made = log.last().is_some_and(|line| line.old.is_none() && line.new == Some(tip));
+        Ok(made
+            && self.refs().head()? != Head::Branch(branch.clone())
+            && !self.has_worktree(branch)?
+            && self.resolve(start, who.time)? == tip)
+    }
+
+    fn rename_unborn(&self, from: &BranchName, to: &BranchName) -> Result<Switched> {
+        let head = Head::Branch(to.clone());
+        self.refs().check_new_branch(to)?;
+        let mut warnings = Vec::new();
+        let takes_along = from != to && self.has_worktree(from)? && self.has_changes(from)?;
+        if takes_along {
+            let aside = self.set_aside_worktree(to)?;
+            warnings.extend(aside.map(|path| Warning::SetAside { branch: to.clone(), path }));
+            self.rename_worktree(from, to)?;
+        }
+        match self.refs().set_head(&head) {
+            Ok(Moved { warnings: late, .. }) => warnings.extend(late),
+            Err(error) => {
+                if takes_along {
+                    // If this fails too, the same command goes on from here.
+                    let _ = self.rename_worktree(to, from);
+                }
+                return Err(error);
+            }
+        }
+        Ok(Switched { head, warnings })
+    }
+
+    /// Lets HEAD name a branch or, detached, any other revision.
+    ///
+    /// # Errors
+    /// [`Error::UnknownRevision`] and what else [`Repo::resolve`] says.
+    pub fn switch_to(&self, target: &str, who: &Signature) -> Result<Switched> {
+        let head = match BranchName::new(target) {
+            Ok(branch) if self.can_switch_to(&branch)? => Head::Branch(branch),
+            Ok(_) | Err(_) => Head::Detached(self.resolve(target, who.time)?),
+        };
+        Ok(Switched { warnings: self.refs().set_head(&head)?.warnings, head })
+    }
+
+    /// Whether there is such a branch. Before the first commit that is one with a worktree.
+    fn can_switch_to(&self, branch: &BranchName) -> Result<bool> {
+        Ok(self.refs().branch(branch)?.is_some()
+            || self.refs().head()? == Head::Branch(branch.clone())
+            || (self.unborn()?.is_some()
+                && self.has_worktree(branch)?
+                && self.worktree(branch)?.base()?.is_none()))
+    }
+}
+
+/// That a branch to be made is there already.
+fn exists(error: Error) -> Error {
+    match error {
+        Error::RefMoved { name, expected: None, found: Some(_) } => {
+            Error::RefExists { kind: BranchName::KIND, name }
+        }
+        other => other,
+    }
+}

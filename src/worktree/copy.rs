@@ -1,0 +1,355 @@
+//! One process's copy of a worktree, and how it keeps up with the others.
+//!
+//! Owns locking. Every change goes through the journal first and is then applied like anybody else's. Three locks, in
+//! this order: `changing` (this process's changes, one after the other), the worktree's lock file (other processes'),
+//! and the copy itself. Only the copy is needed to look, and it is never held over a sync, a decode, or a wait for
+//! somebody else: who looks does not wait for who writes.
+
+use super::group_sync::GroupSync;
+use super::journal::{Journal, News, Place, Standing};
+use super::nodes::{Invalidation, NodeId, Nodes};
+use super::open_files::OpenFiles;
+use super::record::Record;
+use crate::disk::{Disk, DiskFile, Patience};
+use crate::history::{BranchName, Error, Name, Repo, Result, Tree};
+use crate::id::{CommitId, StagingId, TreeId};
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The worktree of one branch, as every process may use it: looked at, changed in whole files, committed. Writing into
+/// files needs a [`Tenant`](super::Tenant). Threads and processes share it; every method is one atomic step.
+pub struct Worktree {
+    pub(super) repo: Repo,
+    branch: BranchName,
+    pub(super) dir: PathBuf,
+    /// Held while this process changes the tree.
+    changing: Mutex<()>,
+    state: Mutex<State>,
+    pub(super) syncs: GroupSync,
+}
+
+/// The copy of the tree with what this process has open in it.
+#[derive(Debug)]
+pub(super) struct State {
+    pub journal: Journal,
+    pub nodes: Nodes,
+    pub open: OpenFiles,
+    /// Descriptors that wrote bytes which are complete and not known to be durable: the disk tells them, and only them
+    /// for sure, if it lost some.
+    pub unsynced: HashMap<StagingId, Arc<dyn DiskFile>>,
+    /// Nodes that somebody outside refers to by number.
+    pub pins: HashSet<NodeId>,
+}
+
+impl fmt::Debug for Worktree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Worktree").field(&self.dir).finish()
+    }
+}
+
+/// Where the worktree of a branch lies.
+pub(super) fn place(repo: &Repo, branch: &BranchName) -> Place {
+    let dir = repo.root().join("worktrees").join(branch.escaped());
+    Place { disk: Arc::clone(repo.disk()), dir, quarantine: repo.root().join("quarantine") }
+}
+
+impl Worktree {
+    /// Opens the worktree of a branch, creating it from the branch's tip if it has none.
+    pub(crate) fn open(repo: &Repo, branch: &BranchName) -> Result<Self> {
+        let place = place(repo, branch);
+        let journal = match Journal::open(&place)? {
+            Some(journal) => journal,
+            None => create(repo, branch, &place)?,
+        };
+        let worktree = Self {
+            repo: repo.clone(),
+            branch: branch.clone(),
+            dir: place.dir,
+            changing: Mutex::default(),
+            state: Mutex::new(State {
+                journal,
+                nodes: Nodes::new(),
+                open: OpenFiles::new(),
+                unsynced: HashMap::new(),
+                pins: HashSet::new(),
+            }),
+            syncs: GroupSync::default(),
+        };
+        worktree.read(|_| Ok(()))?;
+        Ok(worktree)
+    }
+
+    /// Whether a branch has a worktree on disk.
+    pub(crate) fn exists(repo: &Repo, branch: &BranchName) -> Result<bool> {
+        Ok(Journal::open(&place(repo, branch))?.is_some())
+    }
+
+    /// The branch that it belongs to.
+    pub fn branch(&self) -> &BranchName {
+        &self.branch
+    }
+
+    /// The repository that it belongs to.
+    pub fn repo(&self) -> &Repo {
+        &self.repo
+    }
+
+    /// The commit that the worktree started from; `None` before the first.
+    pub fn base(&self) -> Result<Option<CommitId>> {
+        let (base, announced) = self.read(|state| Ok((state.nodes.base, state.nodes.announced.clone())))?;
+        self.base_among(base, &announced)
+    }
+
+    /// A commit whose ref swap succeeded just before a crash counts as the base although no generation says so.
+    pub(super) fn base_among(
+        &self,
+        base: Option<CommitId>,
+        announced: &[CommitId],
+    ) -> Result<Option<CommitId>> {
+        if announced.is_empty() {
+            return Ok(base);
+        }
+        let tip = self.repo.refs().branch(&self.branch)?;
+        Ok(tip.filter(|tip| announced.contains(tip)).or(base))
+    }
+
+    /// Whether the worktree at its path is still this one: not deleted, and not replaced by another of the same name.
+    ///
+    /// # Errors
+    /// [`Error::Replaced`] if it is not; everything that would change it fails like this as well.
+    pub fn check_held(&self) -> Result<()> {
+        self.read(|state| match state.journal.standing()? {
+            Standing::Newest | Standing::Superseded => Ok(()),
+            Standing::Gone => Err(state.journal.gone()),
+        })
+    }
+
+    /// Whether nobody here has anything of it open or refers to a node of it by number.
+    pub fn is_idle(&self) -> bool {
+        let state = self.state();
+        state.open.is_empty() && state.pins.is_empty() && state.unsynced.is_empty()
+    }
+
+    /// Names whose meaning changed since the last call, by whatever process: a kernel that caches must forget them.
+    pub fn take_invalidations(&self) -> Result<Vec<Invalidation>> {
+        self.read(|state| Ok(std::mem::take(&mut state.nodes.invalidations)))
+    }
+
+    /// Keeps a node although it may be removed, because somebody refers to it by number.
+    pub fn pin(&self, node: NodeId) -> Result<()> {
+        self.read(|state| {
+            state.nodes.get(node)?;
+            state.pins.insert(node);
+            Ok(())
+        })
+    }
+
+    /// Undoes [`Worktree::pin`]: a node that was removed and is not open is gone now.
+    pub fn unpin(&self, node: NodeId) -> Result<()> {
+        let mut state = self.state();
+        state.pins.remove(&node);
+        state.let_go(node);
+        Ok(())
+    }
+
+    pub(super) fn disk(&self) -> &Arc<dyn Disk> {
+        self.repo.disk()
+    }
+
+    pub(super) fn staging_path(&self, staging: StagingId) -> PathBuf {
+        self.dir.join("staged").join(staging.to_string())
+    }
+
+    pub(super) fn staging_dir(&self) -> PathBuf {
+        self.dir.join("staged")
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        // A panic in another thread happened between two whole steps: a step that fails in the middle says so.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at the tree as it is now.
+    pub(super) fn read<T>(&self, look: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
+        let mut state = self.state();
+        if state.journal.has_news()? {
+            state.catch_up(self)?;
+        }
+        look(&mut state)
+    }
+
+    /// Changes the tree: nobody else appends in between.
+    ///
+    /// # Errors
+    /// [`Error::Replaced`] if it is not the worktree at its path any more.
+    pub(super) fn change<T>(&self, act: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
+        self.change_unlocked(|| {
+            let mut state = self.state();
+            act(&mut state)
+        })
+    }
+
+    /// Does something while nobody else changes the tree, this process included; what it takes of the copy, and for
+    /// how long, is its own affair.
+    pub(super) fn change_unlocked<T>(&self, act: impl FnOnce() -> Result<T>) -> Result<T> {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.repo.check_held()?;
+        let _lock = self.lock_journal()?;
+        let mut state = self.state();
+        state.catch_up(self)?;
+        loop {
+            match state.journal.standing()? {
+                Standing::Newest => break,
+                Standing::Gone => return Err(state.journal.gone()),
+                Standing::Superseded => {
+                    state.follow()?;
+                    state.catch_up(self)?;
+                }
+            }
+        }
+        drop(state);
+        act()
+    }
+
+    /// Holds off other processes that would append.
+    pub(super) fn lock_journal(&self) -> Result<impl Sized + use<>> {
+        self.disk().lock(&self.dir.join("lock"), true, Patience::BRIEF).map_err(|error| {
+            match error.is_absence() {
+                true => Error::Replaced(self.dir.clone()),
+                false => error.into(),
+            }
+        })
+    }
+
+    /// Reads a directory of the history into the copy before it is looked into, so that it is not read while the copy
+    /// is held.
+    pub(super) fn read_ahead(&self, dir: NodeId) -> Result<()> {
+        if let Some(id) = self.read(|state| Ok(state.nodes.unread(dir)))? {
+            let tree = self.repo.tree(id)?;
+            self.state().nodes.fill(dir, id, &tree)?;
+        }
+        Ok(())
+    }
+
+    /// The same for a directory of which a name is about to change, and for what that name leads to.
+    pub(super) fn read_ahead_of(&self, dir: NodeId, name: &Name) -> Result<()> {
+        self.read_ahead(dir)?;
+        match self.read(|state| Ok(state.nodes.loaded_child(dir, name)))? {
+            Some(child) => self.read_ahead(child),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Worktree {
+    /// Whether nobody holds the copy at this moment.
+    pub(crate) fn is_copy_free(&self) -> bool {
+        self.state.try_lock().is_ok()
+    }
+}
+
+impl State {
+    /// Appends a record that a kernel asked for, and applies it: the kernel knows which names it changed.
+    pub(super) fn append(&mut self, worktree: &Worktree, record: Record) -> Result<()> {
+        let known = self.nodes.invalidations.len();
+        self.append_announced(worktree, record)?;
+        self.nodes.invalidations.truncate(known);
+        Ok(())
+    }
+
+    /// The same with a record that makes room although others of its kind do not: it is written on a full disk too.
+    pub(super) fn append_making_room(&mut self, worktree: &Worktree, record: Record) -> Result<()> {
+        let known = self.nodes.invalidations.len();
+        self.journal.append_making_room(&record)?;
+        self.apply(worktree, &record)?;
+        self.nodes.invalidations.truncate(known);
+        Ok(())
+    }
+
+    /// Appends records that change no name, by one write, and applies them.
+    pub(super) fn append_all(&mut self, worktree: &Worktree, records: &[Record]) -> Result<()> {
+        let known = self.nodes.invalidations.len();
+        self.journal.append_all(records)?;
+        records.iter().try_for_each(|record| self.apply(worktree, record))?;
+        self.nodes.invalidations.truncate(known);
+        Ok(())
+    }
+
+    /// Appends a record and applies it; a kernel that caches is to hear of it.
+    pub(super) fn append_announced(&mut self, worktree: &Worktree, record: Record) -> Result<()> {
+        self.journal.append(&record)?;
+        self.apply(worktree, &record)
+    }
+
+    /// Applies a record that is in the journal. If that fails, for want of a descriptor perhaps, everything is read again
+    /// before anybody looks: a copy that lacks a record would stay wrong.
+    pub(super) fn apply(&mut self, worktree: &Worktree, record: &Record) -> Result<()> {
+        let (open, pins) = (&self.open, &self.pins);
+        let in_use = |node| open.contains_key(&node) || pins.contains(&node);
+        self.nodes.apply(record, &worktree.repo, &in_use).inspect_err(|_| self.journal.start_over())
+    }
+
+    /// Reads and applies what others appended.
+    fn catch_up(&mut self, worktree: &Worktree) -> Result<()> {
+        loop {
+            let (records, superseded) = match self.journal.read_on()? {
+                News::Records(records) => (records, false),
+                News::Superseded(records) => (records, true),
+            };
+            // What somebody else threw away, they remove.
+            let own = std::mem::take(&mut self.nodes.garbage);
+            let applied = records.iter().try_for_each(|record| self.apply(worktree, record));
+            self.nodes.garbage = own;
+            applied?;
+            if !superseded {
+                return Ok(());
+            }
+            self.follow()?;
+        }
+    }
+
+    /// Goes over to the next generation, whose tree is the same but for its base.
+    fn follow(&mut self) -> Result<()> {
+        if self.journal.follow()? {
+            let head = self.journal.head().inspect_err(|_| self.journal.start_over())?;
+            for record in head {
+                if let Record::Reset { base, .. } = record {
+                    self.nodes.base = base;
+                    self.nodes.announced.clear();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets a removed node that nobody has open or refers to.
+    pub(super) fn let_go(&mut self, node: NodeId) {
+        if !self.open.contains_key(&node) && !self.pins.contains(&node) {
+            self.nodes.forget(node);
+        }
+    }
+}
+
+/// Lays the folders and the first generation of a worktree.
+fn create(repo: &Repo, branch: &BranchName, place: &Place) -> Result<Journal> {
+    let Place { disk, dir, .. } = place;
+    // Whoever finds a journal finds the folder for staged bytes.
+    disk.create_dir_all(&dir.join("staged"))?;
+    disk.sync_dir(dir)?;
+    disk.sync_dir(&repo.root().join("worktrees"))?;
+    let _lock = disk.lock(&dir.join("lock"), true, Patience::BRIEF)?;
+    if let Some(journal) = Journal::open(place)? {
+        return Ok(journal);
+    }
+    // On a full disk nothing can be created, and looking needs it.
+    drop(disk.lock(&dir.join("holds"), false, Patience::BRIEF)?);
+    let base = repo.refs().branch(branch)?;
+    let tree: TreeId = match base {
+        Some(commit) => repo.commit(commit)?.tree,
+        None => Tree::empty_id(),
+    };
+    Journal::create(place, &[Record::Reset { base, tree }, Record::Run { run: disk.run(dir) }])
+}

@@ -1,0 +1,48 @@
+//! The writable tree of a branch: what the next commit will record.
+//!
+//! A worktree is its journal (`journal.rs`): every process that uses it replays the same records (`record.rs`) onto
+//! its own copy of the tree (`nodes.rs`) and appends its own under one lock (`copy.rs`). Bytes being written are plain
+//! files in `staged/` (`tenant.rs`); a commit or a background ingest moves them into the store. What is believed after a
+//! crash is in `recovery.rs`, what a commit takes in `snapshot.rs`.
+//!
+//! What people do with branches has worktrees in it, so that it is here as well: making, deleting and switching them
+//! (`branches.rs`), committing (`commit_worktree.rs`), adding files (`add.rs`), taking changes back (`take_back.rs`), and
+//! the check of a whole repository (`check.rs`).
+
+mod add;
+mod branches;
+mod check;
+mod commit_worktree;
+mod compare;
+mod copy;
+mod edit;
+mod frames;
+mod group_sync;
+mod journal;
+mod names;
+mod nodes;
+mod open;
+mod open_files;
+mod reach;
+mod record;
+mod recovery;
+mod snapshot;
+mod staging;
+mod sync;
+mod take_back;
+mod tenant;
+#[cfg(test)]
+mod tests;
+
+pub use add::{Added, Addition, Fence, SkipReason, Skipped, ToAdd};
+pub use branches::{Branched, Switched};
+pub use commit_worktree::{CommitRequest, Committed};
+pub use copy::Worktree;
+pub use edit::Edit;
+pub use names::{Kind, NodeAttributes, RenameMode};
+pub use nodes::{Invalidation, NodeId, Trees};
+pub use open_files::Release;
+pub use recovery::{Fallback, Interrupted};
+pub use snapshot::Snapshot;
+pub use staging::StagedFile;
+pub use tenant::Tenant;

@@ -1,0 +1,369 @@
+//! Names in a worktree: looking up, creating, moving and removing, by POSIX rules.
+
+use super::copy::{State, Worktree};
+use super::nodes::{Body, Content, NodeId};
+use super::record::{Record, recorded_mode};
+use super::snapshot::Snapshot;
+use crate::history::{Attributes, Error, Name, Node, Result, Tree, TreePath};
+use crate::id::RecipeId;
+use crate::units::Timestamp;
+
+/// What a node is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Dir,
+    /// A symbolic link.
+    Symlink,
+}
+
+/// What `stat` tells of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NodeAttributes {
+    /// What it is.
+    pub kind: Kind,
+    /// Permission bits.
+    pub mode: u32,
+    /// When its bytes, or the names in it, last changed.
+    pub modified: Timestamp,
+    /// Length in bytes; of a link, that of its target; 0 for a directory.
+    pub len: u64,
+    /// The content, if it is in the store.
+    pub recipe: Option<RecipeId>,
+    /// Whether a name leads to it; false once it was removed.
+    pub linked: bool,
+}
+
+/// What a rename does with a target that exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RenameMode {
+    /// Replaces a file, or an empty directory by a directory.
+    Replace,
+    /// Fails with [`Error::Exists`].
+    NoReplace,
+    /// Both names trade places; the target must exist.
+    Exchange,
+}
+
+impl Worktree {
+    /// The node that a name in a directory leads to.
+    pub fn lookup(&self, dir: NodeId, name: &Name) -> Result<Option<(NodeId, NodeAttributes)>> {
+        self.read_ahead(dir)?;
+        self.read(|state| match state.nodes.find(dir, name, &self.repo)? {
+            Some(node) => Ok(Some((node, self.attributes_of(state, node)?))),
+            None => Ok(None),
+        })
+    }
+
+    /// The node at a path.
+    pub fn resolve(&self, path: &TreePath) -> Result<Option<NodeId>> {
+        let mut at = NodeId::ROOT;
+        for name in path.names() {
+            match self.lookup_in(at, name)? {
+                Some(child) => at = child,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(at))
+    }
+
+    /// The child with this name; `None` also if the node is no directory.
+    fn lookup_in(&self, dir: NodeId, name: &Name) -> Result<Option<NodeId>> {
+        self.read_ahead(dir)?;
+        self.read(|state| match &state.nodes.get(dir)?.body {
+            Body::Dir(_) => state.nodes.find(dir, name, &self.repo),
+            Body::File(_) | Body::Symlink(_) => Ok(None),
+        })
+    }
+
+    /// Where a node is.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] if it was removed.
+    pub fn path_of(&self, node: NodeId) -> Result<TreePath> {
+        self.read(|state| state.nodes.path_of(node))
+    }
+
+    /// What `stat` tells of a node.
+    pub fn attributes(&self, node: NodeId) -> Result<NodeAttributes> {
+        self.read(|state| self.attributes_of(state, node))
+    }
+
+    /// The directory that a node is in; the root's is itself.
+    pub fn parent(&self, node: NodeId) -> Result<NodeId> {
+        self.read(|state| {
+            Ok(state.nodes.get(node)?.place.as_ref().map_or(NodeId::ROOT, |(parent, _)| *parent))
+        })
+    }
+
+    /// What is in a directory, sorted by name.
+    pub fn entries(&self, dir: NodeId) -> Result<Vec<(Name, NodeId, NodeAttributes)>> {
+        self.read_ahead(dir)?;
+        self.read(|state| {
+            let children: Vec<(Name, NodeId)> =
+                state.nodes.children(dir, &self.repo)?.iter().map(|(name, &id)| (name.clone(), id)).collect();
+            children.into_iter().map(|(name, id)| Ok((name, id, self.attributes_of(state, id)?))).collect()
+        })
+    }
+
+    /// The target of a symbolic link.
+    pub fn read_link(&self, node: NodeId) -> Result<Vec<u8>> {
+        self.read(|state| match &state.nodes.get(node)?.body {
+            Body::Symlink(target) => Ok(target.clone()),
+            Body::File(_) | Body::Dir(_) => Err(Error::Stale),
+        })
+    }
+
+    fn attributes_of(&self, state: &State, node: NodeId) -> Result<NodeAttributes> {
+        let found = state.nodes.get(node)?;
+        let (kind, len, recipe) = match &found.body {
+            Body::Dir(_) => (Kind::Dir, 0, None),
+            Body::Symlink(target) => (Kind::Symlink, target.len() as u64, None),
+            Body::File(file) => match file.current {
+                Content::Stored { recipe, len } => (Kind::File, len, Some(recipe)),
+                Content::Staged { .. } => (Kind::File, self.staged_len(state, node, file)?, None),
+            },
+        };
+        let Attributes { mode, modified } = found.attributes;
+        Ok(NodeAttributes { kind, mode, modified, len, recipe, linked: state.nodes.is_linked(node) })
+    }
+
+    /// Makes a directory.
+    pub fn make_dir(&self, dir: NodeId, name: &Name, mode: u32, now: Timestamp) -> Result<NodeId> {
+        self.make(dir, name, mode, now, Node::Dir(Tree::empty_id()))
+    }
+
+    /// Makes a symbolic link.
+    pub fn make_symlink(&self, dir: NodeId, name: &Name, target: &[u8], now: Timestamp) -> Result<NodeId> {
+        self.make(dir, name, 0o777, now, Node::Symlink(target.to_vec()))
+    }
+
+    fn make(&self, dir: NodeId, name: &Name, mode: u32, now: Timestamp, node: Node) -> Result<NodeId> {
+        self.read_ahead(dir)?;
+        self.change(|state| {
+            let path = self.vacant(state, dir, name)?;
+            let attributes = Attributes { mode: recorded_mode(mode), modified: now };
+            state.append(self, Record::Put { path, attributes, node, at: now })?;
+            state.nodes.find(dir, name, &self.repo)?.ok_or(Error::Stale)
+        })
+    }
+
+    /// The path of a name that nothing has yet.
+    pub(super) fn vacant(&self, state: &mut State, dir: NodeId, name: &Name) -> Result<TreePath> {
+        let path = state.nodes.path_of(dir)?.child(name.clone())?;
+        match state.nodes.find(dir, name, &self.repo)? {
+            Some(_) => Err(Error::Exists(path)),
+            None => Ok(path),
+        }
+    }
+
+    /// Removes a name that is not a directory. Who has the file open keeps it.
+    pub fn unlink(&self, dir: NodeId, name: &Name, now: Timestamp) -> Result<()> {
+        self.read_ahead(dir)?;
+        self.change(|state| {
+            let (node, path) = self.occupied(state, dir, name)?;
+            match state.nodes.get(node)?.body {
+                Body::Dir(_) => Err(Error::IsADirectory(path)),
+                Body::File(_) | Body::Symlink(_) => state.append(self, Record::Remove { path, at: now }),
+            }
+        })
+    }
+
+    /// Removes an empty directory.
+    pub fn remove_dir(&self, dir: NodeId, name: &Name, now: Timestamp) -> Result<()> {
+        self.read_ahead_of(dir, name)?;
+        self.change(|state| {
+            let (node, path) = self.occupied(state, dir, name)?;
+            if !state.nodes.children(node, &self.repo)?.is_empty() {
+                return Err(Error::NotEmpty(path));
+            }
+            state.append(self, Record::Remove { path, at: now })
+        })
+    }
+
+    fn occupied(&self, state: &mut State, dir: NodeId, name: &Name) -> Result<(NodeId, TreePath)> {
+        let path = state.nodes.path_of(dir)?.join(name.clone());
+        match state.nodes.find(dir, name, &self.repo)? {
+            Some(node) => Ok((node, path)),
+            None => Err(self.unknown(path)),
+        }
+    }
+
+    pub(super) fn unknown(&self, path: TreePath) -> Error {
+        Error::UnknownPath { path, place: format!("the worktree of `{}`", self.branch()), nearest: None }
+    }
+
+    /// Moves a name, by the rules of rename(2).
+    ///
+    /// # Errors
+    /// Among those of rename(2), [`Error::Path`] if something below would come to lie beyond the limits of a path.
+    pub fn rename(
+        &self,
+        from: (NodeId, &Name),
+        to: (NodeId, &Name),
+        mode: RenameMode,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.read_ahead(from.0)?;
+        self.read_ahead_of(to.0, to.1)?;
+        let exchange = mode == RenameMode::Exchange;
+        self.change_unlocked(|| {
+            let (moved, from, target, to) = {
+                let mut state = self.state();
+                let (moved, from) = self.occupied(&mut state, from.0, from.1)?;
+                let target = state.nodes.find(to.0, to.1, &self.repo)?;
+                let to = state.nodes.path_of(to.0)?.child(to.1.clone())?;
+                if from == to {
+                    return if mode == RenameMode::NoReplace { Err(Error::Exists(to)) } else { Ok(()) };
+                }
+                self.check_rename(&mut state, (moved, &from), (target, &to), mode)?;
+                (moved, from, target, to)
+            };
+            self.check_reach(moved, &from, &to)?;
+            if let Some(target) = target.filter(|_| exchange) {
+                self.check_reach(target, &to, &from)?;
+            }
+            self.state().append(self, Record::Rename { from, to, exchange, at: now })
+        })
+    }
+
+    fn check_rename(
+        &self,
+        state: &mut State,
+        (moved, from): (NodeId, &TreePath),
+        (target, to): (Option<NodeId>, &TreePath),
+        mode: RenameMode,
+    ) -> Result<()> {
+        let moves_dir = matches!(state.nodes.get(moved)?.body, Body::Dir(_));
+        let into_itself = (moves_dir && to.starts_with(from)).then_some(from);
+        let below_target = (mode == RenameMode::Exchange && from.starts_with(to)).then_some(to);
+        if let Some(path) = into_itself.or(below_target) {
+            return Err(Error::IntoItself(path.clone()));
+        }
+        let Some(target) = target else {
+            return match mode {
+                RenameMode::Exchange => Err(self.unknown(to.clone())),
+                RenameMode::Replace | RenameMode::NoReplace => Ok(()),
+            };
+        };
+        let replaces_dir = matches!(state.nodes.get(target)?.body, Body::Dir(_));
+        match mode {
+            RenameMode::NoReplace => Err(Error::Exists(to.clone())),
+            RenameMode::Exchange => Ok(()),
+            RenameMode::Replace if moves_dir && !replaces_dir => Err(Error::NotADirectory(to.clone())),
+            RenameMode::Replace if !moves_dir && replaces_dir => Err(Error::IsADirectory(to.clone())),
+            RenameMode::Replace if replaces_dir && !state.nodes.children(target, &self.repo)?.is_empty() => {
+                Err(Error::NotEmpty(to.clone()))
+            }
+            RenameMode::Replace => Ok(()),
+        }
+    }
+
+    /// Sets mode and modification time; what is `None` stays.
+    pub fn set_attributes(
+        &self,
+        node: NodeId,
+        mode: Option<u32>,
+        modified: Option<Timestamp>,
+    ) -> Result<NodeAttributes> {
+        self.change(|state| {
+            let old = state.nodes.get(node)?.attributes;
+            let attributes = Attributes {
+                mode: mode.map_or(old.mode, recorded_mode),
+                modified: modified.unwrap_or(old.modified),
+            };
+            match state.nodes.path_of(node) {
+                Ok(path) if !path.is_root() => state.append(self, Record::Attributes { path, attributes })?,
+                Ok(_) | Err(Error::Stale) => state.nodes.set_modified(node, attributes)?,
+                Err(error) => return Err(error),
+            }
+            self.attributes_of(state, node)
+        })
+    }
+
+    /// Puts something whole at a path, in place of whatever was there; missing directories are made.
+    ///
+    /// # Errors
+    /// [`Error::NotADirectory`] if something on the way is a file, [`Error::IsADirectory`] if a file would replace a
+    /// directory that has entries.
+    pub fn put(&self, path: &TreePath, attributes: Attributes, node: Node, now: Timestamp) -> Result<()> {
+        if let Some(node) = self.resolve(path)? {
+            self.read_ahead(node)?;
+        }
+        self.change(|state| {
+            let Some((parents, _)) = path.split_last() else {
+                return Err(Error::IsADirectory(path.clone()));
+            };
+            self.make_parents(state, &parents, now)?;
+            if let Some(id) = state.nodes.resolve(path, &self.repo)?
+                && matches!(state.nodes.get(id)?.body, Body::Dir(_))
+            {
+                match node {
+                    Node::Dir(tree) if tree == Tree::empty_id() => return Ok(()),
+                    Node::Dir(_) => {}
+                    Node::File { .. } | Node::Symlink(_) => {
+                        if !state.nodes.children(id, &self.repo)?.is_empty() {
+                            return Err(Error::IsADirectory(path.clone()));
+                        }
+                    }
+                }
+            }
+            state.append_announced(self, Record::Put { path: path.clone(), attributes, node, at: now })
+        })
+    }
+
+    fn make_parents(&self, state: &mut State, dir: &TreePath, now: Timestamp) -> Result<()> {
+        let mut path = TreePath::ROOT;
+        for name in dir.names() {
+            path = path.join(name.clone());
+            match state.nodes.resolve(&path, &self.repo)? {
+                Some(id) if matches!(state.nodes.get(id)?.body, Body::Dir(_)) => {}
+                Some(_) => return Err(Error::NotADirectory(path)),
+                None => {
+                    let attributes = Attributes { mode: 0o755, modified: now };
+                    let node = Node::Dir(Tree::empty_id());
+                    state.append_announced(
+                        self,
+                        Record::Put { path: path.clone(), attributes, node, at: now },
+                    )?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a path with everything below it.
+    ///
+    /// # Errors
+    /// [`Error::UnknownPath`] if nothing is there.
+    pub fn remove(&self, path: &TreePath, now: Timestamp) -> Result<()> {
+        self.resolve(path)?;
+        self.change(|state| match state.nodes.resolve(path, &self.repo)? {
+            Some(_) => state.append_announced(self, Record::Remove { path: path.clone(), at: now }),
+            None => Err(self.unknown(path.clone())),
+        })
+    }
+
+    /// Makes the whole worktree equal the tip of its branch, which becomes its base. Changes are dropped; who has a
+    /// file open keeps it, removed.
+    pub fn reset(&self) -> Result<()> {
+        let reset = self.to_tip()?;
+        self.append_durably(|_| Ok(vec![reset]))
+    }
+
+    /// The same, unless something happened since a snapshot was taken: then [`Error::Stale`].
+    pub(crate) fn reset_since(&self, snapshot: &Snapshot) -> Result<()> {
+        let reset = self.to_tip()?;
+        self.append_durably(|state| match state.journal.position() == snapshot.position {
+            true => Ok(vec![reset]),
+            false => Err(Error::Stale),
+        })
+    }
+
+    fn to_tip(&self) -> Result<Record> {
+        let base = self.repo.refs().branch(self.branch())?;
+        Ok(Record::Reset { base, tree: self.repo.tree_of(base)? })
+    }
+}

@@ -1,0 +1,80 @@
+//! Making the nodes of a worktree equal a tree of the history, so that nodes which stay the same keep their number.
+
+use super::{Body, Content, Dir, NodeId, Nodes, Trees};
+use crate::history::{Name, Node, Result, Tree};
+use crate::id::TreeId;
+use std::collections::BTreeMap;
+
+impl Nodes {
+    /// Makes a directory equal a tree. Directories that nobody looked into become the id of theirs.
+    pub(super) fn reconcile(
+        &mut self,
+        dir: NodeId,
+        tree: TreeId,
+        trees: &dyn Trees,
+        pinned: &dyn Fn(NodeId) -> bool,
+    ) -> Result<()> {
+        let mut waiting = vec![(dir, tree)];
+        while let Some((dir, tree)) = waiting.pop() {
+            let Dir { origin, children } = self.dir_mut(dir)?;
+            if *origin == Some(tree) {
+                continue;
+            }
+            if children.is_some() {
+                let wanted = trees.tree(tree)?;
+                let old = self.dir_mut(dir)?.children.take().unwrap_or_default();
+                waiting.extend(self.reconcile_one(dir, &wanted, old, pinned)?);
+            }
+            self.dir_mut(dir)?.origin = Some(tree);
+        }
+        Ok(())
+    }
+
+    /// Gives a directory the names of a tree. Returns the directories in it that are to be made equal next.
+    fn reconcile_one(
+        &mut self,
+        dir: NodeId,
+        tree: &Tree,
+        mut old: BTreeMap<Name, NodeId>,
+        pinned: &dyn Fn(NodeId) -> bool,
+    ) -> Result<Vec<(NodeId, TreeId)>> {
+        let (mut children, mut gone, mut below) = (BTreeMap::new(), Vec::new(), Vec::new());
+        for entry in tree.entries() {
+            let id = match old.remove(&entry.name) {
+                Some(id) if self.is_same_kind(id, &entry.node) => {
+                    self.get_mut(id)?.attributes = entry.attributes;
+                    if let Node::Dir(tree) = entry.node {
+                        below.push((id, tree));
+                    }
+                    id
+                }
+                replaced => {
+                    gone.extend(replaced.map(|id| (entry.name.clone(), id)));
+                    self.invalidate(dir, &entry.name);
+                    self.insert_entry(dir, entry)
+                }
+            };
+            children.insert(entry.name.clone(), id);
+        }
+        gone.extend(old);
+        for (name, id) in gone {
+            self.invalidate(dir, &name);
+            self.detach(id, pinned);
+        }
+        self.dir_mut(dir)?.children = Some(children);
+        Ok(below)
+    }
+
+    /// Whether a node can stand for an entry as it is: a directory for any directory, a file or link for the same.
+    fn is_same_kind(&self, id: NodeId, node: &Node) -> bool {
+        match (&self.nodes[&id].body, node) {
+            (Body::Dir(_), Node::Dir(_)) => true,
+            (Body::File(file), Node::File { recipe, len }) => {
+                let stored = Content::Stored { recipe: *recipe, len: *len };
+                file.current == stored && file.is_complete()
+            }
+            (Body::Symlink(have), Node::Symlink(want)) => have == want,
+            (Body::File(_) | Body::Dir(_) | Body::Symlink(_), _) => false,
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! What a process has open of one file: one state machine for those who read and those who write.
+//!
+//! ```text
+//!              open                     begin, resume                    last writer gone
+//! (nothing) --------> Reading(held?) ------------------> Writing(staged) ----------------> Reading(held)
+//!                                                                  \-- killed -----------> Reading(nothing)
+//! ```
+//!
+//! Owns the counts and which staging file is held. Knows no journal: what is recorded of it is `tenant.rs`'s.
+
+use super::nodes::NodeId;
+use crate::disk::DiskFile;
+use crate::id::StagingId;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A staging file that is open.
+pub(super) type Staged = (StagingId, Arc<dyn DiskFile>);
+
+/// All that a process has open, by node.
+pub(super) type OpenFiles = HashMap<NodeId, OpenFile>;
+
+/// How a writer lets go of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Release {
+    /// It is done: what is there is a whole version.
+    Complete,
+    /// It was killed: what is there may be half of one.
+    Interrupted,
+}
+
+/// What this process has open of one file.
+#[derive(Debug, Default)]
+pub(super) struct OpenFile {
+    readers: u32,
+    writers: u32,
+    access: Access,
+    /// Whether bytes were written since the last sync of them began.
+    written: bool,
+}
+
+/// What the holders of an open file do with it.
+#[derive(Debug)]
+enum Access {
+    /// They read. If the bytes are in a staging file, it is held, so that they stay when the name goes.
+    Reading(Option<Staged>),
+    /// Some write, to this staging file.
+    Writing(Staged),
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Access::Reading(None)
+    }
+}
+
+impl OpenFile {
+    /// A file that was created by the one who writes to it.
+    pub(super) fn created(staged: Staged) -> Self {
+        Self { readers: 0, writers: 1, access: Access::Writing(staged), written: true }
+    }
+
+    /// One more has it open. `bytes` is the staging file with what it reads, if that is not held already.
+    pub(super) fn open(&mut self, write: bool, bytes: Option<Staged>) {
+        if let (Access::Reading(held), Some(bytes)) = (&mut self.access, bytes) {
+            *held = Some(bytes);
+        }
+        *self.count(write) += 1;
+    }
+
+    /// Those who have it open for writing write to this staging file from now on.
+    pub(super) fn begin(&mut self, staged: Staged) {
+        self.access = Access::Writing(staged);
+        self.written = true;
+    }
+
+    /// Bytes were written: a sync that began before does not cover them.
+    pub(super) fn note_written(&mut self) {
+        self.written = true;
+    }
+
+    /// A sync begins: it covers what was written before.
+    pub(super) fn begin_sync(&mut self) {
+        self.written = false;
+    }
+
+    /// Whether a sync that succeeded covers all that was written.
+    pub(super) fn is_synced(&self) -> bool {
+        !self.written
+    }
+
+    /// One fewer has it open. The result is the staging file that is complete now, if it was the last writer's.
+    pub(super) fn close(&mut self, write: bool, how: Release) -> Option<Staged> {
+        let count = self.count(write);
+        *count = count.saturating_sub(1);
+        match (&self.access, write && self.writers == 0, how) {
+            (Access::Writing(staged), true, Release::Complete) => Some(staged.clone()),
+            (Access::Writing(_), true, Release::Interrupted) => {
+                // Without the descriptor the mark is gone: anybody sees that nobody is at work.
+                self.access = Access::Reading(None);
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes the bytes of the last writer for a version that never changes, unless somebody began to write again.
+    pub(super) fn settle(&mut self, staging: StagingId) -> bool {
+        let settled = match &self.access {
+            Access::Writing(staged) if self.writers == 0 && staged.0 == staging => staged.clone(),
+            Access::Writing(_) | Access::Reading(_) => return false,
+        };
+        self.access = Access::Reading(Some(settled));
+        true
+    }
+
+    /// Lets go of what nobody writes to any more although it was not settled.
+    pub(super) fn give_up_writing(&mut self) {
+        if self.writers == 0 && matches!(self.access, Access::Writing(_)) {
+            self.access = Access::Reading(None);
+        }
+    }
+
+    /// Whether nobody has it open.
+    pub(super) fn is_closed(&self) -> bool {
+        self.readers == 0 && self.writers == 0
+    }
+
+    /// The staging file that is held.
+    pub(super) fn held(&self) -> Option<&Staged> {
+        match &self.access {
+            Access::Reading(held) => held.as_ref(),
+            Access::Writing(staged) => Some(staged),
+        }
+    }
+
+    /// The staging file that is being written.
+    pub(super) fn writing(&self) -> Option<&Staged> {
+        match &self.access {
+            Access::Reading(_) => None,
+            Access::Writing(staged) => Some(staged),
+        }
+    }
+
+    fn count(&mut self, write: bool) -> &mut u32 {
+        if write { &mut self.writers } else { &mut self.readers }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::{Disk, SimulatedDisk};
+    use std::path::Path;
+
+    fn staged(number: u64) -> Staged {
+        let disk = SimulatedDisk::new();
+        (StagingId(number), Arc::from(disk.create_new(Path::new("/staged")).unwrap()))
+    }
+
+    fn number(staged: Option<&Staged>) -> Option<u64> {
+        staged.map(|staged| staged.0.0)
+    }
+
+    #[test]
+    fn the_last_writer_settles_what_it_wrote_and_readers_keep_it() {
+        let mut file = OpenFile::created(staged(1));
+        file.open(true, None);
+        file.open(false, None);
+        assert!(file.close(true, Release::Complete).is_none());
+        let complete = file.close(true, Release::Complete).unwrap();
+        assert!(file.settle(complete.0) && !file.settle(complete.0));
+        assert_eq!((number(file.writing()), number(file.held())), (None, Some(1)));
+        assert!(!file.is_closed());
+        assert!(file.close(false, Release::Complete).is_none() && file.is_closed());
+    }
+
+    #[test]
+    fn what_somebody_writes_to_again_is_not_settled() {
+        let mut file = OpenFile::created(staged(1));
+        let complete = file.close(true, Release::Complete).unwrap();
+        file.open(true, None);
+        assert!(!file.settle(complete.0));
+        file.begin(staged(2));
+        file.give_up_writing();
+        assert_eq!(number(file.writing()), Some(2));
+    }
+
+    #[test]
+    fn a_killed_writer_settles_nothing_and_holds_nothing() {
+        let mut file = OpenFile::created(staged(1));
+        assert!(file.close(true, Release::Interrupted).is_none());
+        assert!(file.held().is_none() && !file.settle(StagingId(1)) && file.is_closed());
+    }
+
+    #[test]
+    fn a_sync_covers_what_was_written_before_it_began() {
+        let mut file = OpenFile::created(staged(1));
+        assert!(!file.is_synced());
+        file.begin_sync();
+        assert!(file.is_synced());
+        file.note_written();
+        assert!(!file.is_synced());
+    }
+}

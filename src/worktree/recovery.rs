@@ -1,0 +1,318 @@
+//! Taking over a worktree whose last users are gone: what is believed of what they left, and what is set aside.
+//!
+//! Processes that may write into files hold the lock file `tenants` shared. Who gets it alone knows that nobody is at
+//! work. A process that died costs nothing that was closed: the machine still has its bytes. A machine that stopped, or a
+//! disk that went away and came back, may have lost whatever was not synced; what happened, the journal tells by the run
+//! of the machine and of the file system that it was written in. Nothing is deleted that no record gave up: it goes to
+//! `quarantine/`.
+
+use super::copy::{State, Worktree, place};
+use super::journal::make_quarantine;
+use super::nodes::{Body, Content, File};
+use super::record::Record;
+use super::tenant::Tenant;
+use crate::disk::{self, Disk, DiskError, Patience};
+use crate::history::{BranchName, Entry, Error, Node, Repo, Result, TreePath};
+use crate::id::StagingId;
+use crate::random::unpredictable;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+/// A file whose last bytes may not have reached the disk before the machine stopped or the disk went away.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Interrupted {
+    /// The file.
+    pub path: TreePath,
+    /// What it is now.
+    pub now: Fallback,
+}
+
+/// What became of a file whose last bytes are in doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fallback {
+    /// It is the last version that was durable; the newer bytes are in `quarantine/`.
+    LastDurable,
+    /// It has what arrived and does not count as complete: there was no version before.
+    Incomplete,
+    /// It is as in the last commit, or gone if that has none: nothing of it arrived.
+    AsCommitted,
+}
+
+impl Worktree {
+    /// Becomes one of those who may write into files, as long as the result lives. Recovers first if nobody else is.
+    ///
+    /// # Errors
+    /// If another process holds the worktree alone for too long; [`Error::Replaced`] if the worktree was deleted.
+    pub fn adopt(self) -> Result<(Tenant, Vec<Interrupted>)> {
+        let mut recovered = self.recover_if_abandoned()?;
+        loop {
+            // Somebody who only looks holds it alone for a moment; without it, that one would take this process for dead.
+            let tenancy = self
+                .lock_tenants(false, Patience::BRIEF)?
+                .ok_or_else(|| Error::Replaced(self.dir.clone()))?;
+            if self.is_recovered()? {
+                return Ok((Tenant::new(self, tenancy), recovered));
+            }
+            drop(tenancy);
+            // Who was recovering it ended before that was done.
+            match self.lock_tenants(true, Patience::BRIEF)? {
+                Some(_alone) => match self.recover() {
+                    // Everything can be looked at, and every write says so itself.
+                    Err(Error::Disk(error)) if is_read_only(&error) => break,
+                    found => recovered.extend(found?),
+                },
+                None => break,
+            }
+        }
+        let tenancy =
+            self.lock_tenants(false, Patience::BRIEF)?.ok_or_else(|| Error::Replaced(self.dir.clone()))?;
+        Ok((Tenant::new(self, tenancy), recovered))
+    }
+
+    /// Whether somebody recovered it in this run.
+    fn is_recovered(&self) -> Result<bool> {
+        let run = self.disk().run(&self.dir);
+        self.read(|state| Ok(state.nodes.run.is_some_and(|last| run.is_same(&last))))
+    }
+
+    /// Recovers what others left if no living process may write into files here.
+    pub fn recover_if_abandoned(&self) -> Result<Vec<Interrupted>> {
+        match self.lock_tenants(true, Patience::Try) {
+            Ok(Some(_alone)) => match self.recover() {
+                Err(Error::Disk(error)) if is_read_only(&error) => Ok(Vec::new()),
+                recovered => recovered,
+            },
+            Ok(None) => Ok(Vec::new()),
+            Err(Error::Disk(error)) if is_read_only(&error) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn lock_tenants(&self, alone: bool, patience: Patience) -> Result<Option<Box<dyn Send + Sync>>> {
+        self.disk().lock(&self.dir.join("tenants"), alone, patience).map_err(|error| {
+            match error.is_absence() {
+                true => Error::Replaced(self.dir.clone()),
+                false => error.into(),
+            }
+        })
+    }
+
+    /// Needs to be alone. That it was done is the last word of it: who comes after one that was cut short does it again.
+    fn recover(&self) -> Result<Vec<Interrupted>> {
+        let doubted = self.in_doubt()?;
+        let mut interrupted = Vec::new();
+        if !doubted.is_empty() {
+            self.change(|state| {
+                for staging in doubted {
+                    interrupted.extend(self.doubt(state, staging)?);
+                }
+                Ok(())
+            })?;
+            self.sync_records()?;
+        }
+        self.sweep()?;
+        self.note_run()?;
+        interrupted.sort();
+        Ok(interrupted)
+    }
+
+    /// Says in which run everything that comes is done, unless that was said, and at least as exactly.
+    fn note_run(&self) -> Result<()> {
+        let run = self.disk().run(&self.dir);
+        let last = self.read(|state| Ok(state.nodes.run))?;
+        match last {
+            Some(last) if run.is_same(&last) && (last.mount.is_some() || run.mount.is_none()) => Ok(()),
+            Some(_) | None => self.change(|state| state.append(self, Record::Run { run })),
+        }
+    }
+
+    /// The staging files whose bytes may not have reached the disk before the machine stopped or the disk went away.
+    fn in_doubt(&self) -> Result<Vec<StagingId>> {
+        let run = self.disk().run(&self.dir);
+        self.read(|state| {
+            let ended = state.nodes.run.is_some_and(|last| !run.keeps_what_was_written_in(&last));
+            let mut doubted = Vec::new();
+            let stagings: Vec<StagingId> = state.nodes.stagings().collect();
+            for staging in stagings {
+                let Some(node) = state.nodes.by_staging(staging) else { continue };
+                let Body::File(file) = &state.nodes.get(node)?.body else { continue };
+                let Some(stat) = self.disk().stat(&self.staging_path(staging))? else {
+                    doubted.push(staging);
+                    continue;
+                };
+                // Where nobody tells of the end of a run, a length that does not fit is what one can know.
+                let complete = file.complete_len_in(staging);
+                let is_short = !file.is_durable_in(staging) && complete.is_some_and(|len| stat.len < len);
+                let is_unlike = state.nodes.run.is_none() && complete.is_some_and(|len| stat.len != len);
+                let is_unsynced = ended && !file.is_durable_in(staging) && file.is_believed_in(staging);
+                if is_short || is_unlike || is_unsynced {
+                    doubted.push(staging);
+                }
+            }
+            doubted.sort();
+            Ok(doubted)
+        })
+    }
+
+    /// Takes back what a staging file was believed to hold.
+    fn doubt(&self, state: &mut State, staging: StagingId) -> Result<Option<Interrupted>> {
+        let Some(node) = state.nodes.by_staging(staging) else { return Ok(None) };
+        let Body::File(before) = state.nodes.get(node)?.body.clone() else { return Ok(None) };
+        if !state.nodes.is_linked(node) {
+            return Ok(None);
+        }
+        state.append(self, Record::Doubted { staging })?;
+        let path = state.nodes.path_of(node)?;
+        let Body::File(after) = &state.nodes.get(node)?.body else { return Ok(None) };
+        if after.current.staging() != Some(staging) {
+            let changed = before.current != after.current || before.complete != after.complete;
+            return Ok(changed.then_some(Interrupted { path, now: Fallback::LastDurable }));
+        }
+        if self.disk().stat(&self.staging_path(staging))?.is_none() {
+            self.fall_back(state, &path)?;
+            return Ok(Some(Interrupted { path, now: Fallback::AsCommitted }));
+        }
+        let told = before.complete.and_then(|content| content.staging()) == Some(staging);
+        Ok(told.then_some(Interrupted { path, now: Fallback::Incomplete }))
+    }
+
+    /// Brings back the file at a path as it is in the base; if that has none, the file goes.
+    fn fall_back(&self, state: &mut State, path: &TreePath) -> Result<()> {
+        let node = state.nodes.resolve(path, &self.repo)?.ok_or(Error::Stale)?;
+        let at = state.nodes.get(node)?.attributes.modified;
+        let base = self.base_among(state.nodes.base, &state.nodes.announced.clone())?;
+        let committed = match base {
+            Some(base) => self.repo.find_in_tree(self.repo.commit(base)?.tree, path)?,
+            None => None,
+        };
+        let record = match committed {
+            Some(Entry { attributes, node: node @ Node::File { .. }, .. }) => {
+                Record::Put { path: path.clone(), attributes, node, at }
+            }
+            _ => Record::Remove { path: path.clone(), at },
+        };
+        state.append(self, record)
+    }
+
+    /// Takes away staging files that no node needs. Nobody is writing here.
+    fn sweep(&self) -> Result<()> {
+        let staged = self.staging_dir();
+        let names = match self.disk().list(&staged) {
+            Err(error) if error.is_absence() => return Err(Error::Replaced(self.dir.clone())),
+            names => names?,
+        };
+        let (needed, doubted, cut) = self.read(|state| {
+            let needed: HashSet<String> = state.nodes.stagings().map(|staging| staging.to_string()).collect();
+            let doubted: HashSet<String> =
+                std::mem::take(&mut state.nodes.doubted).iter().map(ToString::to_string).collect();
+            Ok((needed, doubted, state.journal.was_cut()?))
+        })?;
+        let leftovers: Vec<String> = names.into_iter().filter(|name| !needed.contains(name)).collect();
+        if leftovers.is_empty() {
+            return Ok(());
+        }
+        let Some(_alone) = self.disk().lock(&self.dir.join("holds"), true, Patience::Try)? else {
+            return Ok(());
+        };
+        self.sync_records()?;
+        for name in leftovers {
+            // Where records were lost that may have named it, or its bytes may be of use, it is kept.
+            match cut || doubted.contains(&name) {
+                true => self.set_aside(&staged.join(&name), &name)?,
+                false => self.disk().remove_file(&staged.join(&name))?,
+            }
+        }
+        self.state().nodes.garbage.clear();
+        Ok(())
+    }
+
+    fn set_aside(&self, path: &Path, name: &str) -> Result<()> {
+        let prefix = self.state().journal.aside_prefix();
+        let aside = format!("{prefix}staged-{name}-{:08x}", unpredictable() as u32);
+        Ok(move_to_quarantine(&**self.disk(), path, &self.repo.root().join("quarantine"), &aside)?)
+    }
+
+    /// The worktree of a branch, held so that no change of it is under way; `None` if there is none.
+    pub(crate) fn hold_still(repo: &Repo, branch: &BranchName) -> Result<Option<Still>> {
+        let dir = place(repo, branch).dir;
+        if repo.disk().stat(&dir)?.is_none() {
+            return Ok(None);
+        }
+        match repo.disk().lock(&dir.join("lock"), true, Patience::BRIEF) {
+            Ok(lock) => Ok(lock.map(|lock| Still { repo: repo.clone(), dir, _lock: lock })),
+            // Somebody else deleted it a moment ago.
+            Err(error) if error.is_absence() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// The worktree of a branch in which nothing changes as long as this lives.
+pub(crate) struct Still {
+    repo: Repo,
+    dir: PathBuf,
+    _lock: Box<dyn Send + Sync>,
+}
+
+impl Still {
+    /// Removes it from the disk, in one step for who looks. Who has it open gets [`Error::Replaced`] from then on.
+    pub(crate) fn delete(self) -> Result<()> {
+        let disk = self.repo.disk();
+        let all = self.repo.root().join("worktrees");
+        let deleted = all.join(format!("{DELETED}{:016x}", unpredictable() as u64));
+        disk.rename(&self.dir, &deleted)?;
+        disk.sync_dir(&all)?;
+        // It is gone; what is left of it takes room, and the next deletion tries again.
+        let leftovers = disk.list(&all)?.into_iter().filter(|name| name.starts_with(DELETED));
+        leftovers.for_each(|name| drop(remove_folder(&**disk, &all.join(name))));
+        Ok(())
+    }
+}
+
+/// The start of the names of worktrees that were deleted; no branch can have it.
+const DELETED: &str = ".deleted-";
+
+fn move_to_quarantine(disk: &dyn Disk, path: &Path, quarantine: &Path, name: &str) -> disk::Result<()> {
+    make_quarantine(disk, quarantine)?;
+    disk.rename(path, &quarantine.join(name))?;
+    disk.sync_dir(quarantine)
+}
+
+/// Removes the folder of a worktree: files, and one folder of files.
+fn remove_folder(disk: &dyn Disk, dir: &Path) -> disk::Result<()> {
+    let staged = dir.join("staged");
+    if disk.stat(&staged)?.is_some() {
+        disk.list(&staged)?.iter().try_for_each(|name| disk.remove_file(&staged.join(name)))?;
+        disk.remove_dir(&staged)?;
+    }
+    disk.list(dir)?.iter().try_for_each(|name| disk.remove_file(&dir.join(name)))?;
+    disk.remove_dir(dir)
+}
+
+fn is_read_only(error: &DiskError) -> bool {
+    matches!(error.source.raw_os_error(), Some(libc::EROFS | libc::EACCES))
+}
+
+impl File {
+    /// The length of the complete version, if that is in a staging file.
+    fn complete_len_in(&self, staging: StagingId) -> Option<u64> {
+        match self.complete {
+            Some(Content::Staged { staging: complete, len }) if complete == staging => Some(len),
+            _ => None,
+        }
+    }
+
+    /// Whether something would change if the bytes in a staging file were doubted: they count as complete, or there is a
+    /// durable version to go back to.
+    fn is_believed_in(&self, staging: StagingId) -> bool {
+        self.complete.and_then(|content| content.staging()) == Some(staging) || self.safe.is_some()
+    }
+
+    /// Whether every version that is in a staging file is known to be durable.
+    fn is_durable_in(&self, staging: StagingId) -> bool {
+        match self.complete.and_then(|content| content.staging()) == Some(staging) {
+            true => self.is_sure(),
+            false => self.safe.and_then(|safe| safe.content.staging()) == Some(staging),
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! What a commit of the worktree would record: the tree at one instant.
+//!
+//! A snapshot holds what it needs: as long as it lives, no process removes the staging files that it names, and complete
+//! staging files never change. Flat: directories are numbered, so that depth costs no stack.
+
+use super::copy::{State, Worktree};
+use super::nodes::{Body, Content, File, NodeId, Safe};
+use super::record::Record;
+use crate::disk::{DiskError, Patience};
+use crate::history::{
+    Attributes, DraftDir, DraftEntry, DraftNode, DraftTree, Entry, Name, Node, Result, TreePath,
+};
+use crate::id::{CommitId, StagingId, TreeId};
+use std::fmt;
+
+/// The complete files of a worktree at one instant.
+pub struct Snapshot {
+    /// The commit that the worktree started from.
+    pub base: Option<CommitId>,
+    /// The directories.
+    pub tree: DraftTree,
+    /// Files that are being written: they stand in the snapshot as they were when last complete, or as in the base, or
+    /// not at all.
+    pub still_open: Vec<TreePath>,
+    /// Files whose writer ended in the middle; they stand in the snapshot in the same way.
+    pub interrupted: Vec<TreePath>,
+    /// Files of which the disk lost bytes.
+    pub lost: Vec<TreePath>,
+    /// The generation of the journal, and the point in it, that it was taken at.
+    pub(super) position: (u64, u64),
+    /// What must be said again in a journal that starts from this snapshot.
+    pub(super) resume: Vec<Record>,
+    /// Keeps the staging files from being removed; absent on a disk where nothing can be.
+    _hold: Option<Box<dyn Send + Sync>>,
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot").field("base", &self.base).field("tree", &self.tree).finish_non_exhaustive()
+    }
+}
+
+/// Gathers a snapshot.
+struct Collector<'a> {
+    worktree: &'a Worktree,
+    include_open: bool,
+    base_root: Option<TreeId>,
+    changed: Vec<Vec<DraftEntry>>,
+    still_open: Vec<TreePath>,
+    interrupted: Vec<TreePath>,
+    lost: Vec<TreePath>,
+    resume: Vec<Record>,
+}
+
+impl Worktree {
+    /// The tree as it is now. With `include_open`, files that are being written are taken with the bytes that they
+    /// have; otherwise as they were when last complete.
+    pub fn snapshot(&self, include_open: bool) -> Result<Snapshot> {
+        let hold = self.hold()?;
+        let base = self.base()?;
+        let base_root = base.map(|commit| self.repo.commit(commit)).transpose()?.map(|commit| commit.tree);
+        let mut collector = Collector {
+            worktree: self,
+            include_open,
+            base_root,
+            changed: Vec::new(),
+            still_open: Vec::new(),
+            interrupted: Vec::new(),
+            lost: Vec::new(),
+            resume: Vec::new(),
+        };
+        let (root, position) = self.read(|state| {
+            collector.resume = state.nodes.run.map(|run| Record::Run { run }).into_iter().collect();
+            Ok((collector.run(state)?, state.journal.position()))
+        })?;
+        let Collector { changed, mut still_open, mut interrupted, mut lost, resume, .. } = collector;
+        for list in [&mut still_open, &mut interrupted, &mut lost] {
+            list.sort();
+        }
+        let tree = DraftTree::new(root, changed);
+        Ok(Snapshot { base, tree, still_open, interrupted, lost, position, resume, _hold: hold })
+    }
+
+    /// Declares files complete whose writer ended in the middle, with the bytes that arrived.
+    pub(crate) fn settle_interrupted(&self) -> Result<()> {
+        let abandoned: Vec<(StagingId, u64)> = self.read(|state| {
+            let mut abandoned = Vec::new();
+            let stagings: Vec<StagingId> = state.nodes.stagings().collect();
+            for staging in stagings {
+                let Some(node) = state.nodes.by_staging(staging) else { continue };
+                let Body::File(file) = &state.nodes.get(node)?.body else { continue };
+                let begun = file.current.staging() == Some(staging) && !file.is_complete();
+                if begun && state.nodes.is_linked(node) && !self.is_in_use(staging)? {
+                    abandoned.push((staging, self.staged_len(state, node, file)?));
+                }
+            }
+            Ok(abandoned)
+        })?;
+        if abandoned.is_empty() {
+            return Ok(());
+        }
+        self.change(|state| {
+            for (staging, len) in abandoned {
+                let Some(node) = state.nodes.by_staging(staging) else { continue };
+                // A writer may have come back since.
+                if !self.is_in_use(staging)? {
+                    let modified = state.nodes.get(node)?.attributes.modified;
+                    state.append(self, Record::Settle { staging, len, modified })?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Keeps staging files from being removed by anybody.
+    fn hold(&self) -> Result<Option<Box<dyn Send + Sync>>> {
+        match self.disk().lock(&self.dir.join("holds"), false, Patience::BRIEF) {
+            Err(error) if is_unwritable(&error) => Ok(None),
+            held => Ok(held?),
+        }
+    }
+
+    /// Makes a commit of a snapshot the base, durably: the journal starts over from it. The branch must name it.
+    pub(crate) fn rebase_onto(&self, commit: CommitId, tree: TreeId, snapshot: &Snapshot) -> Result<()> {
+        self.change_unlocked(|| {
+            // Nobody appends meanwhile; whoever looks does not wait for the disk.
+            let next = {
+                let state = self.state();
+                // A generation that somebody else started in between knows better.
+                let (generation, since) = snapshot.position;
+                if state.journal.position().0 != generation || !state.nodes.announced.contains(&commit) {
+                    return Ok(());
+                }
+                state.journal.next_generation(since)?
+            };
+            let mut head = vec![Record::Reset { base: Some(commit), tree }];
+            head.extend(snapshot.resume.iter().cloned());
+            next.write(&head)?;
+            let mut state = self.state();
+            state.journal.start(&next)?;
+            state.nodes.base = Some(commit);
+            state.nodes.announced.clear();
+            Ok(())
+        })
+    }
+
+    /// Notes, durably, that the branch is about to name a commit made of this worktree.
+    pub(crate) fn announce_commit(&self, commit: CommitId) -> Result<()> {
+        self.change(|state| state.append(self, Record::Committed { commit }))?;
+        self.sync_records()
+    }
+}
+
+/// Whether nothing can be written there, so that nothing can be removed either.
+fn is_unwritable(error: &DiskError) -> bool {
+    matches!(error.source.raw_os_error(), Some(libc::EROFS | libc::EACCES))
+}
+
+impl Collector<'_> {
+    /// Gathers all directories that changed, each before those in it.
+    fn run(&mut self, state: &mut State) -> Result<DraftDir> {
+        let mut waiting = Vec::new();
+        let root = self.number(state, NodeId::ROOT, &TreePath::ROOT, &mut waiting)?;
+        while let Some((number, dir, path)) = waiting.pop() {
+            let children: Vec<(Name, NodeId)> = state
+                .nodes
+                .children(dir, &self.worktree.repo)?
+                .iter()
+                .map(|(name, &child)| (name.clone(), child))
+                .collect();
+            let mut entries = Vec::with_capacity(children.len());
+            for (name, child) in children {
+                let at = path.join(name.clone());
+                if let Some((attributes, node)) = self.node(state, child, &at, &mut waiting)? {
+                    entries.push(DraftEntry { name, attributes, node });
+                }
+            }
+            self.changed[number] = entries;
+        }
+        Ok(root)
+    }
+
+    /// A directory as the snapshot refers to it; one that changed is gathered later.
+    fn number(
+        &mut self,
+        state: &State,
+        id: NodeId,
+        path: &TreePath,
+        waiting: &mut Vec<(usize, NodeId, TreePath)>,
+    ) -> Result<DraftDir> {
+        if let Body::Dir(dir) = &state.nodes.get(id)?.body
+            && let Some(origin) = dir.origin
+        {
+            return Ok(DraftDir::Unchanged(origin));
+        }
+        let number = self.changed.len();
+        self.changed.push(Vec::new());
+        waiting.push((number, id, path.clone()));
+        Ok(DraftDir::Changed(number))
+    }
+
+    fn node(
+        &mut self,
+        state: &State,
+        id: NodeId,
+        path: &TreePath,
+        waiting: &mut Vec<(usize, NodeId, TreePath)>,
+    ) -> Result<Option<(Attributes, DraftNode)>> {
+        let found = state.nodes.get(id)?;
+        let attributes = found.attributes;
+        let node = match &found.body {
+            Body::Symlink(target) => DraftNode::Known(Node::Symlink(target.clone())),
+            Body::Dir(_) => DraftNode::Dir(self.number(state, id, path, waiting)?),
+            Body::File(file) => return self.file(state, id, path, attributes, file),
+        };
+        Ok(Some((attributes, node)))
+    }
+
+    fn file(
+        &mut self,
+        state: &State,
+        id: NodeId,
+        path: &TreePath,
+        attributes: Attributes,
+        file: &File,
+    ) -> Result<Option<(Attributes, DraftNode)>> {
+        if file.is_lost() {
+            self.lost.push(path.clone());
+        }
+        let node = |content| match content {
+            Content::Stored { recipe, len } => DraftNode::Known(Node::File { recipe, len }),
+            Content::Staged { staging, len } => DraftNode::Staged { staging, len },
+        };
+        if file.is_complete() {
+            return Ok(Some((attributes, node(file.current))));
+        }
+        if let Content::Staged { staging, .. } = file.current {
+            self.resume(path, attributes, staging, file);
+            if self.include_open {
+                let len = self.worktree.staged_len(state, id, file)?;
+                return Ok(Some((attributes, DraftNode::Staged { staging, len })));
+            }
+            let list = match self.worktree.is_in_use(staging)? {
+                true => &mut self.still_open,
+                false => &mut self.interrupted,
+            };
+            list.push(path.clone());
+        }
+        match file.complete {
+            Some(complete) => Ok(Some((attributes, node(complete)))),
+            None => self.as_in_base(path),
+        }
+    }
+
+    /// Says again that a file is being written, and what of it is durable.
+    fn resume(&mut self, path: &TreePath, attributes: Attributes, staging: StagingId, file: &File) {
+        let at = attributes.modified;
+        self.resume.push(Record::Open { path: path.clone(), attributes, staging, at });
+        if let Some(Safe { content: Content::Staged { staging: safe, len }, .. }) = file.safe
+            && safe == staging
+        {
+            self.resume.push(Record::Synced { staging, len, complete: false });
+        }
+        if file.lost == Some(staging) {
+            self.resume.push(Record::Lost { staging });
+        }
+    }
+
+    /// The file at the same path in the base.
+    fn as_in_base(&self, path: &TreePath) -> Result<Option<(Attributes, DraftNode)>> {
+        let Some(root) = self.base_root else { return Ok(None) };
+        match self.worktree.repo.find_in_tree(root, path)? {
+            Some(Entry { attributes, node: node @ Node::File { .. }, .. }) => {
+                Ok(Some((attributes, DraftNode::Known(node))))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+impl Snapshot {
+    /// Whether every file is complete and whole.
+    pub fn is_at_rest(&self) -> bool {
+        [&self.still_open, &self.interrupted, &self.lost].iter().all(|paths| paths.is_empty())
+    }
+}

@@ -1,0 +1,184 @@
+//! Reading the bytes of a worktree's files, and handing complete ones to the store.
+
+use super::copy::{State, Worktree};
+use super::nodes::{Body, Content, File, NodeId};
+use super::open_files::OpenFile;
+use super::record::Record;
+use crate::disk::DiskFile;
+use crate::history::{Error, ReaderSlot, Result, TreePath};
+use crate::id::{RecipeId, StagingId};
+use std::io::ErrorKind;
+use std::sync::Arc;
+
+/// Complete bytes that are in a staging file and not yet in the store. They never change.
+#[derive(Debug, Clone)]
+pub struct StagedFile {
+    /// The staging file.
+    pub staging: StagingId,
+    /// Where the file is in the worktree.
+    pub path: TreePath,
+    /// Its length in bytes.
+    pub len: u64,
+}
+
+impl Worktree {
+    /// Fills `buf` with the bytes from `offset`; fewer at the end of the file. Returns how many.
+    ///
+    /// # Errors
+    /// [`Error::LostBytes`] if the disk lost bytes of this version.
+    pub fn read_at(&self, node: NodeId, offset: u64, buf: &mut [u8]) -> Result<usize> {
+        self.read_held(node, &ReaderSlot::default(), offset, buf)
+    }
+
+    /// Like [`Worktree::read_at`], for one who goes on reading: what is looked up of content that is stored is kept in
+    /// `slot`, which belongs to this node.
+    ///
+    /// # Errors
+    /// As [`Worktree::read_at`].
+    pub fn read_held(&self, node: NodeId, slot: &ReaderSlot, offset: u64, buf: &mut [u8]) -> Result<usize> {
+        loop {
+            let content = self.read(|state| match &state.nodes.get(node)?.body {
+                Body::File(file) if file.is_lost() => {
+                    Err(Error::LostBytes(state.nodes.path_of(node).unwrap_or_default()))
+                }
+                Body::File(file) => Ok(file.current),
+                Body::Dir(_) | Body::Symlink(_) => Err(Error::Stale),
+            })?;
+            let staging = match content {
+                Content::Stored { recipe, .. } => return slot.of(&self.repo, recipe)?.read_at(offset, buf),
+                Content::Staged { staging, .. } => staging,
+            };
+            match self.staged_file(node, staging) {
+                // It was stored and let go since it was looked at.
+                Err(Error::Disk(error)) if error.is_absence() && self.is_other_now(node, staging)? => {}
+                file => return read_up_to(&*file?, offset, buf),
+            }
+        }
+    }
+
+    /// Whether a node's bytes are no longer in a staging file.
+    pub(super) fn is_other_now(&self, node: NodeId, staging: StagingId) -> Result<bool> {
+        self.read(|state| match &state.nodes.get(node)?.body {
+            Body::File(file) => Ok(file.current.staging() != Some(staging)),
+            Body::Dir(_) | Body::Symlink(_) => Err(Error::Stale),
+        })
+    }
+
+    /// A staging file of a node, to read from.
+    pub(super) fn staged_file(&self, node: NodeId, staging: StagingId) -> Result<Arc<dyn DiskFile>> {
+        let held = {
+            let state = self.state();
+            let open = state.open.get(&node).and_then(OpenFile::held).filter(|(held, _)| *held == staging);
+            open.map(|(_, file)| Arc::clone(file)).or_else(|| state.unsynced.get(&staging).cloned())
+        };
+        match held {
+            Some(file) => Ok(file),
+            None => self.open_staging(staging),
+        }
+    }
+
+    /// Opens a staging file to read it.
+    pub(crate) fn open_staging(&self, staging: StagingId) -> Result<Arc<dyn DiskFile>> {
+        let path = self.staging_path(staging);
+        let opened = self.disk().open(&path, true).or_else(|error| match error.source.raw_os_error() {
+            Some(libc::EROFS | libc::EACCES) => self.disk().open(&path, false),
+            _ => Err(error),
+        });
+        Ok(Arc::from(opened?))
+    }
+
+    /// Whether some process, this one included, is writing to a staging file.
+    pub(super) fn is_in_use(&self, staging: StagingId) -> Result<bool> {
+        match self.open_staging(staging) {
+            Ok(file) => Ok(file.is_locked()?),
+            Err(Error::Disk(error)) if error.source.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The length of a file whose bytes are in a staging file.
+    pub(super) fn staged_len(&self, state: &State, node: NodeId, file: &File) -> Result<u64> {
+        match (file.current, state.open.get(&node).and_then(OpenFile::held)) {
+            (Content::Staged { len, .. } | Content::Stored { len, .. }, _) if file.is_complete() => Ok(len),
+            (Content::Staged { staging, .. }, Some((held, file))) if *held == staging => Ok(file.len()?),
+            (Content::Staged { staging, .. }, _) => {
+                Ok(self.disk().stat(&self.staging_path(staging))?.map_or(0, |stat| stat.len))
+            }
+            (Content::Stored { len, .. }, _) => Ok(len),
+        }
+    }
+
+    /// Complete files that are not yet in the store, for [`Worktree::mark_stored`].
+    pub fn staged_files(&self) -> Result<Vec<StagedFile>> {
+        self.read(|state| {
+            let mut files = Vec::new();
+            let stagings: Vec<StagingId> = state.nodes.stagings().collect();
+            for staging in stagings {
+                let Some(node) = state.nodes.by_staging(staging) else { continue };
+                let Body::File(file) = &state.nodes.get(node)?.body else { continue };
+                let len = match file.complete {
+                    Some(Content::Staged { staging: complete, len }) if complete == staging => len,
+                    _ => continue,
+                };
+                if !file.is_lost() && state.nodes.is_linked(node) {
+                    files.push(StagedFile { staging, path: state.nodes.path_of(node)?, len });
+                }
+            }
+            files.sort_by_key(|file| file.staging);
+            Ok(files)
+        })
+    }
+
+    /// Lets `read` have the bytes of a complete file, through the descriptor that wrote them if this process has it. What
+    /// it gives counts only if the disk lost nothing before or meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::LostBytes`] if it did. The file is named from now on, and no commit takes it.
+    pub(crate) fn with_complete_bytes<T>(
+        &self,
+        staged: &StagedFile,
+        read: impl FnOnce(&dyn DiskFile) -> Result<T>,
+    ) -> Result<T> {
+        let held = self.state().unsynced.get(&staged.staging).cloned();
+        let file = match held {
+            Some(file) => file,
+            None => self.open_staging(staged.staging)?,
+        };
+        let result = read(&*file);
+        // A descriptor tells once of each loss, so it is asked when the last byte was read. What was read of bytes that are
+        // lost, and what went wrong with that, says nothing.
+        match file.check_kept().is_ok() && file.len().is_ok_and(|len| len >= staged.len) {
+            true => result,
+            false => Err(self.lose(staged.staging)?),
+        }
+    }
+
+    /// Tells that complete bytes are in the store, durably: their staging files are removed once that is on disk.
+    pub fn mark_stored(&self, stored: &[(StagingId, RecipeId, u64)]) -> Result<()> {
+        if stored.is_empty() {
+            return Ok(());
+        }
+        let records: Vec<Record> =
+            stored.iter().map(|&(staging, recipe, len)| Record::Stored { staging, recipe, len }).collect();
+        self.change(|state| {
+            state.append_all(self, &records)?;
+            stored.iter().for_each(|(staging, ..)| drop(state.unsynced.remove(staging)));
+            Ok(())
+        })?;
+        self.sync_records()
+    }
+}
+
+/// Reads until `buf` is full or the file ends.
+fn read_up_to(file: &dyn DiskFile, offset: u64, buf: &mut [u8]) -> Result<usize> {
+    loop {
+        let available = file.len()?.saturating_sub(offset);
+        let want = buf.len().min(usize::try_from(available).unwrap_or(usize::MAX));
+        match file.read_exact_at(&mut buf[..want], offset) {
+            Ok(()) => return Ok(want),
+            // Somebody cut it in between: look again.
+            Err(error) if error.source.kind() == ErrorKind::UnexpectedEof => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,403 @@
+//! Writing into the files of a worktree: who may, and what is recorded of it.
+//!
+//! A file that is written gets a staging file: empty when it is created or truncated, a copy of its bytes otherwise.
+//! When the last writer lets go of it, it is complete, and its staging file never changes again: whoever writes on writes
+//! to a copy, so that a commit never sees half a write. A writer that was killed leaves the file as *interrupted*: it has
+//! what arrived, and a commit takes the last complete version.
+//!
+//! As long as a file is being written its staging file is marked by the process that does it, so that no other one
+//! writes to it, and anybody can tell a writer that works from one that is gone.
+
+use super::copy::{State, Worktree};
+use super::nodes::{Body, Content, NodeId};
+use super::open_files::{OpenFile, Release, Staged};
+use super::record::{Record, recorded_mode};
+use crate::disk::DiskFile;
+use crate::history::{Attributes, Error, Name, Result};
+use crate::id::StagingId;
+use crate::units::Timestamp;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Bytes copied at once when a file that waits for the store is written to.
+const COPY_LEN: usize = 4 << 20;
+/// So many complete files may wait to be made durable, with a descriptor each, before whoever completes one more does it.
+const UNSYNCED_MAX: usize = 1024;
+
+/// A process's right to write into the files of a worktree: as long as it lives, nobody takes what it writes for
+/// leftovers.
+pub struct Tenant {
+    worktree: Worktree,
+    /// Held by the one who makes complete files durable because there are too many.
+    completing: Mutex<()>,
+    _tenancy: Box<dyn Send + Sync>,
+}
+
+impl fmt::Debug for Tenant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Tenant").field(&self.worktree).finish()
+    }
+}
+
+impl Deref for Tenant {
+    type Target = Worktree;
+
+    fn deref(&self) -> &Worktree {
+        &self.worktree
+    }
+}
+
+/// What a write finds.
+enum Target {
+    /// The file is being written here.
+    Ready(Arc<dyn DiskFile>),
+    /// Somebody began to write this staging file, and is at work or gone.
+    Begun(StagingId),
+    /// It is complete: whoever writes makes a new version.
+    Complete(Content),
+}
+
+impl Tenant {
+    pub(super) fn new(worktree: Worktree, tenancy: Box<dyn Send + Sync>) -> Self {
+        Self { worktree, completing: Mutex::default(), _tenancy: tenancy }
+    }
+
+    /// Creates an empty file and opens it for writing.
+    pub fn create(&self, dir: NodeId, name: &Name, mode: u32, now: Timestamp) -> Result<NodeId> {
+        self.read_ahead(dir)?;
+        let staged = self.fresh_staging_file()?;
+        let created = self.change(|state| {
+            let path = self.vacant(state, dir, name)?;
+            let attributes = Attributes { mode: recorded_mode(mode), modified: now };
+            state.append(self, Record::Open { path, attributes, staging: staged.0, at: now })?;
+            let node = state.nodes.find(dir, name, &self.repo)?.ok_or(Error::Stale)?;
+            state.open.insert(node, OpenFile::created(staged.clone()));
+            Ok(node)
+        });
+        created.inspect_err(|_| self.drop_fresh(&staged))
+    }
+
+    /// Opens a file; each call is undone by [`Tenant::release`]. The bytes stay readable until then, whatever happens
+    /// to the name.
+    ///
+    /// # Errors
+    /// [`Error::BeingWritten`] if another process is writing to it, and `write`.
+    pub fn open_file(&self, node: NodeId, write: bool) -> Result<()> {
+        loop {
+            let (staging, begun) = self.read(|state| {
+                let Body::File(file) = &state.nodes.get(node)?.body else {
+                    return Err(Error::IsADirectory(state.nodes.path_of(node).unwrap_or_default()));
+                };
+                let held = state.open.get(&node).and_then(OpenFile::held).map(|(staging, _)| *staging);
+                let staging = file.current.staging().filter(|staging| Some(*staging) != held);
+                Ok((staging, !file.is_complete()))
+            })?;
+            let staged = match staging {
+                Some(staging) if write && begun && self.is_in_use(staging)? => {
+                    return Err(Error::BeingWritten(self.path_of(node).unwrap_or_default()));
+                }
+                Some(staging) => match self.open_staging(staging) {
+                    // It was stored and let go since it was looked at.
+                    Err(Error::Disk(error)) if error.is_absence() && self.is_other_now(node, staging)? => {
+                        continue;
+                    }
+                    file => Some((staging, file?)),
+                },
+                None => None,
+            };
+            let opened = self.read(|state| {
+                let Body::File(file) = &state.nodes.get(node)?.body else { return Err(Error::Stale) };
+                let held = state.open.get(&node).and_then(OpenFile::held).map(|(staging, _)| *staging);
+                let needed = file.current.staging().filter(|staging| Some(*staging) != held);
+                if needed.is_some() && needed != staging {
+                    // It changed in between.
+                    return Ok(false);
+                }
+                state.open.entry(node).or_default().open(write, needed.and(staged));
+                Ok(true)
+            })?;
+            if opened {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Undoes [`Tenant::open_file`] or [`Tenant::create`]. When the last writer goes, the file is complete, or
+    /// interrupted.
+    pub fn release(&self, node: NodeId, write: bool, how: Release) -> Result<()> {
+        let complete = {
+            let mut state = self.state();
+            let Some(open) = state.open.get_mut(&node) else { return Ok(()) };
+            open.close(write, how)
+        };
+        let settled = complete.map_or(Ok(()), |staged| self.settle(node, &staged));
+        let mut state = self.state();
+        if let Some(open) = state.open.get_mut(&node) {
+            open.give_up_writing();
+            if open.is_closed() {
+                state.open.remove(&node);
+                state.let_go(node);
+            }
+        }
+        let waiting = state.unsynced.len();
+        drop(state);
+        let turn = match waiting {
+            _ if waiting > 4 * UNSYNCED_MAX => {
+                Some(self.completing.lock().unwrap_or_else(PoisonError::into_inner))
+            }
+            _ if waiting > UNSYNCED_MAX => self.completing.try_lock().ok(),
+            _ => None,
+        };
+        if turn.is_some() {
+            // What the disk lost is noted for good, and told to whoever asks for the file.
+            let _ = self.sync_complete();
+        }
+        settled
+    }
+
+    /// Declares the bytes of a file complete, unless a writer began again.
+    fn settle(&self, node: NodeId, (staging, file): &Staged) -> Result<()> {
+        let len = file.len()?;
+        self.change(|state| {
+            let Some(open) = state.open.get_mut(&node) else { return Ok(()) };
+            if !open.settle(*staging) {
+                return Ok(());
+            }
+            let is_durable = open.is_synced();
+            let modified = state.nodes.get(node)?.attributes.modified;
+            match state.nodes.is_linked(node) {
+                true => {
+                    state.append(self, Record::Settle { staging: *staging, len, modified })?;
+                    // Who syncs a file and closes it without another write has a complete version that is durable.
+                    if is_durable && state.nodes.is_synced(node, *staging, len) {
+                        return state.append(self, Record::Synced { staging: *staging, len, complete: true });
+                    }
+                    state.unsynced.insert(*staging, Arc::clone(file));
+                    Ok(())
+                }
+                false => state.nodes.settle_content(node, *staging, len),
+            }
+        })
+    }
+
+    /// Makes the bytes, the name and the attributes of a file durable; of a directory, the names in it.
+    ///
+    /// # Errors
+    /// [`Error::LostBytes`] if the disk did not take them, now or before; [`Error::Replaced`] if the worktree was
+    /// deleted. Then nothing may be assumed of them.
+    pub fn sync(&self, node: NodeId) -> Result<()> {
+        let staging = self.read(|state| match &state.nodes.get(node)?.body {
+            Body::File(file) if file.is_lost() => {
+                Err(Error::LostBytes(state.nodes.path_of(node).unwrap_or_default()))
+            }
+            Body::File(file) if file.is_complete() && file.is_sure() => Ok(None),
+            Body::File(file) => Ok(file.current.staging()),
+            Body::Dir(_) | Body::Symlink(_) => Ok(None),
+        })?;
+        if let Some(staging) = staging {
+            self.sync_bytes(staging, &self.staged_file(node, staging)?)?;
+        }
+        self.sync_records()
+    }
+
+    /// Writes at an offset. The file must be open for writing.
+    ///
+    /// # Errors
+    /// [`Error::BeingWritten`] if another process is writing to it.
+    pub fn write_at(&self, node: NodeId, offset: u64, bytes: &[u8], now: Timestamp) -> Result<()> {
+        let file = self.writable(node, true, now)?;
+        let done = file.write_all_at(bytes, offset);
+        self.note_written(node);
+        Ok(done?)
+    }
+
+    /// Notes that bytes were written: a sync that began before does not cover them.
+    fn note_written(&self, node: NodeId) {
+        if let Some(open) = self.state().open.get_mut(&node) {
+            open.note_written();
+        }
+    }
+
+    /// Cuts a file or extends it with zeros. It need not be open; if nobody has it open for writing, it is complete then.
+    pub fn set_len(&self, node: NodeId, len: u64, now: Timestamp) -> Result<()> {
+        self.open_file(node, true)?;
+        let result = self.writable(node, len > 0, now).and_then(|file| Ok(file.set_len(len)?));
+        self.note_written(node);
+        let released = self.release(node, true, Release::Complete);
+        result.and(released)
+    }
+
+    /// The staging file to write to. If the file is complete it is a new one, with the bytes so far if they are to be
+    /// kept.
+    fn writable(&self, node: NodeId, keep: bool, now: Timestamp) -> Result<Arc<dyn DiskFile>> {
+        loop {
+            let target = self.read(|state| {
+                let target = state.target(node)?;
+                if matches!(target, Target::Ready(_)) {
+                    state.touch(node, now)?;
+                }
+                Ok(target)
+            })?;
+            let begun = match target {
+                Target::Ready(file) => return Ok(file),
+                Target::Begun(staging) => self.resume(node, staging, now)?,
+                Target::Complete(content) => self.begin(node, content, keep, now)?,
+            };
+            if let Some(file) = begun {
+                return Ok(file);
+            }
+        }
+    }
+
+    /// Goes on where a writer that is gone left off; `None` if the file changed meanwhile.
+    fn resume(&self, node: NodeId, staging: StagingId, now: Timestamp) -> Result<Option<Arc<dyn DiskFile>>> {
+        let file = self.open_staging(staging)?;
+        let free = file.try_lock()?;
+        self.change(|state| match state.target(node)? {
+            Target::Begun(begun) if begun == staging && free => {
+                let open = state.open.get_mut(&node).ok_or(Error::Stale)?;
+                open.begin((staging, Arc::clone(&file)));
+                state.touch(node, now)?;
+                Ok(Some(file))
+            }
+            Target::Begun(begun) if begun == staging => {
+                Err(Error::BeingWritten(state.nodes.path_of(node).unwrap_or_default()))
+            }
+            _ => Ok(None),
+        })
+    }
+
+    /// Begins a new version of a complete file; `None` if the file changed meanwhile.
+    fn begin(
+        &self,
+        node: NodeId,
+        content: Content,
+        keep: bool,
+        now: Timestamp,
+    ) -> Result<Option<Arc<dyn DiskFile>>> {
+        let staged = self.fresh_staging_file()?;
+        // The copy is made without a lock; it only counts if nothing changed meanwhile.
+        let copied = if keep { self.copy(node, content, &*staged.1) } else { Ok(()) };
+        let begun = copied.and_then(|()| {
+            self.change(|state| match state.target(node)? {
+                Target::Complete(current) if current == content => {
+                    self.begin_in(state, node, &staged, keep, now)?;
+                    Ok(true)
+                }
+                _ => Ok(false),
+            })
+        });
+        match begun {
+            Ok(true) => Ok(Some(staged.1)),
+            Ok(false) => {
+                self.drop_fresh(&staged);
+                Ok(None)
+            }
+            Err(error) => {
+                self.drop_fresh(&staged);
+                Err(error)
+            }
+        }
+    }
+
+    fn begin_in(
+        &self,
+        state: &mut State,
+        node: NodeId,
+        staged: &Staged,
+        keep: bool,
+        now: Timestamp,
+    ) -> Result<()> {
+        let attributes = Attributes { modified: now, ..state.nodes.get(node)?.attributes };
+        let staging = staged.0;
+        if state.nodes.is_linked(node) {
+            let path = state.nodes.path_of(node)?;
+            let record = Record::Open { path, attributes, staging, at: now };
+            match keep {
+                true => state.append(self, record)?,
+                // Emptying a file gives its room back.
+                false => state.append_making_room(self, record)?,
+            }
+        } else {
+            state.touch(node, now)?;
+            state.nodes.open_content(node, Content::Staged { staging, len: 0 })?;
+        }
+        let open = state.open.get_mut(&node).ok_or(Error::Stale)?;
+        open.begin(staged.clone());
+        Ok(())
+    }
+
+    /// Copies the bytes of a version into an empty file: all of them, or it is an error.
+    fn copy(&self, node: NodeId, content: Content, to: &dyn DiskFile) -> Result<()> {
+        let mut offset = 0;
+        let mut put = |bytes: &[u8]| -> Result<()> {
+            to.write_all_at(bytes, offset)?;
+            offset += bytes.len() as u64;
+            Ok(())
+        };
+        match content {
+            Content::Stored { recipe, len } => {
+                let shown_as = self.path_of(node).unwrap_or_default();
+                self.repo.read_through(recipe, len, &shown_as, put)
+            }
+            Content::Staged { staging, len } => {
+                let from = self.staged_file(node, staging)?;
+                let mut buf = vec![0; COPY_LEN.min(usize::try_from(len).unwrap_or(COPY_LEN))];
+                let mut left = len;
+                while left > 0 {
+                    let part = &mut buf[..COPY_LEN.min(usize::try_from(left).unwrap_or(COPY_LEN))];
+                    from.read_exact_at(part, len - left)?;
+                    put(part)?;
+                    left -= part.len() as u64;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// A new, empty staging file, marked as being written. That its name is taken keeps other processes from using it.
+    fn fresh_staging_file(&self) -> Result<Staged> {
+        loop {
+            let staging = self.state().nodes.fresh_staging();
+            match self.disk().create_new(&self.staging_path(staging)) {
+                Ok(file) => {
+                    // Nobody else knows of it yet.
+                    file.try_lock()?;
+                    return Ok((staging, Arc::from(file)));
+                }
+                Err(error) if error.source.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) if error.is_absence() => {
+                    return Err(Error::Replaced(self.dir.clone()));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Takes back a staging file that no record names, with the room that it took.
+    fn drop_fresh(&self, (staging, _): &Staged) {
+        if self.state().nodes.by_staging(*staging).is_none() {
+            // What cannot be removed now is swept by the next process that finds nobody at work.
+            let _ = self.disk().remove_file(&self.staging_path(*staging));
+        }
+    }
+}
+
+impl State {
+    /// What a write to a file finds.
+    fn target(&self, node: NodeId) -> Result<Target> {
+        let Body::File(file) = &self.nodes.get(node)?.body else { return Err(Error::Stale) };
+        let written = self.open.get(&node).and_then(OpenFile::writing);
+        Ok(match (file.current.staging(), written) {
+            (Some(staging), Some((written, held))) if staging == *written => Target::Ready(Arc::clone(held)),
+            (Some(staging), _) if !file.is_complete() => Target::Begun(staging),
+            _ => Target::Complete(file.current),
+        })
+    }
+
+    fn touch(&mut self, node: NodeId, now: Timestamp) -> Result<()> {
+        let attributes = Attributes { modified: now, ..self.nodes.get(node)?.attributes };
+        self.nodes.set_modified(node, attributes)
+    }
+}
