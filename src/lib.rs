@@ -1,7 +1,7 @@
 //! Coral: git for neural network weights, whose working copy is a filesystem.
 //!
 //! The layers, lowest first; each imports only from those above it in this list (`tests/layers` holds it):
-//! leaves ([`id`], [`units`], [`quote`], [`random`], [`config`], [`threads`], [`daemons`]), bytes with a meaning ([`tensor`], [`mod@format`]), pure transforms and the
+//! leaves ([`id`], [`units`], [`quote`], [`random`], [`config`], [`threads`], [`task`], [`daemons`]), bytes with a meaning ([`tensor`], [`mod@format`]), pure transforms and the
 //! durable disk ([`codec`], [`similarity`], [`recipe`], [`disk`]), objects ([`store`]), history ([`history`]), the writable trees of branches ([`worktree`]), and the
 //! peers that show it ([`fs`], [`demo`], [`cli`]). `docs/architecture.md` has the whole map.
 
@@ -23,6 +23,7 @@ pub mod random;
 pub mod recipe;
 pub mod similarity;
 pub mod store;
+pub mod task;
 pub mod tensor;
 pub mod threads;
 pub mod units;

@@ -13,6 +13,7 @@ use coral::codec::Level;
 use coral::disk::RealDisk;
 use coral::history::{BranchName, Node, Options, Repo, Result, Signature, TreePath};
 use coral::store;
+use coral::task::Task;
 use coral::units::Timestamp;
 use coral::worktree::{CommitRequest, Fence, ToAdd};
 use models::{Model, models};
@@ -76,8 +77,8 @@ impl Repository {
             fs::write(&from, model.file()).expect("it can be written");
             let time = Timestamp { seconds: second as i64, nanoseconds: 0 };
             let worktree = self.open()?.worktree(&branch)?;
-            worktree.add(&[ToAdd { from, to: path(model) }], &Fence::default(), time)?;
-            worktree.commit(&request(&model.name, time))?;
+            worktree.add(&[ToAdd { from, to: path(model) }], &Fence::default(), time, &Task::default())?;
+            worktree.commit(&request(&model.name, time), &Task::default())?;
         }
         Ok(self.open()?.store().stats()?)
     }
@@ -97,7 +98,7 @@ impl Repository {
                 assert!(bytes == model.file(), "{} came back changed", model.name);
             }
         }
-        assert!(repo.fsck(true)?.findings.is_empty(), "the repository is damaged");
+        assert!(repo.fsck(true, &Task::default())?.findings.is_empty(), "the repository is damaged");
         Ok(())
     }
 }

@@ -2,6 +2,7 @@ use super::context::{Context, FOLDER, Place, root_of};
 use super::daemon;
 use super::error::{CommandError, Result};
 use super::output::{Colour, Output, note};
+use super::progress::task;
 use super::quote;
 use crate::daemons::{Mounted, mounted};
 use crate::history::{BranchName, Error, TreePath};
@@ -67,7 +68,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     }
     let worktree = place.worktree(&branch)?;
     let fence = Fence { mounts: mounts.iter().map(|mounted| mounted.device).collect(), history };
-    let Addition { added, skipped } = worktree.add(&items, &fence, place.now())?;
+    let Addition { added, skipped } = worktree.add(&items, &fence, place.now(), &task()?)?;
     place.announce();
     for Skipped { path, why } in &skipped {
         let path = quote::file(path);

@@ -61,7 +61,7 @@ enum Verb {
 }
 
 /// Runs the command with these arguments, the program's name first, and says how it ended: 0 success, 1 failure,
-/// 2 wrong usage.
+/// 2 wrong usage, 128 and the number of the signal that stopped it.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     survive_file_size_limit();
     let args = match Args::try_parse_from(habits::translated(arguments)) {
@@ -93,35 +93,58 @@ fn survive_file_size_limit() {
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
 }
 
+impl Verb {
+    /// What is left when it was stopped, and how to go on.
+    fn left_by_stop(&self) -> &'static str {
+        match self {
+            Verb::Add(_) => "nothing was added; the same command begins again",
+            Verb::Commit(_) => {
+                "nothing was committed, and the worktree is as it was; the same command begins again"
+            }
+            Verb::Export(_) => "what was written was removed again; the same command begins again",
+            Verb::Repack(_) => "every object is where it was; the same command begins again",
+            Verb::Fsck(_) => {
+                "checking changes nothing, and what --rebuild wrote anew is whole; the same command begins again"
+            }
+            _ => "nothing was changed",
+        }
+    }
+}
+
 fn dispatch(args: Args, out: &Output) -> Result<ExitCode> {
     let context = Context::new(args.start_in)?;
-    let done: std::result::Result<(), CommandError> = match args.verb {
-        Verb::Init(args) => init::run(&context, out, args),
+    let left = args.verb.left_by_stop();
+    perform(args.verb, &context, out).map_err(|error| error.or_stopped(left))
+}
+
+fn perform(verb: Verb, context: &Context, out: &Output) -> Result<ExitCode> {
+    let done: std::result::Result<(), CommandError> = match verb {
+        Verb::Init(args) => init::run(context, out, args),
         #[cfg(feature = "mount")]
-        Verb::Mount(args) => mount::run(&context, out, args),
+        Verb::Mount(args) => mount::run(context, out, args),
         #[cfg(feature = "mount")]
-        Verb::Umount(args) => umount::run(&context, out, args),
+        Verb::Umount(args) => umount::run(context, out, args),
         #[cfg(feature = "mount")]
-        Verb::Demo(args) => demo::run(&context, out, args),
-        Verb::Add(args) => add::run(&context, out, args),
-        Verb::Rm(args) => rm::run(&context, out, args),
-        Verb::Restore(args) => restore::run(&context, out, args),
-        Verb::Status(args) => status::run(&context, out, args),
-        Verb::Commit(args) => commit::run(&context, out, args),
-        Verb::Log(args) => log::run(&context, out, args),
-        Verb::Show(args) => show::run(&context, out, args),
-        Verb::Ls(args) => ls::run(&context, out, args),
-        Verb::Cat(args) => cat::run(&context, out, args),
-        Verb::Similar(args) => similar::run(&context, out, args),
-        Verb::Lineage(args) => lineage::run(&context, out, args),
-        Verb::Export(args) => export::run(&context, out, args),
-        Verb::Branch(args) => branch::run(&context, out, args),
-        Verb::Switch(args) => switch::run(&context, out, args),
-        Verb::Tag(args) => tag::run(&context, out, args),
-        Verb::Stats(args) => stats::run(&context, out, args),
-        Verb::Fsck(args) => return fsck::run(&context, out, args),
-        Verb::Repack(args) => repack::run(&context, out, args),
-        Verb::Config(args) => config::run(&context, out, args),
+        Verb::Demo(args) => demo::run(context, out, args),
+        Verb::Add(args) => add::run(context, out, args),
+        Verb::Rm(args) => rm::run(context, out, args),
+        Verb::Restore(args) => restore::run(context, out, args),
+        Verb::Status(args) => status::run(context, out, args),
+        Verb::Commit(args) => commit::run(context, out, args),
+        Verb::Log(args) => log::run(context, out, args),
+        Verb::Show(args) => show::run(context, out, args),
+        Verb::Ls(args) => ls::run(context, out, args),
+        Verb::Cat(args) => cat::run(context, out, args),
+        Verb::Similar(args) => similar::run(context, out, args),
+        Verb::Lineage(args) => lineage::run(context, out, args),
+        Verb::Export(args) => export::run(context, out, args),
+        Verb::Branch(args) => branch::run(context, out, args),
+        Verb::Switch(args) => switch::run(context, out, args),
+        Verb::Tag(args) => tag::run(context, out, args),
+        Verb::Stats(args) => stats::run(context, out, args),
+        Verb::Fsck(args) => return fsck::run(context, out, args),
+        Verb::Repack(args) => repack::run(context, out, args),
+        Verb::Config(args) => config::run(context, out, args),
     };
     done.map(|()| ExitCode::SUCCESS)
 }

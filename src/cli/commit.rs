@@ -1,6 +1,7 @@
 use super::context::{Context, Place};
 use super::error::{CommandError, Result};
 use super::output::{Output, note, warn};
+use super::progress::task;
 use super::quote;
 use crate::codec::Level;
 use crate::history::{self, BranchName, LogEntry, Moved, Repo, Signature, Tag, TagName, TreePath, Warning};
@@ -82,8 +83,9 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         allow_empty: args.allow_empty,
         level: args.level,
     };
-    place.settle();
-    let mut committed = place.worktree(&branch)?.commit(&request)?;
+    let task = task()?;
+    place.settle(&task);
+    let mut committed = place.worktree(&branch)?.commit(&request, &task)?;
     if let Some(name) = tag {
         match name_commit(&place, &name, committed.id) {
             Ok(moved) => committed.warnings.extend(moved.warnings),

@@ -11,6 +11,7 @@ use crate::daemons::mounted_above;
 use crate::disk::{Disk, RealDisk};
 use crate::history::{BranchName, Error, Head, Name, Options, Repo, Signature, TreePath};
 use crate::store;
+use crate::task::Task;
 use crate::units::Timestamp;
 use crate::worktree::{Fallback, Interrupted, Worktree};
 use std::collections::HashSet;
@@ -348,8 +349,8 @@ impl Place {
     }
 
     /// Lets mounts of the repository finish taking in what was saved.
-    pub fn settle(&self) {
-        daemon::drain(self.repo.root());
+    pub fn settle(&self, task: &Task) {
+        daemon::drain(self.repo.root(), task);
     }
 
     /// When the command runs.

@@ -1,6 +1,7 @@
 //! Errors as a person reads them: what went wrong, and the way out.
 
 use super::output::{Colour, say};
+use super::signals;
 use crate::config::ConfigError;
 use crate::disk::DiskError;
 use crate::history::{Error, PathError, RefNameError};
@@ -18,12 +19,19 @@ pub struct CommandError {
     hints: Vec<String>,
     exit_code: u8,
     broken_pipe: bool,
+    stopped: bool,
 }
 
 impl CommandError {
     /// A failure.
     pub fn new(message: impl Display) -> Self {
-        Self { message: message.to_string(), hints: Vec::new(), exit_code: 1, broken_pipe: false }
+        Self {
+            message: message.to_string(),
+            hints: Vec::new(),
+            exit_code: 1,
+            broken_pipe: false,
+            stopped: false,
+        }
     }
 
     /// A command line that means nothing.
@@ -45,6 +53,12 @@ impl CommandError {
     pub fn hint(mut self, hint: impl Display) -> Self {
         self.hints.push(hint.to_string());
         self
+    }
+
+    /// The same; if it is that the command was stopped, with what that leaves.
+    #[must_use]
+    pub fn or_stopped(self, left: &str) -> Self {
+        if self.stopped { self.hint(left) } else { self }
     }
 
     /// What went wrong.
@@ -72,7 +86,10 @@ impl CommandError {
 impl From<Error> for CommandError {
     fn from(error: Error) -> Self {
         let hint = hint(&error);
-        let plain = Self::new(&error);
+        let plain = match error {
+            Error::Stopped(_) => Self { exit_code: signals::exit_code(), stopped: true, ..Self::new(&error) },
+            _ => Self::new(&error),
+        };
         match hint {
             Some(hint) => plain.hint(hint),
             None => plain,

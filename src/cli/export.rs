@@ -1,6 +1,7 @@
 use super::context::Context;
 use super::error::{CommandError, Result};
 use super::output::Output;
+use super::progress::task;
 use super::quote;
 use crate::history::split_target;
 use crate::units::ByteSize;
@@ -32,7 +33,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             .hint("`coral cat REF:PATH` prints a file; `./-` is a folder of that name"));
     }
     let path = context.absolute(&args.out);
-    let exported = place.repo.export(&entry, &path)?;
+    let exported = place.repo.export(&entry, &path, &task()?)?;
     if out.json {
         return out.value(&json!({ "path": path, "files": exported.files, "bytes": exported.bytes }));
     }

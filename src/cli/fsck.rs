@@ -1,6 +1,7 @@
 use super::context::Context;
 use super::error::Result;
 use super::output::{Colour, Output};
+use super::progress::task;
 use super::quote;
 use crate::store::Moved;
 use crate::units::ByteSize;
@@ -23,11 +24,12 @@ pub struct Args {
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
     let place = context.open()?;
+    let task = task()?;
     let moved = match args.rebuild {
-        true => place.repo.store().rebuild()?.quarantined,
+        true => place.repo.store().rebuild(&task)?.quarantined,
         false => Vec::new(),
     };
-    let report = place.repo.fsck(args.full)?;
+    let report = place.repo.fsck(args.full, &task)?;
     if out.json {
         let findings: Vec<Value> = report
             .findings

@@ -1,6 +1,7 @@
 use super::context::Context;
 use super::error::Result;
 use super::output::{Colour, Output};
+use super::progress::task;
 use super::quote;
 use super::similar::{likeness_json, likeness_line, tensors};
 use crate::history::{Lineage, TreePath};
@@ -28,8 +29,9 @@ const ALSO: usize = 3;
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
-    let wanted = tensors(context, &place, &args.target)?;
-    let (models, nearest) = place.repo.lineage(&wanted)?;
+    let task = task()?;
+    let wanted = tensors(context, &place, &args.target, &task)?;
+    let (models, nearest) = place.repo.lineage(&wanted, &task)?;
     if out.json {
         let models: Vec<Value> = models.iter().take(SHOWN).map(model_json).collect();
         let tensors: Vec<Value> = wanted

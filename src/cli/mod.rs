@@ -21,11 +21,13 @@ mod ls;
 #[cfg(feature = "mount")]
 mod mount;
 mod output;
+mod progress;
 mod quote;
 mod repack;
 mod restore;
 mod rm;
 mod show;
+mod signals;
 mod similar;
 mod stats;
 mod status;

@@ -1,6 +1,7 @@
 use super::context::Context;
 use super::error::Result;
 use super::output::Output;
+use super::progress::task;
 use crate::codec::Level;
 use crate::units::ByteSize;
 use serde_json::json;
@@ -21,8 +22,9 @@ pub struct Args {
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
-    place.settle();
-    let done = place.repo.repack(args.depth, args.level)?;
+    let task = task()?;
+    place.settle(&task);
+    let done = place.repo.repack(args.depth, args.level, &task)?;
     place.announce();
     if out.json {
         return out.value(&json!({

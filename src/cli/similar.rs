@@ -1,8 +1,10 @@
 use super::context::{Context, Place};
 use super::error::{CommandError, Result};
 use super::output::{Colour, Output};
+use super::progress::task;
 use super::quote;
-use crate::history::{Likeness, Node, Wanted, split_target};
+use crate::history::{Error, Likeness, Node, Wanted, split_target};
+use crate::task::Task;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 
@@ -22,13 +24,15 @@ pub struct Args {
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
-    let wanted = tensors(context, &place, &args.target)?;
+    let task = task()?;
+    let wanted = tensors(context, &place, &args.target, &task)?;
     let mut near: Vec<Vec<Likeness>> = Vec::new();
     for tensor in &wanted {
+        task.check().map_err(Error::from)?;
         near.push(place.repo.neighbours(tensor, args.max_count)?);
     }
     let keys: HashSet<_> = near.iter().flatten().map(|likeness| likeness.key).collect();
-    let locations = place.repo.locate(&keys)?;
+    let locations = place.repo.locate(&keys, &task)?;
     let mut rows = Vec::new();
     for (tensor, near) in wanted.iter().zip(near) {
         let near: Vec<Likeness> = near
@@ -55,10 +59,10 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
 }
 
 /// The tensors that a target names.
-pub fn tensors(context: &Context, place: &Place, target: &str) -> Result<Vec<Wanted>> {
+pub fn tensors(context: &Context, place: &Place, target: &str, task: &Task) -> Result<Vec<Wanted>> {
     let file = context.absolute(target.as_ref());
     if file.is_file() {
-        return found_any(place.repo.tensors_of_file(&file)?, target);
+        return found_any(place.repo.tensors_of_file(&file, task)?, target);
     }
     let (revision, name) = match target.contains(':') {
         true => (split_target(target)?.revision, None),
@@ -71,12 +75,12 @@ pub fn tensors(context: &Context, place: &Place, target: &str) -> Result<Vec<Wan
         let Node::File { recipe, .. } = entry.node else {
             return Err(CommandError::new(format!("`{target}` is not a file")));
         };
-        return found_any(place.repo.tensors_of_recipe(&*place.repo.recipe(recipe)?)?, target);
+        return found_any(place.repo.tensors_of_recipe(&*place.repo.recipe(recipe)?, task)?, target);
     }
     let mut wanted = Vec::new();
     for (_, recipe) in super::show::files(place, place.repo.commit(commit)?.tree)? {
         if recipe.tensors().any(|(tensor, _, _)| Some(tensor.name.as_str()) == name) {
-            wanted.extend(place.repo.tensors_of_recipe(&recipe)?);
+            wanted.extend(place.repo.tensors_of_recipe(&recipe, task)?);
         }
     }
     wanted.retain(|wanted| Some(wanted.tensor.name.as_str()) == name);

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
+use crate::task::Task;
+
 use super::protocol::{Answer, LINE_MAX, PATIENCE, Request, is_socket, on_short_path, process_of, unescape};
 
 /// The daemons of repositories as one process asks them: who did not answer once is not waited for again.
@@ -26,16 +28,17 @@ impl Daemons {
     }
 
     /// Asks every daemon of the repository whose run folder is `run`, and returns the answers of those that live. What
-    /// dead ones left behind is removed. Takes [`PATIENCE`] for those that do not answer, all together.
+    /// dead ones left behind is removed. Takes [`PATIENCE`] for those that do not answer, all together. Who works is
+    /// waited for until the task is stopped: then he goes on alone, and his answer is not heard.
     ///
     /// # Errors
     /// If the folder exists and cannot be listed.
-    pub fn ask_all(&self, run: &Path, request: Request) -> io::Result<Vec<Answer>> {
+    pub fn ask_all(&self, run: &Path, request: Request, task: &Task) -> io::Result<Vec<Answer>> {
         let mut sockets = sockets(run)?;
         sockets.retain(|socket| !self.lock().contains(socket));
         let asked = thread::scope(|scope| {
             let asking: Vec<_> =
-                sockets.iter().map(|socket| scope.spawn(move || ask(socket, request))).collect();
+                sockets.iter().map(|socket| scope.spawn(move || ask(socket, request, task))).collect();
             asking.into_iter().map(|asking| asking.join().unwrap_or(Asked::Gone)).collect::<Vec<_>>()
         });
         let mut answers = Vec::new();
@@ -79,7 +82,7 @@ enum Asked {
 }
 
 /// Asks the daemon behind one socket.
-fn ask(socket: &Path, request: Request) -> Asked {
+fn ask(socket: &Path, request: Request, task: &Task) -> Asked {
     let stream = match connect(socket) {
         Ok(stream) => stream,
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
@@ -90,7 +93,7 @@ fn ask(socket: &Path, request: Request) -> Asked {
         Err(error) if is_timeout(&error) => return Asked::Silent,
         Err(_) => return Asked::Gone,
     };
-    match converse(&stream, request) {
+    match converse(&stream, request, task) {
         Ok(Some(answer)) => Asked::Answered(answer),
         Ok(None) => Asked::Gone,
         Err(error) if is_timeout(&error) => Asked::Silent,
@@ -113,14 +116,15 @@ fn connect(socket: &Path) -> io::Result<UnixStream> {
     connected.recv_timeout(PATIENCE).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
-/// Says a request and reads until its answer; `None` if the other end says nothing sensible.
-fn converse(mut stream: &UnixStream, request: Request) -> io::Result<Option<Answer>> {
+/// Says a request and reads until its answer; `None` if the other end says nothing sensible, or nobody wants to hear it.
+fn converse(mut stream: &UnixStream, request: Request, task: &Task) -> io::Result<Option<Answer>> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     writeln!(stream, "{}", request.word())?;
     for line in BufReader::new(stream.take(LINE_MAX * 1024)).lines() {
         let line = line?;
         match line.split_once(' ').unwrap_or((&line, "")) {
+            ("busy", _) if task.check().is_err() => return Ok(None),
             ("busy", _) => {}
             ("ok", text) => return Ok(Some(Ok(unescape(text)))),
             ("failed", text) => return Ok(Some(Err(unescape(text)))),
@@ -140,8 +144,11 @@ mod tests {
         let run = tempfile::tempdir().unwrap();
         let path = run.path().join("mount-7.sock");
         drop(UnixListener::bind(&path).unwrap());
-        assert_eq!(Daemons::new().ask_all(run.path(), Request::Ping).unwrap(), []);
+        assert_eq!(Daemons::new().ask_all(run.path(), Request::Ping, &Task::default()).unwrap(), []);
         assert!(!path.exists());
-        assert_eq!(Daemons::new().ask_all(&run.path().join("none"), Request::Ping).unwrap(), []);
+        assert_eq!(
+            Daemons::new().ask_all(&run.path().join("none"), Request::Ping, &Task::default()).unwrap(),
+            []
+        );
     }
 }

@@ -5,6 +5,7 @@ use std::fmt::Display;
 
 use crate::codec::Level;
 use crate::history::{self, BranchName, Head, Signature, TreePath};
+use crate::task::Task;
 use crate::worktree::CommitRequest;
 
 use super::core::{FileSystem, View};
@@ -74,7 +75,7 @@ impl FileSystem {
             allow_empty: command.allow_empty,
             level: command.level,
         };
-        let committed = self.worktree(&branch)?.commit(&request)?;
+        let committed = self.worktree(&branch)?.commit(&request, &Task::default())?;
         self.announce();
         let mut report = Report::default();
         report.line(format_args!("[{branch} {}] {} changed", committed.id, committed.changed));

@@ -142,6 +142,7 @@ fn peer_is_trusted(stream: &UnixStream) -> bool {
 mod tests {
     use super::*;
     use crate::daemons::Daemons;
+    use crate::task::{Silent, StopHandle, Task};
 
     fn listen(run: &Path, process: u32) -> ControlSocket {
         let handler = move |request| match request {
@@ -156,11 +157,14 @@ mod tests {
         let run = tempfile::tempdir().unwrap();
         let _one = listen(run.path(), 1);
         let _two = listen(run.path(), 2);
-        let mut answers = Daemons::new().ask_all(run.path(), Request::Ping).unwrap();
+        let mut answers = Daemons::new().ask_all(run.path(), Request::Ping, &Task::default()).unwrap();
         answers.sort();
         assert_eq!(answers, [Ok("1 ping".into()), Ok("2 ping".into())]);
         let failed = Err("two files\nare damaged \\".to_owned());
-        assert_eq!(Daemons::new().ask_all(run.path(), Request::Drain).unwrap(), [failed.clone(), failed]);
+        assert_eq!(
+            Daemons::new().ask_all(run.path(), Request::Drain, &Task::default()).unwrap(),
+            [failed.clone(), failed]
+        );
     }
 
     #[test]
@@ -170,13 +174,32 @@ mod tests {
         let _lively = listen(run.path(), 1);
         let daemons = Daemons::new();
         for _ in 0..3 {
-            assert_eq!(daemons.ask_all(run.path(), Request::Ping).unwrap(), [Ok("1 ping".into())]);
+            assert_eq!(
+                daemons.ask_all(run.path(), Request::Ping, &Task::default()).unwrap(),
+                [Ok("1 ping".into())]
+            );
         }
         assert_eq!(daemons.silent(), [77]);
         // It was asked once: one connection waits, and no other.
         silent.set_nonblocking(true).unwrap();
         assert!(silent.accept().is_ok());
         assert_eq!(silent.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn who_works_is_left_alone_when_the_task_is_stopped() {
+        let run = tempfile::tempdir().unwrap();
+        let (stop, (begun, wait)) = (StopHandle::default(), bounded::<()>(0));
+        let stopping = stop.clone();
+        let handler = move |_| {
+            // It works until the asker has gone.
+            stopping.stop();
+            Ok(wait.recv().map_or(String::new(), |()| "never".into()))
+        };
+        let _socket = ControlSocket::listen(run.path(), 5, Arc::new(handler)).unwrap();
+        let task = Task::new(Arc::new(stop), Arc::new(Silent));
+        assert_eq!(Daemons::new().ask_all(run.path(), Request::Drain, &task).unwrap(), []);
+        drop(begun);
     }
 
     #[test]
@@ -228,7 +251,7 @@ mod tests {
         let socket = ControlSocket::listen(run.path(), 5, Arc::new(handler)).unwrap();
         drop(socket);
         assert!(watched.upgrade().is_none());
-        assert_eq!(Daemons::new().ask_all(run.path(), Request::Ping).unwrap(), []);
+        assert_eq!(Daemons::new().ask_all(run.path(), Request::Ping, &Task::default()).unwrap(), []);
     }
 
     #[test]
@@ -238,8 +261,11 @@ mod tests {
         fs::create_dir(&deep).unwrap();
         let socket = listen(&deep, 3);
         assert_eq!(fs::metadata(&socket.path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(Daemons::new().ask_all(&deep, Request::Status).unwrap(), [Ok("3 status".into())]);
+        assert_eq!(
+            Daemons::new().ask_all(&deep, Request::Status, &Task::default()).unwrap(),
+            [Ok("3 status".into())]
+        );
         drop(socket);
-        assert_eq!(Daemons::new().ask_all(&deep, Request::Status).unwrap(), []);
+        assert_eq!(Daemons::new().ask_all(&deep, Request::Status, &Task::default()).unwrap(), []);
     }
 }

@@ -136,6 +136,7 @@ fn repo_errno(error: &history::Error) -> i32 {
         E::NotARepository(_) | E::NewerFormat { .. } => libc::EIO,
         E::DamagedFile { .. } | E::WrongBytes(_) | E::WrongLength { .. } | E::Damaged { .. } => libc::EIO,
         E::MissingCommit { .. } => libc::EIO,
+        E::Stopped(_) => libc::EINTR,
         E::Store(error) => store_errno(error),
         E::Disk(error) => disk_errno(error),
     }
@@ -156,6 +157,7 @@ fn store_errno(error: &StoreError) -> i32 {
         E::Poisoned { is_full: false, .. } | E::Coder { .. } | E::Index(_) => libc::EIO,
         E::OutOfRange { .. } | E::WrongId { .. } | E::Source(_) => libc::EIO,
         E::Changed | E::Busy { .. } => libc::EBUSY,
+        E::Stopped(_) => libc::EINTR,
     }
 }
 

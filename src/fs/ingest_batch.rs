@@ -8,11 +8,12 @@ use std::collections::HashSet;
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::history::{BranchName, Error, Result, Tree};
+use crate::history::{BranchName, Error, Intake, Result, Tree};
 use crate::id::StagingId;
 use crate::id::{RecipeId, TreeId};
 use crate::quote;
 use crate::store::{Ingest, StoreError};
+use crate::task::Task;
 use crate::worktree::{StagedFile, Tenant};
 
 use super::texts::shown;
@@ -33,7 +34,11 @@ pub(super) struct Storer {
 
 impl Default for Storer {
     fn default() -> Self {
-        Self::taking(|worktree, ingest, file, parent| worktree.ingest_staged(ingest, file, parent))
+        Self::taking(|worktree, ingest, file, parent| {
+            // Nobody waits for it, and a mount that ends lets it finish.
+            let task = Task::default();
+            worktree.ingest_staged(ingest, file, parent, &Intake::begin(&task, file.len))
+        })
     }
 }
 

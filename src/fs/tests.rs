@@ -7,7 +7,8 @@ use std::sync::mpsc::channel;
 use std::thread;
 
 use crate::disk::{Disk, SimulatedDisk};
-use crate::history::{BranchName, LogEntry, Node, Options, Repo, TreePath};
+use crate::history::{BranchName, Intake, LogEntry, Node, Options, Repo, TreePath};
+use crate::task::Task;
 use crate::units::Timestamp;
 
 use super::attr::{Attr, Kind};
@@ -423,7 +424,7 @@ fn a_file_that_cannot_be_stored_costs_no_other_and_waits_for_the_commit() {
                 panic!("one bad file");
             }
             "sour" => Err(crate::history::Error::LostBytes(file.path.clone())),
-            _ => worktree.ingest_staged(ingest, file, parent),
+            _ => worktree.ingest_staged(ingest, file, parent, &Intake::begin(&Task::default(), file.len)),
         });
     let waiting = || -> Vec<String> {
         worktree.staged_files().unwrap().iter().map(|file| file.path.to_string()).collect()

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! let ingest = repo.store().begin()?;                       // files: repo.ingest(&ingest, ...)
-//! let tree = repo.record_tree(&ingest, draft)?;
+//! let tree = repo.record_tree(&ingest, draft, &task)?;
 //! let id = repo.commit_tree(ingest, &Commit { tree, parents, ... })?;
 //! repo.refs().update_branch(&branch, old, id, &entry)?;     // the only commit point
 //! ```
@@ -17,15 +17,17 @@ use super::repository::Repo;
 use super::tree::Tree;
 use crate::id::{CommitId, TreeId};
 use crate::store::{Durable, Ingest, Kind};
+use crate::task::Task;
 
 impl Repo {
     /// Records the directories of a draft that the history does not have, and names its root. Durable when the ingest is
     /// sealed.
     ///
     /// # Errors
-    /// [`Error::Stale`] if a file of it is staged still.
-    pub fn record_tree(&self, ingest: &Ingest, draft: DraftTree) -> Result<TreeId> {
+    /// [`Error::Stale`] if a file of it is staged still; [`Error::Stopped`].
+    pub fn record_tree(&self, ingest: &Ingest, draft: DraftTree, task: &Task) -> Result<TreeId> {
         draft.write(&|tree: Tree| {
+            task.check()?;
             let encoding = tree.encode();
             let id = Tree::id_of(&encoding);
             ingest.put_meta(Kind::Tree, id.as_bytes(), &encoding)?;
@@ -57,8 +59,8 @@ mod tests {
     use super::*;
     use crate::disk::{Disk, SimulatedDisk};
     use crate::history::{
-        Attributes, BranchName, ChangeKind, DraftDir, DraftEntry, DraftNode, IngestFile, LogEntry, Name,
-        Node, Options, Signature,
+        Attributes, BranchName, ChangeKind, DraftDir, DraftEntry, DraftNode, IngestFile, Intake, LogEntry,
+        Name, Node, Options, Signature,
     };
     use crate::units::Timestamp;
     use std::collections::BTreeMap;
@@ -87,7 +89,11 @@ mod tests {
     /// A commit of one file in a folder, and of whatever is in another commit's tree beside it.
     fn commit(repo: &Repo, bytes: &[u8], parents: Vec<CommitId>, seconds: i64) -> Durable<CommitId> {
         let ingest = repo.store().begin().unwrap();
-        let (recipe, len) = repo.ingest(&ingest, &bytes, &IngestFile::default()).unwrap();
+        let (recipe, len) = {
+            let task = Task::default();
+            let intake = Intake::begin(&task, bytes.len() as u64);
+            repo.ingest(&ingest, &bytes, &IngestFile::default(), &intake).unwrap()
+        };
         let mut top = vec![entry("run", DraftNode::Dir(DraftDir::Changed(1)))];
         if let Some(parent) = parents.first() {
             let tree = repo.commit(*parent).unwrap().tree;
@@ -95,7 +101,7 @@ mod tests {
         }
         let run = vec![entry("w.bin", DraftNode::Known(Node::File { recipe, len }))];
         let draft = DraftTree::new(DraftDir::Changed(0), vec![top, run]);
-        let tree = repo.record_tree(&ingest, draft).unwrap();
+        let tree = repo.record_tree(&ingest, draft, &Task::default()).unwrap();
         let (author, committer) = (who(seconds), who(seconds));
         let commit =
             Commit { tree, parents, author, committer, message: "x".into(), metadata: BTreeMap::new() };

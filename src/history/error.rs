@@ -5,6 +5,7 @@ use super::ref_name::RefNameError;
 use crate::disk::DiskError;
 use crate::id::CommitId;
 use crate::store::StoreError;
+use crate::task::Stopped;
 use crate::wire::WireError;
 use std::path::PathBuf;
 
@@ -215,10 +216,22 @@ pub enum Error {
     },
     /// The store failed.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreError),
     /// The disk failed.
     #[error(transparent)]
     Disk(#[from] DiskError),
+    /// Who asked for it does not want it any more: nothing has changed.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Stopped(stopped) => Error::Stopped(stopped),
+            error => Error::Store(error),
+        }
+    }
 }
 
 /// A commit for a message: the first ten digits, or what stands for none.

@@ -7,6 +7,7 @@ use super::plain_file::at;
 use super::repository::Repo;
 use super::tree::{Attributes, Entry, Node, Tree};
 use crate::id::{RecipeId, TreeId};
+use crate::task::{Meter, Task, Unit};
 use std::fs::{self, File, FileTimes, Permissions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -28,6 +29,8 @@ struct Export<'a> {
     repo: &'a Repo,
     to: OutDir,
     exported: Exported,
+    task: &'a Task,
+    written: Box<dyn Meter>,
 }
 
 /// A directory that is being written.
@@ -45,8 +48,9 @@ impl Repo {
     /// # Errors
     /// [`Error::OutputExists`] if something is in the way; nothing is overwritten. After any error what was written is
     /// removed again, and nothing else.
-    pub fn export(&self, entry: &Entry, out: &Path) -> Result<Exported> {
+    pub fn export(&self, entry: &Entry, out: &Path, task: &Task) -> Result<Exported> {
         check_vacant(entry, out)?;
+        let written = task.begin("writing", Unit::Bytes, Some(self.bytes_below(entry)?));
         let is_dir = matches!(entry.node, Node::Dir(_));
         let folder = if is_dir { out } else { out.parent().unwrap_or(Path::new("/")) };
         let mut made = Vec::new();
@@ -54,7 +58,8 @@ impl Repo {
             if is_dir {
                 create_dirs(out, &mut made)?;
             }
-            let mut export = Export { repo: self, to: OutDir::open(folder)?, exported: Exported::default() };
+            let to = OutDir::open(folder)?;
+            let mut export = Export { repo: self, to, exported: Exported::default(), task, written };
             match &entry.node {
                 Node::Dir(tree) => export.dir(*tree, entry.attributes)?,
                 Node::File { .. } | Node::Symlink(_) => {
@@ -69,6 +74,18 @@ impl Repo {
             made.iter().rev().for_each(|folder| drop(fs::remove_dir(folder)));
         }
         exported
+    }
+
+    /// The bytes of all files of an entry.
+    fn bytes_below(&self, entry: &Entry) -> Result<u64> {
+        match entry.node {
+            Node::File { len, .. } => Ok(len),
+            Node::Symlink(_) => Ok(0),
+            Node::Dir(tree) => self.walk_tree(tree).try_fold(0, |sum, entry| match entry?.1.node {
+                Node::File { len, .. } => Ok(sum + len),
+                Node::Dir(_) | Node::Symlink(_) => Ok(sum),
+            }),
+        }
     }
 }
 
@@ -111,6 +128,7 @@ impl Export<'_> {
 
     fn fill(&mut self, open: &mut Vec<Open>) -> Result<()> {
         while let Some(dir) = open.last_mut() {
+            self.task.check()?;
             let Some(entry) = dir.tree.entries().get(dir.next).cloned() else {
                 let path = self.to.path();
                 set_attributes(self.to.dir(), dir.attributes).map_err(at("set the attributes of", path))?;
@@ -196,6 +214,8 @@ impl Export<'_> {
     ) -> Result<()> {
         let path = self.to.path_of(name);
         self.repo.read_through(recipe, len, &path.display(), |bytes| {
+            self.task.check()?;
+            self.written.advance(bytes.len() as u64);
             file.write_all(bytes).map_err(at("write", &path))
         })?;
         set_attributes(file, attributes).map_err(at("set the attributes of", &path))

@@ -10,6 +10,7 @@ use super::refs::{BranchName, Head};
 use super::repository::Repo;
 use super::tree::Node;
 use crate::id::{CommitId, ObjectKey, RecipeId, TreeId};
+use crate::task::{Meter, Task, Unit};
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
@@ -44,7 +45,9 @@ pub struct Finding {
 /// A check under way; rooms above add what they know of.
 pub(crate) struct Check<'a> {
     pub repo: &'a Repo,
+    pub task: &'a Task,
     pub report: FsckReport,
+    looked_at: Box<dyn Meter>,
     commits: HashSet<CommitId>,
     /// Commits that cannot be read, and why: everything that names one is told of.
     broken: HashMap<CommitId, String>,
@@ -55,9 +58,11 @@ pub(crate) struct Check<'a> {
 }
 
 impl<'a> Check<'a> {
-    pub(crate) fn new(repo: &'a Repo) -> Self {
+    pub(crate) fn new(repo: &'a Repo, task: &'a Task) -> Self {
         Self {
             repo,
+            task,
+            looked_at: task.begin("checking", Unit::Commits, None),
             report: FsckReport::default(),
             commits: HashSet::new(),
             broken: HashMap::new(),
@@ -150,6 +155,9 @@ impl<'a> Check<'a> {
     fn history(&mut self, place: &str, tip: CommitId) {
         let mut queue = vec![(place.to_owned(), tip)];
         while let Some((place, id)) = queue.pop() {
+            if self.task.check().is_err() {
+                return;
+            }
             if !self.commits.insert(id) {
                 if let Some(why) = self.broken.get(&id) {
                     self.note(place, why.clone());
@@ -166,6 +174,7 @@ impl<'a> Check<'a> {
                 }
             };
             self.report.commits += 1;
+            self.looked_at.advance(1);
             let place = format!("commit {}", &id.to_string()[..10]);
             self.tree(&place, &TreePath::ROOT, commit.tree);
             queue.extend(commit.parents.iter().map(|&parent| (place.clone(), parent)));
@@ -175,6 +184,9 @@ impl<'a> Check<'a> {
     fn tree(&mut self, place: &str, path: &TreePath, id: TreeId) {
         let mut queue = vec![(path.clone(), id)];
         while let Some((path, id)) = queue.pop() {
+            if self.task.check().is_err() {
+                return;
+            }
             if !self.trees.insert(id) {
                 continue;
             }
@@ -232,8 +244,10 @@ impl<'a> Check<'a> {
     pub(crate) fn bytes(&mut self) {
         let files: Vec<(RecipeId, String)> =
             self.files.iter().map(|(id, place)| (*id, place.clone())).collect();
-        let repo = self.repo;
-        let verify = |(id, place): (RecipeId, String)| (verify(repo, id, &place), place);
+        let (repo, task) = (self.repo, self.task);
+        let lens = files.iter().filter_map(|(id, _)| Some(repo.recipe(*id).ok()?.len()));
+        let verified = task.begin("reading back", Unit::Bytes, Some(lens.sum()));
+        let verify = |(id, place): (RecipeId, String)| (verify(repo, id, &place, task, &*verified), place);
         let results = repo.store().threads().map(files.into_iter(), verify);
         for (result, place) in results {
             match result {
@@ -250,8 +264,13 @@ impl<'a> Check<'a> {
 }
 
 /// Reads a file back and compares its hash. Returns its length.
-fn verify(repo: &Repo, id: RecipeId, place: &str) -> Result<u64> {
+fn verify(repo: &Repo, id: RecipeId, place: &str, task: &Task, verified: &dyn Meter) -> Result<u64> {
+    task.check()?;
     let len = repo.recipe(id)?.len();
-    repo.read_through(id, len, &place, |_| Ok::<_, Error>(()))?;
+    repo.read_through(id, len, &place, |bytes| {
+        task.check()?;
+        verified.advance(bytes.len() as u64);
+        Ok::<_, Error>(())
+    })?;
     Ok(len)
 }

@@ -10,7 +10,8 @@ use crate::format;
 use crate::id::{CommitId, ObjectKey, RecipeId, TreeId};
 use crate::recipe::{Recipe, TensorInfo};
 use crate::similarity::Signature;
-use crate::store::{Slice, Source, SourceError, Store, StoreError};
+use crate::store::{Slice, Source, SourceError, Store, StoreError, Watched};
+use crate::task::{Task, Unit};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
@@ -73,15 +74,18 @@ impl Repo {
     ///
     /// # Errors
     /// If the file cannot be read.
-    pub fn tensors_of_file(&self, path: &Path) -> Result<Vec<Wanted>> {
+    pub fn tensors_of_file(&self, path: &Path, task: &Task) -> Result<Vec<Wanted>> {
         let (file, metadata) = open_file(path, 0)?;
-        let source = PlainFile { file: &file, len: metadata.len() };
+        let plain = PlainFile { file: &file, len: metadata.len() };
+        let source = Watched { source: &plain, task, meter: None };
+        let signed = task.begin("signing", Unit::Tensors, None);
         let mut wanted = Vec::new();
         for part in super::take_in::propose(&source)? {
             let format::Extent::Tensor { dtype, shape, name } = part.kind else { continue };
             let slice = Slice { source: &source, offset: part.start, len: part.len };
             let signature = Store::signature_of(dtype, &slice)?;
             let tensor = TensorInfo { name, dtype, shape };
+            signed.advance(1);
             wanted.push(Wanted { tensor, len: part.len, signature, key: None });
         }
         Ok(wanted)
@@ -91,9 +95,13 @@ impl Repo {
     ///
     /// # Errors
     /// If an object cannot be read.
-    pub fn tensors_of_recipe(&self, recipe: &Recipe) -> Result<Vec<Wanted>> {
+    pub fn tensors_of_recipe(&self, recipe: &Recipe, task: &Task) -> Result<Vec<Wanted>> {
+        let signed = task.begin("signing", Unit::Tensors, Some(recipe.tensors().count() as u64));
         let sign = |(tensor, key, len): (&TensorInfo, ObjectKey, u64)| {
-            let signature = Store::signature_of(tensor.dtype, &Stored { store: self.store(), key, len })?;
+            let stored = Stored { store: self.store(), key, len };
+            let source = Watched { source: &stored, task, meter: None };
+            let signature = Store::signature_of(tensor.dtype, &source)?;
+            signed.advance(1);
             Ok(Wanted { tensor: tensor.clone(), len, signature, key: Some(key) })
         };
         recipe.tensors().map(sign).collect()
@@ -114,8 +122,8 @@ impl Repo {
     ///
     /// # Errors
     /// If history cannot be read.
-    pub fn locate(&self, keys: &HashSet<ObjectKey>) -> Result<HashMap<ObjectKey, Location>> {
-        Ok(Search::run(self, keys)?.locations)
+    pub fn locate(&self, keys: &HashSet<ObjectKey>, task: &Task) -> Result<HashMap<ObjectKey, Location>> {
+        Ok(Search::run(self, keys, task)?.locations)
     }
 
     /// The stored models that the tensors of a file resemble, the likeliest first, with the nearest neighbour of each
@@ -124,12 +132,17 @@ impl Repo {
     ///
     /// # Errors
     /// If packs or history cannot be read.
-    pub fn lineage(&self, wanted: &[Wanted]) -> Result<(Vec<Lineage>, Vec<Option<Likeness>>)> {
+    pub fn lineage(&self, wanted: &[Wanted], task: &Task) -> Result<(Vec<Lineage>, Vec<Option<Likeness>>)> {
         const NEIGHBOURS: usize = 8;
-        let near =
-            wanted.iter().map(|wanted| self.neighbours(wanted, NEIGHBOURS)).collect::<Result<Vec<_>>>()?;
+        let compared = task.begin("comparing", Unit::Tensors, Some(wanted.len() as u64));
+        let compare = |wanted| {
+            task.check()?;
+            compared.advance(1);
+            self.neighbours(wanted, NEIGHBOURS)
+        };
+        let near = wanted.iter().map(compare).collect::<Result<Vec<_>>>()?;
         let keys = near.iter().flatten().map(|likeness| likeness.key).collect();
-        let Search { models, holders, locations, .. } = Search::run(self, &keys)?;
+        let Search { models, holders, locations, .. } = Search::run(self, &keys, task)?;
         let mut votes = vec![(0.0, 0.0); models.len()];
         for (wanted, near) in wanted.iter().zip(&near) {
             let mut voted = HashSet::new();
@@ -188,7 +201,8 @@ struct Search<'a> {
 
 impl<'a> Search<'a> {
     /// Goes through what branches and tags have, and further back while something was not found.
-    fn run(repo: &'a Repo, keys: &'a HashSet<ObjectKey>) -> Result<Self> {
+    fn run(repo: &'a Repo, keys: &'a HashSet<ObjectKey>, task: &Task) -> Result<Self> {
+        let searched = task.begin("searching", Unit::Commits, None);
         let mut search = Search {
             repo,
             keys,
@@ -201,6 +215,8 @@ impl<'a> Search<'a> {
         let mut tips: HashSet<CommitId> = repo.refs().branches()?.into_iter().map(|(_, id)| id).collect();
         tips.extend(repo.refs().tags()?.into_iter().map(|(_, tag)| tag.commit));
         for step in Walk::new(repo, tips.iter().copied())? {
+            task.check()?;
+            searched.advance(1);
             let (id, commit) = step?;
             let has_all = search.locations.len() == keys.len();
             if tips.remove(&id) || !has_all {

@@ -51,7 +51,7 @@ pub use refs::{BranchName, Head, Moved, REF_NAME_MAX, RefNameError, Refs, TagNam
 pub use repository::{FORMAT, Options, Repo};
 pub use revision::{Target, split_target};
 pub use tag::Tag;
-pub use take_in::IngestFile;
+pub use take_in::{IngestFile, Intake};
 pub use tree::{Attributes, Entry, MODE_MASK, Node, SYMLINK_MAX, Tree};
 pub use tree_walk::TreeWalk;
 pub use walk::Walk;

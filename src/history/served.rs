@@ -6,6 +6,7 @@ use super::tree::Node;
 use crate::codec::Level;
 use crate::id::{ObjectKey, TreeId};
 use crate::store::{Repack, Repacked};
+use crate::task::Task;
 use std::collections::HashSet;
 
 impl Repo {
@@ -16,9 +17,9 @@ impl Repo {
     /// # Errors
     /// [`StoreError::Busy`](crate::store::StoreError::Busy) if another repack is running, or if anything is damaged.
     /// After any error every object is where it was.
-    pub fn repack(&self, served_depth: u8, level: Option<Level>) -> Result<Repacked> {
+    pub fn repack(&self, served_depth: u8, level: Option<Level>, task: &Task) -> Result<Repacked> {
         let request = Repack { served: self.served()?, served_depth, level };
-        Ok(self.store().repack(&request)?)
+        Ok(self.store().repack(&request, task)?)
     }
 
     /// The objects of the files that the tips of branches and the tags show.

@@ -7,7 +7,8 @@ use super::repository::Repo;
 use crate::format;
 use crate::id::{ObjectKey, RecipeId};
 use crate::recipe::{Extent, INLINE_LIMIT, Recipe, TensorInfo};
-use crate::store::{ContentHasher, Ingest, Kind, Slice, Source, SourceError, StoreError};
+use crate::store::{ContentHasher, Ingest, Kind, Slice, Source, SourceError, StoreError, Watched};
+use crate::task::{Meter, Task, Unit};
 use crate::tensor::Dtype;
 use std::collections::HashMap;
 use std::io;
@@ -25,6 +26,22 @@ pub struct IngestFile {
     pub parent: Option<RecipeId>,
 }
 
+/// How far the taking in of files is.
+pub struct Intake<'t> {
+    pub(super) task: &'t Task,
+    hashed: Box<dyn Meter>,
+    stored: Box<dyn Meter>,
+}
+
+impl<'t> Intake<'t> {
+    /// Begins to take in files of so many bytes together.
+    pub fn begin(task: &'t Task, bytes: u64) -> Self {
+        let hashed = task.begin("hashing", Unit::Bytes, Some(bytes));
+        let stored = task.begin("storing", Unit::Bytes, Some(bytes));
+        Self { task, hashed, stored }
+    }
+}
+
 impl Repo {
     /// BLAKE3 of all bytes of a source.
     pub fn hash(&self, source: &dyn Source) -> Result<[u8; 32]> {
@@ -35,10 +52,18 @@ impl Repo {
     ///
     /// # Errors
     /// [`Error::KeepsChanging`] if the bytes changed while they were read; nothing wrong was stored then.
-    pub fn ingest(&self, ingest: &Ingest, source: &dyn Source, file: &IngestFile) -> Result<(RecipeId, u64)> {
+    /// [`Error::Stopped`] if the task is.
+    pub fn ingest(
+        &self,
+        ingest: &Ingest,
+        source: &dyn Source,
+        file: &IngestFile,
+        intake: &Intake<'_>,
+    ) -> Result<(RecipeId, u64)> {
+        let source = &Watched { source, task: intake.task, meter: None };
         let result = match source.len() <= READ_WHOLE {
-            true => read_whole(source).and_then(|bytes| self.ingest_extents(ingest, &bytes, file)),
-            false => self.ingest_extents(ingest, source, file),
+            true => read_whole(source).and_then(|bytes| self.ingest_extents(ingest, &bytes, file, intake)),
+            false => self.ingest_extents(ingest, source, file, intake),
         };
         match result {
             Err(Error::Store(StoreError::Changed)) => Err(Error::KeepsChanging(file.shown_as.clone().into())),
@@ -54,6 +79,7 @@ impl Repo {
         ingest: &Ingest,
         source: &dyn Source,
         file: &IngestFile,
+        intake: &Intake<'_>,
     ) -> Result<(RecipeId, u64)> {
         let proposed = propose(source)?;
         let bases = match file.parent {
@@ -61,9 +87,14 @@ impl Repo {
             None => Bases::default(),
         };
         let threads = self.store().threads();
-        let (blake3, keys) = hash(threads, source, &proposed)?;
-        let put = |(part, key)| put_extent(ingest, source, part, key, &bases);
-        let extents = threads.try_map(proposed.iter().zip(keys), put)?;
+        let hashed = Watched { source, task: intake.task, meter: Some(&*intake.hashed) };
+        let (blake3, keys) = hash(threads, &hashed, &proposed)?;
+        let put = |(part, key): (&format::Proposed, ObjectKey)| {
+            let extent = put_extent(ingest, source, part, key, &bases)?;
+            intake.stored.advance(part.len);
+            Ok::<_, Error>(extent)
+        };
+        let extents: Vec<Extent> = threads.try_map(proposed.iter().zip(keys), put)?;
         let recipe = Recipe::new(extents, blake3).ok_or(StoreError::Changed)?;
         let encoding = recipe.encode();
         let id = Recipe::id_of(&encoding);

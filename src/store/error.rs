@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::disk::DiskError;
 use crate::id::ObjectKey;
 use crate::store::object::{Kind, SourceError};
+use crate::task::Stopped;
 use crate::units::ByteSize;
 
 /// A result of the store.
@@ -82,7 +83,10 @@ pub enum StoreError {
     },
     /// The bytes to store could not be read.
     #[error(transparent)]
-    Source(#[from] SourceError),
+    Source(SourceError),
+    /// Who asked for it does not want it any more.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
     /// The bytes to store were not the same when they were read again. Nothing was stored.
     #[error("the bytes changed while they were being stored")]
     Changed,
@@ -146,6 +150,15 @@ pub enum StoreError {
     /// The resident index failed; it can be deleted at any time.
     #[error("the index failed: {0}")]
     Index(String),
+}
+
+impl From<SourceError> for StoreError {
+    fn from(error: SourceError) -> Self {
+        match error.stopped() {
+            Some(stopped) => StoreError::Stopped(stopped),
+            None => StoreError::Source(error),
+        }
+    }
 }
 
 impl StoreError {

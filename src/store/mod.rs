@@ -28,7 +28,7 @@ pub use catalog::{Damage, DamageCause, IndexState, Stats};
 pub use durable::{Durable, ObjectName};
 pub use error::{Result, StoreError};
 pub use object::{
-    ContentHasher, Encoding, FileSource, Kind, METADATA_MAX, ObjectInfo, Slice, Source, SourceError,
+    ContentHasher, Encoding, FileSource, Kind, METADATA_MAX, ObjectInfo, Slice, Source, SourceError, Watched,
 };
 pub use options::Options;
 pub use read::ObjectReader;

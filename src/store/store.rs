@@ -8,6 +8,7 @@ use crate::codec::Level;
 use crate::disk::Disk;
 use crate::id::ObjectKey;
 use crate::similarity::{Neighbour, Signature};
+use crate::task::Task;
 use crate::tensor::Dtype;
 use crate::threads::Threads;
 
@@ -222,8 +223,8 @@ impl Store {
     /// [`StoreError::Corrupt`](super::StoreError::Corrupt) if an object is damaged,
     /// [`StoreError::Collision`](super::StoreError::Collision) if two with different bytes have one key. After any error
     /// every object is where it was.
-    pub fn repack(&self, request: &Repack) -> Result<Repacked> {
-        care::repack(&self.decoder, &self.options, request)
+    pub fn repack(&self, request: &Repack, task: &Task) -> Result<Repacked> {
+        care::repack(&self.decoder, &self.options, request, task)
     }
 
     /// Writes every sidecar anew from its pack, moves packs whose bytes are not those of a pack into quarantine, and
@@ -232,8 +233,8 @@ impl Store {
     ///
     /// # Errors
     /// If the disk fails, or somebody goes on writing for too long.
-    pub fn rebuild(&self) -> Result<Rebuilt> {
-        care::rebuild(&self.decoder.catalog)
+    pub fn rebuild(&self, task: &Task) -> Result<Rebuilt> {
+        care::rebuild(&self.decoder.catalog, task)
     }
 
     /// Checks every pack against its sidecar and every object's entry and bases. If `full`, decodes every object too

@@ -2,11 +2,12 @@
 
 use super::{Edit, Worktree};
 use crate::history::{
-    Attributes, Entry, Error, IngestFile, MODE_MASK, Name, Node, PathError, PlainFile, Result, Tree,
+    Attributes, Entry, Error, IngestFile, Intake, MODE_MASK, Name, Node, PathError, PlainFile, Result, Tree,
     TreePath, at, open_file,
 };
 use crate::id::TreeId;
 use crate::store::Ingest;
+use crate::task::{Meter, Task, Unit};
 use crate::units::Timestamp;
 use std::collections::HashSet;
 use std::fs::{self, Metadata};
@@ -90,19 +91,24 @@ impl Worktree {
     /// over.
     ///
     /// # Errors
-    /// [`Error::KeepsChanging`] if a file changes while it is read; [`Error::UnsupportedFile`] for a socket, pipe or
+    /// [`Error::KeepsChanging`] if a file changes while it is read; [`Error::Stopped`]; [`Error::UnsupportedFile`] for a socket, pipe or
     /// device that is named itself; [`Error::OwnStore`] and [`Error::OwnMount`] for what lies behind the fence. After any
     /// error the worktree is as it was.
-    pub fn add(&self, what: &[ToAdd], fence: &Fence, now: Timestamp) -> Result<Addition> {
+    pub fn add(&self, what: &[ToAdd], fence: &Fence, now: Timestamp, task: &Task) -> Result<Addition> {
         let repo = self.repo();
         let own_folder = fs::metadata(repo.root()).ok().map(|folder| (folder.dev(), folder.ino()));
         let mut search = Search { fence, own_folder, found: Vec::new(), skipped: Vec::new() };
-        what.iter().try_for_each(|item| search.run(item))?;
+        let looked_at = task.begin("looking for files", Unit::Files, None);
+        what.iter().try_for_each(|item| search.run(item, task, &*looked_at))?;
+        drop(looked_at);
         let Search { found, skipped, .. } = search;
         let parent = repo.tree_of(repo.refs().branch(self.branch())?)?;
         let ingest = repo.store().begin()?;
-        let take_in = |item: &Found| self.take_in(&ingest, item, parent);
+        let files = found.iter().filter(|item| item.metadata.is_file());
+        let intake = Intake::begin(task, files.map(|item| item.metadata.len()).sum());
+        let take_in = |item: &Found| self.take_in(&ingest, item, parent, &intake);
         let nodes: Vec<Node> = repo.store().threads().try_map(found.iter(), take_in)?;
+        task.check()?;
         ingest.seal()?;
         let mut added = Vec::with_capacity(found.len());
         let mut edits = Vec::with_capacity(found.len());
@@ -116,7 +122,7 @@ impl Worktree {
         Ok(Addition { added, skipped })
     }
 
-    fn take_in(&self, ingest: &Ingest, item: &Found, parent: TreeId) -> Result<Node> {
+    fn take_in(&self, ingest: &Ingest, item: &Found, parent: TreeId, intake: &Intake<'_>) -> Result<Node> {
         let kind = item.metadata.file_type();
         if kind.is_dir() {
             return Ok(Node::Dir(Tree::empty_id()));
@@ -133,7 +139,7 @@ impl Worktree {
             _ => None,
         };
         let shown_as = item.from.display().to_string();
-        let (recipe, len) = self.repo().ingest(ingest, &source, &IngestFile { shown_as, parent })?;
+        let (recipe, len) = self.repo().ingest(ingest, &source, &IngestFile { shown_as, parent }, intake)?;
         let after = file.metadata().map_err(at("look at", &item.from))?;
         if (after.len(), after.mtime(), after.mtime_nsec())
             != (before.len(), before.mtime(), before.mtime_nsec())
@@ -146,7 +152,7 @@ impl Worktree {
 
 impl Search<'_> {
     /// Lists a path and everything below it, directories before what is in them.
-    fn run(&mut self, item: &ToAdd) -> Result<()> {
+    fn run(&mut self, item: &ToAdd, task: &Task, looked_at: &dyn Meter) -> Result<()> {
         self.check_ancestors(&item.from)?;
         let metadata = fs::symlink_metadata(&item.from).map_err(at("look at", &item.from))?;
         let kind = metadata.file_type();
@@ -155,6 +161,8 @@ impl Search<'_> {
         }
         let mut found = vec![Found { from: item.from.clone(), to: item.to.clone(), metadata }];
         while let Some(next) = found.pop() {
+            task.check()?;
+            looked_at.advance(1);
             self.check(&next)?;
             if next.metadata.is_dir() {
                 found.extend(self.inside(&next)?.into_iter().rev());

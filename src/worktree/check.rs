@@ -1,6 +1,7 @@
 //! Checking a whole repository: its history, and what its worktrees need of it and of their own folders.
 
 use crate::history::{BranchName, Check, DraftNode, Error, FsckReport, Head, Node, Repo, Result, TreePath};
+use crate::task::Task;
 
 /// A check that goes on from the history.
 struct WholeCheck<'a> {
@@ -11,9 +12,9 @@ impl Repo {
     /// Checks everything that branches, tags, HEAD, logs and worktrees reach. With `full`, reads every byte of it.
     ///
     /// # Errors
-    /// Only if the disk fails; damage is a finding.
-    pub fn fsck(&self, full: bool) -> Result<FsckReport> {
-        let mut check = WholeCheck { found: Check::new(self) };
+    /// Only if the disk fails, or the task is stopped; damage is a finding.
+    pub fn fsck(&self, full: bool, task: &Task) -> Result<FsckReport> {
+        let mut check = WholeCheck { found: Check::new(self, task) };
         check.found.refs();
         check.worktrees();
         check.found.packs();
@@ -21,6 +22,8 @@ impl Repo {
         if full {
             check.found.bytes();
         }
+        // Whoever met a stop went no further, and it is asked for still.
+        task.check()?;
         Ok(check.found.finish())
     }
 }

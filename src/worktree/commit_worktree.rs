@@ -5,10 +5,11 @@ use super::{Snapshot, StagedFile, Worktree};
 use crate::codec::Level;
 use crate::disk::DiskError;
 use crate::history::{
-    Commit, Entry, Error, IngestFile, LogEntry, Node, Result, Signature, Tree, TreePath, Warning,
+    Commit, Entry, Error, IngestFile, Intake, LogEntry, Node, Result, Signature, Tree, TreePath, Warning,
 };
 use crate::id::{CommitId, RecipeId, StagingId, TreeId};
 use crate::store::{FileSource, Ingest};
+use crate::task::Task;
 use std::collections::{BTreeMap, HashMap};
 use std::io::ErrorKind;
 
@@ -59,12 +60,12 @@ impl Worktree {
     /// Records the worktree as it is now as the next commit of its branch. When this returns, the commit is durable.
     ///
     /// # Errors
-    /// [`Error::NothingToCommit`]; [`Error::Diverged`] if the branch moved away from the worktree's base. After any
+    /// [`Error::NothingToCommit`]; [`Error::Stopped`]; [`Error::Diverged`] if the branch moved away from the worktree's base. After any
     /// error the branch is as it was.
-    pub fn commit(&self, request: &CommitRequest) -> Result<Committed> {
+    pub fn commit(&self, request: &CommitRequest, task: &Task) -> Result<Committed> {
         let mut attempt = 1;
         loop {
-            match self.try_commit(request) {
+            match self.try_commit(request, task) {
                 Err(error) if attempt < ATTEMPTS && is_passing(&error) => attempt += 1,
                 other => {
                     // The snapshot held them until now; what cannot be let go is swept by who comes when nobody is at work.
@@ -75,7 +76,8 @@ impl Worktree {
         }
     }
 
-    fn try_commit(&self, request: &CommitRequest) -> Result<Committed> {
+    fn try_commit(&self, request: &CommitRequest, task: &Task) -> Result<Committed> {
+        task.check()?;
         self.check_held()?;
         self.follow_branch()?;
         let repo = self.repo();
@@ -98,7 +100,7 @@ impl Worktree {
             Some(level) => repo.store().begin_at(level)?,
             None => repo.store().begin()?,
         };
-        let recipes = self.ingest_snapshot(&ingest, &snapshot, parent_tree)?;
+        let recipes = self.ingest_snapshot(&ingest, &snapshot, parent_tree, task)?;
         let tree = snapshot.tree.with_stored(&|staging| {
             let (recipe, len) = recipes[&staging];
             Node::File { recipe, len }
@@ -111,13 +113,15 @@ impl Worktree {
             });
         }
         let commit = Commit {
-            tree: repo.record_tree(&ingest, tree)?,
+            tree: repo.record_tree(&ingest, tree, task)?,
             parents: tip.into_iter().collect(),
             author: request.author.clone(),
             committer: request.committer.clone(),
             message: request.message.clone(),
             metadata: request.metadata.clone(),
         };
+        // From here on it is made.
+        task.check()?;
         let (id, warnings) = self.land(ingest, &commit, &snapshot, &recipes, tip)?;
         let Snapshot { still_open, interrupted, .. } = snapshot;
         Ok(Committed { id, is_root: tip.is_none(), changed, still_open, interrupted, warnings })
@@ -154,11 +158,18 @@ impl Worktree {
     }
 
     /// Takes the staged files of a snapshot into the store.
-    fn ingest_snapshot(&self, ingest: &Ingest, snapshot: &Snapshot, parent: TreeId) -> Result<Recipes> {
+    fn ingest_snapshot(
+        &self,
+        ingest: &Ingest,
+        snapshot: &Snapshot,
+        parent: TreeId,
+        task: &Task,
+    ) -> Result<Recipes> {
         let staged = snapshot.tree.staged();
+        let intake = Intake::begin(task, staged.iter().map(|(_, _, len)| len).sum());
         let take_in = |(staging, path, len)| {
             let file = StagedFile { staging, path, len };
-            self.ingest_staged(ingest, &file, parent).map(|put| (staging, put))
+            self.ingest_staged(ingest, &file, parent, &intake).map(|put| (staging, put))
         };
         Ok(self.repo().store().threads().try_map(staged.into_iter(), take_in)?.into_iter().collect())
     }
@@ -172,6 +183,7 @@ impl Worktree {
         ingest: &Ingest,
         file: &StagedFile,
         parent: TreeId,
+        intake: &Intake<'_>,
     ) -> Result<(RecipeId, u64)> {
         let repo = self.repo();
         let parent = match repo.find_in_tree(parent, &file.path)? {
@@ -180,7 +192,7 @@ impl Worktree {
         };
         self.with_complete_bytes(file, |bytes| {
             let source = FileSource::up_to(bytes, file.len);
-            repo.ingest(ingest, &source, &IngestFile { shown_as: file.path.to_string(), parent })
+            repo.ingest(ingest, &source, &IngestFile { shown_as: file.path.to_string(), parent }, intake)
         })
     }
 

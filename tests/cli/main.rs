@@ -6,5 +6,6 @@ mod habits;
 mod history;
 mod likeness;
 mod printing;
+mod stopping;
 mod trouble;
 mod workbench;

@@ -14,8 +14,8 @@ const ORDERS: &[(&str, Layers)] = &[
     (
         "",
         &[
-            &["id", "units", "quote", "wire", "random", "config", "threads", "daemons"],
-            &["tensor"],
+            &["id", "units", "quote", "wire", "random", "config", "threads", "task"],
+            &["tensor", "daemons"],
             &["format"],
             &["codec", "similarity", "recipe", "disk"],
             &["store"],
@@ -58,6 +58,7 @@ const SEALS: &[(&str, &[&str])] = &[
     ("strsim", &["config.rs", "history/suggest.rs"]),
     ("rustix", &["history/out_dir.rs"]),
     ("ndarray", &["demo/"]),
+    ("indicatif", &["cli/progress.rs"]),
     ("crossbeam_channel", &["fs/"]),
     // Dates are a matter of those who show them, and of revisions that name them.
     ("jiff", &["cli/", "fs/", "history/revision.rs"]),

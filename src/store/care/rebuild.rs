@@ -6,6 +6,7 @@ use crate::disk::{Disk, Patience};
 use crate::store::catalog::{Catalog, DamageCause, remove_all};
 use crate::store::error::Result;
 use crate::store::pack::{PACK_SUFFIX, SIDECAR_SUFFIX, read_directory, sidecar_path};
+use crate::task::{Task, Unit};
 
 /// What was made anew.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -30,11 +31,11 @@ pub struct Moved {
 }
 
 /// See [`Store::rebuild`](super::super::Store::rebuild).
-pub fn rebuild(catalog: &Catalog) -> Result<Rebuilt> {
+pub fn rebuild(catalog: &Catalog, task: &Task) -> Result<Rebuilt> {
     let _nobody_writes = catalog.folders.lock_writers(&*catalog.disk, true)?;
     let mut rebuilt = Rebuilt::default();
     catalog.refresh()?;
-    rebuild_sidecars(catalog, &mut rebuilt)?;
+    rebuild_sidecars(catalog, &mut rebuilt, task)?;
     quarantine(catalog, &mut rebuilt)?;
     remove_orphans(catalog, &mut rebuilt)?;
     catalog.disk.sync_dir(&catalog.folders.packs)?;
@@ -48,9 +49,13 @@ pub fn rebuild(catalog: &Catalog) -> Result<Rebuilt> {
 }
 
 /// A sidecar whose pack's own directory is damaged is the only one left: it stays.
-fn rebuild_sidecars(catalog: &Catalog, rebuilt: &mut Rebuilt) -> Result<()> {
+fn rebuild_sidecars(catalog: &Catalog, rebuilt: &mut Rebuilt, task: &Task) -> Result<()> {
     let disk = &*catalog.disk;
-    for pack in catalog.packs().iter() {
+    let packs = catalog.packs();
+    let looked_at = task.begin("rebuilding", Unit::Packs, Some(packs.iter().count() as u64));
+    for pack in packs.iter() {
+        task.check()?;
+        looked_at.advance(1);
         // A pack that cannot be read has what its sidecar says of it, and stays as it is.
         let Ok(Some(stat)) = disk.stat(&pack.path) else { continue };
         let Ok(Ok(directory)) = read_directory(disk, &pack.path, stat.len) else { continue };

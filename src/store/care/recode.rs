@@ -3,10 +3,11 @@
 use crate::id::ObjectKey;
 use crate::similarity::Signature;
 use crate::store::error::Result;
-use crate::store::object::{Digest, Kind, key_of};
+use crate::store::object::{Digest, Kind, Watched, key_of};
 use crate::store::pack::{Entry, Object};
 use crate::store::read::{Chain, Objects, Stored};
 use crate::store::write::{Candidates, Incoming, Writer};
+use crate::task::{Task, Unit};
 
 use super::verify::check_bytes;
 
@@ -17,28 +18,33 @@ pub fn recode(
     sealed: &Stored<'_>,
     max_depth: u8,
     signature: Option<Signature>,
+    task: &Task,
 ) -> Result<()> {
     let object = sealed.chain.object();
     let Entry { key, kind, dtype, len, .. } = object.entry;
     let bases = sealed.chain.base_keys();
+    let source = &Watched { source: sealed, task, meter: None };
     let mut digests = Digest::of_kind(kind).iter().copied();
     let digest = loop {
         match digests.next() {
-            Some(digest) if key_of(digest, sealed)? == key => break digest,
+            Some(digest) if key_of(digest, source)? == key => break digest,
             Some(_) => {}
             None => return Err(object.corrupt("its bytes do not hash to its key")),
         }
     };
-    let incoming = Incoming { kind, digest, key, dtype, source: sealed, len, bases: &bases, signature };
+    let incoming = Incoming { kind, digest, key, dtype, source, len, bases: &bases, signature };
     let base = Candidates::of(writer).choose_own(&incoming, max_depth)?;
     writer.store_on(&incoming, base.as_ref()).map(drop)
 }
 
 /// Decodes all that was put, from this transaction alone, and compares it with its keys.
-pub fn check_alone(writer: &Writer) -> Result<()> {
+pub fn check_alone(writer: &Writer, task: &Task) -> Result<()> {
     let names: Vec<(ObjectKey, Kind)> = writer.transaction()?.records.keys().copied().collect();
     let decoder = &*writer.decoder;
+    let checked = task.begin("checking", Unit::Objects, Some(names.len() as u64));
     let check = |(key, kind): (ObjectKey, Kind)| {
+        task.check()?;
+        checked.advance(1);
         let Some(object) = writer.transaction()?.find(&writer.pack, kind, &key) else { return Ok(()) };
         check_bytes(decoder, &Chain::resolve(&Own(writer), object)?).map(drop)
     };

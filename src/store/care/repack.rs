@@ -19,6 +19,7 @@ use crate::store::options::Options;
 use crate::store::pack::{Entry, Object, PACK_SUFFIX, Pack, SIDECAR_SUFFIX, sidecar_path};
 use crate::store::read::{Chain, Decoder, Objects, Stored, same_bytes};
 use crate::store::write::{Ingest, Writer};
+use crate::task::{Task, Unit};
 
 use super::recode::{check_alone, recode};
 use super::sweep::sweep;
@@ -51,7 +52,7 @@ pub struct Repacked {
 }
 
 /// See [`Store::repack`](super::super::Store::repack).
-pub fn repack(decoder: &Arc<Decoder>, options: &Options, request: &Repack) -> Result<Repacked> {
+pub fn repack(decoder: &Arc<Decoder>, options: &Options, request: &Repack, task: &Task) -> Result<Repacked> {
     let (disk, folders) = (&*decoder.catalog.disk, &decoder.catalog.folders);
     let Some(_lock) = folders.try_lock_repack(disk)? else {
         return Err(StoreError::Busy { path: folders.packs.clone() });
@@ -60,7 +61,7 @@ pub fn repack(decoder: &Arc<Decoder>, options: &Options, request: &Repack) -> Re
     decoder.catalog.refresh()?;
     let old = decoder.catalog.packs();
     let mut repacked = Repacked { disk_len_before: old.disk_len(), ..Repacked::default() };
-    let copies = shallowest(decoder, &old)?;
+    let copies = shallowest(decoder, &old, task)?;
     if !is_worthwhile(&old, &copies, request) {
         return Ok(Repacked { disk_len: repacked.disk_len_before, ..repacked });
     }
@@ -68,20 +69,25 @@ pub fn repack(decoder: &Arc<Decoder>, options: &Options, request: &Repack) -> Re
     let level = request.level.unwrap_or(options.level);
     let ingest = Ingest::begin(decoder, Options { level, ..options.clone() })?;
     let signatures = signatures(&old);
+    let written =
+        task.begin("writing", Unit::Bytes, Some(copies.iter().map(|object| object.entry.len).sum()));
     for object in &copies {
+        task.check()?;
         let signature = signatures.get(&object.entry.key).copied();
         match depth_limit(&ingest.writer, request, object)? {
             Some(limit) => {
                 let chain = Chain::resolve(&decoder.catalog, object.clone())?;
-                let recoded = recode(&ingest.writer, &Stored { decoder, chain }, limit, signature);
+                let recoded = recode(&ingest.writer, &Stored { decoder, chain }, limit, signature, task);
                 recoded.map_err(StoreError::of_object_source)?;
                 repacked.recoded += 1;
             }
             None => ingest.writer.copy(object, signature)?,
         }
+        written.advance(object.entry.len);
     }
     // Before anybody sees it: from then on its copies are the ones that are found.
-    check_alone(&ingest.writer)?;
+    drop(written);
+    check_alone(&ingest.writer, task)?;
     let Some(new) = ingest.seal()?.pack else { return Ok(repacked) };
     repacked.removed = retire(&decoder.catalog, &old, &new)?;
     repacked.disk_len = decoder.catalog.packs().disk_len();
@@ -97,7 +103,7 @@ fn depth_limit(writer: &Writer, request: &Repack, object: &Object) -> Result<Opt
 }
 
 /// One copy of every object, each after its bases: the least deep one, of these the smallest.
-fn shallowest(decoder: &Decoder, packs: &Packs) -> Result<Vec<Object>> {
+fn shallowest(decoder: &Decoder, packs: &Packs, task: &Task) -> Result<Vec<Object>> {
     let mut copies: HashMap<(ObjectKey, Kind), Vec<Object>> = HashMap::new();
     for pack in packs.iter() {
         for row in 0..pack.directory.len() {
@@ -105,7 +111,10 @@ fn shallowest(decoder: &Decoder, packs: &Packs) -> Result<Vec<Object>> {
             copies.entry((object.entry.key, object.entry.kind)).or_default().push(object);
         }
     }
-    let best = |copies| best(decoder, copies);
+    let best = |copies| {
+        task.check()?;
+        best(decoder, copies)
+    };
     let mut copies: Vec<Object> = decoder.threads.try_map(copies.into_values(), best)?;
     copies.sort_by_key(|object| (object.entry.depth, object.entry.kind.code(), object.entry.key));
     Ok(copies)

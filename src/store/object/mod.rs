@@ -6,8 +6,10 @@ mod info;
 mod key;
 mod kind;
 mod source;
+mod watched;
 
 pub use info::{Encoding, ObjectInfo};
 pub use key::{ContentHasher, Digest, KeyHasher, key_of, metadata_key};
 pub use kind::{Kind, METADATA_MAX};
 pub use source::{FileSource, Slice, Source, SourceError};
+pub use watched::Watched;

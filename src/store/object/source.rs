@@ -5,6 +5,7 @@
 use std::error::Error;
 
 use crate::disk::{DiskError, DiskFile};
+use crate::task::Stopped;
 
 /// Why a source could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -24,15 +25,20 @@ impl SourceError {
 
     /// Whether the bytes ended before the length that the source gave: somebody cut it meanwhile.
     pub fn ended_early(&self) -> bool {
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            let io = error.downcast_ref::<std::io::Error>();
-            if io.is_some_and(|error| error.kind() == std::io::ErrorKind::UnexpectedEof) {
-                return true;
-            }
-            cause = error.source();
-        }
-        false
+        self.causes().any(|cause| {
+            let io = cause.downcast_ref::<std::io::Error>();
+            io.is_some_and(|error| error.kind() == std::io::ErrorKind::UnexpectedEof)
+        })
+    }
+
+    /// Whether the task that they were read for was stopped.
+    pub fn stopped(&self) -> Option<Stopped> {
+        self.causes().find_map(|cause| cause.downcast_ref().copied())
+    }
+
+    /// What the source's own reader said, and why it did.
+    fn causes(&self) -> impl Iterator<Item = &(dyn Error + 'static)> {
+        std::iter::successors(self.source(), |&cause| cause.source())
     }
 }
 

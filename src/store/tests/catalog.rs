@@ -133,7 +133,7 @@ proptest! {
                 3 => assert!(!watched[1].has(ABSENT)),
                 _ => {
                     let request = crate::store::Repack { served: Default::default(), served_depth: 8, level: None };
-                    open(&disk).repack(&request).unwrap();
+                    open(&disk).repack(&request, &Task::default()).unwrap();
                 }
             }
             for key in &sealed {

@@ -100,7 +100,7 @@ fn a_pack_whose_end_is_damaged_is_read_through_its_sidecar_and_reported() {
     let report = store.verify(true).unwrap();
     assert_eq!(report.problems.len(), 1);
     assert_eq!((&report.problems[0].pack, report.problems[0].key), (&pack, None));
-    store.rebuild().unwrap();
+    store.rebuild(&Task::default()).unwrap();
     assert!(open(&disk).read(keys[1]).unwrap() == objects[1]);
 }
 
@@ -116,7 +116,7 @@ fn a_pack_that_nothing_explains_is_quarantined_and_the_others_stay() {
     assert_eq!(store.stats().unwrap().damaged[0].path, pack);
     assert_eq!(store.read(other).unwrap(), b"other");
     assert!(matches!(store.read(keys[0]), Err(StoreError::Unreadable { pack: named, .. }) if named == pack));
-    let rebuilt = store.rebuild().unwrap();
+    let rebuilt = store.rebuild(&Task::default()).unwrap();
     assert_eq!(rebuilt.quarantined.len(), 1);
     assert_eq!(disk.stat(&rebuilt.quarantined[0].to).unwrap().unwrap().len, end);
     assert_eq!((store.stats().unwrap().damaged.len(), store.stats().unwrap().packs), (0, 1));
@@ -130,7 +130,7 @@ fn rebuilding_gives_the_same_answers_and_removes_orphans() {
     let store = open(&disk);
     disk.remove_file(&sidecar).unwrap();
     disk.create_new(&sidecar.with_file_name("00.cix")).unwrap();
-    let rebuilt = store.rebuild().unwrap();
+    let rebuilt = store.rebuild(&Task::default()).unwrap();
     assert_eq!((rebuilt.sidecars, rebuilt.orphans, rebuilt.quarantined.len()), (1, 1, 0));
     assert_eq!(disk.read(&sidecar).unwrap(), right);
     assert!(store.read(keys[1]).unwrap() == objects[1]);

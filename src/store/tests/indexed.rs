@@ -135,7 +135,7 @@ fn an_index_of_packs_that_are_gone_is_built_anew() {
 fn rebuilding_keeps_an_attached_index_attached() {
     let indexed = Indexed::new();
     let (store, _) = indexed.attach();
-    store.rebuild().unwrap();
+    store.rebuild(&Task::default()).unwrap();
     indexed.check(&store);
     assert_eq!(indexed.attach().1, IndexState::Unavailable);
     drop(store);

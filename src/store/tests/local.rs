@@ -52,10 +52,13 @@ fn check_damage(store: &Store, objects: &[(ObjectKey, Vec<u8>)], pack: &Path) {
     let new = weights(500, 99, 0);
     assert!(store.read(put_one(store, &new, &[]).key).unwrap() == new);
     assert!(
-        store.repack(&Repack { served: Default::default(), served_depth: 2, level: None }).unwrap().removed
+        store
+            .repack(&Repack { served: Default::default(), served_depth: 2, level: None }, &Task::default())
+            .unwrap()
+            .removed
             > 0
     );
-    assert_eq!(store.rebuild().unwrap().quarantined, []);
+    assert_eq!(store.rebuild(&Task::default()).unwrap().quarantined, []);
 }
 
 #[test]
@@ -267,10 +270,10 @@ fn rebuilding_moves_nothing_while_somebody_writes() {
             true => Err(io::ErrorKind::TimedOut.into()),
             false => Ok(()),
         });
-    let error = held.rebuild().unwrap_err();
+    let error = held.rebuild(&Task::default()).unwrap_err();
     assert!(error.to_string().contains("writers.lock"), "{error}");
     assert!(disk.stat(&pack).unwrap().is_some());
-    let moved = open(&disk).rebuild().unwrap().quarantined;
+    let moved = open(&disk).rebuild(&Task::default()).unwrap().quarantined;
     assert_eq!(moved[0].from, pack);
     assert!(disk.stat(&pack).unwrap().is_none() && disk.stat(&moved[0].to).unwrap().is_some());
 }
@@ -278,10 +281,10 @@ fn rebuilding_moves_nothing_while_somebody_writes() {
 #[test]
 fn what_was_set_aside_stays_when_more_of_its_name_is() {
     let (disk, _) = malformed();
-    let first = open(&disk).rebuild().unwrap().quarantined;
+    let first = open(&disk).rebuild(&Task::default()).unwrap().quarantined;
     put_one(&open(&disk), &weights(1000, 1, 0), &[]);
     spoil(&disk);
-    let second = open(&disk).rebuild().unwrap().quarantined;
+    let second = open(&disk).rebuild(&Task::default()).unwrap().quarantined;
     assert_eq!(first[0].from, second[0].from);
     assert!(disk.stat(&first[0].to).unwrap().is_some() && disk.stat(&second[0].to).unwrap().is_some());
     assert_ne!(first[0].to, second[0].to);
@@ -358,7 +361,7 @@ fn a_repack_stops_at_different_bytes_under_one_key_and_removes_neither() {
     fetch(&disk, &other_disk);
     let packs = files(&disk, ".cpk");
     let request = Repack { served: Default::default(), served_depth: 2, level: Some(Level::Max) };
-    let error = open(&disk).repack(&request).unwrap_err();
+    let error = open(&disk).repack(&request, &Task::default()).unwrap_err();
     assert!(matches!(error, StoreError::Collision { key: named, .. } if named == key), "{error}");
     assert_eq!(files(&disk, ".cpk"), packs);
 }
@@ -378,7 +381,9 @@ fn a_repack_keeps_the_whole_one_of_two_copies() {
         let bad = if is_first { &disk } else { &other_disk };
         bad.open(&files(bad, ".cpk")[0], true).unwrap().write_all_at(&[0xff; 64], 500).unwrap();
         fetch(&disk, &other_disk);
-        open(&disk).repack(&Repack { served: Default::default(), served_depth: 2, level: None }).unwrap();
+        open(&disk)
+            .repack(&Repack { served: Default::default(), served_depth: 2, level: None }, &Task::default())
+            .unwrap();
         assert!(open(&disk).read(key).unwrap() == bytes);
         assert_eq!(open(&disk).verify(true).unwrap().problems, []);
     }

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use super::{Options, Put, Store, StoreError};
 use crate::disk::{Disk, SimulatedDisk};
 use crate::id::ObjectKey;
+use crate::task::Task;
 use crate::tensor::Dtype;
 
 const ROOT: &str = "/repo";

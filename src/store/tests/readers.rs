@@ -36,7 +36,7 @@ fn a_reader_goes_on_when_a_repack_removed_its_packs() {
     for (actor, seed) in [(store.clone(), 8), (open(&family.disk), 9)] {
         let request =
             Repack { served: std::collections::HashSet::clone(&served), served_depth: 0, level: None };
-        actor.repack(&request).unwrap();
+        actor.repack(&request, &Task::default()).unwrap();
         put_one(&actor, &weights(1000, seed, 0), &[]);
         let before = store.lookups();
         for (reader, (_, bytes)) in readers.iter().zip(&family.objects) {
@@ -62,7 +62,7 @@ fn readers_beyond_the_number_of_files_that_are_held_go_on_too() {
         .collect();
     let readers: Vec<_> = objects.iter().map(|(key, _)| store.reader(*key).unwrap()).collect();
     let request = Repack { served: Default::default(), served_depth: 8, level: None };
-    assert_eq!(open(&disk).repack(&request).unwrap().removed, 300);
+    assert_eq!(open(&disk).repack(&request, &Task::default()).unwrap().removed, 300);
     for (reader, (_, bytes)) in readers.iter().zip(&objects) {
         let mut buf = vec![0; bytes.len()];
         reader.read_at(0, &mut buf).unwrap();

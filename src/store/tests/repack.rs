@@ -69,7 +69,7 @@ fn what_is_served_becomes_shallow_and_one_pack_holds_all() {
     assert_eq!(history.depth(7), 7);
     let store = open(&history.disk);
     let before = store.similar(Dtype::F32, 280_000, &signature_of(&history.objects[0].1), 9).unwrap();
-    let done = store.repack(&serving([history.objects[7].0], 2)).unwrap();
+    let done = store.repack(&serving([history.objects[7].0], 2), &Task::default()).unwrap();
     assert_eq!((done.objects, done.recoded, done.removed), (11, 1, 9));
     assert_eq!(files(&history.disk, ".cpk").len(), 1);
     assert!((1..=2).contains(&history.depth(7)), "a difference still, but not to the one before");
@@ -80,7 +80,7 @@ fn what_is_served_becomes_shallow_and_one_pack_holds_all() {
         let near = store.similar(Dtype::F32, 280_000, &signature_of(&history.objects[0].1), 9).unwrap();
         assert_eq!(near, before);
     }
-    let again = open(&history.disk).repack(&serving([history.objects[7].0], 2)).unwrap();
+    let again = open(&history.disk).repack(&serving([history.objects[7].0], 2), &Task::default()).unwrap();
     assert_eq!((again.objects, again.disk_len), (0, done.disk_len));
 }
 
@@ -94,7 +94,7 @@ fn all_is_coded_anew_at_another_level() {
     let store = open(&history.disk);
     for level in [Level::Fast, Level::Max, Level::Max] {
         let request = Repack { level: Some(level), ..serving([], 2) };
-        assert_eq!(store.repack(&request).unwrap().recoded, 10);
+        assert_eq!(store.repack(&request, &Task::default()).unwrap().recoded, 10);
         history.assert_whole(&open(&history.disk));
         assert!(store.verify(true).unwrap().problems.is_empty());
     }
@@ -104,7 +104,7 @@ fn all_is_coded_anew_at_another_level() {
 fn nothing_served_is_a_difference_if_no_depth_is_allowed() {
     let history = History::new();
     let keys: HashSet<ObjectKey> = history.objects.iter().map(|(key, _)| *key).collect();
-    open(&history.disk).repack(&serving(keys, 0)).unwrap();
+    open(&history.disk).repack(&serving(keys, 0), &Task::default()).unwrap();
     assert!((0..history.objects.len()).all(|at| history.depth(at) == 0));
     history.assert_whole(&open(&history.disk));
 }
@@ -112,10 +112,10 @@ fn nothing_served_is_a_difference_if_no_depth_is_allowed() {
 #[test]
 fn a_store_that_has_nothing_to_gain_stays_as_it_is() {
     let disk = new_disk();
-    assert_eq!(open(&disk).repack(&serving([], 2)).unwrap(), Repacked::default());
+    assert_eq!(open(&disk).repack(&serving([], 2), &Task::default()).unwrap(), Repacked::default());
     let key = put_one(&open(&disk), &weights(1000, 1, 0), &[]).key;
     let packs = files(&disk, ".cpk");
-    assert_eq!(open(&disk).repack(&serving([key], 0)).unwrap().objects, 0);
+    assert_eq!(open(&disk).repack(&serving([key], 0), &Task::default()).unwrap().objects, 0);
     assert_eq!(files(&disk, ".cpk"), packs);
 }
 
@@ -125,7 +125,7 @@ fn readers_and_writers_that_were_there_before_go_on() {
     let reader = open(&history.disk);
     let writer = open(&history.disk);
     reader.attach_index().unwrap();
-    open(&history.disk).repack(&serving([history.objects[7].0], 1)).unwrap();
+    open(&history.disk).repack(&serving([history.objects[7].0], 1), &Task::default()).unwrap();
     history.assert_whole(&reader);
     let (base, _) = history.objects[7];
     let next = weights(70_000, 5, 8);
@@ -143,7 +143,8 @@ fn a_running_transaction_is_waited_for_and_keeps_its_base() {
     let ingest = store.begin().unwrap();
     let key = ingest.put(Dtype::F32, &next, &[base]).unwrap().key;
     std::thread::scope(|scope| {
-        let repack = scope.spawn(|| open(&history.disk).repack(&serving([base], 0)).unwrap());
+        let repack =
+            scope.spawn(|| open(&history.disk).repack(&serving([base], 0), &Task::default()).unwrap());
         ingest.seal().unwrap();
         repack.join().unwrap();
     });
@@ -158,13 +159,13 @@ fn a_second_repack_is_refused_and_a_damaged_object_stops_it() {
     let history = History::new();
     let lock = Path::new(ROOT).join("packs/repack.lock");
     let held = history.disk.lock(&lock, true, Patience::Try).unwrap();
-    let refused = open(&history.disk).repack(&serving([], 2)).unwrap_err();
+    let refused = open(&history.disk).repack(&serving([], 2), &Task::default()).unwrap_err();
     assert!(matches!(refused, StoreError::Busy { .. }));
     drop(held);
     let packs = files(&history.disk, ".cpk");
     let file = history.disk.open(&packs[0], true).unwrap();
     file.write_all_at(&[0xff; 64], 500).unwrap();
-    let refused = open(&history.disk).repack(&serving([], 2)).unwrap_err();
+    let refused = open(&history.disk).repack(&serving([], 2), &Task::default()).unwrap_err();
     assert!(refused.is_corruption(), "{refused}");
     assert_eq!(files(&history.disk, ".cpk"), packs);
 }
@@ -175,16 +176,16 @@ fn a_repack_that_ends_at_the_same_pack_never_removes_it() {
     let request = Repack { level: Some(Level::Max), ..serving([], 2) };
     let copy = || history.disk.crash_image(0);
     let settled = copy();
-    (0..3).for_each(|_| _ = open(&settled).repack(&request).unwrap());
+    (0..3).for_each(|_| _ = open(&settled).repack(&request, &Task::default()).unwrap());
     let pack = files(&settled, ".cpk");
-    open(&settled).repack(&request).unwrap();
+    open(&settled).repack(&request, &Task::default()).unwrap();
     assert_eq!(files(&settled, ".cpk"), pack, "the same objects coded in the same way");
     // What a power cut brings back of unfinished packs is swept first, in as many operations as there are of them.
     let (mut nth, mut unharmed) = (0, 0);
     while unharmed < 20 {
         let failing = settled.crash_image(0);
         failing.fail_nth(nth, libc::EIO);
-        let done = try_open(&failing).and_then(|store| store.repack(&request));
+        let done = try_open(&failing).and_then(|store| store.repack(&request, &Task::default()));
         failing.set_fault(None);
         history.assert_whole(&open(&failing));
         unharmed = if done.is_ok() { unharmed + 1 } else { 0 };
@@ -200,18 +201,18 @@ fn a_repack_that_fails_or_is_cut_off_anywhere_loses_nothing() {
     let copy = || history.disk.crash_image(0);
     let rehearsal = copy();
     let before = rehearsal.operations();
-    open(&rehearsal).repack(&request).unwrap();
+    open(&rehearsal).repack(&request, &Task::default()).unwrap();
     for nth in 0..rehearsal.operations() - before {
         let failing = copy();
         failing.fail_nth(nth, libc::EIO);
-        let _ = try_open(&failing).and_then(|store| store.repack(&request));
+        let _ = try_open(&failing).and_then(|store| store.repack(&request, &Task::default()));
         history.assert_whole(&open(&failing));
         let stopping = copy();
         stopping.stop_at_nth(nth);
-        let _ = try_open(&stopping).and_then(|store| store.repack(&request));
+        let _ = try_open(&stopping).and_then(|store| store.repack(&request, &Task::default()));
         let image = stopping.crash_image(nth);
         history.assert_whole(&open(&image));
-        open(&image).repack(&request).unwrap();
+        open(&image).repack(&request, &Task::default()).unwrap();
         history.assert_whole(&open(&image));
         assert_eq!((files(&image, ".cpk").len(), files(&image, ".cix").len()), (1, 1));
     }

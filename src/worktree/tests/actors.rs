@@ -47,9 +47,9 @@ fn after_cuts(disk: &SimulatedDisk, file: &str, check: impl Fn(Option<Vec<u8>>, 
         let worktree = tenant(&repo);
         let seen = load(&worktree, file);
         let request = CommitRequest { allow_empty: true, ..request("after the cut", 9) };
-        worktree.commit(&request).expect("commit");
+        worktree.commit(&request, &Task::default()).expect("commit");
         check(committed(&repo, "main", file), seen);
-        assert!(repo.fsck(true).expect("fsck").findings.is_empty());
+        assert!(repo.fsck(true, &Task::default()).expect("fsck").findings.is_empty());
     }
 }
 
@@ -77,7 +77,7 @@ fn bytes_that_were_synced_outlive_every_change_that_was_not() {
             let worktree = tenant(&repo);
             synced(&worktree, "log", &old);
             if is_committed {
-                worktree.commit(&request("first", 2)).expect("commit");
+                worktree.commit(&request("first", 2), &Task::default()).expect("commit");
             }
             change(&worktree);
             let new = load(&worktree, "log").expect("there");
@@ -156,12 +156,15 @@ fn bytes_that_the_disk_did_not_keep_are_named_and_never_committed() {
         }
         let other = open(&disk);
         for process in [&*worktree, &other.worktree(&main()).expect("worktree")] {
-            assert!(matches!(process.commit(&request("zeros", 2)), Err(Error::LostBytes(_))));
+            assert!(matches!(
+                process.commit(&request("zeros", 2), &Task::default()),
+                Err(Error::LostBytes(_))
+            ));
         }
         assert_eq!(worktree.snapshot(false).expect("snapshot").lost, [path("ckpt")]);
         assert!(matches!(worktree.read_at(node, 0, &mut [0; 8]), Err(Error::LostBytes(_))));
         save(&worktree, "ckpt", &[2; 50_000], 3);
-        worktree.commit(&request("whole", 4)).expect("commit");
+        worktree.commit(&request("whole", 4), &Task::default()).expect("commit");
         assert_eq!(committed(&repo, "main", "ckpt"), Some(vec![2; 50_000]));
     }
 }
@@ -171,7 +174,7 @@ fn a_worktree_that_was_deleted_and_made_again_is_another_one() {
     let (disk, repo) = create();
     let first = tenant(&repo);
     save(&first, "a", b"1", 1);
-    first.commit(&request("first", 1)).expect("commit");
+    first.commit(&request("first", 1), &Task::default()).expect("commit");
     let x = BranchName::new("x").expect("valid");
     let who = request("", 1).author;
     repo.create_branch(&x, "HEAD", &who).expect("branch");
@@ -185,14 +188,14 @@ fn a_worktree_that_was_deleted_and_made_again_is_another_one() {
     let (new, _) = other.worktree(&x).and_then(Worktree::adopt).expect("worktree");
     save(&new, "two", b"v2", 3);
     // Commits bring the generations of both into step.
-    new.commit(&request("on the new one", 4)).expect("commit");
+    new.commit(&request("on the new one", 4), &Task::default()).expect("commit");
 
     assert!(matches!(old.check_held(), Err(Error::Replaced(_))));
     let created = old.create(NodeId::ROOT, &name("precious"), 0o644, at(5));
     assert!(matches!(created, Err(Error::Replaced(_))), "{created:?}");
     assert!(matches!(old.sync(held), Err(Error::Replaced(_))));
     assert!(matches!(old.release(held, true, Release::Complete), Ok(())));
-    assert!(matches!(old.commit(&request("on the old one", 6)), Err(Error::Replaced(_))));
+    assert!(matches!(old.commit(&request("on the old one", 6), &Task::default()), Err(Error::Replaced(_))));
     assert_eq!(load(&new, "two"), Some(b"v2".to_vec()));
     assert_eq!(load(&new, "precious"), None);
 }
@@ -208,7 +211,7 @@ fn a_repository_that_was_replaced_acknowledges_nothing_more() {
     save(&tenant(&open(&disk)), "b", b"of another repository", 1);
     assert!(matches!(worktree.sync(node), Err(Error::Replaced(_))));
     assert!(matches!(worktree.make_dir(NodeId::ROOT, &name("d"), 0o755, at(2)), Err(Error::Replaced(_))));
-    assert!(worktree.commit(&request("into the other one", 3)).is_err());
+    assert!(worktree.commit(&request("into the other one", 3), &Task::default()).is_err());
     assert_eq!(open(&disk).refs().branch(&main()).expect("read"), None);
 }
 
@@ -294,7 +297,7 @@ fn a_copy_for_which_there_is_no_room_leaves_nothing_behind() {
     let (disk, repo) = create();
     let worktree = tenant(&repo);
     save(&worktree, "big", &weights(400_000), 1);
-    worktree.commit(&request("first", 1)).expect("commit");
+    worktree.commit(&request("first", 1), &Task::default()).expect("commit");
     let node = node(&worktree, "big");
     worktree.open_file(node, true).expect("open");
     worktree.sync_records().expect("sync");
@@ -412,7 +415,7 @@ fn commits_beside_busy_writers_all_land_and_are_cuts() {
         let mut last = None;
         while !done.load(Ordering::Acquire) {
             let worktree = repo.worktree(&main()).expect("worktree");
-            match worktree.commit(&request("beside writers", 1)) {
+            match worktree.commit(&request("beside writers", 1), &Task::default()) {
                 Ok(committed) => last = Some(committed.id),
                 Err(Error::NothingToCommit { .. }) => {}
                 Err(error) => panic!("{error}"),
@@ -433,7 +436,7 @@ fn commits_beside_busy_writers_all_land_and_are_cuts() {
             whole("c", &text);
             next = repo.commit(id).expect("commit").parents.first().copied();
         }
-        assert!(repo.fsck(true).expect("fsck").findings.is_empty());
+        assert!(repo.fsck(true, &Task::default()).expect("fsck").findings.is_empty());
     });
 }
 

@@ -22,7 +22,7 @@ fn an_error_while_catching_up_loses_no_record() {
         let first = tenant(&repo);
         first.make_dir(NodeId::ROOT, &name("run"), 0o755, at(1)).expect("mkdir");
         save(&first, "run/a", b"a", 1);
-        first.commit(&request("first", 2)).expect("commit");
+        first.commit(&request("first", 2), &Task::default()).expect("commit");
         let other = open(&disk);
         let looker = other.worktree(&main()).expect("worktree");
         save(&first, "run/b", b"b", 3);
@@ -32,7 +32,7 @@ fn an_error_while_catching_up_loses_no_record() {
         let seen = looker.resolve(&path("run/b")).expect("resolve").is_some();
         if failed && !seen {
             let committed_by_looker = looker
-                .commit(&CommitRequest { allow_empty: true, ..request("second", 4) })
+                .commit(&CommitRequest { allow_empty: true, ..request("second", 4) }, &Task::default())
                 .map(|c| c.changed);
             let fresh = open(&disk);
             let fresh = fresh.worktree(&main()).expect("worktree");
@@ -58,7 +58,9 @@ fn who_waited_for_a_recovery_that_was_killed_recovers_itself() {
         std::thread::sleep(Duration::from_millis(60));
         drop(held);
         let (worktree, repo) = adopting.join().unwrap();
-        let Ok(_) = worktree.commit(&CommitRequest { allow_empty: true, ..request("x", 9) }) else {
+        let Ok(_) =
+            worktree.commit(&CommitRequest { allow_empty: true, ..request("x", 9) }, &Task::default())
+        else {
             bad.push((seed, "commit failed"));
             continue;
         };
@@ -90,7 +92,9 @@ fn a_rename_of_a_partly_synced_file_leaves_old_or_new() {
         let repo = open(&image);
         let worktree = tenant(&repo);
         let seen = load(&worktree, "log");
-        worktree.commit(&CommitRequest { allow_empty: true, ..request("x", 9) }).expect("commit");
+        worktree
+            .commit(&CommitRequest { allow_empty: true, ..request("x", 9) }, &Task::default())
+            .expect("commit");
         let taken = committed(&repo, "main", "log");
         for (what, found) in [("seen", seen), ("committed", taken)] {
             if found.as_ref() != Some(&old) && found.as_ref() != Some(&new) {
@@ -139,7 +143,7 @@ fn what_another_process_committed_takes_no_room_in_staged() {
     }
     let other = open(&disk);
     let command = other.worktree(&main()).expect("worktree");
-    command.commit(&request("first", 2)).expect("commit");
+    command.commit(&request("first", 2), &Task::default()).expect("commit");
     drop(command);
     drop(other);
     for n in 0..3 {
@@ -208,7 +212,14 @@ fn opening_and_reading_while_it_is_stored_never_fails() {
                 let stored: Vec<_> = files
                     .iter()
                     .map(|file| {
-                        let (recipe, len) = worktree.ingest_staged(&ingest, file, Tree::empty_id()).unwrap();
+                        let (recipe, len) = worktree
+                            .ingest_staged(
+                                &ingest,
+                                file,
+                                Tree::empty_id(),
+                                &Intake::begin(&Task::default(), file.len),
+                            )
+                            .unwrap();
                         (file.staging, recipe, len)
                     })
                     .collect();
@@ -236,7 +247,7 @@ fn bytes_written_over_what_was_synced_are_not_complete_after_a_power_cut() {
     let (disk, repo) = create();
     let worktree = tenant(&repo);
     save(&worktree, "sized", &[7; 100], 1);
-    worktree.commit(&request("first", 2)).expect("commit");
+    worktree.commit(&request("first", 2), &Task::default()).expect("commit");
     let node = worktree.resolve(&path("sized")).unwrap().unwrap();
     worktree.open_file(node, true).expect("open");
     worktree.set_len(node, 0, at(1)).expect("size");
@@ -250,7 +261,9 @@ fn bytes_written_over_what_was_synced_are_not_complete_after_a_power_cut() {
         let image = disk.crash_image(seed);
         let repo = open(&image);
         let worktree = tenant(&repo);
-        worktree.commit(&CommitRequest { allow_empty: true, ..request("x", 9) }).expect("commit");
+        worktree
+            .commit(&CommitRequest { allow_empty: true, ..request("x", 9) }, &Task::default())
+            .expect("commit");
         let taken = committed(&repo, "main", "sized").unwrap();
         if taken != [9; 30_000] && taken != [7; 100] {
             bad.push((seed, taken.len(), taken.iter().filter(|byte| **byte == 0).count()));
@@ -265,7 +278,7 @@ fn half_a_file_that_was_synced_before_is_not_complete_after_a_kill() {
     let (disk, repo) = create();
     let worktree = tenant(&repo);
     save(&worktree, "sized", &[7; 100], 1);
-    worktree.commit(&request("first", 2)).expect("commit");
+    worktree.commit(&request("first", 2), &Task::default()).expect("commit");
     let node = worktree.resolve(&path("sized")).unwrap().unwrap();
     worktree.open_file(node, true).expect("open");
     worktree.set_len(node, 0, at(1)).expect("size");
@@ -276,7 +289,9 @@ fn half_a_file_that_was_synced_before_is_not_complete_after_a_kill() {
     drop(repo);
     let repo = open(&disk);
     let worktree = tenant(&repo);
-    worktree.commit(&CommitRequest { allow_empty: true, ..request("x", 9) }).expect("commit");
+    worktree
+        .commit(&CommitRequest { allow_empty: true, ..request("x", 9) }, &Task::default())
+        .expect("commit");
     assert_eq!(committed(&repo, "main", "sized").map(|bytes| bytes.len()), Some(100));
 }
 
@@ -288,7 +303,7 @@ fn a_log_is_durable_before_its_ref_also_when_a_first_attempt_was_killed() {
         let (disk, repo) = create();
         let worktree = tenant(&repo);
         save(&worktree, "a", b"a", 1);
-        worktree.commit(&request("first", 2)).expect("commit");
+        worktree.commit(&request("first", 2), &Task::default()).expect("commit");
         let who = request("x", 3).committer;
         let branch = BranchName::new("b").unwrap();
         disk.fail_nth(nth, libc::EIO);
@@ -320,7 +335,7 @@ fn an_edit_in_doubt_is_the_same_for_who_made_it_and_for_others() {
         let first = tenant(&repo);
         save(&first, "a", b"a", 1);
         save(&first, "b", b"b", 1);
-        first.commit(&request("first", 2)).expect("commit");
+        first.commit(&request("first", 2), &Task::default()).expect("commit");
         disk.stop_at_nth(nth);
         let done = first.remove_all(&[path("a")], false, at(3));
         disk.set_fault(None);

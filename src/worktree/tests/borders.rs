@@ -63,12 +63,15 @@ fn a_tree_with_a_repository_in_it_is_damage_that_fsck_names() {
             &request("", 2).author,
         )
         .expect("branch");
-        let report = repo.fsck(false).expect("fsck");
+        let report = repo.fsck(false, &Task::default()).expect("fsck");
         let said = format!("{:?}", report.findings);
         assert!(said.contains(&tree.to_string()) && said.contains("own folder"), "{said}");
         let out = tempfile::tempdir().expect("a scratch folder");
         let entry = repo.entry_at(commit, "evil", &TreePath::ROOT).expect("the root");
-        assert!(matches!(repo.export(&entry, &out.path().join("out")), Err(Error::Damaged { .. })));
+        assert!(matches!(
+            repo.export(&entry, &out.path().join("out"), &Task::default()),
+            Err(Error::Damaged { .. })
+        ));
     }
     let (_disk, repo) = create();
     let (_, tree) = commit_tree(&repo, &tree_of(&[b"coral", b".coral2"]));
@@ -119,10 +122,10 @@ fn depth_costs_no_stack_in_whatever_looks_at_a_tree() {
         assert_eq!(changes.iter().map(|change| &change.path).collect::<Vec<_>>(), [deepest]);
         assert_eq!(repo.diff_trees(tree, Tree::empty_id()).expect("diff").len(), 1);
         // The empty one at the bottom counts too.
-        assert_eq!(repo.fsck(true).expect("fsck").trees, DEEP as u64 + 1);
+        assert_eq!(repo.fsck(true, &Task::default()).expect("fsck").trees, DEEP as u64 + 1);
         let out = tempfile::tempdir().expect("a scratch folder");
         let entry = repo.entry_at(commit, "deep", &TreePath::ROOT).expect("the root");
-        repo.export(&entry, &out.path().join("out")).expect("export");
+        repo.export(&entry, &out.path().join("out"), &Task::default()).expect("export");
         // The standard library's own removal takes a frame for each directory.
         let removed = std::process::Command::new("rm").arg("-rf").arg(out.path().join("out")).status();
         assert!(removed.expect("rm runs").success());
@@ -134,7 +137,7 @@ fn a_directory_that_is_wrong_about_a_length_is_told_and_never_waited_for() {
     let (_disk, repo) = create();
     let worktree = tenant(&repo);
     save(&worktree, "a", &[7; 3_000], 1);
-    let id = worktree.commit(&request("first", 1)).expect("commit").id;
+    let id = worktree.commit(&request("first", 1), &Task::default()).expect("commit").id;
     let honest = repo.entry_at(id, "main", &path("a")).expect("a file");
     let Node::File { recipe, len } = honest.node else { panic!("not a file") };
     for said in [len - 1, len + 1, u64::MAX] {
@@ -147,11 +150,11 @@ fn a_directory_that_is_wrong_about_a_length_is_told_and_never_waited_for() {
         let read = repo.read_through(recipe, said, &"a", |_| Ok::<_, Error>(()));
         assert!(matches!(read, Err(Error::WrongLength { .. })), "{said}: {read:?}");
         let out = tempfile::tempdir().expect("a scratch folder");
-        let exported = repo.export(&liar, &out.path().join("a"));
+        let exported = repo.export(&liar, &out.path().join("a"), &Task::default());
         assert!(matches!(exported, Err(Error::WrongLength { .. })), "{said}: {exported:?}");
         let branch = BranchName::new(format!("liar-{said}")).expect("valid");
         repo.create_branch_at(&branch, commit, "made".into(), &request("", 2).author).expect("branch");
-        let said = format!("{:?}", repo.fsck(false).expect("fsck").findings);
+        let said = format!("{:?}", repo.fsck(false, &Task::default()).expect("fsck").findings);
         assert!(said.contains("its directory says"), "{said}");
     }
 }
@@ -178,7 +181,7 @@ fn nothing_is_made_beyond_the_limits_nor_moved_there() {
     let file = (NodeId::ROOT, &name("file"));
     too_deep(worktree.rename(file, (deepest, &name("x")), RenameMode::Replace, at(2)));
     worktree.rename(file, (parent, &name("x")), RenameMode::Replace, at(2)).expect("just as deep as can be");
-    worktree.commit(&request("deep", 3)).expect("commit");
+    worktree.commit(&request("deep", 3), &Task::default()).expect("commit");
     // What is in a directory does not go beyond the limit with it, whether somebody looked into it or not.
     let a = (NodeId::ROOT, &name("a"));
     for process in [&worktree, &tenant(&open(&disk))] {
@@ -206,7 +209,7 @@ fn nothing_is_made_beyond_the_limits_nor_moved_there() {
     let x = worktree.lookup(parent, &name("x")).expect("lookup").expect("moved along").0;
     worktree.set_len(x, 0, at(5)).expect("it can be written");
     worktree.unlink(parent, &name("x"), at(5)).expect("it can be removed");
-    assert!(repo.fsck(true).expect("fsck").findings.is_empty());
+    assert!(repo.fsck(true, &Task::default()).expect("fsck").findings.is_empty());
 }
 
 /// Names of 255 bytes reach the limit of a path's bytes before that of its names.
@@ -221,7 +224,7 @@ fn a_directory_does_not_get_a_name_with_which_what_is_in_it_has_too_long_a_path(
     }
     // "a", 255 names of 255 bytes and a last one are 65,535 bytes with their slashes.
     worktree.make_dir(dir, &name(&"m".repeat(253)), 0o755, at(1)).expect("just as long as can be");
-    worktree.commit(&request("long", 2)).expect("commit");
+    worktree.commit(&request("long", 2), &Task::default()).expect("commit");
     for process in [&worktree, &tenant(&open(&disk))] {
         let to = |text: &str| {
             process.rename(

@@ -37,7 +37,7 @@ fn session(disk: &SimulatedDisk, done: &mut Acknowledged) -> Result<()> {
     let (worktree, _) = repo.worktree(&main())?.adopt()?;
     for round in 0..3u8 {
         try_save(&worktree, "model", &weights(round), false)?;
-        let committed = worktree.commit(&request("round", round.into()))?;
+        let committed = worktree.commit(&request("round", round.into()), &Task::default())?;
         if !is_durable(&committed.warnings) {
             return Ok(());
         }
@@ -64,7 +64,7 @@ fn is_durable(warnings: &[Warning]) -> bool {
 fn check(disk: &SimulatedDisk, done: &Acknowledged) {
     let repo = open(disk);
     let worktree = tenant(&repo);
-    let report = repo.fsck(true).expect("fsck");
+    let report = repo.fsck(true, &Task::default()).expect("fsck");
     assert!(report.findings.is_empty(), "{:?}", report.findings);
     for (id, bytes) in &done.commits {
         let tip = repo.resolve("main", at(0)).expect("a commit was acknowledged");
@@ -79,12 +79,12 @@ fn check(disk: &SimulatedDisk, done: &Acknowledged) {
     }
     // And work goes on.
     save(&worktree, "afterwards", b"x", 9);
-    if let Err(error) = worktree.commit(&request("afterwards", 9)) {
+    if let Err(error) = worktree.commit(&request("afterwards", 9), &Task::default()) {
         // What the disk lost is named, and whoever has the bytes saves them again.
         let Error::LostBytes(lost) = error else { panic!("{error}") };
         assert_eq!(worktree.snapshot(false).expect("snapshot").lost, std::slice::from_ref(&lost));
         save(&worktree, &lost.to_string(), b"again", 9);
-        worktree.commit(&request("afterwards", 9)).expect("commit");
+        worktree.commit(&request("afterwards", 9), &Task::default()).expect("commit");
     }
     assert_eq!(committed(&repo, "main", "afterwards"), Some(b"x".to_vec()));
 }

@@ -45,7 +45,7 @@ fn with_branches(names: &[&str]) -> SimulatedDisk {
     let (disk, repo) = create();
     let worktree = tenant(&repo);
     save(&worktree, "a", b"1", 1);
-    worktree.commit(&request("first", 1)).expect("commit");
+    worktree.commit(&request("first", 1), &Task::default()).expect("commit");
     let who = request("", 2).author;
     names.iter().for_each(|name| drop(repo.create_branch(&branch(name), "HEAD", &who).expect("branch")));
     disk
@@ -89,7 +89,7 @@ fn of_two_branches_that_keep_each_other_one_stays() {
         let repo = open(&disk);
         let (worktree, _) = repo.worktree(&branch("x")).and_then(Worktree::adopt).expect("worktree");
         save(&worktree, "more", b"2", 2);
-        let tip = worktree.commit(&request("on x alone", 3)).expect("commit").id;
+        let tip = worktree.commit(&request("on x alone", 3), &Task::default()).expect("commit").id;
         let who = request("", 4).author;
         repo.create_branch(&branch("y"), "x", &who).expect("branch");
         drop(worktree);

@@ -84,7 +84,7 @@ fn a_directory_comes_back_whole_over_whatever_took_its_place() {
     worktree.make_dir(NodeId::ROOT, &name("d"), 0o711, at(1)).expect("mkdir");
     save(&worktree, "d/a", b"one", 1);
     save(&worktree, "m", b"two", 1);
-    let id = worktree.commit(&request("first", 1)).expect("commit").id;
+    let id = worktree.commit(&request("first", 1), &Task::default()).expect("commit").id;
     worktree.remove_all(&[path("d"), path("m"), path("d/a"), path("m")], true, at(2)).expect("remove");
     assert_eq!(listing(&worktree), Vec::<String>::new());
     worktree.restore(&[path("d/a")], id, "main", at(3)).expect("restore");

@@ -33,7 +33,7 @@ fn no_directory_of_the_history_is_read_while_others_cannot_look() {
     worktree.make_dir(TOP, &name("d"), 0o755, at(1)).expect("mkdir");
     save(&worktree, "a", b"a", 1);
     save(&worktree, "d/b", b"b", 1);
-    worktree.commit(&request("first", 1)).expect("commit");
+    worktree.commit(&request("first", 1), &Task::default()).expect("commit");
     drop(worktree);
     for (what, change) in CHANGES {
         let image = disk.crash_image(0);

@@ -74,7 +74,7 @@ fn whatever_gives_room_back_works_on_a_full_disk() {
                 save(&worktree, "d/a", &weights(50_000), 1);
                 save(&worktree, "d/b", &weights(50_000), 1);
                 if is_stored {
-                    worktree.commit(&request("first", 1)).expect("commit");
+                    worktree.commit(&request("first", 1), &Task::default()).expect("commit");
                 }
                 fill(&disk, &worktree, how);
                 if is_reopened {

@@ -32,7 +32,7 @@ fn appended() -> (SimulatedDisk, Vec<u8>, Vec<u8>) {
 
 fn commit(worktree: &Worktree) {
     let request = CommitRequest { allow_empty: true, ..request("afterwards", 9) };
-    worktree.commit(&request).expect("commit");
+    worktree.commit(&request, &Task::default()).expect("commit");
 }
 
 #[test]

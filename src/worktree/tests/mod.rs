@@ -10,11 +10,13 @@ mod free;
 mod full;
 mod gone;
 mod readers;
+mod stopped;
 mod unchanged;
 
 use super::*;
 use crate::disk::{Disk, Patience, SimulatedDisk};
 use crate::history::*;
+use crate::task::Task;
 use crate::units::Timestamp;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -127,7 +129,7 @@ fn what_is_saved_and_committed_comes_back_after_reopening() {
     worktree.make_dir(NodeId::ROOT, &name("run"), 0o755, at(1)).expect("mkdir");
     save(&worktree, "run/a.bin", b"first", 1);
     assert_eq!(changes(&worktree), [("run/a.bin".into(), ChangeKind::Added)]);
-    let first = worktree.commit(&request("first", 2)).expect("commit");
+    let first = worktree.commit(&request("first", 2), &Task::default()).expect("commit");
     assert!(first.is_root);
     assert_eq!(changes(&worktree), []);
     save(&worktree, "run/a.bin", b"second", 3);
@@ -136,7 +138,7 @@ fn what_is_saved_and_committed_comes_back_after_reopening() {
         changes(&worktree),
         [("b.bin".into(), ChangeKind::Added), ("run/a.bin".into(), ChangeKind::Modified)]
     );
-    worktree.commit(&request("second", 4)).expect("commit");
+    worktree.commit(&request("second", 4), &Task::default()).expect("commit");
 
     let repo = open(&disk);
     assert_eq!(committed(&repo, "main~1", "run/a.bin"), Some(b"first".to_vec()));
@@ -146,7 +148,7 @@ fn what_is_saved_and_committed_comes_back_after_reopening() {
     let worktree = tenant(&repo);
     assert_eq!(load(&worktree, "run/a.bin"), Some(b"second".to_vec()));
     assert_eq!(changes(&worktree), []);
-    assert!(repo.fsck(true).expect("fsck").findings.is_empty());
+    assert!(repo.fsck(true, &Task::default()).expect("fsck").findings.is_empty());
 }
 
 #[test]
@@ -159,7 +161,7 @@ fn a_commit_takes_files_as_they_were_when_last_complete() {
     let new = worktree.create(NodeId::ROOT, &name("new"), 0o600, at(2)).expect("create");
     worktree.write_at(new, 0, b"half", at(2)).expect("write");
 
-    let committed_id = worktree.commit(&request("while writing", 3)).expect("commit");
+    let committed_id = worktree.commit(&request("while writing", 3), &Task::default()).expect("commit");
     assert_eq!(committed_id.still_open, [path("log"), path("new")]);
     assert_eq!(committed(&repo, "main", "log"), Some(b"complete".to_vec()));
     assert_eq!(committed(&repo, "main", "new"), None);
@@ -170,7 +172,7 @@ fn a_commit_takes_files_as_they_were_when_last_complete() {
         worktree.release(node, true, Release::Complete).expect("release");
     }
     assert_eq!(changes(&worktree), [("log".into(), ChangeKind::Modified), ("new".into(), ChangeKind::Added)]);
-    worktree.commit(&request("closed", 5)).expect("commit");
+    worktree.commit(&request("closed", 5), &Task::default()).expect("commit");
     assert_eq!(committed(&repo, "main", "log"), Some(b"complete and more".to_vec()));
     assert_eq!(committed(&repo, "main", "new"), Some(b"half and whole".to_vec()));
 }
@@ -183,10 +185,13 @@ fn a_file_is_complete_when_the_last_writer_lets_go_of_it() {
     worktree.write_at(node, 0, b"one", at(1)).expect("write");
     worktree.open_file(node, true).expect("open");
     worktree.release(node, true, Release::Complete).expect("release");
-    assert!(matches!(worktree.commit(&request("half", 2)), Err(Error::NothingToCommit { .. })));
+    assert!(matches!(
+        worktree.commit(&request("half", 2), &Task::default()),
+        Err(Error::NothingToCommit { .. })
+    ));
     worktree.write_at(node, 3, b" two", at(3)).expect("write");
     worktree.release(node, true, Release::Complete).expect("release");
-    worktree.commit(&request("two", 4)).expect("commit");
+    worktree.commit(&request("two", 4), &Task::default()).expect("commit");
     assert_eq!(committed(&repo, "main", "a"), Some(b"one two".to_vec()));
 }
 
@@ -194,12 +199,18 @@ fn a_file_is_complete_when_the_last_writer_lets_go_of_it() {
 fn nothing_to_commit_is_an_error_and_times_alone_are_nothing() {
     let (_disk, repo) = create();
     let worktree = tenant(&repo);
-    assert!(matches!(worktree.commit(&request("x", 1)), Err(Error::NothingToCommit { .. })));
+    assert!(matches!(
+        worktree.commit(&request("x", 1), &Task::default()),
+        Err(Error::NothingToCommit { .. })
+    ));
     save(&worktree, "a", b"same", 1);
-    worktree.commit(&request("x", 2)).expect("commit");
+    worktree.commit(&request("x", 2), &Task::default()).expect("commit");
     save(&worktree, "a", b"same", 3);
     assert_eq!(changes(&worktree), []);
-    assert!(matches!(worktree.commit(&request("y", 4)), Err(Error::NothingToCommit { .. })));
+    assert!(matches!(
+        worktree.commit(&request("y", 4), &Task::default()),
+        Err(Error::NothingToCommit { .. })
+    ));
 }
 
 #[test]
@@ -210,7 +221,7 @@ fn a_second_process_sees_and_commits_what_the_first_saved() {
     let other = open(&disk);
     let second = other.worktree(&main()).expect("worktree");
     assert_eq!(load(&second, "a"), Some(b"from the first".to_vec()));
-    second.commit(&request("by the second", 2)).expect("commit");
+    second.commit(&request("by the second", 2), &Task::default()).expect("commit");
     second
         .put(&path("b"), Attributes { mode: 0o644, modified: at(3) }, Node::Symlink(b"a".to_vec()), at(3))
         .expect("put");
@@ -238,7 +249,7 @@ fn files_that_a_dead_process_was_writing_are_named_and_complete_nothing() {
     let snapshot = survivor.snapshot(false).expect("snapshot");
     assert_eq!((snapshot.interrupted, snapshot.still_open), (vec![path("half"), path("log")], vec![]));
     assert_eq!(load(&survivor, "half"), Some(b"ha".to_vec()));
-    let done = survivor.commit(&request("after", 2)).expect("commit");
+    let done = survivor.commit(&request("after", 2), &Task::default()).expect("commit");
     assert_eq!(done.interrupted, [path("half"), path("log")]);
     assert_eq!(committed(&open(&disk), "main", "half"), None);
     assert_eq!(committed(&open(&disk), "main", "log"), Some(b"whole".to_vec()));
@@ -248,7 +259,7 @@ fn files_that_a_dead_process_was_writing_are_named_and_complete_nothing() {
     survivor.write_at(log, 12, b"lf", at(3)).expect("write");
     survivor.release(log, true, Release::Complete).expect("release");
     let all = CommitRequest { include_open: true, ..request("all", 3) };
-    assert_eq!(survivor.commit(&all).expect("commit").interrupted, []);
+    assert_eq!(survivor.commit(&all, &Task::default()).expect("commit").interrupted, []);
     assert_eq!(committed(&open(&disk), "main", "half"), Some(b"ha".to_vec()));
     assert_eq!(committed(&open(&disk), "main", "log"), Some(b"whole and half".to_vec()));
 }
@@ -295,9 +306,9 @@ fn a_clean_worktree_follows_its_branch_and_a_changed_one_says_that_it_cannot() {
     let (disk, repo) = create();
     let worktree = tenant(&repo);
     save(&worktree, "a", b"1", 1);
-    let first = worktree.commit(&request("1", 1)).expect("commit").id;
+    let first = worktree.commit(&request("1", 1), &Task::default()).expect("commit").id;
     save(&worktree, "a", b"2", 2);
-    let second = worktree.commit(&request("2", 2)).expect("commit").id;
+    let second = worktree.commit(&request("2", 2), &Task::default()).expect("commit").id;
     let who = request("", 3).author;
     let back = LogEntry { who, message: "reset".into() };
     let durable = |id| repo.store().durable(id).expect("durable");
@@ -306,7 +317,7 @@ fn a_clean_worktree_follows_its_branch_and_a_changed_one_says_that_it_cannot() {
     assert_eq!(load(&worktree, "a"), Some(b"1".to_vec()));
     save(&worktree, "b", b"mine", 4);
     repo.refs().update_branch(&main(), Some(first), durable(second), &back).expect("move");
-    assert!(matches!(worktree.commit(&request("3", 5)), Err(Error::Diverged { .. })));
+    assert!(matches!(worktree.commit(&request("3", 5), &Task::default()), Err(Error::Diverged { .. })));
     assert_eq!(load(&open(&disk).worktree(&main()).expect("worktree"), "b"), Some(b"mine".to_vec()));
 }
 
@@ -317,7 +328,7 @@ fn revisions_are_what_git_users_type() {
     let mut ids = Vec::new();
     for n in 1..=4 {
         save(&worktree, "a", &[n], n.into());
-        ids.push(worktree.commit(&request("c", i64::from(n) * 86_400)).expect("commit").id);
+        ids.push(worktree.commit(&request("c", i64::from(n) * 86_400), &Task::default()).expect("commit").id);
     }
     let tag = Tag { commit: ids[1], description: "best = good\n".into(), metrics: BTreeMap::new() };
     let v1 = TagName::new("v1").expect("valid");
@@ -374,7 +385,7 @@ fn branches_that_would_be_folders_of_each_other_are_refused() {
     let (_disk, repo) = create();
     let worktree = tenant(&repo);
     save(&worktree, "a", b"1", 1);
-    let id = worktree.commit(&request("1", 1)).expect("commit").id;
+    let id = worktree.commit(&request("1", 1), &Task::default()).expect("commit").id;
     let durable = repo.store().durable(id).expect("durable");
     let entry = LogEntry { who: request("", 1).author, message: "branch".into() };
     let branch = |text| BranchName::new(text).expect("valid");

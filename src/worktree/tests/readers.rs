@@ -86,7 +86,7 @@ fn an_open_file_of_a_worktree_is_read_as_it_is_now() {
     let node = save(&worktree, "a", &weights(1000, 0), 1);
     let mut buf = vec![0; 4000];
     for step in 1..4 {
-        worktree.commit(&request("saved", 2)).expect("commit");
+        worktree.commit(&request("saved", 2), &Task::default()).expect("commit");
         assert_eq!(worktree.read_held(node, &slot, 0, &mut buf).expect("read"), 4000);
         assert!(buf == weights(1000, step - 1));
         let before = repo.store().lookups();

@@ -7,12 +7,12 @@ use crate::store::StoreError;
 
 /// Everything that a person could see of a repository.
 #[derive(Debug, PartialEq)]
-struct Seen {
+pub(super) struct Seen {
     head: Head,
     branches: Vec<(BranchName, CommitId, Vec<LogLine>)>,
     tags: Vec<(TagName, Tag, Vec<LogLine>)>,
     worktrees: Vec<(BranchName, Vec<String>)>,
-    findings: Vec<String>,
+    pub(super) findings: Vec<String>,
 }
 
 impl Seen {
@@ -25,7 +25,7 @@ impl Seen {
 }
 
 /// Looks at a repository as a new process does. A branch without a worktree is as one with an unchanged one.
-fn see(disk: &SimulatedDisk) -> Seen {
+pub(super) fn see(disk: &SimulatedDisk) -> Seen {
     let repo = open(disk);
     let refs = repo.refs();
     let head = refs.head().expect("HEAD");
@@ -50,7 +50,7 @@ fn see(disk: &SimulatedDisk) -> Seen {
     names.sort();
     names.dedup();
     let worktrees = names.into_iter().map(|name| (name.clone(), files(&repo, &name))).collect();
-    let report = repo.fsck(false).expect("fsck");
+    let report = repo.fsck(false, &Task::default()).expect("fsck");
     let findings =
         report.findings.into_iter().map(|finding| format!("{}: {}", finding.place, finding.what)).collect();
     Seen { head, branches, tags, worktrees, findings }
@@ -97,7 +97,7 @@ fn tag(text: &str) -> TagName {
     TagName::new(text).expect("valid")
 }
 
-fn who() -> Signature {
+pub(super) fn who() -> Signature {
     request("", 9).author
 }
 
@@ -112,7 +112,7 @@ fn set_tag(repo: &Repo, name: &str, revision: &str, replace: bool) -> Result<()>
 }
 
 /// A folder of the user's, and one file of it once more elsewhere.
-fn to_add() -> [ToAdd; 2] {
+pub(super) fn to_add() -> [ToAdd; 2] {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/id.rs");
     let around = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/tests");
     [ToAdd { from: around, to: path("added") }, ToAdd { from: folder, to: path("d/x/y") }]
@@ -122,12 +122,12 @@ const OPERATIONS: &[Operation] = &[
     Operation {
         name: "commit",
         unborn: false,
-        run: |repo| repo.worktree(&main())?.commit(&request("more", 8)).map(drop),
+        run: |repo| repo.worktree(&main())?.commit(&request("more", 8), &Task::default()).map(drop),
     },
     Operation {
         name: "first commit",
         unborn: true,
-        run: |repo| repo.worktree(&main())?.commit(&request("first", 8)).map(drop),
+        run: |repo| repo.worktree(&main())?.commit(&request("first", 8), &Task::default()).map(drop),
     },
     Operation {
         name: "branch",
@@ -187,12 +187,14 @@ const OPERATIONS: &[Operation] = &[
     Operation {
         name: "add",
         unborn: false,
-        run: |repo| repo.worktree(&main())?.add(&to_add(), &Fence::default(), at(9)).map(drop),
+        run: |repo| {
+            repo.worktree(&main())?.add(&to_add(), &Fence::default(), at(9), &Task::default()).map(drop)
+        },
     },
 ];
 
 /// A repository with all sorts of things, everything durable.
-fn prepared(unborn: bool) -> SimulatedDisk {
+pub(super) fn prepared(unborn: bool) -> SimulatedDisk {
     let (disk, repo) = create();
     let worktree = tenant(&repo);
     worktree.make_dir(NodeId::ROOT, &name("d"), 0o755, at(1)).expect("mkdir");
@@ -203,15 +205,15 @@ fn prepared(unborn: bool) -> SimulatedDisk {
     worktree.make_dir(gone, &name("deep"), 0o700, at(1)).expect("mkdir");
     save(&worktree, "gone/deep/er", b"four", 1);
     if !unborn {
-        worktree.commit(&request("first", 1)).expect("commit");
+        worktree.commit(&request("first", 1), &Task::default()).expect("commit");
         save(&worktree, "d/a", b"three", 2);
-        worktree.commit(&request("second", 2)).expect("commit");
+        worktree.commit(&request("second", 2), &Task::default()).expect("commit");
         for name in ["same", "old/side"] {
             repo.create_branch(&branch(name), "HEAD", &who()).expect("branch");
         }
         let (side, _) = repo.worktree(&branch("old/side")).and_then(Worktree::adopt).expect("worktree");
         save(&side, "c", b"on the side", 3);
-        side.commit(&request("side", 3)).expect("commit");
+        side.commit(&request("side", 3), &Task::default()).expect("commit");
         save(&side, "e", b"never committed", 4);
         side.sync_complete().and_then(|()| side.sync_records()).expect("sync");
         set_tag(&repo, "v1", "HEAD~1", false).expect("tag");
@@ -224,7 +226,7 @@ fn prepared(unborn: bool) -> SimulatedDisk {
 }
 
 /// A fresh copy of a disk on which everything is durable.
-fn copy(disk: &SimulatedDisk) -> SimulatedDisk {
+pub(super) fn copy(disk: &SimulatedDisk) -> SimulatedDisk {
     disk.crash_image(0)
 }
 
@@ -312,7 +314,7 @@ fn on_a_disk_that_cannot_be_written_history_is_there_and_changes_say_why_not() {
                 3
             );
         }
-        assert!(repo.fsck(true).expect("fsck").findings.is_empty());
+        assert!(repo.fsck(true, &Task::default()).expect("fsck").findings.is_empty());
         disk.set_read_only(false);
         assert_eq!(see(&disk), before, "{}", operation.name);
     }
