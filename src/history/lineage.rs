@@ -10,7 +10,7 @@ use crate::format;
 use crate::id::{CommitId, ObjectKey, RecipeId, TreeId};
 use crate::recipe::{Recipe, TensorInfo};
 use crate::similarity::Signature;
-use crate::store::{Slice, Source, SourceError, Store, StoreError, Watched};
+use crate::store::{ObjectReader, Slice, Source, SourceError, Store, Watched};
 use crate::task::{Task, Unit};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -98,7 +98,7 @@ impl Repo {
     pub fn tensors_of_recipe(&self, recipe: &Recipe, task: &Task) -> Result<Vec<Wanted>> {
         let signed = task.begin("signing", Unit::Tensors, Some(recipe.tensors().count() as u64));
         let sign = |(tensor, key, len): (&TensorInfo, ObjectKey, u64)| {
-            let stored = Stored { store: self.store(), key, len };
+            let stored = Stored(self.store().reader(key)?);
             let source = Watched { source: &stored, task, meter: None };
             let signature = Store::signature_of(tensor.dtype, &source)?;
             signed.advance(1);
@@ -302,18 +302,14 @@ impl<'a> Search<'a> {
 }
 
 /// A stored object as a source.
-struct Stored<'a> {
-    store: &'a Store,
-    key: ObjectKey,
-    len: u64,
-}
+struct Stored(ObjectReader);
 
-impl Source for Stored<'_> {
+impl Source for Stored {
     fn len(&self) -> u64 {
-        self.len
+        self.0.len()
     }
 
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> std::result::Result<(), SourceError> {
-        self.store.read_at(self.key, offset, buf).map_err(|error: StoreError| SourceError::new(error))
+        self.0.read_at(offset, buf).map_err(SourceError::new)
     }
 }

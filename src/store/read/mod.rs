@@ -13,6 +13,7 @@ mod object_source;
 mod plan;
 mod prefix;
 mod reader;
+mod undo;
 
 pub use buffers::Buffers;
 pub use cache::{Cache, Memory};

@@ -1,0 +1,135 @@
+//! Undoing stored frames, each on what it is a difference to, as it was planned.
+//!
+//! The checksum of every stored frame is compared before it is decoded.
+
+use std::sync::Arc;
+
+use crate::codec::{cast, decode_frame, tag_needs_base};
+use crate::store::error::Result;
+
+use super::cache::Memory;
+use super::chain::Cast;
+use super::plan::{FramePlan, Ground, Part, Plan};
+
+/// Stored bytes that were read for a plan.
+pub struct Fetched<'f, 'c> {
+    pub plan: &'f Plan<'c>,
+    pub stored: &'f [u8],
+    /// Where in these each frame of the plan begins.
+    pub places: Vec<usize>,
+    pub memory: &'f Memory,
+}
+
+impl<'c> Fetched<'_, 'c> {
+    /// Decodes a stored frame onto `base`.
+    fn undo(&self, number: usize, base: &[u8], out: &mut [u8]) -> Result<()> {
+        let (object, frame) = self.plan.stored(number);
+        let stored = &self.stored[self.places[number]..][..(frame.end - frame.start) as usize];
+        object.check(&frame, stored)?;
+        let base = tag_needs_base(frame.tag).then_some(base);
+        decode_frame(frame.tag, stored, base, object.lane(), out)
+            .map_err(|error| object.corrupt(error.to_string()))
+    }
+}
+
+/// What decoding needs beside its result.
+pub struct Scratch {
+    /// The frame that was decoded last, of whichever link.
+    pub current: Decoded,
+    pub spare: Vec<u8>,
+    /// For what is cast.
+    origin: Option<Box<Scratch>>,
+}
+
+#[derive(Default)]
+pub struct Decoded {
+    pub own: Vec<u8>,
+    cached: Option<Arc<Vec<u8>>>,
+}
+
+impl Decoded {
+    pub fn bytes(&self) -> &[u8] {
+        self.cached.as_deref().unwrap_or(&self.own)
+    }
+}
+
+impl Scratch {
+    pub fn new(memory: &Memory) -> Self {
+        let buffer = || memory.buffers.take_any();
+        Self { current: Decoded { own: buffer(), cached: None }, spare: buffer(), origin: None }
+    }
+
+    /// Fills `out`, which is as long as the frame, with it.
+    pub fn decode(&mut self, fetched: &Fetched<'_, '_>, frame: &FramePlan<'_>, out: &mut [u8]) -> Result<()> {
+        match (&*frame.steps, &frame.ground) {
+            ([], Ground::Cast(cast, parts)) => self.cast(fetched, cast, parts, out),
+            ([], _) => {
+                self.load(fetched, frame, 0)?;
+                // It was in the cache, which gives frames of the right length only.
+                out.copy_from_slice(self.current.bytes());
+                Ok(())
+            }
+            ([own], Ground::Nothing) => fetched.undo(*own, &[], out),
+            ([own, ..], _) => {
+                self.load(fetched, frame, 1)?;
+                fetched.undo(*own, self.current.bytes(), out)
+            }
+        }
+    }
+
+    /// Makes the frame the current one, but for its first `open` steps.
+    pub fn load(&mut self, fetched: &Fetched<'_, '_>, frame: &FramePlan<'_>, open: usize) -> Result<()> {
+        self.current.cached = None;
+        match &frame.ground {
+            Ground::Nothing => self.current.own.clear(),
+            Ground::Cached(bytes) => self.current.cached = Some(Arc::clone(bytes)),
+            Ground::Cast(cast, parts) => {
+                let mut out = std::mem::take(&mut self.current.own);
+                out.resize(frame.len, 0);
+                let result = self.cast(fetched, cast, parts, &mut out);
+                self.current.own = out;
+                result?;
+            }
+        }
+        for number in frame.steps[open..].iter().rev() {
+            let mut out = std::mem::take(&mut self.spare);
+            out.resize(frame.len, 0);
+            let result = fetched.undo(*number, self.current.bytes(), &mut out);
+            self.spare = std::mem::replace(&mut self.current.own, out);
+            self.current.cached = None;
+            result?;
+        }
+        Ok(())
+    }
+
+    /// Fills `out` with the cast of some parts of another object's frames. Parts of frames are remembered: the next
+    /// read wants the rest.
+    fn cast(
+        &mut self,
+        fetched: &Fetched<'_, '_>,
+        of: &Cast,
+        parts: &[Part<'_>],
+        out: &mut [u8],
+    ) -> Result<()> {
+        let memory = fetched.memory;
+        let origin = self.origin.get_or_insert_with(|| Box::new(Scratch::new(memory)));
+        let mut elements = memory.buffers.take(parts.iter().map(|part| part.range.len()).sum());
+        let mut rest = &mut elements[..];
+        for Part { index, range, frame } in parts {
+            let (out, tail) = rest.split_at_mut(range.len());
+            rest = tail;
+            if range.len() == frame.len {
+                origin.decode(fetched, frame, out)?;
+                continue;
+            }
+            origin.load(fetched, frame, 0)?;
+            out.copy_from_slice(&origin.current.bytes()[range.clone()]);
+            if let (Some(first), None) = (of.origin.links.first(), &origin.current.cached) {
+                memory.remember(first, *index, origin.current.own.clone());
+            }
+        }
+        cast(of.from, of.to, &elements, out);
+        memory.buffers.give(elements);
+        Ok(())
+    }
+}
