@@ -37,6 +37,7 @@ fn main() -> ExitCode {
             the_top_shows_every_room,
             a_command_in_ctl_is_carried_out_and_answers,
             a_command_that_fails_fails_the_write,
+            what_is_asked_is_counted_and_damage_is_told_to_people_too,
             a_directory_made_beside_worktrees_is_a_branch,
             snapshots_refuse_every_change,
             head_and_branches_move_at_once,

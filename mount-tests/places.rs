@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::FileExt;
 
-use crate::stage::{Missing, Stage, needs_root};
+use crate::stage::{Missing, Stage, needs_root, weights};
 
 pub fn the_top_shows_every_room() -> Result<(), Missing> {
     let stage = Stage::new()?;
@@ -19,6 +19,7 @@ pub fn the_top_shows_every_room() -> Result<(), Missing> {
         "tensors",
         "worktree",
         "ctl",
+        "errors",
         "log",
         "repository",
         "stats.json",
@@ -55,6 +56,34 @@ pub fn a_command_in_ctl_is_carried_out_and_answers() -> Result<(), Missing> {
     assert_eq!(fs::read_to_string(stage.mnt("HEAD/a")).expect("committed"), "two");
     let log = fs::read_to_string(stage.mnt(".coral/log")).expect("readable");
     assert!(log.contains("from a shell") && log.contains("from ctl"), "{log}");
+    Ok(())
+}
+
+pub fn what_is_asked_is_counted_and_damage_is_told_to_people_too() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    fs::write(stage.worktree("a"), weights(7, 3 << 20)).expect("room");
+    stage.commit("whole");
+    let errors = || fs::read_to_string(stage.mnt(".coral/errors")).expect("readable");
+    assert_eq!(errors(), "");
+    let packs = fs::read_dir(stage.path("repo/.coral/packs")).expect("listed");
+    let packs = packs.map(|pack| pack.expect("listed").path()).filter(|path| path.extension().is_some());
+    for pack in packs.filter(|path| path.extension() == Some("cpk".as_ref())) {
+        let file = OpenOptions::new().write(true).open(&pack).expect("there");
+        let middle = file.metadata().expect("there").len() / 2;
+        file.write_all_at(&[0x55; 4096], middle).expect("room");
+    }
+    let damaged = fs::read(stage.mnt("branches/main/a")).expect_err("wrong bytes are never read");
+    assert_eq!(damaged.raw_os_error(), Some(libc::EIO));
+    fs::metadata(stage.mnt("branches/main/none")).expect_err("it is not there");
+    let told = errors();
+    assert!(told.contains(" UTC read: ") && told.contains("Input/output error"), "{told}");
+    assert!(!told.contains("lookup"), "{told}");
+    let stats = fs::read_to_string(stage.mnt(".coral/stats.json")).expect("readable");
+    let stats: serde_json::Value = serde_json::from_str(&stats).expect("JSON");
+    let count =
+        |operation: &str, what: &str| stats["operations"][operation][what].as_u64().unwrap_or_default();
+    assert!(count("write", "count") > 0 && count("lookup", "count") > 0, "{stats}");
+    assert!(count("read", "failed") > 0 && count("read", "p50_us") <= count("read", "max_us"), "{stats}");
     Ok(())
 }
 

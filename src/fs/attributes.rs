@@ -216,6 +216,7 @@ fn control_mode(file: super::namespace::ControlFile) -> u32 {
         super::namespace::ControlFile::Ctl => 0o600,
         super::namespace::ControlFile::Status
         | super::namespace::ControlFile::Log
+        | super::namespace::ControlFile::Errors
         | super::namespace::ControlFile::Stats
         | super::namespace::ControlFile::Version
         | super::namespace::ControlFile::Repository

@@ -8,7 +8,8 @@
 //! when close(2) returns.
 
 use std::collections::HashMap;
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -34,12 +35,27 @@ impl Closer {
     /// anything, and does not hold that lock; reading `status`, which tells, takes none.
     pub fn of_thread(thread: u32) -> Self {
         // A thread that cannot be seen is one of another namespace, or the kernel's own.
-        let read = |name| fs::read_to_string(format!("/proc/{thread}/{name}")).unwrap_or_default();
+        let read = |name| read_at_once(&format!("/proc/{thread}/{name}")).unwrap_or_default();
         match has_memory(&read("status")) || !dies_by_signal(&read("stat")) {
             true => Closer::Willing,
             false => Closer::Killed,
         }
     }
+}
+
+/// The text of a file of `/proc`, whose length nobody knows before: each reading of it costs the kernel all of it, and
+/// everybody who closes a file waits for it.
+fn read_at_once(path: &str) -> io::Result<String> {
+    /// More than any such file has; where it has more, the rest is read as well.
+    const USUAL: usize = 8 << 10;
+    let mut file = File::open(path)?;
+    let mut text = vec![0; USUAL];
+    let len = file.read(&mut text)?;
+    text.truncate(len);
+    if len == USUAL {
+        file.read_to_end(&mut text)?;
+    }
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// Whether `/proc/PID/status` (proc_pid_status(5)) is of a thread that has memory, so that it does not end.

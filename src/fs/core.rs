@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use crate::history::{self, Attributes, BranchName, Head, Name, Repo, TagName, Tree};
 use crate::id::{CommitId, RecipeId};
@@ -22,6 +23,7 @@ use super::index::Index;
 use super::ingest_queue::IngestQueue;
 use super::inode::{Identity, Inodes};
 use super::io::CachedContent;
+use super::meter::{Meter, Operation, Seen, is_trouble};
 use super::moving::MovingNames;
 use super::place::{Place, SnapshotDir};
 use super::tensors::TensorNames;
@@ -92,6 +94,7 @@ pub struct FileSystem {
     pub(super) cached_content: CachedContent,
     pub(super) ingest: Arc<IngestQueue>,
     index: Index,
+    pub(super) meter: Meter,
     pub(super) view: View,
     pub(super) author: Author,
     clock: Clock,
@@ -131,6 +134,7 @@ impl FileSystem {
             cached_content: CachedContent::default(),
             ingest: Arc::new(ingest),
             index: Index::default(),
+            meter: Meter::default(),
             view,
             author,
             clock,
@@ -150,6 +154,15 @@ impl FileSystem {
 
     pub(super) fn now(&self) -> Timestamp {
         (self.clock)()
+    }
+
+    /// Counts an answer; one that says more of the repository or the machine than of what was asked is remembered.
+    pub(super) fn note_answer(&self, operation: Operation, took: Duration, told: Option<&Error>) {
+        self.meter.count(operation, took, told);
+        if let Some(error) = told.filter(|error| is_trouble(error.errno())) {
+            let (at, errno) = (self.now(), error.errno());
+            self.meter.remember(Seen { at, operation, errno, what: error.to_string() });
+        }
     }
 
     /// What an inode number stands for.

@@ -10,7 +10,7 @@ use std::fmt;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use fuser::{
     BsdFileFlags, Errno, FileHandle, INodeNo, InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenFlags,
@@ -26,7 +26,8 @@ use super::completion::Closer;
 use super::core::FileSystem;
 use super::errno::Result;
 use super::io::{OpenMode, Seek};
-use super::reply::{self, GENERATION, Owner, STATFS_BLOCK, errno, file_attr, file_type, open_mode};
+use super::meter::Operation;
+use super::reply::{self, GENERATION, Owner, STATFS_BLOCK, Told, file_attr, file_type, open_mode, refuse};
 use super::workers::{Lane, Workers, shielded};
 
 /// Largest read and write request, in bytes. Measured: larger ones gain nothing, 128 KiB costs twice the CPU.
@@ -74,39 +75,51 @@ impl Adapter {
     }
 
     /// Answers a request in a lane: on this thread if it is short and others listen.
-    fn answer(&self, lane: Lane, answer: impl FnOnce(&FileSystem, Owner) + Send + 'static) {
+    fn answer(
+        &self,
+        operation: Operation,
+        lane: Lane,
+        answer: impl FnOnce(&FileSystem, Owner) -> Told + Send + 'static,
+    ) {
+        let asked = Instant::now();
         match self.workers.here(lane) {
-            Some(_turn) => shielded(|| answer(&self.core, self.owner)),
+            Some(_turn) => shielded(|| note(&self.core, operation, asked, answer(&self.core, self.owner))),
             None => {
                 let (core, owner) = (Arc::clone(&self.core), self.owner);
-                self.workers.send(lane, move || answer(&core, owner));
+                self.workers.send(lane, move || note(&core, operation, asked, answer(&core, owner)));
             }
         }
     }
 }
 
+/// Notes how long an answer took, and what was told.
+fn note(core: &FileSystem, operation: Operation, asked: Instant, told: Told) {
+    core.note_answer(operation, asked.elapsed(), told.as_ref());
+}
+
 /// Reads into this thread's buffer.
-fn read(core: &FileSystem, handle: u64, offset: u64, wanted: usize, reply: ReplyData) {
+fn read(core: &FileSystem, handle: u64, offset: u64, wanted: usize, reply: ReplyData) -> Told {
     BUFFER.with_borrow_mut(|buffer| {
         if buffer.len() < wanted {
             buffer.resize(wanted, 0);
         }
         let read = core.read(handle, offset, &mut buffer[..wanted]);
-        reply::data(read.map(|len| &buffer[..len]), reply);
-    });
+        reply::data(read.map(|len| &buffer[..len]), reply)
+    })
 }
 
-fn write(core: &FileSystem, handle: u64, offset: u64, bytes: &[u8], reply: ReplyWrite) {
+fn write(core: &FileSystem, handle: u64, offset: u64, bytes: &[u8], reply: ReplyWrite) -> Told {
     match core.write(handle, offset, bytes) {
         Ok(()) => reply.written(bytes.len() as u32),
-        Err(error) => reply.error(errno(&error)),
+        Err(error) => return refuse!(reply, error),
     }
+    None
 }
 
-fn list(core: &FileSystem, ino: INodeNo, handle: u64, offset: u64, mut reply: ReplyDirectory) {
+fn list(core: &FileSystem, ino: INodeNo, handle: u64, offset: u64, mut reply: ReplyDirectory) -> Told {
     let listing = match core.listing(handle, offset) {
         Ok(listing) => listing,
-        Err(error) => return reply.error(errno(&error)),
+        Err(error) => return refuse!(reply, error),
     };
     let from = usize::try_from(offset).unwrap_or(usize::MAX);
     for (position, entry) in (offset..).zip(listing.list.get(from..).unwrap_or_default()) {
@@ -117,6 +130,7 @@ fn list(core: &FileSystem, ino: INodeNo, handle: u64, offset: u64, mut reply: Re
         }
     }
     reply.ok();
+    None
 }
 
 fn list_with_attributes(
@@ -126,17 +140,17 @@ fn list_with_attributes(
     handle: u64,
     offset: u64,
     mut reply: ReplyDirectoryPlus,
-) {
+) -> Told {
     let listing = match core.listing(handle, offset) {
         Ok(listing) => listing,
-        Err(error) => return reply.error(errno(&error)),
+        Err(error) => return refuse!(reply, error),
     };
     let from = usize::try_from(offset).unwrap_or(usize::MAX);
     for (position, entry) in (offset..).zip(listing.list.get(from..).unwrap_or_default()) {
         let (attr, lifetime) = match core.lookup_listed(ino, entry) {
             Ok(Some(found)) => found,
             Ok(None) => continue,
-            Err(error) => return reply.error(errno(&error)),
+            Err(error) => return refuse!(reply, error),
         };
         let lifetime = lifetime.duration().min(attr.lifetime.duration());
         let name = OsStr::from_bytes(&entry.name);
@@ -147,16 +161,18 @@ fn list_with_attributes(
         }
     }
     reply.ok();
+    None
 }
 
-fn statfs(core: &FileSystem, reply: ReplyStatfs) {
+fn statfs(core: &FileSystem, reply: ReplyStatfs) -> Told {
     let block = u64::from(STATFS_BLOCK);
     match core.space() {
         Ok(space) => {
             let free = space.available / block;
             reply.statfs(space.total / block, free, free, 0, 0, STATFS_BLOCK, 255, STATFS_BLOCK);
+            None
         }
-        Err(error) => reply.error(errno(&error)),
+        Err(error) => refuse!(reply, error),
     }
 }
 
@@ -188,15 +204,22 @@ impl fuser::Filesystem for Adapter {
     fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let name = name.as_bytes().to_vec();
         let lane = self.core.names_lane(parent.0);
-        self.answer(lane, move |core, owner| reply::lookup(core.lookup(parent.0, &name), owner, reply));
+        self.answer(Operation::Lookup, lane, move |core, owner| {
+            reply::lookup(core.lookup(parent.0, &name), owner, reply)
+        });
     }
 
     fn forget(&self, _: &Request, ino: INodeNo, lookups: u64) {
-        self.answer(Lane::Look, move |core, _| core.forget(ino.0, lookups));
+        self.answer(Operation::Forget, Lane::Look, move |core, _| {
+            core.forget(ino.0, lookups);
+            None
+        });
     }
 
     fn getattr(&self, _: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
-        self.answer(Lane::Look, move |core, owner| reply::attr(core.getattr(ino.0), owner, reply));
+        self.answer(Operation::GetAttr, Lane::Look, move |core, owner| {
+            reply::attr(core.getattr(ino.0), owner, reply)
+        });
     }
 
     fn setattr(
@@ -222,13 +245,13 @@ impl fuser::Filesystem for Adapter {
         let handle = handle.map(|handle| handle.0);
         let changes = Changes { mode, len, modified: modified.map(reply::set_time) };
         let lane = self.core.setattr_lane(changes, handle);
-        self.answer(lane, move |core, owner| reply::attr(core.setattr(ino.0, changes, handle), owner, reply));
+        self.answer(Operation::SetAttr, lane, move |core, owner| {
+            reply::attr(core.setattr(ino.0, changes, handle), owner, reply)
+        });
     }
 
     fn readlink(&self, _: &Request, ino: INodeNo, reply: ReplyData) {
-        self.answer(Lane::Look, move |core, _| {
-            reply::data(core.readlink(ino.0), reply);
-        });
+        self.answer(Operation::ReadLink, Lane::Look, move |core, _| reply::data(core.readlink(ino.0), reply));
     }
 
     fn mknod(
@@ -247,29 +270,33 @@ impl fuser::Filesystem for Adapter {
         }
         let name = name.as_bytes().to_vec();
         let lane = self.core.naming_lane(parent.0);
-        self.answer(lane, move |core, owner| {
-            reply::entry(make_node(core, parent.0, &name, mode), owner, reply);
+        self.answer(Operation::MakeNode, lane, move |core, owner| {
+            reply::entry(make_node(core, parent.0, &name, mode), owner, reply)
         });
     }
 
     fn mkdir(&self, _: &Request, parent: INodeNo, name: &OsStr, mode: u32, _: u32, reply: ReplyEntry) {
         let name = name.as_bytes().to_vec();
         let lane = self.core.naming_lane(parent.0);
-        self.answer(lane, move |core, owner| {
-            reply::entry(core.mkdir(parent.0, &name, mode & 0o7777), owner, reply);
+        self.answer(Operation::MakeDir, lane, move |core, owner| {
+            reply::entry(core.mkdir(parent.0, &name, mode & 0o7777), owner, reply)
         });
     }
 
     fn unlink(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         let name = name.as_bytes().to_vec();
         let lane = self.core.naming_lane(parent.0);
-        self.answer(lane, move |core, _| reply::empty(core.unlink(parent.0, &name), reply));
+        self.answer(Operation::Unlink, lane, move |core, _| {
+            reply::empty(core.unlink(parent.0, &name), reply)
+        });
     }
 
     fn rmdir(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         let name = name.as_bytes().to_vec();
         let lane = self.core.naming_lane(parent.0);
-        self.answer(lane, move |core, _| reply::empty(core.rmdir(parent.0, &name), reply));
+        self.answer(Operation::RemoveDir, lane, move |core, _| {
+            reply::empty(core.rmdir(parent.0, &name), reply)
+        });
     }
 
     fn symlink(
@@ -282,8 +309,8 @@ impl fuser::Filesystem for Adapter {
     ) {
         let (name, target) = (name.as_bytes().to_vec(), target.as_os_str().as_bytes().to_vec());
         let lane = self.core.naming_lane(parent.0);
-        self.answer(lane, move |core, owner| {
-            reply::entry(core.symlink(parent.0, &name, &target), owner, reply);
+        self.answer(Operation::SymLink, lane, move |core, owner| {
+            reply::entry(core.symlink(parent.0, &name, &target), owner, reply)
         });
     }
 
@@ -305,14 +332,16 @@ impl fuser::Filesystem for Adapter {
         };
         let (from, to) = (name.as_bytes().to_vec(), new_name.as_bytes().to_vec());
         let lane = self.core.naming_lane(parent.0);
-        self.answer(lane, move |core, _| {
-            reply::empty(core.rename((parent.0, &from), (new_parent.0, &to), mode), reply);
+        self.answer(Operation::Rename, lane, move |core, _| {
+            reply::empty(core.rename((parent.0, &from), (new_parent.0, &to), mode), reply)
         });
     }
 
     fn open(&self, _: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         let lane = self.core.open_lane(ino.0);
-        self.answer(lane, move |core, _| reply::opened(core.open(ino.0, open_mode(flags)), reply));
+        self.answer(Operation::Open, lane, move |core, _| {
+            reply::opened(core.open(ino.0, open_mode(flags)), reply)
+        });
     }
 
     fn create(
@@ -327,9 +356,9 @@ impl fuser::Filesystem for Adapter {
     ) {
         let name = name.as_bytes().to_vec();
         let lane = self.core.naming_lane(parent.0);
-        self.answer(lane, move |core, owner| {
+        self.answer(Operation::Create, lane, move |core, owner| {
             let created = core.create(parent.0, &name, mode & 0o7777, open_mode(OpenFlags(flags)));
-            reply::created(created, owner, reply);
+            reply::created(created, owner, reply)
         });
     }
 
@@ -345,7 +374,7 @@ impl fuser::Filesystem for Adapter {
         reply: ReplyData,
     ) {
         let lane = self.core.read_lane(handle.0);
-        self.answer(lane, move |core, _| read(core, handle.0, offset, size as usize, reply));
+        self.answer(Operation::Read, lane, move |core, _| read(core, handle.0, offset, size as usize, reply));
     }
 
     fn write(
@@ -360,21 +389,27 @@ impl fuser::Filesystem for Adapter {
         _: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        let lane = self.core.write_lane(handle.0);
+        let (asked, lane) = (Instant::now(), self.core.write_lane(handle.0));
         match self.workers.here(lane) {
             // The bytes are the session's: written from here, they need not be copied.
-            Some(_turn) => shielded(|| write(&self.core, handle.0, offset, data, reply)),
+            Some(_turn) => shielded(|| {
+                let told = write(&self.core, handle.0, offset, data, reply);
+                note(&self.core, Operation::Write, asked, told);
+            }),
             None => {
                 let (core, data) = (Arc::clone(&self.core), data.to_vec());
-                self.workers.send(lane, move || write(&core, handle.0, offset, &data, reply));
+                self.workers.send(lane, move || {
+                    let told = write(&core, handle.0, offset, &data, reply);
+                    note(&core, Operation::Write, asked, told);
+                });
             }
         }
     }
 
     fn flush(&self, request: &Request, _: INodeNo, handle: FileHandle, _: LockOwner, reply: ReplyEmpty) {
         let thread = request.pid();
-        self.answer(Lane::Look, move |core, _| {
-            reply::empty(core.flush(handle.0, || Closer::of_thread(thread)), reply);
+        self.answer(Operation::Flush, Lane::Look, move |core, _| {
+            reply::empty(core.flush(handle.0, || Closer::of_thread(thread)), reply)
         });
     }
 
@@ -389,28 +424,33 @@ impl fuser::Filesystem for Adapter {
         reply: ReplyEmpty,
     ) {
         let lane = self.core.release_lane(handle.0);
-        self.answer(lane, move |core, _| {
+        self.answer(Operation::Release, lane, move |core, _| {
             core.release(handle.0);
             reply.ok();
+            None
         });
     }
 
     fn fsync(&self, _: &Request, _: INodeNo, handle: FileHandle, _: bool, reply: ReplyEmpty) {
         let lane = self.core.sync_lane(handle.0);
-        self.answer(lane, move |core, _| reply::empty(core.fsync(handle.0), reply));
+        self.answer(Operation::Sync, lane, move |core, _| reply::empty(core.fsync(handle.0), reply));
     }
 
     fn fsyncdir(&self, _: &Request, ino: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        self.answer(Lane::Long, move |core, _| reply::empty(core.fsync_dir(ino.0), reply));
+        self.answer(Operation::SyncDir, Lane::Long, move |core, _| {
+            reply::empty(core.fsync_dir(ino.0), reply)
+        });
     }
 
     fn opendir(&self, _: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        self.answer(Lane::Look, move |core, _| reply::opened_dir(core.open_dir(ino.0), reply));
+        self.answer(Operation::OpenDir, Lane::Look, move |core, _| {
+            reply::opened_dir(core.open_dir(ino.0), reply)
+        });
     }
 
     fn readdir(&self, _: &Request, ino: INodeNo, handle: FileHandle, offset: u64, reply: ReplyDirectory) {
         let lane = self.core.names_lane(ino.0);
-        self.answer(lane, move |core, _| list(core, ino, handle.0, offset, reply));
+        self.answer(Operation::ReadDir, lane, move |core, _| list(core, ino, handle.0, offset, reply));
     }
 
     fn readdirplus(
@@ -422,20 +462,21 @@ impl fuser::Filesystem for Adapter {
         reply: ReplyDirectoryPlus,
     ) {
         let lane = self.core.names_lane(ino.0);
-        self.answer(lane, move |core, owner| {
-            list_with_attributes(core, owner, ino.0, handle.0, offset, reply);
+        self.answer(Operation::ReadDirPlus, lane, move |core, owner| {
+            list_with_attributes(core, owner, ino.0, handle.0, offset, reply)
         });
     }
 
     fn releasedir(&self, _: &Request, _: INodeNo, handle: FileHandle, _: OpenFlags, reply: ReplyEmpty) {
-        self.answer(Lane::Look, move |core, _| {
+        self.answer(Operation::ReleaseDir, Lane::Look, move |core, _| {
             core.release(handle.0);
             reply.ok();
+            None
         });
     }
 
     fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
-        self.answer(Lane::Look, move |core, _| statfs(core, reply));
+        self.answer(Operation::StatFs, Lane::Look, move |core, _| statfs(core, reply));
     }
 
     fn setxattr(&self, _: &Request, _: INodeNo, _: &OsStr, _: &[u8], _: i32, _: u32, reply: ReplyEmpty) {
@@ -444,11 +485,15 @@ impl fuser::Filesystem for Adapter {
 
     fn getxattr(&self, _: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
         let name = name.as_bytes().to_vec();
-        self.answer(Lane::Look, move |core, _| reply::xattr(core.getxattr(ino.0, &name), size, reply));
+        self.answer(Operation::GetXattr, Lane::Look, move |core, _| {
+            reply::xattr(core.getxattr(ino.0, &name), size, reply)
+        });
     }
 
     fn listxattr(&self, _: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
-        self.answer(Lane::Look, move |core, _| reply::xattr(core.listxattr(ino.0), size, reply));
+        self.answer(Operation::ListXattr, Lane::Look, move |core, _| {
+            reply::xattr(core.listxattr(ino.0), size, reply)
+        });
     }
 
     fn removexattr(&self, _: &Request, _: INodeNo, _: &OsStr, reply: ReplyEmpty) {
@@ -486,8 +531,8 @@ impl fuser::Filesystem for Adapter {
             _ => return reply.error(Errno::EOPNOTSUPP),
         };
         let lane = self.core.write_lane(handle.0);
-        self.answer(lane, move |core, _| {
-            reply::empty(core.allocate(handle.0, offset, len, keep_len), reply);
+        self.answer(Operation::Allocate, lane, move |core, _| {
+            reply::empty(core.allocate(handle.0, offset, len, keep_len), reply)
         });
     }
 
@@ -498,6 +543,8 @@ impl fuser::Filesystem for Adapter {
             _ => return reply.error(Errno::EINVAL),
         };
         let Ok(offset) = u64::try_from(offset) else { return reply.error(Errno::ENXIO) };
-        self.answer(Lane::Look, move |core, _| reply::offset(core.seek(ino.0, offset, to), reply));
+        self.answer(Operation::Seek, Lane::Look, move |core, _| {
+            reply::offset(core.seek(ino.0, offset, to), reply)
+        });
     }
 }

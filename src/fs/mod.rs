@@ -24,6 +24,7 @@ mod io;
 mod lanes;
 mod limits;
 mod lookup;
+mod meter;
 #[cfg(test)]
 mod model;
 mod mount;

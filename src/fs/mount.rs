@@ -26,7 +26,7 @@ use super::workers::Workers;
 const SESSION_THREADS: usize = 6;
 /// Address space that the session may take when it begins: for each thread a buffer of 16 MiB (a constant of the library),
 /// a stack, and an arena of the C library's allocator, which takes twice its 64 MiB while it is made.
-const SESSION_MEMORY: usize = (SESSION_THREADS + 1) * (18 << 20) + (SESSION_THREADS + 3) * (64 << 20);
+const SESSION_MEMORY: usize = (SESSION_THREADS + 1) * (18 << 20) + (SESSION_THREADS + 5) * (64 << 20);
 /// How often the daemon looks whether others changed a worktree.
 const LOOK_AROUND: Duration = Duration::from_secs(1);
 /// How long a session whose mount is gone may still serve files that are open.

@@ -68,6 +68,8 @@ pub(super) enum ControlFile {
     Status,
     /// The history of the current branch, for people.
     Log,
+    /// The last errors that programs were told and did not cause, for people.
+    Errors,
     /// Counts and sizes, for programs.
     Stats,
     /// The program's version.
@@ -80,8 +82,9 @@ pub(super) enum ControlFile {
 
 impl ControlFile {
     /// All of them, in the order of their names.
-    pub const ALL: [ControlFile; 7] = [
+    pub const ALL: [ControlFile; 8] = [
         ControlFile::Ctl,
+        ControlFile::Errors,
         ControlFile::Log,
         ControlFile::Repository,
         ControlFile::Stats,
@@ -94,6 +97,7 @@ impl ControlFile {
     pub const fn name(self) -> &'static str {
         match self {
             ControlFile::Ctl => "ctl",
+            ControlFile::Errors => "errors",
             ControlFile::Status => "status",
             ControlFile::Log => "log",
             ControlFile::Stats => "stats.json",

@@ -67,32 +67,57 @@ pub(super) fn file_type(kind: Kind) -> FileType {
     }
 }
 
+/// The error that an answer was, if it was one.
+pub(super) type Told = Option<Error>;
+
+/// Answers with an error.
+macro_rules! refuse {
+    ($reply:expr, $error:expr) => {{
+        let error = $error;
+        $reply.error(reply::errno(&error));
+        Some(error)
+    }};
+}
+pub(super) use refuse;
+
 pub(super) fn errno(error: &Error) -> Errno {
     Errno::from_i32(error.errno())
 }
 
-pub(super) fn empty(result: Result<()>, reply: ReplyEmpty) {
+pub(super) fn empty(result: Result<()>, reply: ReplyEmpty) -> Told {
     match result {
         Ok(()) => reply.ok(),
-        Err(error) => reply.error(errno(&error)),
+        Err(error) => {
+            reply.error(errno(&error));
+            return Some(error);
+        }
     }
+    None
 }
 
-pub(super) fn attr(result: Result<Attr>, owner: Owner, reply: ReplyAttr) {
+pub(super) fn attr(result: Result<Attr>, owner: Owner, reply: ReplyAttr) -> Told {
     match result {
         Ok(attr) => reply.attr(&attr.lifetime.duration(), &file_attr(&attr, owner)),
-        Err(error) => reply.error(errno(&error)),
+        Err(error) => {
+            reply.error(errno(&error));
+            return Some(error);
+        }
     }
+    None
 }
 
-pub(super) fn entry(result: Result<Attr>, owner: Owner, reply: ReplyEntry) {
+pub(super) fn entry(result: Result<Attr>, owner: Owner, reply: ReplyEntry) -> Told {
     match result {
         Ok(attr) => reply.entry(&attr.lifetime.duration(), &file_attr(&attr, owner), GENERATION),
-        Err(error) => reply.error(errno(&error)),
+        Err(error) => {
+            reply.error(errno(&error));
+            return Some(error);
+        }
     }
+    None
 }
 
-pub(super) fn lookup(result: Result<Lookup>, owner: Owner, reply: ReplyEntry) {
+pub(super) fn lookup(result: Result<Lookup>, owner: Owner, reply: ReplyEntry) -> Told {
     match result {
         Ok(Lookup::Found(attr, entry)) => {
             let lifetime = attr.lifetime.duration();
@@ -106,11 +131,15 @@ pub(super) fn lookup(result: Result<Lookup>, owner: Owner, reply: ReplyEntry) {
         Ok(Lookup::Missing(Lifetime::Shared | Lifetime::Followed | Lifetime::Moving)) => {
             reply.error(Errno::ENOENT)
         }
-        Err(error) => reply.error(errno(&error)),
+        Err(error) => {
+            reply.error(errno(&error));
+            return Some(error);
+        }
     }
+    None
 }
 
-pub(super) fn created(result: Result<(Attr, Opened)>, owner: Owner, reply: ReplyCreate) {
+pub(super) fn created(result: Result<(Attr, Opened)>, owner: Owner, reply: ReplyCreate) -> Told {
     match result {
         Ok((attr, opened)) => reply.created(
             &attr.lifetime.duration(),
@@ -119,49 +148,73 @@ pub(super) fn created(result: Result<(Attr, Opened)>, owner: Owner, reply: Reply
             FileHandle(opened.handle),
             open_flags(&opened),
         ),
-        Err(error) => reply.error(errno(&error)),
+        Err(error) => {
+            reply.error(errno(&error));
+            return Some(error);
+        }
     }
+    None
 }
 
-pub(super) fn opened(result: Result<Opened>, reply: ReplyOpen) {
+pub(super) fn opened(result: Result<Opened>, reply: ReplyOpen) -> Told {
     match result {
         Ok(opened) => reply.opened(FileHandle(opened.handle), open_flags(&opened)),
-        Err(error) => reply.error(errno(&error)),
+        Err(error) => {
+            reply.error(errno(&error));
+            return Some(error);
+        }
     }
+    None
 }
 
 /// An open directory, and whether the kernel may cache its names.
-pub(super) fn opened_dir(result: Result<(u64, bool)>, reply: ReplyOpen) {
+pub(super) fn opened_dir(result: Result<(u64, bool)>, reply: ReplyOpen) -> Told {
     match result {
         Ok((handle, true)) => {
             reply.opened(FileHandle(handle), FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE);
         }
         Ok((handle, false)) => reply.opened(FileHandle(handle), FopenFlags::empty()),
-        Err(error) => reply.error(errno(&error)),
+        Err(error) => {
+            reply.error(errno(&error));
+            return Some(error);
+        }
     }
+    None
 }
 
-pub(super) fn data(result: Result<impl AsRef<[u8]>>, reply: ReplyData) {
+pub(super) fn data(result: Result<impl AsRef<[u8]>>, reply: ReplyData) -> Told {
     match result {
         Ok(bytes) => reply.data(bytes.as_ref()),
-        Err(error) => reply.error(errno(&error)),
+        Err(error) => {
+            reply.error(errno(&error));
+            return Some(error);
+        }
     }
+    None
 }
 
-pub(super) fn xattr(result: Result<Vec<u8>>, size: u32, reply: ReplyXattr) {
+pub(super) fn xattr(result: Result<Vec<u8>>, size: u32, reply: ReplyXattr) -> Told {
     match result {
         Ok(value) if size == 0 => reply.size(value.len() as u32),
         Ok(value) if value.len() <= size as usize => reply.data(&value),
         Ok(_) => reply.error(Errno::ERANGE),
-        Err(error) => reply.error(errno(&error)),
+        Err(error) => {
+            reply.error(errno(&error));
+            return Some(error);
+        }
     }
+    None
 }
 
-pub(super) fn offset(result: Result<u64>, reply: ReplyLseek) {
+pub(super) fn offset(result: Result<u64>, reply: ReplyLseek) -> Told {
     match result {
         Ok(found) => reply.offset(found as i64),
-        Err(error) => reply.error(errno(&error)),
+        Err(error) => {
+            reply.error(errno(&error));
+            return Some(error);
+        }
     }
+    None
 }
 
 pub(super) fn open_mode(flags: OpenFlags) -> OpenMode {

@@ -1,5 +1,7 @@
 //! What the files in `.coral/` say.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::history::{ChangeKind, Error as RepoError, Tree, TreePath, Walk};
@@ -8,6 +10,7 @@ use crate::worktree::Worktree;
 
 use super::core::{FileSystem, View};
 use super::errno::Result;
+use super::meter::{Measured, Seen};
 use super::namespace::{ControlFile, date_names};
 use super::report::Report;
 
@@ -29,6 +32,8 @@ struct Stats {
     /// Inodes that the kernel knows, and what is open.
     inodes: usize,
     open: usize,
+    /// What the kernel asked since the mount began, by operation.
+    operations: BTreeMap<&'static str, Measured>,
 }
 
 impl FileSystem {
@@ -40,6 +45,7 @@ impl FileSystem {
             ControlFile::Status => self.status_text(),
             ControlFile::Log => self.log_text()?,
             ControlFile::Stats => self.stats_text()?,
+            ControlFile::Errors => self.errors_text(),
             ControlFile::Version => format!("coral {}\n", env!("CARGO_PKG_VERSION")),
             ControlFile::Repository => format!("{}\n", self.repository_folder().display()),
             ControlFile::Worktree => match &self.view {
@@ -131,6 +137,18 @@ impl FileSystem {
         Ok(report.into_text())
     }
 
+    /// What went wrong in the last requests that it went wrong in, the oldest first.
+    fn errors_text(&self) -> String {
+        let mut report = Report::default();
+        for Seen { at, operation, errno, what } in self.meter.errors() {
+            let (day, time) = date_names(at).unwrap_or_default();
+            let (time, name) = (time.replace('-', ":"), operation.name());
+            let told = std::io::Error::from_raw_os_error(errno);
+            report.line(format_args!("{day} {time} UTC {name}: {what}: {told}"));
+        }
+        report.into_text()
+    }
+
     fn stats_text(&self) -> Result<String> {
         let store = self.repo.store().stats()?;
         let stats = Stats {
@@ -142,6 +160,7 @@ impl FileSystem {
             disk_bytes: store.disk_len,
             inodes: self.inodes.len(),
             open: self.handles.len(),
+            operations: self.meter.measured(),
         };
         Ok(serde_json::to_string_pretty(&stats).expect("numbers only") + "\n")
     }
