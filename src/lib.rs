@@ -3,7 +3,7 @@
 //! The layers, lowest first; each imports only from those above it in this list (`tests/layers` holds it):
 //! leaves ([`id`], [`units`], [`quote`], [`random`], [`config`], [`threads`], [`task`], [`daemons`]), bytes with a meaning ([`tensor`], [`mod@format`]), pure transforms and the
 //! durable disk ([`codec`], [`similarity`], [`recipe`], [`disk`]), objects ([`store`]), history ([`history`]), the writable trees of branches ([`worktree`]), and the
-//! peers that show it ([`fs`], [`demo`], [`cli`]). `docs/architecture.md` has the whole map.
+//! peers that show it ([`workspace`], [`fs`], [`demo`], [`cli`]). `docs/architecture.md` has the whole map.
 
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -28,4 +28,5 @@ pub mod tensor;
 pub mod threads;
 pub mod units;
 pub mod wire;
+pub mod workspace;
 pub mod worktree;

@@ -1,7 +1,7 @@
-use super::context::{Context, Place};
+use super::context::{Context, Place, say_heard};
 use super::error::Result;
 use super::output::{Colour, Output, note, warn};
-use super::unsaved::Unsaved;
+use super::unsaved;
 use crate::history::{BranchName, Head};
 use serde_json::{Value, json};
 
@@ -47,16 +47,16 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
 
 fn delete(place: &Place, out: &Output, name: &str, force: bool) -> Result<()> {
     let branch = BranchName::new(name)?;
-    let unsaved = if force { Unsaved::of_branch(&place.repo, &branch) } else { Unsaved::default() };
-    let deleted = place.repo.delete_branch(&branch, force, &place.signature())?;
+    let deleted = place.delete_branch(&branch, force)?;
     warn(&deleted.warnings);
-    place.announce();
+    say_heard(&deleted.heard);
+    let dropped = unsaved::told(deleted.dropped, &branch);
     let commit = deleted.commit.to_string();
     match out.json {
-        true => out.value(&json!({ "deleted": name, "commit": commit, "dropped": unsaved.json() })),
+        true => out.value(&json!({ "deleted": name, "commit": commit, "dropped": unsaved::json(&dropped) })),
         false => {
             out.line(format_args!("deleted branch {name} (was {})", &commit[..10]))?;
-            unsaved.say("nothing brings these back; its commits are still there:");
+            unsaved::say(&dropped, "nothing brings these back; its commits are still there:");
             note(format!("`coral branch {name} {}` brings it back", &commit[..10]));
             Ok(())
         }

@@ -84,7 +84,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         level: args.level,
     };
     let task = task()?;
-    place.settle(&task);
+    place.drain(&task);
     let mut committed = place.worktree(&branch)?.commit(&request, &task)?;
     if let Some(name) = tag {
         match name_commit(&place, &name, committed.id) {

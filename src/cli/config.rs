@@ -1,9 +1,10 @@
-use super::context::{Context, user_file};
+use super::context::Context;
 use super::error::{CommandError, Result};
 use super::output::Output;
 use super::quote;
 use crate::config::{KEYS, edit};
 use crate::disk::{Disk, Patience, RealDisk};
+use crate::workspace::user_file;
 use serde_json::{Value, json};
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -43,7 +44,7 @@ enum Action {
 }
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
-    let root = context.find_root().ok();
+    let root = context.find().ok().map(|found| found.root);
     match args.action {
         Action::Set { global, key, value } => set(context, out, global, &key, &value),
         Action::Get { key } => {
@@ -79,8 +80,8 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
 
 fn set(context: &Context, out: &Output, global: bool, key: &str, value: &str) -> Result<()> {
     let path: PathBuf = match global {
-        false => context.find_root()?.join("coral.toml"),
-        true => user_file().ok_or_else(|| {
+        false => context.find()?.root.join("coral.toml"),
+        true => user_file(&context.variables).ok_or_else(|| {
             CommandError::new("there is no place for the user's settings")
                 .hint("set HOME or XDG_CONFIG_HOME to an absolute path")
         })?,

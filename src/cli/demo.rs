@@ -1,4 +1,4 @@
-use super::context::{self, Context, FOLDER};
+use super::context::{self, Context};
 use super::error::{CommandError, Result};
 use super::output::{Colour, Output, note};
 use super::quote;
@@ -6,6 +6,7 @@ use crate::demo::{Checkpoint, Size, Training};
 use crate::fs::unmount;
 use crate::history::{BranchName, Repo};
 use crate::units::ByteSize;
+use crate::workspace::FOLDER;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};

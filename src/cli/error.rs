@@ -6,6 +6,7 @@ use crate::config::ConfigError;
 use crate::disk::DiskError;
 use crate::history::{Error, PathError, RefNameError};
 use crate::store::StoreError;
+use crate::workspace;
 use std::fmt::Display;
 use std::io;
 
@@ -59,11 +60,6 @@ impl CommandError {
     #[must_use]
     pub fn or_stopped(self, left: &str) -> Self {
         if self.stopped { self.hint(left) } else { self }
-    }
-
-    /// What went wrong.
-    pub fn told(&self) -> &str {
-        &self.message
     }
 
     /// What the process ends with.
@@ -190,6 +186,31 @@ macro_rules! through_repo {
     )*};
 }
 through_repo!(PathError, RefNameError, DiskError, StoreError);
+
+impl From<workspace::Error> for CommandError {
+    fn from(error: workspace::Error) -> Self {
+        use workspace::Error as E;
+        match error {
+            E::Repo(error) => error.into(),
+            E::Config { source, file: None } => source.into(),
+            E::Config { source, file: Some(file) } => {
+                Self::from(source).hint(format!("the file is `{}`", file.display()))
+            }
+            E::Unreadable { .. } => Self::new(error),
+            E::BranchGone(_) => Self::new(error)
+                .hint("`cd` to another folder; `coral branch` lists what there is. Nothing was done"),
+            E::OutOfWorktree(_) => Self::usage(error),
+            E::Nameless(_) => Self::usage(error).hint("`--to DIR` says where its files go"),
+            E::WholeWorktree => Self::usage("the whole worktree is restored by `--all`"),
+            E::NotHere { .. } => {
+                Self::new(error).hint("what is elsewhere is added by its absolute path, or with `--to DIR`")
+            }
+            E::Unfinished(_) => {
+                Self::new(error).hint("save it again; `coral commit --include-open` takes it as it is")
+            }
+        }
+    }
+}
 
 impl From<ConfigError> for CommandError {
     fn from(error: ConfigError) -> Self {

@@ -1,8 +1,9 @@
-use super::context::{self, Context, FOLDER};
+use super::context::{self, Context};
 use super::error::{CommandError, Result};
 use super::output::Output;
 use crate::daemons::mounted_above;
 use crate::history::{BranchName, Repo};
+use crate::workspace::FOLDER;
 use serde_json::json;
 use std::path::PathBuf;
 

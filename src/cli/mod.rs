@@ -7,7 +7,6 @@ mod cat;
 mod commit;
 mod config;
 mod context;
-mod daemon;
 #[cfg(feature = "mount")]
 mod demo;
 mod error;

@@ -1,13 +1,13 @@
-use super::context::{self, Context};
+use super::context::{Context, disk};
 use super::error::{CommandError, Result};
 use super::output::{Output, note};
-use super::when;
 use crate::fs::{
     Author, LaunchError, Launched, MountError, MountOptions, ReadySignal, Settings, View, block_stop_signals,
     launch, mount, raise_descriptor_limit, wait_for_stop_signal,
 };
 use crate::history::{BranchName, Repo};
 use crate::units::Timestamp;
+use crate::workspace::{open_repo, root_of};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
@@ -66,13 +66,13 @@ fn serve(context: &Context, _out: &Output, args: &Args) -> Result<crate::fs::Mou
     // Before the first thread, so that only the waiting one gets them.
     block_stop_signals()?;
     raise_descriptor_limit();
-    let root = context::root_of(&context.absolute(&args.repository))?;
+    let root = root_of(&context.absolute(&args.repository))?;
     let config = context.config(Some(&root))?;
-    let repo = context::open_repo(&root, &config)?;
+    let repo = open_repo(disk(), &root, &config)?;
     let author = Author {
         name: config.text("user.name").to_owned(),
         email: config.text("user.email").to_owned(),
-        offset_minutes: when::local_offset(context.now),
+        offset_minutes: context.offset_minutes,
     };
     let settings = Settings {
         view: view(&repo, args)?,

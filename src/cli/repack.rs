@@ -23,7 +23,7 @@ pub struct Args {
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     let task = task()?;
-    place.settle(&task);
+    place.drain(&task);
     let done = place.repo.repack(args.depth, args.level, &task)?;
     place.announce();
     if out.json {

@@ -1,9 +1,9 @@
-use super::context::Context;
-use super::error::{CommandError, Result};
+use super::context::{Context, say_heard};
+use super::error::Result;
 use super::output::Output;
 use super::quote;
-use super::unsaved::Unsaved;
-use crate::history::TreePath;
+use super::unsaved;
+use crate::workspace::{Restore, Restored};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -32,25 +32,20 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let branch = place.branch(args.branch.as_deref())?;
     let worktree = place.worktree(&branch)?;
     let restored = place.tree_paths(&args.paths)?;
-    if restored.iter().any(TreePath::is_root) {
-        return Err(CommandError::usage("the whole worktree is restored by `--all`"));
-    }
-    let unsaved = if args.all { Unsaved::all(&worktree) } else { Unsaved::below(&worktree, &restored) };
-    if args.all {
-        worktree.reset()?;
-    } else {
-        let source = args.source.as_deref().unwrap_or(branch.as_str());
-        let commit = place.repo.resolve(source, place.now())?;
-        worktree.restore(&restored, commit, source, place.now())?;
-    }
-    place.announce();
+    let what = match args.all {
+        true => Restore::All,
+        false => Restore::Paths { paths: restored.clone(), source: args.source },
+    };
+    let Restored { dropped, heard } = place.restore(&worktree, &what)?;
+    say_heard(&heard);
+    let dropped = unsaved::told(dropped, &branch);
     if !out.json {
-        unsaved.say("nothing brings these back");
+        unsaved::say(&dropped, "nothing brings these back");
     }
     match (out.json, args.all) {
         (true, all) => {
             let restored: Vec<String> = restored.iter().map(ToString::to_string).collect();
-            out.value(&json!({ "branch": branch.as_str(), "all": all, "restored": restored, "dropped": unsaved.json() }))
+            out.value(&json!({ "branch": branch.as_str(), "all": all, "restored": restored, "dropped": unsaved::json(&dropped) }))
         }
         (false, true) => out.line(format_args!("the worktree of `{branch}` equals its last commit")),
         (false, false) => {

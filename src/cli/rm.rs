@@ -1,9 +1,10 @@
-use super::context::Context;
+use super::context::{Context, say_heard};
 use super::error::{CommandError, Result};
 use super::output::Output;
 use super::quote;
-use super::unsaved::Unsaved;
-use crate::history::{Error, TreePath};
+use super::unsaved;
+use crate::history::{self, TreePath};
+use crate::workspace::Error;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -32,22 +33,27 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let branch = place.branch(args.branch.as_deref())?;
     let worktree = place.worktree(&branch)?;
     let paths = place.tree_paths(&args.paths)?;
-    let unsaved = Unsaved::below(&worktree, &paths);
-    worktree.remove_all(&paths, args.recursive, place.now()).map_err(|error| match error {
-        Error::IsADirectory(path) => CommandError::new(format!("`{path}` is a directory"))
-            .hint("`-r` removes it with everything in it"),
+    let removed = place.remove(&worktree, &paths, args.recursive).map_err(|error| match error {
+        Error::Repo(history::Error::IsADirectory(path)) => {
+            CommandError::new(format!("`{path}` is a directory"))
+                .hint("`-r` removes it with everything in it")
+        }
         other => other.into(),
     })?;
-    place.announce();
+    say_heard(&removed.heard);
+    let unsaved = unsaved::told(removed.dropped, &branch);
     let removed: Vec<String> = paths.iter().map(TreePath::to_string).collect();
     if out.json {
-        let dropped = unsaved.json();
+        let dropped = unsaved::json(&unsaved);
         return out.value(&json!({ "branch": branch.as_str(), "removed": removed, "dropped": dropped }));
     }
     paths.iter().try_for_each(|path| out.line(format_args!("removed {}", quote::path(path))))?;
-    unsaved.say(match unsaved.has_older() {
-        true => "`coral restore PATH` brings back what the last commit has of them, and nothing the rest",
-        false => "nothing brings these back",
-    });
+    unsaved::say(
+        &unsaved,
+        match unsaved.has_older {
+            true => "`coral restore PATH` brings back what the last commit has of them, and nothing the rest",
+            false => "nothing brings these back",
+        },
+    );
     Ok(())
 }

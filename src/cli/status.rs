@@ -1,5 +1,4 @@
 use super::context::Context;
-use super::daemon;
 use super::error::Result;
 use super::output::{Colour, Output};
 use super::quote;
@@ -30,7 +29,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         };
     }
     let branch = place.branch(args.branch.as_deref())?;
-    daemon::settle(place.repo.root());
+    place.settle();
     let worktree = place.worktree(&branch)?;
     let snapshot = worktree.snapshot(false)?;
     let base = match snapshot.base {

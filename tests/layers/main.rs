@@ -21,7 +21,7 @@ const ORDERS: &[(&str, Layers)] = &[
             &["store"],
             &["history"],
             &["worktree"],
-            &["fs", "demo"],
+            &["fs", "demo", "workspace"],
             &["cli"],
         ],
     ),

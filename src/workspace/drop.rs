@@ -1,0 +1,104 @@
+//! Verbs that drop something: each tells what was lost that no commit has, and lets mounts show it at once.
+//!
+//! That it cannot be told what is lost is no reason to keep it, which may be damaged: then the result says why not.
+
+use super::error::{Error, Result};
+use super::mounts::Heard;
+use super::unsaved::Unsaved;
+use super::workspace::Workspace;
+use crate::history::{BranchName, TreePath, Warning};
+use crate::id::CommitId;
+use crate::worktree::Worktree;
+
+/// What is to be brought back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Restore {
+    /// The whole worktree, as in its last commit.
+    All,
+    /// Some paths of it.
+    Paths {
+        /// Which.
+        paths: Vec<TreePath>,
+        /// The revision that they are taken from; the branch's last commit if it is not said.
+        source: Option<String>,
+    },
+}
+
+/// What was brought back.
+#[derive(Debug)]
+pub struct Restored {
+    /// What is lost.
+    pub dropped: Result<Unsaved>,
+    /// What mounts say.
+    pub heard: Heard,
+}
+
+/// What was removed from a worktree.
+#[derive(Debug)]
+pub struct Removed {
+    /// What is lost.
+    pub dropped: Result<Unsaved>,
+    /// What mounts say.
+    pub heard: Heard,
+}
+
+/// A branch that was deleted.
+#[derive(Debug)]
+pub struct DeletedBranch {
+    /// The commit that it named.
+    pub commit: CommitId,
+    /// What is lost.
+    pub dropped: Result<Unsaved>,
+    /// What went wrong when it was done.
+    pub warnings: Vec<Warning>,
+    /// What mounts say.
+    pub heard: Heard,
+}
+
+impl Workspace {
+    /// Brings paths of a worktree back from a commit, durably, all or none.
+    ///
+    /// # Errors
+    /// [`Error::WholeWorktree`] if one of the paths is all of it; as [`Worktree::restore`] and [`Worktree::reset`].
+    pub fn restore(&self, worktree: &Worktree, what: &Restore) -> Result<Restored> {
+        let dropped = match what {
+            Restore::All => {
+                let dropped = Unsaved::all(worktree);
+                worktree.reset()?;
+                dropped
+            }
+            Restore::Paths { paths, .. } if paths.iter().any(TreePath::is_root) => {
+                return Err(Error::WholeWorktree);
+            }
+            Restore::Paths { paths, source } => {
+                let dropped = Unsaved::below(worktree, paths);
+                let source = source.as_deref().unwrap_or(worktree.branch().as_str());
+                let commit = self.repo.resolve(source, self.now())?;
+                worktree.restore(paths, commit, source, self.now())?;
+                dropped
+            }
+        };
+        Ok(Restored { dropped, heard: self.announce() })
+    }
+
+    /// Removes paths from a worktree, durably, all or none; directories only if `recursive`.
+    ///
+    /// # Errors
+    /// As [`Worktree::remove_all`].
+    pub fn remove(&self, worktree: &Worktree, paths: &[TreePath], recursive: bool) -> Result<Removed> {
+        let dropped = Unsaved::below(worktree, paths);
+        worktree.remove_all(paths, recursive, self.now())?;
+        Ok(Removed { dropped, heard: self.announce() })
+    }
+
+    /// Deletes a branch with its worktree. Without `force` nothing is lost by it.
+    ///
+    /// # Errors
+    /// As [`Repo::delete_branch`](crate::history::Repo::delete_branch).
+    pub fn delete_branch(&self, branch: &BranchName, force: bool) -> Result<DeletedBranch> {
+        let dropped = if force { Unsaved::of_branch(&self.repo, branch) } else { Ok(Unsaved::default()) };
+        let deleted = self.repo.delete_branch(branch, force, &self.signature())?;
+        let (commit, warnings) = (deleted.commit, deleted.warnings);
+        Ok(DeletedBranch { commit, dropped, warnings, heard: self.announce() })
+    }
+}

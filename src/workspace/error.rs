@@ -1,0 +1,69 @@
+//! Why there is nothing to work with, or what was asked for is refused.
+
+use crate::config::ConfigError;
+use crate::disk::DiskError;
+use crate::history::{self, PathError, RefNameError};
+use crate::store::StoreError;
+use std::io;
+use std::path::PathBuf;
+
+/// A result of the workspace.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// An error of the workspace.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The repository says no.
+    #[error(transparent)]
+    Repo(history::Error),
+    /// A setting does not hold.
+    #[error("{source}")]
+    Config {
+        /// What is wrong with it.
+        source: ConfigError,
+        /// The file that has it; `None` for the environment.
+        file: Option<PathBuf>,
+    },
+    /// A file of settings cannot be read.
+    #[error("cannot read `{}`: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The folder is left of a branch that is gone: nothing that is asked for there may be done to another one.
+    #[error("this is the worktree of `{0}`, and that branch is gone")]
+    BranchGone(String),
+    /// A path climbs out of the worktree that it is relative to.
+    #[error("`{}` leads out of the worktree", .0.display())]
+    OutOfWorktree(PathBuf),
+    /// A path has no last name under which it could be added.
+    #[error("`{}` has no name of its own", .0.display())]
+    Nameless(PathBuf),
+    /// The whole worktree was named where only all of it, said so, may be dropped.
+    #[error("the whole worktree was named")]
+    WholeWorktree,
+    /// Something is not in the worktree where it was to be.
+    #[error("no `{}` here, which is the worktree of `{branch}`", path.display())]
+    NotHere {
+        /// As it was typed.
+        path: PathBuf,
+        /// The branch.
+        branch: String,
+    },
+    /// A file of the worktree has bytes whose writer ended in the middle.
+    #[error("`{0}` was not finished by who wrote it")]
+    Unfinished(history::TreePath),
+}
+
+macro_rules! through_repo {
+    ($($error:ty),*) => {$(
+        impl From<$error> for Error {
+            fn from(error: $error) -> Self {
+                Error::Repo(error.into())
+            }
+        }
+    )*};
+}
+through_repo!(history::Error, PathError, RefNameError, DiskError, StoreError);

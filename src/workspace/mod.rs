@@ -1,0 +1,28 @@
+//! A repository as a person stands in it: found from a folder, opened with the settings in force, with the mounts that are
+//! told of what changes, and what verbs decide before they drop something.
+//!
+//! Every rim is built on it: a command line, a Python package. Reads no environment, no clock and no terminal: they are
+//! in [`Surroundings`], and what there is to tell comes back as a value.
+
+mod add;
+mod discover;
+mod drop;
+mod error;
+mod mounts;
+mod settings;
+mod surroundings;
+#[cfg(test)]
+mod tests;
+mod unsaved;
+#[expect(clippy::module_inception, reason = "a file is called what its type is")]
+mod workspace;
+
+pub use add::AddRequest;
+pub use discover::{FOLDER, Found, root_of};
+pub use drop::{DeletedBranch, Removed, Restore, Restored};
+pub use error::{Error, Result};
+pub use mounts::Heard;
+pub use settings::{open_repo, user_file};
+pub use surroundings::Surroundings;
+pub use unsaved::{Loss, Unsaved};
+pub use workspace::{OpenedWorktree, Workspace};

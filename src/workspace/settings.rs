@@ -1,0 +1,101 @@
+//! Settings from their files and the environment, and a repository opened with them.
+
+use super::error::{Error, Result};
+use crate::codec::{DeltaType, Level};
+use crate::config::{Config, Origin};
+use crate::disk::Disk;
+use crate::history::{Options, Repo};
+use crate::store;
+use std::ffi::{OsStr, OsString};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The settings in force: the user's file, over it the repository's, over it the environment.
+pub(super) fn layered(variables: &[(OsString, OsString)], root: Option<&Path>) -> Result<Config> {
+    let mut config = Config::default();
+    if let Some(path) = user_file(variables) {
+        overlay(&mut config, &path, Origin::User)?;
+    }
+    if let Some(root) = root {
+        overlay(&mut config, &root.join("coral.toml"), Origin::Repository)?;
+    }
+    let text = |(name, value): &(OsString, OsString)| Some((name.to_str()?.into(), value.to_str()?.into()));
+    let said = config.overlay_environment(variables.iter().filter_map(text));
+    said.map_err(|source| Error::Config { source, file: None })?;
+    Ok(config)
+}
+
+/// `~/.config/coral/config.toml`, or where the environment puts it; `None` if it puts it nowhere.
+pub fn user_file(variables: &[(OsString, OsString)]) -> Option<PathBuf> {
+    let value =
+        |name: &str| variables.iter().find(|(known, _)| known == OsStr::new(name)).map(|(_, value)| value);
+    let absolute = |name| value(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let folder = absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")))?;
+    Some(folder.join("coral/config.toml"))
+}
+
+fn overlay(config: &mut Config, path: &Path, origin: Origin) -> Result<()> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => config
+            .overlay_file(&text, origin)
+            .map_err(|source| Error::Config { source, file: Some(path.to_owned()) }),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(Error::Unreadable { path: path.to_owned(), source }),
+    }
+}
+
+/// Opens a repository whose own folder is `root` with its settings.
+///
+/// # Errors
+/// As [`Repo::open`].
+pub fn open_repo(disk: Arc<dyn Disk>, root: &Path, config: &Config) -> Result<Repo> {
+    let options = Options {
+        store: store::Options {
+            cache_bytes: usize::try_from(config.number("core.cache_size")).unwrap_or(usize::MAX),
+            // Settings are checked when they are read.
+            level: Level::from_name(config.text("core.compression_level")).unwrap_or_default(),
+            delta_type: DeltaType::from_name(config.text("core.delta_type")).unwrap_or_default(),
+            max_depth: match config.bool("core.delta_encoding") {
+                true => config.number("core.max_delta_depth") as u8,
+                false => 0,
+            },
+            threads: config.number("core.threads") as usize,
+            reserve_bytes: config.number("core.reserve"),
+        },
+    };
+    Ok(Repo::open(disk, root, options)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn variables(pairs: &[(&str, &Path)]) -> Vec<(OsString, OsString)> {
+        pairs.iter().map(|(name, value)| (OsString::from(name), value.as_os_str().to_owned())).collect()
+    }
+
+    #[test]
+    fn the_environment_that_is_handed_in_is_the_only_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (home, root) = (folder.path().join("home"), folder.path().join("repo"));
+        fs::create_dir_all(home.join(".config/coral")).expect("create");
+        fs::create_dir_all(&root).expect("create");
+        fs::write(home.join(".config/coral/config.toml"), "[user]\nname = \"Ada\"\nemail = \"a@b\"")
+            .expect("write");
+        fs::write(root.join("coral.toml"), "[user]\nname = \"Grace\"").expect("write");
+        let none = layered(&[], None).expect("defaults");
+        assert_eq!(none.text("user.name"), "Anonymous");
+        let said = variables(&[("HOME", &home), ("CORAL_USER_EMAIL", Path::new("g@h"))]);
+        let all = layered(&said, Some(&root)).expect("valid");
+        assert_eq!((all.text("user.name"), all.text("user.email")), ("Grace", "g@h"));
+        // A relative folder is nowhere.
+        assert_eq!(user_file(&variables(&[("HOME", Path::new("here"))])), None);
+        fs::write(root.join("coral.toml"), "[user]\nnane = \"x\"").expect("write");
+        match layered(&[], Some(&root)) {
+            Err(Error::Config { file, .. }) => assert_eq!(file, Some(root.join("coral.toml"))),
+            other => panic!("{other:?}"),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! What a rim does, without a command line: everything that there is to tell comes back as a value.
+
+use super::*;
+use crate::disk::RealDisk;
+use crate::history::{self, BranchName, ChangeKind, Repo, TreePath};
+use crate::task::Task;
+use crate::units::Timestamp;
+use crate::worktree::CommitRequest;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A folder with a repository, and somebody who stands in a folder of it.
+struct Scene {
+    folder: tempfile::TempDir,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::create_dir_all(folder.path().join("repo/run")).expect("create");
+        let main = BranchName::new("main").expect("valid");
+        Repo::create(Arc::new(RealDisk), &folder.path().join("repo/.coral"), &main).expect("created");
+        Self { folder }
+    }
+
+    fn path(&self, below: &str) -> PathBuf {
+        self.folder.path().canonicalize().expect("there").join(below)
+    }
+
+    fn surroundings(&self, below: &str) -> Surroundings {
+        Surroundings {
+            cwd: self.path(below),
+            variables: vec![("CORAL_USER_NAME".into(), "Ada".into())],
+            now: Timestamp { seconds: 7, nanoseconds: 0 },
+            offset_minutes: 60,
+        }
+    }
+
+    fn open(&self) -> Workspace {
+        Workspace::open(&self.surroundings("repo/run")).expect("a repository")
+    }
+
+    /// Saves a file beside the repository and adds it.
+    fn add(&self, workspace: &Workspace, branch: &BranchName, bytes: &[u8]) {
+        fs::write(self.path("repo/run/w.bin"), bytes).expect("write");
+        let worktree = workspace.worktree(branch).expect("a worktree").worktree;
+        let request = AddRequest { paths: vec!["w.bin".into()], to: None };
+        let (added, heard) = workspace.add(&worktree, &request, &Task::default()).expect("added");
+        assert_eq!(added.added[0].path, tree_path());
+        assert_eq!(heard, Heard::default());
+    }
+}
+
+fn tree_path() -> TreePath {
+    TreePath::parse("run/w.bin".as_bytes()).expect("valid")
+}
+
+fn commit(workspace: &Workspace, branch: &BranchName) {
+    let request = CommitRequest {
+        author: workspace.signature(),
+        committer: workspace.signature(),
+        message: "x".into(),
+        metadata: Default::default(),
+        include_open: false,
+        allow_empty: false,
+        level: None,
+    };
+    let worktree = workspace.worktree(branch).expect("a worktree").worktree;
+    worktree.commit(&request, &Task::default()).expect("committed");
+}
+
+#[test]
+fn a_repository_is_found_from_below_with_the_settings_that_were_handed_in() {
+    let scene = Scene::new();
+    let workspace = scene.open();
+    assert_eq!(workspace.folder, scene.path("repo"));
+    let who = workspace.signature();
+    assert_eq!((who.name.as_str(), who.time.seconds, who.offset_minutes), ("Ada", 7, 60));
+    assert_eq!(workspace.branch(None).expect("HEAD").as_str(), "main");
+    assert_eq!(workspace.tree_path(Path::new("./w.bin")).expect("valid"), tree_path());
+    assert_eq!(
+        scene.surroundings("repo/.coral/packs").find().expect("found").root,
+        scene.path("repo/.coral")
+    );
+    let outside = Workspace::open(&scene.surroundings(""));
+    assert!(matches!(outside, Err(Error::Repo(history::Error::NotARepository(_)))), "{outside:?}");
+}
+
+#[test]
+fn what_is_dropped_is_told_with_what_there_is_of_it() {
+    let scene = Scene::new();
+    let workspace = scene.open();
+    let main = workspace.branch(None).expect("HEAD");
+    scene.add(&workspace, &main, b"one");
+    commit(&workspace, &main);
+    scene.add(&workspace, &main, b"two");
+    let worktree = workspace.worktree(&main).expect("a worktree").worktree;
+    let paths = vec![TreePath::ROOT];
+    let refused = workspace.restore(&worktree, &Restore::Paths { paths, source: None });
+    assert!(matches!(refused, Err(Error::WholeWorktree)), "{refused:?}");
+    let what = Restore::Paths { paths: vec![tree_path()], source: None };
+    let dropped = workspace.restore(&worktree, &what).expect("restored").dropped.expect("told");
+    let lost =
+        Unsaved { files: [(tree_path(), Loss::Changed(ChangeKind::Modified))].into(), has_older: true };
+    assert_eq!(dropped, lost);
+    // It is as it was: nothing is lost a second time.
+    let again = workspace.restore(&worktree, &Restore::All).expect("restored").dropped.expect("told");
+    assert_eq!(again, Unsaved::default());
+}
+
+#[test]
+fn a_branch_is_deleted_with_what_only_it_has_when_that_is_meant() {
+    let scene = Scene::new();
+    let workspace = scene.open();
+    let main = workspace.branch(None).expect("HEAD");
+    scene.add(&workspace, &main, b"one");
+    commit(&workspace, &main);
+    let side = BranchName::new("side").expect("valid");
+    workspace.repo.create_branch(&side, "HEAD", &workspace.signature()).expect("made");
+    scene.add(&workspace, &side, b"two");
+    let refused = workspace.delete_branch(&side, false);
+    assert!(matches!(refused, Err(Error::Repo(history::Error::UncommittedChanges(_)))), "{refused:?}");
+    let deleted = workspace.delete_branch(&side, true).expect("deleted");
+    assert_eq!(deleted.dropped.expect("told").files.len(), 1);
+    assert_eq!(deleted.commit, workspace.repo.resolve("main", workspace.now()).expect("a commit"));
+}
+
+#[test]
+fn a_path_does_not_climb_out_of_a_mounted_worktree() {
+    let scene = Scene::new();
+    let mut workspace = scene.open();
+    let main = workspace.branch(None).expect("HEAD");
+    workspace.inside = Some((main.clone(), TreePath::parse("run".as_bytes()).expect("valid")));
+    assert_eq!(workspace.tree_path(Path::new("w.bin")).expect("valid"), tree_path());
+    assert!(workspace.tree_path(Path::new("..")).expect("valid").is_root());
+    let out = workspace.tree_path(Path::new("../.."));
+    assert!(matches!(out, Err(Error::OutOfWorktree(_))), "{out:?}");
+    let request = AddRequest { paths: vec!["none".into()], to: None };
+    assert!(workspace.is_in_place(&main, &request));
+    let worktree = workspace.worktree(&main).expect("a worktree").worktree;
+    let missing = workspace.check_saved(&worktree, &request.paths);
+    assert!(matches!(missing, Err(Error::NotHere { .. })), "{missing:?}");
+}

@@ -1,0 +1,76 @@
+//! What is about to be dropped that no commit has. What is changed by somebody else between looking and dropping goes
+//! untold.
+
+use super::error::Result;
+use crate::history::{BranchName, ChangeKind, Repo, TreePath};
+use crate::worktree::Worktree;
+use std::collections::BTreeMap;
+
+/// What a file is whose content is in no commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// Another one than the last commit has, or one that it does not have.
+    Changed(ChangeKind),
+    /// Somebody writes it.
+    BeingWritten,
+    /// Whoever wrote it was killed.
+    Interrupted,
+}
+
+/// Files of a worktree whose content is in no commit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unsaved {
+    /// The files, and what each is.
+    pub files: BTreeMap<TreePath, Loss>,
+    /// Whether the last commit has an older version of some of them.
+    pub has_older: bool,
+}
+
+impl Unsaved {
+    /// Those at or below one of these paths.
+    ///
+    /// # Errors
+    /// If it cannot be told, because the worktree or its history is damaged.
+    pub fn below(worktree: &Worktree, paths: &[TreePath]) -> Result<Self> {
+        let repo = worktree.repo();
+        let snapshot = worktree.snapshot(false)?;
+        let base = repo.tree_of(snapshot.base)?;
+        let mut files = BTreeMap::new();
+        for change in worktree.diff_from(base, &snapshot)? {
+            // What is only in the commit is dropped by nobody.
+            if change.kind != ChangeKind::Deleted {
+                files.insert(change.path, Loss::Changed(change.kind));
+            }
+        }
+        let unfinished =
+            [(&snapshot.still_open, Loss::BeingWritten), (&snapshot.interrupted, Loss::Interrupted)];
+        for (paths, loss) in unfinished {
+            files.extend(paths.iter().map(|path| (path.clone(), loss)));
+        }
+        files.retain(|path, _| paths.iter().any(|above| path.starts_with(above)));
+        let mut has_older = false;
+        for path in files.keys() {
+            has_older = has_older || repo.find_in_tree(base, path)?.is_some();
+        }
+        Ok(Self { files, has_older })
+    }
+
+    /// All of a worktree.
+    ///
+    /// # Errors
+    /// As [`Unsaved::below`].
+    pub fn all(worktree: &Worktree) -> Result<Self> {
+        Self::below(worktree, &[TreePath::ROOT])
+    }
+
+    /// All of the worktree that a branch has, if it has one.
+    ///
+    /// # Errors
+    /// As [`Unsaved::below`].
+    pub fn of_branch(repo: &Repo, branch: &BranchName) -> Result<Self> {
+        match repo.has_worktree(branch)? {
+            true => Self::all(&repo.worktree(branch)?),
+            false => Ok(Self::default()),
+        }
+    }
+}
