@@ -73,6 +73,11 @@ impl PackBytes for InMemory {
         Ok(())
     }
 
+    /// As if it were far away.
+    fn frames_at_once(&self) -> usize {
+        4
+    }
+
     fn hold(&self) -> Result<Option<Arc<dyn PackBytes>>> {
         Ok(Some(Arc::new(self.clone())))
     }

@@ -23,6 +23,12 @@ pub trait PackBytes: Send + Sync {
     /// Fills every buffer with its range. The ranges are given in the order of the pack, and do not overlap or touch.
     fn read_ranges(&self, wanted: &mut [Wanted<'_>]) -> Result<()>;
 
+    /// How many frames are worth being asked for at once. One where reading is near: the system reads ahead by itself,
+    /// and what was just read is decoded while it is in the processor's cache.
+    fn frames_at_once(&self) -> usize {
+        1
+    }
+
     /// The same bytes, for one who goes on reading them: found without a look-up, and there although the pack is
     /// removed. `None` if they cannot be held, or so many are held that one more would be too many.
     fn hold(&self) -> Result<Option<Arc<dyn PackBytes>>>;

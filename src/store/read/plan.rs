@@ -160,12 +160,10 @@ impl StoredRange<'_> {
     }
 }
 
-/// Stored bytes that are read at once, at most, in frames.
-const FRAMES_AT_ONCE: usize = 4;
-
-/// How many frames of a chain are planned at once, so that memory is bounded however deep it is.
+/// How many frames of a chain are planned at once: what the place of its first pack is worth asking for, and less where
+/// many links share it, so that memory is bounded however deep the chain is.
 pub fn frames_at_once(chain: &Chain) -> usize {
-    (FRAMES_AT_ONCE / chain.links.len().max(1)).max(1)
+    (chain.object().bytes().frames_at_once() / chain.links.len().max(1)).max(1)
 }
 
 /// The frames that a range of an object touches, each with the part of it.
