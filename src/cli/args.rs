@@ -17,6 +17,10 @@ use std::process::ExitCode;
 /// Git for neural network weights, whose working copy is a filesystem.
 #[derive(Debug, Parser)]
 #[command(name = "coral", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    after_help = "A terminal shows how far long commands are. CORAL_PROGRESS=plain writes a line every half minute \
+    instead, for logs; `bar` shows bars everywhere, `none` nothing. Ctrl-C ends a command cleanly, twice at once."
+)]
 struct Args {
     /// Run as if started in DIR
     #[arg(short = 'C', value_name = "DIR", global = true)]

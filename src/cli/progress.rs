@@ -8,7 +8,7 @@ use super::output::{Colour, say};
 use super::signals::Signals;
 use crate::task::{Meter, Progress, Silent, Step, Task, Unit};
 use crate::units::ByteSize;
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -46,38 +46,40 @@ struct Bars(MultiProgress);
 
 impl Progress for Bars {
     fn begin(&self, step: Step) -> Box<dyn Meter> {
-        let (all, begun, done) = (self.0.clone(), Instant::now(), AtomicU64::new(0));
-        Box::new(Bar { step, all, begun, done, bar: OnceLock::new() })
+        Box::new(Bar::new(&step, self.0.clone(), Instant::now()))
     }
 }
 
+/// A bar that knows from the beginning how fast it goes, and is seen after a while.
 struct Bar {
-    step: Step,
+    bar: ProgressBar,
     all: MultiProgress,
     begun: Instant,
-    done: AtomicU64,
-    bar: OnceLock<ProgressBar>,
+    shown: OnceLock<()>,
+}
+
+impl Bar {
+    fn new(step: &Step, all: MultiProgress, begun: Instant) -> Self {
+        Self { bar: new_bar(step), all, begun, shown: OnceLock::new() }
+    }
 }
 
 impl Meter for Bar {
     fn advance(&self, more: u64) {
-        let done = self.done.fetch_add(more, Ordering::Relaxed) + more;
-        if self.bar.get().is_some() || self.begun.elapsed() >= BAR_AFTER {
-            let bar = self.bar.get_or_init(|| self.all.add(new_bar(&self.step, self.begun)));
-            bar.set_position(done);
+        self.bar.inc(more);
+        if self.shown.get().is_none() && self.begun.elapsed() >= BAR_AFTER {
+            self.shown.get_or_init(|| drop(self.all.add(self.bar.clone())));
         }
     }
 }
 
 impl Drop for Bar {
     fn drop(&mut self) {
-        if let Some(bar) = self.bar.get() {
-            bar.finish_and_clear();
-        }
+        self.bar.finish_and_clear();
     }
 }
 
-fn new_bar(step: &Step, begun: Instant) -> ProgressBar {
+fn new_bar(step: &Step) -> ProgressBar {
     let (at, of, speed) = match step.unit {
         Unit::Bytes => ("{binary_bytes}", "{binary_total_bytes}", ", {binary_bytes_per_sec}"),
         Unit::Files | Unit::Objects | Unit::Commits | Unit::Tensors | Unit::Packs => {
@@ -92,8 +94,8 @@ fn new_bar(step: &Step, begun: Instant) -> ProgressBar {
     let style = ProgressStyle::with_template(&template).map(|style| style.progress_chars("=> "));
     // A template that does not parse would be a bar without words, and no reason to fail.
     let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = step.total.map_or_else(ProgressBar::no_length, ProgressBar::new);
-    bar.with_style(style).with_message(step.doing).with_elapsed(begun.elapsed())
+    let bar = ProgressBar::with_draw_target(step.total, ProgressDrawTarget::hidden());
+    bar.with_style(style).with_message(step.doing)
 }
 
 /// The word after a number; bytes have their unit.
@@ -168,21 +170,19 @@ mod tests {
     fn bars_have_their_words_and_appear_after_a_while() {
         for unit in [Unit::Bytes, Unit::Files] {
             for total in [Some(9), None] {
-                let bar = new_bar(&Step { doing: "storing", unit, total }, Instant::now());
+                let bar = new_bar(&Step { doing: "storing", unit, total });
                 assert_eq!((bar.message().as_str(), bar.length()), ("storing", total));
             }
         }
-        let all = MultiProgress::with_draw_target(indicatif::ProgressDrawTarget::hidden());
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
         let step = Step { doing: "storing", unit: Unit::Bytes, total: Some(9) };
-        let meter =
-            |begun| Bar { step, all: all.clone(), begun, done: AtomicU64::new(0), bar: OnceLock::new() };
-        let young = meter(Instant::now() + BAR_AFTER);
-        young.advance(4);
-        assert!(young.bar.get().is_none());
-        if let Some(long_ago) = Instant::now().checked_sub(BAR_AFTER) {
-            let old = meter(long_ago);
-            old.advance(4);
-            assert_eq!(old.bar.get().map(ProgressBar::position), Some(4));
-        }
+        let shown = |begun| {
+            let meter = Bar::new(&step, all.clone(), begun);
+            meter.advance(4);
+            assert_eq!(meter.bar.position(), 4);
+            meter.shown.get().is_some()
+        };
+        assert!(!shown(Instant::now() + BAR_AFTER));
+        assert!(Instant::now().checked_sub(BAR_AFTER).is_none_or(shown));
     }
 }
