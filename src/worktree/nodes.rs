@@ -61,6 +61,9 @@ pub(super) struct File {
     pub sure: bool,
     /// The last version whose bytes are known to be durable: what a commit takes, or what is being written since.
     pub safe: Option<Safe>,
+    /// What was durable under the name before this file was moved there with but some of its bytes durable. It is what a
+    /// power cut brings back if the rest did not get that far, until those bytes, or the folder, are synced.
+    pub replaced: Option<Safe>,
     /// A staging file of which the disk lost bytes that it had accepted.
     pub lost: Option<StagingId>,
 }
@@ -77,12 +80,12 @@ impl File {
     /// A file whose bytes are in the store.
     pub(super) fn stored(content: Content) -> Self {
         let safe = Some(Safe { content, complete: true });
-        Self { current: content, complete: Some(content), sure: true, safe, lost: None }
+        Self { current: content, complete: Some(content), sure: true, safe, replaced: None, lost: None }
     }
 
     /// A file that is being written for the first time.
     pub(super) fn begun(current: Content) -> Self {
-        Self { current, complete: None, sure: false, safe: None, lost: None }
+        Self { current, complete: None, sure: false, safe: None, replaced: None, lost: None }
     }
 
     /// Whether no writer is at work, nor ended in the middle of it.
@@ -101,9 +104,25 @@ impl File {
         self.lost.is_some() && staged.contains(&self.lost)
     }
 
+    /// What a power cut would leave under the file's name.
+    fn after_power_cut(&self) -> Option<Safe> {
+        let is_doubted = !self.sure
+            && self.safe.is_some_and(|safe| {
+                self.complete.is_some_and(|complete| complete.staging() == safe.content.staging())
+            });
+        if is_doubted { self.replaced.or(self.safe) } else { self.safe }
+    }
+
+    /// The staging file with bytes that are durable, in a version that is not known to be, if the name may yet go back to
+    /// what was there before.
+    fn unsure_of_name(&self) -> Option<StagingId> {
+        self.replaced.and(self.safe)?.content.staging()
+    }
+
     /// The staging files that hold its versions.
     fn stagings(&self) -> impl Iterator<Item = StagingId> {
-        let versions = [Some(self.current), self.complete, self.safe.map(|safe| safe.content)];
+        let safe = [self.safe, self.replaced].map(|safe| safe.map(|safe| safe.content));
+        let versions = [Some(self.current), self.complete, safe[0], safe[1]];
         versions.into_iter().flatten().filter_map(|content| content.staging())
     }
 }
@@ -313,6 +332,23 @@ impl Nodes {
             Some(Body::Dir(_) | Body::Symlink(_)) | None => None,
         };
         safe.is_some_and(|safe| safe.content == Content::Staged { staging, len })
+    }
+
+    /// The files in a directory whose names may yet go back to what was there before, although some of their bytes are
+    /// durable; with the staging files of those.
+    pub(super) fn unsure_names(&self, dir: NodeId) -> Vec<(NodeId, StagingId)> {
+        let mut unsure = Vec::new();
+        for (&staging, &id) in &self.by_staging {
+            let Some(NodeState { place: Some((parent, _)), body: Body::File(file), .. }) =
+                self.nodes.get(&id)
+            else {
+                continue;
+            };
+            if *parent == dir && file.unsure_of_name() == Some(staging) {
+                unsure.push((id, staging));
+            }
+        }
+        unsure
     }
 
     /// Every staging file that some node needs.

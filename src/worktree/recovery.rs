@@ -312,7 +312,10 @@ impl File {
     fn is_durable_in(&self, staging: StagingId) -> bool {
         match self.complete.and_then(|content| content.staging()) == Some(staging) {
             true => self.is_sure(),
-            false => self.safe.and_then(|safe| safe.content.staging()) == Some(staging),
+            false => [self.safe, self.replaced]
+                .iter()
+                .flatten()
+                .any(|safe| safe.content.staging() == Some(staging)),
         }
     }
 }

@@ -183,7 +183,10 @@ impl super::copy::State {
     /// from now on is not covered by the sync that begins.
     fn begin_sync(&mut self, staging: StagingId) -> Option<bool> {
         let node = self.nodes.by_staging(staging)?;
-        if let Some(open) = self.open.get_mut(&node) {
+        // A later version that is being written has nothing to do with it.
+        if let Some(open) = self.open.get_mut(&node)
+            && open.held().is_some_and(|(held, _)| *held == staging)
+        {
             open.begin_sync();
         }
         match &self.nodes.get(node).ok()?.body {

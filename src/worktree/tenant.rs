@@ -181,24 +181,41 @@ impl Tenant {
         })
     }
 
-    /// Makes the bytes, the name and the attributes of a file durable; of a directory, the names in it.
+    /// Makes the bytes, the name and the attributes of a file durable; of a directory, the names in it: each leads to the
+    /// bytes of its file that were synced before, whether or not whoever wrote them is known to be gone.
     ///
     /// # Errors
     /// [`Error::LostBytes`] if the disk did not take them, now or before; [`Error::Replaced`] if the worktree was
     /// deleted. Then nothing may be assumed of them.
     pub fn sync(&self, node: NodeId) -> Result<()> {
-        let staging = self.read(|state| match &state.nodes.get(node)?.body {
+        let unsure = self.read(|state| match &state.nodes.get(node)?.body {
             Body::File(file) if file.is_lost() => {
                 Err(Error::LostBytes(state.nodes.path_of(node).unwrap_or_default()))
             }
-            Body::File(file) if file.is_complete() && file.is_sure() => Ok(None),
-            Body::File(file) => Ok(file.current.staging()),
-            Body::Dir(_) | Body::Symlink(_) => Ok(None),
+            Body::File(file) if file.is_complete() && file.is_sure() => Ok(Vec::new()),
+            Body::File(file) => {
+                Ok(file.current.staging().map(|staging| (node, staging)).into_iter().collect())
+            }
+            Body::Dir(_) => Ok(state.nodes.unsure_names(node)),
+            Body::Symlink(_) => Ok(Vec::new()),
         })?;
-        if let Some(staging) = staging {
-            self.sync_bytes(staging, &self.staged_file(node, staging)?)?;
+        for (file, staging) in unsure {
+            self.sync_version_of(file, staging)?;
         }
         self.sync_records()
+    }
+
+    fn sync_version_of(&self, node: NodeId, staging: StagingId) -> Result<()> {
+        match self.staged_file(node, staging) {
+            // It was stored and let go since it was looked at.
+            Err(Error::Disk(error))
+                if error.is_absence()
+                    && self.read(|state| Ok(state.nodes.by_staging(staging).is_none()))? =>
+            {
+                Ok(())
+            }
+            file => self.sync_bytes(staging, &file?),
+        }
     }
 
     /// Writes at an offset. The file must be open for writing.

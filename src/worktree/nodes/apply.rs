@@ -131,6 +131,7 @@ impl Nodes {
             file.complete = read_back.complete;
             file.sure = read_back.sure;
             file.safe = read_back.safe;
+            file.replaced = read_back.replaced;
         })?;
         self.invalidate(place.0, &place.1);
         Ok(removed)
@@ -190,20 +191,30 @@ impl Nodes {
             });
             if newer.is_none() {
                 file.safe = Some(Safe { content: stored, complete: true });
+                file.replaced = None;
             }
         })
     }
 
-    /// Notes that bytes are durable.
+    /// Notes that bytes are durable, and that the name stands for them from now on.
     fn apply_synced(&mut self, staging: StagingId, len: u64, complete: bool) -> Result<()> {
         let Some(id) = self.by_staging(staging) else { return Ok(()) };
         self.change_file(id, |file| {
             let is_complete = file.complete.and_then(|content| content.staging()) == Some(staging);
             if is_complete && complete {
                 file.sure = true;
-                file.safe = file.complete.map(|content| Safe { content, complete });
+                // What is being written since may be durable already, and is newer.
+                let newer = file.safe.filter(|safe| {
+                    safe.content.staging() == file.current.staging()
+                        && safe.content.staging() != Some(staging)
+                });
+                if newer.is_none() {
+                    file.safe = file.complete.map(|content| Safe { content, complete });
+                    file.replaced = None;
+                }
             } else if file.current.staging() == Some(staging) && !(is_complete && file.sure) {
                 file.safe = Some(Safe { content: Content::Staged { staging, len }, complete: false });
+                file.replaced = None;
             }
         })
     }
@@ -215,6 +226,10 @@ impl Nodes {
         let is_staged = |content: Content| content.staging() == Some(staging);
         let known = self.garbage.len();
         self.change_file(id, |file| {
+            file.replaced = file.replaced.filter(|safe| !is_staged(safe.content));
+            if file.safe.is_some_and(|safe| is_staged(safe.content)) && file.replaced.is_some() {
+                file.safe = file.replaced.take();
+            }
             let fallback = file.safe.filter(|safe| !is_staged(safe.content));
             if file.complete.is_some_and(is_staged) {
                 file.complete = fallback.filter(|safe| safe.complete).map(|safe| safe.content);
@@ -273,17 +288,19 @@ impl Nodes {
     }
 
     /// Gives a file that is not durable what it replaces to fall back to: after a power cut the name leads to the old
-    /// bytes or to the new ones.
+    /// bytes or to the new ones. What was synced of the new ones is not forgotten: with the rest they are a version that
+    /// is durable, and once the folder is synced too they are what the name leads to.
     fn inherit_safe(&mut self, moved: NodeId, replaced: NodeId) -> Result<()> {
         let (Body::File(new), Body::File(old)) = (&self.get(moved)?.body, &self.get(replaced)?.body) else {
             return Ok(());
         };
-        match (new.safe, old.safe) {
-            // What is durable of a file that is being written is no version to go back to.
-            (None | Some(Safe { complete: false, .. }), safe @ Some(_)) => {
-                self.change_file(moved, |file| file.safe = safe)
+        let Some(before) = old.after_power_cut() else { return Ok(()) };
+        match new.safe {
+            None => self.change_file(moved, |file| file.safe = Some(before)),
+            Some(Safe { complete: false, .. }) => {
+                self.change_file(moved, |file| file.replaced = Some(before))
             }
-            _ => Ok(()),
+            Some(Safe { complete: true, .. }) => Ok(()),
         }
     }
 

@@ -9,6 +9,7 @@ mod edits;
 mod free;
 mod full;
 mod gone;
+mod moved_over;
 mod readers;
 mod stopped;
 mod unchanged;
