@@ -59,10 +59,7 @@ impl Worktree {
     /// Opens the worktree of a branch, creating it from the branch's tip if it has none.
     pub(crate) fn open(repo: &Repo, branch: &BranchName) -> Result<Self> {
         let place = place(repo, branch);
-        let journal = match Journal::open(&place)? {
-            Some(journal) => journal,
-            None => create(repo, branch, &place)?,
-        };
+        let journal = open_or_create(repo, branch, &place)?;
         let worktree = Self {
             repo: repo.clone(),
             branch: branch.clone(),
@@ -331,6 +328,23 @@ impl State {
             self.nodes.forget(node);
         }
     }
+}
+
+/// How often a worktree is made anew because somebody deleted it while it was made.
+const ATTEMPTS: u32 = 8;
+
+fn open_or_create(repo: &Repo, branch: &BranchName, place: &Place) -> Result<Journal> {
+    for _ in 0..ATTEMPTS {
+        if let Some(journal) = Journal::open(place)? {
+            return Ok(journal);
+        }
+        match create(repo, branch, place) {
+            // Its folder went.
+            Err(Error::Disk(error)) if error.is_absence() => {}
+            created => return created,
+        }
+    }
+    Err(Error::Replaced(place.dir.clone()))
 }
 
 /// Lays the folders and the first generation of a worktree.

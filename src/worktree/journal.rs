@@ -24,8 +24,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Room that is kept on the disk behind the last record, in bytes: records that make room fit into it when everything
-/// else is full. Most take some tens of bytes.
-const RESERVE: u64 = 16 << 10;
+/// else is full. Most take less than a hundred bytes, and when it is used up there is more as soon as something was freed.
+const RESERVE: u64 = 64 << 10;
 
 /// Where the journal of a worktree lies.
 #[derive(Debug, Clone)]
@@ -94,10 +94,10 @@ impl Journal {
     /// Opens the newest generation; nothing is read yet. `None` if there is no journal.
     pub(super) fn open(place: &Place) -> Result<Option<Self>> {
         loop {
-            if place.disk.stat(&place.dir)?.is_none() {
-                return Ok(None);
-            }
-            let names = place.disk.list(&place.dir)?;
+            let names = match place.disk.list(&place.dir) {
+                Err(error) if error.is_absence() => return Ok(None),
+                names => names?,
+            };
             let Some(newest) = names.iter().filter_map(|name| generation_of(name)).max() else {
                 return Ok(None);
             };

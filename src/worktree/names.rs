@@ -4,6 +4,7 @@ use super::copy::{State, Worktree};
 use super::nodes::{Body, Content, NodeId};
 use super::record::{Record, recorded_mode};
 use super::snapshot::Snapshot;
+use crate::disk::DiskError;
 use crate::history::{Attributes, Error, Name, Node, Result, Tree, TreePath};
 use crate::id::RecipeId;
 use crate::units::Timestamp;
@@ -162,7 +163,7 @@ impl Worktree {
     /// Removes a name that is not a directory. Who has the file open keeps it.
     pub fn unlink(&self, dir: NodeId, name: &Name, now: Timestamp) -> Result<()> {
         self.read_ahead(dir)?;
-        self.change(|state| {
+        self.change_making_room(|state| {
             let (node, path) = self.occupied(state, dir, name)?;
             match state.nodes.get(node)?.body {
                 Body::Dir(_) => Err(Error::IsADirectory(path)),
@@ -174,13 +175,25 @@ impl Worktree {
     /// Removes an empty directory.
     pub fn remove_dir(&self, dir: NodeId, name: &Name, now: Timestamp) -> Result<()> {
         self.read_ahead_of(dir, name)?;
-        self.change(|state| {
+        self.change_making_room(|state| {
             let (node, path) = self.occupied(state, dir, name)?;
             if !state.nodes.children(node, &self.repo)?.is_empty() {
                 return Err(Error::NotEmpty(path));
             }
             state.append(self, Record::Remove { path, at: now })
         })
+    }
+
+    /// Makes a change that makes room. Where the disk is so full that even that finds none, what was removed before is let
+    /// go first.
+    fn change_making_room(&self, act: impl Fn(&mut State) -> Result<()>) -> Result<()> {
+        match self.change(&act) {
+            Err(Error::Disk(error)) if is_full(&error) => {
+                self.sync_records()?;
+                self.change(act)
+            }
+            changed => changed,
+        }
     }
 
     fn occupied(&self, state: &mut State, dir: NodeId, name: &Name) -> Result<(NodeId, TreePath)> {
@@ -366,4 +379,9 @@ impl Worktree {
         let base = self.repo.refs().branch(self.branch())?;
         Ok(Record::Reset { base, tree: self.repo.tree_of(base)? })
     }
+}
+
+/// Whether there is no room on the disk.
+fn is_full(error: &DiskError) -> bool {
+    matches!(error.source.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT))
 }

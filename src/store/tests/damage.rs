@@ -72,6 +72,24 @@ fn an_object_whose_copy_is_damaged_is_stored_again_when_it_comes_again() {
 }
 
 #[test]
+fn a_transaction_whose_own_bytes_are_lost_is_over() {
+    let disk = new_disk();
+    let store = open(&disk);
+    let ingest = store.begin().unwrap();
+    let (bytes, others) = (weights(100_000, 1, 0), weights(1_000_000, 2, 0));
+    ingest.put(Dtype::F32, &bytes, &[]).unwrap();
+    // So much that the first is written out.
+    ingest.put(Dtype::F32, &others, &[]).unwrap();
+    let folder = Path::new(ROOT).join("packs/open");
+    let name = disk.list(&folder).unwrap().into_iter().find(|name| name.ends_with(".cpk")).unwrap();
+    let pack = folder.join(name);
+    flip(&disk, &pack, 1000);
+    assert!(ingest.put(Dtype::F32, &bytes, &[]).unwrap_err().is_corruption());
+    assert!(matches!(ingest.put(Dtype::F32, &weights(20, 3, 0), &[]), Err(StoreError::Poisoned { .. })));
+    assert!(ingest.seal().is_err());
+}
+
+#[test]
 fn a_damaged_sidecar_is_made_anew_wherever_the_damage_is() {
     let (disk, keys, objects) = sample();
     let sidecar = only(&disk, ".cix");

@@ -136,7 +136,9 @@ impl Ingest {
     }
 
     fn known(&self, incoming: &Incoming<'_>) -> Result<Known> {
-        let found = match self.writer.transaction()?.find(&self.writer.pack, incoming.kind, &incoming.key) {
+        let own = self.writer.transaction()?.find(&self.writer.pack, incoming.kind, &incoming.key);
+        let is_own = own.is_some();
+        let found = match own {
             Some(object) => Some(object),
             None => self.decoder().catalog.find(incoming.kind, &incoming.key, None)?,
         };
@@ -144,6 +146,11 @@ impl Ingest {
         match self.same_bytes(&object, incoming.source) {
             Ok(true) => Ok(Known::Same(object)),
             Ok(false) => Ok(Known::Other),
+            // The disk lost what this transaction wrote: nothing that it wrote is to be believed.
+            Err(error) if error.is_corruption() && is_own => {
+                self.writer.lock().fail(&error);
+                Err(error)
+            }
             // A damaged copy is no copy: this one will be found first from now on.
             Err(error) if error.is_corruption() => Ok(Known::Nothing),
             Err(error) => Err(error),

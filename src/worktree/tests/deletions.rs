@@ -106,3 +106,20 @@ fn of_two_branches_that_keep_each_other_one_stays() {
         assert!(left.contains(&Some(tip)), "lost when y is deleted before operation {number}");
     }
 }
+
+#[test]
+fn a_worktree_that_is_deleted_while_it_is_made_is_made_anew_or_said_to_be_gone() {
+    let folder = Path::new(ROOT).join("worktrees/x");
+    for number in 0..40 {
+        let disk = with_branches(&["x"]);
+        let (other, gone) = (disk.clone(), folder.clone());
+        // As far as somebody who deletes a worktree that is half made can come.
+        let delete = move || {
+            for below in ["staged", ""] {
+                let _ = other.remove_dir(&gone.join(below));
+            }
+        };
+        let (_, opened) = at_operation(&disk, number, delete, |repo| repo.worktree(&branch("x")).map(drop));
+        assert!(matches!(opened, Ok(()) | Err(Error::Replaced(_))), "{number}: {opened:?}");
+    }
+}

@@ -103,3 +103,27 @@ fn the_room_of_what_was_emptied_comes_back() {
     save(&worktree, "b", &weights(10_000), 3);
     assert_eq!(load(&worktree, "b"), Some(weights(10_000)));
 }
+
+#[test]
+fn thousands_of_names_are_removed_from_a_full_disk() {
+    const FILES: u32 = 3_000;
+    let file = |n: u32| format!("{n}-{}", "x".repeat(40));
+    for is_stored in [false, true] {
+        let (disk, repo) = create();
+        let mut worktree = tenant(&repo);
+        for n in 0..FILES {
+            save(&worktree, &file(n), &[n as u8; 256], 1);
+        }
+        if is_stored {
+            worktree.commit(&request("first", 1), &Task::default()).expect("commit");
+            worktree = tenant(&repo);
+        }
+        disk.set_capacity(Some(disk.used()));
+        // What is stored takes no room of its own: removing its names gives none back.
+        let count = if is_stored { 600 } else { FILES };
+        for n in 0..count {
+            let removed = worktree.unlink(NodeId::ROOT, &name(&file(n)), at(2));
+            removed.unwrap_or_else(|error| panic!("{n}, stored {is_stored}: {error}"));
+        }
+    }
+}
