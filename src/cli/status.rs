@@ -73,8 +73,8 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             "I",
             INTERRUPTED,
             interrupted,
-            "whoever wrote these was killed: save them again, `coral commit --include-open` takes them as they are, \
-             `coral restore PATH` drops them",
+            "whoever wrote these was killed, or the machine stopped: save them again, `coral commit --include-open` \
+             takes them as they are, `coral restore PATH` drops them",
         ),
         ("L", "lost bytes", lost, "the disk did not keep these: save them again, or `coral restore PATH`"),
     ];
@@ -94,7 +94,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
 
 /// What a file is that somebody writes.
 pub const WRITTEN: &str = "being written";
-/// What a file is whose writer was killed.
+/// What a file is whose writer was killed, or that was being written when the machine stopped.
 pub const INTERRUPTED: &str = "interrupted";
 
 /// A change as a letter, as a word, and its colour.
