@@ -13,7 +13,7 @@ use super::record::Record;
 use crate::disk::{Disk, DiskFile, Patience};
 use crate::history::{BranchName, Error, Name, Repo, Result, Tree};
 use crate::id::{CommitId, StagingId, TreeId};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -39,6 +39,8 @@ pub(super) struct State {
     /// Descriptors that wrote bytes which are complete and not known to be durable: the disk tells them, and only them
     /// for sure, if it lost some.
     pub unsynced: HashMap<StagingId, Arc<dyn DiskFile>>,
+    /// Staging files of which the disk lost bytes, and no record can say so yet: only this process knows.
+    pub untold: BTreeSet<StagingId>,
     /// Nodes that somebody outside refers to by number.
     pub pins: HashSet<NodeId>,
 }
@@ -70,6 +72,7 @@ impl Worktree {
                 nodes: Nodes::new(),
                 open: OpenFiles::new(),
                 unsynced: HashMap::new(),
+                untold: BTreeSet::new(),
                 pins: HashSet::new(),
             }),
             syncs: GroupSync::default(),
@@ -126,7 +129,7 @@ impl Worktree {
     /// Whether nobody here has anything of it open or refers to a node of it by number.
     pub fn is_idle(&self) -> bool {
         let state = self.state();
-        state.open.is_empty() && state.pins.is_empty() && state.unsynced.is_empty()
+        state.open.is_empty() && state.pins.is_empty() && state.unsynced.is_empty() && state.untold.is_empty()
     }
 
     /// Names whose meaning changed since the last call, by whatever process: a kernel that caches must forget them.
@@ -302,7 +305,7 @@ impl State {
             self.nodes.garbage = own;
             applied?;
             if !superseded {
-                return Ok(());
+                return self.untold.iter().try_for_each(|staging| self.nodes.note_lost(*staging));
             }
             self.follow()?;
         }

@@ -100,8 +100,16 @@ impl File {
 
     /// Whether bytes that a reader or a commit would take are lost.
     pub(super) fn is_lost(&self) -> bool {
-        let staged = [Some(self.current), self.complete].map(|content| content.and_then(|one| one.staging()));
-        self.lost.is_some() && staged.contains(&self.lost)
+        self.is_current_lost() || self.complete.is_some_and(|complete| self.is_lost_in(complete))
+    }
+
+    /// Whether bytes that a reader would take are lost: who saves the file again begins with bytes of which none are.
+    pub(super) fn is_current_lost(&self) -> bool {
+        self.is_lost_in(self.current)
+    }
+
+    fn is_lost_in(&self, content: Content) -> bool {
+        self.lost.is_some() && content.staging() == self.lost
     }
 
     /// What a power cut would leave under the file's name.
@@ -349,6 +357,17 @@ impl Nodes {
             }
         }
         unsure
+    }
+
+    /// Whether the disk lost bytes of a staging file.
+    pub(super) fn is_lost(&self, staging: StagingId) -> bool {
+        let node = self.by_staging(staging).and_then(|node| self.nodes.get(&node));
+        node.is_some_and(|node| matches!(&node.body, Body::File(file) if file.lost == Some(staging)))
+    }
+
+    /// Notes that it did.
+    pub(super) fn note_lost(&mut self, staging: StagingId) -> Result<()> {
+        self.by_staging(staging).map_or(Ok(()), |id| self.change_file(id, |file| file.lost = Some(staging)))
     }
 
     /// Every staging file that some node needs.

@@ -38,7 +38,7 @@ impl Worktree {
     pub fn read_held(&self, node: NodeId, slot: &ReaderSlot, offset: u64, buf: &mut [u8]) -> Result<usize> {
         loop {
             let content = self.read(|state| match &state.nodes.get(node)?.body {
-                Body::File(file) if file.is_lost() => {
+                Body::File(file) if file.is_current_lost() => {
                     Err(Error::LostBytes(state.nodes.path_of(node).unwrap_or_default()))
                 }
                 Body::File(file) => Ok(file.current),
@@ -78,13 +78,19 @@ impl Worktree {
     }
 
     /// Opens a staging file to read it.
+    ///
+    /// # Errors
+    /// [`Error::Replaced`] if another repository is where this one was, or its disk went away and came back: that has
+    /// files of the same names with other bytes.
     pub(crate) fn open_staging(&self, staging: StagingId) -> Result<Arc<dyn DiskFile>> {
         let path = self.staging_path(staging);
         let opened = self.disk().open(&path, true).or_else(|error| match error.source.raw_os_error() {
             Some(libc::EROFS | libc::EACCES) => self.disk().open(&path, false),
             _ => Err(error),
         });
-        Ok(Arc::from(opened?))
+        let file = opened?;
+        self.repo.check_held()?;
+        Ok(Arc::from(file))
     }
 
     /// Whether some process, this one included, is writing to a staging file.
@@ -149,7 +155,7 @@ impl Worktree {
         // lost, and what went wrong with that, says nothing.
         match file.check_kept().is_ok() && file.len().is_ok_and(|len| len >= staged.len) {
             true => result,
-            false => Err(self.lose(staged.staging)?),
+            false => Err(self.lose(staged.staging)),
         }
     }
 

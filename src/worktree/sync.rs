@@ -1,11 +1,11 @@
 //! Making what a worktree's journal says durable: one sync for all who wait, and nothing held while the disk works.
 
-use super::copy::Worktree;
+use super::copy::{State, Worktree};
 use super::journal::Standing;
 use super::nodes::Body;
 use super::record::Record;
 use crate::disk::{DiskFile, Patience};
-use crate::history::{Error, Result, TreePath};
+use crate::history::{Error, Result};
 use crate::id::StagingId;
 use std::sync::Arc;
 
@@ -95,6 +95,8 @@ impl Worktree {
     /// [`Error::LostBytes`] if the disk did not take the bytes of some; those are named from now on, the others are
     /// durable.
     pub fn sync_complete(&self) -> Result<()> {
+        let untold = self.state().untold.clone();
+        untold.into_iter().try_for_each(|staging| self.tell_lost(staging))?;
         let unsynced: Vec<(StagingId, Arc<dyn DiskFile>)> =
             self.state().unsynced.iter().map(|(staging, file)| (*staging, Arc::clone(file))).collect();
         if unsynced.is_empty() {
@@ -131,7 +133,12 @@ impl Worktree {
         file: &Arc<dyn DiskFile>,
         taken: bool,
     ) -> Result<Option<Synced>> {
-        let Some(complete) = self.read(|state| Ok(state.begin_sync(staging)))? else {
+        let begun = self.read(|state| match state.nodes.is_lost(staging) {
+            // The disk tells once; a sync that succeeds now says nothing.
+            true => Err(state.lost_bytes(staging)),
+            false => Ok(state.begin_sync(staging)),
+        })?;
+        let Some(complete) = begun else {
             self.state().unsynced.remove(&staging);
             return Ok(None);
         };
@@ -140,7 +147,7 @@ impl Worktree {
         let synced = if taken && complete { file.check_kept() } else { file.sync() };
         match synced {
             Ok(()) => Ok(Some(Synced { staging, len, complete })),
-            Err(_) => Err(self.lose(staging)?),
+            Err(_) => Err(self.lose(staging)),
         }
     }
 
@@ -164,21 +171,40 @@ impl Worktree {
     }
 
     /// Notes for good that the disk lost bytes of a staging file. The result is the error to tell of it.
-    pub(super) fn lose(&self, staging: StagingId) -> Result<Error> {
-        self.change(|state| {
+    ///
+    /// A disk that loses bytes often takes no record of it either. Then this process says so, and tries again with each
+    /// sync.
+    pub(super) fn lose(&self, staging: StagingId) -> Error {
+        let error = {
+            let mut state = self.state();
             state.unsynced.remove(&staging);
-            match state.nodes.by_staging(staging) {
-                Some(node) if state.nodes.is_linked(node) => {
-                    state.append(self, Record::Lost { staging })?;
-                    Ok(Error::LostBytes(state.nodes.path_of(node)?))
-                }
-                Some(_) | None => Ok(Error::LostBytes(TreePath::ROOT)),
+            if state.nodes.by_staging(staging).is_some() && state.nodes.note_lost(staging).is_ok() {
+                state.untold.insert(staging);
             }
+            state.lost_bytes(staging)
+        };
+        let _ = self.tell_lost(staging);
+        error
+    }
+
+    fn tell_lost(&self, staging: StagingId) -> Result<()> {
+        self.change(|state| {
+            if state.nodes.by_staging(staging).is_some_and(|node| state.nodes.is_linked(node)) {
+                state.append(self, Record::Lost { staging })?;
+            }
+            state.untold.remove(&staging);
+            Ok(())
         })
     }
 }
 
-impl super::copy::State {
+impl State {
+    /// The error of a staging file of which the disk lost bytes.
+    pub(super) fn lost_bytes(&self, staging: StagingId) -> Error {
+        let path = self.nodes.by_staging(staging).and_then(|node| self.nodes.path_of(node).ok());
+        Error::LostBytes(path.unwrap_or_default())
+    }
+
     /// Whether what is in a staging file is the complete version of its file; `None` if nobody needs it. What is written
     /// from now on is not covered by the sync that begins.
     fn begin_sync(&mut self, staging: StagingId) -> Option<bool> {

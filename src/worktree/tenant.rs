@@ -189,7 +189,7 @@ impl Tenant {
     /// deleted. Then nothing may be assumed of them.
     pub fn sync(&self, node: NodeId) -> Result<()> {
         let unsure = self.read(|state| match &state.nodes.get(node)?.body {
-            Body::File(file) if file.is_lost() => {
+            Body::File(file) if file.is_current_lost() => {
                 Err(Error::LostBytes(state.nodes.path_of(node).unwrap_or_default()))
             }
             Body::File(file) if file.is_complete() && file.is_sure() => Ok(Vec::new()),
@@ -359,6 +359,11 @@ impl Tenant {
                 self.repo.read_through(recipe, len, &shown_as, put)
             }
             Content::Staged { staging, len } => {
+                // Whoever writes on would make a version that is whole of bytes that are not.
+                self.read(|state| match state.nodes.is_lost(staging) {
+                    true => Err(state.lost_bytes(staging)),
+                    false => Ok(()),
+                })?;
                 let from = self.staged_file(node, staging)?;
                 let mut buf = vec![0; COPY_LEN.min(usize::try_from(len).unwrap_or(COPY_LEN))];
                 let mut left = len;

@@ -44,10 +44,7 @@ impl Nodes {
             }
             Record::Synced { staging, len, complete } => self.apply_synced(*staging, *len, *complete),
             Record::Doubted { staging } => self.apply_doubted(*staging),
-            Record::Lost { staging } => {
-                let Some(id) = self.by_staging(*staging) else { return Ok(()) };
-                self.change_file(id, |file| file.lost = Some(*staging))
-            }
+            Record::Lost { staging } => self.note_lost(*staging),
             Record::Run { run } => {
                 self.run = Some(*run);
                 Ok(())

@@ -123,3 +123,30 @@ fn looking_again_and_again_at_a_disk_that_came_back_writes_nothing_new() {
     look();
     assert_eq!(journals(), before);
 }
+
+/// The other one's files have the same names and other bytes, or none: after a disk came back under a running mount too.
+#[test]
+fn bytes_are_never_those_of_another_repository_at_the_same_place() {
+    let disk = create().0;
+    let (repo, elsewhere) = (open(&disk), open(&disk));
+    let node = {
+        let worktree = tenant(&repo);
+        synced(&worktree, "a", &[1; 1_000]);
+        worktree.resolve(&path("a")).expect("resolve").expect("there")
+    };
+    let looker = tenant(&elsewhere);
+    assert_eq!(load(&looker, "a"), Some(vec![1; 1_000]));
+    disk.rename(Path::new("/repo"), Path::new("/away")).expect("rename");
+    disk.create_dir_all(Path::new("/repo")).expect("create");
+    Repo::create(Arc::new(disk.clone()), Path::new(ROOT), &main()).expect("create");
+    let other = open(&disk);
+    let writer = tenant(&other);
+    synced(&writer, "b", &[2; 1_000]);
+    let read = looker.read_at(node, 0, &mut [0; 8]);
+    assert!(matches!(read, Err(Error::Replaced(_))), "{read:?}");
+    assert!(matches!(looker.open_file(node, false), Err(Error::Replaced(_))));
+    // What comes back goes on.
+    disk.rename(Path::new("/repo"), Path::new("/other")).expect("rename");
+    disk.rename(Path::new("/away"), Path::new("/repo")).expect("rename");
+    assert_eq!(load(&looker, "a"), Some(vec![1; 1_000]));
+}

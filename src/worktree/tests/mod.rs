@@ -9,6 +9,7 @@ mod edits;
 mod free;
 mod full;
 mod gone;
+mod lost;
 mod moved_over;
 mod readers;
 mod stopped;
