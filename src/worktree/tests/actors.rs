@@ -320,7 +320,7 @@ fn on_a_full_disk_things_can_be_removed_and_their_room_comes_back() {
     let worktree = tenant(&repo);
     let dir = worktree.make_dir(NodeId::ROOT, &name("d"), 0o755, at(1)).expect("mkdir");
     for n in 0..40 {
-        save(&worktree, &format!("f{n}"), &weights(5_000), 1);
+        save(&worktree, &format!("f{n}"), &weights(20_000), 1);
     }
     disk.set_capacity(Some(disk.used()));
     // Until the last block is taken.
