@@ -3,6 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
 
 use crate::stage::{Missing, Stage, needs_root, weights};
 
@@ -75,6 +76,11 @@ pub fn what_is_asked_is_counted_and_damage_is_told_to_people_too() -> Result<(),
     let damaged = fs::read(stage.mnt("branches/main/a")).expect_err("wrong bytes are never read");
     assert_eq!(damaged.raw_os_error(), Some(libc::EIO));
     fs::metadata(stage.mnt("branches/main/none")).expect_err("it is not there");
+    // It is noted when the program has its answer.
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while errors().is_empty() && Instant::now() < deadline {
+        std::thread::yield_now();
+    }
     let told = errors();
     assert!(told.contains(" UTC read: ") && told.contains("Input/output error"), "{told}");
     assert!(!told.contains("lookup"), "{told}");
