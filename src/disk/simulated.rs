@@ -3,13 +3,16 @@
 //! Clones are the same disk. Every operation but `lock`, `space` and `len` is counted from 0, so that a test can
 //! learn how many a sequence takes and then repeat it with each of them failing.
 
+mod file;
+
 use std::collections::HashMap;
 use std::io;
-use std::path::{Component, Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::{Component, Path};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use self::file::SimulatedFile;
 use super::error::at;
 use super::image::{self, Dir, File, Ino, Inode, ROOT};
 use super::{BootId, Disk, DiskFile, FileId, FileType, Mapped, MountId, Patience, Result, Run, Space, Stat};
@@ -534,124 +537,6 @@ impl Drop for Lock {
     fn drop(&mut self) {
         self.disk.state().unlock(self.ino);
         self.disk.shared.unlocked.notify_all();
-    }
-}
-
-#[derive(Debug)]
-struct SimulatedFile {
-    disk: SimulatedDisk,
-    ino: Ino,
-    path: PathBuf,
-    write: bool,
-    lock: Mutex<Option<Lock>>,
-    /// As with the real one, a file whose sync failed stays unusable for syncing.
-    sync_failed: AtomicBool,
-}
-
-impl SimulatedFile {
-    fn change_file<T>(&self, what: &'static str, f: impl FnOnce(&mut State) -> io::Result<T>) -> Result<T> {
-        self.disk.change(what, &self.path, |state| if self.write { f(state) } else { errno(libc::EBADF) })
-    }
-}
-
-impl DiskFile for SimulatedFile {
-    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
-        self.disk.read_with("read", &self.path, |state| {
-            let bytes = &state.file(self.ino)?.bytes;
-            let start = usize::try_from(offset).map_err(|_| io::ErrorKind::UnexpectedEof)?;
-            let wanted = start.checked_add(buf.len()).and_then(|end| bytes.get(start..end));
-            buf.copy_from_slice(wanted.ok_or(io::ErrorKind::UnexpectedEof)?);
-            Ok(())
-        })
-    }
-
-    fn write_all_at(&self, bytes: &[u8], offset: u64) -> Result<()> {
-        self.change_file("write", |state| {
-            let fitting = state.fitting(self.ino, offset, bytes.len() as u64)? as usize;
-            let modified = state.operations;
-            let file = state.file_mut(self.ino)?;
-            file.modified = modified;
-            file.write(&bytes[..fitting], offset);
-            if fitting < bytes.len() { errno(libc::ENOSPC) } else { Ok(()) }
-        })
-    }
-
-    fn set_len(&self, len: u64) -> Result<()> {
-        self.change_file("truncate", |state| {
-            let modified = state.operations;
-            let file = state.file_mut(self.ino)?;
-            file.modified = modified;
-            file.set_len(len);
-            Ok(())
-        })
-    }
-
-    fn len(&self) -> Result<u64> {
-        at("stat", &self.path, self.disk.state().file(self.ino).map(|file| file.bytes.len() as u64))
-    }
-
-    fn reserve(&self, end: u64) -> Result<()> {
-        self.change_file("reserve room in", |state| {
-            let (used, file) = (state.available(), state.file(self.ino)?);
-            let have = (file.bytes.len() as u64).max(file.reserved);
-            if end.saturating_sub(have) > used {
-                return errno(libc::ENOSPC);
-            }
-            let file = state.file_mut(self.ino)?;
-            file.reserved = file.reserved.max(end);
-            Ok(())
-        })
-    }
-
-    fn id(&self) -> Result<FileId> {
-        Ok(id_of(self.ino))
-    }
-
-    fn try_lock(&self) -> Result<bool> {
-        let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        if lock.is_none() && self.disk.state().try_lock(self.ino, true) {
-            *lock = Some(Lock { disk: self.disk.clone(), ino: self.ino });
-        }
-        Ok(lock.is_some())
-    }
-
-    fn is_locked(&self) -> Result<bool> {
-        let own = self.lock.lock().unwrap_or_else(PoisonError::into_inner).is_some();
-        Ok(!own && self.disk.state().locks.contains_key(&self.ino))
-    }
-
-    fn check_kept(&self) -> Result<()> {
-        let mut state = self.disk.state();
-        let kept = state.file_mut(self.ino).and_then(|file| match file.take_lost() {
-            true => errno(libc::EIO),
-            false => Ok(()),
-        });
-        at("keep bytes of", &self.path, kept)
-    }
-
-    fn sync(&self) -> Result<()> {
-        if self.sync_failed.load(Ordering::Acquire) {
-            return at("sync", &self.path, errno(libc::EIO));
-        }
-        let mut state = self.disk.state();
-        let fate = state.count();
-        // A machine that stopped has lost nothing until its power is cut; a disk that fails has.
-        let stopped = matches!(state.fault, Some(Fault::From(..)));
-        let result = state.file_mut(self.ino).and_then(|file| match fate {
-            Ok(()) if file.take_lost() => errno(libc::EIO),
-            Ok(()) => {
-                file.sync();
-                Ok(())
-            }
-            Err(error) => {
-                if !stopped {
-                    file.drop_unsynced();
-                }
-                Err(error)
-            }
-        });
-        self.sync_failed.fetch_or(result.is_err(), Ordering::AcqRel);
-        at("sync", &self.path, result)
     }
 }
 

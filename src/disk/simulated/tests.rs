@@ -89,3 +89,15 @@ fn a_full_disk_takes_what_fits() {
     assert_eq!(file.write_all_at(b"6789", 5).unwrap_err().source.raw_os_error(), Some(libc::ENOSPC));
     assert_eq!(disk.read(Path::new("/a")).unwrap(), b"12345678");
 }
+
+#[test]
+fn whoever_was_told_that_bytes_are_lost_is_told_ever_after() {
+    let disk = SimulatedDisk::new();
+    let file = disk.create_new(Path::new("/file")).unwrap();
+    file.write_all_at(b"bytes", 0).unwrap();
+    disk.fail_write_back(Path::new("/"));
+    for _ in 0..2 {
+        assert!(file.check_kept().is_err());
+    }
+    assert!(file.sync().is_err());
+}
