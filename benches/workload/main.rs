@@ -121,5 +121,6 @@ fn request(message: &str, time: Timestamp) -> CommitRequest {
         include_open: false,
         allow_empty: false,
         level: None,
+        tag: None,
     }
 }

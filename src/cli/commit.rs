@@ -1,11 +1,11 @@
-use super::context::{Context, Place};
+use super::context::Context;
 use super::error::{CommandError, Result};
 use super::output::{Output, note, warn};
 use super::progress::task;
 use super::quote;
 use crate::codec::Level;
-use crate::history::{self, BranchName, LogEntry, Moved, Repo, Signature, Tag, TagName, TreePath, Warning};
-use crate::id::{CommitId, TreeId};
+use crate::history::{BranchName, Error, Repo, Signature, TagName, TreePath};
+use crate::id::TreeId;
 use crate::worktree::{CommitRequest, Committed};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -62,11 +62,6 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     let branch = place.branch(args.branch.as_deref())?;
     let tag = args.tag.as_deref().map(TagName::new).transpose()?;
-    if let Some(tag) = &tag
-        && place.repo.refs().tag(tag)?.is_some()
-    {
-        return Err(CommandError::new(format!("tag `{tag}` exists already")).hint("nothing was committed"));
-    }
     let committer = place.signature();
     let author = Signature {
         name: args.author.unwrap_or_else(|| committer.name.clone()),
@@ -82,27 +77,17 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         include_open: args.include_open,
         allow_empty: args.allow_empty,
         level: args.level,
+        tag,
     };
     let task = task()?;
     place.drain(&task);
-    let mut committed = place.worktree(&branch)?.commit(&request, &task)?;
-    if let Some(name) = tag {
-        match name_commit(&place, &name, committed.id) {
-            Ok(moved) => committed.warnings.extend(moved.warnings),
-            Err(error) => committed.warnings.push(Warning::Tag(Box::new(error))),
-        }
-    }
+    let committed = place.worktree(&branch)?.commit(&request, &task).map_err(|error| match error {
+        Error::RefExists { .. } => CommandError::new(error).hint("nothing was committed"),
+        other => other.into(),
+    })?;
     warn(&committed.warnings);
     place.announce();
     report(&place.repo, out, &branch, &committed, &request)
-}
-
-/// Tags a commit that was just made.
-fn name_commit(place: &Place, name: &TagName, commit: CommitId) -> history::Result<Moved> {
-    let target = place.repo.store().durable(commit)?;
-    let tag = Tag { commit, description: String::new(), metrics: BTreeMap::new() };
-    let entry = LogEntry { who: place.signature(), message: "commit: tagged".into() };
-    place.repo.refs().set_tag(name, &tag, target, false, &entry)
 }
 
 fn report(

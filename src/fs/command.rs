@@ -74,6 +74,7 @@ impl FileSystem {
             include_open: command.include_open,
             allow_empty: command.allow_empty,
             level: command.level,
+            tag: None,
         };
         let committed = self.worktree(&branch)?.commit(&request, &Task::default())?;
         self.announce();

@@ -4,6 +4,7 @@
 //! Shows the history as values ([`Commit`], [`Tree`], [`Change`]) and changes it by swapping refs, the only commit point
 //! there is.
 
+mod any_ref;
 mod commit;
 mod commit_tree;
 mod content;
@@ -18,8 +19,12 @@ mod out_dir;
 mod path;
 mod plain_file;
 mod reader;
+mod ref_files;
+mod ref_intent;
 mod ref_move;
 mod ref_name;
+mod ref_transaction;
+mod ref_value;
 mod reflog;
 mod refs;
 mod repository;
@@ -46,6 +51,7 @@ pub use path::{DEPTH_MAX, NAME_MAX, Name, PATH_MAX, PathError, TreePath};
 pub(crate) use plain_file::{PlainFile, at, open_file};
 pub use reader::FileReader;
 pub(crate) use reader::ReaderSlot;
+pub use ref_transaction::Transaction;
 pub use reflog::{LogEntry, LogLine};
 pub use refs::{BranchName, Head, Moved, REF_NAME_MAX, RefNameError, Refs, TagName};
 pub use repository::{FORMAT, Options, Repo};

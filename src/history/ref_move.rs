@@ -24,7 +24,7 @@ pub(super) fn prepare<'a>(
     next: PathBuf,
     top: &Path,
     path: PathBuf,
-    text: &str,
+    text: &[u8],
 ) -> Result<Prepared<'a>> {
     make_room(disk, top, &path)?;
     if disk.stat(&next)?.is_some() {
@@ -33,7 +33,7 @@ pub(super) fn prepare<'a>(
     }
     let prepared = Prepared { disk, next, path };
     let file = disk.create_new(&prepared.next)?;
-    match file.write_all_at(text.as_bytes(), 0).and_then(|()| file.sync()) {
+    match file.write_all_at(text, 0).and_then(|()| file.sync()) {
         Ok(()) => Ok(prepared),
         Err(error) => {
             prepared.drop_it();

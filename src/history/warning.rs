@@ -11,6 +11,9 @@ pub enum Warning {
     /// The change is there for everybody, but the disk did not say that it would survive a power cut.
     #[error("it is done, but a power cut now might undo it: {0}")]
     NotDurable(#[source] DiskError),
+    /// Several refs say something else now, for everybody, but not all of their files do yet.
+    #[error("it is done; the next change of a ref has to finish it first: {0}")]
+    Unfinished(#[source] Box<Error>),
     /// Folders that nothing is in any more stay.
     #[error("it is done, but something needless stays: {0}")]
     Leftover(#[source] DiskError),
@@ -23,9 +26,6 @@ pub enum Warning {
         #[source]
         source: Box<Error>,
     },
-    /// A commit was made that should have been named, and was not.
-    #[error("the commit was made, but it has no tag: {0}")]
-    Tag(#[source] Box<Error>),
     /// A worktree of an earlier branch of this name was in the way.
     #[error("an earlier branch `{branch}` left files that were never committed; they are set aside in `{}`", path.display())]
     SetAside {
@@ -34,4 +34,14 @@ pub enum Warning {
         /// Where they are now.
         path: PathBuf,
     },
+}
+
+impl Warning {
+    /// Why a power cut might undo it.
+    pub(super) fn not_durable(self) -> Option<DiskError> {
+        match self {
+            Warning::NotDurable(error) => Some(error),
+            _ => None,
+        }
+    }
 }

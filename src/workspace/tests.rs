@@ -65,6 +65,7 @@ fn commit(workspace: &Workspace, branch: &BranchName) {
         include_open: false,
         allow_empty: false,
         level: None,
+        tag: None,
     };
     let worktree = workspace.worktree(branch).expect("a worktree").worktree;
     worktree.commit(&request, &Task::default()).expect("committed");

@@ -161,8 +161,7 @@ impl Repo {
     /// there is nothing to start from: the branch without a commit gets another name, and its worktree goes along.
     ///
     /// # Errors
-    /// As [`Repo::create_branch`]. A branch that was just made here by a command that was killed is no error: HEAD goes
-    /// there.
+    /// As [`Repo::create_branch`].
     pub fn switch_to_new(
         &self,
         branch: &BranchName,
@@ -174,14 +173,14 @@ impl Repo {
         }
         let start = start.unwrap_or("HEAD");
         let head = Head::Branch(branch.clone());
-        if self.was_just_made(branch, start, who)? {
-            return Ok(Switched { warnings: self.refs().set_head(&head)?.warnings, head });
-        }
         let commit = self.start_of(branch, start, who)?;
         let mut warnings = self.clear_way(branch)?;
         let entry = LogEntry { who: who.clone(), message: format!("branch: created from {start}") };
-        let moved = self.refs().start_branch(branch, self.store().durable(commit)?, &entry);
-        warnings.extend(moved.map_err(exists)?.warnings);
+        let durable = self.store().durable(commit)?;
+        let mut transaction = self.refs().transaction()?;
+        transaction.update_branch(branch, None, durable, &entry).map_err(exists)?;
+        transaction.set_head(&head)?;
+        warnings.extend(transaction.commit()?);
         Ok(Switched { head, warnings })
     }
 
@@ -191,17 +190,6 @@ impl Repo {
             Head::Branch(branch) if self.refs().branch(&branch)?.is_none() => Ok(Some(branch)),
             Head::Branch(_) | Head::Detached(_) => Ok(None),
         }
-    }
-
-    /// Whether a branch is as a command leaves it that was killed before HEAD went there: at the start, nothing but made.
-    fn was_just_made(&self, branch: &BranchName, start: &str, who: &Signature) -> Result<bool> {
-        let Some(tip) = self.refs().branch(branch)? else { return Ok(false) };
-        let log = self.refs().log(branch)?;
-        let made = log.last().is_some_and(|line| line.old.is_none() && line.new == Some(tip));
-        Ok(made
-            && self.refs().head()? != Head::Branch(branch.clone())
-            && !self.has_worktree(branch)?
-            && self.resolve(start, who.time)? == tip)
     }
 
     fn rename_unborn(&self, from: &BranchName, to: &BranchName) -> Result<Switched> {

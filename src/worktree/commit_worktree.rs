@@ -5,7 +5,8 @@ use super::{Snapshot, StagedFile, Worktree};
 use crate::codec::Level;
 use crate::disk::DiskError;
 use crate::history::{
-    Commit, Entry, Error, IngestFile, Intake, LogEntry, Node, Result, Signature, Tree, TreePath, Warning,
+    Commit, Entry, Error, IngestFile, Intake, LogEntry, Node, Result, Signature, Tag, TagName, Tree,
+    TreePath, Warning,
 };
 use crate::id::{CommitId, RecipeId, StagingId, TreeId};
 use crate::store::{FileSource, Ingest};
@@ -34,6 +35,8 @@ pub struct CommitRequest {
     /// How much time to spend for a smaller store on what is stored by this commit; as the repository is set up if
     /// nothing is said.
     pub level: Option<Level>,
+    /// What the commit is to be called as well: both happen, or neither.
+    pub tag: Option<TagName>,
 }
 
 /// A commit that was made.
@@ -60,8 +63,8 @@ impl Worktree {
     /// Records the worktree as it is now as the next commit of its branch. When this returns, the commit is durable.
     ///
     /// # Errors
-    /// [`Error::NothingToCommit`]; [`Error::Stopped`]; [`Error::Diverged`] if the branch moved away from the worktree's base. After any
-    /// error the branch is as it was.
+    /// [`Error::NothingToCommit`]; [`Error::Stopped`]; [`Error::Diverged`] if the branch moved away from the worktree's base;
+    /// [`Error::RefExists`] if the tag does. After any error the branch is as it was.
     pub fn commit(&self, request: &CommitRequest, task: &Task) -> Result<Committed> {
         let mut attempt = 1;
         loop {
@@ -79,8 +82,11 @@ impl Worktree {
     fn try_commit(&self, request: &CommitRequest, task: &Task) -> Result<Committed> {
         task.check()?;
         self.check_held()?;
-        self.follow_branch()?;
         let repo = self.repo();
+        if let Some(tag) = &request.tag {
+            repo.refs().check_new_tag(tag)?;
+        }
+        self.follow_branch()?;
         if request.include_open {
             self.settle_interrupted()?;
         }
@@ -122,7 +128,7 @@ impl Worktree {
         };
         // From here on it is made.
         task.check()?;
-        let (id, warnings) = self.land(ingest, &commit, &snapshot, &recipes, tip)?;
+        let (id, warnings) = self.land(ingest, &commit, &snapshot, &recipes, request.tag.as_ref())?;
         let Snapshot { still_open, interrupted, .. } = snapshot;
         Ok(Committed { id, is_root: tip.is_none(), changed, still_open, interrupted, warnings })
     }
@@ -135,9 +141,10 @@ impl Worktree {
         commit: &Commit,
         snapshot: &Snapshot,
         recipes: &Recipes,
-        tip: Option<CommitId>,
+        tag: Option<&TagName>,
     ) -> Result<(CommitId, Vec<Warning>)> {
         let repo = self.repo();
+        let tip = snapshot.base;
         let durable = repo.commit_tree(ingest, commit)?;
         let id = durable.get();
         let stored: Vec<_> =
@@ -149,8 +156,14 @@ impl Worktree {
             who: commit.committer.clone(),
             message: format!("commit{initial}: {}", commit.subject()),
         };
-        let moved = repo.refs().update_branch(self.branch(), tip, durable, &entry)?;
-        let mut warnings = moved.warnings;
+        let mut transaction = repo.refs().transaction()?;
+        transaction.update_branch(self.branch(), tip, durable, &entry)?;
+        if let Some(name) = tag {
+            let tag = Tag { commit: id, description: String::new(), metrics: BTreeMap::new() };
+            let entry = LogEntry { message: "commit: tagged".into(), ..entry };
+            transaction.set_tag(name, &tag, durable, false, &entry)?;
+        }
+        let mut warnings = transaction.commit()?;
         if let Err(error) = self.rebase_onto(id, commit.tree, snapshot) {
             warnings.push(Warning::Worktree { branch: self.branch().clone(), source: Box::new(error) });
         }

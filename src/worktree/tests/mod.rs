@@ -75,6 +75,7 @@ pub(super) fn request(message: &str, seconds: i64) -> CommitRequest {
         include_open: false,
         allow_empty: false,
         level: None,
+        tag: None,
     }
 }
 

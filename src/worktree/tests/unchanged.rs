@@ -125,6 +125,14 @@ const OPERATIONS: &[Operation] = &[
         run: |repo| repo.worktree(&main())?.commit(&request("more", 8), &Task::default()).map(drop),
     },
     Operation {
+        name: "commit --tag",
+        unborn: false,
+        run: |repo| {
+            let request = CommitRequest { tag: Some(tag("v2")), ..request("more", 8) };
+            repo.worktree(&main())?.commit(&request, &Task::default()).map(drop)
+        },
+    },
+    Operation {
         name: "first commit",
         unborn: true,
         run: |repo| repo.worktree(&main())?.commit(&request("first", 8), &Task::default()).map(drop),

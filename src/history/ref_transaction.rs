@@ -1,0 +1,208 @@
+//! Changes of several refs that happen together: all of them, or none.
+//!
+//! Each is checked when it is asked for, while nobody else moves a ref, and sees those before it. Nothing is seen by
+//! anybody until [`Transaction::commit`], which writes the logs first.
+
+use super::any_ref::AnyRef;
+use super::error::{Error, Result};
+use super::ref_files::{RefFiles, RefLock};
+use super::ref_intent::Change;
+use super::ref_name::{BranchName, TagName};
+use super::ref_value::{self, Head, check_room, unknown};
+use super::reflog::{self, LogEntry};
+use super::tag::Tag;
+use super::warning::Warning;
+use crate::id::CommitId;
+use crate::store::Durable;
+
+/// Changes of refs under way. Dropped, none of them has happened.
+#[must_use = "nothing has changed before it is committed"]
+pub struct Transaction<'a> {
+    files: &'a RefFiles,
+    lock: RefLock,
+    changes: Vec<Change>,
+    told: Vec<Told>,
+}
+
+/// A line for a log.
+struct Told {
+    folder: &'static str,
+    escaped: String,
+    from: Option<CommitId>,
+    to: Option<CommitId>,
+    entry: LogEntry,
+}
+
+impl<'a> Transaction<'a> {
+    pub(super) fn begin(files: &'a RefFiles) -> Result<Self> {
+        Ok(Self { files, lock: files.lock()?, changes: Vec::new(), told: Vec::new() })
+    }
+
+    /// Moves a branch from `old` (`None`: it must not exist) to a commit.
+    ///
+    /// # Errors
+    /// [`Error::RefMoved`] if it is not at `old`, [`Error::RefConflict`] if another ref is in the way.
+    pub fn update_branch(
+        &mut self,
+        name: &BranchName,
+        old: Option<CommitId>,
+        new: Durable<CommitId>,
+        entry: &LogEntry,
+    ) -> Result<()> {
+        self.check_branch(name, old)?;
+        if old.is_none() {
+            self.check_room(BranchName::KIND, BranchName::FOLDER, name.as_str())?;
+        }
+        self.change(AnyRef::Branch(name.clone()), Some(format!("{}\n", new.get())))?;
+        self.tell(BranchName::FOLDER, name.escaped(), old, Some(new.get()), entry);
+        Ok(())
+    }
+
+    /// Removes a branch that is at `old`. Its log stays.
+    ///
+    /// # Errors
+    /// [`Error::RefMoved`] if it is not; [`Error::CurrentBranch`] if HEAD names it.
+    pub fn delete_branch(&mut self, name: &BranchName, old: CommitId, entry: &LogEntry) -> Result<()> {
+        if self.head()? == Head::Branch(name.clone()) {
+            return Err(Error::CurrentBranch(name.to_string()));
+        }
+        self.check_branch(name, Some(old))?;
+        self.change(AnyRef::Branch(name.clone()), None)?;
+        self.tell(BranchName::FOLDER, name.escaped(), Some(old), None, entry);
+        Ok(())
+    }
+
+    /// Makes a tag, or with `replace` moves it. Returns the commit that it named before.
+    ///
+    /// # Errors
+    /// [`Error::RefExists`] if it exists and `replace` is false.
+    pub fn set_tag(
+        &mut self,
+        name: &TagName,
+        tag: &Tag,
+        target: Durable<CommitId>,
+        replace: bool,
+        entry: &LogEntry,
+    ) -> Result<Option<CommitId>> {
+        let was = self.tag(name)?.map(|tag| tag.commit);
+        match was {
+            Some(_) if !replace => {
+                return Err(Error::RefExists { kind: TagName::KIND, name: name.to_string() });
+            }
+            Some(_) => {}
+            None => self.check_room(TagName::KIND, TagName::FOLDER, name.as_str())?,
+        }
+        let tag = Tag { commit: target.get(), ..tag.clone() };
+        self.change(AnyRef::Tag(name.clone()), Some(tag.to_text()))?;
+        self.tell(TagName::FOLDER, name.escaped(), was, Some(tag.commit), entry);
+        Ok(was)
+    }
+
+    /// Removes a tag. Its log stays. Returns the commit that it named.
+    ///
+    /// # Errors
+    /// [`Error::UnknownRef`] with the nearest name if there is none.
+    pub fn delete_tag(&mut self, name: &TagName, entry: &LogEntry) -> Result<CommitId> {
+        let Some(tag) = self.tag(name)? else {
+            let known = self.names(TagName::FOLDER)?;
+            return Err(unknown(TagName::KIND, name.as_str(), known));
+        };
+        self.change(AnyRef::Tag(name.clone()), None)?;
+        self.tell(TagName::FOLDER, name.escaped(), Some(tag.commit), None, entry);
+        Ok(tag.commit)
+    }
+
+    /// Points HEAD elsewhere. Returns the commit that it named before, if it was detached. A damaged HEAD is cured by it.
+    pub fn set_head(&mut self, head: &Head) -> Result<Option<CommitId>> {
+        let was = match self.head() {
+            Ok(Head::Detached(commit)) => Some(commit),
+            Ok(Head::Branch(_)) | Err(Error::DamagedFile { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        self.change(AnyRef::Head, Some(head.to_text()))?;
+        Ok(was)
+    }
+
+    /// Does it all, durably.
+    ///
+    /// # Errors
+    /// Nothing has changed then.
+    pub fn commit(self) -> Result<Vec<Warning>> {
+        let Self { files, lock, mut changes, told } = self;
+        // What was made and taken away again.
+        changes.retain(|change| change.from.is_some() || change.to.is_some());
+        let tell = || told.iter().try_for_each(|line| line.append(files));
+        files.change(&lock, changes, tell)
+    }
+
+    /// What a ref says when what was asked for so far has happened.
+    fn read(&self, which: &AnyRef) -> Result<Option<Vec<u8>>> {
+        match self.changes.iter().find(|change| change.which == *which) {
+            Some(change) => Ok(change.to.clone()),
+            None => self.files.read(which),
+        }
+    }
+
+    fn head(&self) -> Result<Head> {
+        ref_value::head(self.files, self.read(&AnyRef::Head)?)
+    }
+
+    fn tag(&self, name: &TagName) -> Result<Option<Tag>> {
+        let which = AnyRef::Tag(name.clone());
+        ref_value::tag(self.files, &which, self.read(&which)?)
+    }
+
+    fn names(&self, folder: &'static str) -> Result<Vec<String>> {
+        let mut names = self.files.names(folder)?;
+        for change in self.changes.iter().filter(|change| change.which.folder() == Some(folder)) {
+            names.retain(|name| name != change.which.name());
+            names.extend(change.to.is_some().then(|| change.which.name().to_owned()));
+        }
+        Ok(names)
+    }
+
+    fn check_branch(&self, name: &BranchName, old: Option<CommitId>) -> Result<()> {
+        let which = AnyRef::Branch(name.clone());
+        match ref_value::branch(self.files, &which, self.read(&which)?)? {
+            found if found == old => Ok(()),
+            found => Err(Error::RefMoved { name: name.to_string(), expected: old, found }),
+        }
+    }
+
+    fn check_room(&self, kind: &'static str, folder: &'static str, name: &str) -> Result<()> {
+        check_room(kind, name, self.names(folder)?)
+    }
+
+    fn change(&mut self, which: AnyRef, to: Option<String>) -> Result<()> {
+        let to = to.map(String::into_bytes);
+        match self.changes.iter_mut().find(|change| change.which == which) {
+            Some(change) => change.to = to,
+            None => {
+                let from = self.files.read(&which)?;
+                self.changes.push(Change { which, from, to });
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(
+        &mut self,
+        folder: &'static str,
+        escaped: String,
+        from: Option<CommitId>,
+        to: Option<CommitId>,
+        entry: &LogEntry,
+    ) {
+        self.told.push(Told { folder, escaped, from, to, entry: entry.clone() });
+    }
+}
+
+impl Told {
+    fn append(&self, files: &RefFiles) -> Result<()> {
+        let path = files.log_to_write(self.folder, &self.escaped)?;
+        reflog::append(files.disk(), &path, self.from, self.to, &self.entry)
+    }
+}
+
+#[cfg(test)]
+mod tests;
