@@ -112,6 +112,11 @@ impl Recipe {
         &self.extents
     }
 
+    /// Where an extent starts in the file.
+    pub fn start(&self, extent: usize) -> Option<u64> {
+        self.starts.get(extent).copied()
+    }
+
     /// The tensors of the file with their extents' object and length, in the order of the file.
     pub fn tensors(&self) -> impl Iterator<Item = (&TensorInfo, ObjectKey, u64)> {
         self.extents.iter().filter_map(|extent| match extent {

@@ -80,11 +80,11 @@ impl FileSystem {
             }
             Place::Symlink { target, attributes } => (Kind::Symlink, *attributes, target.len() as u64, 0),
             Place::Array(array) => {
-                let (len, stored) = self.array_lens(array)?;
+                let (len, stored) = self.array_lens(array.at)?;
                 (Kind::File, read_only(array.attributes, 0o444), len, stored)
             }
             Place::ArrayFacts(array) => {
-                let len = self.array_facts(array)?.len() as u64;
+                let len = self.array_facts(array.at)?.len() as u64;
                 (Kind::File, read_only(array.attributes, 0o444), len, 0)
             }
             Place::Worktree(at) => {
@@ -174,7 +174,7 @@ impl FileSystem {
                 Some(self.stored_len(*recipe, *len).to_string())
             }
             (Place::Array(array) | Place::ArrayFacts(array), xattr) => {
-                let facts = self.facts(array)?;
+                let facts = self.tensors.facts(array.at)?;
                 match xattr {
                     Xattr::Id => Some(facts.id),
                     Xattr::Encoding => Some(facts.encoding.to_owned()),

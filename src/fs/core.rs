@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::history::{self, Attributes, BranchName, Head, Name, Repo, TagName, Tree};
 use crate::id::{CommitId, RecipeId};
 use crate::recipe::Recipe;
+use crate::tensors::Tensors;
 use crate::units::Timestamp;
 use crate::worktree::Invalidation;
 
@@ -26,7 +27,6 @@ use super::io::CachedContent;
 use super::meter::{Meter, Operation, Seen, is_trouble};
 use super::moving::MovingNames;
 use super::place::{Place, SnapshotDir};
-use super::tensors::TensorNames;
 use super::worktrees::{OpenWorktree, WorktreeNode, Worktrees, explained};
 
 /// Tells the time.
@@ -84,7 +84,7 @@ pub struct FileSystem {
     pub(super) inodes: Inodes,
     pub(super) handles: Handles,
     pub(super) history: History,
-    pub(super) tensor_names: TensorNames,
+    pub(super) tensors: Tensors,
     pub(super) moving_names: MovingNames,
     worktrees: Worktrees,
     pub(super) closings: Arc<Closings>,
@@ -125,7 +125,7 @@ impl FileSystem {
             inodes: Inodes::new(root),
             handles: Handles::default(),
             history: History::default(),
-            tensor_names: TensorNames::default(),
+            tensors: Tensors::of(&repo),
             moving_names: MovingNames::default(),
             worktrees: Worktrees::default(),
             closings: Arc::default(),

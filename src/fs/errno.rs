@@ -3,6 +3,7 @@
 use crate::disk::DiskError;
 use crate::history;
 use crate::store::StoreError;
+use crate::tensors;
 
 /// A result of the file system.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -75,6 +76,15 @@ impl From<history::PathError> for Error {
 impl From<history::RefNameError> for Error {
     fn from(error: history::RefNameError) -> Self {
         Error::Repo(error.into())
+    }
+}
+
+impl From<tensors::Error> for Error {
+    fn from(error: tensors::Error) -> Self {
+        match error {
+            tensors::Error::NotAnArray => Error::Invalid,
+            tensors::Error::History(error) => error.into(),
+        }
     }
 }
 

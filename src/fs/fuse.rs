@@ -37,9 +37,11 @@ const BACKGROUND_MAX: u16 = 64;
 
 /// What makes a mount fast or correct beyond the protocol's defaults; each is asked for alone, because a kernel that
 /// does not know one refuses all that are asked for with it.
-const CAPABILITIES: [InitFlags; 6] = [
+const CAPABILITIES: [InitFlags; 7] = [
     InitFlags::FUSE_PARALLEL_DIROPS,
     InitFlags::FUSE_DO_READDIRPLUS,
+    // Whoever lists names alone gets names alone.
+    InitFlags::FUSE_READDIRPLUS_AUTO,
     InitFlags::FUSE_ATOMIC_O_TRUNC,
     InitFlags::FUSE_CACHE_SYMLINKS,
     InitFlags::FUSE_EXPLICIT_INVAL_DATA,

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::history::{FileReader, ReaderSlot};
+use crate::tensors::Array;
 use crate::worktree::{NodeAttributes, NodeId, Release, Tenant};
 
 use super::attr::Kind;
@@ -20,7 +21,7 @@ pub(super) enum Handle {
     /// A file of a snapshot.
     Snapshot(FileReader),
     /// A tensor as an `.npy` file.
-    Array(OpenArray),
+    Array(Array),
     /// A file made up when it was opened.
     Generated(Arc<[u8]>),
     /// `.coral/ctl`: what the last command said.
@@ -29,19 +30,6 @@ pub(super) enum Handle {
     Worktree(OpenNode),
     /// A directory.
     Listing(OpenDir),
-}
-
-/// An open tensor.
-#[derive(Debug)]
-pub(super) struct OpenArray {
-    /// What stands before the payload.
-    pub header: Vec<u8>,
-    /// The file that the payload is in.
-    pub file: FileReader,
-    /// Where in the file the payload begins.
-    pub start: u64,
-    /// Bytes of the payload.
-    pub len: u64,
 }
 
 /// An open file of a worktree; closed when this is dropped.

@@ -13,7 +13,7 @@ use super::attributes::{Changes, SetTime};
 use super::completion::Closer;
 use super::core::{FileSystem, names_lifetime};
 use super::errno::{Error, Result};
-use super::handle::{Handle, Listed, Listing, OpenArray, OpenDir, OpenNode};
+use super::handle::{Handle, Listed, Listing, OpenDir, OpenNode};
 use super::namespace::ControlFile;
 use super::place::Place;
 use super::worktrees::{OpenWorktree, WorktreeNode};
@@ -98,8 +98,8 @@ impl FileSystem {
             Place::File { recipe, .. } => {
                 (Handle::Snapshot(self.repo.reader(&self.repo.recipe(*recipe)?)), Cache::Keep)
             }
-            Place::Array(array) => (Handle::Array(self.open_array(array)?), Cache::Keep),
-            Place::ArrayFacts(array) => (Handle::Generated(self.array_facts(array)?.into()), Cache::Keep),
+            Place::Array(array) => (Handle::Array(self.open_array(array.at)?), Cache::Keep),
+            Place::ArrayFacts(array) => (Handle::Generated(self.array_facts(array.at)?.into()), Cache::Keep),
             Place::Control(file) => (Handle::Generated(self.control_text(*file)?.into()), Cache::Bypass),
             _ => return Err(Error::Invalid),
         };
@@ -165,7 +165,7 @@ impl FileSystem {
     pub fn read(&self, handle: u64, offset: u64, buf: &mut [u8]) -> Result<usize> {
         match &*self.handles.get(handle)? {
             Handle::Snapshot(file) => Ok(file.read_at(offset, buf)?),
-            Handle::Array(array) => read_array(array, offset, buf),
+            Handle::Array(array) => Ok(array.read_at(offset, buf)?),
             Handle::Generated(bytes) => Ok(copy_from(bytes, offset, buf)),
             Handle::Control(said) => {
                 Ok(copy_from(&said.lock().unwrap_or_else(PoisonError::into_inner), offset, buf))
@@ -375,14 +375,6 @@ fn with_room<T>(worktree: &Tenant, act: impl Fn() -> crate::history::Result<T>) 
         }
         other => other,
     }
-}
-
-fn read_array(array: &OpenArray, offset: u64, buf: &mut [u8]) -> Result<usize> {
-    let header = copy_from(&array.header, offset, buf);
-    let from = (offset + header as u64).saturating_sub(array.header.len() as u64);
-    let wanted = array.len.saturating_sub(from).min((buf.len() - header) as u64) as usize;
-    let payload = &mut buf[header..header + wanted];
-    Ok(header + array.file.read_at(array.start + from, payload)?)
 }
 
 /// Copies what `bytes` has from `offset`; returns how many that are.

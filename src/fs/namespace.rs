@@ -1,5 +1,5 @@
-//! The grammar of the mount's paths: which names exist at the top, how ref names become folders, how tensors become
-//! file names, how instants become `by-date/` names.
+//! The grammar of the mount's paths: which names exist at the top, how ref names become folders, how instants
+//! become `by-date/` names.
 //!
 //! Pure: names in, names out. Knows no repository and no inode.
 
@@ -147,57 +147,6 @@ pub(super) fn ref_children<'a>(
     children
 }
 
-/// The folder that shows the tensors of all shards of one model, for one shard's file name:
-/// `model-00002-of-00005.safetensors` belongs to `model.safetensors`.
-pub(super) fn merged_shard_name(name: &str) -> Option<String> {
-    let (stem, extension) = match name.rfind('.') {
-        Some(dot) => name.split_at(dot),
-        None => (name, ""),
-    };
-    let (rest, count) = split_number(stem, "-of-")?;
-    let (model, index) = split_number(rest, "-")?;
-    (!model.is_empty() && (1..=count).contains(&index)).then(|| format!("{model}{extension}"))
-}
-
-/// What is before `separator` and the number of five or more digits after it, at the end of a text.
-fn split_number<'a>(text: &'a str, separator: &str) -> Option<(&'a str, u64)> {
-    let (before, digits) = text.rsplit_once(separator)?;
-    let plain = digits.len() >= 5 && digits.bytes().all(|byte| byte.is_ascii_digit());
-    Some((before, digits.parse().ok().filter(|_| plain)?))
-}
-
-/// Longest file name without its `.npy` or `.json`, in bytes.
-const STEM_MAX: usize = 240;
-
-/// The file names, without `.npy` and `.json`, of tensors with these names, in the same order.
-///
-/// `/`, `%` and NUL are escaped as in URLs; names too long for a file system are cut and given a hash, and repeated
-/// ones a number, so that every tensor has a file of its own.
-pub(super) fn tensor_stems<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    let mut taken = std::collections::HashMap::new();
-    let mut stems = Vec::new();
-    for name in names {
-        let stem = tensor_stem(name);
-        let repeats = taken.entry(stem.clone()).and_modify(|count| *count += 1u32).or_insert(0);
-        stems.push(match *repeats {
-            0 => stem,
-            // An escaped name has no `%` that is not followed by two hexadecimal digits, so this one is free.
-            more => format!("{stem}%{more}"),
-        });
-    }
-    stems
-}
-
-fn tensor_stem(name: &str) -> String {
-    let escaped = name.replace('%', "%25").replace('/', "%2F").replace('\0', "%00");
-    if escaped.len() <= STEM_MAX {
-        return escaped;
-    }
-    let hash = blake3::hash(name.as_bytes()).to_hex();
-    let kept = (0..=STEM_MAX - 18).rev().find(|at| escaped.is_char_boundary(*at)).unwrap_or(0);
-    format!("{}%_{}", &escaped[..kept], &hash[..16])
-}
-
 /// The folder in `by-date/` and the name in it for an instant, in UTC: `2026-11-23` and `07-31-04`.
 pub(super) fn date_names(time: Timestamp) -> Option<(String, String)> {
     let instant = jiff::Timestamp::new(time.seconds, 0).ok()?;
@@ -208,7 +157,6 @@ pub(super) fn date_names(time: Timestamp) -> Option<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     #[test]
     fn tops_and_control_files_are_found_by_their_sorted_names() {
@@ -237,45 +185,9 @@ mod tests {
     }
 
     #[test]
-    fn shards_belong_to_one_model() {
-        assert_eq!(
-            merged_shard_name("model-00002-of-00005.safetensors").as_deref(),
-            Some("model.safetensors")
-        );
-        assert_eq!(merged_shard_name("a-b-00001-of-00001").as_deref(), Some("a-b"));
-        for other in
-            ["model.safetensors", "model-1-of-2.x", "model-00003-of-00002.x", "-00001-of-00001.x", ""]
-        {
-            assert_eq!(merged_shard_name(other), None, "{other}");
-        }
-    }
-
-    #[test]
-    fn tensor_names_become_distinct_file_names() {
-        assert_eq!(
-            tensor_stems(["h.0.w", "a/b", "a%2Fb", "a/b", ""]),
-            ["h.0.w", "a%2Fb", "a%252Fb", "a%2Fb%1", ""]
-        );
-    }
-
-    #[test]
     fn instants_become_sortable_names() {
         let at = Timestamp { seconds: 1_795_419_064, nanoseconds: 5 };
         assert_eq!(date_names(at), Some(("2026-11-23".into(), "07-31-04".into())));
         assert_eq!(date_names(Timestamp { seconds: i64::MAX, nanoseconds: 0 }), None);
-    }
-
-    proptest! {
-        #[test]
-        fn tensor_files_are_legal_and_distinct(names in proptest::collection::vec("[a/%é\0]{0,3}|[é/]{100,130}", 0..6)) {
-            let stems = tensor_stems(names.iter().map(String::as_str));
-            for stem in &stems {
-                prop_assert!(stem.len() + 5 <= 255 && !stem.contains(['/', '\0']));
-            }
-            let mut distinct = stems.clone();
-            distinct.sort();
-            distinct.dedup();
-            prop_assert_eq!(distinct.len(), stems.len());
-        }
     }
 }

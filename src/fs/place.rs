@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::history::Attributes;
 use crate::id::{CommitId, RecipeId, TreeId};
+use crate::tensors::Located;
 
 use super::attr::Kind;
 use super::inode::Identity;
@@ -88,10 +89,8 @@ pub(super) struct TensorFile {
 /// A tensor in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct TensorPlace {
-    /// The file.
-    pub recipe: RecipeId,
-    /// Which of the file's extents it is.
-    pub extent: usize,
+    /// Which one.
+    pub at: Located,
     /// Mode and modification time of the file.
     pub attributes: Attributes,
 }

@@ -20,7 +20,7 @@ const ORDERS: &[(&str, Layers)] = &[
             &["codec", "similarity", "recipe", "disk"],
             &["store"],
             &["history"],
-            &["worktree"],
+            &["worktree", "tensors"],
             &["fs", "demo", "workspace"],
             &["cli"],
         ],
@@ -62,7 +62,7 @@ const SEALS: &[(&str, &[&str])] = &[
     ("crossbeam_channel", &["fs/"]),
     // Dates are a matter of those who show them, and of revisions that name them.
     ("jiff", &["cli/", "fs/", "history/revision.rs"]),
-    ("serde", &["format/safetensors.rs", "fs/"]),
+    ("serde", &["format/safetensors.rs", "fs/", "tensors/"]),
     ("serde_json", &["format/safetensors.rs", "fs/", "cli/", "demo/"]),
     ("xxhash_rust", &["store/", "similarity/", "worktree/"]),
     // Numbers of errors, and calls that nothing safer offers.
