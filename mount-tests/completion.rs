@@ -99,6 +99,32 @@ pub fn a_commit_right_after_a_copy_always_has_it() -> Result<(), Missing> {
     Ok(())
 }
 
+pub fn what_is_written_on_and_closed_again_and_again_is_all_there() -> Result<(), Missing> {
+    const WRITERS: usize = 4;
+    const ROUNDS: usize = 100;
+    let stage = Stage::new()?;
+    let write_on = |writer: usize| {
+        let path = stage.worktree(&format!("log{writer}"));
+        for round in 0..ROUNDS {
+            // The kernel tells of a close when it likes: after the next opening, or after the next close.
+            fs::write(&path, "0").unwrap_or_else(|error| panic!("round {round}: {error}"));
+            for part in ["1", "2", "3", "4"] {
+                let mut file = OpenOptions::new().append(true).open(&path).expect("there");
+                file.write_all(part.as_bytes()).expect("room");
+            }
+            assert_eq!(fs::read_to_string(&path).expect("there"), "01234", "round {round}");
+        }
+    };
+    std::thread::scope(|threads| {
+        (0..WRITERS).for_each(|writer| drop(threads.spawn(move || write_on(writer))));
+    });
+    stage.commit("logs");
+    for writer in 0..WRITERS {
+        assert_eq!(fs::read_to_string(stage.mnt(&format!("HEAD/log{writer}"))).expect("committed"), "01234");
+    }
+    Ok(())
+}
+
 pub fn what_a_killed_writer_left_is_told_as_it_is() -> Result<(), Missing> {
     let stage = Stage::new()?;
     let killed =

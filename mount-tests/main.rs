@@ -78,7 +78,8 @@ fn main() -> ExitCode {
             a_program_that_ends_without_closing_completes_what_it_wrote,
             a_killed_writer_completes_nothing_and_is_named,
             what_a_killed_writer_left_is_told_as_it_is,
-            a_commit_right_after_a_copy_always_has_it;
+            a_commit_right_after_a_copy_always_has_it,
+            what_is_written_on_and_closed_again_and_again_is_all_there;
         daemon:
             branches_that_come_and_go_leave_no_descriptors,
             two_thousand_files_are_open_at_once,

@@ -8,6 +8,8 @@
 use super::group_sync::GroupSync;
 use super::journal::{Journal, News, Place, Standing};
 use super::nodes::{Invalidation, NodeId, Nodes};
+#[cfg(test)]
+use super::open_files::OpenFile;
 use super::open_files::OpenFiles;
 use super::record::Record;
 use crate::disk::{Disk, DiskFile, Patience};
@@ -248,6 +250,11 @@ impl Worktree {
     /// Whether nobody holds the copy at this moment.
     pub(crate) fn is_copy_free(&self) -> bool {
         self.state.try_lock().is_ok()
+    }
+
+    /// How many last writers of a file are gone without a record that its bytes are complete.
+    pub(super) fn closing(&self, node: NodeId) -> u32 {
+        self.state().open.get(&node).map_or(0, OpenFile::closing)
     }
 }
 

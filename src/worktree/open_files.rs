@@ -6,6 +6,9 @@
 //!                                                                  \-- killed -----------> Reading(nothing)
 //! ```
 //!
+//! Between a writer's last word and the record that its bytes are complete others come and go: they may write on in the
+//! same staging file and close it as well. Until the record of each is made the file is neither let go nor given up.
+//!
 //! Owns the counts and which staging file is held. Knows no journal: what is recorded of it is `tenant.rs`'s.
 
 use super::nodes::NodeId;
@@ -34,6 +37,8 @@ pub enum Release {
 pub(super) struct OpenFile {
     readers: u32,
     writers: u32,
+    /// Last writers that are gone, and whose bytes are not yet recorded as complete.
+    closing: u32,
     access: Access,
     /// Whether bytes were written since the last sync of them began.
     written: bool,
@@ -57,7 +62,7 @@ impl Default for Access {
 impl OpenFile {
     /// A file that was created by the one who writes to it.
     pub(super) fn created(staged: Staged) -> Self {
-        Self { readers: 0, writers: 1, access: Access::Writing(staged), written: true }
+        Self { writers: 1, access: Access::Writing(staged), written: true, ..Self::default() }
     }
 
     /// One more has it open. `bytes` is the staging file with what it reads, if that is not held already.
@@ -89,12 +94,17 @@ impl OpenFile {
         !self.written
     }
 
-    /// One fewer has it open. The result is the staging file that is complete now, if it was the last writer's.
+    /// One fewer has it open. The result is the staging file that may be complete now, if it was the last writer's: who
+    /// gets it says [`OpenFile::closed`] in the end.
+    #[must_use]
     pub(super) fn close(&mut self, write: bool, how: Release) -> Option<Staged> {
         let count = self.count(write);
         *count = count.saturating_sub(1);
         match (&self.access, write && self.writers == 0, how) {
-            (Access::Writing(staged), true, Release::Complete) => Some(staged.clone()),
+            (Access::Writing(staged), true, Release::Complete) => {
+                self.closing += 1;
+                Some(staged.clone())
+            }
             (Access::Writing(_), true, Release::Interrupted) => {
                 // Without the descriptor the mark is gone: anybody sees that nobody is at work.
                 self.access = Access::Reading(None);
@@ -104,26 +114,38 @@ impl OpenFile {
         }
     }
 
-    /// Takes the bytes of the last writer for a version that never changes, unless somebody began to write again.
-    pub(super) fn settle(&mut self, staging: StagingId) -> bool {
-        let settled = match &self.access {
-            Access::Writing(staged) if self.writers == 0 && staged.0 == staging => staged.clone(),
-            Access::Writing(_) | Access::Reading(_) => return false,
-        };
-        self.access = Access::Reading(Some(settled));
-        true
+    /// Whether nobody writes to a staging file any more that was being written. As long as the file is held still, its
+    /// length is what it stays.
+    pub(super) fn is_written(&self, staging: StagingId) -> bool {
+        self.writers == 0 && self.writing().is_some_and(|(written, _)| *written == staging)
     }
 
-    /// Lets go of what nobody writes to any more although it was not settled.
-    pub(super) fn give_up_writing(&mut self) {
-        if self.writers == 0 && matches!(self.access, Access::Writing(_)) {
+    /// Takes the bytes of the last writer for a version that never changes, unless somebody began to write again.
+    pub(super) fn settle(&mut self, staging: StagingId) {
+        if self.is_written(staging)
+            && let Access::Writing(settled) = &self.access
+        {
+            self.access = Access::Reading(Some(settled.clone()));
+        }
+    }
+
+    /// A last writer's end is over, recorded or failed. What nobody writes to any more, and nobody is about to record, is
+    /// given up.
+    pub(super) fn closed(&mut self) {
+        self.closing = self.closing.saturating_sub(1);
+        if self.writers == 0 && self.closing == 0 && self.writing().is_some() {
             self.access = Access::Reading(None);
         }
     }
 
     /// Whether nobody has it open.
     pub(super) fn is_closed(&self) -> bool {
-        self.readers == 0 && self.writers == 0
+        self.readers == 0 && self.writers == 0 && self.closing == 0
+    }
+
+    #[cfg(test)]
+    pub(super) fn closing(&self) -> u32 {
+        self.closing
     }
 
     /// The staging file that is held.
@@ -168,8 +190,12 @@ mod tests {
         file.open(true, None);
         file.open(false, None);
         assert!(file.close(true, Release::Complete).is_none());
+        assert!(!file.is_written(StagingId(1)));
         let complete = file.close(true, Release::Complete).unwrap();
-        assert!(file.settle(complete.0) && !file.settle(complete.0));
+        assert!(file.is_written(complete.0));
+        file.settle(complete.0);
+        assert!(!file.is_written(complete.0));
+        file.closed();
         assert_eq!((number(file.writing()), number(file.held())), (None, Some(1)));
         assert!(!file.is_closed());
         assert!(file.close(false, Release::Complete).is_none() && file.is_closed());
@@ -180,17 +206,41 @@ mod tests {
         let mut file = OpenFile::created(staged(1));
         let complete = file.close(true, Release::Complete).unwrap();
         file.open(true, None);
-        assert!(!file.settle(complete.0));
+        assert!(!file.is_written(complete.0));
+        file.settle(complete.0);
         file.begin(staged(2));
-        file.give_up_writing();
+        file.closed();
         assert_eq!(number(file.writing()), Some(2));
+    }
+
+    #[test]
+    fn the_end_of_one_writer_gives_up_nothing_of_the_next() {
+        let mut file = OpenFile::created(staged(1));
+        let first = file.close(true, Release::Complete).unwrap();
+        file.open(true, None);
+        let second = file.close(true, Release::Complete).unwrap();
+        // The first found a writer at work; its end comes when that one is gone, and not yet recorded.
+        file.closed();
+        assert!(file.is_written(first.0) && !file.is_closed());
+        file.settle(second.0);
+        file.closed();
+        assert_eq!(number(file.held()), Some(1));
+        assert!(file.is_closed());
+    }
+
+    #[test]
+    fn a_version_that_could_not_be_recorded_is_given_up() {
+        let mut file = OpenFile::created(staged(1));
+        let _ = file.close(true, Release::Complete).unwrap();
+        file.closed();
+        assert!(file.held().is_none() && file.is_closed());
     }
 
     #[test]
     fn a_killed_writer_settles_nothing_and_holds_nothing() {
         let mut file = OpenFile::created(staged(1));
         assert!(file.close(true, Release::Interrupted).is_none());
-        assert!(file.held().is_none() && !file.settle(StagingId(1)) && file.is_closed());
+        assert!(file.held().is_none() && !file.is_written(StagingId(1)) && file.is_closed());
     }
 
     #[test]

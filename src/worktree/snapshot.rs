@@ -83,33 +83,37 @@ impl Worktree {
 
     /// Declares files complete whose writer ended in the middle, with the bytes that arrived.
     pub(crate) fn settle_interrupted(&self) -> Result<()> {
-        let abandoned: Vec<(StagingId, u64)> = self.read(|state| {
-            let mut abandoned = Vec::new();
+        let abandoned: Vec<StagingId> = self.read(|state| {
             let stagings: Vec<StagingId> = state.nodes.stagings().collect();
-            for staging in stagings {
-                let Some(node) = state.nodes.by_staging(staging) else { continue };
-                let Body::File(file) = &state.nodes.get(node)?.body else { continue };
-                let begun = file.current.staging() == Some(staging) && !file.is_complete();
-                if begun && state.nodes.is_linked(node) && !self.is_in_use(staging)? {
-                    abandoned.push((staging, self.staged_len(state, node, file)?));
-                }
-            }
-            Ok(abandoned)
+            let abandoned = stagings.into_iter().filter_map(|staging| {
+                self.abandoned_len(state, staging).map(|len| len.map(|_| staging)).transpose()
+            });
+            abandoned.collect()
         })?;
         if abandoned.is_empty() {
             return Ok(());
         }
         self.change(|state| {
-            for (staging, len) in abandoned {
-                let Some(node) = state.nodes.by_staging(staging) else { continue };
-                // A writer may have come back since.
-                if !self.is_in_use(staging)? {
+            for staging in abandoned {
+                // A writer may have come back since, and even be done.
+                if let Some((node, len)) = self.abandoned_len(state, staging)? {
                     let modified = state.nodes.get(node)?.attributes.modified;
                     state.append(self, Record::Settle { staging, len, modified })?;
                 }
             }
             Ok(())
         })
+    }
+
+    /// The file that is being written in a staging file although nobody is at work on it, and how much there is of it.
+    fn abandoned_len(&self, state: &State, staging: StagingId) -> Result<Option<(NodeId, u64)>> {
+        let Some(node) = state.nodes.by_staging(staging) else { return Ok(None) };
+        let Body::File(file) = &state.nodes.get(node)?.body else { return Ok(None) };
+        let is_begun = file.current.staging() == Some(staging) && !file.is_complete();
+        match is_begun && state.nodes.is_linked(node) && !self.is_in_use(staging)? {
+            true => Ok(Some((node, self.staged_len(state, node, file)?))),
+            false => Ok(None),
+        }
     }
 
     /// Keeps staging files from being removed by anybody.

@@ -131,10 +131,12 @@ impl Tenant {
             let Some(open) = state.open.get_mut(&node) else { return Ok(()) };
             open.close(write, how)
         };
-        let settled = complete.map_or(Ok(()), |staged| self.settle(node, &staged));
+        let settled = complete.as_ref().map_or(Ok(()), |staged| self.settle(node, staged));
         let mut state = self.state();
         if let Some(open) = state.open.get_mut(&node) {
-            open.give_up_writing();
+            if complete.is_some() {
+                open.closed();
+            }
             if open.is_closed() {
                 state.open.remove(&node);
                 state.let_go(node);
@@ -158,26 +160,31 @@ impl Tenant {
 
     /// Declares the bytes of a file complete, unless a writer began again.
     fn settle(&self, node: NodeId, (staging, file): &Staged) -> Result<()> {
-        let len = file.len()?;
         self.change(|state| {
             let Some(open) = state.open.get_mut(&node) else { return Ok(()) };
-            if !open.settle(*staging) {
+            if !open.is_written(*staging) {
                 return Ok(());
             }
+            // Others may have written on since the writer closed whose end this is: only now nobody can.
+            let len = file.len()?;
             let is_durable = open.is_synced();
             let modified = state.nodes.get(node)?.attributes.modified;
             match state.nodes.is_linked(node) {
                 true => {
                     state.append(self, Record::Settle { staging: *staging, len, modified })?;
-                    // Who syncs a file and closes it without another write has a complete version that is durable.
-                    if is_durable && state.nodes.is_synced(node, *staging, len) {
-                        return state.append(self, Record::Synced { staging: *staging, len, complete: true });
-                    }
                     state.unsynced.insert(*staging, Arc::clone(file));
-                    Ok(())
                 }
-                false => state.nodes.settle_content(node, *staging, len),
+                false => state.nodes.settle_content(node, *staging, len)?,
             }
+            if let Some(open) = state.open.get_mut(&node) {
+                open.settle(*staging);
+            }
+            // Who syncs a file and closes it without another write has a complete version that is durable.
+            if state.nodes.is_linked(node) && is_durable && state.nodes.is_synced(node, *staging, len) {
+                state.append(self, Record::Synced { staging: *staging, len, complete: true })?;
+                state.unsynced.remove(staging);
+            }
+            Ok(())
         })
     }
 

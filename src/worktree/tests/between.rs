@@ -348,3 +348,68 @@ fn an_edit_in_doubt_is_the_same_for_who_made_it_and_for_others() {
     }
     assert!(bad.is_empty(), "op, ok, the maker sees a, others see a: {bad:?}");
 }
+
+/// Waits until the closes of so many last writers of a file wait to be recorded.
+fn wait_for_closing(worktree: &Tenant, node: NodeId, closes: u32) {
+    while worktree.closing(node) != closes {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_close_that_waits_cuts_nothing_of_what_is_written_meanwhile() {
+    let (disk, repo) = create();
+    let worktree = tenant(&repo);
+    let node = worktree.create(NodeId::ROOT, &name("log"), 0o644, at(1)).expect("create");
+    worktree.write_at(node, 0, b"first", at(1)).expect("write");
+    let held = disk.lock(&worktree_folder().join("lock"), true, Patience::Try).unwrap().unwrap();
+    std::thread::scope(|threads| {
+        let close = || threads.spawn(|| worktree.release(node, true, Release::Complete).expect("release"));
+        let first = close();
+        wait_for_closing(&worktree, node, 1);
+        worktree.open_file(node, true).expect("open");
+        worktree.write_at(node, 5, b", second", at(2)).expect("write");
+        let second = close();
+        wait_for_closing(&worktree, node, 2);
+        worktree.open_file(node, false).expect("open to read");
+        drop(held);
+        first.join().expect("first");
+        second.join().expect("second");
+    });
+    worktree.release(node, false, Release::Complete).expect("release");
+    assert_eq!(load(&worktree, "log").as_deref(), Some(&b"first, second"[..]));
+    worktree.open_file(node, true).expect("nobody is at work on it");
+    worktree.release(node, true, Release::Complete).expect("release");
+    worktree.commit(&request("log", 3), &Task::default()).expect("commit");
+    assert_eq!(committed(&repo, "main", "log").as_deref(), Some(&b"first, second"[..]));
+}
+
+#[test]
+fn what_a_writer_that_came_back_completed_is_not_cut_to_what_was_interrupted() {
+    let (_disk, repo) = create();
+    let worktree = tenant(&repo);
+    let node = worktree.create(NodeId::ROOT, &name("log"), 0o644, at(1)).expect("create");
+    worktree.write_at(node, 0, b"half", at(1)).expect("write");
+    worktree.release(node, true, Release::Interrupted).expect("release");
+    let done = AtomicBool::new(false);
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            for _ in 0..200 {
+                worktree.settle_interrupted().expect("settle");
+            }
+            done.store(true, Ordering::Release);
+        });
+        let mut len = 4;
+        while !done.load(Ordering::Acquire) {
+            worktree.open_file(node, true).expect("open");
+            worktree.write_at(node, len, b"!", at(2)).expect("write");
+            len += 1;
+            worktree.release(node, true, Release::Complete).expect("release");
+            assert_eq!(worktree.attributes(node).expect("attributes").len, len);
+            worktree.open_file(node, true).expect("open");
+            worktree.write_at(node, len, b"?", at(2)).expect("write");
+            len += 1;
+            worktree.release(node, true, Release::Interrupted).expect("release");
+        }
+    });
+}
