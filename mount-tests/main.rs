@@ -7,6 +7,7 @@ mod coreutils;
 mod crash;
 mod daemon;
 mod daily;
+mod differential;
 #[macro_use]
 mod harness;
 mod places;
@@ -14,6 +15,8 @@ mod posix;
 mod python;
 mod readme;
 mod replaced;
+#[allow(dead_code, reason = "it serves the tests of several processes too, which use all of it")]
+mod seed;
 mod stage;
 mod stress;
 mod unprivileged;
@@ -33,6 +36,8 @@ fn main() -> ExitCode {
             what_a_worktree_lacks_is_refused_by_its_errno,
             moving_between_worktrees_copies,
             repacking_under_a_mount_disturbs_no_reader;
+        differential:
+            a_worktree_does_what_a_folder_of_the_disk_does;
         places:
             the_top_shows_every_room,
             a_command_in_ctl_is_carried_out_and_answers,

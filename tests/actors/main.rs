@@ -11,6 +11,7 @@ mod killed;
 mod logged;
 mod plain;
 mod refused;
+#[path = "../../mount-tests/seed.rs"]
 mod seed;
 mod stacks;
 #[allow(dead_code, reason = "it serves the mount's own tests too, which use all of it")]
