@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::error::{CommandError, Result};
-use super::output::Output;
+use super::output::{Colour, Output, say};
 use super::{
     add, branch, cat, commit, config, export, fsck, habits, init, lineage, log, ls, repack, restore, rm,
     show, similar, stats, status, switch, tag,
@@ -72,7 +72,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(args) => args,
         Err(error) => {
             if let Some(explained) = habits::explained(&error) {
-                explained.print();
+                print(&explained);
                 return ExitCode::from(explained.exit_code());
             }
             // Help and version go to the standard output with success, wrong usage to the error output with 2.
@@ -85,10 +85,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(code) => code,
         Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
         Err(error) => {
-            error.print();
+            print(&error);
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// Says on the error output what went wrong, and the ways out.
+fn print(error: &CommandError) {
+    say("error", Colour::Red, error.message());
+    error.hints().iter().for_each(|hint| say("hint", Colour::Cyan, hint));
 }
 
 /// A file that would be longer than this process may write is an error as any other, not the end of the process.

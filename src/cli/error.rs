@@ -1,6 +1,5 @@
 //! Errors as a person reads them: what went wrong, and the way out.
 
-use super::output::{Colour, say};
 use super::signals;
 use crate::config::ConfigError;
 use crate::disk::DiskError;
@@ -72,10 +71,14 @@ impl CommandError {
         self.broken_pipe
     }
 
-    /// Says it on the error output.
-    pub fn print(&self) {
-        say("error", Colour::Red, &self.message);
-        self.hints.iter().for_each(|hint| say("hint", Colour::Cyan, hint));
+    /// What went wrong.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The ways out.
+    pub fn hints(&self) -> &[String] {
+        &self.hints
     }
 }
 

@@ -4,6 +4,7 @@ mod add;
 mod args;
 mod branch;
 mod cat;
+mod change;
 mod commit;
 mod config;
 mod context;

@@ -1,10 +1,10 @@
+use super::change::{change_json, words};
 use super::context::{Context, Place};
 use super::error::{CommandError, Result};
 use super::log::{commit_json, print_commit};
 use super::output::Output;
 use super::quote;
-use super::status::words;
-use crate::history::{Change, Entry, Error, Node, Tree, TreePath, split_target};
+use crate::history::{Entry, Error, Node, Tree, TreePath, split_target};
 use crate::id::{CommitId, ObjectKey};
 use crate::recipe::{Recipe, TensorInfo};
 use crate::store::ObjectInfo;
@@ -108,11 +108,6 @@ fn show_entry(place: &Place, out: &Output, shown_as: &str, path: &TreePath, entr
                 .try_for_each(|(tensor, info)| out.line(format_args!("  {}", tensor_line(tensor, info))))
         }
     }
-}
-
-/// A change as JSON.
-pub fn change_json(change: &Change) -> Value {
-    at(&change.path, json!({ "path": null, "change": words(change.kind).1 }))
 }
 
 /// What is told of a path.

@@ -1,9 +1,9 @@
+use super::change::{change_json, words};
 use super::context::Context;
 use super::error::Result;
 use super::output::{Colour, Output};
 use super::quote;
-use super::show::change_json;
-use crate::history::{ChangeKind, Head, Tree, TreePath};
+use crate::history::{Head, Tree, TreePath};
 use crate::worktree::Snapshot;
 use serde_json::json;
 
@@ -96,13 +96,3 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
 pub const WRITTEN: &str = "being written";
 /// What a file is whose writer was killed, or that was being written when the machine stopped.
 pub const INTERRUPTED: &str = "interrupted";
-
-/// A change as a letter, as a word, and its colour.
-pub fn words(kind: ChangeKind) -> (char, &'static str, Colour) {
-    match kind {
-        ChangeKind::Added => ('A', "new", Colour::Green),
-        ChangeKind::Deleted => ('D', "deleted", Colour::Red),
-        ChangeKind::Modified => ('M', "modified", Colour::Yellow),
-        ChangeKind::TypeChanged => ('T', "type changed", Colour::Yellow),
-    }
-}

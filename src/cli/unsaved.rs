@@ -1,5 +1,6 @@
 //! The words for what was dropped that no commit has.
 
+use super::change;
 use super::output::note;
 use super::quote;
 use super::status;
@@ -47,7 +48,7 @@ pub fn json(unsaved: &Unsaved) -> Value {
 
 fn word(loss: Loss) -> &'static str {
     match loss {
-        Loss::Changed(kind) => status::words(kind).1,
+        Loss::Changed(kind) => change::words(kind).1,
         Loss::BeingWritten => status::WRITTEN,
         Loss::Interrupted => status::INTERRUPTED,
     }

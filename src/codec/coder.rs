@@ -91,7 +91,10 @@ pub(super) fn try_coder(
             (planes(scratch, Transform::Ordered, base, out), Tag::OrderedPlanes)
         }
         (Coder::XorPlanes, Some(base)) => (planes(scratch, Transform::Xor, base, out), Tag::XorPlanes),
-        (Coder::Context, Some(base)) => (context::encode(scratch, raw, base, lane, limit, out), Tag::Context),
+        (Coder::Context, Some(base)) => (
+            context::encode(&mut scratch.zstd, &mut scratch.context, raw, base, lane, limit, out),
+            Tag::Context,
+        ),
     };
     coded.then_some(tag)
 }

@@ -152,7 +152,9 @@ fn encode_delta(
     limit: usize,
     out: &mut Vec<u8>,
 ) -> Option<Tag> {
-    if level != Level::Fast && context::encode(scratch, raw, base, lane, limit, out) {
+    if level != Level::Fast
+        && context::encode(&mut scratch.zstd, &mut scratch.context, raw, base, lane, limit, out)
+    {
         return Some(Tag::Context);
     }
     let coder = Transform::Ordered.coder(lane);
@@ -245,7 +247,7 @@ fn decode(
         Tag::Lz4 => decode_lz4(stored, out),
         Tag::Planes => (Transform::Alone.coder(lane).decode)(scratch, stored, base, out),
         Tag::OrderedPlanes => (Transform::Ordered.coder(lane).decode)(scratch, stored, base, out),
-        Tag::Context => context::decode(scratch, stored, base, lane, out),
+        Tag::Context => context::decode(&mut scratch.zstd, &mut scratch.context, stored, base, lane, out),
         Tag::Repeat => repeat::decode(stored, out),
         Tag::XorPlanes => (Transform::Xor.coder(lane).decode)(scratch, stored, base, out),
     }

@@ -9,6 +9,7 @@ mod bytes;
 mod chunks;
 pub mod npy;
 mod propose;
+mod region;
 mod safetensors;
 #[cfg(test)]
 mod testing;
@@ -16,4 +17,5 @@ mod zip;
 
 pub use bytes::Bytes;
 pub use chunks::{CHUNK_AVERAGE, CHUNK_MAX, CHUNK_MIN};
-pub use propose::{Extent, LITERAL_MAX, Proposed, propose};
+pub use propose::{Extent, Proposed, propose};
+pub use region::LITERAL_MAX;

@@ -12,7 +12,7 @@ use crate::tensor::Dtype;
 
 use super::Bytes;
 use super::bytes::{array, block};
-use super::propose::{Region, Tensor};
+use super::region::{Region, Tensor};
 
 /// The first bytes of every `.npy` file.
 const MAGIC: &[u8; 6] = b"\x93NUMPY";

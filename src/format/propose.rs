@@ -4,10 +4,8 @@ use std::io;
 
 use crate::tensor::Dtype;
 
+use super::region::{LITERAL_MAX, Region, Tensor};
 use super::{Bytes, chunks, npy, safetensors, zip};
-
-/// Plain bytes up to this many become a literal; more are worth an object that other files can share.
-pub const LITERAL_MAX: u64 = 1024;
 
 /// A part of a file, proposed to be stored as one thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,22 +34,6 @@ pub enum Extent {
     },
     /// Plain bytes cut where their content says.
     Chunk,
-}
-
-/// What a parser found at one place; what lies between findings is plain.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Region {
-    pub start: u64,
-    pub len: u64,
-    /// `None` for plain bytes that deserve chunks of their own, as an archive's member does.
-    pub tensor: Option<Tensor>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Tensor {
-    pub dtype: Dtype,
-    pub shape: Vec<u64>,
-    pub name: String,
 }
 
 /// The extents of a file: in order, without gap or overlap, from its first byte to its last.

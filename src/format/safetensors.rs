@@ -13,7 +13,7 @@ use crate::tensor::Dtype;
 
 use super::Bytes;
 use super::bytes::{array, block};
-use super::propose::{Region, Tensor};
+use super::region::{Region, Tensor};
 
 /// The reference implementation accepts no longer header either, in bytes.
 const HEADER_MAX: u64 = 100_000_000;

@@ -10,7 +10,7 @@ use std::io;
 use super::Bytes;
 use super::bytes::{array, block};
 use super::npy;
-use super::propose::{LITERAL_MAX, Region};
+use super::region::{LITERAL_MAX, Region};
 
 const LOCAL: u32 = 0x0403_4b50;
 const CENTRAL: u32 = 0x0201_4b50;

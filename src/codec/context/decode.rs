@@ -1,18 +1,19 @@
 //! From a coded frame back to words. See `encode` for the layout.
 
-use super::lanes::{Lanes, with_lanes};
+use super::lanes::Lanes;
 use super::layout::Layout;
 use super::predict::Decay;
 use super::rans::{GROUP, GroupStates, States, Stream};
 use super::scales::{BLOCK, Contexts, MAX_CONTEXTS, MAX_SHARING, STILL, read};
 use super::symbol::{alphabet, fine_bits, floor, passes, verbatim_bits};
 use super::tables::{Levels, RUN, SLOTS, SlotTables, fill_slots};
+use super::with_lanes::with_lanes;
 use super::{Buffers, HAS_DECAY, SHARING_AT};
 use crate::codec::isa::per_isa;
 use crate::codec::plane::golomb::Reader;
 use crate::codec::plane::{self, take};
-use crate::codec::scratch::Scratch;
 use crate::codec::word::{Word, with_word};
+use crate::codec::zstd::Zstd;
 use crate::tensor::Lane;
 use std::iter::repeat_n;
 use std::ops::Range;
@@ -22,23 +23,24 @@ use std::ops::Range;
 /// # Errors
 /// What is wrong with `stored`.
 pub(in crate::codec) fn decode(
-    scratch: &mut Scratch,
+    zstd: &mut Zstd,
+    buffers: &mut Buffers,
     stored: &[u8],
     base: &[u8],
     lane: Lane,
     out: &mut [u8],
 ) -> Result<(), &'static str> {
-    with_word!(lane, decode_words(scratch, stored, base, lane, out))
+    with_word!(lane, decode_words(zstd, buffers, stored, base, lane, out))
 }
 
 fn decode_words<W: Word>(
-    scratch: &mut Scratch,
+    zstd: &mut Zstd,
+    buffers: &mut Buffers,
     stored: &[u8],
     base: &[u8],
     lane: Lane,
     out: &mut [u8],
 ) -> Result<(), &'static str> {
-    let Scratch { zstd, context: buffers, .. } = scratch;
     let Buffers { predicted, slots, side, .. } = buffers;
     let mut rest = stored;
     let whole = out.len() - out.len() % W::BYTES;

@@ -10,25 +10,27 @@
 
 use super::counts::{CONTEXTS, Counts};
 use super::fit::fit;
-use super::lanes::{Lanes, with_lanes};
+use super::lanes::Lanes;
 use super::layout::Layout;
 use super::merge::{Group, merge};
 use super::rans::{FLOOR, GROUP, GroupStates, Sink, States, Ticket, tickets};
 use super::scales::{BLOCK, Contexts, MAX_CONTEXTS, Measure, STILL, ScaleWriter};
 use super::symbol::{bucket, fine_bits, floor, passes, verbatim_bits};
 use super::tables::Levels;
+use super::with_lanes::with_lanes;
 use super::{Buffers, HAS_DECAY, SHARING_AT};
 use crate::codec::isa::per_isa;
 use crate::codec::plane;
 use crate::codec::plane::golomb;
-use crate::codec::scratch::Scratch;
 use crate::codec::word::{Word, with_word};
+use crate::codec::zstd::Zstd;
 use crate::tensor::Lane;
 
 /// Appends the coded frame to `out`, or leaves `out` as it was if that takes `limit` bytes or more. `base` is as long
 /// as `raw`.
 pub(in crate::codec) fn encode(
-    scratch: &mut Scratch,
+    zstd: &mut Zstd,
+    buffers: &mut Buffers,
     raw: &[u8],
     base: &[u8],
     lane: Lane,
@@ -36,7 +38,7 @@ pub(in crate::codec) fn encode(
     out: &mut Vec<u8>,
 ) -> bool {
     let start = out.len();
-    with_word!(lane, encode_words(scratch, raw, base, lane, out));
+    with_word!(lane, encode_words(zstd, buffers, raw, base, lane, out));
     let fits = out.len() - start < limit;
     if !fits {
         out.truncate(start);
@@ -44,8 +46,14 @@ pub(in crate::codec) fn encode(
     fits
 }
 
-fn encode_words<W: Word>(scratch: &mut Scratch, raw: &[u8], base: &[u8], lane: Lane, out: &mut Vec<u8>) {
-    let Scratch { zstd, context: buffers, .. } = scratch;
+fn encode_words<W: Word>(
+    zstd: &mut Zstd,
+    buffers: &mut Buffers,
+    raw: &[u8],
+    base: &[u8],
+    lane: Lane,
+    out: &mut Vec<u8>,
+) {
     let whole = raw.len() - raw.len() % W::BYTES;
     let (words, tail) = raw.split_at(whole);
     let decay = fit(lane, words, &base[..whole]);

@@ -23,6 +23,7 @@ mod rans;
 mod scales;
 mod symbol;
 mod tables;
+mod with_lanes;
 
 pub use bound::context_bound;
 pub(super) use buffers::Buffers;
