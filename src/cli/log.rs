@@ -2,7 +2,7 @@ use super::context::Context;
 use super::error::Result;
 use super::output::{Colour, Output};
 use super::when;
-use crate::history::{Commit, Signature, Walk};
+use crate::history::{Commit, Order, Signature, Walk, WalkRequest};
 use crate::id::CommitId;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -22,6 +22,12 @@ pub struct Args {
     /// From all branches and tags
     #[arg(long, conflicts_with = "revision")]
     all: bool,
+    /// Of merges only what their first parents lead to
+    #[arg(long)]
+    first_parent: bool,
+    /// No commit before all that follow it, those of one line of history together, whatever their clocks said
+    #[arg(long)]
+    topo_order: bool,
 }
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
@@ -40,8 +46,10 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         (false, Some((branch, _))) if args.revision == "HEAD" => vec![refs.existing_branch(branch)?],
         (false, _) => vec![place.repo.resolve(&args.revision, place.now())?],
     };
+    let order = if args.topo_order { Order::Lines } else { Order::Date };
+    let request = WalkRequest { tips, first_parent: args.first_parent, order, ..WalkRequest::default() };
     let mut rows = Vec::new();
-    for step in Walk::new(&place.repo, tips)?.take(args.max_count) {
+    for step in Walk::of(&place.repo, request)?.take(args.max_count) {
         let (id, commit) = step?;
         let names = names.get(&id).map(Vec::as_slice).unwrap_or_default();
         match (out.json, args.oneline) {

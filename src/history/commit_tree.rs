@@ -57,28 +57,15 @@ impl Repo {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::{Disk, SimulatedDisk};
+    use crate::history::testing::{create, empty, open, who};
     use crate::history::{
         Attributes, BranchName, ChangeKind, DraftDir, DraftEntry, DraftNode, IngestFile, Intake, LogEntry,
-        Name, Node, Options, Signature,
+        Name, Node,
     };
     use crate::units::Timestamp;
-    use std::collections::BTreeMap;
-    use std::path::Path;
-    use std::sync::Arc;
 
     fn repository() -> Repo {
-        let disk = SimulatedDisk::new();
-        disk.create_dir_all(Path::new("/repo")).unwrap();
-        disk.sync_dir(Path::new("/")).unwrap();
-        let (disk, root) = (Arc::new(disk), Path::new("/repo/.coral"));
-        Repo::create(disk.clone(), root, &BranchName::new("main").unwrap()).unwrap();
-        Repo::open(disk, root, Options::default()).unwrap()
-    }
-
-    fn who(seconds: i64) -> Signature {
-        let time = Timestamp { seconds, nanoseconds: 0 };
-        Signature { name: "Ada".into(), email: String::new(), time, offset_minutes: 0 }
+        open(&create("main"))
     }
 
     fn entry(name: &str, node: DraftNode) -> DraftEntry {
@@ -102,9 +89,7 @@ mod tests {
         let run = vec![entry("w.bin", DraftNode::Known(Node::File { recipe, len }))];
         let draft = DraftTree::new(DraftDir::Changed(0), vec![top, run]);
         let tree = repo.record_tree(&ingest, draft, &Task::default()).unwrap();
-        let (author, committer) = (who(seconds), who(seconds));
-        let commit =
-            Commit { tree, parents, author, committer, message: "x".into(), metadata: BTreeMap::new() };
+        let commit = Commit { tree, ..empty(&parents, seconds) };
         repo.commit_tree(ingest, &commit).unwrap()
     }
 
@@ -134,14 +119,7 @@ mod tests {
         let repo = repository();
         let ingest = repo.store().begin().unwrap();
         let missing = CommitId::from_bytes([7; 32]);
-        let commit = Commit {
-            tree: Tree::empty_id(),
-            parents: vec![missing],
-            author: who(1),
-            committer: who(1),
-            message: String::new(),
-            metadata: BTreeMap::new(),
-        };
+        let commit = empty(&[missing], 1);
         let refused = repo.commit_tree(ingest, &commit).unwrap_err();
         assert!(matches!(refused, Error::MissingCommit { commit, .. } if commit == missing));
     }

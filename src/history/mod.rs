@@ -4,8 +4,10 @@
 //! Shows the history as values ([`Commit`], [`Tree`], [`Change`]) and changes it by swapping refs, the only commit point
 //! there is.
 
+mod ancestry;
 mod any_ref;
 mod commit;
+mod commit_graph;
 mod commit_tree;
 mod content;
 mod diff;
@@ -14,6 +16,8 @@ mod error;
 mod export;
 mod file_hash;
 mod fsck;
+mod graph;
+mod known_graph;
 mod lineage;
 mod out_dir;
 mod path;
@@ -33,6 +37,8 @@ mod served;
 mod suggest;
 mod tag;
 mod take_in;
+#[cfg(test)]
+mod testing;
 mod tree;
 mod tree_walk;
 mod two_generations;
@@ -60,7 +66,7 @@ pub use tag::Tag;
 pub use take_in::{IngestFile, Intake};
 pub use tree::{Attributes, Entry, MODE_MASK, Node, SYMLINK_MAX, Tree};
 pub use tree_walk::TreeWalk;
-pub use walk::Walk;
+pub use walk::{Order, Walk, WalkRequest};
 pub use warning::Warning;
 
 #[cfg(test)]

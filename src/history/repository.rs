@@ -2,6 +2,7 @@
 
 use super::commit::Commit;
 use super::error::{Error, Result};
+use super::known_graph::KnownGraph;
 use super::path::TreePath;
 use super::refs::{BranchName, Refs};
 use super::tree::{Attributes, Entry, Node, Tree};
@@ -46,6 +47,7 @@ struct Inner {
     trees: Recent<TreeId, Arc<Tree>>,
     recipes: Recent<RecipeId, Arc<Recipe>>,
     commits: Recent<CommitId, Arc<Commit>>,
+    graph: KnownGraph,
 }
 
 impl fmt::Debug for Repo {
@@ -98,6 +100,7 @@ impl Repo {
             trees: Recent::new(REMEMBERED),
             recipes: Recent::new(REMEMBERED),
             commits: Recent::new(REMEMBERED / 10),
+            graph: KnownGraph::default(),
         })))
     }
 
@@ -131,6 +134,11 @@ impl Repo {
     /// Its branches, tags and HEAD.
     pub fn refs(&self) -> &Refs {
         &self.0.refs
+    }
+
+    /// What is known of how commits descend from each other.
+    pub(super) fn graph_slot(&self) -> &KnownGraph {
+        &self.0.graph
     }
 
     /// The tree of a commit; of none, the empty one.

@@ -19,7 +19,10 @@ impl Repo {
     /// After any error every object is where it was.
     pub fn repack(&self, served_depth: u8, level: Option<Level>, task: &Task) -> Result<Repacked> {
         let request = Repack { served: self.served()?, served_depth, level };
-        Ok(self.store().repack(&request, task)?)
+        let done = self.store().repack(&request, task)?;
+        // For speed only, and nothing that was asked for: what goes wrong is for the next one.
+        let _ = self.write_graph(task);
+        Ok(done)
     }
 
     /// The objects of the files that the tips of branches and the tags show.

@@ -1,5 +1,6 @@
-//! Going through history, newest first.
+//! Going through history: which commits, and in which order.
 
+use super::ancestry;
 use super::commit::Commit;
 use super::error::Result;
 use super::repository::Repo;
@@ -8,41 +9,96 @@ use crate::units::Timestamp;
 use std::collections::{BinaryHeap, HashSet};
 use std::sync::Arc;
 
-/// The commits that some commits reach, each once, by committer's time, newest first.
+/// The order of commits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Order {
+    /// By committer's time, newest first, as far as it is known when a commit is come to: what clocks say, also wrong ones.
+    #[default]
+    Date,
+    /// Each commit before its parents, and those of one line of history together.
+    Lines,
+}
+
+/// Which commits somebody wants to see.
+#[derive(Debug, Clone, Default)]
+pub struct WalkRequest {
+    /// Those that these reach ...
+    pub tips: Vec<CommitId>,
+    /// ... and these do not.
+    pub hidden: Vec<CommitId>,
+    /// Of merges only what the first parents lead to.
+    pub first_parent: bool,
+    /// Nothing older, nor what only something older leads to.
+    pub since: Option<Timestamp>,
+    /// In which order.
+    pub order: Order,
+}
+
+/// Commits, each once, as they are come to.
 #[derive(Debug)]
 pub struct Walk {
     repo: Repo,
-    queue: BinaryHeap<(Timestamp, CommitId)>,
-    seen: HashSet<CommitId>,
+    since: Option<Timestamp>,
+    path: Path,
+}
+
+#[derive(Debug)]
+enum Path {
+    /// Found while going.
+    Open { queue: BinaryHeap<(Timestamp, CommitId)>, seen: HashSet<CommitId>, first_parent: bool },
+    /// Known from the beginning, the first one last.
+    Known(Vec<CommitId>),
 }
 
 impl Walk {
-    /// Starts from these commits.
+    /// All that these commits reach, newest first.
     ///
     /// # Errors
     /// If one of them cannot be read.
     pub fn new(repo: &Repo, tips: impl IntoIterator<Item = CommitId>) -> Result<Self> {
-        let mut walk = Self { repo: repo.clone(), queue: BinaryHeap::new(), seen: HashSet::new() };
-        for tip in tips {
-            walk.push(tip)?;
-        }
+        Self::of(repo, WalkRequest { tips: tips.into_iter().collect(), ..WalkRequest::default() })
+    }
+
+    /// The commits of a request.
+    ///
+    /// # Errors
+    /// If one of those that it begins with cannot be read; where commits are hidden, or in the order of lines, if any of
+    /// their histories cannot.
+    pub fn of(repo: &Repo, request: WalkRequest) -> Result<Self> {
+        let WalkRequest { tips, hidden, first_parent, since, order } = request;
+        let path = match (hidden.is_empty(), order) {
+            (true, Order::Date) => {
+                Path::Open { queue: BinaryHeap::new(), seen: HashSet::new(), first_parent }
+            }
+            _ => Path::Known(known(repo, &tips, &hidden, first_parent, since, order)?),
+        };
+        let mut walk = Self { repo: repo.clone(), since, path };
+        tips.into_iter().try_for_each(|tip| walk.push(tip))?;
         Ok(walk)
     }
 
+    /// Comes back to a commit when it is its turn.
     fn push(&mut self, id: CommitId) -> Result<()> {
-        if self.seen.insert(id) {
+        let Path::Open { queue, seen, .. } = &mut self.path else { return Ok(()) };
+        if seen.insert(id) {
             let time = self.repo.commit(id)?.committer.time;
-            self.queue.push((time, id));
+            if self.since.is_none_or(|since| time >= since) {
+                queue.push((time, id));
+            }
         }
         Ok(())
     }
 
-    fn step(&mut self, id: CommitId) -> Result<(CommitId, Arc<Commit>)> {
+    fn step(&mut self) -> Result<Option<(CommitId, Arc<Commit>)>> {
+        let (next, followed) = match &mut self.path {
+            Path::Open { queue, first_parent: false, .. } => (queue.pop().map(|(_, id)| id), usize::MAX),
+            Path::Open { queue, first_parent: true, .. } => (queue.pop().map(|(_, id)| id), 1),
+            Path::Known(left) => (left.pop(), 0),
+        };
+        let Some(id) = next else { return Ok(None) };
         let commit = self.repo.commit(id)?;
-        for &parent in &commit.parents {
-            self.push(parent)?;
-        }
-        Ok((id, commit))
+        commit.parents.iter().take(followed).try_for_each(|&parent| self.push(parent))?;
+        Ok(Some((id, commit)))
     }
 }
 
@@ -50,28 +106,25 @@ impl Iterator for Walk {
     type Item = Result<(CommitId, Arc<Commit>)>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (_, id) = self.queue.pop()?;
-        Some(self.step(id))
+        self.step().transpose()
     }
 }
 
-impl Repo {
-    /// Whether `ancestor` is `descendant` or one of its ancestors.
-    pub fn is_ancestor(&self, ancestor: CommitId, descendant: CommitId) -> Result<bool> {
-        self.is_ancestor_of_any(ancestor, [descendant])
+/// The commits of a request, the first one last.
+fn known(
+    repo: &Repo,
+    tips: &[CommitId],
+    hidden: &[CommitId],
+    first_parent: bool,
+    since: Option<Timestamp>,
+    order: Order,
+) -> Result<Vec<CommitId>> {
+    let (graph, rows) = repo.graph([tips, hidden].concat())?;
+    let (tips, hidden) = rows.split_at(tips.len());
+    let mut rows = ancestry::reached(&graph, tips, hidden, first_parent, since);
+    match order {
+        Order::Date => rows.sort_by_key(|&row| std::cmp::Reverse((graph.time(row), graph.id(row)))),
+        Order::Lines => rows = ancestry::by_lines(&graph, &rows),
     }
-
-    /// Whether `ancestor` is one of `descendants` or an ancestor of one.
-    pub fn is_ancestor_of_any(
-        &self,
-        ancestor: CommitId,
-        descendants: impl IntoIterator<Item = CommitId>,
-    ) -> Result<bool> {
-        for step in Walk::new(self, descendants)? {
-            if step?.0 == ancestor {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
+    Ok(rows.into_iter().rev().map(|row| graph.id(row)).collect())
 }

@@ -167,6 +167,7 @@ impl Worktree {
         if let Err(error) = self.rebase_onto(id, commit.tree, snapshot) {
             warnings.push(Warning::Worktree { branch: self.branch().clone(), source: Box::new(error) });
         }
+        repo.write_graph_in_turn(id);
         Ok((id, warnings))
     }
 

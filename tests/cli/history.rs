@@ -123,6 +123,11 @@ fn the_log_is_newest_first_and_of_any_revision() {
         log.lines().map(|line| line.rsplit_once("number ").expect("a subject").1).collect();
     assert_eq!(subjects, ["3", "2", "1"]);
     assert_eq!(bench.coral(&["log", "--oneline", "-n", "1", "HEAD~1"]).succeeds().stdout.lines().count(), 1);
+    // Without a merge every way of going through it is the same.
+    assert_eq!(bench.coral(&["log", "--oneline", "--first-parent", "--topo-order"]).succeeds().stdout, log);
+    // A file of how commits descend, whatever it says, changes nothing.
+    fs::write(bench.path("repo/.coral/graph"), "not a graph").expect("write");
+    assert_eq!(bench.coral(&["log", "--oneline", "--topo-order"]).succeeds().stdout, log);
 }
 
 #[test]

@@ -1,22 +1,13 @@
 //! All or none: one failure, one kill and one power cut at every operation of the disk.
 
-use super::super::commit::{Commit, Signature};
 use super::super::ref_intent::Intent;
 use super::super::reflog::LogLine;
-use super::super::repository::{Options, Repo};
-use super::super::tree::Tree;
+use super::super::repository::Repo;
+use super::super::testing::{ROOT, commit, create, open, who};
 use super::*;
 use crate::disk::{Disk, SimulatedDisk};
-use crate::units::Timestamp;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
-
-const ROOT: &str = "/repo/.coral";
-
-fn open(disk: &SimulatedDisk) -> Repo {
-    Repo::open(Arc::new(disk.clone()), Path::new(ROOT), Options::default()).expect("open")
-}
 
 fn branch(name: &str) -> BranchName {
     BranchName::new(name).expect("valid")
@@ -26,35 +17,19 @@ fn tag(name: &str) -> TagName {
     TagName::new(name).expect("valid")
 }
 
-fn who() -> Signature {
-    let time = Timestamp { seconds: 7, nanoseconds: 0 };
-    Signature { name: "Ada".into(), email: String::new(), time, offset_minutes: 0 }
-}
-
 fn entry() -> LogEntry {
-    LogEntry { who: who(), message: "moved".into() }
+    LogEntry { who: who(7), message: "moved".into() }
 }
 
 fn plain_tag(commit: CommitId) -> Tag {
     Tag { commit, description: String::new(), metrics: BTreeMap::new() }
 }
 
-/// A commit whose message is a number.
-fn commit(repo: &Repo, number: u8) -> Durable<CommitId> {
-    let (tree, parents) = (Tree::empty_id(), Vec::new());
-    let (author, committer, metadata) = (who(), who(), BTreeMap::new());
-    let commit = Commit { tree, parents, author, committer, message: number.to_string(), metadata };
-    repo.commit_tree(repo.store().begin().expect("begin"), &commit).expect("commit")
-}
-
 /// HEAD on `a`, which is to be renamed; `b`, a tag, and three commits.
 fn prepared() -> (SimulatedDisk, [Durable<CommitId>; 3]) {
-    let disk = SimulatedDisk::new();
-    disk.create_dir_all(Path::new("/repo")).expect("create");
-    disk.sync_dir(Path::new("/")).expect("sync");
-    Repo::create(Arc::new(disk.clone()), Path::new(ROOT), &branch("a")).expect("create");
+    let disk = create("a");
     let repo = open(&disk);
-    let commits = [1, 2, 3].map(|number| commit(&repo, number));
+    let commits = [1, 2, 3].map(|number| commit(&repo, &[], number));
     let refs = repo.refs();
     refs.update_branch(&branch("a"), None, commits[0], &entry()).expect("branch");
     refs.update_branch(&branch("b"), None, commits[1], &entry()).expect("branch");

@@ -1,0 +1,158 @@
+//! The graph of a repository's commits: kept in memory as far as somebody asked, and in a file that may be deleted at any time.
+//!
+//! A commit never changes, so what is known of it holds for ever: the file is behind, never wrong. It is written by whoever
+//! writes the store anew and by one commit in 256; what it does not have is read from the commits themselves.
+
+use super::ancestry;
+use super::error::{Error, Result};
+use super::graph::{Graph, RowNumber};
+use super::repository::Repo;
+use super::walk::Walk;
+use crate::id::CommitId;
+use crate::task::Task;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What the id of a commit begins with that brings the file up to date: one in 256, without anybody who counts. The others
+/// cost nothing, and a few hundred commits that are not in the file are read in milliseconds.
+const TURN: u8 = 0xff;
+
+/// The longest file that is read: ten million commits.
+const FILE_MAX: u64 = 1 << 30;
+
+impl Repo {
+    /// Whether `ancestor` is `descendant` or one of its ancestors.
+    pub fn is_ancestor(&self, ancestor: CommitId, descendant: CommitId) -> Result<bool> {
+        self.is_ancestor_of_any(ancestor, [descendant])
+    }
+
+    /// Whether `ancestor` is one of `descendants` or an ancestor of one.
+    ///
+    /// # Errors
+    /// If a commit that may be in between cannot be read.
+    pub fn is_ancestor_of_any(
+        &self,
+        ancestor: CommitId,
+        descendants: impl IntoIterator<Item = CommitId>,
+    ) -> Result<bool> {
+        let descendants: Vec<CommitId> = descendants.into_iter().collect();
+        if descendants.contains(&ancestor) {
+            return Ok(true);
+        }
+        match self.graph([descendants.as_slice(), &[ancestor]].concat()) {
+            Ok((graph, rows)) => {
+                let (descendants, ancestor) = rows.split_at(descendants.len());
+                Ok(ancestry::is_ancestor(&graph, ancestor[0], descendants))
+            }
+            // Somewhere a commit is missing, which may be behind all that matters.
+            Err(_) => self.is_found_from(ancestor, descendants),
+        }
+    }
+
+    fn is_found_from(&self, ancestor: CommitId, descendants: Vec<CommitId>) -> Result<bool> {
+        for step in Walk::new(self, descendants)? {
+            // Before anything behind it is read.
+            if step?.1.parents.contains(&ancestor) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The best common ancestors of two commits: those that are no ancestor of another common one, the newest first. One
+    /// where histories parted once, several where they were merged crosswise, none where they have nothing in common.
+    ///
+    /// # Errors
+    /// If a commit of their histories cannot be read.
+    pub fn merge_bases(&self, one: CommitId, other: CommitId) -> Result<Vec<CommitId>> {
+        let (graph, rows) = self.graph(vec![one, other])?;
+        let bases = ancestry::merge_bases(&graph, rows[0], rows[1]);
+        Ok(bases.into_iter().map(|row| graph.id(row)).collect())
+    }
+
+    /// A graph that has these commits, and their numbers in it.
+    pub(super) fn graph(&self, commits: Vec<CommitId>) -> Result<(Arc<Graph>, Vec<RowNumber>)> {
+        let mut graph = self.known_graph();
+        if commits.iter().any(|&commit| graph.find(commit).is_none()) {
+            // Read without holding up others; if two do it at a time, what the first one read is kept.
+            let mut more = Graph::clone(&graph);
+            commits.iter().try_for_each(|&commit| self.extend(&mut more, commit))?;
+            graph = Arc::new(more);
+            self.graph_slot().keep(&graph);
+        }
+        let rows = commits.iter().filter_map(|&commit| graph.find(commit)).collect();
+        Ok((graph, rows))
+    }
+
+    fn known_graph(&self) -> Arc<Graph> {
+        if let Some(graph) = self.graph_slot().get() {
+            return graph;
+        }
+        // Whatever is wrong with the file: all that it says is in the commits.
+        let graph = Arc::new(self.read_graph().ok().flatten().unwrap_or_default());
+        self.graph_slot().keep(&graph);
+        graph
+    }
+
+    fn read_graph(&self) -> Result<Option<Graph>> {
+        let file = self.disk().open(&self.graph_path(), false)?;
+        let len = file.len()?;
+        if len > FILE_MAX {
+            return Ok(None);
+        }
+        let mut bytes = vec![0; len as usize];
+        file.read_exact_at(&mut bytes, 0)?;
+        Ok(Graph::decode(&bytes).ok())
+    }
+
+    fn graph_path(&self) -> PathBuf {
+        self.root().join("graph")
+    }
+
+    /// Adds a commit with all that it reaches: parents first, without a stack.
+    fn extend(&self, graph: &mut Graph, tip: CommitId) -> Result<()> {
+        let mut left = vec![tip];
+        while let Some(&id) = left.last() {
+            if graph.find(id).is_some() {
+                left.pop();
+                continue;
+            }
+            let commit = self.commit(id)?;
+            let unknown = commit.parents.iter().copied().filter(|&parent| graph.find(parent).is_none());
+            let before = left.len();
+            left.extend(unknown);
+            if left.len() == before {
+                let rows: Vec<RowNumber> =
+                    commit.parents.iter().filter_map(|&parent| graph.find(parent)).collect();
+                graph.add(id, commit.committer.time, &rows);
+                left.pop();
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what branches and tags reach into the file.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`], and if a commit cannot be read or the disk fails: then the file is as it was.
+    pub fn write_graph(&self, task: &Task) -> Result<()> {
+        task.check()?;
+        let refs = self.refs();
+        let mut tips: Vec<CommitId> = refs.branches()?.into_iter().map(|(_, commit)| commit).collect();
+        tips.extend(refs.tags()?.into_iter().map(|(_, tag)| tag.commit));
+        let (graph, _) = self.graph(tips)?;
+        task.check()?;
+        Ok(self.disk().replace(&self.graph_path(), &graph.encode())?)
+    }
+
+    /// Brings the file up to date if it is the turn of a commit that was just made. It is only for speed, so what goes wrong
+    /// is for the next one.
+    pub(crate) fn write_graph_in_turn(&self, made: CommitId) {
+        if made.as_bytes()[0] == TURN {
+            let _: std::result::Result<(), Error> = self.write_graph(&Task::default());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
