@@ -16,7 +16,7 @@ use super::error::{Error, Result};
 use super::repository::Repo;
 use super::tree::Tree;
 use crate::id::{CommitId, TreeId};
-use crate::store::{Durable, Ingest, Kind};
+use crate::store::{Durable, Ingest, Kind, StoreError};
 use crate::task::Task;
 
 impl Repo {
@@ -49,8 +49,8 @@ impl Repo {
         let encoding = commit.encode();
         let id = Commit::id_of(&encoding);
         ingest.put_meta(Kind::Commit, id.as_bytes(), &encoding)?;
-        ingest.seal()?;
-        Ok(self.store().durable(id)?)
+        let sealed = ingest.seal()?;
+        Ok(sealed.vouch(id).ok_or(StoreError::NotFound { key: id.key() })?)
     }
 }
 

@@ -42,9 +42,15 @@ pub(super) fn append(
     new: Option<CommitId>,
     entry: &LogEntry,
 ) -> Result<()> {
-    let is_new = disk.stat(path)?.is_none();
-    let file = if is_new { disk.create_new(path)? } else { disk.open(path, true)? };
+    let file = match disk.open(path, true) {
+        Err(error) if error.is_absence() => disk.create_new(path)?,
+        opened => opened?,
+    };
     let end = file.len()?;
+    // Its name is durable before the first byte is in it: who finds a byte need not see to that.
+    if let Some(folder) = path.parent().filter(|_| end == 0) {
+        disk.sync_dir(folder)?;
+    }
     let mut line = String::new();
     if end > 0 {
         let mut last = [0];
@@ -56,12 +62,7 @@ pub(super) fn append(
     }
     line += &format_line(old, new, entry);
     file.write_all_at(line.as_bytes(), end)?;
-    file.sync()?;
-    // Also of a file that was there: whoever made it may have been stopped before this.
-    match path.parent() {
-        Some(parent) => Ok(disk.sync_dir(parent)?),
-        None => Ok(()),
-    }
+    Ok(file.sync()?)
 }
 
 /// The moves that happened, oldest first, of a ref that names `now`.

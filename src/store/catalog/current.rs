@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
-use crate::disk::Disk;
+use crate::disk::{self, Disk};
 use crate::store::error::Result;
 use crate::store::layout::Folders;
 use crate::store::pack::{Pack, PackFiles, sidecar_path};
@@ -100,6 +100,15 @@ impl Current {
         let pack = Arc::new(pack);
         let mut packs = self.packs.write().unwrap_or_else(PoisonError::into_inner);
         *packs = Arc::new(packs.with(pack));
+    }
+
+    /// Makes the names of all packs durable, of those too that were given just now.
+    pub fn sync_names_anew(&self) -> disk::Result<()> {
+        let seen = self.names.seen.load(Ordering::SeqCst);
+        let mut synced = self.names.synced.lock().unwrap_or_else(PoisonError::into_inner);
+        self.disk.sync_dir(&self.folders.packs)?;
+        *synced = Some(seen);
+        Ok(())
     }
 
     /// Makes the names of all known packs durable: others may have renamed theirs and not synced the folder yet. Who

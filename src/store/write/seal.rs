@@ -1,8 +1,9 @@
 //! Ending a transaction: from an open pack to a sealed one.
 //!
-//! The order is what makes a crash harmless at every step: directory and footer, sync of the pack, sidecar, its sync,
-//! the names, sync of the folder. Before the last of these nothing was acknowledged. One transaction at a time takes its
-//! name, so that each sees what the others stored.
+//! The order is what makes a crash harmless at every step: directory and footer, sync of the pack, sidecar, the names,
+//! sync of the folder. Before the last of these nothing was acknowledged. The sidecar is not waited for: it has a checksum
+//! over all of it, and one that a power cut lost or tore is written anew from the pack. One transaction at a time takes
+//! its name, so that each sees what the others stored.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -71,9 +72,7 @@ impl Ingest {
         let disk = &*catalog.disk;
         self.writer.pack.sync()?;
         let open_sidecar = sidecar_path(&self.writer.pack.path);
-        let file = disk.create_new(&open_sidecar)?;
-        file.write_all_at(sidecar, 0)?;
-        file.sync()?;
+        disk.create_new(&open_sidecar)?.write_all_at(sidecar, 0)?;
         // What takes long is done before others have to wait.
         let compared = self.refuse_collisions(&self.compared)?;
         let _turn = catalog.folders.lock_names(disk)?;
@@ -84,7 +83,7 @@ impl Ingest {
         // The sidecar first: who sees the pack finds it.
         disk.rename(&open_sidecar, &sidecar_path(&path))?;
         let named = disk.rename(&self.writer.pack.path, &path);
-        let result = named.and_then(|()| disk.sync_dir(&catalog.folders.packs));
+        let result = named.and_then(|()| catalog.sync_names_anew());
         if result.is_err() && !was_there {
             // The caller will say that nothing was stored: let it be so, as far as the disk still obeys.
             let _ = disk.remove_file(&path);
