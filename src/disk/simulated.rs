@@ -42,6 +42,8 @@ struct Shared {
 struct State {
     inodes: Vec<Inode>,
     operations: u64,
+    /// How many of them waited for the disk to take something.
+    syncs: u64,
     fault: Option<Fault>,
     capacity: Option<u64>,
     read_only: bool,
@@ -73,6 +75,7 @@ impl SimulatedDisk {
         let state = State {
             inodes,
             operations: 0,
+            syncs: 0,
             fault: None,
             capacity: None,
             read_only: false,
@@ -86,6 +89,11 @@ impl SimulatedDisk {
     /// How many operations were counted so far: the number that the next one will have.
     pub fn operations(&self) -> u64 {
         self.state().operations
+    }
+
+    /// How many syncs there were so far, of files, of folders and of all together.
+    pub fn syncs(&self) -> u64 {
+        self.state().syncs
     }
 
     /// Sets or clears which operations fail.
@@ -455,6 +463,7 @@ impl Disk for SimulatedDisk {
     fn sync_dir(&self, path: &Path) -> Result<()> {
         self.read_with("sync", path, |state| {
             let ino = state.resolve(path)?;
+            state.syncs += 1;
             state.dir_mut(ino)?.sync();
             Ok(())
         })
@@ -483,6 +492,7 @@ impl Disk for SimulatedDisk {
     fn sync_below(&self, folder: &Path) -> Result<()> {
         self.read_with("sync", folder, |state| {
             let inside: Vec<Ino> = state.dir(state.resolve(folder)?)?.entries.values().copied().collect();
+            state.syncs += 1;
             for ino in inside {
                 if let Inode::File(file) = &mut state.inodes[ino] {
                     file.sync();

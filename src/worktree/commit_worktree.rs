@@ -149,8 +149,7 @@ impl Worktree {
         let id = durable.get();
         let stored: Vec<_> =
             recipes.iter().map(|(&staging, &(recipe, len))| (staging, recipe, len)).collect();
-        self.mark_stored(&stored)?;
-        self.announce_commit(id)?;
+        self.announce_commit(id, &stored)?;
         let initial = if tip.is_none() { " (initial)" } else { "" };
         let entry = LogEntry {
             who: commit.committer.clone(),
@@ -164,7 +163,7 @@ impl Worktree {
             transaction.set_tag(name, &tag, durable, false, &entry)?;
         }
         let mut warnings = transaction.commit()?;
-        if let Err(error) = self.rebase_onto(id, commit.tree, snapshot) {
+        if let Err(error) = self.land_on(id, commit.tree, snapshot) {
             warnings.push(Warning::Worktree { branch: self.branch().clone(), source: Box::new(error) });
         }
         repo.write_graph_in_turn(id);

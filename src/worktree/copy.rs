@@ -43,6 +43,8 @@ pub(super) struct State {
     pub unsynced: HashMap<StagingId, Arc<dyn DiskFile>>,
     /// Staging files of which the disk lost bytes, and no record can say so yet: only this process knows.
     pub untold: BTreeSet<StagingId>,
+    /// Staging files that no record needs any more, durably: what is left is to remove them.
+    pub freed: Vec<StagingId>,
     /// Nodes that somebody outside refers to by number.
     pub pins: HashSet<NodeId>,
 }
@@ -75,6 +77,7 @@ impl Worktree {
                 open: OpenFiles::new(),
                 unsynced: HashMap::new(),
                 untold: BTreeSet::new(),
+                freed: Vec::new(),
                 pins: HashSet::new(),
             }),
             syncs: GroupSync::default(),

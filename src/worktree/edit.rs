@@ -86,8 +86,10 @@ impl Worktree {
                 }
                 return Err(error.into());
             }
+            // They stand. A copy that cannot follow them, for want of a tree perhaps, is read again before anybody looks.
             let mut state = self.state();
-            records.iter().try_for_each(|record| state.apply(self, record))
+            let _ = records.iter().try_for_each(|record| state.apply(self, record));
+            Ok(())
         })?;
         // They are durable already: what else there is to do can wait, unless all this was done to something that is gone.
         match self.sync_records() {

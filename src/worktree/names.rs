@@ -377,7 +377,10 @@ impl Worktree {
 
     fn to_tip(&self) -> Result<Record> {
         let base = self.repo.refs().branch(self.branch())?;
-        Ok(Record::Reset { base, tree: self.repo.tree_of(base)? })
+        let tree = self.repo.tree_of(base)?;
+        // What cannot be read is refused.
+        self.repo.tree(tree)?;
+        Ok(Record::Reset { base, tree })
     }
 }
 

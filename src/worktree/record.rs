@@ -27,7 +27,8 @@ pub(super) enum Record {
     Rename { from: TreePath, to: TreePath, exchange: bool, at: Timestamp },
     /// The mode or the modification time of a path was set.
     Attributes { path: TreePath, attributes: Attributes },
-    /// The tree as it was at some point became this commit, which is its base if the branch names it.
+    /// The tree as it was at some point became this commit, which is its base if the branch names it; said a second time,
+    /// the branch does.
     Committed { commit: CommitId },
     /// This journal ended; the next one goes on.
     Superseded,

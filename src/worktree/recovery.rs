@@ -222,7 +222,9 @@ impl Worktree {
                 false => self.disk().remove_file(&staged.join(&name))?,
             }
         }
-        self.state().nodes.garbage.clear();
+        let mut state = self.state();
+        state.nodes.garbage.clear();
+        state.freed.clear();
         Ok(())
     }
 

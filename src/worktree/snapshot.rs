@@ -10,8 +10,12 @@ use crate::disk::{DiskError, Patience};
 use crate::history::{
     Attributes, DraftDir, DraftEntry, DraftNode, DraftTree, Entry, Name, Node, Result, TreePath,
 };
-use crate::id::{CommitId, StagingId, TreeId};
+use crate::id::{CommitId, RecipeId, StagingId, TreeId};
 use std::fmt;
+
+/// A journal that is this long when a commit was made starts over, in bytes: reading a shorter one takes a millisecond,
+/// and a new one is two syncs.
+const STARTS_OVER_AT: u64 = 64 << 10;
 
 /// The complete files of a worktree at one instant.
 pub struct Snapshot {
@@ -124,16 +128,21 @@ impl Worktree {
         }
     }
 
-    /// Makes a commit of a snapshot the base, durably: the journal starts over from it. The branch must name it.
-    pub(crate) fn rebase_onto(&self, commit: CommitId, tree: TreeId, snapshot: &Snapshot) -> Result<()> {
+    /// Makes a commit of a snapshot the base. The branch must name it. A long journal starts over from it; in a short one
+    /// a record says so, which nobody waits for: as long as it is not durable, the announcement is.
+    pub(crate) fn land_on(&self, commit: CommitId, tree: TreeId, snapshot: &Snapshot) -> Result<()> {
         self.change_unlocked(|| {
             // Nobody appends meanwhile; whoever looks does not wait for the disk.
             let next = {
-                let state = self.state();
-                // A generation that somebody else started in between knows better.
-                let (generation, since) = snapshot.position;
-                if state.journal.position().0 != generation || !state.nodes.announced.contains(&commit) {
+                let mut state = self.state();
+                // Somebody else may know better by now.
+                if !state.nodes.announced.contains(&commit) {
                     return Ok(());
+                }
+                let (generation, since) = snapshot.position;
+                let (is_now, end) = state.journal.position();
+                if is_now != generation || end < STARTS_OVER_AT {
+                    return state.append(self, Record::Committed { commit });
                 }
                 state.journal.next_generation(since)?
             };
@@ -148,9 +157,19 @@ impl Worktree {
         })
     }
 
-    /// Notes, durably, that the branch is about to name a commit made of this worktree.
-    pub(crate) fn announce_commit(&self, commit: CommitId) -> Result<()> {
-        self.change(|state| state.append(self, Record::Committed { commit }))?;
+    /// Notes, durably, that the branch is about to name a commit made of this worktree, and that what the commit took of
+    /// staged bytes is in the store.
+    pub(crate) fn announce_commit(
+        &self,
+        commit: CommitId,
+        stored: &[(StagingId, RecipeId, u64)],
+    ) -> Result<()> {
+        self.change(|state| {
+            // Said twice, it would mean that the branch names it.
+            let announced =
+                (!state.nodes.announced.contains(&commit)).then_some(Record::Committed { commit });
+            state.append_stored(self, stored, announced)
+        })?;
         self.sync_records()
     }
 }

@@ -164,14 +164,24 @@ impl Worktree {
         if stored.is_empty() {
             return Ok(());
         }
-        let records: Vec<Record> =
-            stored.iter().map(|&(staging, recipe, len)| Record::Stored { staging, recipe, len }).collect();
-        self.change(|state| {
-            state.append_all(self, &records)?;
-            stored.iter().for_each(|(staging, ..)| drop(state.unsynced.remove(staging)));
-            Ok(())
-        })?;
+        self.change(|state| state.append_stored(self, stored, None))?;
         self.sync_records()
+    }
+}
+
+impl State {
+    /// Appends that complete bytes are in the store, and perhaps something else, by one write.
+    pub(super) fn append_stored(
+        &mut self,
+        worktree: &Worktree,
+        stored: &[(StagingId, RecipeId, u64)],
+        and: Option<Record>,
+    ) -> Result<()> {
+        let stored_in = |&(staging, recipe, len)| Record::Stored { staging, recipe, len };
+        let records: Vec<Record> = stored.iter().map(stored_in).chain(and).collect();
+        self.append_all(worktree, &records)?;
+        stored.iter().for_each(|(staging, ..)| drop(self.unsynced.remove(staging)));
+        Ok(())
     }
 }
 

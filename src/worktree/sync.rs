@@ -57,20 +57,34 @@ impl Worktree {
         if matches!(standing, Ok(Standing::Gone)) {
             return Err(Error::Replaced(self.dir.clone()));
         }
-        self.remove_staging_files(garbage);
+        self.state().freed.extend(garbage);
+        self.remove_freed();
         Ok(())
     }
 
     /// Removes the staging files that no record needs, if there are any.
     pub(crate) fn let_go_of_garbage(&self) -> Result<()> {
-        let is_empty = self.state().nodes.garbage.is_empty();
-        if is_empty { Ok(()) } else { self.sync_records() }
+        let (garbage, freed) = {
+            let state = self.state();
+            (state.nodes.garbage.len(), state.freed.len())
+        };
+        match (garbage, freed) {
+            (0, 0) => Ok(()),
+            (0, _) => {
+                self.check_held()?;
+                self.remove_freed();
+                Ok(())
+            }
+            (_, _) => self.sync_records(),
+        }
     }
 
-    /// Removes staging files. Those that a snapshot may still need, or that the disk does not let go, are for later:
-    /// what was made durable is not undone by that.
-    fn remove_staging_files(&self, garbage: Vec<StagingId>) {
-        if garbage.is_empty() {
+    /// Removes the staging files that nothing durable needs. Those that a snapshot may still need, or that the disk does
+    /// not let go, are for later: what was made durable is not undone by that. Needs to know that the worktree is the one
+    /// at its path.
+    fn remove_freed(&self) {
+        let freed = std::mem::take(&mut self.state().freed);
+        if freed.is_empty() {
             return;
         }
         let alone = self.disk().lock(&self.dir.join("holds"), true, Patience::Try);
@@ -82,11 +96,11 @@ impl Worktree {
         let later: Vec<StagingId> = match alone {
             // A disk that is told of each block that is free again takes its time: many wait for it at once.
             Ok(Some(_alone)) => {
-                self.repo.store().threads().map(garbage.into_iter(), left).into_iter().flatten().collect()
+                self.repo.store().threads().map(freed.into_iter(), left).into_iter().flatten().collect()
             }
-            Ok(None) | Err(_) => garbage,
+            Ok(None) | Err(_) => freed,
         };
-        self.state().nodes.garbage.extend(later);
+        self.state().freed.extend(later);
     }
 
     /// Makes complete files durable that are not yet: their bytes, not the records about them.

@@ -112,6 +112,7 @@ impl DiskFile for SimulatedFile {
         }
         let mut state = self.disk.state();
         let fate = state.count();
+        state.syncs += 1;
         // A machine that stopped has lost nothing until its power is cut; a disk that fails has.
         let stopped = matches!(state.fault, Some(Fault::From(..)));
         let result = state.file_mut(self.ino).and_then(|file| match fate {

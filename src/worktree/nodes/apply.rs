@@ -64,7 +64,14 @@ impl Nodes {
                 Ok(())
             }
             Record::Committed { commit } => {
-                self.announced.push(*commit);
+                match self.announced.iter().position(|announced| announced == commit) {
+                    // What was announced since is still to come.
+                    Some(at) => {
+                        self.base = Some(*commit);
+                        self.announced.drain(..=at);
+                    }
+                    None => self.announced.push(*commit),
+                }
                 Ok(())
             }
             Record::Superseded => Ok(()),

@@ -35,6 +35,9 @@ fn no_directory_of_the_history_is_read_while_others_cannot_look() {
     save(&worktree, "d/b", b"b", 1);
     worktree.commit(&request("first", 1), &Task::default()).expect("commit");
     drop(worktree);
+    // The next one begins with nothing but the commit.
+    repo.delete_worktree(&main()).expect("delete");
+    repo.worktree(&main()).expect("made from the commit");
     for (what, change) in CHANGES {
         let image = disk.crash_image(0);
         let worktree: Arc<OnceLock<Tenant>> = Arc::default();

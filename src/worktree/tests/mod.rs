@@ -3,6 +3,7 @@
 mod actors;
 mod between;
 mod borders;
+mod costs;
 mod crash;
 mod deletions;
 mod edits;

@@ -1,0 +1,55 @@
+//! What a save and a commit cost: so many operations of the disk, and no more.
+
+use super::*;
+
+/// How many syncs and how many operations of the disk something takes.
+fn cost(disk: &SimulatedDisk, act: impl FnOnce()) -> (u64, u64) {
+    let (syncs, operations) = (disk.syncs(), disk.operations());
+    act();
+    (disk.syncs() - syncs, disk.operations() - operations)
+}
+
+#[test]
+fn a_commit_of_what_is_stored_waits_for_the_disk_six_times() {
+    let (disk, repo) = create();
+    let worktree = tenant(&repo);
+    let mut now = 0;
+    let mut commit_one = || {
+        now += 10;
+        save(&worktree, "config.json", format!("{{ {now} }}").as_bytes(), now);
+        let ingest = repo.store().begin().expect("begin");
+        let stored: Vec<_> = worktree
+            .staged_files()
+            .expect("list")
+            .iter()
+            .map(|file| {
+                let task = Task::default();
+                let intake = Intake::begin(&task, file.len);
+                let (recipe, len) =
+                    worktree.ingest_staged(&ingest, file, Tree::empty_id(), &intake).expect("ingest");
+                (file.staging, recipe, len)
+            })
+            .collect();
+        ingest.seal().expect("seal");
+        worktree.mark_stored(&stored).expect("mark");
+        let request = request("another", now);
+        cost(&disk, || drop(worktree.commit(&request, &Task::default()).expect("commit"))).0
+    };
+    // The first commit makes the branch and its log.
+    commit_one();
+    // The pack and its name, the journal, the log, the ref and its name.
+    assert_eq!([commit_one(), commit_one(), commit_one()], [6; 3]);
+}
+
+#[test]
+fn a_commit_of_what_is_staged_waits_for_nothing_more() {
+    let (disk, repo) = create();
+    let worktree = tenant(&repo);
+    let commit_one = |now: i64| {
+        save(&worktree, "config.json", format!("{{ {now} }}").as_bytes(), now);
+        let request = request("another", now);
+        cost(&disk, || drop(worktree.commit(&request, &Task::default()).expect("commit"))).0
+    };
+    commit_one(10);
+    assert_eq!([commit_one(20), commit_one(30)], [6; 2]);
+}
