@@ -82,7 +82,7 @@ fn serve(context: &Context, _out: &Output, args: &Args) -> Result<crate::fs::Mou
     };
     let options = MountOptions { settings, allow_other: args.allow_other, read_only: args.read_only };
     let served = mount(repo, &context.absolute(&args.mount_point), options)?;
-    if let Some(trouble) = served.file_system().index_trouble() {
+    if let Some(trouble) = served.index_trouble() {
         note(format!("there is no index for now, packs are searched one by one: {trouble}"));
     }
     let stopper = served.stopper();

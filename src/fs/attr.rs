@@ -1,7 +1,9 @@
 //! What `stat` tells of a node, and for how long the kernel may believe it.
 
-use crate::units::Timestamp;
 use std::time::Duration;
+
+use crate::history::Attributes;
+use crate::units::Timestamp;
 
 /// The kinds of nodes that Coral shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -38,19 +40,20 @@ pub struct Attr {
 }
 
 impl Attr {
+    /// Of a node without bytes that has never changed since.
+    pub(super) fn of(
+        ino: u64,
+        kind: Kind,
+        Attributes { mode, modified }: Attributes,
+        lifetime: Lifetime,
+    ) -> Self {
+        Self { ino, kind, mode, len: 0, stored: 0, modified, changed: modified, linked: true, lifetime }
+    }
+
     /// Of a node of which nothing but its kind can be told now.
     pub(super) fn unknown(ino: u64, kind: Kind) -> Self {
-        Self {
-            ino,
-            kind,
-            mode: 0,
-            len: 0,
-            stored: 0,
-            modified: Timestamp::EPOCH,
-            changed: Timestamp::EPOCH,
-            linked: true,
-            lifetime: Lifetime::Moving,
-        }
+        let nothing = Attributes { mode: 0, modified: Timestamp::EPOCH };
+        Self::of(ino, kind, nothing, Lifetime::Moving)
     }
 }
 

@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
-use crate::history::{BranchName, Name};
+use crate::history::{self, BranchName, Name};
 use crate::worktree::{NodeId, RenameMode};
 
 use super::attr::Attr;
-use super::core::FileSystem;
 use super::errno::{Error, Result};
+use super::file_system::FileSystem;
+use super::handle::Handle;
 use super::namespace::ref_name;
+use super::numbers::remember;
+use super::opening::{Cache, OpenMode, Opened};
 use super::place::Place;
-use super::worktrees::{OpenWorktree, WorktreeNode};
+use super::superblock::Superblock;
+use super::worktrees::{OpenWorktree, WorktreeNode, with_room};
 
 /// A directory's bit that makes new directories in it like it.
 const SET_GROUP_ID: u32 = libc::S_ISGID;
@@ -18,96 +22,93 @@ const SET_GROUP_ID: u32 = libc::S_ISGID;
 impl FileSystem {
     /// Makes a directory. In `worktree/`, makes a branch of that name from HEAD with its worktree.
     pub fn mkdir(&self, parent: u64, name: &[u8], mode: u32) -> Result<Attr> {
-        if let Place::Worktrees(prefix) = &*self.place(parent)? {
+        let shared = &self.shared;
+        if let Place::Worktrees(folder) = &*shared.place(parent)? {
             let text = std::str::from_utf8(name).map_err(|_| Error::Invalid)?;
-            let place = self.make_branch(BranchName::new(ref_name(prefix, text))?)?;
-            return self.remember(parent, name, Arc::new(place), None);
+            let place = make_branch(shared, BranchName::new(ref_name(&folder.0, text))?)?;
+            return remember(shared, parent, name, Arc::new(place), None);
         }
-        self.make(parent, name, |worktree, dir, name| {
+        make(shared, parent, name, |worktree, dir, name| {
             let inherited = worktree.attributes(dir)?.mode & SET_GROUP_ID;
-            Ok(worktree.make_dir(dir, name, mode | inherited, self.now())?)
+            Ok(worktree.make_dir(dir, name, mode | inherited, shared.now())?)
         })
-    }
-
-    fn make_branch(&self, branch: BranchName) -> Result<Place> {
-        let head = self.repo.resolve("HEAD", self.now())?;
-        let message = "branch: created by mkdir".to_owned();
-        // Nobody reads warnings here: the branch is made, and `coral fsck` lists what was set aside.
-        self.repo.create_branch_at(&branch, head, message, &self.signature())?;
-        self.worktree(&branch)?;
-        Ok(Place::Worktree(WorktreeNode::root(branch)))
     }
 
     /// Makes a symbolic link.
     pub fn symlink(&self, parent: u64, name: &[u8], target: &[u8]) -> Result<Attr> {
-        self.make(parent, name, |worktree, dir, name| {
-            Ok(worktree.make_symlink(dir, name, target, self.now())?)
+        make(&self.shared, parent, name, |worktree, dir, name| {
+            Ok(worktree.make_symlink(dir, name, target, self.shared.now())?)
         })
     }
 
-    /// Gives a name in a directory to a node that `make` makes there.
-    fn make(
-        &self,
-        parent: u64,
-        name: &[u8],
-        make: impl Fn(&Arc<OpenWorktree>, NodeId, &Name) -> Result<NodeId>,
-    ) -> Result<Attr> {
+    /// Creates a file in a worktree and opens it for writing; without [`OpenMode::exclusive`] an existing one is
+    /// opened.
+    pub fn create(&self, parent: u64, name: &[u8], mode: u32, how: OpenMode) -> Result<(Attr, Opened)> {
+        let shared = &self.shared;
         let valid = Name::new(name);
-        self.writable(parent, |worktree, dir| {
-            let node = make(worktree, dir, valid.as_ref().map_err(|error| error.clone())?)?;
-            self.note_changes(worktree, [dir, node]);
+        writable(shared, parent, |worktree, dir| {
+            let valid = valid.as_ref().map_err(Clone::clone)?;
+            let node = match with_room(worktree, || worktree.create(dir, valid, mode, shared.now())) {
+                Err(Error::Repo(history::Error::Exists(_))) if !how.exclusive => {
+                    let (node, known) = worktree.lookup(dir, valid)?.ok_or(Error::NoEntry)?;
+                    let place = Place::Worktree(WorktreeNode::new(worktree, node));
+                    let attr = remember(shared, parent, name, Arc::new(place), Some(known))?;
+                    let opened = self.open(attr.ino, how).inspect_err(|_| self.forget(attr.ino, 1))?;
+                    return Ok((attr, opened));
+                }
+                created => created?,
+            };
+            let open = shared.opened(worktree, node, true, true);
+            shared.note_changes(worktree, [dir, node]);
             let place = Place::Worktree(WorktreeNode::new(worktree, node));
-            self.remember(parent, name, Arc::new(place), None)
+            let attr = remember(shared, parent, name, Arc::new(place), None)?;
+            let handle = shared.handles.insert(Handle::Worktree(open));
+            Ok((attr, Opened { handle, cache: Cache::Renew }))
         })
     }
 
     /// Removes a name that is not a directory.
     pub fn unlink(&self, parent: u64, name: &[u8]) -> Result<()> {
-        let name = self.removable(parent, name)?;
-        self.writable(parent, |worktree, dir| {
-            worktree.unlink(dir, &name, self.now())?;
-            self.note_changes(worktree, [dir]);
-            self.ingest.freed(Arc::clone(worktree));
+        let shared = &self.shared;
+        let name = removable(shared, parent, name)?;
+        writable(shared, parent, |worktree, dir| {
+            worktree.unlink(dir, &name, shared.now())?;
+            shared.note_changes(worktree, [dir]);
+            shared.ingest.freed(Arc::clone(worktree));
             Ok(())
         })
     }
 
     /// Removes an empty directory. Branches are not removed so.
     pub fn rmdir(&self, parent: u64, name: &[u8]) -> Result<()> {
-        if let Place::Worktrees(_) = &*self.place(parent)? {
+        let shared = &self.shared;
+        if let Place::Worktrees(_) = &*shared.place(parent)? {
             return Err(Error::NotPermitted);
         }
-        let name = self.removable(parent, name)?;
-        self.writable(parent, |worktree, dir| {
-            worktree.remove_dir(dir, &name, self.now())?;
-            self.note_changes(worktree, [dir]);
+        let name = removable(shared, parent, name)?;
+        writable(shared, parent, |worktree, dir| {
+            worktree.remove_dir(dir, &name, shared.now())?;
+            shared.note_changes(worktree, [dir]);
             Ok(())
         })
     }
 
-    /// A name in a directory that may be changed: that it may not be comes before what is wrong with the name.
-    fn removable(&self, parent: u64, name: &[u8]) -> Result<Name> {
-        match &*self.place(parent)? {
-            Place::Worktree(_) => Ok(Name::new(name)?),
-            _ => Err(Error::ReadOnly),
-        }
-    }
-
     /// Moves a name inside one worktree.
     pub fn rename(&self, from: (u64, &[u8]), to: (u64, &[u8]), mode: RenameMode) -> Result<()> {
-        let (source, target) = (self.place(from.0)?, self.place(to.0)?);
+        let shared = &self.shared;
+        let (source, target) = (shared.place(from.0)?, shared.place(to.0)?);
         match (&*source, &*target) {
             (Place::Worktree(source), Place::Worktree(target)) if source.branch() == target.branch() => {
                 let (from, to) = (Name::new(from.1)?, Name::new(to.1)?);
                 let at = if source.is_root() { target } else { source };
-                self.within(at, |worktree| {
+                shared.worktrees.within(at, |worktree| {
                     if !(source.is_in(worktree) && target.is_in(worktree)) {
-                        return Err(Error::Repo(crate::history::Error::Stale));
+                        return Err(Error::Repo(history::Error::Stale));
                     }
                     let (dir, into) = (source.node(), target.node());
-                    worktree.rename((dir, &from), (into, &to), mode, self.now())?;
-                    self.note_changes(worktree, [dir, into]);
-                    self.ingest.freed(Arc::clone(worktree));
+                    worktree.rename((dir, &from), (into, &to), mode, shared.now())?;
+                    shared.note_changes(worktree, [dir, into]);
+                    shared.ingest.freed(Arc::clone(worktree));
                     Ok(())
                 })
             }
@@ -116,10 +117,49 @@ impl FileSystem {
             _ => Err(Error::ReadOnly),
         }
     }
+}
 
-    /// Notes that nodes change now.
-    pub(super) fn note_changes<const N: usize>(&self, worktree: &OpenWorktree, nodes: [NodeId; N]) {
-        let now = self.now();
-        nodes.into_iter().for_each(|node| worktree.note_change(node, now));
+/// Changes the node behind an inode, if it may be changed.
+pub(super) fn writable<T>(
+    shared: &Superblock,
+    ino: u64,
+    change: impl Fn(&Arc<OpenWorktree>, NodeId) -> Result<T>,
+) -> Result<T> {
+    match &*shared.place(ino)? {
+        Place::Worktree(at) => shared.worktrees.within(at, |worktree| change(worktree, at.node())),
+        _ => Err(Error::ReadOnly),
+    }
+}
+
+fn make_branch(shared: &Superblock, branch: BranchName) -> Result<Place> {
+    let head = shared.repo.resolve("HEAD", shared.now())?;
+    let message = "branch: created by mkdir".to_owned();
+    // Nobody reads warnings here: the branch is made, and `coral fsck` lists what was set aside.
+    shared.repo.create_branch_at(&branch, head, message, &shared.signature())?;
+    shared.worktrees.open(&branch)?;
+    Ok(Place::Worktree(WorktreeNode::root(branch)))
+}
+
+/// Gives a name in a directory to a node that `make` makes there.
+fn make(
+    shared: &Superblock,
+    parent: u64,
+    name: &[u8],
+    make: impl Fn(&Arc<OpenWorktree>, NodeId, &Name) -> Result<NodeId>,
+) -> Result<Attr> {
+    let valid = Name::new(name);
+    writable(shared, parent, |worktree, dir| {
+        let node = make(worktree, dir, valid.as_ref().map_err(Clone::clone)?)?;
+        shared.note_changes(worktree, [dir, node]);
+        let place = Place::Worktree(WorktreeNode::new(worktree, node));
+        remember(shared, parent, name, Arc::new(place), None)
+    })
+}
+
+/// A name in a directory that may be changed: that it may not be comes before what is wrong with the name.
+fn removable(shared: &Superblock, parent: u64, name: &[u8]) -> Result<Name> {
+    match &*shared.place(parent)? {
+        Place::Worktree(_) => Ok(Name::new(name)?),
+        _ => Err(Error::ReadOnly),
     }
 }

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use crate::codec::Level;
-use crate::history::{self, BranchName, Head, Signature, TreePath};
+use crate::history::{BranchName, TreePath};
 use crate::task::Task;
 use crate::worktree::CommitRequest;
 
-use super::core::{FileSystem, View};
-use super::errno::{Error, Result};
-use super::report::Report;
-use super::texts::shown;
+use super::errno::Result;
+use super::report::{Report, shown};
+use super::settings::View;
+use super::superblock::Superblock;
+use super::texts::Texts;
+use super::upkeep::Upkeep;
 
 /// A parsed line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,9 +35,17 @@ struct CommitCommand {
     level: Option<Level>,
 }
 
-impl FileSystem {
+/// What carries commands out in one mount.
+pub(super) struct Commands<'a>(&'a Superblock);
+
+impl<'a> Commands<'a> {
+    /// Those of this mount.
+    pub fn of(shared: &'a Superblock) -> Self {
+        Self(shared)
+    }
+
     /// Carries out the commands in a text, up to the first that fails. `Err` is what it said.
-    pub(super) fn carry_out(&self, text: &[u8]) -> std::result::Result<String, String> {
+    pub fn carry_out(&self, text: &[u8]) -> std::result::Result<String, String> {
         let text = std::str::from_utf8(text).map_err(|_| "the command is not UTF-8\n".to_owned())?;
         let mut said = String::new();
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
@@ -49,23 +59,23 @@ impl FileSystem {
     fn run(&self, command: &Command) -> Result<String> {
         match command {
             Command::Commit(commit) => self.commit(commit),
-            Command::Status => Ok(self.status_text()),
-            Command::Drain => self.drain().map(|()| "stored\n".to_owned()),
-            Command::Refresh => self.refresh().map(|()| "refreshed\n".to_owned()),
+            Command::Status => Ok(Texts::of(self.0).status_text()),
+            Command::Drain => Upkeep::of(self.0).drain().map(|()| "stored\n".to_owned()),
+            Command::Refresh => Upkeep::of(self.0).refresh().map(|()| "refreshed\n".to_owned()),
         }
     }
 
     fn commit(&self, command: &CommitCommand) -> Result<String> {
-        let branch = match (&command.branch, &self.view) {
+        let branch = match (&command.branch, &self.0.view) {
             (Some(name), _) => BranchName::new(name.clone())?,
             (None, View::Worktree(branch)) => branch.clone(),
-            (None, View::All | View::Snapshot { .. }) => self.repo.refs().current_branch()?,
+            (None, View::All | View::Snapshot { .. }) => self.0.repo.refs().current_branch()?,
         };
         // Two ingests of one file would both be right, but the second would be for nothing. What the background could
         // not store is tried again now, and says itself what is wrong.
-        self.settle();
-        self.ingest.drain();
-        let who = self.signature();
+        self.0.settle();
+        self.0.ingest.drain();
+        let who = self.0.signature();
         let request = CommitRequest {
             author: who.clone(),
             committer: who,
@@ -76,12 +86,12 @@ impl FileSystem {
             level: command.level,
             tag: None,
         };
-        let committed = self.worktree(&branch)?.commit(&request, &Task::default())?;
-        self.announce();
+        let committed = self.0.worktrees.open(&branch)?.commit(&request, &Task::default())?;
+        self.0.announce();
         let mut report = Report::default();
         report.line(format_args!("[{branch} {}] {} changed", committed.id, committed.changed));
-        let tree = self.repo.commit(committed.id)?.tree;
-        let stands = |path: &TreePath| match self.repo.find_in_tree(tree, path) {
+        let tree = self.0.repo.commit(committed.id)?.tree;
+        let stands = |path: &TreePath| match self.0.repo.find_in_tree(tree, path) {
             Ok(None) => "is not in the commit",
             Ok(Some(_)) | Err(_) => "stands in it as it was before",
         };
@@ -91,55 +101,6 @@ impl FileSystem {
         report.list(&committed.interrupted, told("not finished by who wrote it"));
         committed.warnings.iter().for_each(|warning| report.line(format_args!("note: {warning}")));
         Ok(report.into_text())
-    }
-
-    /// Who changes the repository through this mount, now.
-    pub(super) fn signature(&self) -> Signature {
-        Signature {
-            name: self.author.name.clone(),
-            email: self.author.email.clone(),
-            time: self.now(),
-            offset_minutes: self.author.offset_minutes,
-        }
-    }
-
-    /// Waits until files that were closed just now are complete, or somebody else still has them open.
-    pub fn settle(&self) {
-        self.closings.wait();
-    }
-
-    /// Waits until all large files that are complete are in the store.
-    ///
-    /// # Errors
-    /// Why the last of them could not be stored; they stay where they are.
-    pub fn drain(&self) -> Result<()> {
-        self.settle();
-        self.ingest.drain();
-        match self.ingest_trouble() {
-            Some(trouble) => Err(Error::Background(trouble)),
-            None => Ok(()),
-        }
-    }
-
-    /// Looks at the repository again after somebody else changed it: worktrees without changes follow their branches.
-    pub fn refresh(&self) -> Result<()> {
-        self.tidy();
-        for worktree in self.open_worktrees() {
-            worktree.follow_branch()?;
-        }
-        self.announce();
-        self.repo.store().refresh().map_err(history::Error::from)?;
-        // The index only saves time: without it the store goes on.
-        let _ = self.repo.store().update_index();
-        Ok(())
-    }
-
-    /// The branch that a command means when it names none, for messages.
-    pub fn current_branch(&self) -> Result<Option<BranchName>> {
-        match self.repo.refs().head()? {
-            Head::Branch(branch) => Ok(Some(branch)),
-            Head::Detached(_) => Ok(None),
-        }
     }
 }
 

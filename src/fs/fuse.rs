@@ -21,13 +21,15 @@ use fuser::{
 
 use crate::worktree::RenameMode;
 
-use super::attributes::Changes;
+use super::changes::Changes;
 use super::completion::Closer;
-use super::core::FileSystem;
 use super::errno::Result;
-use super::io::{OpenMode, Seek};
+use super::file_system::FileSystem;
+use super::lanes::Lanes;
 use super::meter::Operation;
+use super::opening::{OpenMode, Seek};
 use super::reply::{self, GENERATION, Owner, STATFS_BLOCK, Told, file_attr, file_type, open_mode, refuse};
+use super::upkeep::Upkeep;
 use super::workers::{Lane, Workers, shielded};
 
 /// Largest read and write request, in bytes. Measured: larger ones gain nothing, 128 KiB costs twice the CPU.
@@ -96,7 +98,7 @@ impl Adapter {
 
 /// Notes how long an answer took, and what was told.
 fn note(core: &FileSystem, operation: Operation, asked: Instant, told: Told) {
-    core.note_answer(operation, asked.elapsed(), told.as_ref());
+    Upkeep::of(&core.shared).note_answer(operation, asked.elapsed(), told.as_ref());
 }
 
 /// Reads into this thread's buffer.
@@ -168,7 +170,7 @@ fn list_with_attributes(
 
 fn statfs(core: &FileSystem, reply: ReplyStatfs) -> Told {
     let block = u64::from(STATFS_BLOCK);
-    match core.space() {
+    match core.shared.space() {
         Ok(space) => {
             let free = space.available / block;
             reply.statfs(space.total / block, free, free, 0, 0, STATFS_BLOCK, 255, STATFS_BLOCK);
@@ -205,7 +207,7 @@ impl fuser::Filesystem for Adapter {
 
     fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let name = name.as_bytes().to_vec();
-        let lane = self.core.names_lane(parent.0);
+        let lane = Lanes::of(&self.core.shared).names(parent.0);
         self.answer(Operation::Lookup, lane, move |core, owner| {
             reply::lookup(core.lookup(parent.0, &name), owner, reply)
         });
@@ -246,7 +248,7 @@ impl fuser::Filesystem for Adapter {
     ) {
         let handle = handle.map(|handle| handle.0);
         let changes = Changes { mode, len, modified: modified.map(reply::set_time) };
-        let lane = self.core.setattr_lane(changes, handle);
+        let lane = Lanes::of(&self.core.shared).setattr(changes, handle);
         self.answer(Operation::SetAttr, lane, move |core, owner| {
             reply::attr(core.setattr(ino.0, changes, handle), owner, reply)
         });
@@ -271,7 +273,7 @@ impl fuser::Filesystem for Adapter {
             return reply.error(Errno::EPERM);
         }
         let name = name.as_bytes().to_vec();
-        let lane = self.core.naming_lane(parent.0);
+        let lane = Lanes::of(&self.core.shared).naming(parent.0);
         self.answer(Operation::MakeNode, lane, move |core, owner| {
             reply::entry(make_node(core, parent.0, &name, mode), owner, reply)
         });
@@ -279,7 +281,7 @@ impl fuser::Filesystem for Adapter {
 
     fn mkdir(&self, _: &Request, parent: INodeNo, name: &OsStr, mode: u32, _: u32, reply: ReplyEntry) {
         let name = name.as_bytes().to_vec();
-        let lane = self.core.naming_lane(parent.0);
+        let lane = Lanes::of(&self.core.shared).naming(parent.0);
         self.answer(Operation::MakeDir, lane, move |core, owner| {
             reply::entry(core.mkdir(parent.0, &name, mode & 0o7777), owner, reply)
         });
@@ -287,7 +289,7 @@ impl fuser::Filesystem for Adapter {
 
     fn unlink(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         let name = name.as_bytes().to_vec();
-        let lane = self.core.naming_lane(parent.0);
+        let lane = Lanes::of(&self.core.shared).naming(parent.0);
         self.answer(Operation::Unlink, lane, move |core, _| {
             reply::empty(core.unlink(parent.0, &name), reply)
         });
@@ -295,7 +297,7 @@ impl fuser::Filesystem for Adapter {
 
     fn rmdir(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         let name = name.as_bytes().to_vec();
-        let lane = self.core.naming_lane(parent.0);
+        let lane = Lanes::of(&self.core.shared).naming(parent.0);
         self.answer(Operation::RemoveDir, lane, move |core, _| {
             reply::empty(core.rmdir(parent.0, &name), reply)
         });
@@ -310,7 +312,7 @@ impl fuser::Filesystem for Adapter {
         reply: ReplyEntry,
     ) {
         let (name, target) = (name.as_bytes().to_vec(), target.as_os_str().as_bytes().to_vec());
-        let lane = self.core.naming_lane(parent.0);
+        let lane = Lanes::of(&self.core.shared).naming(parent.0);
         self.answer(Operation::SymLink, lane, move |core, owner| {
             reply::entry(core.symlink(parent.0, &name, &target), owner, reply)
         });
@@ -333,14 +335,14 @@ impl fuser::Filesystem for Adapter {
             _ => return reply.error(Errno::EINVAL),
         };
         let (from, to) = (name.as_bytes().to_vec(), new_name.as_bytes().to_vec());
-        let lane = self.core.naming_lane(parent.0);
+        let lane = Lanes::of(&self.core.shared).naming(parent.0);
         self.answer(Operation::Rename, lane, move |core, _| {
             reply::empty(core.rename((parent.0, &from), (new_parent.0, &to), mode), reply)
         });
     }
 
     fn open(&self, _: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-        let lane = self.core.open_lane(ino.0);
+        let lane = Lanes::of(&self.core.shared).open(ino.0);
         self.answer(Operation::Open, lane, move |core, _| {
             reply::opened(core.open(ino.0, open_mode(flags)), reply)
         });
@@ -357,7 +359,7 @@ impl fuser::Filesystem for Adapter {
         reply: ReplyCreate,
     ) {
         let name = name.as_bytes().to_vec();
-        let lane = self.core.naming_lane(parent.0);
+        let lane = Lanes::of(&self.core.shared).naming(parent.0);
         self.answer(Operation::Create, lane, move |core, owner| {
             let created = core.create(parent.0, &name, mode & 0o7777, open_mode(OpenFlags(flags)));
             reply::created(created, owner, reply)
@@ -375,7 +377,7 @@ impl fuser::Filesystem for Adapter {
         _: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        let lane = self.core.read_lane(handle.0);
+        let lane = Lanes::of(&self.core.shared).read(handle.0);
         self.answer(Operation::Read, lane, move |core, _| read(core, handle.0, offset, size as usize, reply));
     }
 
@@ -391,7 +393,7 @@ impl fuser::Filesystem for Adapter {
         _: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        let (asked, lane) = (Instant::now(), self.core.write_lane(handle.0));
+        let (asked, lane) = (Instant::now(), Lanes::of(&self.core.shared).write(handle.0));
         match self.workers.here(lane) {
             // The bytes are the session's: written from here, they need not be copied.
             Some(_turn) => shielded(|| {
@@ -425,7 +427,7 @@ impl fuser::Filesystem for Adapter {
         _: bool,
         reply: ReplyEmpty,
     ) {
-        let lane = self.core.release_lane(handle.0);
+        let lane = Lanes::of(&self.core.shared).release(handle.0);
         self.answer(Operation::Release, lane, move |core, _| {
             core.release(handle.0);
             reply.ok();
@@ -434,7 +436,7 @@ impl fuser::Filesystem for Adapter {
     }
 
     fn fsync(&self, _: &Request, _: INodeNo, handle: FileHandle, _: bool, reply: ReplyEmpty) {
-        let lane = self.core.sync_lane(handle.0);
+        let lane = Lanes::of(&self.core.shared).sync(handle.0);
         self.answer(Operation::Sync, lane, move |core, _| reply::empty(core.fsync(handle.0), reply));
     }
 
@@ -451,7 +453,7 @@ impl fuser::Filesystem for Adapter {
     }
 
     fn readdir(&self, _: &Request, ino: INodeNo, handle: FileHandle, offset: u64, reply: ReplyDirectory) {
-        let lane = self.core.names_lane(ino.0);
+        let lane = Lanes::of(&self.core.shared).names(ino.0);
         self.answer(Operation::ReadDir, lane, move |core, _| list(core, ino, handle.0, offset, reply));
     }
 
@@ -463,7 +465,7 @@ impl fuser::Filesystem for Adapter {
         offset: u64,
         reply: ReplyDirectoryPlus,
     ) {
-        let lane = self.core.names_lane(ino.0);
+        let lane = Lanes::of(&self.core.shared).names(ino.0);
         self.answer(Operation::ReadDirPlus, lane, move |core, owner| {
             list_with_attributes(core, owner, ino.0, handle.0, offset, reply)
         });
@@ -532,7 +534,7 @@ impl fuser::Filesystem for Adapter {
             libc::FALLOC_FL_KEEP_SIZE => true,
             _ => return reply.error(Errno::EOPNOTSUPP),
         };
-        let lane = self.core.write_lane(handle.0);
+        let lane = Lanes::of(&self.core.shared).write(handle.0);
         self.answer(Operation::Allocate, lane, move |core, _| {
             reply::empty(core.allocate(handle.0, offset, len, keep_len), reply)
         });

@@ -13,6 +13,7 @@ use super::completion::{Closer, Closings};
 use super::errno::{Error, Result};
 use super::ingest_queue::IngestQueue;
 use super::place::Place;
+use super::workers::Lane;
 use super::worktrees::OpenWorktree;
 
 /// Something open.
@@ -30,6 +31,38 @@ pub(super) enum Handle {
     Worktree(OpenNode),
     /// A directory.
     Listing(OpenDir),
+}
+
+impl Handle {
+    /// Where reading it waits.
+    pub fn read_lane(&self) -> Lane {
+        match self {
+            Handle::Snapshot(_) | Handle::Array(_) => Lane::Read,
+            Handle::Worktree(_) => Lane::Change,
+            Handle::Generated(_) | Handle::Control(_) | Handle::Listing(_) => Lane::Look,
+        }
+    }
+
+    /// Where writing to it waits: the first write copies what the file had.
+    pub fn write_lane(&self) -> Lane {
+        match self {
+            Handle::Worktree(open) if open.has_begun() => Lane::Change,
+            Handle::Worktree(_) | Handle::Control(_) => Lane::Long,
+            Handle::Snapshot(_) | Handle::Array(_) | Handle::Generated(_) | Handle::Listing(_) => Lane::Look,
+        }
+    }
+
+    /// The file of a worktree that it is.
+    pub fn worktree(&self) -> Option<&OpenNode> {
+        match self {
+            Handle::Worktree(open) => Some(open),
+            Handle::Snapshot(_)
+            | Handle::Array(_)
+            | Handle::Generated(_)
+            | Handle::Control(_)
+            | Handle::Listing(_) => None,
+        }
+    }
 }
 
 /// An open file of a worktree; closed when this is dropped.
@@ -178,6 +211,7 @@ impl OpenDir {
 #[derive(Debug, Clone)]
 pub(super) struct Listed {
     pub name: Vec<u8>,
+    pub kind: Kind,
     pub place: Arc<Place>,
     /// What is known already of a node of a worktree.
     pub known: Option<NodeAttributes>,
@@ -186,12 +220,7 @@ pub(super) struct Listed {
 impl Listed {
     /// What it is.
     pub fn kind(&self) -> Kind {
-        match (self.place.kind(), self.known) {
-            (Some(kind), _) => kind,
-            (None, Some(known)) => super::attributes::kind(known.kind),
-            // The only node of a worktree that is listed unseen is its top.
-            (None, None) => Kind::Dir,
-        }
+        self.kind
     }
 }
 
@@ -225,15 +254,9 @@ impl Handles {
 
     /// Closes what was closed already but for the kernel's last word, which does not come any more when the session ends.
     pub fn close_noted(&self) {
-        let is_noted = |handle: &Handle| match handle {
-            Handle::Worktree(open) => {
-                open.closing.as_ref().is_some_and(|closing| closing.is_noted.load(Ordering::Relaxed))
-            }
-            Handle::Snapshot(_)
-            | Handle::Array(_)
-            | Handle::Generated(_)
-            | Handle::Control(_)
-            | Handle::Listing(_) => false,
+        let is_noted = |handle: &Handle| {
+            let closing = handle.worktree().and_then(|open| open.closing.as_ref());
+            closing.is_some_and(|closing| closing.is_noted.load(Ordering::Relaxed))
         };
         let closed: Vec<Arc<Handle>> = {
             let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);

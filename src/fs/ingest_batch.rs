@@ -16,7 +16,7 @@ use crate::store::{Ingest, StoreError};
 use crate::task::Task;
 use crate::worktree::{StagedFile, Tenant};
 
-use super::texts::shown;
+use super::report::shown;
 
 /// Bytes that go into one pack before it is sealed: what is lost to a crash in the background is stored again.
 const BATCH: u64 = 2 << 30;

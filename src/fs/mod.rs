@@ -1,18 +1,18 @@
 //! The mount: branches, tags, commits and tensors as plain directories and files, worktrees as writable ones.
 //!
-//! [`FileSystem`] is the whole behaviour without FUSE; `fuse.rs` translates requests to it and `mount.rs` brings it
-//! before the kernel. Knows no pack and no index: content comes from the repository. docs/semantics.md says what each
+//! [`FileSystem`] is the whole behaviour without FUSE: `node/` has the kinds of nodes, `superblock.rs` what they share, and
+//! `upkeep.rs` what is done without being asked. `fuse.rs` translates requests and `mount.rs` brings it before the kernel. Knows no pack and no index: content comes from the repository. docs/semantics.md says what each
 //! system call does on each kind of node.
 
 mod attr;
-mod attributes;
 mod change;
+mod changes;
 mod command;
 mod completion;
 mod control;
-mod core;
 mod daemon;
 mod errno;
+mod file_system;
 mod fuse;
 mod handle;
 mod history;
@@ -23,7 +23,6 @@ mod inode;
 mod io;
 mod lanes;
 mod limits;
-mod lookup;
 mod meter;
 #[cfg(test)]
 mod model;
@@ -31,29 +30,37 @@ mod mount;
 mod mount_point;
 mod moving;
 mod namespace;
+mod node;
+mod numbers;
+mod open_worktrees;
+mod opening;
 mod place;
 mod reply;
 mod report;
+mod settings;
 mod signals;
-mod tensors;
+mod sizes;
+mod snapshots;
+mod superblock;
 #[cfg(test)]
 mod tests;
 mod texts;
 mod unresponsive;
+mod upkeep;
 mod workers;
 mod worktrees;
 mod write_back;
 
 pub use attr::{Attr, Kind, Lifetime};
-pub use attributes::{Changes, SetTime};
+pub use changes::{Changes, SetTime};
 pub use completion::Closer;
-pub use core::{Author, Clock, FileSystem, Settings, View};
 pub use daemon::{LaunchError, Launched, ReadySignal, launch};
 pub use errno::{Error, Result};
+pub use file_system::{FileSystem, Lookup};
 pub use inode::ROOT;
-pub use io::{Cache, OpenMode, Opened, Seek};
 pub use limits::raise_descriptor_limit;
-pub use lookup::Lookup;
 pub use mount::{Mount, MountOptions, Stopper, mount};
 pub use mount_point::{MountError, unmount};
+pub use opening::{Cache, OpenMode, Opened, Seek};
+pub use settings::{Author, Clock, Settings, View};
 pub use signals::{block_stop_signals, wait_for_stop_signal};

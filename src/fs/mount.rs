@@ -16,10 +16,14 @@ use crate::history::Repo;
 use crate::threads::answer_at_once;
 
 use super::control::ControlSocket;
-use super::core::{FileSystem, Settings, Teller};
+use super::file_system::FileSystem;
 use super::fuse::{Adapter, AtEnd};
 use super::limits;
 use super::mount_point::{MountError, check_fuse, prepare, system, unmount_own};
+use super::settings::Settings;
+use super::superblock::Teller;
+use super::texts::Texts;
+use super::upkeep::Upkeep;
 use super::workers::Workers;
 
 /// Threads that listen to the kernel, and answer what is short if others still listen.
@@ -115,7 +119,7 @@ pub fn mount(repo: Repo, mount_point: &Path, options: MountOptions) -> Result<Mo
     let failed = |operation| system(operation, &mount_point);
     let core = FileSystem::new(repo, options.settings).map_err(MountError::Unservable)?;
     let core = Arc::new(core);
-    core.attach_index();
+    Upkeep::of(&core.shared).attach_index();
     let workers = Workers::start(SESSION_THREADS).map_err(failed("start threads for"))?;
     let config = config(&core, options.allow_other, options.read_only);
     let ended = Arc::new(Ended::default());
@@ -132,7 +136,7 @@ pub fn mount(repo: Repo, mount_point: &Path, options: MountOptions) -> Result<Mo
 
     // All that can fail comes before the session, which takes the mount with it; from then on dropping this unmounts.
     let (wake, woken) = bounded(0);
-    core.set_teller(teller(wake.clone()));
+    core.shared.set_teller(teller(wake.clone()));
     let watched = Arc::downgrade(&core);
     let watch = move || look_around(&watched, &notifier, &woken);
     thread::Builder::new().name("look-around".into()).spawn(watch).map_err(failed("watch"))?;
@@ -185,6 +189,11 @@ impl Mount {
         &self.core
     }
 
+    /// Why there is no index, if there is none.
+    pub fn index_trouble(&self) -> Option<String> {
+        self.core.shared.index.trouble()
+    }
+
     /// What stops the mount from another thread.
     pub fn stopper(&self) -> Stopper {
         Stopper { mount_point: self.mount_point.clone(), ended: Arc::clone(&self.ended) }
@@ -210,7 +219,7 @@ impl Mount {
     }
 
     fn finish(&self) -> Result<(), MountError> {
-        self.core.sync().map_err(MountError::Unservable)?;
+        Upkeep::of(&self.core.shared).sync().map_err(MountError::Unservable)?;
         match &*self.ended.result.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(Err(error)) => Err(system("serve", &self.mount_point)(io::Error::other(error.to_string()))),
             Some(Ok(())) | None => Ok(()),
@@ -230,7 +239,7 @@ fn config(core: &FileSystem, allow_other: bool, read_only: bool) -> Config {
     config.n_threads = Some(SESSION_THREADS);
     config.acl = if allow_other { SessionACL::All } else { SessionACL::Owner };
     config.mount_options = vec![
-        MountOption::FSName(mount_source(core.repository_folder())),
+        MountOption::FSName(mount_source(core.shared.repository_folder())),
         // The library's own option for this reaches only the setuid helper.
         MountOption::CUSTOM("subtype=coral".to_owned()),
         MountOption::DefaultPermissions,
@@ -285,17 +294,18 @@ fn look_around(core: &Weak<FileSystem>, notifier: &Notifier, woken: &Receiver<Se
             Err(RecvTimeoutError::Disconnected) => return,
         };
         let Some(core) = core.upgrade() else { return };
-        let mut stale = core.take_stale_names();
+        let upkeep = Upkeep::of(&core.shared);
+        let mut stale = upkeep.take_stale_names();
         if asked.is_some() {
-            stale.extend(core.take_moving_names());
+            stale.extend(upkeep.take_moving_names());
         }
         for (parent, name) in stale {
             // ENOENT: the kernel did not know the name.
             let _ = notifier.inval_entry(INodeNo(parent), std::ffi::OsStr::from_bytes(&name));
         }
         if asked.is_none() {
-            core.tidy();
-            core.want_index();
+            upkeep.tidy();
+            upkeep.want_index();
         }
     }
 }
@@ -316,13 +326,13 @@ fn listen(core: &Arc<FileSystem>, stopper: Stopper) -> Option<ControlSocket> {
 fn answer(core: &FileSystem, stopper: &Stopper, request: Request) -> Answer {
     let done = match request {
         Request::Ping => Ok(format!("{} {}", std::process::id(), stopper.mount_point.display())),
-        Request::Refresh => core.refresh().map(|()| String::new()),
+        Request::Refresh => Upkeep::of(&core.shared).refresh().map(|()| String::new()),
         Request::Settle => {
-            core.settle();
+            core.shared.settle();
             Ok(String::new())
         }
-        Request::Drain => core.drain().map(|()| String::new()),
-        Request::Status => Ok(core.status_text()),
+        Request::Drain => Upkeep::of(&core.shared).drain().map(|()| String::new()),
+        Request::Status => Ok(Texts::of(&core.shared).status_text()),
         Request::Stop => {
             stopper.stop().map_err(|error| error.to_string())?;
             return Ok(String::new());

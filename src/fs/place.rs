@@ -1,13 +1,9 @@
-//! What an inode stands for.
-
-use std::sync::Arc;
+//! What an inode stands for, as data. What each kind of node does is in `node/`.
 
 use crate::history::Attributes;
 use crate::id::{CommitId, RecipeId, TreeId};
-use crate::tensors::Located;
+use crate::tensors::{Located, Model};
 
-use super::attr::Kind;
-use super::inode::Identity;
 use super::namespace::ControlFile;
 use super::worktrees::WorktreeNode;
 
@@ -16,55 +12,67 @@ use super::worktrees::WorktreeNode;
 pub(super) enum Place {
     /// The top of a mount that shows everything.
     Root,
-    /// Branches whose names begin with this prefix, which is empty or ends with `/`.
-    Branches(String),
-    /// Tags whose names begin with this prefix.
-    Tags(String),
+    /// `branches/` and the folders in it.
+    Branches(BranchFolder),
+    /// `tags/` and the folders in it.
+    Tags(TagFolder),
     /// `commits/`.
     Commits,
     /// `by-date/`.
     Dates,
     /// One day in `by-date/`.
-    Day(String),
-    /// Worktrees of the branches whose names begin with this prefix.
-    Worktrees(String),
-    /// Tensors of the refs whose names begin with this prefix.
-    Tensors(String),
+    Day(Day),
+    /// `worktree/` and the folders in it that are no worktrees.
+    Worktrees(WorktreeFolder),
+    /// `tensors/` and the folders in it that are no refs.
+    Tensors(TensorRefFolder),
     /// `.coral/`.
     ControlDir,
     /// A file in `.coral/`.
     Control(ControlFile),
-    /// A symbolic link that we made up, with its target.
-    Link(String),
+    /// A symbolic link that we made up.
+    Link(Link),
     /// A directory of a snapshot.
     Dir(SnapshotDir),
     /// A file of a snapshot.
-    File {
-        /// Its content.
-        recipe: RecipeId,
-        /// Its length in bytes.
-        len: u64,
-        /// Mode and modification time.
-        attributes: Attributes,
-    },
+    File(SnapshotFile),
     /// A symbolic link of a snapshot.
-    Symlink {
-        /// Its target.
-        target: Vec<u8>,
-        /// Mode and modification time.
-        attributes: Attributes,
-    },
+    Symlink(SnapshotLink),
     /// A node of a worktree.
     Worktree(WorktreeNode),
     /// The tensors of a directory of a snapshot.
-    TensorDir(SnapshotDir),
+    TensorDir(TensorDir),
     /// The tensors of one file, or of all shards of a model.
     TensorFile(TensorFile),
     /// One tensor as an `.npy` file.
-    Array(TensorPlace),
+    Array(ArrayFile),
     /// What is known of one tensor, as JSON.
-    ArrayFacts(TensorPlace),
+    ArrayFacts(FactsFile),
 }
+
+/// Branches whose names begin with this prefix, which is empty or ends with `/`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(super) struct BranchFolder(pub String);
+
+/// Tags whose names begin with this prefix.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(super) struct TagFolder(pub String);
+
+/// Worktrees of the branches whose names begin with this prefix.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(super) struct WorktreeFolder(pub String);
+
+/// Tensors of the refs whose names begin with this prefix.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(super) struct TensorRefFolder(pub String);
+
+/// The commits of one day, by its name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Day(pub String);
+
+/// A link with its target.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Link(pub String);
 
 /// A directory of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -77,95 +85,48 @@ pub(super) struct SnapshotDir {
     pub commit: Option<CommitId>,
 }
 
+/// A file of a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct SnapshotFile {
+    /// Its content.
+    pub recipe: RecipeId,
+    /// Its length in bytes.
+    pub len: u64,
+    /// Mode and modification time.
+    pub attributes: Attributes,
+}
+
+/// A symbolic link of a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct SnapshotLink {
+    /// Its target.
+    pub target: Vec<u8>,
+    /// Mode and modification time.
+    pub attributes: Attributes,
+}
+
+/// A directory of a snapshot, as that which its tensors are in.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct TensorDir(pub SnapshotDir);
+
 /// The files whose tensors are shown in one directory.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct TensorFile {
-    /// In the order of their names.
-    pub recipes: Arc<[RecipeId]>,
-    /// Mode and modification time of the first.
-    pub attributes: Attributes,
-}
+pub(super) struct TensorFile(pub Model);
 
-/// A tensor in a file.
+/// A tensor's bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct TensorPlace {
-    /// Which one.
+pub(super) struct ArrayFile {
+    /// Which tensor it is.
     pub at: Located,
-    /// Mode and modification time of the file.
+    /// Mode and modification time of the file that it is in.
     pub attributes: Attributes,
 }
 
-impl Place {
-    /// The node's identity when it is found as `name` in the directory `parent`.
-    pub fn found_as(self: Arc<Self>, parent: u64, name: &[u8]) -> Identity {
-        match &*self {
-            // The kernel allows a directory one place only, and these can be in several.
-            Place::Dir(_) | Place::TensorDir(_) | Place::TensorFile(_) | Place::Link(_) => {
-                Identity::Named(parent, name.into(), self)
-            }
-            Place::Root
-            | Place::Branches(_)
-            | Place::Tags(_)
-            | Place::Commits
-            | Place::Dates
-            | Place::Day(_)
-            | Place::Worktrees(_)
-            | Place::Tensors(_)
-            | Place::ControlDir
-            | Place::Control(_)
-            | Place::File { .. }
-            | Place::Symlink { .. }
-            | Place::Worktree(_)
-            | Place::Array(_)
-            | Place::ArrayFacts(_) => Identity::Place(self),
-        }
-    }
-
-    /// The kind of node, if the place alone tells.
-    pub fn kind(&self) -> Option<Kind> {
-        match self {
-            Place::Root
-            | Place::Branches(_)
-            | Place::Tags(_)
-            | Place::Commits
-            | Place::Dates
-            | Place::Day(_)
-            | Place::Worktrees(_)
-            | Place::Tensors(_)
-            | Place::ControlDir
-            | Place::Dir(_)
-            | Place::TensorDir(_)
-            | Place::TensorFile(_) => Some(Kind::Dir),
-            Place::Control(_) | Place::File { .. } | Place::Array(_) | Place::ArrayFacts(_) => {
-                Some(Kind::File)
-            }
-            Place::Link(_) | Place::Symlink { .. } => Some(Kind::Symlink),
-            Place::Worktree(_) => None,
-        }
-    }
-
-    /// Whether nothing about it can ever change.
-    pub fn is_immutable(&self) -> bool {
-        match self {
-            Place::Dir(_)
-            | Place::File { .. }
-            | Place::Symlink { .. }
-            | Place::TensorDir(_)
-            | Place::TensorFile(_)
-            | Place::Array(_)
-            | Place::ArrayFacts(_)
-            | Place::Link(_) => true,
-            Place::Root
-            | Place::Branches(_)
-            | Place::Tags(_)
-            | Place::Commits
-            | Place::Dates
-            | Place::Day(_)
-            | Place::Worktrees(_)
-            | Place::Tensors(_)
-            | Place::ControlDir
-            | Place::Control(_)
-            | Place::Worktree(_) => false,
-        }
-    }
+/// What is known of a tensor.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct FactsFile {
+    /// Which tensor it is of.
+    pub at: Located,
+    /// Mode and modification time of the file that the tensor is in.
+    pub attributes: Attributes,
 }

@@ -10,10 +10,10 @@ use fuser::{
 use crate::units::Timestamp;
 
 use super::attr::{Attr, Kind, Lifetime};
-use super::attributes::SetTime;
+use super::changes::SetTime;
 use super::errno::{Error, Result};
-use super::io::{Cache, OpenMode, Opened};
-use super::lookup::Lookup;
+use super::file_system::Lookup;
+use super::opening::{Cache, OpenMode, Opened};
 
 /// What the kernel counts blocks in, in bytes.
 const BLOCK: u64 = 512;

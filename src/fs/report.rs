@@ -3,6 +3,7 @@
 
 use std::fmt::Display;
 
+use crate::history::TreePath;
 use crate::quote;
 
 /// Lines of one list; of the rest it is said how many there are.
@@ -47,6 +48,11 @@ impl Report {
     pub fn into_text(self) -> String {
         self.0
     }
+}
+
+/// A path as people read it.
+pub(super) fn shown(path: &TreePath) -> String {
+    quote::name(&path.to_bytes())
 }
 
 #[cfg(test)]

@@ -12,14 +12,16 @@ use crate::task::Task;
 use crate::units::Timestamp;
 
 use super::attr::{Attr, Kind};
-use super::attributes::{Changes, SetTime};
+use super::changes::{Changes, SetTime};
 use super::completion::Closer;
-use super::core::{Author, FileSystem, Settings, View};
 use super::errno::Result;
+use super::file_system::{FileSystem, Lookup};
 use super::ingest_batch::Storer;
 use super::inode::ROOT;
-use super::io::{OpenMode, Opened};
-use super::lookup::Lookup;
+use super::lanes::Lanes;
+use super::opening::{OpenMode, Opened};
+use super::settings::{Author, Settings, View};
+use super::upkeep::Upkeep;
 use super::workers::Lane;
 use super::worktrees::Worktrees;
 
@@ -113,7 +115,7 @@ fn errno<T>(result: Result<T>) -> Option<i32> {
 fn delete(core: &FileSystem, name: &str) {
     let branch = branch(name);
     let tip = core.repo().refs().branch(&branch).unwrap().unwrap();
-    let entry = LogEntry { who: core.signature(), message: "deleted".into() };
+    let entry = LogEntry { who: core.shared.signature(), message: "deleted".into() };
     core.repo().refs().delete_branch(&branch, tip, &entry, || Ok(())).unwrap();
     core.repo().delete_worktree(&branch).unwrap();
 }
@@ -124,20 +126,20 @@ fn only_the_first_write_to_a_file_copies_it() {
     let file = save(&core, "worktree/main", "a", b"saved");
     ctl(&core, "commit -m first").unwrap();
     let opened = core.open(file, WRITE).unwrap();
-    assert_eq!(core.write_lane(opened.handle), Lane::Long);
+    assert_eq!(Lanes::of(&core.shared).write(opened.handle), Lane::Long);
     core.write(opened.handle, 0, b"S").unwrap();
-    assert_eq!(core.write_lane(opened.handle), Lane::Change);
+    assert_eq!(Lanes::of(&core.shared).write(opened.handle), Lane::Change);
     close(&core, opened);
     // What is emptied, or new, has nothing to copy.
     let emptied = core.open(file, OpenMode { truncate: true, ..WRITE }).unwrap();
-    assert_eq!(core.write_lane(emptied.handle), Lane::Change);
+    assert_eq!(Lanes::of(&core.shared).write(emptied.handle), Lane::Change);
     close(&core, emptied);
     let (_, new) = core.create(ino(&core, "worktree/main"), b"b", 0o644, WRITE).unwrap();
-    assert_eq!(core.write_lane(new.handle), Lane::Change);
+    assert_eq!(Lanes::of(&core.shared).write(new.handle), Lane::Change);
     let cut = Changes { len: Some(3), ..Changes::default() };
-    assert_eq!(core.setattr_lane(cut, None), Lane::Long);
-    assert_eq!(core.setattr_lane(cut, Some(new.handle)), Lane::Change);
-    assert_eq!(core.sync_lane(new.handle), Lane::Long);
+    assert_eq!(Lanes::of(&core.shared).setattr(cut, None), Lane::Long);
+    assert_eq!(Lanes::of(&core.shared).setattr(cut, Some(new.handle)), Lane::Change);
+    assert_eq!(Lanes::of(&core.shared).sync(new.handle), Lane::Long);
     close(&core, new);
 }
 
@@ -148,11 +150,11 @@ fn history_is_read_where_no_worktree_is_waited_for() {
     ctl(&core, "commit -m first").unwrap();
     let (snapshot, staged) = (ino(&core, "branches/main/a"), file);
     let (snapshot, staged) = (core.open(snapshot, READ).unwrap(), core.open(staged, READ).unwrap());
-    assert_eq!(core.read_lane(snapshot.handle), Lane::Read);
-    assert_eq!(core.sync_lane(snapshot.handle), Lane::Look);
-    assert_eq!(core.read_lane(staged.handle), Lane::Change);
+    assert_eq!(Lanes::of(&core.shared).read(snapshot.handle), Lane::Read);
+    assert_eq!(Lanes::of(&core.shared).sync(snapshot.handle), Lane::Look);
+    assert_eq!(Lanes::of(&core.shared).read(staged.handle), Lane::Change);
     let ctl = core.open(ino(&core, ".coral/ctl"), WRITE).unwrap();
-    assert_eq!(core.write_lane(ctl.handle), Lane::Long);
+    assert_eq!(Lanes::of(&core.shared).write(ctl.handle), Lane::Long);
 }
 
 #[test]
@@ -160,15 +162,21 @@ fn a_worktree_that_must_be_opened_first_is_looked_into_in_a_lane_of_its_own() {
     let core = file_system();
     save(&core, "worktree/main", "a", b"saved");
     ctl(&core, "commit -m first").unwrap();
-    let entry = LogEntry { who: core.signature(), message: "made".into() };
+    let entry = LogEntry { who: core.shared.signature(), message: "made".into() };
     let head = core.repo().resolve("HEAD", Timestamp::EPOCH).unwrap();
     let durable = core.repo().store().durable(head).unwrap();
     core.repo().refs().update_branch(&branch("x"), None, durable, &entry).unwrap();
     let root = ino(&core, "worktree/x");
-    assert_eq!((core.names_lane(root), core.naming_lane(root)), (Lane::Open, Lane::Open));
+    assert_eq!(
+        (Lanes::of(&core.shared).names(root), Lanes::of(&core.shared).naming(root)),
+        (Lane::Open, Lane::Open)
+    );
     assert!(find(&core, "worktree/x/a").is_some());
-    assert_eq!((core.names_lane(root), core.naming_lane(root)), (Lane::Look, Lane::Change));
-    assert_eq!(core.naming_lane(ino(&core, "worktree")), Lane::Long);
+    assert_eq!(
+        (Lanes::of(&core.shared).names(root), Lanes::of(&core.shared).naming(root)),
+        (Lane::Look, Lane::Change)
+    );
+    assert_eq!(Lanes::of(&core.shared).naming(ino(&core, "worktree")), Lane::Long);
 }
 
 #[test]
@@ -203,8 +211,8 @@ fn opening_one_worktree_keeps_nobody_from_another() {
 fn idle_worktrees_are_let_go_and_those_in_use_are_not() {
     let core = file_system();
     let used = save(&core, "worktree/main", "a", b"saved");
-    let is_open = || core.find_worktree(&branch("main")).is_some();
-    let look_often = || (0..100).for_each(|_| core.tidy());
+    let is_open = || core.shared.worktrees.find(&branch("main")).is_some();
+    let look_often = || (0..100).for_each(|_| Upkeep::of(&core.shared).tidy());
     look_often();
     assert!(is_open(), "the kernel knows a file in it");
     let opened = core.open(used, READ).unwrap();
@@ -214,8 +222,8 @@ fn idle_worktrees_are_let_go_and_those_in_use_are_not() {
     close(&core, opened);
     look_often();
     assert!(is_open(), "what was saved is not durable yet");
-    core.sync().unwrap();
-    core.tidy();
+    Upkeep::of(&core.shared).sync().unwrap();
+    Upkeep::of(&core.shared).tidy();
     assert!(is_open(), "it was used just now");
     look_often();
     assert!(!is_open());
@@ -230,7 +238,7 @@ fn a_listing_keeps_the_numbers_of_what_it_lists() {
     let root = ino(&core, "worktree/main");
     let (handle, _) = core.open_dir(root).unwrap();
     let listing = core.listing(handle, 0).unwrap();
-    (0..100).for_each(|_| core.tidy());
+    (0..100).for_each(|_| Upkeep::of(&core.shared).tidy());
     let (attr, _) = core.lookup_listed(root, &listing.list[0]).unwrap().unwrap();
     assert_eq!(attr.len, 5);
 }
@@ -245,8 +253,8 @@ fn a_branch_that_was_deleted_and_made_again_has_another_worktree() {
     let old = save(&core, "worktree/x", "old", b"of the first");
     let open = core.open(old, WRITE).unwrap();
     delete(&core, "x");
-    core.tidy();
-    assert!(core.find_worktree(&branch("x")).is_none());
+    Upkeep::of(&core.shared).tidy();
+    assert!(core.shared.worktrees.find(&branch("x")).is_none());
     assert_eq!(errno(core.lookup(root, b"old")), Some(libc::ENOENT), "looking makes no worktree");
     core.mkdir(rooms, b"x", 0o755).unwrap();
     let new = save(&core, "worktree/x", "new", b"of the second");
@@ -321,7 +329,7 @@ fn tensors(name: &str, fill: u8) -> Vec<u8> {
 #[test]
 fn a_damaged_file_costs_only_its_own_name_in_tensors() {
     let (core, disk) = file_system_and_disk();
-    let worktree = || core.worktree(&branch("main")).unwrap();
+    let worktree = || core.shared.worktrees.open(&branch("main")).unwrap();
     let packs = Path::new("/r/.coral/packs");
     let packed = || disk.list(packs).unwrap();
     save(&core, "worktree/main", "good.safetensors", &tensors("w", 1));
@@ -414,7 +422,7 @@ fn a_file_that_cannot_be_stored_costs_no_other_and_waits_for_the_commit() {
     for name in ["a", "bad\n", "c", "sour"] {
         save(&core, "worktree/main", name, name.as_bytes());
     }
-    let worktree = core.find_worktree(&branch("main")).unwrap();
+    let worktree = core.shared.worktrees.find(&branch("main")).unwrap();
     let tries = Arc::new(AtomicI64::new(0));
     let counted = Arc::clone(&tries);
     let mut storer =

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::history::{ChangeKind, Error as RepoError, Tree, TreePath, Walk};
-use crate::quote;
+use crate::history::{ChangeKind, Error as RepoError, Tree, Walk};
 use crate::worktree::Worktree;
 
-use super::core::{FileSystem, View};
 use super::errno::Result;
 use super::meter::{Measured, Seen};
 use super::namespace::{ControlFile, date_names};
-use super::report::Report;
+use super::report::{Report, shown};
+use super::settings::View;
+use super::superblock::Superblock;
 
 /// How many commits `.coral/log` tells of.
 const LOG_MAX: usize = 1000;
@@ -36,9 +36,17 @@ struct Stats {
     operations: BTreeMap<&'static str, Measured>,
 }
 
-impl FileSystem {
+/// The texts of one mount.
+pub(super) struct Texts<'a>(&'a Superblock);
+
+impl<'a> Texts<'a> {
+    /// Those of this mount.
+    pub fn of(shared: &'a Superblock) -> Self {
+        Self(shared)
+    }
+
     /// The text of a control file as of now.
-    pub(super) fn control_text(&self, file: ControlFile) -> Result<Vec<u8>> {
+    pub fn text(&self, file: ControlFile) -> Result<Vec<u8>> {
         let text = match file {
             // What a command said is read back on the handle that it was written to.
             ControlFile::Ctl => String::new(),
@@ -47,8 +55,8 @@ impl FileSystem {
             ControlFile::Stats => self.stats_text()?,
             ControlFile::Errors => self.errors_text(),
             ControlFile::Version => format!("coral {}\n", env!("CARGO_PKG_VERSION")),
-            ControlFile::Repository => format!("{}\n", self.repository_folder().display()),
-            ControlFile::Worktree => match &self.view {
+            ControlFile::Repository => format!("{}\n", self.0.repository_folder().display()),
+            ControlFile::Worktree => match &self.0.view {
                 View::Worktree(branch) => format!("{branch}\n"),
                 View::All | View::Snapshot { .. } => String::new(),
             },
@@ -56,23 +64,14 @@ impl FileSystem {
         Ok(text.into_bytes())
     }
 
-    /// The folder that holds the repository's own.
-    pub fn repository_folder(&self) -> &std::path::Path {
-        let root = self.repo.root();
-        match (root.file_name(), root.parent()) {
-            (Some(name), Some(parent)) if name == ".coral" => parent,
-            _ => root,
-        }
-    }
-
     /// The changes of every worktree that somebody looked into.
-    pub(super) fn status_text(&self) -> String {
-        self.settle();
+    pub fn status_text(&self) -> String {
+        self.0.settle();
         let mut report = Report::default();
-        if let Err(error) = self.repo.check_held() {
+        if let Err(error) = self.0.repo.check_held() {
             report.line(format_args!("nothing can be saved here: {error}"));
         }
-        let mut worktrees = self.open_worktrees();
+        let mut worktrees = self.0.worktrees.all();
         worktrees.sort_by(|a, b| a.branch().cmp(b.branch()));
         for worktree in worktrees {
             report.line(format_args!("worktree {}", worktree.branch()));
@@ -80,10 +79,10 @@ impl FileSystem {
                 report.line(format_args!("  cannot be read: {error}"));
             }
         }
-        if let Some(trouble) = self.index_trouble() {
+        if let Some(trouble) = self.0.index.trouble() {
             report.line(format_args!("no index, packs are searched one by one: {trouble}"));
         }
-        if let Some(trouble) = self.ingest_trouble() {
+        if let Some(trouble) = self.0.ingest.trouble() {
             report.line(format_args!("background ingest failed: {trouble}"));
         }
         report.into_text()
@@ -92,7 +91,7 @@ impl FileSystem {
     fn describe(&self, worktree: &Worktree, report: &mut Report) -> Result<()> {
         let snapshot = worktree.snapshot(false)?;
         let base = match snapshot.base {
-            Some(commit) => self.repo.commit(commit)?.tree,
+            Some(commit) => self.0.repo.commit(commit)?.tree,
             None => Tree::empty_id(),
         };
         let changes = worktree.diff_from(base, &snapshot)?;
@@ -113,12 +112,12 @@ impl FileSystem {
     }
 
     fn log_text(&self) -> Result<String> {
-        let tip = match self.repo.resolve("HEAD", self.now()) {
+        let tip = match self.0.repo.resolve("HEAD", self.0.now()) {
             Err(RepoError::Unborn(_)) => return Ok(String::new()),
             tip => tip?,
         };
         let mut report = Report::default();
-        for step in Walk::new(&self.repo, [tip])?.take(LOG_MAX) {
+        for step in Walk::new(&self.0.repo, [tip])?.take(LOG_MAX) {
             let (id, commit) = step?;
             if report.is_full() {
                 report.line(format_args!("older ones: `coral log {id}`"));
@@ -140,7 +139,7 @@ impl FileSystem {
     /// What went wrong in the last requests that it went wrong in, the oldest first.
     fn errors_text(&self) -> String {
         let mut report = Report::default();
-        for Seen { at, operation, errno, what } in self.meter.errors() {
+        for Seen { at, operation, errno, what } in self.0.meter.errors() {
             let (day, time) = date_names(at).unwrap_or_default();
             let (time, name) = (time.replace('-', ":"), operation.name());
             let told = std::io::Error::from_raw_os_error(errno);
@@ -150,7 +149,7 @@ impl FileSystem {
     }
 
     fn stats_text(&self) -> Result<String> {
-        let store = self.repo.store().stats()?;
+        let store = self.0.repo.store().stats()?;
         let stats = Stats {
             packs: store.packs,
             objects: store.objects,
@@ -158,17 +157,12 @@ impl FileSystem {
             object_bytes: store.len,
             stored_bytes: store.stored_len,
             disk_bytes: store.disk_len,
-            inodes: self.inodes.len(),
-            open: self.handles.len(),
-            operations: self.meter.measured(),
+            inodes: self.0.inodes.len(),
+            open: self.0.handles.len(),
+            operations: self.0.meter.measured(),
         };
         Ok(serde_json::to_string_pretty(&stats).expect("numbers only") + "\n")
     }
-}
-
-/// A path as people read it.
-pub(super) fn shown(path: &TreePath) -> String {
-    quote::name(&path.to_bytes())
 }
 
 const fn letter(kind: ChangeKind) -> char {

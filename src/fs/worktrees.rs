@@ -143,6 +143,18 @@ pub(super) fn explained(repo: &Repo, error: Error) -> Error {
     }
 }
 
+/// Does something that needs room on the disk. If there is none, lets staging files go that nothing needs any more,
+/// and tries once again.
+pub(super) fn with_room<T>(worktree: &Tenant, act: impl Fn() -> history::Result<T>) -> Result<T> {
+    match act().map_err(Error::from) {
+        Err(error) if error.errno() == libc::ENOSPC => {
+            worktree.sync_records()?;
+            Ok(act()?)
+        }
+        other => other,
+    }
+}
+
 /// All that is open, by branch.
 #[derive(Debug, Default)]
 pub(super) struct Worktrees {

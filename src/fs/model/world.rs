@@ -11,14 +11,14 @@ use crate::history::{BranchName, Head, Options, Repo};
 use crate::units::Timestamp;
 
 use super::super::attr::Kind;
-use super::super::attributes::Changes;
+use super::super::changes::Changes;
 use super::super::completion::Closer;
-use super::super::core::{Author, FileSystem, Settings, View};
 use super::super::errno;
+use super::super::file_system::{FileSystem, Lookup};
 use super::super::ingest_batch::Storer;
 use super::super::inode::ROOT;
-use super::super::io::OpenMode;
-use super::super::lookup::Lookup;
+use super::super::opening::OpenMode;
+use super::super::settings::{Author, Settings, View};
 use super::reference::{self, Content, DIR_MODE, FILE_MODE, Outcome, Seen, SeenNode, Tree};
 use super::step::{Mode, SLOTS, Step};
 
@@ -309,7 +309,8 @@ impl World {
                 return;
             }
             Step::Ingest => {
-                let worktree = self.core().worktree(&branch_name(&self.head)).expect("a worktree");
+                let worktree =
+                    self.core().shared.worktrees.open(&branch_name(&self.head)).expect("a worktree");
                 Storer::default().store(&worktree, 0).expect("room enough");
                 return;
             }
@@ -515,7 +516,7 @@ impl World {
 
     /// Goes on with the files whose writers died, so that what is there is complete.
     fn finish_interrupted(&self, branch: &str) {
-        let worktree = self.core().worktree(&branch_name(branch)).expect("a worktree");
+        let worktree = self.core().shared.worktrees.open(&branch_name(branch)).expect("a worktree");
         for path in worktree.snapshot(false).expect("a snapshot").interrupted {
             let inos = self.walk(&format!("worktree/{branch}/{path}")).expect("it is named");
             let ino = *inos.last().expect("below the root");
@@ -602,6 +603,9 @@ impl World {
             assert_eq!(self.read(held.handle), held.content.borrow().bytes, "a file that is held open");
         }
         let remembered: usize = self.held.iter().flatten().map(|held| held.inos.len()).sum();
-        assert!(self.core().inodes.len() <= 1 + remembered, "numbers that the kernel forgot are forgotten");
+        assert!(
+            self.core().shared.inodes.len() <= 1 + remembered,
+            "numbers that the kernel forgot are forgotten"
+        );
     }
 }

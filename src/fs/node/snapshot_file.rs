@@ -1,0 +1,44 @@
+//! A file of a snapshot.
+
+use crate::worktree::NodeAttributes;
+
+use super::super::attr::{Attr, Kind, Lifetime};
+use super::super::errno::Result;
+use super::super::handle::Handle;
+use super::super::opening::{Cache, OpenMode};
+use super::super::place::SnapshotFile;
+use super::super::superblock::Superblock;
+use super::interface::{Node, Xattr};
+
+impl Node for SnapshotFile {
+    fn kind(&self) -> Option<Kind> {
+        Some(Kind::File)
+    }
+
+    fn is_immutable(&self) -> bool {
+        true
+    }
+
+    fn attr(&self, ino: u64, shared: &Superblock, _: Option<NodeAttributes>) -> Result<Attr> {
+        let attr = Attr::of(ino, Kind::File, self.attributes, Lifetime::Immutable);
+        Ok(Attr { len: self.len, stored: self.stored(shared), ..attr })
+    }
+
+    fn open(&self, _: u64, shared: &Superblock, _: OpenMode) -> Result<(Handle, Cache)> {
+        Ok((Handle::Snapshot(shared.repo.reader(&shared.repo.recipe(self.recipe)?)), Cache::Keep))
+    }
+
+    fn xattr(&self, shared: &Superblock, wanted: Xattr) -> Result<Option<String>> {
+        Ok(match wanted {
+            Xattr::Id => Some(self.recipe.to_string()),
+            Xattr::Stored => Some(self.stored(shared).to_string()),
+            Xattr::Commit | Xattr::Encoding | Xattr::Base => None,
+        })
+    }
+}
+
+impl SnapshotFile {
+    fn stored(&self, shared: &Superblock) -> u64 {
+        shared.sizes.of(&shared.repo, self.recipe, self.len)
+    }
+}

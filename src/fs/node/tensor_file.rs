@@ -1,0 +1,80 @@
+//! The tensors of one model: an `.npy` file for each, beside a `.json` file with what is known of it.
+
+use std::str;
+
+use crate::history::Attributes;
+use crate::worktree::NodeAttributes;
+
+use super::super::attr::{Attr, Kind, Lifetime};
+use super::super::errno::Result;
+use super::super::handle::Listing;
+use super::super::place::{ArrayFile, FactsFile, Place, TensorFile};
+use super::super::snapshots::FOLDER_MODE;
+use super::super::superblock::Superblock;
+use super::super::workers::Lane;
+use super::found::{Found, listed, listing};
+use super::interface::Node;
+
+const ARRAY: &str = ".npy";
+const FACTS: &str = ".json";
+
+impl Node for TensorFile {
+    fn kind(&self) -> Option<Kind> {
+        Some(Kind::Dir)
+    }
+
+    fn is_immutable(&self) -> bool {
+        true
+    }
+
+    fn is_numbered_by_name(&self) -> bool {
+        true
+    }
+
+    fn attr(&self, ino: u64, _: &Superblock, _: Option<NodeAttributes>) -> Result<Attr> {
+        let attributes = Attributes { mode: FOLDER_MODE, ..self.0.attributes };
+        Ok(Attr::of(ino, Kind::Dir, attributes, Lifetime::Immutable))
+    }
+
+    fn child(&self, shared: &Superblock, name: &[u8]) -> Result<Option<Found>> {
+        let Ok(name) = str::from_utf8(name) else { return Ok(None) };
+        let (stem, is_array) = match (name.strip_suffix(ARRAY), name.strip_suffix(FACTS)) {
+            (Some(stem), _) => (stem, true),
+            (None, Some(stem)) => (stem, false),
+            (None, None) => return Ok(None),
+        };
+        let attributes = self.0.attributes;
+        let (names, damage) = shared.tensors.index(&self.0.files);
+        match (names.find(stem), damage) {
+            (Some(at), _) if is_array => Ok(Some(Place::Array(ArrayFile { at, attributes }).into())),
+            (Some(at), _) => Ok(Some(Place::ArrayFacts(FactsFile { at, attributes }).into())),
+            // It may be in what cannot be read.
+            (None, Some(damage)) => Err(damage.into()),
+            (None, None) => Ok(None),
+        }
+    }
+
+    fn children(&self, shared: &Superblock) -> Result<Listing> {
+        let (names, damage) = shared.tensors.index(&self.0.files);
+        if let (true, Some(damage)) = (names.is_empty(), damage) {
+            return Err(damage.into());
+        }
+        let attributes = self.0.attributes;
+        let mut list = Vec::with_capacity(names.len() * 2);
+        for (stem, at) in names.iter() {
+            let facts = Place::ArrayFacts(FactsFile { at, attributes });
+            list.push(listed(format!("{stem}{FACTS}"), Kind::File, facts));
+            list.push(listed(
+                format!("{stem}{ARRAY}"),
+                Kind::File,
+                Place::Array(ArrayFile { at, attributes }),
+            ));
+        }
+        Ok(listing(list))
+    }
+
+    /// Which tensors there are stands in the recipes of all files.
+    fn names_lane(&self, _: &Superblock) -> Lane {
+        Lane::Read
+    }
+}

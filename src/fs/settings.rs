@@ -1,0 +1,49 @@
+//! What a mount is told when it begins: what it shows, who changes the repository through it, and what tells the time.
+
+use std::sync::Arc;
+
+use crate::history::BranchName;
+use crate::units::Timestamp;
+
+/// Tells the time.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Who changes the repository through a mount.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Author {
+    /// The person's name.
+    pub name: String,
+    /// The person's address; may be empty.
+    pub email: String,
+    /// Minutes east of UTC where the person is.
+    pub offset_minutes: i16,
+}
+
+/// What a file system needs to know beside its repository.
+#[derive(Clone)]
+pub struct Settings {
+    /// What it shows.
+    pub view: View,
+    /// Who makes its commits.
+    pub author: Author,
+    /// Tells the time.
+    pub clock: Clock,
+    /// Whether large files are stored as soon as they are complete, by a thread of its own.
+    pub background_ingest: bool,
+}
+
+/// What a mount shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum View {
+    /// Every ref, commit, tensor and worktree.
+    All,
+    /// One read-only tree, as the revision was when it was mounted.
+    Snapshot {
+        /// What to show, as for `coral show`.
+        revision: String,
+        /// A directory in it; empty for the whole.
+        folder: String,
+    },
+    /// One writable tree.
+    Worktree(BranchName),
+}

@@ -1,0 +1,166 @@
+//! What all nodes, open files and requests of one mount share. Decides nothing.
+//!
+//! Every part is safe to use from any number of threads; none holds a lock while it decodes, reads a disk or waits.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use crate::disk::Space;
+use crate::history::{self, Attributes, Repo, Signature};
+use crate::tensors::Tensors;
+use crate::units::Timestamp;
+use crate::worktree::NodeId;
+
+use super::completion::Closings;
+use super::errno::{Error, Result};
+use super::handle::{Handles, OpenNode};
+use super::history::History;
+use super::index::Index;
+use super::ingest_queue::IngestQueue;
+use super::inode::Inodes;
+use super::meter::Meter;
+use super::moving::MovingNames;
+use super::open_worktrees::OpenWorktrees;
+use super::opening::CachedContent;
+use super::place::Place;
+use super::settings::{Author, Clock, Settings, View};
+use super::sizes::StoredSizes;
+use super::snapshots::root_place;
+use super::worktrees::OpenWorktree;
+
+/// Tells the kernel at once which names it must forget.
+pub type Teller = Box<dyn Fn() + Send + Sync>;
+
+/// The parts of a mount.
+pub(super) struct Superblock {
+    pub repo: Repo,
+    pub view: View,
+    pub author: Author,
+    clock: Clock,
+    /// When the mount began: the time of the directories that we made up.
+    pub started: Timestamp,
+    pub inodes: Inodes,
+    pub handles: Handles,
+    pub worktrees: OpenWorktrees,
+    /// Files that were closed and may be released any moment.
+    pub closings: Arc<Closings>,
+    pub ingest: Arc<IngestQueue>,
+    pub history: History,
+    pub tensors: Tensors,
+    pub sizes: StoredSizes,
+    pub cached_content: CachedContent,
+    pub moving_names: MovingNames,
+    /// Asks for the kernel to be told; set by whoever can.
+    teller: OnceLock<Teller>,
+    pub index: Index,
+    pub meter: Meter,
+}
+
+impl Superblock {
+    /// Those of a mount that begins now.
+    ///
+    /// # Errors
+    /// If the view names a revision or folder that does not exist.
+    pub fn new(repo: Repo, settings: Settings) -> Result<Self> {
+        let Settings { view, author, clock, background_ingest } = settings;
+        let started = clock();
+        let root = root_place(&repo, &view, started)?;
+        let ingest = match background_ingest {
+            true => IngestQueue::start().map_err(|error| Error::Background(error.to_string()))?,
+            false => IngestQueue::idle(),
+        };
+        Ok(Self {
+            inodes: Inodes::new(root),
+            handles: Handles::default(),
+            worktrees: OpenWorktrees::of(&repo),
+            closings: Arc::default(),
+            ingest: Arc::new(ingest),
+            history: History::default(),
+            tensors: Tensors::of(&repo),
+            sizes: StoredSizes::default(),
+            cached_content: CachedContent::default(),
+            moving_names: MovingNames::default(),
+            teller: OnceLock::new(),
+            index: Index::default(),
+            meter: Meter::default(),
+            view,
+            author,
+            clock,
+            started,
+            repo,
+        })
+    }
+
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// What an inode number stands for.
+    pub fn place(&self, ino: u64) -> Result<Arc<Place>> {
+        self.inodes.find(ino).ok_or(Error::Repo(history::Error::Stale))
+    }
+
+    /// The attributes of something that we made up.
+    pub fn made_up(&self, mode: u32) -> Attributes {
+        Attributes { mode, modified: self.started }
+    }
+
+    /// Who changes the repository through this mount, now.
+    pub fn signature(&self) -> Signature {
+        Signature {
+            name: self.author.name.clone(),
+            email: self.author.email.clone(),
+            time: self.now(),
+            offset_minutes: self.author.offset_minutes,
+        }
+    }
+
+    /// Notes that nodes of a worktree change now.
+    pub fn note_changes<const N: usize>(&self, worktree: &OpenWorktree, nodes: [NodeId; N]) {
+        let now = self.now();
+        nodes.into_iter().for_each(|node| worktree.note_change(node, now));
+    }
+
+    /// A file of a worktree that is open there; dropping it closes it.
+    pub fn opened(&self, worktree: &Arc<OpenWorktree>, node: NodeId, write: bool, begun: bool) -> OpenNode {
+        let worktree = Arc::clone(worktree);
+        match write {
+            true => {
+                OpenNode::writer(worktree, node, begun, Arc::clone(&self.closings), Arc::clone(&self.ingest))
+            }
+            false => OpenNode::reader(worktree, node),
+        }
+    }
+
+    /// Waits until files that were closed just now are complete, or somebody else still has them open.
+    pub fn settle(&self) {
+        self.closings.wait();
+    }
+
+    /// Says who can tell the kernel that names moved.
+    pub fn set_teller(&self, teller: Teller) {
+        // There is one mount for a file system, and it says so once.
+        let _ = self.teller.set(teller);
+    }
+
+    /// Lets the kernel forget names that were moved, and waits until it has.
+    pub fn announce(&self) {
+        if let Some(teller) = self.teller.get() {
+            teller();
+        }
+    }
+
+    /// Room on the repository's disk.
+    pub fn space(&self) -> Result<Space> {
+        Ok(self.repo.disk().space(self.repo.root())?)
+    }
+
+    /// The folder that holds the repository's own.
+    pub fn repository_folder(&self) -> &Path {
+        let root = self.repo.root();
+        match (root.file_name(), root.parent()) {
+            (Some(name), Some(parent)) if name == ".coral" => parent,
+            _ => root,
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! What keeps a mount in step with its repository: what others changed, what nobody uses any more, and the end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::history;
+use crate::worktree::Invalidation;
+
+use super::errno::{Error, Result};
+use super::inode::Identity;
+use super::meter::{Operation, Seen, is_trouble};
+use super::place::Place;
+use super::superblock::Superblock;
+use super::worktrees::WorktreeNode;
+
+/// The upkeep of one mount.
+pub(super) struct Upkeep<'a>(&'a Superblock);
+
+impl<'a> Upkeep<'a> {
+    /// That of this mount.
+    pub fn of(shared: &'a Superblock) -> Self {
+        Self(shared)
+    }
+
+    /// Counts an answer; one that says more of the repository or the machine than of what was asked is remembered.
+    pub fn note_answer(&self, operation: Operation, took: Duration, told: Option<&Error>) {
+        self.0.meter.count(operation, took, told);
+        if let Some(error) = told.filter(|error| is_trouble(error.errno())) {
+            let (at, errno) = (self.0.now(), error.errno());
+            self.0.meter.remember(Seen { at, operation, errno, what: error.to_string() });
+        }
+    }
+
+    /// Lets worktrees go that were deleted or replaced, and those that nobody uses any more. For now and then.
+    pub fn tidy(&self) {
+        self.0.worktrees.tidy(|opening| self.0.inodes.knows(opening));
+    }
+
+    /// Names in worktrees whose meaning was changed by others, as the kernel knows the directories: what it cached of
+    /// them is stale.
+    pub fn take_stale_names(&self) -> Vec<(u64, Vec<u8>)> {
+        let mut stale = Vec::new();
+        for worktree in self.0.worktrees.all() {
+            // A worktree that cannot be read says so to whoever uses it.
+            for Invalidation { parent, name } in worktree.take_invalidations().unwrap_or_default() {
+                let place = Place::Worktree(WorktreeNode::new(&worktree, parent));
+                let parent = self.0.inodes.number(&Identity::Place(Arc::new(place)));
+                stale.extend(parent.map(|parent| (parent, name.as_bytes().to_vec())));
+            }
+        }
+        stale
+    }
+
+    /// Names of refs that the kernel may remember and that may have moved.
+    pub fn take_moving_names(&self) -> Vec<(u64, Vec<u8>)> {
+        self.0.moving_names.take(self.0.now())
+    }
+
+    /// Takes the index, which only one process can have: without it packs are searched one by one.
+    pub fn attach_index(&self) {
+        self.0.index.attach(self.0.repo.store());
+    }
+
+    /// Tries again to take the index, if there is none. For now and then.
+    pub fn want_index(&self) {
+        self.0.index.want(self.0.repo.store());
+    }
+
+    /// Waits until all large files that are complete are in the store.
+    ///
+    /// # Errors
+    /// Why the last of them could not be stored; they stay where they are.
+    pub fn drain(&self) -> Result<()> {
+        self.0.settle();
+        self.0.ingest.drain();
+        match self.0.ingest.trouble() {
+            Some(trouble) => Err(Error::Background(trouble)),
+            None => Ok(()),
+        }
+    }
+
+    /// Looks at the repository again after somebody else changed it: worktrees without changes follow their branches.
+    pub fn refresh(&self) -> Result<()> {
+        self.tidy();
+        for worktree in self.0.worktrees.all() {
+            worktree.follow_branch()?;
+        }
+        self.0.announce();
+        self.0.repo.store().refresh().map_err(history::Error::from)?;
+        // The index only saves time: without it the store goes on.
+        let _ = self.0.repo.store().update_index();
+        Ok(())
+    }
+
+    /// Makes what was done in worktrees durable: the last thing before the mount goes away.
+    pub fn sync(&self) -> Result<()> {
+        self.0.handles.close_noted();
+        for worktree in self.0.worktrees.all() {
+            worktree.sync_complete()?;
+            worktree.sync_records()?;
+        }
+        Ok(())
+    }
+}
