@@ -30,9 +30,9 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     match (args.name, args.delete, args.force_delete) {
         (Some(name), _, _) if !args.list => {
             let branch = BranchName::new(name.clone())?;
-            let made = place.repo.create_branch(&branch, &args.start, &place.signature())?;
+            let made = place.create_branch(&branch, &args.start)?;
             warn(&made.warnings);
-            place.announce();
+            say_heard(&made.heard);
             let commit = made.commit;
             match out.json {
                 true => out.value(&json!({ "branch": name, "commit": commit.to_string() })),

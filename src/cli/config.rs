@@ -1,13 +1,10 @@
-use super::context::Context;
-use super::error::{CommandError, Result};
+use super::context::{Context, disk};
+use super::error::Result;
 use super::output::Output;
 use super::quote;
-use crate::config::{KEYS, edit};
-use crate::disk::{Disk, Patience, RealDisk};
-use crate::workspace::user_file;
+use crate::config::KEYS;
+use crate::workspace::Scope;
 use serde_json::{Value, json};
-use std::io::ErrorKind;
-use std::path::PathBuf;
 
 /// Look at settings, or change them
 ///
@@ -79,26 +76,8 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
 }
 
 fn set(context: &Context, out: &Output, global: bool, key: &str, value: &str) -> Result<()> {
-    let path: PathBuf = match global {
-        false => context.find()?.root.join("coral.toml"),
-        true => user_file(&context.variables).ok_or_else(|| {
-            CommandError::new("there is no place for the user's settings")
-                .hint("set HOME or XDG_CONFIG_HOME to an absolute path")
-        })?,
-    };
-    let disk = RealDisk;
-    if let Some(folder) = path.parent() {
-        disk.create_dir_all(folder)?;
-    }
-    // From reading to writing nobody else changes it.
-    let _lock = disk.lock(&path.with_extension("toml.lock"), true, Patience::BRIEF)?;
-    let old = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(CommandError::new(format!("cannot read `{}`: {error}", path.display()))),
-    };
-    let new = edit(&old, key, value)?;
-    disk.replace(&path, new.as_bytes())?;
+    let scope = if global { Scope::User } else { Scope::Repository };
+    let path = context.set(&*disk(), scope, key, value)?;
     match out.json {
         true => out.value(&json!({ "key": key, "value": value, "file": path })),
         false => out.line(format_args!("{key} = {value} in {}", quote::file(&path))),

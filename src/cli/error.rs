@@ -200,6 +200,7 @@ impl From<workspace::Error> for CommandError {
                 Self::from(source).hint(format!("the file is `{}`", file.display()))
             }
             E::Unreadable { .. } => Self::new(error),
+            E::Homeless => Self::new(error).hint("set HOME or XDG_CONFIG_HOME to an absolute path"),
             E::BranchGone(_) => Self::new(error)
                 .hint("`cd` to another folder; `coral branch` lists what there is. Nothing was done"),
             E::OutOfWorktree(_) => Self::usage(error),

@@ -1,8 +1,8 @@
-use super::context::Context;
+use super::context::{Context, say_heard};
 use super::error::{CommandError, Result};
 use super::output::{Output, warn};
 use crate::history::{BranchName, Error, Head};
-use crate::worktree::Switched;
+use crate::workspace::{self, MovedHead, Switch};
 use serde_json::json;
 
 /// Make another branch the current one
@@ -21,19 +21,15 @@ pub struct Args {
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
-    let who = place.signature();
-    let Switched { head, warnings } = match (args.create, args.target) {
-        (Some(name), start) => place.repo.switch_to_new(&BranchName::new(name)?, start.as_deref(), &who)?,
-        (None, Some(target)) => place.repo.switch_to(&target, &who).map_err(|error| match error {
-            Error::UnknownRevision { .. } => CommandError::from(error)
-                .hint(format!("`coral switch -c {target}` makes a branch of that name"))
-                .hint("`coral restore PATH` drops the changes of files"),
-            other => other.into(),
-        })?,
+    let to = match (args.create, args.target) {
+        (Some(name), start) => Switch::New { branch: BranchName::new(name)?, start },
+        (None, Some(target)) => Switch::To(target),
         (None, None) => return Err(CommandError::usage("no branch was named")),
     };
+    let MovedHead { head, warnings, heard } =
+        place.switch(&to).map_err(|error| with_what_may_be_meant(error, &to))?;
     warn(&warnings);
-    place.announce();
+    say_heard(&heard);
     match (out.json, &head) {
         (true, Head::Branch(name)) => out.value(&json!({ "branch": name.as_str() })),
         (true, Head::Detached(id)) => out.value(&json!({ "detached": id.to_string() })),
@@ -41,5 +37,17 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         (false, Head::Detached(id)) => {
             out.line(format_args!("HEAD is detached at {}", &id.to_string()[..10]))
         }
+    }
+}
+
+/// That there is no such revision may mean that a branch, or files, were meant.
+fn with_what_may_be_meant(error: workspace::Error, to: &Switch) -> CommandError {
+    match (error, to) {
+        (error @ workspace::Error::Repo(Error::UnknownRevision { .. }), Switch::To(target)) => {
+            CommandError::from(error)
+                .hint(format!("`coral switch -c {target}` makes a branch of that name"))
+                .hint("`coral restore PATH` drops the changes of files")
+        }
+        (error, _) => error.into(),
     }
 }

@@ -1,8 +1,9 @@
 use super::commit::key_values;
-use super::context::{Context, Place};
+use super::context::{Context, Place, say_heard};
 use super::error::{CommandError, Result};
 use super::output::{Colour, Output, warn};
-use crate::history::{LogEntry, Tag, TagName};
+use crate::history::{Tag, TagName};
+use crate::workspace::TagRequest;
 use serde_json::{Value, json};
 
 /// List, create or delete tags
@@ -37,10 +38,9 @@ pub struct Args {
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     if let Some(name) = &args.delete {
-        let entry = LogEntry { who: place.signature(), message: "tag: deleted".into() };
-        let deleted = place.repo.refs().delete_tag(&TagName::new(name)?, &entry)?;
+        let deleted = place.delete_tag(&TagName::new(name)?)?;
         warn(&deleted.warnings);
-        place.announce();
+        say_heard(&deleted.heard);
         let was = deleted.was.map(|commit| commit.to_string()).unwrap_or_default();
         return match out.json {
             true => out.value(&json!({ "deleted": name, "commit": was })),
@@ -58,22 +58,23 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
 }
 
 fn create(place: &Place, out: &Output, name: &str, args: &Args) -> Result<()> {
-    let name = TagName::new(name)?;
-    let commit = place.repo.resolve(&args.commit, place.now())?;
-    let description = args.description.clone().unwrap_or_default();
-    let tag = Tag { commit, description, metrics: key_values(&args.metrics)? };
-    let entry = LogEntry { who: place.signature(), message: format!("tag: {}", args.commit) };
-    let target = place.repo.store().durable(commit)?;
-    let moved = place.repo.refs().set_tag(&name, &tag, target, args.force, &entry)?;
-    warn(&moved.warnings);
-    place.announce();
+    let request = TagRequest {
+        name: TagName::new(name)?,
+        revision: args.commit.clone(),
+        description: args.description.clone().unwrap_or_default(),
+        metrics: key_values(&args.metrics)?,
+        replace: args.force,
+    };
+    let made = place.tag(&request)?;
+    warn(&made.warnings);
+    say_heard(&made.heard);
     if out.json {
-        let mut value = row(&name, &tag);
-        value["was"] = json!(moved.was.map(|id| id.to_string()));
+        let mut value = row(&request.name, &made.tag);
+        value["was"] = json!(made.was.map(|id| id.to_string()));
         return out.value(&value);
     }
-    let was = moved.was.map(|id| format!(" (was {})", &id.to_string()[..10])).unwrap_or_default();
-    out.line(format_args!("tag {name} names {}{was}", &commit.to_string()[..10]))
+    let was = made.was.map(|id| format!(" (was {})", &id.to_string()[..10])).unwrap_or_default();
+    out.line(format_args!("tag {} names {}{was}", request.name, &made.tag.commit.to_string()[..10]))
 }
 
 fn list(place: &Place, out: &Output) -> Result<()> {

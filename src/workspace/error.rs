@@ -32,6 +32,9 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
+    /// There is no place for settings of the user.
+    #[error("there is no place for the user's settings")]
+    Homeless,
     /// The folder is left of a branch that is gone: nothing that is asked for there may be done to another one.
     #[error("this is the worktree of `{0}`, and that branch is gone")]
     BranchGone(String),

@@ -9,6 +9,7 @@ mod discover;
 mod drop;
 mod error;
 mod mounts;
+mod naming;
 mod settings;
 mod surroundings;
 #[cfg(test)]
@@ -22,7 +23,8 @@ pub use discover::{FOLDER, Found, root_of};
 pub use drop::{DeletedBranch, Removed, Restore, Restored};
 pub use error::{Error, Result};
 pub use mounts::Heard;
-pub use settings::{open_repo, user_file};
+pub use naming::{DeletedTag, MadeBranch, MovedHead, Switch, TagRequest, Tagged};
+pub use settings::{Scope, open_repo};
 pub use surroundings::Surroundings;
 pub use unsaved::{Loss, Unsaved};
 pub use workspace::{OpenedWorktree, Workspace};

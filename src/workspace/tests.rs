@@ -143,3 +143,36 @@ fn a_path_does_not_climb_out_of_a_mounted_worktree() {
     let missing = workspace.check_saved(&worktree, &request.paths);
     assert!(matches!(missing, Err(Error::NotHere { .. })), "{missing:?}");
 }
+
+#[test]
+fn names_are_given_moved_and_taken_away_as_values() {
+    let scene = Scene::new();
+    let workspace = scene.open();
+    let main = workspace.branch(None).expect("HEAD");
+    scene.add(&workspace, &main, b"one");
+    commit(&workspace, &main);
+    let tip = workspace.repo.refs().existing_branch(&main).expect("committed");
+    let side = BranchName::new("side").expect("valid");
+    let made = workspace.create_branch(&BranchName::new("other").expect("valid"), "HEAD").expect("made");
+    assert_eq!(made.commit, tip);
+    let moved = workspace.switch(&Switch::New { branch: side.clone(), start: None }).expect("made");
+    assert_eq!(moved.head, history::Head::Branch(side));
+    let detached = workspace.switch(&Switch::To("HEAD".into())).expect("there");
+    assert_eq!(detached.head, history::Head::Detached(tip));
+    let mut request = TagRequest {
+        name: history::TagName::new("v1").expect("valid"),
+        revision: "main".into(),
+        description: "good".into(),
+        metrics: [("loss".to_owned(), "0.1".to_owned())].into(),
+        replace: false,
+    };
+    let tagged = workspace.tag(&request).expect("made");
+    assert_eq!((tagged.tag.commit, tagged.was), (tip, None));
+    assert_eq!(workspace.repo.refs().tag(&request.name).expect("read"), Some(tagged.tag));
+    assert!(matches!(workspace.tag(&request), Err(Error::Repo(history::Error::RefExists { .. }))));
+    request.replace = true;
+    assert_eq!(workspace.tag(&request).expect("moved").was, Some(tip));
+    assert_eq!(workspace.delete_tag(&request.name).expect("there").was, Some(tip));
+    let gone = workspace.delete_tag(&request.name);
+    assert!(matches!(gone, Err(Error::Repo(history::Error::UnknownRef { .. }))), "{gone:?}");
+}

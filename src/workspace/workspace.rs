@@ -7,7 +7,7 @@ use super::settings::open_repo;
 use super::surroundings::{Surroundings, normalised};
 use crate::config::Config;
 use crate::daemons::{Daemons, Request};
-use crate::disk::RealDisk;
+use crate::disk::{Disk, RealDisk};
 use crate::history::{BranchName, Name, Repo, Signature, TreePath};
 use crate::task::Task;
 use crate::units::Timestamp;
@@ -48,9 +48,17 @@ impl Workspace {
     /// # Errors
     /// As [`Surroundings::find`] and [`Surroundings::config`]; [`Error::BranchGone`].
     pub fn open(surroundings: &Surroundings) -> Result<Self> {
+        Self::open_on(Arc::new(RealDisk), surroundings)
+    }
+
+    /// The same on a disk of one's own: the operating system's, with a stop for those who wait.
+    ///
+    /// # Errors
+    /// As [`Workspace::open`].
+    pub fn open_on(disk: Arc<dyn Disk>, surroundings: &Surroundings) -> Result<Self> {
         let Found { root, mount } = surroundings.find()?;
         let config = surroundings.config(Some(&root))?;
-        let repo = open_repo(Arc::new(RealDisk), &root, &config)?;
+        let repo = open_repo(disk, &root, &config)?;
         let inside = match &mount {
             Some(mount) => inside_worktree(&repo, mount, &surroundings.cwd)?,
             None => None,
