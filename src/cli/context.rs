@@ -2,8 +2,9 @@
 
 use super::error::{CommandError, Result};
 use super::output::note;
+use super::signals::Signals;
 use super::when;
-use crate::disk::{Disk, RealDisk};
+use crate::disk::{Disk, StoppableDisk};
 use crate::history::BranchName;
 use crate::task::Task;
 use crate::units::Timestamp;
@@ -63,13 +64,13 @@ impl Context {
 
     /// Opens the repository at or above the current folder.
     pub fn open(&self) -> Result<Place> {
-        Ok(Place(Workspace::open(&self.0)?))
+        Ok(Place(Workspace::open_on(disk(), &self.0)?))
     }
 }
 
-/// The operating system's disk.
+/// The operating system's disk; who waits for a lock ends when a signal that is caught came.
 pub fn disk() -> Arc<dyn Disk> {
-    Arc::new(RealDisk)
+    Arc::new(StoppableDisk::new(Arc::new(Signals::heard())))
 }
 
 impl Place {

@@ -40,6 +40,11 @@ impl Signals {
         }
         Self(())
     }
+
+    /// Those that come once somebody catches them; until then they end the process by themselves.
+    pub fn heard() -> Self {
+        Self(())
+    }
 }
 
 impl Stop for Signals {

@@ -1,5 +1,6 @@
 //! The one error of the disk: an operating system error that never travels without operation and path.
 
+use crate::task::Stopped;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,11 @@ pub struct DiskError {
 }
 
 impl DiskError {
+    /// That whoever waited was asked to stop, if it is that.
+    pub fn stopped(&self) -> Option<Stopped> {
+        self.source.get_ref()?.downcast_ref().copied()
+    }
+
     /// Whether it says that the path, or a folder above it, does not exist.
     pub fn is_absence(&self) -> bool {
         is_absence(&self.source)

@@ -16,6 +16,7 @@ mod mount_id;
 mod real;
 #[cfg(test)]
 mod simulated;
+mod stoppable;
 
 pub use error::{DiskError, Result};
 #[cfg(test)]
@@ -26,3 +27,4 @@ pub use interface::{
 pub use real::RealDisk;
 #[cfg(test)]
 pub use simulated::{Fault, SimulatedDisk};
+pub use stoppable::StoppableDisk;

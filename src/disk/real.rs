@@ -19,6 +19,7 @@ use memmap2::Mmap;
 use super::error::{at, is_absence};
 use super::mount_id::mount_id;
 use super::{BootId, Disk, DiskFile, FileId, FileType, Mapped, Patience, Result, Run, Space, Stat};
+use crate::task::{Stop, Stopped};
 
 /// How long a waiter for a lock sleeps at first and at most: flock(2) knows no deadline.
 /// The longest is short, because a lock that others take again and again is free for moments only.
@@ -89,27 +90,7 @@ impl Disk for RealDisk {
     }
 
     fn lock(&self, path: &Path, exclusive: bool, patience: Patience) -> Result<Option<Box<dyn Send + Sync>>> {
-        let begun = Instant::now();
-        let (mut pause, longest) = LOCK_POLL;
-        loop {
-            let file = at("lock", path, open_for_lock(path))?;
-            if at("lock", path, try_flock(&file, exclusive))? {
-                // Between opening and locking somebody may have unlinked the file: a lock on it would guard nothing.
-                if at("lock", path, is_still_at(&file, path))? {
-                    return Ok(Some(Box::new(file)));
-                }
-                continue;
-            }
-            match patience {
-                Patience::Try => return Ok(None),
-                Patience::For(longest) if begun.elapsed() >= longest => {
-                    return at("lock", path, Err(timed_out(&file, longest)));
-                }
-                Patience::For(_) => {}
-            }
-            thread::sleep(pause);
-            pause = (pause * 2).min(longest);
-        }
+        wait_for_lock(path, exclusive, patience, None)
     }
 
     fn sync_below(&self, folder: &Path) -> Result<()> {
@@ -211,6 +192,39 @@ fn ofd_lock(file: &File, command: libc::c_int, lock: &mut libc::flock) -> io::Re
 }
 
 /// Says who holds the lock, as far as /proc/locks tells (proc_locks(5)).
+/// Takes a lock as [`Disk::lock`] says, but no longer than until `stop` is asked.
+pub(super) fn wait_for_lock(
+    path: &Path,
+    exclusive: bool,
+    patience: Patience,
+    stop: Option<&dyn Stop>,
+) -> Result<Option<Box<dyn Send + Sync>>> {
+    let begun = Instant::now();
+    let (mut pause, longest) = LOCK_POLL;
+    loop {
+        let file = at("lock", path, open_for_lock(path))?;
+        if at("lock", path, try_flock(&file, exclusive))? {
+            // Between opening and locking somebody may have unlinked the file: a lock on it would guard nothing.
+            if at("lock", path, is_still_at(&file, path))? {
+                return Ok(Some(Box::new(file)));
+            }
+            continue;
+        }
+        match patience {
+            Patience::Try => return Ok(None),
+            Patience::For(_) if stop.is_some_and(Stop::is_asked) => {
+                return at("lock", path, Err(io::Error::new(io::ErrorKind::Interrupted, Stopped)));
+            }
+            Patience::For(longest) if begun.elapsed() >= longest => {
+                return at("lock", path, Err(timed_out(&file, longest)));
+            }
+            Patience::For(_) => {}
+        }
+        thread::sleep(pause);
+        pause = (pause * 2).min(longest);
+    }
+}
+
 fn timed_out(file: &File, waited: Duration) -> io::Error {
     let holder = match file.metadata().ok().and_then(|metadata| lock_holder(id_of(&metadata))) {
         Some((process, command)) => format!("process {process} ({command}) holds it"),

@@ -219,10 +219,16 @@ pub enum Error {
     Store(StoreError),
     /// The disk failed.
     #[error(transparent)]
-    Disk(#[from] DiskError),
+    Disk(DiskError),
     /// Who asked for it does not want it any more: nothing has changed.
     #[error(transparent)]
     Stopped(#[from] Stopped),
+}
+
+impl From<DiskError> for Error {
+    fn from(error: DiskError) -> Self {
+        error.stopped().map_or(Error::Disk(error), Error::Stopped)
+    }
 }
 
 impl From<StoreError> for Error {

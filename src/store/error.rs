@@ -16,7 +16,7 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 pub enum StoreError {
     /// The disk failed, was full, or refused.
     #[error(transparent)]
-    Disk(#[from] DiskError),
+    Disk(DiskError),
     /// No pack holds the object.
     #[error("object {key} is not in the store")]
     NotFound {
@@ -150,6 +150,12 @@ pub enum StoreError {
     /// The resident index failed; it can be deleted at any time.
     #[error("the index failed: {0}")]
     Index(String),
+}
+
+impl From<DiskError> for StoreError {
+    fn from(error: DiskError) -> Self {
+        error.stopped().map_or(StoreError::Disk(error), StoreError::Stopped)
+    }
 }
 
 impl From<SourceError> for StoreError {

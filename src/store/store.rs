@@ -237,12 +237,12 @@ impl Store {
         care::rebuild(&self.decoder.catalog, task)
     }
 
-    /// Checks every pack against its sidecar and every object's entry and bases. If `full`, decodes every object too
-    /// and compares its bytes with its key.
+    /// Checks every pack against its sidecar and every object's entry and bases. Those that are
+    /// `decoded` are read whole too, and their bytes compared with their keys.
     ///
     /// # Errors
-    /// If packs cannot be looked for; what is damaged or unreadable is reported, not an error.
-    pub fn verify(&self, full: bool) -> Result<Report> {
-        care::verify(&self.decoder, full)
+    /// If packs cannot be looked for, or the task is stopped; what is damaged or unreadable is reported, not an error.
+    pub fn verify(&self, decoded: &(dyn Fn(ObjectKey) -> bool + Sync), task: &Task) -> Result<Report> {
+        care::verify(&self.decoder, decoded, task)
     }
 }

@@ -17,7 +17,7 @@ impl Repo {
         let mut check = WholeCheck { found: Check::new(self, task) };
         check.found.refs();
         check.worktrees();
-        check.found.packs();
+        check.found.packs(full);
         check.set_aside();
         if full {
             check.found.bytes();

@@ -9,6 +9,7 @@ use crate::store::error::Result;
 use crate::store::object::{Digest, KeyHasher};
 use crate::store::pack::{Object, Pack, frame_count, frame_len, read_directory};
 use crate::store::read::{Chain, Decoder, FrameReader};
+use crate::task::{Meter, Task, Unit};
 
 /// Something that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,9 @@ pub struct Problem {
     /// What does not add up.
     pub what: String,
 }
+
+/// Which objects somebody wants decoded.
+pub type Wanted<'a> = dyn Fn(ObjectKey) -> bool + Sync + 'a;
 
 /// What a check looked at and found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -33,7 +37,7 @@ pub struct Report {
 }
 
 /// See [`Store::verify`](super::super::Store::verify).
-pub fn verify(decoder: &Decoder, full: bool) -> Result<Report> {
+pub fn verify(decoder: &Decoder, decoded: &Wanted<'_>, task: &Task) -> Result<Report> {
     decoder.catalog.refresh()?;
     let packs = decoder.catalog.packs();
     let mut report = Report::default();
@@ -41,20 +45,23 @@ pub fn verify(decoder: &Decoder, full: bool) -> Result<Report> {
         let (pack, what) = (damage.path.clone(), damage.what.clone());
         report.problems.push(Problem { pack, key: None, what });
     }
+    let looked_at = task.begin("checking objects", Unit::Objects, None);
     for pack in packs.iter() {
+        task.check()?;
         let problem = |key, what| Problem { pack: pack.path.clone(), key, what };
         let own = check_directory(&*decoder.catalog.disk, pack);
         report
             .problems
             .extend(own.unwrap_or_else(|error| Some(error.to_string())).map(|what| problem(None, what)));
         report.objects += pack.directory.len() as u64;
-        for (row, result) in check_objects(decoder, pack, full) {
+        for (row, result) in check_objects(decoder, pack, decoded, task, &*looked_at) {
             match result {
                 Ok(bytes) => report.bytes += bytes,
                 Err(error) => report.problems.push(problem(Some(pack.directory.key(row)), error.to_string())),
             }
         }
     }
+    task.check()?;
     // What somebody wrote anew meanwhile is whole in another pack, or will be found missing by those who need it.
     decoder.catalog.refresh()?;
     let packs = decoder.catalog.packs();
@@ -76,18 +83,30 @@ fn check_directory(disk: &dyn Disk, pack: &Pack) -> Result<Option<String>> {
     })
 }
 
-/// For each row the bytes that were decoded, or what is wrong.
-fn check_objects(decoder: &Decoder, pack: &Arc<Pack>, full: bool) -> Vec<(usize, Result<u64>)> {
-    let check = |row| (row, Object::sealed(pack, row).and_then(|object| check_object(decoder, object, full)));
+/// For each row the bytes that were decoded, or what is wrong. Nothing is, of what a stop kept from being looked at.
+fn check_objects(
+    decoder: &Decoder,
+    pack: &Arc<Pack>,
+    decoded: &Wanted<'_>,
+    task: &Task,
+    looked_at: &dyn Meter,
+) -> Vec<(usize, Result<u64>)> {
+    let check = |row| {
+        if task.check().is_err() {
+            return (row, Ok(0));
+        }
+        looked_at.advance(1);
+        (row, Object::sealed(pack, row).and_then(|object| check_object(decoder, object, decoded)))
+    };
     decoder.threads.map(0..pack.directory.len(), check)
 }
 
 /// Checks one object and returns how many bytes were decoded.
-fn check_object(decoder: &Decoder, object: Object, full: bool) -> Result<u64> {
+fn check_object(decoder: &Decoder, object: Object, decoded: &Wanted<'_>) -> Result<u64> {
     let chain = Chain::resolve(&decoder.catalog, object)?;
     let object = chain.object();
     (0..frame_count(object.entry.len)).try_for_each(|index| object.frame(index).map(drop))?;
-    if full { check_bytes(decoder, &chain) } else { Ok(0) }
+    if decoded(object.entry.key) { check_bytes(decoder, &chain) } else { Ok(0) }
 }
 
 /// Decodes the object that a chain ends in, compares its bytes with its key, and returns how many there are.

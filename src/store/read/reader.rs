@@ -1,7 +1,6 @@
 //! One object, looked up once and read as often as one likes.
 
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 
 use crate::id::ObjectKey;
@@ -9,8 +8,6 @@ use crate::store::error::Result;
 
 use super::chain::Chain;
 use super::decoder::Decoder;
-use super::frames::check_range;
-use super::plan::{Plan, cuts, frames_at_once};
 
 /// An object whose chain of bases is resolved. Reading it looks nothing up and, whatever happens to the packs that it
 /// was found in, gives the same bytes; it keeps the files of those packs open, so that their room on the disk is free
@@ -49,25 +46,5 @@ impl ObjectReader {
     /// of the object does.
     pub fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
         self.decoder.read_resolved(&self.chain, offset, buf)
-    }
-
-    /// Has the stored bytes under a range come nearer, of the object and of all its bases, so that reading it soon does
-    /// not wait for them. Decodes nothing.
-    ///
-    /// # Errors
-    /// If they cannot be read, or the range is not within the object.
-    pub fn warm(&self, range: Range<u64>) -> Result<()> {
-        check_range(self.chain.object(), range.start, range.end.saturating_sub(range.start))?;
-        let indices: Vec<u64> = cuts(range.start, range.end).map(|(index, _)| index).collect();
-        let mut stored = self.decoder.memory.buffers.take_any();
-        for indices in indices.chunks(frames_at_once(&self.chain)) {
-            let mut plan = Plan::default();
-            for index in indices {
-                plan.frame(&self.chain, *index, 0, &self.decoder.memory)?;
-            }
-            plan.fetch(&mut stored)?;
-        }
-        self.decoder.memory.buffers.give(stored);
-        Ok(())
     }
 }

@@ -53,7 +53,7 @@ fn a_flipped_bit_in_a_payload_is_an_error_that_names_object_and_pack() {
         assert_eq!((named, path), (&keys[0], &pack));
     }
     assert!(open(&disk).read(keys[2]).is_ok());
-    let report = open(&disk).verify(true).unwrap();
+    let report = open(&disk).verify(&|_| true, &Task::default()).unwrap();
     let named: Vec<_> = report.problems.iter().map(|problem| problem.key).collect();
     assert_eq!((report.objects, named.len()), (3, 2));
     assert!(named.contains(&Some(keys[0])) && named.contains(&Some(keys[1])));
@@ -115,7 +115,7 @@ fn a_pack_whose_end_is_damaged_is_read_through_its_sidecar_and_reported() {
     flip(&disk, &pack, end - 100);
     let store = open(&disk);
     assert!(store.read(keys[1]).unwrap() == objects[1]);
-    let report = store.verify(true).unwrap();
+    let report = store.verify(&|_| true, &Task::default()).unwrap();
     assert_eq!(report.problems.len(), 1);
     assert_eq!((&report.problems[0].pack, report.problems[0].key), (&pack, None));
     store.rebuild(&Task::default()).unwrap();
@@ -152,7 +152,7 @@ fn rebuilding_gives_the_same_answers_and_removes_orphans() {
     assert_eq!((rebuilt.sidecars, rebuilt.orphans, rebuilt.quarantined.len()), (1, 1, 0));
     assert_eq!(disk.read(&sidecar).unwrap(), right);
     assert!(store.read(keys[1]).unwrap() == objects[1]);
-    assert_eq!(store.verify(true).unwrap().problems, []);
+    assert_eq!(store.verify(&|_| true, &Task::default()).unwrap().problems, []);
 }
 
 #[test]
@@ -252,6 +252,6 @@ proptest! {
                 prop_assert!(found == *bytes);
             }
         }
-        store.verify(true).unwrap();
+        store.verify(&|_| true, &Task::default()).unwrap();
     }
 }

@@ -47,7 +47,7 @@ fn check_damage(store: &Store, objects: &[(ObjectKey, Vec<u8>)], pack: &Path) {
     let stats = store.stats().unwrap();
     assert_eq!((stats.packs, stats.damaged.len()), (2, 1));
     assert_eq!((&*stats.damaged[0].path, stats.damaged[0].cause), (pack, DamageCause::Unreadable));
-    let problems = store.verify(true).unwrap().problems;
+    let problems = store.verify(&|_| true, &Task::default()).unwrap().problems;
     assert_eq!(problems.iter().map(|problem| &*problem.pack).collect::<Vec<_>>(), [pack]);
     let new = weights(500, 99, 0);
     assert!(store.read(put_one(store, &new, &[]).key).unwrap() == new);
@@ -95,7 +95,14 @@ fn a_pack_that_cannot_be_read_once_it_is_known_is_a_finding() {
     let error = store.read(objects[0].0).unwrap_err();
     assert!(error.to_string().contains(pack.to_str().unwrap()), "{error}");
     assert!(store.read(objects[1].0).unwrap() == objects[1].1);
-    assert!(store.verify(true).unwrap().problems.iter().all(|problem| problem.pack == pack));
+    assert!(
+        store
+            .verify(&|_| true, &Task::default())
+            .unwrap()
+            .problems
+            .iter()
+            .all(|problem| problem.pack == pack)
+    );
 }
 
 #[test]
@@ -385,7 +392,7 @@ fn a_repack_keeps_the_whole_one_of_two_copies() {
             .repack(&Repack { served: Default::default(), served_depth: 2, level: None }, &Task::default())
             .unwrap();
         assert!(open(&disk).read(key).unwrap() == bytes);
-        assert_eq!(open(&disk).verify(true).unwrap().problems, []);
+        assert_eq!(open(&disk).verify(&|_| true, &Task::default()).unwrap().problems, []);
     }
 }
 

@@ -76,28 +76,6 @@ fn a_read_asks_each_pack_once_for_all_that_it_needs_of_it() {
 }
 
 #[test]
-fn warming_asks_for_what_reading_needs() {
-    let family = Family::new();
-    let store = open_forgetful(&family.disk);
-    let packs = in_memory(&store, &family.disk);
-    for (key, bytes) in &family.objects {
-        let reader = store.reader(*key).unwrap();
-        let range = 5..bytes.len() as u64;
-        reader.warm(range.clone()).unwrap();
-        let mut warmed: Vec<_> = packs.iter().map(InMemory::take_ranges).collect();
-        reader.read_at(range.start, &mut vec![0; bytes.len() - 5]).unwrap();
-        let mut read: Vec<_> = packs.iter().map(InMemory::take_ranges).collect();
-        let covered = |ranges: &mut Vec<std::ops::Range<u64>>| {
-            ranges.sort_by_key(|range| range.start);
-            ranges.iter().flat_map(|range| range.clone()).collect::<std::collections::BTreeSet<u64>>()
-        };
-        for (warmed, read) in warmed.iter_mut().zip(&mut read) {
-            assert!(covered(warmed) == covered(read));
-        }
-    }
-}
-
-#[test]
 fn a_place_that_fails_is_an_error_and_no_wrong_bytes() {
     let family = Family::new();
     let store = open_forgetful(&family.disk);

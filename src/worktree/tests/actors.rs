@@ -26,11 +26,6 @@ fn write(worktree: &Tenant, file: &str, offset: u64, bytes: &[u8]) {
     worktree.release(node, true, Release::Complete).expect("release");
 }
 
-fn synced(worktree: &Tenant, file: &str, bytes: &[u8]) {
-    let node = save(worktree, file, bytes, 1);
-    worktree.sync(node).expect("sync");
-}
-
 fn staged(disk: &SimulatedDisk) -> Vec<String> {
     disk.list(&worktree_folder().join("staged")).expect("the folder")
 }
@@ -95,13 +90,7 @@ fn bytes_that_were_synced_outlive_every_change_that_was_not() {
 /// A size can be durable before the bytes; what was never synced is then no version that a commit takes.
 #[test]
 fn a_commit_after_a_power_cut_takes_no_zeros_that_nobody_wrote() {
-    let (disk, repo) = create();
-    let worktree = tenant(&repo);
-    let node = worktree.create(NodeId::ROOT, &name("sized"), 0o644, at(1)).expect("create");
-    worktree.set_len(node, 30_000, at(1)).expect("size");
-    worktree.write_at(node, 0, &[9; 30_000], at(1)).expect("write");
-    worktree.release(node, true, Release::Complete).expect("release");
-    synced(&worktree, "other", b"somebody else's");
+    let (disk, _worktree) = sized_and_written();
     after_cuts(&disk, "sized", |committed, _| {
         assert!(committed.is_none_or(|bytes| bytes == [9; 30_000]));
     });

@@ -9,11 +9,6 @@ fn worktree_folder() -> PathBuf {
     Path::new(ROOT).join("worktrees/main")
 }
 
-fn synced(worktree: &Tenant, file: &str, bytes: &[u8]) {
-    let node = save(worktree, file, bytes, 1);
-    worktree.sync(node).expect("sync");
-}
-
 #[test]
 fn an_error_while_catching_up_loses_no_record() {
     let mut bad = Vec::new();
@@ -244,15 +239,7 @@ fn opening_and_reading_while_it_is_stored_never_fails() {
 /// A file that gets its size and a sync before its bytes, as preallocating writers do, and no sync after them.
 #[test]
 fn bytes_written_over_what_was_synced_are_not_complete_after_a_power_cut() {
-    let (disk, repo) = create();
-    let worktree = tenant(&repo);
-    save(&worktree, "sized", &[7; 100], 1);
-    worktree.commit(&request("first", 2), &Task::default()).expect("commit");
-    let node = worktree.resolve(&path("sized")).unwrap().unwrap();
-    worktree.open_file(node, true).expect("open");
-    worktree.set_len(node, 0, at(1)).expect("size");
-    worktree.set_len(node, 30_000, at(1)).expect("size");
-    worktree.sync(node).expect("sync");
+    let (disk, worktree, node) = committed_and_sized();
     worktree.write_at(node, 0, &[9; 30_000], at(1)).expect("write");
     worktree.release(node, true, Release::Complete).expect("release");
     synced(&worktree, "other", b"somebody else's");
@@ -275,18 +262,9 @@ fn bytes_written_over_what_was_synced_are_not_complete_after_a_power_cut() {
 /// The daemon and the writer are killed in the middle of writing; the machine goes on.
 #[test]
 fn half_a_file_that_was_synced_before_is_not_complete_after_a_kill() {
-    let (disk, repo) = create();
-    let worktree = tenant(&repo);
-    save(&worktree, "sized", &[7; 100], 1);
-    worktree.commit(&request("first", 2), &Task::default()).expect("commit");
-    let node = worktree.resolve(&path("sized")).unwrap().unwrap();
-    worktree.open_file(node, true).expect("open");
-    worktree.set_len(node, 0, at(1)).expect("size");
-    worktree.set_len(node, 30_000, at(1)).expect("size");
-    worktree.sync(node).expect("sync");
+    let (disk, worktree, node) = committed_and_sized();
     worktree.write_at(node, 0, &[9; 15_000], at(1)).expect("write");
     drop(worktree);
-    drop(repo);
     let repo = open(&disk);
     let worktree = tenant(&repo);
     worktree

@@ -5,11 +5,6 @@ use super::*;
 
 const TRIES: u64 = 48;
 
-fn synced(worktree: &Tenant, file: &str, bytes: &[u8]) {
-    let node = save(worktree, file, bytes, 1);
-    worktree.sync(node).expect("sync");
-}
-
 fn append(worktree: &Tenant, file: &str, bytes: &[u8]) {
     let node = worktree.resolve(&path(file)).expect("resolve").expect("the file exists");
     let len = worktree.attributes(node).expect("attributes").len;
@@ -37,13 +32,7 @@ fn commit(worktree: &Worktree) {
 
 #[test]
 fn a_file_with_a_size_and_no_bytes_is_not_taken_for_whole() {
-    let (disk, repo) = create();
-    let worktree = tenant(&repo);
-    let node = worktree.create(NodeId::ROOT, &name("sized"), 0o644, at(1)).expect("create");
-    worktree.set_len(node, 30_000, at(1)).expect("size");
-    worktree.write_at(node, 0, &[9; 30_000], at(1)).expect("write");
-    worktree.release(node, true, Release::Complete).expect("release");
-    synced(&worktree, "other", b"somebody else's");
+    let (disk, _worktree) = sized_and_written();
     for seed in 0..TRIES {
         let repo = open(&disk.back_image(seed));
         commit(&tenant(&repo));

@@ -3,6 +3,7 @@
 mod actors;
 mod between;
 mod borders;
+mod checked;
 mod costs;
 mod crash;
 mod deletions;
@@ -96,6 +97,38 @@ pub(super) fn save(worktree: &Tenant, file: &str, bytes: &[u8], now: i64) -> Nod
     worktree.write_at(node, 0, bytes, at(now)).expect("write");
     worktree.release(node, true, Release::Complete).expect("release");
     node
+}
+
+/// Writes a whole file and syncs it.
+fn synced(worktree: &Tenant, file: &str, bytes: &[u8]) {
+    let node = save(worktree, file, bytes, 1);
+    worktree.sync(node).expect("sync");
+}
+
+/// A new file `sized` that got its size, then its bytes, 30,000 of 9, and no sync; what was synced is another one.
+fn sized_and_written() -> (SimulatedDisk, Tenant) {
+    let (disk, repo) = create();
+    let worktree = tenant(&repo);
+    let node = worktree.create(NodeId::ROOT, &name("sized"), 0o644, at(1)).expect("create");
+    worktree.set_len(node, 30_000, at(1)).expect("size");
+    worktree.write_at(node, 0, &[9; 30_000], at(1)).expect("write");
+    worktree.release(node, true, Release::Complete).expect("release");
+    synced(&worktree, "other", b"somebody else's");
+    (disk, worktree)
+}
+
+/// A file `sized` that was committed with 100 bytes of 7; then it was opened, and 30,000 that nobody wrote were synced.
+fn committed_and_sized() -> (SimulatedDisk, Tenant, NodeId) {
+    let (disk, repo) = create();
+    let worktree = tenant(&repo);
+    save(&worktree, "sized", &[7; 100], 1);
+    worktree.commit(&request("first", 2), &Task::default()).expect("commit");
+    let node = worktree.resolve(&path("sized")).expect("resolve").expect("there");
+    worktree.open_file(node, true).expect("open");
+    worktree.set_len(node, 0, at(1)).expect("size");
+    worktree.set_len(node, 30_000, at(1)).expect("size");
+    worktree.sync(node).expect("sync");
+    (disk, worktree, node)
 }
 
 /// The bytes of a file in a worktree; `None` if there is none.

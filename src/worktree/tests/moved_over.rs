@@ -34,11 +34,6 @@ struct Saved {
     _worktree: Tenant,
 }
 
-fn synced(worktree: &Tenant, file: &str, bytes: &[u8]) {
-    let node = save(worktree, file, bytes, 1);
-    worktree.sync(node).expect("sync");
-}
-
 /// Writes beside `name`, syncs that, moves it over `name`; then syncs the folder, or only something else.
 fn save_beside(told: Told, written: Written, is_committed: bool, syncs_folder: bool) -> Saved {
     let (disk, repo) = create();
