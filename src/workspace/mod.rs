@@ -5,6 +5,7 @@
 //! in [`Surroundings`], and what there is to tell comes back as a value.
 
 mod add;
+mod change_setting;
 mod discover;
 mod drop;
 mod error;
@@ -19,12 +20,13 @@ mod unsaved;
 mod workspace;
 
 pub use add::AddRequest;
+pub use change_setting::Scope;
 pub use discover::{FOLDER, Found, root_of};
 pub use drop::{DeletedBranch, Removed, Restore, Restored};
 pub use error::{Error, Result};
 pub use mounts::Heard;
 pub use naming::{DeletedTag, MadeBranch, MovedHead, Switch, TagRequest, Tagged};
-pub use settings::{Scope, open_repo};
+pub use settings::open_repo;
 pub use surroundings::Surroundings;
 pub use unsaved::{Loss, Unsaved};
 pub use workspace::{OpenedWorktree, Workspace};

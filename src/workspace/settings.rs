@@ -1,10 +1,9 @@
 //! Settings from their files and the environment, and a repository opened with them.
 
 use super::error::{Error, Result};
-use super::surroundings::Surroundings;
 use crate::codec::{DeltaType, Level};
-use crate::config::{Config, ConfigError, Origin, edit};
-use crate::disk::{Disk, Patience};
+use crate::config::{Config, Origin};
+use crate::disk::Disk;
 use crate::history::{Options, Repo};
 use crate::store;
 use std::ffi::{OsStr, OsString};
@@ -28,7 +27,7 @@ pub(super) fn layered(variables: &[(OsString, OsString)], root: Option<&Path>) -
 }
 
 /// `~/.config/coral/config.toml`, or where the environment puts it; `None` if it puts it nowhere.
-fn user_file(variables: &[(OsString, OsString)]) -> Option<PathBuf> {
+pub(super) fn user_file(variables: &[(OsString, OsString)]) -> Option<PathBuf> {
     let value =
         |name: &str| variables.iter().find(|(known, _)| known == OsStr::new(name)).map(|(_, value)| value);
     let absolute = |name| value(name).map(PathBuf::from).filter(|path| path.is_absolute());
@@ -42,44 +41,8 @@ fn overlay(config: &mut Config, path: &Path, origin: Origin) -> Result<()> {
     said.map_err(|source| Error::Config { source, file: Some(path.to_owned()) })
 }
 
-/// Whose settings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    /// Those of the repository that somebody stands in.
-    Repository,
-    /// Those of the user, for all of his repositories.
-    User,
-}
-
-impl Surroundings {
-    /// Changes a setting in the file of its scope, durably; comments and order stay. Returns the file.
-    ///
-    /// # Errors
-    /// [`Error::Config`] if the file, the key or the value does not hold, [`Error::Homeless`], and what
-    /// [`Surroundings::find`] says. After any error the file is as it was.
-    pub fn set(&self, disk: &dyn Disk, scope: Scope, key: &str, value: &str) -> Result<PathBuf> {
-        let path = match scope {
-            Scope::Repository => self.find()?.root.join("coral.toml"),
-            Scope::User => user_file(&self.variables).ok_or(Error::Homeless)?,
-        };
-        if let Some(folder) = path.parent() {
-            disk.create_dir_all(folder)?;
-        }
-        // From reading to writing nobody else changes it.
-        let _lock = disk.lock(&path.with_extension("toml.lock"), true, Patience::BRIEF)?;
-        let old = read(&path)?.unwrap_or_default();
-        let file = Some(path.clone());
-        let new = edit(&old, key, value).map_err(|source| match source {
-            ConfigError::Syntax(_) => Error::Config { source, file },
-            source => Error::Config { source, file: None },
-        })?;
-        disk.replace(&path, new.as_bytes())?;
-        Ok(path)
-    }
-}
-
 /// The text of a file of settings; `None` if there is none.
-fn read(path: &Path) -> Result<Option<String>> {
+pub(super) fn read(path: &Path) -> Result<Option<String>> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -116,34 +79,6 @@ mod tests {
 
     fn variables(pairs: &[(&str, &Path)]) -> Vec<(OsString, OsString)> {
         pairs.iter().map(|(name, value)| (OsString::from(name), value.as_os_str().to_owned())).collect()
-    }
-
-    #[test]
-    fn a_setting_is_changed_in_the_file_of_its_scope_or_nowhere() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let surroundings = Surroundings {
-            cwd: folder.path().to_owned(),
-            variables: variables(&[("HOME", folder.path())]),
-            now: crate::units::Timestamp::EPOCH,
-            offset_minutes: 0,
-        };
-        let set = |scope, key, value| surroundings.set(&crate::disk::RealDisk, scope, key, value);
-        let file = folder.path().join(".config/coral/config.toml");
-        assert_eq!(set(Scope::User, "user.name", "Ada").expect("set"), file);
-        assert_eq!(surroundings.config(None).expect("valid").text("user.name"), "Ada");
-        let before = fs::read_to_string(&file).expect("there");
-        for (key, value) in [("user.nane", "x"), ("core.threads", "many")] {
-            assert!(matches!(set(Scope::User, key, value), Err(Error::Config { file: None, .. })), "{key}");
-        }
-        assert_eq!(fs::read_to_string(&file).expect("there"), before);
-        let nowhere = set(Scope::Repository, "user.name", "Ada");
-        assert!(matches!(nowhere, Err(Error::Repo(crate::history::Error::NotARepository(_)))), "{nowhere:?}");
-        fs::write(&file, "not = [toml").expect("write");
-        let unread = set(Scope::User, "user.name", "Ada");
-        assert!(matches!(unread, Err(Error::Config { file: Some(_), .. })), "{unread:?}");
-        let homeless = Surroundings { variables: Vec::new(), ..surroundings };
-        let refused = homeless.set(&crate::disk::RealDisk, Scope::User, "user.name", "Ada");
-        assert!(matches!(refused, Err(Error::Homeless)), "{refused:?}");
     }
 
     #[test]

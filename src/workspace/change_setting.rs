@@ -1,0 +1,81 @@
+//! A setting that somebody changes: in which file, and nothing of it if it does not hold.
+
+use super::error::{Error, Result};
+use super::settings::{read, user_file};
+use super::surroundings::Surroundings;
+use crate::config::{ConfigError, edit};
+use crate::disk::{Disk, Patience};
+use std::path::PathBuf;
+
+/// Whose settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Those of the repository that somebody stands in.
+    Repository,
+    /// Those of the user, for all of his repositories.
+    User,
+}
+
+impl Surroundings {
+    /// Changes a setting in the file of its scope, durably; comments and order stay. Returns the file.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the file, the key or the value does not hold, [`Error::Homeless`], and what
+    /// [`Surroundings::find`] says. After any error the file is as it was.
+    pub fn set(&self, disk: &dyn Disk, scope: Scope, key: &str, value: &str) -> Result<PathBuf> {
+        let path = match scope {
+            Scope::Repository => self.find()?.root.join("coral.toml"),
+            Scope::User => user_file(&self.variables).ok_or(Error::Homeless)?,
+        };
+        if let Some(folder) = path.parent() {
+            disk.create_dir_all(folder)?;
+        }
+        // From reading to writing nobody else changes it.
+        let _lock = disk.lock(&path.with_extension("toml.lock"), true, Patience::BRIEF)?;
+        let old = read(&path)?.unwrap_or_default();
+        let file = Some(path.clone());
+        let new = edit(&old, key, value).map_err(|source| match source {
+            ConfigError::Syntax(_) => Error::Config { source, file },
+            source => Error::Config { source, file: None },
+        })?;
+        disk.replace(&path, new.as_bytes())?;
+        Ok(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::RealDisk;
+    use crate::history;
+    use crate::units::Timestamp;
+    use std::fs;
+
+    #[test]
+    fn a_setting_is_changed_in_the_file_of_its_scope_or_nowhere() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let surroundings = Surroundings {
+            cwd: folder.path().to_owned(),
+            variables: vec![("HOME".into(), folder.path().into())],
+            now: Timestamp::EPOCH,
+            offset_minutes: 0,
+        };
+        let set = |scope, key, value| surroundings.set(&RealDisk, scope, key, value);
+        let file = folder.path().join(".config/coral/config.toml");
+        assert_eq!(set(Scope::User, "user.name", "Ada").expect("set"), file);
+        assert_eq!(surroundings.config(None).expect("valid").text("user.name"), "Ada");
+        let before = fs::read_to_string(&file).expect("there");
+        for (key, value) in [("user.nane", "x"), ("core.threads", "many")] {
+            assert!(matches!(set(Scope::User, key, value), Err(Error::Config { file: None, .. })), "{key}");
+        }
+        assert_eq!(fs::read_to_string(&file).expect("there"), before);
+        let nowhere = set(Scope::Repository, "user.name", "Ada");
+        assert!(matches!(nowhere, Err(Error::Repo(history::Error::NotARepository(_)))), "{nowhere:?}");
+        fs::write(&file, "not = [toml").expect("write");
+        let unread = set(Scope::User, "user.name", "Ada");
+        assert!(matches!(unread, Err(Error::Config { file: Some(_), .. })), "{unread:?}");
+        let homeless = Surroundings { variables: Vec::new(), ..surroundings };
+        let refused = homeless.set(&RealDisk, Scope::User, "user.name", "Ada");
+        assert!(matches!(refused, Err(Error::Homeless)), "{refused:?}");
+    }
+}
