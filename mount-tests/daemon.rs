@@ -151,6 +151,7 @@ pub fn a_mount_that_is_stopped_is_freed() -> Result<(), Missing> {
         view: View::All,
         author: Author::default(),
         clock: Arc::new(|| coral::units::Timestamp::from(std::time::SystemTime::now())),
+        log: None,
         background_ingest: true,
     };
     let options = MountOptions { settings, allow_other: false, read_only: false };

@@ -6,9 +6,11 @@ use crate::fs::{
     launch, mount, raise_descriptor_limit, wait_for_stop_signal,
 };
 use crate::history::{BranchName, Repo};
+use crate::quote;
 use crate::units::Timestamp;
 use crate::workspace::{open_repo, root_of};
-use std::path::PathBuf;
+use std::fs::{self, OpenOptions};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -34,6 +36,9 @@ pub struct Args {
     /// Show one writable tree: the worktree of a branch
     #[arg(long, value_name = "BRANCH")]
     worktree: Option<String>,
+    /// Where to write what goes wrong, or `none`; by default `run/mount.log` in the repository's own folder
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
     /// Let other users see the mount
     #[arg(long)]
     allow_other: bool,
@@ -78,6 +83,7 @@ fn serve(context: &Context, _out: &Output, args: &Args) -> Result<crate::fs::Mou
         view: view(&repo, args)?,
         author,
         clock: Arc::new(|| Timestamp::from(SystemTime::now())),
+        log: log_file(context, args, &root)?,
         background_ingest: true,
     };
     let options = MountOptions { settings, allow_other: args.allow_other, read_only: args.read_only };
@@ -94,6 +100,26 @@ fn serve(context: &Context, _out: &Output, args: &Args) -> Result<crate::fs::Mou
         }
     })?;
     Ok(served)
+}
+
+/// The log that is asked for; the repository's own if none is, where there is room for it.
+fn log_file(context: &Context, args: &Args, root: &Path) -> Result<Option<PathBuf>> {
+    match &args.log {
+        Some(log) if log.as_os_str() == "none" => Ok(None),
+        Some(log) => {
+            let log = context.absolute(log);
+            // Whoever names a file hears that it cannot be written.
+            OpenOptions::new().append(true).create(true).open(&log).map_err(|error| {
+                CommandError::new(format!("the log {} cannot be written: {error}", quote::file(&log)))
+            })?;
+            Ok(Some(log))
+        }
+        None => {
+            let run = root.join("run");
+            // On a read-only disk nothing is kept.
+            Ok(fs::create_dir_all(&run).is_ok().then(|| run.join("mount.log")))
+        }
+    }
 }
 
 fn view(repo: &Repo, args: &Args) -> Result<View> {
@@ -122,6 +148,9 @@ fn start_in_background(context: &Context, out: &Output, args: Args) -> Result<()
         if let Some(value) = value {
             command.arg(name).arg(value);
         }
+    }
+    if let Some(log) = &args.log {
+        command.arg("--log").arg(log);
     }
     for (name, set) in [("--allow-other", args.allow_other), ("--read-only", args.read_only)] {
         if set {

@@ -92,7 +92,8 @@ impl FileSystem {
             Ok(attr) => Ok(Some((attr, listed_lifetime(node(&*shared.place(parent)?))))),
             Err(Error::Repo(history::Error::Stale)) => Ok(None),
             Err(_) => {
-                let ino = shared.inodes.remember(found_as(Arc::clone(&entry.place), parent, &entry.name));
+                let identity = found_as(Arc::clone(&entry.place), parent, &entry.name);
+                let ino = shared.inodes.remember(identity, parent, &entry.name);
                 Ok(Some((Attr::unknown(ino, entry.kind()), Lifetime::Moving)))
             }
         }

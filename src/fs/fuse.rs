@@ -21,15 +21,15 @@ use fuser::{
 
 use crate::worktree::RenameMode;
 
+use super::asked::{Asked, Owner};
 use super::changes::Changes;
 use super::completion::Closer;
 use super::errno::Result;
 use super::file_system::FileSystem;
 use super::lanes::Lanes;
-use super::meter::Operation;
+use super::meter::{Operation, Question};
 use super::opening::{OpenMode, Seek};
-use super::reply::{self, GENERATION, Owner, STATFS_BLOCK, Told, file_attr, file_type, open_mode, refuse};
-use super::upkeep::Upkeep;
+use super::reply::{self, GENERATION, file_attr, file_type, open_mode};
 use super::workers::{Lane, Workers, shielded};
 
 /// Largest read and write request, in bytes. Measured: larger ones gain nothing, 128 KiB costs twice the CPU.
@@ -79,105 +79,73 @@ impl Adapter {
     }
 
     /// Answers a request in a lane: on this thread if it is short and others listen.
-    fn answer(
-        &self,
-        operation: Operation,
-        lane: Lane,
-        answer: impl FnOnce(&FileSystem, Owner) -> Told + Send + 'static,
-    ) {
-        let asked = Instant::now();
+    fn answer(&self, question: Question, lane: Lane, answer: impl FnOnce(&Asked<'_>) + Send + 'static) {
+        let (began, owner) = (Instant::now(), self.owner);
         match self.workers.here(lane) {
-            Some(_turn) => shielded(|| note(&self.core, operation, asked, answer(&self.core, self.owner))),
+            Some(_turn) => {
+                let asked = Asked { core: &self.core, owner, question: &question, began };
+                shielded(|| answer(&asked));
+            }
             None => {
-                let (core, owner) = (Arc::clone(&self.core), self.owner);
-                self.workers.send(lane, move || note(&core, operation, asked, answer(&core, owner)));
+                let core = Arc::clone(&self.core);
+                self.workers.send(lane, move || {
+                    answer(&Asked { core: &core, owner, question: &question, began });
+                });
             }
         }
     }
 }
 
-/// Notes how long an answer took, and what was told.
-fn note(core: &FileSystem, operation: Operation, asked: Instant, told: Told) {
-    Upkeep::of(&core.shared).note_answer(operation, asked.elapsed(), told.as_ref());
-}
-
 /// Reads into this thread's buffer.
-fn read(core: &FileSystem, handle: u64, offset: u64, wanted: usize, reply: ReplyData) -> Told {
+fn read(asked: &Asked<'_>, handle: u64, offset: u64, wanted: usize, reply: ReplyData) {
     BUFFER.with_borrow_mut(|buffer| {
         if buffer.len() < wanted {
             buffer.resize(wanted, 0);
         }
-        let read = core.read(handle, offset, &mut buffer[..wanted]);
-        reply::data(read.map(|len| &buffer[..len]), reply)
-    })
+        let read = asked.core.read(handle, offset, &mut buffer[..wanted]);
+        reply::data(asked, read.map(|len| &buffer[..len]), reply);
+    });
 }
 
-fn write(core: &FileSystem, handle: u64, offset: u64, bytes: &[u8], reply: ReplyWrite) -> Told {
-    match core.write(handle, offset, bytes) {
-        Ok(()) => reply.written(bytes.len() as u32),
-        Err(error) => return refuse!(reply, error),
-    }
-    None
-}
-
-fn list(core: &FileSystem, ino: INodeNo, handle: u64, offset: u64, mut reply: ReplyDirectory) -> Told {
-    let listing = match core.listing(handle, offset) {
+fn list(asked: &Asked<'_>, handle: u64, offset: u64, mut reply: ReplyDirectory) {
+    let listing = match asked.noted(asked.core.listing(handle, offset)) {
         Ok(listing) => listing,
-        Err(error) => return refuse!(reply, error),
+        Err(errno) => return reply.error(errno),
     };
     let from = usize::try_from(offset).unwrap_or(usize::MAX);
     for (position, entry) in (offset..).zip(listing.list.get(from..).unwrap_or_default()) {
         // The number is a hint that look-ups do not depend on; not to be zero is all that matters.
         let name = OsStr::from_bytes(&entry.name);
-        if reply.add(ino, position + 1, file_type(entry.kind()), name) {
+        if reply.add(INodeNo(asked.question.ino), position + 1, file_type(entry.kind()), name) {
             break;
         }
     }
     reply.ok();
-    None
 }
 
-fn list_with_attributes(
-    core: &FileSystem,
-    owner: Owner,
-    ino: u64,
-    handle: u64,
-    offset: u64,
-    mut reply: ReplyDirectoryPlus,
-) -> Told {
-    let listing = match core.listing(handle, offset) {
-        Ok(listing) => listing,
-        Err(error) => return refuse!(reply, error),
-    };
+fn list_with_attributes(asked: &Asked<'_>, handle: u64, offset: u64, mut reply: ReplyDirectoryPlus) {
+    match asked.noted(fill(asked, handle, offset, &mut reply)) {
+        Ok(()) => reply.ok(),
+        Err(errno) => reply.error(errno),
+    }
+}
+
+/// Puts as many names into an answer as there is room for, each looked up.
+fn fill(asked: &Asked<'_>, handle: u64, offset: u64, reply: &mut ReplyDirectoryPlus) -> Result<()> {
+    let listing = asked.core.listing(handle, offset)?;
     let from = usize::try_from(offset).unwrap_or(usize::MAX);
     for (position, entry) in (offset..).zip(listing.list.get(from..).unwrap_or_default()) {
-        let (attr, lifetime) = match core.lookup_listed(ino, entry) {
-            Ok(Some(found)) => found,
-            Ok(None) => continue,
-            Err(error) => return refuse!(reply, error),
-        };
+        let Some((attr, lifetime)) = asked.core.lookup_listed(asked.question.ino, entry)? else { continue };
         let lifetime = lifetime.duration().min(attr.lifetime.duration());
         let name = OsStr::from_bytes(&entry.name);
-        if reply.add(INodeNo(attr.ino), position + 1, name, &lifetime, &file_attr(&attr, owner), GENERATION) {
+        let shown = file_attr(&attr, asked.owner);
+        if reply.add(INodeNo(attr.ino), position + 1, name, &lifetime, &shown, GENERATION) {
             // It did not fit, so the kernel does not learn of it.
-            core.forget(attr.ino, 1);
+            asked.core.forget(attr.ino, 1);
             break;
         }
     }
-    reply.ok();
-    None
-}
-
-fn statfs(core: &FileSystem, reply: ReplyStatfs) -> Told {
-    let block = u64::from(STATFS_BLOCK);
-    match core.shared.space() {
-        Ok(space) => {
-            let free = space.available / block;
-            reply.statfs(space.total / block, free, free, 0, 0, STATFS_BLOCK, 255, STATFS_BLOCK);
-            None
-        }
-        Err(error) => refuse!(reply, error),
-    }
+    Ok(())
 }
 
 /// A file that is made and not opened.
@@ -206,23 +174,23 @@ impl fuser::Filesystem for Adapter {
     }
 
     fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        let name = name.as_bytes().to_vec();
         let lane = Lanes::of(&self.core.shared).names(parent.0);
-        self.answer(Operation::Lookup, lane, move |core, owner| {
-            reply::lookup(core.lookup(parent.0, &name), owner, reply)
+        let question = Question::of_name(Operation::Lookup, parent.0, name.as_bytes());
+        self.answer(question, lane, move |asked| {
+            reply::lookup(asked, asked.core.lookup(parent.0, asked.name()), reply)
         });
     }
 
     fn forget(&self, _: &Request, ino: INodeNo, lookups: u64) {
-        self.answer(Operation::Forget, Lane::Look, move |core, _| {
-            core.forget(ino.0, lookups);
-            None
+        self.answer(Question::of_node(Operation::Forget, ino.0), Lane::Look, move |asked| {
+            asked.core.forget(ino.0, lookups);
+            let _ = asked.noted(Ok(()));
         });
     }
 
     fn getattr(&self, _: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
-        self.answer(Operation::GetAttr, Lane::Look, move |core, owner| {
-            reply::attr(core.getattr(ino.0), owner, reply)
+        self.answer(Question::of_node(Operation::GetAttr, ino.0), Lane::Look, move |asked| {
+            reply::attr(asked, asked.core.getattr(ino.0), reply)
         });
     }
 
@@ -249,13 +217,15 @@ impl fuser::Filesystem for Adapter {
         let handle = handle.map(|handle| handle.0);
         let changes = Changes { mode, len, modified: modified.map(reply::set_time) };
         let lane = Lanes::of(&self.core.shared).setattr(changes, handle);
-        self.answer(Operation::SetAttr, lane, move |core, owner| {
-            reply::attr(core.setattr(ino.0, changes, handle), owner, reply)
+        self.answer(Question::of_node(Operation::SetAttr, ino.0), lane, move |asked| {
+            reply::attr(asked, asked.core.setattr(ino.0, changes, handle), reply)
         });
     }
 
     fn readlink(&self, _: &Request, ino: INodeNo, reply: ReplyData) {
-        self.answer(Operation::ReadLink, Lane::Look, move |core, _| reply::data(core.readlink(ino.0), reply));
+        self.answer(Question::of_node(Operation::ReadLink, ino.0), Lane::Look, move |asked| {
+            reply::data(asked, asked.core.readlink(ino.0), reply)
+        });
     }
 
     fn mknod(
@@ -272,34 +242,34 @@ impl fuser::Filesystem for Adapter {
         if kind != libc::S_IFREG && kind != 0 {
             return reply.error(Errno::EPERM);
         }
-        let name = name.as_bytes().to_vec();
         let lane = Lanes::of(&self.core.shared).naming(parent.0);
-        self.answer(Operation::MakeNode, lane, move |core, owner| {
-            reply::entry(make_node(core, parent.0, &name, mode), owner, reply)
+        let question = Question::of_name(Operation::MakeNode, parent.0, name.as_bytes());
+        self.answer(question, lane, move |asked| {
+            reply::entry(asked, make_node(asked.core, parent.0, asked.name(), mode), reply)
         });
     }
 
     fn mkdir(&self, _: &Request, parent: INodeNo, name: &OsStr, mode: u32, _: u32, reply: ReplyEntry) {
-        let name = name.as_bytes().to_vec();
         let lane = Lanes::of(&self.core.shared).naming(parent.0);
-        self.answer(Operation::MakeDir, lane, move |core, owner| {
-            reply::entry(core.mkdir(parent.0, &name, mode & 0o7777), owner, reply)
+        let question = Question::of_name(Operation::MakeDir, parent.0, name.as_bytes());
+        self.answer(question, lane, move |asked| {
+            reply::entry(asked, asked.core.mkdir(parent.0, asked.name(), mode & 0o7777), reply)
         });
     }
 
     fn unlink(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        let name = name.as_bytes().to_vec();
         let lane = Lanes::of(&self.core.shared).naming(parent.0);
-        self.answer(Operation::Unlink, lane, move |core, _| {
-            reply::empty(core.unlink(parent.0, &name), reply)
+        let question = Question::of_name(Operation::Unlink, parent.0, name.as_bytes());
+        self.answer(question, lane, move |asked| {
+            reply::empty(asked, asked.core.unlink(parent.0, asked.name()), reply)
         });
     }
 
     fn rmdir(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        let name = name.as_bytes().to_vec();
         let lane = Lanes::of(&self.core.shared).naming(parent.0);
-        self.answer(Operation::RemoveDir, lane, move |core, _| {
-            reply::empty(core.rmdir(parent.0, &name), reply)
+        let question = Question::of_name(Operation::RemoveDir, parent.0, name.as_bytes());
+        self.answer(question, lane, move |asked| {
+            reply::empty(asked, asked.core.rmdir(parent.0, asked.name()), reply)
         });
     }
 
@@ -311,10 +281,11 @@ impl fuser::Filesystem for Adapter {
         target: &std::path::Path,
         reply: ReplyEntry,
     ) {
-        let (name, target) = (name.as_bytes().to_vec(), target.as_os_str().as_bytes().to_vec());
+        let target = target.as_os_str().as_bytes().to_vec();
         let lane = Lanes::of(&self.core.shared).naming(parent.0);
-        self.answer(Operation::SymLink, lane, move |core, owner| {
-            reply::entry(core.symlink(parent.0, &name, &target), owner, reply)
+        let question = Question::of_name(Operation::SymLink, parent.0, name.as_bytes());
+        self.answer(question, lane, move |asked| {
+            reply::entry(asked, asked.core.symlink(parent.0, asked.name(), &target), reply)
         });
     }
 
@@ -334,17 +305,19 @@ impl fuser::Filesystem for Adapter {
             libc::RENAME_EXCHANGE => RenameMode::Exchange,
             _ => return reply.error(Errno::EINVAL),
         };
-        let (from, to) = (name.as_bytes().to_vec(), new_name.as_bytes().to_vec());
+        let to = new_name.as_bytes().to_vec();
         let lane = Lanes::of(&self.core.shared).naming(parent.0);
-        self.answer(Operation::Rename, lane, move |core, _| {
-            reply::empty(core.rename((parent.0, &from), (new_parent.0, &to), mode), reply)
+        let question = Question::of_name(Operation::Rename, parent.0, name.as_bytes());
+        self.answer(question, lane, move |asked| {
+            let renamed = asked.core.rename((parent.0, asked.name()), (new_parent.0, &to), mode);
+            reply::empty(asked, renamed, reply)
         });
     }
 
     fn open(&self, _: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         let lane = Lanes::of(&self.core.shared).open(ino.0);
-        self.answer(Operation::Open, lane, move |core, _| {
-            reply::opened(core.open(ino.0, open_mode(flags)), reply)
+        self.answer(Question::of_node(Operation::Open, ino.0), lane, move |asked| {
+            reply::opened(asked, asked.core.open(ino.0, open_mode(flags)), reply)
         });
     }
 
@@ -358,18 +331,19 @@ impl fuser::Filesystem for Adapter {
         flags: i32,
         reply: ReplyCreate,
     ) {
-        let name = name.as_bytes().to_vec();
         let lane = Lanes::of(&self.core.shared).naming(parent.0);
-        self.answer(Operation::Create, lane, move |core, owner| {
-            let created = core.create(parent.0, &name, mode & 0o7777, open_mode(OpenFlags(flags)));
-            reply::created(created, owner, reply)
+        let question = Question::of_name(Operation::Create, parent.0, name.as_bytes());
+        self.answer(question, lane, move |asked| {
+            let created =
+                asked.core.create(parent.0, asked.name(), mode & 0o7777, open_mode(OpenFlags(flags)));
+            reply::created(asked, created, reply)
         });
     }
 
     fn read(
         &self,
         _: &Request,
-        _: INodeNo,
+        ino: INodeNo,
         handle: FileHandle,
         offset: u64,
         size: u32,
@@ -378,13 +352,15 @@ impl fuser::Filesystem for Adapter {
         reply: ReplyData,
     ) {
         let lane = Lanes::of(&self.core.shared).read(handle.0);
-        self.answer(Operation::Read, lane, move |core, _| read(core, handle.0, offset, size as usize, reply));
+        self.answer(Question::of_node(Operation::Read, ino.0), lane, move |asked| {
+            read(asked, handle.0, offset, size as usize, reply)
+        });
     }
 
     fn write(
         &self,
         _: &Request,
-        _: INodeNo,
+        ino: INodeNo,
         handle: FileHandle,
         offset: u64,
         data: &[u8],
@@ -393,34 +369,38 @@ impl fuser::Filesystem for Adapter {
         _: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        let (asked, lane) = (Instant::now(), Lanes::of(&self.core.shared).write(handle.0));
+        let lane = Lanes::of(&self.core.shared).write(handle.0);
+        let question = Question::of_node(Operation::Write, ino.0);
+        let (began, owner) = (Instant::now(), self.owner);
+        let write = move |asked: &Asked<'_>, data: &[u8]| {
+            reply::written(asked, asked.core.write(handle.0, offset, data), data.len(), reply);
+        };
         match self.workers.here(lane) {
             // The bytes are the session's: written from here, they need not be copied.
-            Some(_turn) => shielded(|| {
-                let told = write(&self.core, handle.0, offset, data, reply);
-                note(&self.core, Operation::Write, asked, told);
-            }),
+            Some(_turn) => {
+                let asked = Asked { core: &self.core, owner, question: &question, began };
+                shielded(|| write(&asked, data));
+            }
             None => {
                 let (core, data) = (Arc::clone(&self.core), data.to_vec());
                 self.workers.send(lane, move || {
-                    let told = write(&core, handle.0, offset, &data, reply);
-                    note(&core, Operation::Write, asked, told);
+                    write(&Asked { core: &core, owner, question: &question, began }, &data);
                 });
             }
         }
     }
 
-    fn flush(&self, request: &Request, _: INodeNo, handle: FileHandle, _: LockOwner, reply: ReplyEmpty) {
+    fn flush(&self, request: &Request, ino: INodeNo, handle: FileHandle, _: LockOwner, reply: ReplyEmpty) {
         let thread = request.pid();
-        self.answer(Operation::Flush, Lane::Look, move |core, _| {
-            reply::empty(core.flush(handle.0, || Closer::of_thread(thread)), reply)
+        self.answer(Question::of_node(Operation::Flush, ino.0), Lane::Look, move |asked| {
+            reply::empty(asked, asked.core.flush(handle.0, || Closer::of_thread(thread)), reply)
         });
     }
 
     fn release(
         &self,
         _: &Request,
-        _: INodeNo,
+        ino: INodeNo,
         handle: FileHandle,
         _: OpenFlags,
         _: Option<LockOwner>,
@@ -428,33 +408,36 @@ impl fuser::Filesystem for Adapter {
         reply: ReplyEmpty,
     ) {
         let lane = Lanes::of(&self.core.shared).release(handle.0);
-        self.answer(Operation::Release, lane, move |core, _| {
-            core.release(handle.0);
-            reply.ok();
-            None
+        self.answer(Question::of_node(Operation::Release, ino.0), lane, move |asked| {
+            asked.core.release(handle.0);
+            reply::empty(asked, Ok(()), reply);
         });
     }
 
-    fn fsync(&self, _: &Request, _: INodeNo, handle: FileHandle, _: bool, reply: ReplyEmpty) {
+    fn fsync(&self, _: &Request, ino: INodeNo, handle: FileHandle, _: bool, reply: ReplyEmpty) {
         let lane = Lanes::of(&self.core.shared).sync(handle.0);
-        self.answer(Operation::Sync, lane, move |core, _| reply::empty(core.fsync(handle.0), reply));
+        self.answer(Question::of_node(Operation::Sync, ino.0), lane, move |asked| {
+            reply::empty(asked, asked.core.fsync(handle.0), reply)
+        });
     }
 
     fn fsyncdir(&self, _: &Request, ino: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        self.answer(Operation::SyncDir, Lane::Long, move |core, _| {
-            reply::empty(core.fsync_dir(ino.0), reply)
+        self.answer(Question::of_node(Operation::SyncDir, ino.0), Lane::Long, move |asked| {
+            reply::empty(asked, asked.core.fsync_dir(ino.0), reply)
         });
     }
 
     fn opendir(&self, _: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        self.answer(Operation::OpenDir, Lane::Look, move |core, _| {
-            reply::opened_dir(core.open_dir(ino.0), reply)
+        self.answer(Question::of_node(Operation::OpenDir, ino.0), Lane::Look, move |asked| {
+            reply::opened_dir(asked, asked.core.open_dir(ino.0), reply)
         });
     }
 
     fn readdir(&self, _: &Request, ino: INodeNo, handle: FileHandle, offset: u64, reply: ReplyDirectory) {
         let lane = Lanes::of(&self.core.shared).names(ino.0);
-        self.answer(Operation::ReadDir, lane, move |core, _| list(core, ino, handle.0, offset, reply));
+        self.answer(Question::of_node(Operation::ReadDir, ino.0), lane, move |asked| {
+            list(asked, handle.0, offset, reply)
+        });
     }
 
     fn readdirplus(
@@ -466,21 +449,22 @@ impl fuser::Filesystem for Adapter {
         reply: ReplyDirectoryPlus,
     ) {
         let lane = Lanes::of(&self.core.shared).names(ino.0);
-        self.answer(Operation::ReadDirPlus, lane, move |core, owner| {
-            list_with_attributes(core, owner, ino.0, handle.0, offset, reply)
+        self.answer(Question::of_node(Operation::ReadDirPlus, ino.0), lane, move |asked| {
+            list_with_attributes(asked, handle.0, offset, reply)
         });
     }
 
-    fn releasedir(&self, _: &Request, _: INodeNo, handle: FileHandle, _: OpenFlags, reply: ReplyEmpty) {
-        self.answer(Operation::ReleaseDir, Lane::Look, move |core, _| {
-            core.release(handle.0);
-            reply.ok();
-            None
+    fn releasedir(&self, _: &Request, ino: INodeNo, handle: FileHandle, _: OpenFlags, reply: ReplyEmpty) {
+        self.answer(Question::of_node(Operation::ReleaseDir, ino.0), Lane::Look, move |asked| {
+            asked.core.release(handle.0);
+            reply::empty(asked, Ok(()), reply);
         });
     }
 
-    fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
-        self.answer(Operation::StatFs, Lane::Look, move |core, _| statfs(core, reply));
+    fn statfs(&self, _: &Request, ino: INodeNo, reply: ReplyStatfs) {
+        self.answer(Question::of_node(Operation::StatFs, ino.0), Lane::Look, move |asked| {
+            reply::space(asked, asked.core.shared.space(), reply)
+        });
     }
 
     fn setxattr(&self, _: &Request, _: INodeNo, _: &OsStr, _: &[u8], _: i32, _: u32, reply: ReplyEmpty) {
@@ -488,15 +472,15 @@ impl fuser::Filesystem for Adapter {
     }
 
     fn getxattr(&self, _: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
-        let name = name.as_bytes().to_vec();
-        self.answer(Operation::GetXattr, Lane::Look, move |core, _| {
-            reply::xattr(core.getxattr(ino.0, &name), size, reply)
+        let question = Question::of_name(Operation::GetXattr, ino.0, name.as_bytes());
+        self.answer(question, Lane::Look, move |asked| {
+            reply::xattr(asked, asked.core.getxattr(ino.0, asked.name()), size, reply)
         });
     }
 
     fn listxattr(&self, _: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
-        self.answer(Operation::ListXattr, Lane::Look, move |core, _| {
-            reply::xattr(core.listxattr(ino.0), size, reply)
+        self.answer(Question::of_node(Operation::ListXattr, ino.0), Lane::Look, move |asked| {
+            reply::xattr(asked, asked.core.listxattr(ino.0), size, reply)
         });
     }
 
@@ -522,7 +506,7 @@ impl fuser::Filesystem for Adapter {
     fn fallocate(
         &self,
         _: &Request,
-        _: INodeNo,
+        ino: INodeNo,
         handle: FileHandle,
         offset: u64,
         len: u64,
@@ -535,8 +519,8 @@ impl fuser::Filesystem for Adapter {
             _ => return reply.error(Errno::EOPNOTSUPP),
         };
         let lane = Lanes::of(&self.core.shared).write(handle.0);
-        self.answer(Operation::Allocate, lane, move |core, _| {
-            reply::empty(core.allocate(handle.0, offset, len, keep_len), reply)
+        self.answer(Question::of_node(Operation::Allocate, ino.0), lane, move |asked| {
+            reply::empty(asked, asked.core.allocate(handle.0, offset, len, keep_len), reply)
         });
     }
 
@@ -547,8 +531,8 @@ impl fuser::Filesystem for Adapter {
             _ => return reply.error(Errno::EINVAL),
         };
         let Ok(offset) = u64::try_from(offset) else { return reply.error(Errno::ENXIO) };
-        self.answer(Operation::Seek, Lane::Look, move |core, _| {
-            reply::offset(core.seek(ino.0, offset, to), reply)
+        self.answer(Question::of_node(Operation::Seek, ino.0), Lane::Look, move |asked| {
+            reply::offset(asked, asked.core.seek(ino.0, offset, to), reply)
         });
     }
 }

@@ -54,15 +54,16 @@ impl IngestQueue {
         Self { sender: None, trouble: Arc::default(), write_back: Arc::new(WriteBack::idle()), thread: None }
     }
 
-    /// Starts the thread.
-    pub fn start() -> std::io::Result<Self> {
+    /// Starts the thread. `tell` hears of what cannot be stored, once as long as it is the same.
+    pub fn start(tell: impl Fn(&str) + Send + 'static) -> std::io::Result<Self> {
         let (sender, receiver) = unbounded();
         let trouble = Arc::default();
         let told = Arc::clone(&trouble);
         let write_back = Arc::new(WriteBack::start()?);
         let later = Arc::clone(&write_back);
-        let thread =
-            thread::Builder::new().name("ingest".into()).spawn(move || work(&receiver, &told, &later))?;
+        let thread = thread::Builder::new()
+            .name("ingest".into())
+            .spawn(move || work(&receiver, &told, &later, &tell))?;
         Ok(Self { sender: Some(sender), trouble, write_back, thread: Some(thread) })
     }
 
@@ -108,7 +109,12 @@ impl Drop for IngestQueue {
 }
 
 /// Collects what settled until it is quiet for a while, stores it, and goes on.
-fn work(receiver: &Receiver<Message>, trouble: &Mutex<Option<String>>, write_back: &WriteBack) {
+fn work(
+    receiver: &Receiver<Message>,
+    trouble: &Mutex<Option<String>>,
+    write_back: &WriteBack,
+    tell: &dyn Fn(&str),
+) {
     compute_at_length();
     let (mut waiting, mut storer) = (Waiting::new(), Storer::default());
     while let Ok(first) = receiver.recv() {
@@ -139,6 +145,10 @@ fn work(receiver: &Receiver<Message>, trouble: &Mutex<Option<String>>, write_bac
             });
             failed = done.err().or(failed);
             write_back.written(worktree);
+        }
+        let before = trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(why) = failed.as_deref().filter(|_| failed != before) {
+            tell(why);
         }
         *trouble.lock().unwrap_or_else(PoisonError::into_inner) = failed;
         drop(askers);

@@ -5,12 +5,14 @@
 //! within a factor of two.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::quote;
 use crate::units::Timestamp;
 
 use super::errno::Error;
@@ -70,6 +72,28 @@ operations! {
     Write = "write",
 }
 
+/// What the kernel asks, and of what.
+#[derive(Debug, Clone)]
+pub(super) struct Question {
+    pub operation: Operation,
+    /// The node, or the directory that the name is in.
+    pub ino: u64,
+    /// The name that is asked for; empty if the node itself is.
+    pub name: Vec<u8>,
+}
+
+impl Question {
+    /// Of a node.
+    pub fn of_node(operation: Operation, ino: u64) -> Self {
+        Self { operation, ino, name: Vec::new() }
+    }
+
+    /// Of a name in a directory.
+    pub fn of_name(operation: Operation, directory: u64, name: &[u8]) -> Self {
+        Self { operation, ino: directory, name: name.to_vec() }
+    }
+}
+
 /// All counters of a mount, and its last errors.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
@@ -91,6 +115,8 @@ pub(super) struct Seen {
     pub at: Timestamp,
     /// What was asked.
     pub operation: Operation,
+    /// Of what, as a path from the mount's root.
+    pub path: Vec<u8>,
     /// The number that was told.
     pub errno: i32,
     /// What went wrong.
@@ -110,6 +136,14 @@ pub(super) struct Measured {
     max_us: u64,
     /// How many took less than 2^n microseconds and not less than half of that, for each n up to the last that is not 0.
     histogram_us: Vec<u64>,
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = if self.path.is_empty() { ".".to_owned() } else { quote::name(&self.path) };
+        let told = std::io::Error::from_raw_os_error(self.errno);
+        write!(f, "{} {path}: {}: {told}", self.operation.name(), self.what)
+    }
 }
 
 impl Meter {
@@ -205,7 +239,8 @@ mod tests {
         let meter = Meter::default();
         for errno in 0..REMEMBERED as i32 + 5 {
             let at = Timestamp::EPOCH;
-            meter.remember(Seen { at, operation: Operation::Write, errno, what: String::new() });
+            let (operation, path, what) = (Operation::Write, Vec::new(), String::new());
+            meter.remember(Seen { at, operation, path, errno, what });
         }
         let errors = meter.errors();
         assert_eq!((errors.len(), errors[0].errno), (REMEMBERED, 5));

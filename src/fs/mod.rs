@@ -4,6 +4,7 @@
 //! `upkeep.rs` what is done without being asked. `fuse.rs` translates requests and `mount.rs` brings it before the kernel. Knows no pack and no index: content comes from the repository. docs/semantics.md says what each
 //! system call does on each kind of node.
 
+mod asked;
 mod attr;
 mod change;
 mod changes;
@@ -23,6 +24,7 @@ mod inode;
 mod io;
 mod lanes;
 mod limits;
+mod log;
 mod meter;
 #[cfg(test)]
 mod model;

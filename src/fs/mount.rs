@@ -13,6 +13,7 @@ use fuser::{Config, INodeNo, MountOption, Notifier, Session, SessionACL};
 
 use crate::daemons::{Answer, Request, mounted};
 use crate::history::Repo;
+use crate::quote;
 use crate::threads::answer_at_once;
 
 use super::control::ControlSocket;
@@ -29,8 +30,8 @@ use super::workers::Workers;
 /// Threads that listen to the kernel, and answer what is short if others still listen.
 const SESSION_THREADS: usize = 6;
 /// Address space that the session may take when it begins: for each thread a buffer of 16 MiB (a constant of the library),
-/// a stack, and an arena of the C library's allocator, which takes twice its 64 MiB while it is made.
-const SESSION_MEMORY: usize = (SESSION_THREADS + 1) * (18 << 20) + (SESSION_THREADS + 5) * (64 << 20);
+/// a stack, and an arena of the C library's allocator, which takes twice its 64 MiB while it is made. One more for the log.
+const SESSION_MEMORY: usize = (SESSION_THREADS + 1) * (18 << 20) + (SESSION_THREADS + 7) * (64 << 20);
 /// How often the daemon looks whether others changed a worktree.
 const LOOK_AROUND: Duration = Duration::from_secs(1);
 /// How long a session whose mount is gone may still serve files that are open.
@@ -151,6 +152,7 @@ pub fn mount(repo: Repo, mount_point: &Path, options: MountOptions) -> Result<Mo
     };
     drop(reserved);
     thread::Builder::new().name("session".into()).spawn(serve).map_err(failed("serve"))?;
+    core.shared.log.line(core.shared.now(), format_args!("mounted at {}", quote::file(&mount_point)));
     // The session answers this, or nothing else either.
     raise_read_ahead(&mount_point);
     Ok(Mount { mount_point, core, ended, _socket: socket, _wake: wake })
@@ -219,7 +221,17 @@ impl Mount {
     }
 
     fn finish(&self) -> Result<(), MountError> {
-        Upkeep::of(&self.core.shared).sync().map_err(MountError::Unservable)?;
+        let shared = &self.core.shared;
+        let synced = Upkeep::of(shared).sync();
+        match &synced {
+            Ok(()) => shared.log.line(shared.now(), "unmounted"),
+            Err(error) => {
+                shared.log.line(shared.now(), format_args!("unmounted, not all is durable: {error}"))
+            }
+        }
+        // Threads of the session may hold the log until the process ends.
+        shared.log.flush();
+        synced.map_err(MountError::Unservable)?;
         match &*self.ended.result.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(Err(error)) => Err(system("serve", &self.mount_point)(io::Error::other(error.to_string()))),
             Some(Ok(())) | None => Ok(()),

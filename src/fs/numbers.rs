@@ -28,7 +28,7 @@ pub(super) fn remember(
     place: Arc<Place>,
     known: Option<NodeAttributes>,
 ) -> Result<Attr> {
-    let ino = shared.inodes.remember(found_as(Arc::clone(&place), parent, name));
+    let ino = shared.inodes.remember(found_as(Arc::clone(&place), parent, name), parent, name);
     let attr = keep(shared, &place).and_then(|()| node(&place).attr(ino, shared, known));
     if attr.is_err() {
         forget(shared, ino, 1);

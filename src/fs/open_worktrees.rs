@@ -5,21 +5,26 @@
 use std::sync::Arc;
 
 use crate::history::{self, BranchName, Head, Repo};
+use crate::worktree::{Fallback, Interrupted};
 
 use super::errno::{Error, Result};
+use super::log::Log;
+use super::report::shown;
+use super::settings::Clock;
 use super::worktrees::{OpenWorktree, Opening, WorktreeNode, Worktrees, explained};
 
 /// The worktrees of a repository's branches.
-#[derive(Debug)]
 pub(super) struct OpenWorktrees {
     repo: Repo,
     open: Worktrees,
+    log: Arc<Log>,
+    clock: Clock,
 }
 
 impl OpenWorktrees {
     /// None of this repository's is open yet.
-    pub fn of(repo: &Repo) -> Self {
-        Self { repo: repo.clone(), open: Worktrees::default() }
+    pub fn of(repo: &Repo, log: Arc<Log>, clock: Clock) -> Self {
+        Self { repo: repo.clone(), open: Worktrees::default(), log, clock }
     }
 
     /// The worktree of a branch, opened at first use.
@@ -29,9 +34,11 @@ impl OpenWorktrees {
             if !self.may_exist(branch)? {
                 self.repo.refs().existing_branch(branch)?;
             }
-            // What was interrupted is named by `coral status`.
-            let (tenant, _) = self.repo.worktree(branch)?.adopt()?;
-            Ok(tenant)
+            let (tenant, interrupted) = self.repo.worktree(branch)?.adopt()?;
+            for file in &interrupted {
+                self.log.line((self.clock)(), taken_back(branch, file));
+            }
+            Ok((tenant, interrupted))
         };
         self.explain(self.open.find_or_open(branch, open))
     }
@@ -105,4 +112,17 @@ impl OpenWorktrees {
         }
         Ok(names)
     }
+}
+
+/// What became of a file whose last bytes were in doubt when its worktree was opened.
+pub(super) fn taken_back(branch: &BranchName, Interrupted { path, now }: &Interrupted) -> String {
+    let now = match now {
+        Fallback::LastDurable => "it is the last version that was; the newer bytes are in quarantine/",
+        Fallback::Incomplete => "it has what arrived, and does not count as complete",
+        Fallback::AsCommitted => "it is as in the last commit, or gone",
+    };
+    let path = shown(path);
+    format!(
+        "{path} of worktree {branch} was not yet on the disk when the machine stopped or the disk went away: {now}"
+    )
 }

@@ -4,38 +4,26 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use fuser::{
     Errno, FileAttr, FileHandle, FileType, FopenFlags, Generation, INodeNo, OpenAccMode, OpenFlags,
-    ReplyAttr, ReplyCreate, ReplyData, ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyXattr, TimeOrNow,
+    ReplyAttr, ReplyCreate, ReplyData, ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs,
+    ReplyWrite, ReplyXattr, TimeOrNow,
 };
 
+use crate::disk::Space;
 use crate::units::Timestamp;
 
+use super::asked::{Asked, Owner};
 use super::attr::{Attr, Kind, Lifetime};
 use super::changes::SetTime;
-use super::errno::{Error, Result};
+use super::errno::Result;
 use super::file_system::Lookup;
 use super::opening::{Cache, OpenMode, Opened};
 
 /// What the kernel counts blocks in, in bytes.
 const BLOCK: u64 = 512;
 /// What statfs counts in, and the size of transfers that suits, in bytes.
-pub(super) const STATFS_BLOCK: u32 = 4096;
+const STATFS_BLOCK: u32 = 4096;
 /// Inode numbers are never reused, so that one generation is enough.
 pub(super) const GENERATION: Generation = Generation(0);
-
-/// Whom files belong to: the user whose daemon it is.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Owner {
-    uid: u32,
-    gid: u32,
-}
-
-impl Owner {
-    /// The user of this process.
-    pub fn of_process() -> Self {
-        // SAFETY: geteuid and getegid have no preconditions and cannot fail.
-        unsafe { Self { uid: libc::geteuid(), gid: libc::getegid() } }
-    }
-}
 
 pub(super) fn file_attr(attr: &Attr, owner: Owner) -> FileAttr {
     let modified = attr.modified.to_system_time();
@@ -67,154 +55,115 @@ pub(super) fn file_type(kind: Kind) -> FileType {
     }
 }
 
-/// The error that an answer was, if it was one.
-pub(super) type Told = Option<Error>;
-
-/// Answers with an error.
-macro_rules! refuse {
-    ($reply:expr, $error:expr) => {{
-        let error = $error;
-        $reply.error(reply::errno(&error));
-        Some(error)
-    }};
-}
-pub(super) use refuse;
-
-pub(super) fn errno(error: &Error) -> Errno {
-    Errno::from_i32(error.errno())
-}
-
-pub(super) fn empty(result: Result<()>, reply: ReplyEmpty) -> Told {
-    match result {
+pub(super) fn empty(asked: &Asked<'_>, result: Result<()>, reply: ReplyEmpty) {
+    match asked.noted(result) {
         Ok(()) => reply.ok(),
-        Err(error) => {
-            reply.error(errno(&error));
-            return Some(error);
-        }
+        Err(errno) => reply.error(errno),
     }
-    None
 }
 
-pub(super) fn attr(result: Result<Attr>, owner: Owner, reply: ReplyAttr) -> Told {
-    match result {
-        Ok(attr) => reply.attr(&attr.lifetime.duration(), &file_attr(&attr, owner)),
-        Err(error) => {
-            reply.error(errno(&error));
-            return Some(error);
-        }
+pub(super) fn attr(asked: &Asked<'_>, result: Result<Attr>, reply: ReplyAttr) {
+    match asked.noted(result) {
+        Ok(attr) => reply.attr(&attr.lifetime.duration(), &file_attr(&attr, asked.owner)),
+        Err(errno) => reply.error(errno),
     }
-    None
 }
 
-pub(super) fn entry(result: Result<Attr>, owner: Owner, reply: ReplyEntry) -> Told {
-    match result {
-        Ok(attr) => reply.entry(&attr.lifetime.duration(), &file_attr(&attr, owner), GENERATION),
-        Err(error) => {
-            reply.error(errno(&error));
-            return Some(error);
-        }
+pub(super) fn entry(asked: &Asked<'_>, result: Result<Attr>, reply: ReplyEntry) {
+    match asked.noted(result) {
+        Ok(attr) => reply.entry(&attr.lifetime.duration(), &file_attr(&attr, asked.owner), GENERATION),
+        Err(errno) => reply.error(errno),
     }
-    None
 }
 
-pub(super) fn lookup(result: Result<Lookup>, owner: Owner, reply: ReplyEntry) -> Told {
-    match result {
+pub(super) fn lookup(asked: &Asked<'_>, result: Result<Lookup>, reply: ReplyEntry) {
+    match asked.noted(result) {
         Ok(Lookup::Found(attr, entry)) => {
             let lifetime = attr.lifetime.duration();
-            reply.entry_with_ttls(&lifetime, &entry.duration(), &file_attr(&attr, owner), GENERATION);
+            reply.entry_with_ttls(&lifetime, &entry.duration(), &file_attr(&attr, asked.owner), GENERATION);
         }
         Ok(Lookup::Missing(lifetime @ Lifetime::Immutable)) => {
             // Inode 0 says "no such name", and may be remembered.
             let nothing = Attr::unknown(0, Kind::File);
-            reply.entry(&lifetime.duration(), &file_attr(&nothing, owner), GENERATION);
+            reply.entry(&lifetime.duration(), &file_attr(&nothing, asked.owner), GENERATION);
         }
         Ok(Lookup::Missing(Lifetime::Shared | Lifetime::Followed | Lifetime::Moving)) => {
             reply.error(Errno::ENOENT)
         }
-        Err(error) => {
-            reply.error(errno(&error));
-            return Some(error);
-        }
+        Err(errno) => reply.error(errno),
     }
-    None
 }
 
-pub(super) fn created(result: Result<(Attr, Opened)>, owner: Owner, reply: ReplyCreate) -> Told {
-    match result {
+pub(super) fn created(asked: &Asked<'_>, result: Result<(Attr, Opened)>, reply: ReplyCreate) {
+    match asked.noted(result) {
         Ok((attr, opened)) => reply.created(
             &attr.lifetime.duration(),
-            &file_attr(&attr, owner),
+            &file_attr(&attr, asked.owner),
             GENERATION,
             FileHandle(opened.handle),
             open_flags(&opened),
         ),
-        Err(error) => {
-            reply.error(errno(&error));
-            return Some(error);
-        }
+        Err(errno) => reply.error(errno),
     }
-    None
 }
 
-pub(super) fn opened(result: Result<Opened>, reply: ReplyOpen) -> Told {
-    match result {
+pub(super) fn opened(asked: &Asked<'_>, result: Result<Opened>, reply: ReplyOpen) {
+    match asked.noted(result) {
         Ok(opened) => reply.opened(FileHandle(opened.handle), open_flags(&opened)),
-        Err(error) => {
-            reply.error(errno(&error));
-            return Some(error);
-        }
+        Err(errno) => reply.error(errno),
     }
-    None
 }
 
 /// An open directory, and whether the kernel may cache its names.
-pub(super) fn opened_dir(result: Result<(u64, bool)>, reply: ReplyOpen) -> Told {
-    match result {
+pub(super) fn opened_dir(asked: &Asked<'_>, result: Result<(u64, bool)>, reply: ReplyOpen) {
+    match asked.noted(result) {
         Ok((handle, true)) => {
             reply.opened(FileHandle(handle), FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE);
         }
         Ok((handle, false)) => reply.opened(FileHandle(handle), FopenFlags::empty()),
-        Err(error) => {
-            reply.error(errno(&error));
-            return Some(error);
-        }
+        Err(errno) => reply.error(errno),
     }
-    None
 }
 
-pub(super) fn data(result: Result<impl AsRef<[u8]>>, reply: ReplyData) -> Told {
-    match result {
+pub(super) fn data(asked: &Asked<'_>, result: Result<impl AsRef<[u8]>>, reply: ReplyData) {
+    match asked.noted(result) {
         Ok(bytes) => reply.data(bytes.as_ref()),
-        Err(error) => {
-            reply.error(errno(&error));
-            return Some(error);
-        }
+        Err(errno) => reply.error(errno),
     }
-    None
 }
 
-pub(super) fn xattr(result: Result<Vec<u8>>, size: u32, reply: ReplyXattr) -> Told {
-    match result {
+pub(super) fn xattr(asked: &Asked<'_>, result: Result<Vec<u8>>, size: u32, reply: ReplyXattr) {
+    match asked.noted(result) {
         Ok(value) if size == 0 => reply.size(value.len() as u32),
         Ok(value) if value.len() <= size as usize => reply.data(&value),
         Ok(_) => reply.error(Errno::ERANGE),
-        Err(error) => {
-            reply.error(errno(&error));
-            return Some(error);
-        }
+        Err(errno) => reply.error(errno),
     }
-    None
 }
 
-pub(super) fn offset(result: Result<u64>, reply: ReplyLseek) -> Told {
-    match result {
-        Ok(found) => reply.offset(found as i64),
-        Err(error) => {
-            reply.error(errno(&error));
-            return Some(error);
-        }
+pub(super) fn written(asked: &Asked<'_>, result: Result<()>, len: usize, reply: ReplyWrite) {
+    match asked.noted(result) {
+        Ok(()) => reply.written(len as u32),
+        Err(errno) => reply.error(errno),
     }
-    None
+}
+
+pub(super) fn space(asked: &Asked<'_>, result: Result<Space>, reply: ReplyStatfs) {
+    let block = u64::from(STATFS_BLOCK);
+    match asked.noted(result) {
+        Ok(space) => {
+            let free = space.available / block;
+            reply.statfs(space.total / block, free, free, 0, 0, STATFS_BLOCK, 255, STATFS_BLOCK);
+        }
+        Err(errno) => reply.error(errno),
+    }
+}
+
+pub(super) fn offset(asked: &Asked<'_>, result: Result<u64>, reply: ReplyLseek) {
+    match asked.noted(result) {
+        Ok(found) => reply.offset(found as i64),
+        Err(errno) => reply.error(errno),
+    }
 }
 
 pub(super) fn open_mode(flags: OpenFlags) -> OpenMode {

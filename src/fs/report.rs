@@ -44,6 +44,11 @@ impl Report {
         self.0.len() >= BYTES_MAX
     }
 
+    /// Whether nothing is told.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The text.
     pub fn into_text(self) -> String {
         self.0

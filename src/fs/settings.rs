@@ -1,5 +1,6 @@
 //! What a mount is told when it begins: what it shows, who changes the repository through it, and what tells the time.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::history::BranchName;
@@ -28,6 +29,8 @@ pub struct Settings {
     pub author: Author,
     /// Tells the time.
     pub clock: Clock,
+    /// The file that tells what went wrong when the mount is gone, if one is kept.
+    pub log: Option<PathBuf>,
     /// Whether large files are stored as soon as they are complete, by a thread of its own.
     pub background_ingest: bool,
 }

@@ -18,6 +18,7 @@ use super::history::History;
 use super::index::Index;
 use super::ingest_queue::IngestQueue;
 use super::inode::Inodes;
+use super::log::Log;
 use super::meter::Meter;
 use super::moving::MovingNames;
 use super::open_worktrees::OpenWorktrees;
@@ -54,6 +55,7 @@ pub(super) struct Superblock {
     teller: OnceLock<Teller>,
     pub index: Index,
     pub meter: Meter,
+    pub log: Arc<Log>,
 }
 
 impl Superblock {
@@ -62,17 +64,24 @@ impl Superblock {
     /// # Errors
     /// If the view names a revision or folder that does not exist.
     pub fn new(repo: Repo, settings: Settings) -> Result<Self> {
-        let Settings { view, author, clock, background_ingest } = settings;
+        let Settings { view, author, clock, log, background_ingest } = settings;
         let started = clock();
         let root = root_place(&repo, &view, started)?;
+        let log = match log {
+            Some(path) => Log::to(&path).map_err(|error| Error::Background(error.to_string()))?,
+            None => Log::none(),
+        };
+        let log = Arc::new(log);
+        let (told, now) = (Arc::clone(&log), Arc::clone(&clock));
+        let tell = move |why: &str| told.line(now(), format_args!("background ingest failed: {why}"));
         let ingest = match background_ingest {
-            true => IngestQueue::start().map_err(|error| Error::Background(error.to_string()))?,
+            true => IngestQueue::start(tell).map_err(|error| Error::Background(error.to_string()))?,
             false => IngestQueue::idle(),
         };
         Ok(Self {
             inodes: Inodes::new(root),
             handles: Handles::default(),
-            worktrees: OpenWorktrees::of(&repo),
+            worktrees: OpenWorktrees::of(&repo, Arc::clone(&log), Arc::clone(&clock)),
             closings: Arc::default(),
             ingest: Arc::new(ingest),
             history: History::default(),
@@ -83,6 +92,7 @@ impl Superblock {
             teller: OnceLock::new(),
             index: Index::default(),
             meter: Meter::default(),
+            log,
             view,
             author,
             clock,

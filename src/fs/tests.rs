@@ -1,10 +1,11 @@
 //! The file system without FUSE, where one request's way matters: who waits where, what is complete, what is let go.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
+use std::time::Duration;
 
 use crate::disk::{Disk, SimulatedDisk};
 use crate::history::{BranchName, Intake, LogEntry, Node, Options, Repo, TreePath};
@@ -14,11 +15,12 @@ use crate::units::Timestamp;
 use super::attr::{Attr, Kind};
 use super::changes::{Changes, SetTime};
 use super::completion::Closer;
-use super::errno::Result;
+use super::errno::{Error, Result};
 use super::file_system::{FileSystem, Lookup};
 use super::ingest_batch::Storer;
 use super::inode::ROOT;
 use super::lanes::Lanes;
+use super::meter::{Operation, Question};
 use super::opening::{OpenMode, Opened};
 use super::settings::{Author, Settings, View};
 use super::upkeep::Upkeep;
@@ -43,11 +45,16 @@ fn file_system_and_disk() -> (FileSystem, Arc<dyn Disk>) {
 }
 
 fn open(disk: &Arc<dyn Disk>) -> FileSystem {
+    open_with_log(disk, None)
+}
+
+fn open_with_log(disk: &Arc<dyn Disk>, log: Option<PathBuf>) -> FileSystem {
     let ticks = AtomicI64::new(1_700_000_000);
     let settings = Settings {
         view: View::All,
         author: Author { name: "Ada".into(), ..Author::default() },
         clock: Arc::new(move || Timestamp { seconds: ticks.fetch_add(1, Ordering::Relaxed), nanoseconds: 0 }),
+        log,
         background_ingest: false,
     };
     let repo = Repo::open(Arc::clone(disk), Path::new(REPOSITORY), Options::default());
@@ -191,13 +198,13 @@ fn opening_one_worktree_keeps_nobody_from_another() {
             worktrees.find_or_open(&branch("slow"), || {
                 at_it.send(()).unwrap();
                 gate.recv().unwrap();
-                Ok(core.repo().worktree(&branch("main"))?.adopt()?.0)
+                Ok(core.repo().worktree(&branch("main"))?.adopt()?)
             })
         });
         begun.recv().unwrap();
         assert!(worktrees.find(&branch("slow")).is_none());
         worktrees
-            .find_or_open(&branch("main"), || Ok(core.repo().worktree(&branch("main"))?.adopt()?.0))
+            .find_or_open(&branch("main"), || Ok(core.repo().worktree(&branch("main"))?.adopt()?))
             .unwrap();
         assert!(worktrees.find(&branch("main")).is_some());
         worktrees.drop_idle(|_| false);
@@ -498,4 +505,71 @@ fn reading_an_open_file_on_costs_the_same_however_long_its_history_is() {
         core.release(tensor.handle);
     }
     assert_eq!(looked, [0; 4]);
+}
+
+#[test]
+fn trouble_is_told_with_its_path_while_the_mount_lives_and_afterwards() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("mount.log");
+    let (core, disk) = file_system_and_disk();
+    drop(core);
+    let core = open_with_log(&disk, Some(log.clone()));
+    assert_eq!(text(&core, ".coral/errors"), "");
+    let file = save(&core, "worktree/main", "a\nb", b"saved");
+    let (read, moved) = (
+        Question::of_node(Operation::Read, file),
+        Question::of_name(Operation::Rename, ino(&core, "worktree/main"), b"c"),
+    );
+    let note =
+        |question, error: Error| Upkeep::of(&core.shared).note_answer(question, Duration::ZERO, Some(&error));
+    note(&read, Error::NoSpace);
+    note(&read, Error::NoEntry);
+    note(&moved, Error::NoSpace);
+    let told = text(&core, ".coral/errors");
+    let lines: Vec<&str> = told.lines().collect();
+    assert!(
+        lines[0].contains(r#" UTC read "worktree/main/a\nb": no space left: No space left on device"#),
+        "{told}"
+    );
+    assert!(lines[1].contains(" UTC rename worktree/main/c: no space left: "), "{told}");
+    assert!(lines.len() == 3 && lines[2].ends_with("/mount.log"), "{told}");
+    drop(core);
+    let logged = std::fs::read_to_string(&log).unwrap();
+    let logged: Vec<&str> = logged.lines().map(|line| line.split_once(" UTC ").unwrap().1).collect();
+    let process = std::process::id();
+    for (line, told) in logged.iter().zip(&lines) {
+        assert_eq!(*line, format!("{process} {}", told.split_once(" UTC ").unwrap().1));
+    }
+    assert_eq!(logged.len(), 2);
+}
+
+#[test]
+fn what_was_in_doubt_when_a_worktree_was_opened_is_told() {
+    let simulated = SimulatedDisk::new();
+    let disk: Arc<dyn Disk> = Arc::new(simulated.clone());
+    disk.create_dir_all(Path::new("/r")).unwrap();
+    disk.sync_dir(Path::new("/")).unwrap();
+    Repo::create(Arc::clone(&disk), Path::new(REPOSITORY), &branch("main")).unwrap();
+    let core = open(&disk);
+    let file = save(&core, "worktree/main", "a", b"first");
+    let opened = core.open(file, READ).unwrap();
+    core.fsync(opened.handle).unwrap();
+    core.release(opened.handle);
+    let opened = core.open(file, WRITE).unwrap();
+    core.write(opened.handle, 0, b"SECOND").unwrap();
+    close(&core, opened);
+    // The record that the second version is complete reaches the disk, its bytes need not.
+    core.mkdir(ino(&core, "worktree/main"), b"d", 0o755).unwrap();
+    core.fsync_dir(ino(&core, "worktree/main")).unwrap();
+    let told = (0..16).map(|seed| {
+        let core = open(&(Arc::new(simulated.crash_image(seed)) as Arc<dyn Disk>));
+        find(&core, "worktree/main/a").unwrap();
+        (text(&core, ".coral/errors"), text(&core, ".coral/status"))
+    });
+    let told: Vec<(String, String)> = told.filter(|(errors, _)| !errors.is_empty()).collect();
+    assert!(!told.is_empty());
+    for (errors, status) in told {
+        assert!(errors.starts_with("a of worktree main was not yet on the disk when"), "{errors}");
+        assert!(status.contains("  ! a of worktree main was not yet on the disk when"), "{status}");
+    }
 }

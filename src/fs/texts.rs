@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::history::{ChangeKind, Error as RepoError, Tree, Walk};
+use crate::quote;
 use crate::worktree::Worktree;
 
 use super::errno::Result;
-use super::meter::{Measured, Seen};
+use super::meter::Measured;
 use super::namespace::{ControlFile, date_names};
+use super::open_worktrees::taken_back;
 use super::report::{Report, shown};
 use super::settings::View;
 use super::superblock::Superblock;
@@ -75,6 +77,7 @@ impl<'a> Texts<'a> {
         worktrees.sort_by(|a, b| a.branch().cmp(b.branch()));
         for worktree in worktrees {
             report.line(format_args!("worktree {}", worktree.branch()));
+            report.list(worktree.taken_back(), |file| format!("  ! {}", taken_back(worktree.branch(), file)));
             if let Err(error) = self.describe(&worktree, &mut report) {
                 report.line(format_args!("  cannot be read: {error}"));
             }
@@ -139,11 +142,15 @@ impl<'a> Texts<'a> {
     /// What went wrong in the last requests that it went wrong in, the oldest first.
     fn errors_text(&self) -> String {
         let mut report = Report::default();
-        for Seen { at, operation, errno, what } in self.0.meter.errors() {
-            let (day, time) = date_names(at).unwrap_or_default();
-            let (time, name) = (time.replace('-', ":"), operation.name());
-            let told = std::io::Error::from_raw_os_error(errno);
-            report.line(format_args!("{day} {time} UTC {name}: {what}: {told}"));
+        for worktree in self.0.worktrees.all() {
+            report.list(worktree.taken_back(), |file| taken_back(worktree.branch(), file));
+        }
+        for seen in self.0.meter.errors() {
+            let (day, time) = date_names(seen.at).unwrap_or_default();
+            report.line(format_args!("{day} {} UTC {seen}", time.replace('-', ":")));
+        }
+        if let (Some(path), false) = (self.0.log.path(), report.is_empty()) {
+            report.line(format_args!("older ones: {}", quote::file(path)));
         }
         report.into_text()
     }

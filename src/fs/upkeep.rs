@@ -8,7 +8,7 @@ use crate::worktree::Invalidation;
 
 use super::errno::{Error, Result};
 use super::inode::Identity;
-use super::meter::{Operation, Seen, is_trouble};
+use super::meter::{Question, Seen, is_trouble};
 use super::place::Place;
 use super::superblock::Superblock;
 use super::worktrees::WorktreeNode;
@@ -22,12 +22,15 @@ impl<'a> Upkeep<'a> {
         Self(shared)
     }
 
-    /// Counts an answer; one that says more of the repository or the machine than of what was asked is remembered.
-    pub fn note_answer(&self, operation: Operation, took: Duration, told: Option<&Error>) {
-        self.0.meter.count(operation, took, told);
+    /// Counts an answer; one that says more of the repository or the machine than of what was asked is told to people.
+    pub fn note_answer(&self, question: &Question, took: Duration, told: Option<&Error>) {
+        self.0.meter.count(question.operation, took, told);
         if let Some(error) = told.filter(|error| is_trouble(error.errno())) {
-            let (at, errno) = (self.0.now(), error.errno());
-            self.0.meter.remember(Seen { at, operation, errno, what: error.to_string() });
+            let (at, operation, errno) = (self.0.now(), question.operation, error.errno());
+            let path = self.0.inodes.path(question.ino, &question.name);
+            let seen = Seen { at, operation, path, errno, what: error.to_string() };
+            self.0.log.line(at, &seen);
+            self.0.meter.remember(seen);
         }
     }
 

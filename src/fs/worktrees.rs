@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::history::{self, BranchName, Repo};
 use crate::units::Timestamp;
-use crate::worktree::{NodeId, Tenant};
+use crate::worktree::{Interrupted, NodeId, Tenant};
 
 use super::errno::{Error, Result};
 
@@ -81,6 +81,8 @@ impl WorktreeNode {
 pub(super) struct OpenWorktree {
     tenant: Tenant,
     opening: Opening,
+    /// Files whose last bytes were in doubt when it was opened.
+    taken_back: Vec<Interrupted>,
     changed: Mutex<HashMap<NodeId, Timestamp>>,
 }
 
@@ -111,6 +113,11 @@ impl OpenWorktree {
     /// Which opening of the branch's worktree this is.
     pub fn opening(&self) -> Opening {
         self.opening
+    }
+
+    /// Files whose last bytes were in doubt when this mount opened it, and what became of them.
+    pub fn taken_back(&self) -> &[Interrupted] {
+        &self.taken_back
     }
 
     /// Notes that a node changed: its bytes, its attributes, its name, or the names in it.
@@ -205,7 +212,7 @@ impl Worktrees {
     pub fn find_or_open(
         &self,
         branch: &BranchName,
-        open: impl FnOnce() -> Result<Tenant>,
+        open: impl FnOnce() -> Result<(Tenant, Vec<Interrupted>)>,
     ) -> Result<Arc<OpenWorktree>> {
         let slot = Arc::clone(self.slots().entry(branch.clone()).or_default());
         if let Some(worktree) = slot.find() {
@@ -216,7 +223,10 @@ impl Worktrees {
             return Ok(worktree);
         }
         let opening = Opening(self.last.fetch_add(1, Ordering::Relaxed) + 1);
-        let worktree = Arc::new(OpenWorktree { tenant: open()?, opening, changed: Mutex::default() });
+        let worktree = Arc::new({
+            let (tenant, taken_back) = open()?;
+            OpenWorktree { tenant, opening, taken_back, changed: Mutex::default() }
+        });
         slot.idle.store(0, Ordering::Relaxed);
         *slot.open.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&worktree));
         Ok(worktree)

@@ -44,7 +44,7 @@ const ORDERS: &[(&str, Layers)] = &[
         &[
             // Facts and words, and machinery that knows no node.
             &["attr", "changes", "errno", "limits", "namespace", "opening", "report", "settings", "sizes"],
-            &["completion", "control", "daemon", "index", "signals", "unresponsive", "workers"],
+            &["completion", "control", "daemon", "index", "log", "signals", "unresponsive", "workers"],
             &["history", "ingest_batch", "meter", "mount_point", "moving", "worktrees"],
             &["open_worktrees", "place", "write_back"],
             &["ingest_queue", "inode", "snapshots"],
@@ -56,8 +56,9 @@ const ORDERS: &[(&str, Layers)] = &[
             &["lanes", "numbers"],
             // The requests, without FUSE and with it.
             &["file_system"],
-            &["change", "reply"],
-            &["fuse", "io"],
+            &["asked", "change"],
+            &["io", "reply"],
+            &["fuse"],
             &["mount"],
         ],
     ),

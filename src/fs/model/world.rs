@@ -99,6 +99,7 @@ impl World {
                 seconds: now.fetch_add(1, Ordering::Relaxed),
                 nanoseconds: 0,
             }),
+            log: None,
             background_ingest: false,
         };
         self.core = Some(FileSystem::new(repo, settings).expect("a file system"));
