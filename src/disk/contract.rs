@@ -41,6 +41,21 @@ fn files_keep_what_is_written_at_offsets() {
 }
 
 #[test]
+fn a_descriptor_that_is_lent_is_of_the_file() {
+    on_each_disk(|disk, dir| {
+        put(disk, &dir.join("a"), b"bytes");
+        let file = disk.open(&dir.join("a"), false).unwrap();
+        assert_eq!(file.as_fd().is_some(), disk.is_native());
+        if let Some(descriptor) = file.as_fd() {
+            let same = std::fs::File::from(descriptor.try_clone_to_owned().unwrap());
+            let mut read = [0; 5];
+            std::os::unix::fs::FileExt::read_exact_at(&same, &mut read, 0).unwrap();
+            assert_eq!(&read, b"bytes");
+        }
+    });
+}
+
+#[test]
 fn names_are_created_once_listed_sorted_and_removed() {
     on_each_disk(|disk, dir| {
         disk.create_dir_all(&dir.join("d/e")).unwrap();

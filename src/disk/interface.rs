@@ -3,6 +3,7 @@
 //! Knows no implementation. Nothing is durable until the file, or for names the directory, was synced.
 
 use std::fmt::{self, Debug};
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -227,6 +228,10 @@ pub trait DiskFile: Send + Sync + Debug {
     /// `ENOSPC` if there is too little room.
     fn reserve(&self, _end: u64) -> Result<()> {
         Ok(())
+    }
+    /// The file's descriptor, for whoever lets the system itself read or write it; `None` where no system has it.
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        None
     }
     /// Which file it is.
     fn id(&self) -> Result<FileId>;

@@ -5,7 +5,7 @@
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -324,6 +324,10 @@ impl DiskFile for RealFile {
             Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINTR) => Ok(()),
             _ => at("reserve room in", &self.path, Err(error)),
         }
+    }
+
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.file.as_fd())
     }
 
     fn id(&self) -> Result<FileId> {
