@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use coral::disk::{Disk, DiskFile, FileId, Mapped, Patience, RealDisk, Result, Run, Space, Stat};
+use coral::disk::{Disk, DiskFile, FileId, LockFile, Mapped, Patience, RealDisk, Result, Run, Space, Stat};
 
 /// The real disk, slower.
 #[derive(Debug)]
@@ -76,6 +76,10 @@ impl Disk for SlowDisk {
         self.inner.lock(path, exclusive, patience)
     }
 
+    fn open_lock(&self, path: &Path) -> Result<Arc<dyn LockFile>> {
+        self.inner.open_lock(path)
+    }
+
     fn run(&self, path: &Path) -> Run {
         self.inner.run(path)
     }
@@ -122,6 +126,10 @@ impl DiskFile for SlowFile {
 
     fn id(&self) -> Result<FileId> {
         self.inner.id()
+    }
+
+    fn changed(&self) -> Result<SystemTime> {
+        self.inner.changed()
     }
 
     fn try_lock(&self) -> Result<bool> {

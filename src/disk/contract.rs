@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Disk, FileType, Patience, RealDisk, SimulatedDisk};
@@ -123,6 +124,39 @@ fn a_file_created_where_a_locked_one_was_unlinked_has_its_own_lock() {
         let _old = disk.lock(&path, true, Patience::Try).unwrap().unwrap();
         disk.remove_file(&path).unwrap();
         assert!(disk.lock(&path, true, Patience::Try).unwrap().is_some());
+    });
+}
+
+#[test]
+fn a_lock_file_that_is_held_open_excludes_whoever_opens_it_and_tells_that_it_is_another() {
+    on_each_disk(|disk, dir| {
+        let path = dir.join("lock");
+        let held = disk.open_lock(&path).unwrap();
+        let is_same = || disk.stat(&path).unwrap().is_some_and(|stat| stat.id == held.id().unwrap());
+        for _ in 0..2 {
+            let lock = Arc::clone(&held).lock(Patience::Try).unwrap().unwrap();
+            assert!(disk.lock(&path, true, Patience::Try).unwrap().is_none() && is_same());
+            drop(lock);
+            let other = disk.lock(&path, true, Patience::Try).unwrap().unwrap();
+            assert!(Arc::clone(&held).lock(Patience::Try).unwrap().is_none());
+            let waited = Arc::clone(&held).lock(Patience::For(Duration::from_millis(1)));
+            assert_eq!(waited.map(drop).unwrap_err().source.kind(), ErrorKind::TimedOut);
+            drop(other);
+        }
+        disk.remove_file(&path).unwrap();
+        assert!(!is_same());
+        disk.open_lock(&path).unwrap();
+        assert!(!is_same());
+    });
+}
+
+#[test]
+fn a_change_of_a_folder_shows_against_the_clock_of_its_disk() {
+    on_each_disk(|disk, dir| {
+        let file = disk.create_new(&dir.join("file")).unwrap();
+        let folder = disk.stat(dir).unwrap().unwrap().changed;
+        file.write_all_at(b"later", 0).unwrap();
+        assert!(file.changed().unwrap() >= folder);
     });
 }
 

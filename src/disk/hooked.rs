@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Disk, DiskError, DiskFile, Mapped, Patience, Result, Run, SimulatedDisk, Space, Stat};
+use super::{Disk, DiskError, DiskFile, LockFile, Mapped, Patience, Result, Run, SimulatedDisk, Space, Stat};
 
 type Hook = dyn Fn(&str, &Path) -> std::io::Result<()> + Send + Sync;
 
@@ -86,6 +86,11 @@ impl Disk for Hooked {
     fn lock(&self, path: &Path, exclusive: bool, patience: Patience) -> Result<Option<Box<dyn Send + Sync>>> {
         self.ask("lock", path)?;
         self.disk.lock(path, exclusive, patience)
+    }
+
+    fn open_lock(&self, path: &Path) -> Result<Arc<dyn LockFile>> {
+        self.ask("lock", path)?;
+        self.disk.open_lock(path)
     }
 
     fn sync_below(&self, folder: &Path) -> Result<()> {

@@ -145,6 +145,8 @@ pub trait Disk: Send + Sync + Debug {
     /// # Errors
     /// `TimedOut` when patience ends, with the holder's name.
     fn lock(&self, path: &Path, exclusive: bool, patience: Patience) -> Result<Option<Box<dyn Send + Sync>>>;
+    /// Opens the file at `path` (created if missing) to lock it again and again.
+    fn open_lock(&self, path: &Path) -> Result<Arc<dyn LockFile>>;
     /// The run of the machine and of the file system at `path` that this is.
     fn run(&self, path: &Path) -> Run;
     /// Bytes that can still be written below `path` by this user, and the size of the disk.
@@ -201,6 +203,19 @@ pub struct Space {
     pub total: u64,
 }
 
+/// A file that is held open to be locked: what [`Disk::lock`] locks, without opening it each time. Whether it is still the
+/// one at its path is for the holder to ask.
+pub trait LockFile: Send + Sync + Debug {
+    /// Which file it is.
+    fn id(&self) -> Result<FileId>;
+    /// Takes the lock for one alone, as [`Disk::lock`] does. A second time through the same open file it may be given
+    /// twice.
+    ///
+    /// # Errors
+    /// `TimedOut` when patience ends, with the holder's name.
+    fn lock(self: Arc<Self>, patience: Patience) -> Result<Option<Box<dyn Send + Sync>>>;
+}
+
 /// One open file. All methods take `&self`: positions are explicit, so threads share it.
 pub trait DiskFile: Send + Sync + Debug {
     /// Fills `buf` from `offset`.
@@ -235,6 +250,8 @@ pub trait DiskFile: Send + Sync + Debug {
     }
     /// Which file it is.
     fn id(&self) -> Result<FileId>;
+    /// When anything about it last changed, by the disk's clock: nobody can set it.
+    fn changed(&self) -> Result<SystemTime>;
     /// Marks the file as in use by whoever has this open, until it is closed or the process ends; `false` if somebody
     /// else marked it.
     fn try_lock(&self) -> Result<bool>;

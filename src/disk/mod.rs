@@ -22,7 +22,8 @@ pub use error::{DiskError, Result};
 #[cfg(test)]
 pub(crate) use hooked::Hooked;
 pub use interface::{
-    BootId, Disk, DiskFile, FileId, FileType, Mapped, MountId, Patience, Run, Space, Stat, TEMPORARY_SUFFIX,
+    BootId, Disk, DiskFile, FileId, FileType, LockFile, Mapped, MountId, Patience, Run, Space, Stat,
+    TEMPORARY_SUFFIX,
 };
 pub use real::RealDisk;
 #[cfg(test)]

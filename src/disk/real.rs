@@ -3,6 +3,7 @@
 //! Owns the system calls and the rule that a file whose sync failed stays unusable for syncing. Knows no layout.
 
 use std::ffi::CString;
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -12,13 +13,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use memmap2::Mmap;
 
 use super::error::{at, is_absence};
 use super::mount_id::mount_id;
-use super::{BootId, Disk, DiskFile, FileId, FileType, Mapped, Patience, Result, Run, Space, Stat};
+use super::{BootId, Disk, DiskFile, FileId, FileType, LockFile, Mapped, Patience, Result, Run, Space, Stat};
 use crate::task::{Stop, Stopped};
 
 /// How long a waiter for a lock sleeps at first and at most: flock(2) knows no deadline.
@@ -93,6 +94,10 @@ impl Disk for RealDisk {
         wait_for_lock(path, exclusive, patience, None)
     }
 
+    fn open_lock(&self, path: &Path) -> Result<Arc<dyn LockFile>> {
+        held_to_lock(path, None)
+    }
+
     fn sync_below(&self, folder: &Path) -> Result<()> {
         let dir = at("sync", folder, File::open(folder))?;
         // SAFETY: syncfs takes no pointers, and the descriptor is open. It syncs the whole file system: whatever else is
@@ -129,12 +134,12 @@ fn stat_of(metadata: &fs::Metadata, modified: std::time::SystemTime) -> Stat {
         kind if kind.is_dir() => FileType::Dir,
         _ => FileType::Other,
     };
-    let changed = UNIX_EPOCH
-        + Duration::new(
-            u64::try_from(metadata.ctime()).unwrap_or(0),
-            u32::try_from(metadata.ctime_nsec()).unwrap_or(0),
-        );
-    Stat { id: id_of(metadata), kind, len: metadata.len(), modified, changed }
+    Stat { id: id_of(metadata), kind, len: metadata.len(), modified, changed: changed_of(metadata) }
+}
+
+fn changed_of(metadata: &fs::Metadata) -> SystemTime {
+    let seconds = u64::try_from(metadata.ctime()).unwrap_or(0);
+    UNIX_EPOCH + Duration::new(seconds, u32::try_from(metadata.ctime_nsec()).unwrap_or(0))
 }
 
 /// On a disk that cannot be written, an existing file can still be locked.
@@ -151,6 +156,76 @@ fn open_for_lock(path: &Path) -> io::Result<File> {
             File::open(path).map_err(|found| if is_absence(&found) { error } else { found })
         }
         other => other,
+    }
+}
+
+/// Waiting for a lock that somebody else holds.
+struct Wait<'a> {
+    patience: Patience,
+    stop: Option<&'a dyn Stop>,
+    begun: Instant,
+    pause: Duration,
+}
+
+impl<'a> Wait<'a> {
+    fn begin(patience: Patience, stop: Option<&'a dyn Stop>) -> Self {
+        Self { patience, stop, begun: Instant::now(), pause: LOCK_POLL.0 }
+    }
+
+    /// Waits for a moment; `false` if there is no time for that, an error if there was.
+    fn goes_on(&mut self, file: &File) -> io::Result<bool> {
+        match self.patience {
+            Patience::Try => return Ok(false),
+            Patience::For(_) if self.stop.is_some_and(Stop::is_asked) => {
+                return Err(io::Error::new(io::ErrorKind::Interrupted, Stopped));
+            }
+            Patience::For(longest) if self.begun.elapsed() >= longest => {
+                return Err(timed_out(file, longest));
+            }
+            Patience::For(_) => {}
+        }
+        thread::sleep(self.pause);
+        self.pause = (self.pause * 2).min(LOCK_POLL.1);
+        Ok(true)
+    }
+}
+
+struct RealLock {
+    file: File,
+    path: PathBuf,
+    stop: Option<Arc<dyn Stop>>,
+}
+
+impl fmt::Debug for RealLock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RealLock").field(&self.path).finish()
+    }
+}
+
+/// Lets go when it is dropped.
+struct Locked(Arc<RealLock>);
+
+impl LockFile for RealLock {
+    fn id(&self) -> Result<FileId> {
+        Ok(id_of(&at("stat", &self.path, self.file.metadata())?))
+    }
+
+    fn lock(self: Arc<Self>, patience: Patience) -> Result<Option<Box<dyn Send + Sync>>> {
+        let mut wait = Wait::begin(patience, self.stop.as_deref());
+        while !at("lock", &self.path, try_flock(&self.file, true))? {
+            if !at("lock", &self.path, wait.goes_on(&self.file))? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Box::new(Locked(self))))
+    }
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        // SAFETY: flock takes no pointers, and the descriptor is open as long as it is held here. Giving a lock back that
+        // is held cannot fail.
+        unsafe { libc::flock(self.0.file.as_raw_fd(), libc::LOCK_UN) };
     }
 }
 
@@ -191,7 +266,6 @@ fn ofd_lock(file: &File, command: libc::c_int, lock: &mut libc::flock) -> io::Re
     }
 }
 
-/// Says who holds the lock, as far as /proc/locks tells (proc_locks(5)).
 /// Takes a lock as [`Disk::lock`] says, but no longer than until `stop` is asked.
 pub(super) fn wait_for_lock(
     path: &Path,
@@ -199,8 +273,7 @@ pub(super) fn wait_for_lock(
     patience: Patience,
     stop: Option<&dyn Stop>,
 ) -> Result<Option<Box<dyn Send + Sync>>> {
-    let begun = Instant::now();
-    let (mut pause, longest) = LOCK_POLL;
+    let mut wait = Wait::begin(patience, stop);
     loop {
         let file = at("lock", path, open_for_lock(path))?;
         if at("lock", path, try_flock(&file, exclusive))? {
@@ -210,21 +283,19 @@ pub(super) fn wait_for_lock(
             }
             continue;
         }
-        match patience {
-            Patience::Try => return Ok(None),
-            Patience::For(_) if stop.is_some_and(Stop::is_asked) => {
-                return at("lock", path, Err(io::Error::new(io::ErrorKind::Interrupted, Stopped)));
-            }
-            Patience::For(longest) if begun.elapsed() >= longest => {
-                return at("lock", path, Err(timed_out(&file, longest)));
-            }
-            Patience::For(_) => {}
+        if !at("lock", path, wait.goes_on(&file))? {
+            return Ok(None);
         }
-        thread::sleep(pause);
-        pause = (pause * 2).min(longest);
     }
 }
 
+/// Opens a file to be locked again and again; waits end when `stop` is asked.
+pub(super) fn held_to_lock(path: &Path, stop: Option<Arc<dyn Stop>>) -> Result<Arc<dyn LockFile>> {
+    let file = at("lock", path, open_for_lock(path))?;
+    Ok(Arc::new(RealLock { file, path: path.to_owned(), stop }))
+}
+
+/// Says who holds the lock, as far as /proc/locks tells (proc_locks(5)).
 fn timed_out(file: &File, waited: Duration) -> io::Error {
     let holder = match file.metadata().ok().and_then(|metadata| lock_holder(id_of(&metadata))) {
         Some((process, command)) => format!("process {process} ({command}) holds it"),
@@ -332,6 +403,10 @@ impl DiskFile for RealFile {
 
     fn id(&self) -> Result<FileId> {
         Ok(id_of(&at("stat", &self.path, self.file.metadata())?))
+    }
+
+    fn changed(&self) -> Result<SystemTime> {
+        Ok(changed_of(&at("stat", &self.path, self.file.metadata())?))
     }
 
     fn try_lock(&self) -> Result<bool> {

@@ -7,7 +7,7 @@ mod file;
 
 use std::collections::HashMap;
 use std::io;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -15,7 +15,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use self::file::SimulatedFile;
 use super::error::at;
 use super::image::{self, Dir, File, Ino, Inode, ROOT};
-use super::{BootId, Disk, DiskFile, FileId, FileType, Mapped, MountId, Patience, Result, Run, Space, Stat};
+use super::{
+    BootId, Disk, DiskFile, FileId, FileType, LockFile, Mapped, MountId, Patience, Result, Run, Space, Stat,
+};
 
 /// Which operations fail, and how: with an errno such as `libc::EIO`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -357,6 +359,33 @@ impl SimulatedDisk {
         })
     }
 
+    /// Locks the file that `find` finds, each time that it is tried.
+    fn lock_found(
+        &self,
+        path: &Path,
+        exclusive: bool,
+        patience: Patience,
+        find: impl Fn(&mut State) -> io::Result<Ino>,
+    ) -> Result<Option<Box<dyn Send + Sync>>> {
+        let begun = Instant::now();
+        let mut state = self.state();
+        loop {
+            let ino = at("lock", path, find(&mut state))?;
+            if state.try_lock(ino, exclusive) {
+                return Ok(Some(Box::new(Lock { disk: self.clone(), ino })));
+            }
+            let left = match patience {
+                Patience::Try => return Ok(None),
+                Patience::For(longest) => longest.saturating_sub(begun.elapsed()),
+            };
+            if left.is_zero() {
+                return at("lock", path, Err(io::ErrorKind::TimedOut.into()));
+            }
+            let waited = self.shared.unlocked.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
     /// The file to lock, created if it is missing.
     fn lockable(state: &mut State, path: &Path) -> io::Result<Ino> {
         match state.find(path)? {
@@ -470,23 +499,13 @@ impl Disk for SimulatedDisk {
     }
 
     fn lock(&self, path: &Path, exclusive: bool, patience: Patience) -> Result<Option<Box<dyn Send + Sync>>> {
-        let begun = Instant::now();
+        self.lock_found(path, exclusive, patience, |state| Self::lockable(state, path))
+    }
+
+    fn open_lock(&self, path: &Path) -> Result<Arc<dyn LockFile>> {
         let mut state = self.state();
-        loop {
-            let ino = at("lock", path, Self::lockable(&mut state, path))?;
-            if state.try_lock(ino, exclusive) {
-                return Ok(Some(Box::new(Lock { disk: self.clone(), ino })));
-            }
-            let left = match patience {
-                Patience::Try => return Ok(None),
-                Patience::For(longest) => longest.saturating_sub(begun.elapsed()),
-            };
-            if left.is_zero() {
-                return at("lock", path, Err(io::ErrorKind::TimedOut.into()));
-            }
-            let waited = self.shared.unlocked.wait_timeout(state, left);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
+        let ino = at("lock", path, Self::lockable(&mut state, path))?;
+        Ok(Arc::new(SimulatedLock { disk: self.clone(), ino, path: path.to_owned() }))
     }
 
     fn sync_below(&self, folder: &Path) -> Result<()> {
@@ -541,6 +560,24 @@ fn time(operations: u64) -> SystemTime {
 struct Lock {
     disk: SimulatedDisk,
     ino: Ino,
+}
+
+/// A file that is held open to be locked.
+#[derive(Debug)]
+struct SimulatedLock {
+    disk: SimulatedDisk,
+    ino: Ino,
+    path: PathBuf,
+}
+
+impl LockFile for SimulatedLock {
+    fn id(&self) -> Result<FileId> {
+        Ok(id_of(self.ino))
+    }
+
+    fn lock(self: Arc<Self>, patience: Patience) -> Result<Option<Box<dyn Send + Sync>>> {
+        self.disk.lock_found(&self.path, true, patience, |_| Ok(self.ino))
+    }
 }
 
 impl Drop for Lock {

@@ -6,8 +6,8 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::real::wait_for_lock;
-use super::{Disk, DiskFile, Mapped, Patience, RealDisk, Result, Run, Space, Stat};
+use super::real::{held_to_lock, wait_for_lock};
+use super::{Disk, DiskFile, LockFile, Mapped, Patience, RealDisk, Result, Run, Space, Stat};
 use crate::task::Stop;
 
 /// [`RealDisk`], but that a wait for a lock ends with [`DiskError::stopped`](super::DiskError::stopped) when it is asked to.
@@ -30,6 +30,10 @@ impl StoppableDisk {
 impl Disk for StoppableDisk {
     fn lock(&self, path: &Path, exclusive: bool, patience: Patience) -> Result<Option<Box<dyn Send + Sync>>> {
         wait_for_lock(path, exclusive, patience, Some(&*self.0))
+    }
+
+    fn open_lock(&self, path: &Path) -> Result<Arc<dyn LockFile>> {
+        held_to_lock(path, Some(Arc::clone(&self.0)))
     }
 
     fn open(&self, path: &Path, write: bool) -> Result<Box<dyn DiskFile>> {
@@ -108,6 +112,10 @@ mod tests {
             let error = waiting.join().expect("no panic").expect_err("it is held");
             assert!(error.stopped().is_some(), "{error}");
         });
+        assert!(
+            disk.open_lock(&path).and_then(|lock| lock.lock(Patience::LONG)).is_err(),
+            "it was asked to stop"
+        );
         drop(held);
         assert!(disk.lock(&path, true, Patience::LONG).is_ok_and(|lock| lock.is_some()), "it is free");
     }

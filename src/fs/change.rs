@@ -61,7 +61,8 @@ impl FileSystem {
             let open = shared.opened(worktree, node, true, true);
             shared.note_changes(worktree, [dir, node]);
             let place = Place::Worktree(WorktreeNode::new(worktree, node));
-            let attr = remember(shared, parent, name, Arc::new(place), None)?;
+            let known = worktree.attributes_here(node)?;
+            let attr = remember(shared, parent, name, Arc::new(place), Some(known))?;
             let handle = shared.handles.insert(Handle::Worktree(open));
             Ok((attr, Opened { handle, cache: Cache::Renew }))
         })

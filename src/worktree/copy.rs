@@ -5,6 +5,7 @@
 //! and the copy itself. Only the copy is needed to look, and it is never held over a sync, a decode, or a wait for
 //! somebody else: who looks does not wait for who writes.
 
+use super::folder::Folder;
 use super::group_sync::GroupSync;
 use super::journal::{Journal, News, Place, Standing};
 use super::nodes::{Invalidation, NodeId, Nodes};
@@ -27,7 +28,7 @@ pub struct Worktree {
     branch: BranchName,
     pub(super) dir: PathBuf,
     /// Held while this process changes the tree.
-    changing: Mutex<()>,
+    changing: Mutex<Folder>,
     state: Mutex<State>,
     pub(super) syncs: GroupSync,
 }
@@ -144,11 +145,10 @@ impl Worktree {
 
     /// Keeps a node although it may be removed, because somebody refers to it by number.
     pub fn pin(&self, node: NodeId) -> Result<()> {
-        self.read(|state| {
-            state.nodes.get(node)?;
-            state.pins.insert(node);
-            Ok(())
-        })
+        let mut state = self.state();
+        state.nodes.get(node)?;
+        state.pins.insert(node);
+        Ok(())
     }
 
     /// Undoes [`Worktree::pin`]: a node that was removed and is not open is gone now.
@@ -199,14 +199,37 @@ impl Worktree {
     /// Does something while nobody else changes the tree, this process included; what it takes of the copy, and for
     /// how long, is its own affair.
     pub(super) fn change_unlocked<T>(&self, act: impl FnOnce() -> Result<T>) -> Result<T> {
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut folder = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _lock = loop {
+            let lock = folder.lock(&**self.disk(), &self.dir)?;
+            if self.is_current(&mut folder)? {
+                break lock;
+            }
+            folder.forget();
+        };
+        act()
+    }
+
+    /// Catches up with what others did. Whether the lock that is held is the worktree's, so that nobody appends now.
+    fn is_current(&self, folder: &mut Folder) -> Result<bool> {
+        if folder.is_as_seen(self.disk().stat(&self.dir)?) {
+            return self.state().catch_up(self).map(|()| true);
+        }
         self.repo.check_held()?;
-        let _lock = self.lock_journal()?;
         let mut state = self.state();
         state.catch_up(self)?;
         loop {
+            // In this order: what changes after the look shows the next time.
+            let clock = state.journal.file().changed()?;
+            let look = self.disk().stat(&self.dir)?;
+            if !folder.locks(self.disk().stat(&self.dir.join("lock"))?) {
+                return Ok(false);
+            }
             match state.journal.standing()? {
-                Standing::Newest => break,
+                Standing::Newest => {
+                    folder.saw(look, clock);
+                    return Ok(true);
+                }
                 Standing::Gone => return Err(state.journal.gone()),
                 Standing::Superseded => {
                     state.follow()?;
@@ -214,28 +237,30 @@ impl Worktree {
                 }
             }
         }
-        drop(state);
-        act()
     }
 
-    /// Holds off other processes that would append.
-    pub(super) fn lock_journal(&self) -> Result<impl Sized + use<>> {
-        self.disk().lock(&self.dir.join("lock"), true, Patience::BRIEF).map_err(|error| {
-            match error.is_absence() {
-                true => Error::Replaced(self.dir.clone()),
-                false => error.into(),
-            }
-        })
-    }
-
-    /// Reads a directory of the history into the copy before it is looked into, so that it is not read while the copy
-    /// is held.
+    /// Reads a directory of the history into the copy before it is changed, so that it is not read while the copy is
+    /// held. Whoever changes it catches up with the others then.
     pub(super) fn read_ahead(&self, dir: NodeId) -> Result<()> {
-        if let Some(id) = self.read(|state| Ok(state.nodes.unread(dir)))? {
-            let tree = self.repo.tree(id)?;
-            self.state().nodes.fill(dir, id, &tree)?;
+        let unread = self.state().nodes.unread(dir);
+        unread.map_or(Ok(()), |id| self.fill(dir, id))
+    }
+
+    fn fill(&self, dir: NodeId, id: TreeId) -> Result<()> {
+        let tree = self.repo.tree(id)?;
+        self.state().nodes.fill(dir, id, &tree)
+    }
+
+    /// Looks at the tree as it is now, and into this directory of it, which is read before if it is in the history.
+    pub(super) fn read_in<T>(&self, dir: NodeId, look: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
+        let mut state = self.state();
+        if state.journal.has_news()? {
+            state.catch_up(self)?;
         }
-        Ok(())
+        let Some(id) = state.nodes.unread(dir) else { return look(&mut state) };
+        drop(state);
+        self.fill(dir, id)?;
+        self.read(look)
     }
 
     /// The same for a directory of which a name is about to change, and for what that name leads to.

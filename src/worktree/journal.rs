@@ -57,6 +57,8 @@ pub(super) struct Journal {
     position: u64,
     /// Where the records end and the word is that the next generation goes on, if that was read or appended.
     ended: Option<u64>,
+    /// How long the file was when it was last looked at. It still is as long as the lock is held since.
+    looked_at: Option<u64>,
     /// Up to where the disk has room for this file.
     reserved: u64,
     /// Why it could only be opened for reading.
@@ -131,6 +133,7 @@ impl Journal {
             header,
             position,
             ended: None,
+            looked_at: None,
             reserved: 0,
             read_only,
         })
@@ -169,6 +172,12 @@ impl Journal {
 
     fn read_news(&mut self) -> Result<News> {
         let (mut records, mut stuck) = (Vec::new(), None);
+        // Where nothing lies behind what was read there is nothing that could be damaged.
+        let len = self.file.len()?;
+        self.looked_at = Some(len);
+        if len == self.position && len > self.header.len() && self.ended.is_none() {
+            return Ok(News::Records(records));
+        }
         loop {
             if self.ended.is_some() || self.read_whole_frames(&mut records)? {
                 return Ok(News::Superseded(records));
@@ -205,8 +214,9 @@ impl Journal {
     }
 
     /// What lies behind the position.
-    fn rest(&self) -> Result<Vec<u8>> {
+    fn rest(&mut self) -> Result<Vec<u8>> {
         let end = self.file.len()?;
+        self.looked_at = Some(end);
         let mut bytes = vec![0; end.saturating_sub(self.position) as usize];
         self.file.read_exact_at(&mut bytes, self.position)?;
         Ok(bytes)
@@ -255,7 +265,8 @@ impl Journal {
         }
         // What a crash left behind the last whole record must not swallow this one; and where the disk lost records that
         // were written to it, what follows would lie behind a gap.
-        match self.file.len()? {
+        let len = self.looked_at.take().map_or_else(|| self.file.len(), Ok)?;
+        match len {
             len if len > self.position || self.ended.is_some() => self.cut()?,
             len if len < self.position => return Err(self.damaged("it lost records that were written to it")),
             _ => {}
@@ -268,6 +279,7 @@ impl Journal {
             return Err(error.into());
         }
         self.position += bytes.len() as u64;
+        self.looked_at = Some(self.position);
         Ok(())
     }
 

@@ -16,6 +16,7 @@ mod commit_worktree;
 mod compare;
 mod copy;
 mod edit;
+mod folder;
 mod frames;
 mod group_sync;
 mod journal;

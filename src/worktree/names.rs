@@ -51,8 +51,7 @@ pub enum RenameMode {
 impl Worktree {
     /// The node that a name in a directory leads to.
     pub fn lookup(&self, dir: NodeId, name: &Name) -> Result<Option<(NodeId, NodeAttributes)>> {
-        self.read_ahead(dir)?;
-        self.read(|state| match state.nodes.find(dir, name, &self.repo)? {
+        self.read_in(dir, |state| match state.nodes.find(dir, name, &self.repo)? {
             Some(node) => Ok(Some((node, self.attributes_of(state, node)?))),
             None => Ok(None),
         })
@@ -72,8 +71,7 @@ impl Worktree {
 
     /// The child with this name; `None` also if the node is no directory.
     fn lookup_in(&self, dir: NodeId, name: &Name) -> Result<Option<NodeId>> {
-        self.read_ahead(dir)?;
-        self.read(|state| match &state.nodes.get(dir)?.body {
+        self.read_in(dir, |state| match &state.nodes.get(dir)?.body {
             Body::Dir(_) => state.nodes.find(dir, name, &self.repo),
             Body::File(_) | Body::Symlink(_) => Ok(None),
         })
@@ -92,6 +90,12 @@ impl Worktree {
         self.read(|state| self.attributes_of(state, node))
     }
 
+    /// The same as far as this process knows, for one who just changed it and needs no news of others.
+    pub fn attributes_here(&self, node: NodeId) -> Result<NodeAttributes> {
+        let state = self.state();
+        self.attributes_of(&state, node)
+    }
+
     /// The directory that a node is in; the root's is itself.
     pub fn parent(&self, node: NodeId) -> Result<NodeId> {
         self.read(|state| {
@@ -101,8 +105,7 @@ impl Worktree {
 
     /// What is in a directory, sorted by name.
     pub fn entries(&self, dir: NodeId) -> Result<Vec<(Name, NodeId, NodeAttributes)>> {
-        self.read_ahead(dir)?;
-        self.read(|state| {
+        self.read_in(dir, |state| {
             let children: Vec<(Name, NodeId)> =
                 state.nodes.children(dir, &self.repo)?.iter().map(|(name, &id)| (name.clone(), id)).collect();
             children.into_iter().map(|(name, id)| Ok((name, id, self.attributes_of(state, id)?))).collect()

@@ -40,6 +40,9 @@ pub(super) struct OpenFile {
     /// Last writers that are gone, and whose bytes are not yet recorded as complete.
     closing: u32,
     access: Access,
+    /// How long the staging file is that is being written, as far as that is known without asking the disk: nobody else
+    /// writes to it.
+    len: Option<u64>,
     /// Whether bytes were written since the last sync of them began.
     written: bool,
 }
@@ -62,7 +65,7 @@ impl Default for Access {
 impl OpenFile {
     /// A file that was created by the one who writes to it.
     pub(super) fn created(staged: Staged) -> Self {
-        Self { writers: 1, access: Access::Writing(staged), written: true, ..Self::default() }
+        Self { writers: 1, access: Access::Writing(staged), len: Some(0), written: true, ..Self::default() }
     }
 
     /// One more has it open. `bytes` is the staging file with what it reads, if that is not held already.
@@ -73,15 +76,24 @@ impl OpenFile {
         *self.count(write) += 1;
     }
 
-    /// Those who have it open for writing write to this staging file from now on.
-    pub(super) fn begin(&mut self, staged: Staged) {
+    /// Those who have it open for writing write to this staging file from now on; it has this length, if that is known.
+    pub(super) fn begin(&mut self, staged: Staged, len: Option<u64>) {
         self.access = Access::Writing(staged);
+        self.len = len;
         self.written = true;
     }
 
-    /// Bytes were written: a sync that began before does not cover them.
-    pub(super) fn note_written(&mut self) {
+    /// Bytes were written up to an offset, or it is not known how many: a sync that began before does not cover them. Once
+    /// it is not known it stays so: two who cut and write at once may tell of it in another order than they did it.
+    pub(super) fn note_written(&mut self, end: Option<u64>) {
+        self.len = self.len.zip(end).map(|(len, end)| len.max(end));
         self.written = true;
+    }
+
+    /// The length of a staging file that is being written.
+    pub(super) fn written_len(&self, staging: StagingId) -> Option<crate::disk::Result<u64>> {
+        let (_, file) = self.writing().filter(|(writing, _)| *writing == staging)?;
+        Some(self.len.map_or_else(|| file.len(), Ok))
     }
 
     /// A sync begins: it covers what was written before.
@@ -208,7 +220,7 @@ mod tests {
         file.open(true, None);
         assert!(!file.is_written(complete.0));
         file.settle(complete.0);
-        file.begin(staged(2));
+        file.begin(staged(2), None);
         file.closed();
         assert_eq!(number(file.writing()), Some(2));
     }
@@ -249,7 +261,19 @@ mod tests {
         assert!(!file.is_synced());
         file.begin_sync();
         assert!(file.is_synced());
-        file.note_written();
+        file.note_written(Some(5));
         assert!(!file.is_synced());
+    }
+
+    #[test]
+    fn the_length_is_known_until_a_write_fails_or_somebody_cuts() {
+        let mut file = OpenFile::created(staged(1));
+        let len = |file: &OpenFile| file.written_len(StagingId(1)).map(crate::disk::Result::unwrap);
+        file.note_written(Some(10));
+        file.note_written(Some(4));
+        assert_eq!((len(&file), file.written_len(StagingId(2)).is_none()), (Some(10), true));
+        file.note_written(None);
+        file.note_written(Some(20));
+        assert_eq!(len(&file), Some(0), "as the disk says");
     }
 }

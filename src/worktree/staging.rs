@@ -106,7 +106,10 @@ impl Worktree {
     pub(super) fn staged_len(&self, state: &State, node: NodeId, file: &File) -> Result<u64> {
         match (file.current, state.open.get(&node).and_then(OpenFile::held)) {
             (Content::Staged { len, .. } | Content::Stored { len, .. }, _) if file.is_complete() => Ok(len),
-            (Content::Staged { staging, .. }, Some((held, file))) if *held == staging => Ok(file.len()?),
+            (Content::Staged { staging, .. }, Some((held, file))) if *held == staging => {
+                let known = state.open.get(&node).and_then(|open| open.written_len(staging));
+                Ok(known.unwrap_or_else(|| file.len())?)
+            }
             (Content::Staged { staging, .. }, _) => {
                 Ok(self.disk().stat(&self.staging_path(staging))?.map_or(0, |stat| stat.len))
             }

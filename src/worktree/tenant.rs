@@ -166,7 +166,7 @@ impl Tenant {
                 return Ok(());
             }
             // Others may have written on since the writer closed whose end this is: only now nobody can.
-            let len = file.len()?;
+            let len = open.written_len(*staging).unwrap_or_else(|| file.len())?;
             let is_durable = open.is_synced();
             let modified = state.nodes.get(node)?.attributes.modified;
             match state.nodes.is_linked(node) {
@@ -232,14 +232,14 @@ impl Tenant {
     pub fn write_at(&self, node: NodeId, offset: u64, bytes: &[u8], now: Timestamp) -> Result<()> {
         let file = self.writable(node, true, now)?;
         let done = file.write_all_at(bytes, offset);
-        self.note_written(node);
+        self.note_written(node, done.is_ok().then_some(offset + bytes.len() as u64));
         Ok(done?)
     }
 
-    /// Notes that bytes were written: a sync that began before does not cover them.
-    fn note_written(&self, node: NodeId) {
+    /// Notes that bytes were written, and up to where if that is known: a sync that began before does not cover them.
+    fn note_written(&self, node: NodeId, end: Option<u64>) {
         if let Some(open) = self.state().open.get_mut(&node) {
-            open.note_written();
+            open.note_written(end);
         }
     }
 
@@ -247,7 +247,7 @@ impl Tenant {
     pub fn set_len(&self, node: NodeId, len: u64, now: Timestamp) -> Result<()> {
         self.open_file(node, true)?;
         let result = self.writable(node, len > 0, now).and_then(|file| Ok(file.set_len(len)?));
-        self.note_written(node);
+        self.note_written(node, None);
         let released = self.release(node, true, Release::Complete);
         result.and(released)
     }
@@ -255,6 +255,10 @@ impl Tenant {
     /// The staging file to write to. If the file is complete it is a new one, with the bytes so far if they are to be
     /// kept.
     fn writable(&self, node: NodeId, keep: bool, now: Timestamp) -> Result<Arc<dyn DiskFile>> {
+        // Who is writing already needs no news of others.
+        if let Some(file) = self.state().written_on(node, now)? {
+            return Ok(file);
+        }
         loop {
             let target = self.read(|state| {
                 let target = state.target(node)?;
@@ -281,7 +285,7 @@ impl Tenant {
         self.change(|state| match state.target(node)? {
             Target::Begun(begun) if begun == staging && free => {
                 let open = state.open.get_mut(&node).ok_or(Error::Stale)?;
-                open.begin((staging, Arc::clone(&file)));
+                open.begin((staging, Arc::clone(&file)), None);
                 state.touch(node, now)?;
                 Ok(Some(file))
             }
@@ -348,7 +352,7 @@ impl Tenant {
             state.nodes.open_content(node, Content::Staged { staging, len: 0 })?;
         }
         let open = state.open.get_mut(&node).ok_or(Error::Stale)?;
-        open.begin(staged.clone());
+        open.begin(staged.clone(), (!keep).then_some(0));
         Ok(())
     }
 
@@ -420,9 +424,18 @@ impl State {
         let written = self.open.get(&node).and_then(OpenFile::writing);
         Ok(match (file.current.staging(), written) {
             (Some(staging), Some((written, held))) if staging == *written => Target::Ready(Arc::clone(held)),
-            (Some(staging), _) if !file.is_complete() => Target::Begun(staging),
+            // What is lost is not written on: whoever saves it again begins with nothing.
+            (Some(staging), _) if !file.is_complete() && !file.is_current_lost() => Target::Begun(staging),
             _ => Target::Complete(file.current),
         })
+    }
+
+    /// The staging file of a file that is being written here; its time is that of this write.
+    fn written_on(&mut self, node: NodeId, now: Timestamp) -> Result<Option<Arc<dyn DiskFile>>> {
+        match self.target(node)? {
+            Target::Ready(file) => self.touch(node, now).map(|()| Some(file)),
+            Target::Begun(_) | Target::Complete(_) => Ok(None),
+        }
     }
 
     fn touch(&mut self, node: NodeId, now: Timestamp) -> Result<()> {

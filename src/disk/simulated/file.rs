@@ -4,10 +4,11 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 use super::super::error::at;
 use super::super::{DiskFile, FileId, Result};
-use super::{Fault, Ino, Lock, SimulatedDisk, State, errno, id_of};
+use super::{Fault, Ino, Lock, SimulatedDisk, State, errno, id_of, time};
 
 /// A file, open.
 #[derive(Debug)]
@@ -78,6 +79,10 @@ impl DiskFile for SimulatedFile {
 
     fn id(&self) -> Result<FileId> {
         Ok(id_of(self.ino))
+    }
+
+    fn changed(&self) -> Result<SystemTime> {
+        at("stat", &self.path, self.disk.state().file(self.ino).map(|file| time(file.modified)))
     }
 
     fn try_lock(&self) -> Result<bool> {

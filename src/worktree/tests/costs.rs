@@ -53,3 +53,31 @@ fn a_commit_of_what_is_staged_waits_for_nothing_more() {
     commit_one(10);
     assert_eq!([commit_one(20), commit_one(30)], [6; 2]);
 }
+
+#[test]
+fn a_save_asks_the_disk_for_six_things_once_the_folder_was_at_rest_for_a_while() {
+    let (disk, repo) = create();
+    let worktree = tenant(&repo);
+    // The disk's clock goes on with each operation.
+    for _ in 0..3000 {
+        disk.stat(Path::new("/")).expect("stat");
+    }
+    for n in 0..3 {
+        save(&worktree, &format!("before-{n}"), b"bytes", 1);
+    }
+    let save_one = |file: &str| {
+        cost(&disk, || {
+            save(&worktree, file, &[7; 4096], 1);
+        })
+    };
+    // The staging file and its bytes; twice a look at the folder and a record.
+    assert_eq!([save_one("a"), save_one("b")], [(0, 6); 2]);
+    // A commit changes nothing in the folder.
+    worktree.commit(&request("first", 2), &Task::default()).expect("commit");
+    assert_eq!(save_one("c"), (0, 6));
+    // Whoever makes the lock file anew is noticed, and everything is looked at again.
+    let lock = Path::new(ROOT).join("worktrees/main/lock");
+    disk.remove_file(&lock).expect("remove");
+    assert!(save_one("d").1 > 6);
+    assert!(disk.stat(&lock).expect("stat").is_some());
+}
