@@ -166,13 +166,9 @@ fn hint(error: &Error) -> Option<String> {
         Error::Disk(error) if error.operation == "sync" => Some(
             "the disk did not say that it has it: it may be done or not, so look with `coral status` or `coral log`".into(),
         ),
-        Error::Disk(error) if is_full(error) => Some("free some room; the repository is unchanged".into()),
+        Error::Disk(error) if error.is_full() => Some("free some room; the repository is unchanged".into()),
         _ => None,
     }
-}
-
-fn is_full(error: &DiskError) -> bool {
-    matches!(error.source.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT))
 }
 
 fn is_read_only(error: &DiskError) -> bool {
@@ -261,8 +257,10 @@ mod tests {
         let root = Path::new("/r/.coral");
         crate::disk::Disk::create_dir_all(&*disk, Path::new("/r")).expect("room");
         Repo::create(disk.clone(), root, &BranchName::new("main").expect("valid")).expect("room");
-        let options =
-            Options { store: store::Options { reserve_bytes: u64::MAX, ..store::Options::default() } };
+        let options = Options {
+            store: store::Options { reserve_bytes: u64::MAX, ..store::Options::default() },
+            ..Options::default()
+        };
         let repo = Repo::open(disk, root, options).expect("there");
         let full = repo.store().begin().map(drop).expect_err("too little is left");
         let full = CommandError::from(full);

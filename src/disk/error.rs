@@ -23,6 +23,11 @@ impl DiskError {
         self.source.get_ref()?.downcast_ref().copied()
     }
 
+    /// Whether the disk, or the user's share of it, is full.
+    pub fn is_full(&self) -> bool {
+        matches!(self.source.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT))
+    }
+
     /// Whether it says that the path, or a folder above it, does not exist.
     pub fn is_absence(&self) -> bool {
         is_absence(&self.source)

@@ -103,6 +103,8 @@ pub struct Stat {
     pub kind: FileType,
     /// Its length in bytes.
     pub len: u64,
+    /// Bytes that it takes on the disk.
+    pub allocated: u64,
     /// When its bytes last changed, or what somebody said when that was.
     pub modified: SystemTime,
     /// When anything about it last changed, of a directory also a name in it. Nobody can set this.
@@ -244,6 +246,9 @@ pub trait DiskFile: Send + Sync + Debug {
     fn reserve(&self, _end: u64) -> Result<()> {
         Ok(())
     }
+    /// Notes that the file is being used, as the time of its last change: of files that never change, the ones that can
+    /// be missed most are told by it. A wish, not a promise.
+    fn note_use(&self) {}
     /// The file's descriptor, for whoever lets the system itself read or write it; `None` where no system has it.
     fn as_fd(&self) -> Option<BorrowedFd<'_>> {
         None

@@ -128,13 +128,17 @@ impl Disk for RealDisk {
     }
 }
 
+/// The unit of `st_blocks`, whatever the file system's own blocks are.
+const BLOCK_LEN: u64 = 512;
+
 fn stat_of(metadata: &fs::Metadata, modified: std::time::SystemTime) -> Stat {
     let kind = match metadata.file_type() {
         kind if kind.is_file() => FileType::File,
         kind if kind.is_dir() => FileType::Dir,
         _ => FileType::Other,
     };
-    Stat { id: id_of(metadata), kind, len: metadata.len(), modified, changed: changed_of(metadata) }
+    let (len, allocated) = (metadata.len(), metadata.blocks().saturating_mul(BLOCK_LEN));
+    Stat { id: id_of(metadata), kind, len, allocated, modified, changed: changed_of(metadata) }
 }
 
 fn changed_of(metadata: &fs::Metadata) -> SystemTime {
@@ -395,6 +399,12 @@ impl DiskFile for RealFile {
             Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINTR) => Ok(()),
             _ => at("reserve room in", &self.path, Err(error)),
         }
+    }
+
+    fn note_use(&self) {
+        let now = libc::timespec { tv_sec: 0, tv_nsec: libc::UTIME_NOW };
+        // SAFETY: two times, as futimens wants them, and an open descriptor. Who may not set the time goes without.
+        unsafe { libc::futimens(self.file.as_raw_fd(), [now, now].as_ptr()) };
     }
 
     fn as_fd(&self) -> Option<BorrowedFd<'_>> {

@@ -538,11 +538,11 @@ fn stat_of(ino: Ino, inode: &Inode) -> Stat {
     match inode {
         Inode::File(file) => {
             let (len, modified) = (file.bytes.len() as u64, time(file.modified));
-            Stat { id, kind: FileType::File, len, modified, changed: modified }
+            Stat { id, kind: FileType::File, len, allocated: len, modified, changed: modified }
         }
         Inode::Dir(dir) => {
             let changed = time(dir.changed);
-            Stat { id, kind: FileType::Dir, len: 0, modified: UNIX_EPOCH, changed }
+            Stat { id, kind: FileType::Dir, len: 0, allocated: 0, modified: UNIX_EPOCH, changed }
         }
     }
 }

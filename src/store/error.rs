@@ -184,9 +184,7 @@ impl StoreError {
         match self {
             StoreError::Full { .. } => true,
             StoreError::Poisoned { is_full, .. } => *is_full,
-            StoreError::Disk(error) => {
-                matches!(error.source.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT))
-            }
+            StoreError::Disk(error) => error.is_full(),
             _ => false,
         }
     }

@@ -4,7 +4,6 @@ use super::copy::{State, Worktree};
 use super::nodes::{Body, Content, NodeId};
 use super::record::{Record, recorded_mode};
 use super::snapshot::Snapshot;
-use crate::disk::DiskError;
 use crate::history::{Attributes, Error, Name, Node, Result, Tree, TreePath};
 use crate::id::RecipeId;
 use crate::units::Timestamp;
@@ -191,7 +190,7 @@ impl Worktree {
     /// go first.
     fn change_making_room(&self, act: impl Fn(&mut State) -> Result<()>) -> Result<()> {
         match self.change(&act) {
-            Err(Error::Disk(error)) if is_full(&error) => {
+            Err(Error::Disk(error)) if error.is_full() => {
                 self.sync_records()?;
                 self.change(act)
             }
@@ -385,9 +384,4 @@ impl Worktree {
         self.repo.tree(tree)?;
         Ok(Record::Reset { base, tree })
     }
-}
-
-/// Whether there is no room on the disk.
-fn is_full(error: &DiskError) -> bool {
-    matches!(error.source.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT))
 }
