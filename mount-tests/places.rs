@@ -1,7 +1,7 @@
 //! The rooms of the mount: what is where, what may be changed, and when it moves.
 
-use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::FileExt;
 
 use crate::stage::{Missing, Stage, needs_root, weights};
@@ -95,6 +95,56 @@ pub fn what_is_asked_is_counted_and_damage_is_told_to_people_too() -> Result<(),
         assert!(!stage.path("repo/.coral/run/mount.log").exists(), "{log}");
         assert_eq!(stage.path(log).exists(), is_kept, "{log}");
     }
+    Ok(())
+}
+
+/// Whether the kernel reads files by itself that a mount hands to it: since Linux 6.9, for root.
+fn needs_passthrough() -> Result<(), Missing> {
+    needs_root()?;
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").expect("Linux tells");
+    let mut numbers = release.split(['.', '-']).map(|number| number.trim().parse().unwrap_or(0));
+    match (numbers.next(), numbers.next()) >= (Some(6), Some(9)) {
+        true => Ok(()),
+        false => Err(Missing(format!("Linux {} does not read files for FUSE by itself", release.trim()))),
+    }
+}
+
+/// How many reads a mount was asked for.
+fn reads(stage: &Stage) -> u64 {
+    let stats = fs::read_to_string(stage.mnt(".coral/stats.json")).expect("readable");
+    let stats: serde_json::Value = serde_json::from_str(&stats).expect("JSON");
+    stats["operations"]["read"]["count"].as_u64().unwrap_or(0)
+}
+
+pub fn a_file_that_was_read_as_a_whole_is_read_by_the_kernel_from_then_on() -> Result<(), Missing> {
+    needs_passthrough()?;
+    let mut stage = Stage::new()?;
+    let bytes = weights(5, 9 << 20);
+    fs::write(stage.worktree("model"), &bytes).expect("room");
+    stage.commit("whole");
+    assert!(fs::read(stage.mnt("branches/main/model")).expect("readable") == bytes);
+    let folder = stage.path("repo/.coral/plain");
+    let copy = folder.join(blake3::hash(&bytes).to_hex().as_str());
+    stage.wait_until("the plain copy is complete", || copy.exists());
+    stage.unmount();
+    stage.mount(&["repo", "mnt"]);
+    // Looking at the numbers is counted as well.
+    let looking = reads(&stage).abs_diff(reads(&stage));
+    let before = reads(&stage);
+    assert!(fs::read(stage.mnt("branches/main/model")).expect("readable") == bytes);
+    let mut first = File::open(stage.mnt("branches/main/model")).expect("readable");
+    let second = File::open(stage.mnt("HEAD/model")).expect("the same file, open twice");
+    stage.sh("\"$CORAL\" -C repo config set core.plain_size 0; rm -r repo/.coral/plain").succeeds();
+    let mut again = Vec::new();
+    first.read_to_end(&mut again).expect("what is open stays");
+    assert!(again == bytes);
+    let mut part = [0; 1000];
+    second.read_exact_at(&mut part, 5 << 20).expect("what is open stays");
+    assert!(part == bytes[5 << 20..][..1000]);
+    // The kernel asks for a megabyte at most.
+    assert!(reads(&stage) < before + looking + 9, "the kernel asked for bytes");
+    drop((first, second));
+    assert!(fs::read(stage.mnt("branches/main/model")).expect("the packs have it") == bytes);
     Ok(())
 }
 

@@ -5,12 +5,15 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 pub use crate::harness::Missing;
 use crate::harness::scratch;
 
 /// How long a program may take, in seconds: a mount that hangs fails its test instead of hanging the run.
 const PATIENCE: &str = "120";
+/// How long what happens behind an answer may take.
+const WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// A mounted repository: `repo` and `mnt` in a scratch folder.
 pub struct Stage {
@@ -90,6 +93,16 @@ impl Stage {
     }
 
     /// Commits the worktree of main and returns the commit's id.
+    /// Waits for something that happens behind an answer.
+    #[track_caller]
+    pub fn wait_until(&self, what: &str, is_so: impl Fn() -> bool) {
+        let begin = Instant::now();
+        while !is_so() {
+            assert!(begin.elapsed() < WAIT_MAX, "still waiting until {what}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     pub fn commit(&self, message: &str) -> String {
         let said = self.in_repo(&["--json", "commit", "-m", message]).succeeds().text();
         let value: serde_json::Value = serde_json::from_str(&said).expect("JSON");
@@ -175,7 +188,7 @@ impl Drop for Stage {
             send(&daemon.process, libc::SIGTERM);
             // A daemon that hangs must not hang the tests: its mount is gone, so killing it harms nobody.
             let ended = (0..100).any(|_| {
-                std::thread::sleep(std::time::Duration::from_millis(20));
+                std::thread::sleep(Duration::from_millis(20));
                 !matches!(daemon.process.try_wait(), Ok(None))
             });
             if !ended {

@@ -75,6 +75,12 @@ pub const KEYS: &[Key] = &[
         about: "most differences that are undone to read one tensor",
     },
     Key {
+        name: "core.plain_size",
+        domain: Domain::Bytes(0, 1 << 50),
+        default: "8GiB",
+        about: "disk for plain copies of files that are read as a whole; 0 for none",
+    },
+    Key {
         name: "core.reserve",
         domain: Domain::Bytes(0, 1 << 40),
         default: "16MiB",

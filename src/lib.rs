@@ -18,6 +18,7 @@ pub mod format;
 pub mod fs;
 pub mod history;
 pub mod id;
+pub mod plain;
 pub mod quote;
 pub mod random;
 pub mod recipe;

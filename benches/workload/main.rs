@@ -62,7 +62,7 @@ struct Repository {
 impl Repository {
     fn open(&self) -> Result<Repo> {
         let store = store::Options { level: self.level, ..store::Options::default() };
-        Repo::open(Arc::new(RealDisk), &self.root, Options { store })
+        Repo::open(Arc::new(RealDisk), &self.root, Options { store, ..Options::default() })
     }
 
     /// Commits one model after the other.

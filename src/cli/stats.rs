@@ -41,6 +41,7 @@ pub fn run(context: &Context, out: &Output, _args: Args) -> Result<()> {
         reached.tensors += tensors;
     }
     let store = place.repo.store().stats()?;
+    let copies = place.repo.plain().usage()?;
     let ratio = if store.disk_len == 0 { 1.0 } else { reached.bytes as f64 / store.disk_len as f64 };
     let saved = reached.bytes.saturating_sub(store.disk_len);
     if out.json {
@@ -49,6 +50,7 @@ pub fn run(context: &Context, out: &Output, _args: Args) -> Result<()> {
             "plain_bytes": reached.bytes, "unique_objects": reached.objects.len(), "objects": store.objects,
             "delta_objects": store.deltas, "unique_bytes": store.len, "stored_bytes": store.stored_len,
             "disk_bytes": store.disk_len, "packs": store.packs, "ratio": ratio, "saved_bytes": saved,
+            "plain_copies": copies.files, "plain_copy_bytes": copies.bytes,
         }));
     }
     let row = |name: &str, value: String| out.line(format_args!("{name:<24}{value}"));
@@ -58,6 +60,10 @@ pub fn run(context: &Context, out: &Output, _args: Args) -> Result<()> {
     row("distinct objects", format!("{} ({})", store.objects, ByteSize(store.len)))?;
     row("stored as differences", store.deltas.to_string())?;
     row("on disk", format!("{} in {} packs", ByteSize(store.disk_len), store.packs))?;
+    if copies.files > 0 {
+        let what = format!("{} in {} files, which may go at any time", ByteSize(copies.bytes), copies.files);
+        row("plain copies", what)?;
+    }
     row("ratio", out.paint(Colour::Green, format_args!("{ratio:.2}x smaller ({} saved)", ByteSize(saved))))?;
     for damage in &store.damaged {
         out.line(

@@ -13,10 +13,10 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use fuser::{
-    BsdFileFlags, Errno, FileHandle, INodeNo, InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenFlags,
-    RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty,
-    ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow,
-    WriteFlags,
+    BackingId, BsdFileFlags, Errno, FileHandle, INodeNo, InitFlags, IoctlFlags, KernelConfig, LockOwner,
+    OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus,
+    ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request,
+    TimeOrNow, WriteFlags,
 };
 
 use crate::worktree::RenameMode;
@@ -29,6 +29,7 @@ use super::file_system::FileSystem;
 use super::lanes::Lanes;
 use super::meter::{Operation, Question};
 use super::opening::{OpenMode, Seek};
+use super::passthrough::Passthrough;
 use super::reply::{self, GENERATION, file_attr, file_type, open_mode};
 use super::workers::{Lane, Workers, shielded};
 
@@ -39,7 +40,7 @@ const BACKGROUND_MAX: u16 = 64;
 
 /// What makes a mount fast or correct beyond the protocol's defaults; each is asked for alone, because a kernel that
 /// does not know one refuses all that are asked for with it.
-const CAPABILITIES: [InitFlags; 7] = [
+const CAPABILITIES: [InitFlags; 8] = [
     InitFlags::FUSE_PARALLEL_DIROPS,
     InitFlags::FUSE_DO_READDIRPLUS,
     // Whoever lists names alone gets names alone.
@@ -48,7 +49,12 @@ const CAPABILITIES: [InitFlags; 7] = [
     InitFlags::FUSE_CACHE_SYMLINKS,
     InitFlags::FUSE_EXPLICIT_INVAL_DATA,
     InitFlags::FUSE_MAX_PAGES,
+    // Plain copies are read by the kernel itself.
+    InitFlags::FUSE_PASSTHROUGH,
 ];
+
+/// File systems that may lie between us and a disk below: another one may be mounted on top of us.
+const STACK_DEPTH: u32 = 1;
 
 thread_local! {
     /// Bytes on their way from the core to the kernel.
@@ -61,6 +67,7 @@ pub(super) struct Adapter {
     core: Arc<FileSystem>,
     workers: Workers,
     owner: Owner,
+    passthrough: Arc<Passthrough<BackingId>>,
     at_end: AtEnd,
 }
 
@@ -75,7 +82,7 @@ impl fmt::Debug for AtEnd {
 
 impl Adapter {
     pub fn new(core: Arc<FileSystem>, workers: Workers, at_end: AtEnd) -> Self {
-        Self { core, workers, owner: Owner::of_process(), at_end }
+        Self { core, workers, owner: Owner::of_process(), passthrough: Arc::default(), at_end }
     }
 
     /// Answers a request in a lane: on this thread if it is short and others listen.
@@ -103,8 +110,30 @@ fn read(asked: &Asked<'_>, handle: u64, offset: u64, wanted: usize, reply: Reply
             buffer.resize(wanted, 0);
         }
         let read = asked.core.read(handle, offset, &mut buffer[..wanted]);
+        let len = read.as_ref().map_or(0, |len| *len);
         reply::data(asked, read.map(|len| &buffer[..len]), reply);
+        asked.core.note_read(handle, offset, len);
     });
+}
+
+/// Opens a file, and leaves reading it to the kernel where that can be.
+fn open(asked: &Asked<'_>, passthrough: &Passthrough<BackingId>, ino: u64, mode: OpenMode, reply: ReplyOpen) {
+    let opened = match asked.core.open(ino, mode) {
+        Ok(opened) if asked.core.is_of_history(opened.handle) => opened,
+        other => return reply::opened(asked, other, reply),
+    };
+    let core = asked.core;
+    let register = || core.with_copy(opened.handle, |copy| reply.open_backing(copy)).unwrap_or_else(no_copy);
+    let backing = passthrough.enter(ino, opened.handle, core.has_copy(opened.handle).then_some(register));
+    match backing {
+        Some(backing) => reply::opened_passthrough(asked, opened, &backing, reply),
+        None => reply::opened(asked, Ok(opened), reply),
+    }
+}
+
+/// Only files with a copy are registered.
+fn no_copy<T>() -> io::Result<T> {
+    Err(io::ErrorKind::NotFound.into())
 }
 
 fn list(asked: &Asked<'_>, handle: u64, offset: u64, mut reply: ReplyDirectory) {
@@ -170,6 +199,7 @@ impl fuser::Filesystem for Adapter {
         let _ = config.set_max_write(REQUEST_MAX).or_else(|nearest| config.set_max_write(nearest));
         let _ = config.set_max_readahead(REQUEST_MAX).or_else(|nearest| config.set_max_readahead(nearest));
         let _ = config.set_max_background(BACKGROUND_MAX);
+        let _ = config.set_max_stack_depth(STACK_DEPTH);
         Ok(())
     }
 
@@ -316,8 +346,9 @@ impl fuser::Filesystem for Adapter {
 
     fn open(&self, _: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         let lane = Lanes::of(&self.core.shared).open(ino.0);
+        let passthrough = Arc::clone(&self.passthrough);
         self.answer(Question::of_node(Operation::Open, ino.0), lane, move |asked| {
-            reply::opened(asked, asked.core.open(ino.0, open_mode(flags)), reply)
+            open(asked, &passthrough, ino.0, open_mode(flags), reply);
         });
     }
 
@@ -408,7 +439,9 @@ impl fuser::Filesystem for Adapter {
         reply: ReplyEmpty,
     ) {
         let lane = Lanes::of(&self.core.shared).release(handle.0);
+        let passthrough = Arc::clone(&self.passthrough);
         self.answer(Question::of_node(Operation::Release, ino.0), lane, move |asked| {
+            passthrough.leave(handle.0);
             asked.core.release(handle.0);
             reply::empty(asked, Ok(()), reply);
         });

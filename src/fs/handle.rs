@@ -246,10 +246,9 @@ impl Handles {
     }
 
     /// Closes; what is still being read lives until that is done.
-    pub fn remove(&self, number: u64) {
-        let closed = self.open.write().unwrap_or_else(PoisonError::into_inner).remove(&number);
-        // Closing may do I/O, so not under the lock.
-        drop(closed);
+    pub fn remove(&self, number: u64) -> Option<Arc<Handle>> {
+        // Dropping it may do I/O, so not under the lock.
+        self.open.write().unwrap_or_else(PoisonError::into_inner).remove(&number)
     }
 
     /// Closes what was closed already but for the kernel's last word, which does not come any more when the session ends.

@@ -1,7 +1,10 @@
 //! Opening, reading, writing, making durable and closing.
 
+use std::os::fd::BorrowedFd;
 use std::sync::PoisonError;
 use std::time::Duration;
+
+use crate::disk::DiskFile;
 
 use super::attr::{Attr, Kind};
 use super::change::writable;
@@ -34,6 +37,37 @@ impl FileSystem {
         }
         let (handle, cache) = node.open(ino, &self.shared, mode)?;
         Ok(Opened { handle: self.shared.handles.insert(handle), cache })
+    }
+
+    /// Whether an open file is one of the history: the kernel may read it without us, if there is a plain copy.
+    pub(super) fn is_of_history(&self, handle: u64) -> bool {
+        self.shared.handles.get(handle).is_ok_and(|handle| matches!(*handle, Handle::Snapshot(_)))
+    }
+
+    /// Whether an open file is read from a plain copy.
+    pub(super) fn has_copy(&self, handle: u64) -> bool {
+        self.with_copy(handle, |_| ()).is_some()
+    }
+
+    /// Does something with the descriptor of the plain copy that an open file is read from, if it is.
+    pub(super) fn with_copy<T>(&self, handle: u64, act: impl FnOnce(BorrowedFd<'_>) -> T) -> Option<T> {
+        match &*self.shared.handles.get(handle).ok()? {
+            Handle::Snapshot(file) => file.copy().and_then(DiskFile::as_fd).map(act),
+            _ => None,
+        }
+    }
+
+    /// Notes that a program was given so many bytes from `offset`: whoever wants all of a file gets a plain copy of it.
+    pub(super) fn note_read(&self, handle: u64, offset: u64, len: usize) {
+        let Ok(handle) = self.shared.handles.get(handle) else { return };
+        let fill = match &*handle {
+            Handle::Snapshot(file) => file.note_read(offset, len as u64),
+            Handle::Worktree(open) => open.reader.note_read(offset, len as u64),
+            Handle::Array(_) | Handle::Generated(_) | Handle::Control(_) | Handle::Listing(_) => None,
+        };
+        if let Some(fill) = fill {
+            self.shared.fills.send(fill);
+        }
     }
 
     /// Fills `buf` from `offset`; fewer bytes only at the end of the file. Returns how many.
@@ -114,7 +148,15 @@ impl FileSystem {
     /// The last descriptor and mapping of a handle are gone: when whoever still reads it is done, what was written is
     /// complete.
     pub fn release(&self, handle: u64) {
-        self.shared.handles.remove(handle);
+        let Some(closed) = self.shared.handles.remove(handle) else { return };
+        let fill = match &*closed {
+            Handle::Snapshot(file) => file.close(),
+            Handle::Worktree(open) => open.reader.close(),
+            Handle::Array(_) | Handle::Generated(_) | Handle::Control(_) | Handle::Listing(_) => None,
+        };
+        if let Some(fill) = fill {
+            self.shared.fills.send(fill);
+        }
     }
 
     /// Changes attributes and length. A file that nobody else has open for writing is complete then.

@@ -3,8 +3,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use fuser::{
-    Errno, FileAttr, FileHandle, FileType, FopenFlags, Generation, INodeNo, OpenAccMode, OpenFlags,
-    ReplyAttr, ReplyCreate, ReplyData, ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs,
+    BackingId, Errno, FileAttr, FileHandle, FileType, FopenFlags, Generation, INodeNo, OpenAccMode,
+    OpenFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs,
     ReplyWrite, ReplyXattr, TimeOrNow,
 };
 
@@ -110,6 +110,14 @@ pub(super) fn created(asked: &Asked<'_>, result: Result<(Attr, Opened)>, reply: 
 pub(super) fn opened(asked: &Asked<'_>, result: Result<Opened>, reply: ReplyOpen) {
     match asked.noted(result) {
         Ok(opened) => reply.opened(FileHandle(opened.handle), open_flags(&opened)),
+        Err(errno) => reply.error(errno),
+    }
+}
+
+/// An open file that the kernel reads from a backing file by itself. It has nothing to say when it is closed.
+pub(super) fn opened_passthrough(asked: &Asked<'_>, opened: Opened, backing: &BackingId, reply: ReplyOpen) {
+    match asked.noted(Ok(())) {
+        Ok(()) => reply.opened_passthrough(FileHandle(opened.handle), FopenFlags::FOPEN_NOFLUSH, backing),
         Err(errno) => reply.error(errno),
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Every part is safe to use from any number of threads; none holds a lock while it decodes, reads a disk or waits.
 
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -13,6 +14,7 @@ use crate::worktree::NodeId;
 
 use super::completion::Closings;
 use super::errno::{Error, Result};
+use super::fills::Fills;
 use super::handle::{Handles, OpenNode};
 use super::history::History;
 use super::index::Index;
@@ -46,6 +48,7 @@ pub(super) struct Superblock {
     /// Files that were closed and may be released any moment.
     pub closings: Arc<Closings>,
     pub ingest: Arc<IngestQueue>,
+    pub fills: Fills,
     pub history: History,
     pub tensors: Tensors,
     pub sizes: StoredSizes,
@@ -67,16 +70,17 @@ impl Superblock {
         let Settings { view, author, clock, log, background_ingest } = settings;
         let started = clock();
         let root = root_place(&repo, &view, started)?;
+        let failed = |error: io::Error| Error::Background(error.to_string());
         let log = match log {
-            Some(path) => Log::to(&path).map_err(|error| Error::Background(error.to_string()))?,
+            Some(path) => Log::to(&path).map_err(failed)?,
             None => Log::none(),
         };
         let log = Arc::new(log);
         let (told, now) = (Arc::clone(&log), Arc::clone(&clock));
         let tell = move |why: &str| told.line(now(), format_args!("background ingest failed: {why}"));
-        let ingest = match background_ingest {
-            true => IngestQueue::start(tell).map_err(|error| Error::Background(error.to_string()))?,
-            false => IngestQueue::idle(),
+        let (ingest, fills) = match background_ingest {
+            true => (IngestQueue::start(tell).map_err(failed)?, Fills::start().map_err(failed)?),
+            false => (IngestQueue::idle(), Fills::idle()),
         };
         Ok(Self {
             inodes: Inodes::new(root),
@@ -84,6 +88,7 @@ impl Superblock {
             worktrees: OpenWorktrees::of(&repo, Arc::clone(&log), Arc::clone(&clock)),
             closings: Arc::default(),
             ingest: Arc::new(ingest),
+            fills,
             history: History::default(),
             tensors: Tensors::of(&repo),
             sizes: StoredSizes::default(),

@@ -150,11 +150,12 @@ pub(super) fn explained(repo: &Repo, error: Error) -> Error {
     }
 }
 
-/// Does something that needs room on the disk. If there is none, lets staging files go that nothing needs any more,
-/// and tries once again.
+/// Does something that needs room on the disk. If there is none, lets plain copies go, and staging files that nothing
+/// needs any more, and tries once again.
 pub(super) fn with_room<T>(worktree: &Tenant, act: impl Fn() -> history::Result<T>) -> Result<T> {
     match act().map_err(Error::from) {
         Err(error) if error.errno() == libc::ENOSPC => {
+            worktree.repo().plain().give_way();
             worktree.sync_records()?;
             Ok(act()?)
         }

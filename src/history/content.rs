@@ -4,6 +4,7 @@
 //! bytes are those that were saved, are all checked.
 
 use super::error::Error;
+use super::reader::FileReader;
 use super::repository::Repo;
 use crate::id::RecipeId;
 use std::fmt::Display;
@@ -33,7 +34,8 @@ impl Repo {
             }
             .into());
         }
-        let reader = self.reader(&recipe);
+        // What is stored is what is vouched for, and checked on the way.
+        let reader = FileReader::of_packs(self, &recipe);
         let mut hasher = blake3::Hasher::new();
         let mut buf = vec![0; PIECE.min(usize::try_from(len).unwrap_or(PIECE))];
         let mut offset = 0;

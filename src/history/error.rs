@@ -225,6 +225,17 @@ pub enum Error {
     Stopped(#[from] Stopped),
 }
 
+impl Error {
+    /// Whether the cause is a disk or quota that is full.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Error::Store(error) => error.is_full(),
+            Error::Disk(error) => error.is_full(),
+            _ => false,
+        }
+    }
+}
+
 impl From<DiskError> for Error {
     fn from(error: DiskError) -> Self {
         error.stopped().map_or(Error::Disk(error), Error::Stopped)

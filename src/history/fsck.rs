@@ -240,6 +240,7 @@ impl<'a> Check<'a> {
         let decoded = |key| full && !self.objects.contains(&key);
         let checked = self.repo.store().verify(&decoded, self.task).map_err(Error::from);
         let Some(report) = self.note_error("packs", checked) else { return };
+        self.report.bytes_verified += report.bytes;
         for Problem { pack, key, what } in report.problems {
             let place = key.map_or_else(String::new, |key| format!("object {key} in "));
             self.note(format!("{place}{}", pack.display()), what);
@@ -260,6 +261,11 @@ impl<'a> Check<'a> {
                 Ok(bytes) => self.report.bytes_verified += bytes,
                 Err(error) => self.note(place, error),
             }
+        }
+        let checked = repo.check_copies(task);
+        for path in self.note_error("plain copies", checked).into_iter().flatten() {
+            let what = "was another file than its name says, and is removed; the packs have the bytes";
+            self.note(format!("plain copy {}", path.display()), what);
         }
     }
 

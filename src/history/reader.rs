@@ -4,10 +4,12 @@
 //! needed, however many extents it has.
 
 use super::error::Result;
+use super::open_copy::Plain;
 use super::repository::Repo;
+use crate::disk::DiskFile;
 use crate::id::{ObjectKey, RecipeId};
 use crate::recipe::{Extent, Recipe};
-use crate::store::{ObjectReader, Store};
+use crate::store::ObjectReader;
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,12 +19,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 const READERS: usize = 8;
 
 /// A file of the history, open for reading. Threads may share it. It reads the same bytes whatever happens to the
-/// repository's packs meanwhile.
+/// repository's packs and plain copies meanwhile.
 pub struct FileReader {
-    store: Store,
+    pub(super) repo: Repo,
     recipe: Arc<Recipe>,
     /// The most recently used last.
     readers: Mutex<Vec<(ObjectKey, Arc<ObjectReader>)>>,
+    pub(super) plain: Plain,
 }
 
 impl fmt::Debug for FileReader {
@@ -32,20 +35,36 @@ impl fmt::Debug for FileReader {
 }
 
 impl Repo {
-    /// Opens a file of the history. Looks nothing up yet.
+    /// Opens a file of the history: its plain copy if there is one. Looks nothing else up yet.
     pub fn reader(&self, recipe: &Arc<Recipe>) -> FileReader {
-        FileReader { store: self.store().clone(), recipe: Arc::clone(recipe), readers: Mutex::default() }
+        let copy = self.plain().find(recipe.blake3(), recipe.len());
+        FileReader { plain: Plain::new(copy), ..FileReader::of_packs(self, recipe) }
     }
 }
 
 impl FileReader {
+    /// The same from what is stored alone.
+    pub(super) fn of_packs(repo: &Repo, recipe: &Arc<Recipe>) -> Self {
+        let (repo, recipe) = (repo.clone(), Arc::clone(recipe));
+        Self { repo, recipe, readers: Mutex::default(), plain: Plain::new(None) }
+    }
+
     /// What the file is made of.
     pub fn recipe(&self) -> &Arc<Recipe> {
         &self.recipe
     }
 
+    /// The plain copy that is read, if there was one when the file was opened.
+    pub fn copy(&self) -> Option<&dyn DiskFile> {
+        self.plain.copy()
+    }
+
     /// Fills `buf` with the bytes from `offset`; fewer at the end of the file. Returns how many.
     pub fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize> {
+        let len = self.recipe.len().saturating_sub(offset).min(buf.len() as u64) as usize;
+        if len > 0 && self.plain.read_at(offset, &mut buf[..len]) {
+            return Ok(len);
+        }
         let mut filled = 0;
         for (extent, range) in self.recipe.covering(offset, buf.len() as u64) {
             let part = &mut buf[filled..][..(range.end - range.start) as usize];
@@ -65,7 +84,7 @@ impl FileReader {
     fn read_object(&self, key: ObjectKey, len: u64, range: Range<u64>, part: &mut [u8]) -> Result<()> {
         // Who reads all of an object at once does not come back to it.
         if range == (0..len) {
-            return Ok(self.store.read_at(key, 0, part)?);
+            return Ok(self.repo.store().read_at(key, 0, part)?);
         }
         Ok(self.object(key)?.read_at(range.start, part)?)
     }
@@ -75,7 +94,7 @@ impl FileReader {
         if let Some(reader) = self.recent(key) {
             return Ok(reader);
         }
-        let reader = Arc::new(self.store.reader(key)?);
+        let reader = Arc::new(self.repo.store().reader(key)?);
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
         if readers.iter().all(|(known, _)| *known != key) {
             if readers.len() >= READERS {
@@ -109,5 +128,10 @@ impl ReaderSlot {
         let reader = Arc::new(repo.reader(&repo.recipe(content)?));
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((content, Arc::clone(&reader)));
         Ok(reader)
+    }
+
+    pub(super) fn current(&self) -> Option<Arc<FileReader>> {
+        let current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        current.as_ref().map(|(_, reader)| Arc::clone(reader))
     }
 }

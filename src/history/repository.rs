@@ -9,6 +9,7 @@ use super::tree::{Attributes, Entry, Node, Tree};
 use super::two_generations::Recent;
 use crate::disk::{Disk, DiskFile, FileId};
 use crate::id::{CommitId, RecipeId, TreeId};
+use crate::plain::PlainCopies;
 use crate::random::unpredictable;
 use crate::recipe::Recipe;
 use crate::store::{self, Kind, Store};
@@ -30,6 +31,8 @@ const REMEMBERED: usize = 400_000;
 pub struct Options {
     /// How objects are stored and cached.
     pub store: store::Options,
+    /// Bytes that plain copies of files may take on the disk; 0 for none.
+    pub plain_bytes: u64,
 }
 
 /// An open repository. Clones share everything.
@@ -43,6 +46,7 @@ struct Inner {
     /// repository.
     format: (FileId, Box<dyn DiskFile>),
     store: Store,
+    plain: PlainCopies,
     refs: Refs,
     trees: Recent<TreeId, Arc<Tree>>,
     recipes: Recent<RecipeId, Arc<Recipe>>,
@@ -89,6 +93,7 @@ impl Repo {
         let format = disk.open(&root.join("format"), false)?;
         // Held open, its number is given to no other file.
         let format = (format.id()?, format);
+        let plain = PlainCopies::new(disk.clone(), root, options.plain_bytes, options.store.reserve_bytes);
         let store = Store::open(disk.clone(), root, options.store)?;
         let refs = Refs::new(disk.clone(), root);
         Ok(Self(Arc::new(Inner {
@@ -96,6 +101,7 @@ impl Repo {
             root: root.to_owned(),
             format,
             store,
+            plain,
             refs,
             trees: Recent::new(REMEMBERED),
             recipes: Recent::new(REMEMBERED),
@@ -129,6 +135,11 @@ impl Repo {
     /// Its objects.
     pub fn store(&self) -> &Store {
         &self.0.store
+    }
+
+    /// Its plain copies.
+    pub fn plain(&self) -> &PlainCopies {
+        &self.0.plain
     }
 
     /// Its branches, tags and HEAD.

@@ -68,6 +68,7 @@ pub fn open_repo(disk: Arc<dyn Disk>, root: &Path, config: &Config) -> Result<Re
             threads: config.number("core.threads") as usize,
             reserve_bytes: config.number("core.reserve"),
         },
+        plain_bytes: config.number("core.plain_size"),
     };
     Ok(Repo::open(disk, root, options)?)
 }

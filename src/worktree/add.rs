@@ -95,6 +95,15 @@ impl Worktree {
     /// device that is named itself; [`Error::OwnStore`] and [`Error::OwnMount`] for what lies behind the fence. After any
     /// error the worktree is as it was.
     pub fn add(&self, what: &[ToAdd], fence: &Fence, now: Timestamp, task: &Task) -> Result<Addition> {
+        match self.try_add(what, fence, now, task) {
+            Err(error) if error.is_full() && self.repo().plain().give_way() => {
+                self.try_add(what, fence, now, task)
+            }
+            done => done,
+        }
+    }
+
+    fn try_add(&self, what: &[ToAdd], fence: &Fence, now: Timestamp, task: &Task) -> Result<Addition> {
         let repo = self.repo();
         let own_folder = fs::metadata(repo.root()).ok().map(|folder| (folder.dev(), folder.ino()));
         let mut search = Search { fence, own_folder, found: Vec::new(), skipped: Vec::new() };

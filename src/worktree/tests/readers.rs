@@ -1,8 +1,9 @@
 //! Files of the history that are open.
 
 use super::*;
-use crate::history::ReaderSlot;
+use crate::history::{FileReader, ReaderSlot};
 use crate::recipe::{Extent, Recipe, TensorInfo};
+use crate::task::{Silent, StopHandle};
 use crate::tensor::Dtype;
 
 /// Numbers like weights: each step moves some of them a little.
@@ -97,4 +98,129 @@ fn an_open_file_of_a_worktree_is_read_as_it_is_now() {
         assert_eq!(worktree.read_held(node, &slot, 0, &mut buf).expect("read"), 4000);
         assert!(buf == weights(1000, step));
     }
+}
+
+/// A repository with plain copies, on a disk.
+fn with_copies(disk: &SimulatedDisk) -> Repo {
+    let options = Options { plain_bytes: 1 << 30, ..Options::default() };
+    Repo::open(Arc::new(disk.clone()), Path::new(ROOT), options).expect("open")
+}
+
+/// Reads a file from its beginning as a program does, filling a copy as soon as one is wanted; returns the bytes.
+fn read_whole(reader: &FileReader, len: usize, task: &Task) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut buf = vec![0; 300_000];
+    while bytes.len() < len {
+        let got = reader.read_at(bytes.len() as u64, &mut buf).expect("read");
+        let fill = reader.note_read(bytes.len() as u64, got as u64);
+        bytes.extend_from_slice(&buf[..got]);
+        if let Some(fill) = fill {
+            let _ = fill.run(task);
+        }
+    }
+    if let Some(fill) = reader.close() {
+        let _ = fill.run(task);
+    }
+    bytes
+}
+
+#[test]
+fn a_file_that_is_read_as_a_whole_gets_a_copy_with_its_bytes() {
+    let (disk, _) = create();
+    let repo = with_copies(&disk);
+    let tensors: Vec<Vec<u8>> = (0..3).map(|step| weights(700_000, step)).collect();
+    let (recipe, bytes) = file_of(&repo, &tensors, true);
+    assert!(read_whole(&repo.reader(&recipe), bytes.len(), &Task::default()) == bytes);
+    assert_eq!(repo.plain().usage().expect("usage").files, 1);
+    let reader = repo.reader(&recipe);
+    assert!(reader.copy().is_some());
+    let lookups = repo.store().lookups();
+    assert!(read_whole(&reader, bytes.len(), &Task::default()) == bytes);
+    assert_eq!(repo.store().lookups(), lookups);
+}
+
+#[test]
+fn a_reader_of_a_few_tensors_makes_no_copy() {
+    let (disk, _) = create();
+    let repo = with_copies(&disk);
+    let tensors: Vec<Vec<u8>> = (0..4).map(|step| weights(700_000, step)).collect();
+    let (recipe, bytes) = file_of(&repo, &tensors, false);
+    let reader = repo.reader(&recipe);
+    let mut buf = vec![0; 2_000_000];
+    for offset in [0, 6_000_000, 8_500_000, 6_000_000] {
+        let got = reader.read_at(offset, &mut buf).expect("read");
+        assert!(buf[..got] == bytes[offset as usize..offset as usize + got]);
+        assert!(reader.note_read(offset, got as u64).is_none());
+    }
+    assert!(reader.close().is_none());
+}
+
+#[test]
+fn whatever_fails_while_a_copy_is_made_every_byte_is_read_and_nothing_is_left() {
+    let (disk, _) = create();
+    let repo = with_copies(&disk);
+    let (recipe, bytes) = file_of(&repo, &[weights(1_500_000, 0)], false);
+    let mut failures = 0;
+    for nth in 0..60 {
+        repo.plain().give_way();
+        disk.fail_nth(nth, libc::EIO);
+        let reader = repo.reader(&recipe);
+        let mut seen = Vec::new();
+        let mut buf = vec![0; 300_000];
+        while seen.len() < bytes.len() {
+            // The packs are on the same disk: what they fail to give is an error, and not wrong.
+            let Ok(got) = reader.read_at(seen.len() as u64, &mut buf) else {
+                failures += 1;
+                continue;
+            };
+            seen.extend_from_slice(&buf[..got]);
+            if let Some(fill) = reader.note_read((seen.len() - got) as u64, got as u64) {
+                failures += usize::from(fill.run(&Task::default()).is_err());
+            }
+        }
+        drop(reader.close().map(|fill| fill.run(&Task::default())));
+        disk.set_fault(None);
+        assert!(seen == bytes);
+        let again = repo.reader(&recipe);
+        assert!(read_whole(&again, bytes.len(), &Task::default()) == bytes);
+        drop((reader, again));
+        repo.plain().give_way();
+        assert_eq!(disk.list(&Path::new(ROOT).join("plain")).expect("list"), Vec::<String>::new());
+    }
+    assert!(failures > 0);
+}
+
+#[test]
+fn a_fill_that_is_stopped_leaves_no_copy() {
+    let (disk, _) = create();
+    let repo = with_copies(&disk);
+    let (recipe, bytes) = file_of(&repo, &[weights(1_500_000, 0)], false);
+    let stop = StopHandle::default();
+    stop.stop();
+    let task = Task::new(Arc::new(stop), Arc::new(Silent));
+    assert!(read_whole(&repo.reader(&recipe), bytes.len(), &task) == bytes);
+    assert_eq!(disk.list(&Path::new(ROOT).join("plain")).expect("list"), Vec::<String>::new());
+}
+
+#[test]
+fn a_commit_that_finds_the_disk_full_takes_the_room_of_the_copies() {
+    let (disk, _) = create();
+    let repo = with_copies(&disk);
+    let worktree = tenant(&repo);
+    let bytes = weights(700_000, 1);
+    let (recipe, whole) = file_of(&repo, &[bytes], false);
+    read_whole(&repo.reader(&recipe), whole.len(), &Task::default());
+    assert_eq!(repo.plain().usage().expect("usage").files, 1);
+    save(&worktree, "new", &unlike(600_000), 1);
+    let reserve = crate::store::Options::default().reserve_bytes;
+    disk.set_capacity(Some(disk.used() + reserve - 1_000_000));
+    worktree.commit(&request("new", 2), &Task::default()).expect("there is room without the copies");
+    assert_eq!(repo.plain().usage().expect("usage").files, 0);
+}
+
+/// Bytes that do not compress.
+fn unlike(len: u64) -> Vec<u8> {
+    let mut bytes = vec![0; len as usize];
+    blake3::Hasher::new().finalize_xof().fill(&mut bytes);
+    bytes
 }

@@ -1,0 +1,385 @@
+//! The folder of plain copies: finding one, making one, and staying within the bytes that they may take.
+//!
+//! Processes share the folder without talking to each other: a name appears when its bytes are complete and durable, and
+//! whoever has a file open keeps it whoever removes its name. A file that is being filled has a temporary name and is
+//! marked by its process, so that others can tell what was left behind.
+
+use super::filling::Filling;
+use crate::disk::{Disk, DiskError, DiskFile, Result};
+use crate::random::unpredictable;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::SystemTime;
+
+/// The ending of files that are being filled.
+const UNFINISHED: &str = ".tmp";
+
+/// Files shorter than this are read from the packs: that costs no more than opening another file.
+const LEN_MIN: u64 = 1 << 20;
+
+/// The plain copies of one repository. Clones share everything.
+#[derive(Debug, Clone)]
+pub struct PlainCopies(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    /// Bytes that they may take on the disk.
+    budget: u64,
+    /// Bytes of the disk that are left free for others.
+    reserve: u64,
+    /// What this process is filling.
+    filling: Mutex<Vec<Weak<Filling>>>,
+}
+
+/// What the plain copies take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PlainUsage {
+    /// How many there are.
+    pub files: u64,
+    /// Bytes that they take on the disk.
+    pub bytes: u64,
+}
+
+/// One of them, as the folder shows it.
+struct Listed {
+    path: PathBuf,
+    used: SystemTime,
+    bytes: u64,
+}
+
+impl PlainCopies {
+    /// Those of the repository whose own folder is `root`: at most `budget` bytes on the disk, and none that would leave
+    /// fewer than `reserve` bytes free. Makes and opens nothing yet.
+    pub fn new(disk: Arc<dyn Disk>, root: &Path, budget: u64, reserve: u64) -> Self {
+        let dir = root.join("plain");
+        Self(Arc::new(Inner { disk, dir, budget, reserve, filling: Mutex::default() }))
+    }
+
+    /// Whether a file of so many bytes may have a copy.
+    pub fn takes(&self, len: u64) -> bool {
+        (LEN_MIN..=self.0.budget).contains(&len)
+    }
+
+    /// The copy of the file with these bytes, open for reading; `None` if there is none. It counts as used now.
+    pub fn find(&self, blake3: &[u8; 32], len: u64) -> Option<Box<dyn DiskFile>> {
+        if !self.takes(len) {
+            return None;
+        }
+        // A cache that cannot be read is none.
+        let file = self.0.disk.open(&self.path(blake3), false).ok()?;
+        let is_whole = file.len().is_ok_and(|found| found == len);
+        file.note_use();
+        is_whole.then_some(file)
+    }
+
+    /// Begins a copy, or joins whoever is filling it in this process; the result tells whether this call began it, and
+    /// is to see to its being filled. `None` if it may have none, or the disk has no room for it.
+    ///
+    /// # Errors
+    /// Of the disk. Nothing is left behind.
+    pub fn begin(&self, blake3: &[u8; 32], len: u64) -> Result<Option<(Arc<Filling>, bool)>> {
+        if !self.takes(len) {
+            return Ok(None);
+        }
+        let mut all = self.0.filling.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|filling| filling.strong_count() > 0);
+        let known = all.iter().filter_map(Weak::upgrade).find(|filling| filling.blake3() == blake3);
+        if let Some(filling) = known.filter(|filling| !filling.is_over()) {
+            return Ok(Some((filling, false)));
+        }
+        if !self.make_room(len)? {
+            return Ok(None);
+        }
+        self.0.disk.create_dir_all(&self.0.dir)?;
+        let name = format!("{}.{:016x}{UNFINISHED}", hex(blake3), unpredictable() as u64);
+        let path = self.0.dir.join(name);
+        let file = self.0.disk.create_new(&path)?;
+        let filling = file.try_lock().and_then(|_| Filling::new(path.clone(), file.into(), *blake3, len));
+        let filling = Arc::new(filling.inspect_err(|_| drop(self.0.disk.remove_file(&path)))?);
+        all.push(Arc::downgrade(&filling));
+        Ok(Some((filling, true)))
+    }
+
+    /// Gives a copy its name, durably, when all of it is there and its bytes were found to be what they should be.
+    pub fn finish(&self, filling: &Filling) -> Result<()> {
+        let named = filling.file().sync().and_then(|()| {
+            self.0.disk.rename(filling.path(), &self.path(filling.blake3()))?;
+            self.0.disk.sync_dir(&self.0.dir)
+        });
+        if named.is_err() {
+            self.give_up(filling);
+        } else {
+            filling.end(true);
+        }
+        named
+    }
+
+    /// Takes away what was filled so far. Whoever reads it goes back to the packs.
+    pub fn give_up(&self, filling: &Filling) {
+        filling.end(false);
+        // What cannot be removed is swept by whoever makes room next.
+        let _ = self.0.disk.remove_file(filling.path());
+    }
+
+    /// What they take now.
+    pub fn usage(&self) -> Result<PlainUsage> {
+        let (copies, _) = self.list()?;
+        Ok(PlainUsage { files: copies.len() as u64, bytes: copies.iter().map(|copy| copy.bytes).sum() })
+    }
+
+    /// Removes those that were not used for longest until they take at most so many bytes. Returns how many were freed.
+    pub fn shrink_to(&self, bytes: u64) -> Result<u64> {
+        let (mut copies, unfinished) = self.list()?;
+        for left in unfinished {
+            self.sweep(&left);
+        }
+        copies.sort_by_key(|copy| copy.used);
+        let mut taken: u64 = copies.iter().map(|copy| copy.bytes).sum();
+        let before = taken;
+        for copy in copies {
+            if taken <= bytes {
+                break;
+            }
+            match self.0.disk.remove_file(&copy.path) {
+                Err(error) if !error.is_absence() => return Err(error),
+                Ok(()) | Err(_) => taken -= copy.bytes,
+            }
+        }
+        Ok(before - taken)
+    }
+
+    /// Removes all of them for something that the disk has no room for. The result tells whether that freed anything.
+    pub fn give_way(&self) -> bool {
+        self.shrink_to(0).is_ok_and(|freed| freed > 0)
+    }
+
+    /// Compares each of them with its name by `hash`, and removes those that differ. Returns their paths.
+    ///
+    /// # Errors
+    /// If the folder cannot be listed, and those of `hash`.
+    pub fn check<E: From<DiskError>>(
+        &self,
+        mut hash: impl FnMut(&dyn DiskFile) -> std::result::Result<[u8; 32], E>,
+    ) -> std::result::Result<Vec<PathBuf>, E> {
+        let mut damaged = Vec::new();
+        for copy in self.list()?.0 {
+            let found = match self.0.disk.open(&copy.path, false) {
+                Err(error) if error.is_absence() => continue,
+                file => file.map_err(E::from).and_then(|file| hash(&*file)),
+            };
+            // What cannot be read is no copy either.
+            let is_whole = found.is_ok_and(|found| copy.path == self.path(&found));
+            if !is_whole {
+                self.0.disk.remove_file(&copy.path)?;
+                damaged.push(copy.path);
+            }
+        }
+        Ok(damaged)
+    }
+
+    /// Whether there is room for so many bytes more, once those are gone that may go. A copy takes at most half of what
+    /// is free: others want to write too.
+    fn make_room(&self, len: u64) -> Result<bool> {
+        self.shrink_to(self.0.budget.saturating_sub(len))?;
+        let around = self.0.dir.parent().unwrap_or(&self.0.dir);
+        let needed = len.saturating_mul(2).saturating_add(self.0.reserve);
+        let available = self.0.disk.space(around)?.available;
+        if available < needed {
+            let usage = self.usage()?.bytes;
+            self.shrink_to(usage.saturating_sub(needed - available))?;
+        }
+        Ok(self.0.disk.space(around)?.available >= needed)
+    }
+
+    /// Removes what somebody left behind who is gone.
+    fn sweep(&self, path: &Path) {
+        let Ok(file) = self.0.disk.open(path, false) else { return };
+        if file.is_locked().is_ok_and(|is_locked| !is_locked) {
+            let _ = self.0.disk.remove_file(path);
+        }
+    }
+
+    /// The copies, and the files that are or were being filled.
+    fn list(&self) -> Result<(Vec<Listed>, Vec<PathBuf>)> {
+        let names = match self.0.disk.list(&self.0.dir) {
+            Err(error) if error.is_absence() => return Ok((Vec::new(), Vec::new())),
+            names => names?,
+        };
+        let (mut copies, mut unfinished) = (Vec::new(), Vec::new());
+        for name in names {
+            let path = self.0.dir.join(&name);
+            match name.ends_with(UNFINISHED) {
+                true => unfinished.push(path),
+                // Somebody else may have removed it.
+                false => copies.extend(self.0.disk.stat(&path)?.map(|stat| Listed {
+                    path,
+                    used: stat.modified,
+                    bytes: stat.allocated,
+                })),
+            }
+        }
+        Ok((copies, unfinished))
+    }
+
+    fn path(&self, blake3: &[u8; 32]) -> PathBuf {
+        self.0.dir.join(hex(blake3))
+    }
+}
+
+fn hex(bytes: &[u8; 32]) -> String {
+    blake3::Hash::from_bytes(*bytes).to_hex().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::filling::{CHUNK_LEN, Part};
+    use super::*;
+    use crate::disk::SimulatedDisk;
+
+    const ROOT: &str = "/repo/.coral";
+
+    fn copies(disk: &SimulatedDisk, budget: u64) -> PlainCopies {
+        disk.create_dir_all(Path::new(ROOT)).unwrap();
+        PlainCopies::new(Arc::new(disk.clone()), Path::new(ROOT), budget, 0)
+    }
+
+    fn content(seed: u8, len: u64) -> (Vec<u8>, [u8; 32]) {
+        let bytes: Vec<u8> = (0..len).map(|at| (at % 251) as u8 ^ seed).collect();
+        let hash = *blake3::hash(&bytes).as_bytes();
+        (bytes, hash)
+    }
+
+    /// Makes a copy, if there may be one.
+    fn make(copies: &PlainCopies, bytes: &[u8], hash: &[u8; 32]) -> Option<()> {
+        let (filling, is_new) = copies.begin(hash, bytes.len() as u64).unwrap()?;
+        assert!(is_new);
+        filling.want_all();
+        let Part::Fill(ranges) = filling.begin(1000) else { panic!("nothing to fill") };
+        for range in ranges {
+            filling.put(&range, &bytes[range.start as usize..range.end as usize]).unwrap();
+        }
+        assert_eq!(filling.next(1), Part::Complete);
+        copies.finish(&filling).unwrap();
+        Some(())
+    }
+
+    fn has(copies: &PlainCopies, bytes: &[u8], hash: &[u8; 32]) -> bool {
+        copies.find(hash, bytes.len() as u64).is_some_and(|file| {
+            let mut found = vec![0; bytes.len()];
+            file.read_exact_at(&mut found, 0).unwrap();
+            found == bytes
+        })
+    }
+
+    #[test]
+    fn a_copy_is_found_by_its_bytes_and_by_nothing_shorter() {
+        let copies = copies(&SimulatedDisk::new(), 1 << 30);
+        let (bytes, hash) = content(1, CHUNK_LEN + 10);
+        assert!(!has(&copies, &bytes, &hash));
+        make(&copies, &bytes, &hash).unwrap();
+        assert!(has(&copies, &bytes, &hash));
+        assert!(copies.find(&hash, CHUNK_LEN + 11).is_none());
+        assert_eq!(copies.usage().unwrap(), PlainUsage { files: 1, bytes: CHUNK_LEN + 10 });
+    }
+
+    #[test]
+    fn what_is_short_or_larger_than_the_budget_has_none() {
+        let copies = copies(&SimulatedDisk::new(), 3 * CHUNK_LEN);
+        let (bytes, hash) = content(1, CHUNK_LEN - 1);
+        assert!(make(&copies, &bytes, &hash).is_none());
+        assert!(copies.begin(&hash, 3 * CHUNK_LEN + 1).unwrap().is_none());
+    }
+
+    #[test]
+    fn the_budget_is_kept_by_letting_others_go() {
+        let disk = SimulatedDisk::new();
+        let copies = copies(&disk, 4 * CHUNK_LEN);
+        for seed in 0..5 {
+            let (bytes, hash) = content(seed, 2 * CHUNK_LEN);
+            make(&copies, &bytes, &hash).unwrap();
+            assert!(has(&copies, &bytes, &hash));
+            assert!(copies.usage().unwrap().bytes <= 4 * CHUNK_LEN);
+        }
+        assert_eq!(copies.usage().unwrap().files, 2);
+        assert!(copies.give_way() && !copies.give_way());
+        assert_eq!(copies.usage().unwrap(), PlainUsage::default());
+    }
+
+    #[test]
+    fn a_copy_leaves_as_much_room_as_it_takes() {
+        let disk = SimulatedDisk::new();
+        let copies = copies(&disk, 1 << 30);
+        disk.set_capacity(Some(disk.used() + 5 * CHUNK_LEN));
+        let (bytes, hash) = content(1, 2 * CHUNK_LEN);
+        make(&copies, &bytes, &hash).unwrap();
+        let (other, other_hash) = content(2, 2 * CHUNK_LEN);
+        make(&copies, &other, &other_hash).unwrap();
+        assert!(!has(&copies, &bytes, &hash), "it made room");
+        assert!(copies.begin(&content(3, 3 * CHUNK_LEN).1, 3 * CHUNK_LEN).unwrap().is_none());
+    }
+
+    #[test]
+    fn those_who_want_the_same_at_once_share_it() {
+        let copies = copies(&SimulatedDisk::new(), 1 << 30);
+        let (bytes, hash) = content(1, CHUNK_LEN);
+        let (first, is_new) = copies.begin(&hash, bytes.len() as u64).unwrap().unwrap();
+        let (second, is_new_again) = copies.begin(&hash, bytes.len() as u64).unwrap().unwrap();
+        assert!(is_new && !is_new_again && Arc::ptr_eq(&first, &second));
+        copies.give_up(&first);
+        assert!(copies.begin(&hash, bytes.len() as u64).unwrap().unwrap().1);
+    }
+
+    #[test]
+    fn what_a_process_left_unfinished_is_swept_and_what_one_is_at_is_not() {
+        let disk = SimulatedDisk::new();
+        let left = {
+            let copies = copies(&disk, 1 << 30);
+            copies.begin(&content(1, CHUNK_LEN).1, CHUNK_LEN).unwrap().unwrap().0.path().to_owned()
+        };
+        assert!(disk.stat(&left).unwrap().is_some());
+        let copies = copies(&disk, 1 << 30);
+        let (going_on, _) = copies.begin(&content(2, CHUNK_LEN).1, CHUNK_LEN).unwrap().unwrap();
+        copies.shrink_to(0).unwrap();
+        assert!(disk.stat(&left).unwrap().is_none());
+        assert!(disk.stat(going_on.path()).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_copy_that_is_not_what_its_name_says_is_found_and_removed() {
+        let disk = SimulatedDisk::new();
+        let copies = copies(&disk, 1 << 30);
+        let (bytes, hash) = content(1, CHUNK_LEN);
+        let (other, other_hash) = content(2, CHUNK_LEN);
+        make(&copies, &bytes, &hash).unwrap();
+        make(&copies, &other, &other_hash).unwrap();
+        disk.open(&copies.path(&hash), true).unwrap().write_all_at(b"bad", 100).unwrap();
+        let read = |file: &dyn DiskFile| {
+            let mut bytes = vec![0; file.len()? as usize];
+            file.read_exact_at(&mut bytes, 0)?;
+            Ok::<_, DiskError>(*blake3::hash(&bytes).as_bytes())
+        };
+        assert_eq!(copies.check(read).unwrap(), [copies.path(&hash)]);
+        assert!(copies.find(&hash, CHUNK_LEN).is_none() && has(&copies, &other, &other_hash));
+    }
+
+    #[test]
+    fn after_a_power_cut_a_name_has_all_its_bytes() {
+        let (bytes, hash) = content(1, 2 * CHUNK_LEN);
+        for stop in 0..20 {
+            let disk = SimulatedDisk::new();
+            let copies = copies(&disk, 1 << 30);
+            disk.sync_dir(Path::new("/")).unwrap();
+            disk.sync_dir(Path::new("/repo")).unwrap();
+            let before = disk.operations();
+            disk.stop_at_nth(before + stop);
+            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| make(&copies, &bytes, &hash)));
+            for seed in 0..3 {
+                let image = disk.crash_image(seed);
+                let copies = PlainCopies::new(Arc::new(image), Path::new(ROOT), 1 << 30, 0);
+                assert!(copies.find(&hash, 2 * CHUNK_LEN).is_none() || has(&copies, &bytes, &hash));
+            }
+        }
+    }
+}
