@@ -1,12 +1,18 @@
 //! What is stored once, what as a difference, and what is refused.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex};
+use std::thread::{self, ThreadId};
+use std::time::Duration;
 
 use crate::codec::FRAME_LEN;
 use crate::disk::DiskFile;
 use crate::id::CommitId;
 
-use super::super::{Encoding, FileSource, Kind, ObjectInfo, Outcome, Slice, Source, SourceError, StoreError};
+use super::super::{
+    ContentHasher, Encoding, FileSource, Kind, ObjectInfo, Outcome, Slice, Source, SourceError, StoreError,
+};
 use super::*;
 
 fn info(store: &Store, key: ObjectKey) -> ObjectInfo {
@@ -313,4 +319,57 @@ fn a_tensor_finds_its_base_in_the_same_transaction() {
     ingest.seal().unwrap();
     assert_eq!(info(&store, near).base, Some(base));
     assert_eq!(store.read(near).unwrap(), weights(50_000, 1, 1));
+}
+
+/// Bytes of which no piece is read before two threads want some.
+struct NeedsTwo {
+    bytes: Vec<u8>,
+    readers: Mutex<HashSet<ThreadId>>,
+    more: Condvar,
+}
+
+impl NeedsTwo {
+    fn new(seed: u64) -> Self {
+        let words =
+            (0..40 * FRAME_LEN as u64 / 8).map(|at| (at ^ seed << 40).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let bytes = words.flat_map(u64::to_le_bytes).collect();
+        Self { bytes, readers: Mutex::default(), more: Condvar::new() }
+    }
+}
+
+impl Source for NeedsTwo {
+    fn len(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> Result<(), SourceError> {
+        let mut readers = self.readers.lock().unwrap();
+        readers.insert(thread::current().id());
+        self.more.notify_all();
+        let (readers, waited) = self
+            .more
+            .wait_timeout_while(readers, Duration::from_secs(60), |readers| readers.len() < 2)
+            .unwrap();
+        drop(readers);
+        assert!(!waited.timed_out(), "nobody helps");
+        self.bytes.as_slice().read_exact_at(buf, offset)
+    }
+}
+
+#[test]
+fn who_waits_to_write_helps_to_code_what_is_being_written() {
+    let options = Options { threads: 2, ..options() };
+    let store = Store::open(Arc::new(new_disk()), Path::new(ROOT), options).unwrap();
+    let ingest = store.begin().unwrap();
+    let sources = [NeedsTwo::new(1), NeedsTwo::new(2)];
+    let puts = store.threads().map(sources.iter(), |source| {
+        let mut hasher = ContentHasher::new();
+        hasher.update(&source.bytes);
+        let key = hasher.finish();
+        ingest.put_hashed(Dtype::Opaque, source, &[], key).unwrap().key
+    });
+    ingest.seal().unwrap();
+    for (key, source) in puts.into_iter().zip(&sources) {
+        assert!(store.read(key).unwrap() == source.bytes);
+    }
 }

@@ -19,7 +19,7 @@ use crate::store::object::{KeyHasher, Kind};
 use crate::store::options::Options;
 use crate::store::pack::{Entry, Frame, Object, OpenPack, PACK_SUFFIX, frame_count, sidecar_path};
 use crate::store::read::{Chain, Decoder, Objects};
-use crate::threads::Turn;
+use crate::threads::{Taken, Turn};
 
 use super::frame_pipeline::{Coded, FramePipeline};
 use super::incoming::Incoming;
@@ -90,15 +90,15 @@ impl Writer {
         let (lane, level) = (dtype.lane(), self.level(incoming.kind));
         let (delta_type, memory) = (self.options.delta_type, &self.decoder.memory);
         let pipeline = FramePipeline { key, source, len, lane, level, delta_type, base, memory };
-        let gathered = frame_count(len) <= GATHERED_FRAMES;
-        pipeline.with_frames(&self.decoder.threads, |frames| {
-            if gathered {
-                let frames: Vec<Result<Coded>> = frames.collect();
-                self.append_in_turn(incoming, base, &mut frames.into_iter())
-            } else {
-                self.append_in_turn(incoming, base, frames)
-            }
-        })
+        let threads = &self.decoder.threads;
+        if frame_count(len) <= GATHERED_FRAMES {
+            let frames: Vec<Result<Coded>> = pipeline.with_frames(threads, |frames| frames.collect());
+            let turn = threads.take(&self.turn);
+            return self.append_in_turn(&turn, incoming, base, &mut frames.into_iter());
+        }
+        // Coding that begins in the turn is part of it: whoever waits for the turn helps with it.
+        let turn = threads.take(&self.turn);
+        pipeline.with_frames(threads, |frames| self.append_in_turn(&turn, incoming, base, frames))
     }
 
     /// Metadata is small and read often: it is worth the time.
@@ -111,12 +111,12 @@ impl Writer {
 
     fn append_in_turn(
         &self,
+        _: &Taken<'_>,
         incoming: &Incoming<'_>,
         base: Option<&Chain>,
         frames: &mut dyn Iterator<Item = Result<Coded>>,
     ) -> Result<Option<u64>> {
         let Incoming { kind, key, dtype, len, signature, .. } = *incoming;
-        let _turn = self.decoder.threads.take(&self.turn);
         if self.transaction()?.records.contains_key(&(key, kind)) {
             return Ok(None);
         }
