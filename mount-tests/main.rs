@@ -109,6 +109,8 @@ fn main() -> ExitCode {
         stress:
             looks_go_on_while_everything_else_waits;
         unprivileged:
-            a_user_without_privileges_mounts;
+            a_user_without_privileges_mounts,
+            whoever_writes_to_a_strangers_program_takes_its_rights_from_it,
+            the_kernel_does_not_ask_before_each_write_what_a_file_may;
     })
 }

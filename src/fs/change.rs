@@ -64,7 +64,7 @@ impl FileSystem {
             let known = worktree.attributes_here(node)?;
             let attr = remember(shared, parent, name, Arc::new(place), Some(known))?;
             let handle = shared.handles.insert(Handle::Worktree(open));
-            Ok((attr, Opened { handle, cache: Cache::Renew }))
+            Ok((attr, Opened { handle, cache: Cache::Renew, is_writer: true }))
         })
     }
 

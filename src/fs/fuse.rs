@@ -40,7 +40,7 @@ const BACKGROUND_MAX: u16 = 64;
 
 /// What makes a mount fast or correct beyond the protocol's defaults; each is asked for alone, because a kernel that
 /// does not know one refuses all that are asked for with it.
-const CAPABILITIES: [InitFlags; 8] = [
+const CAPABILITIES: [InitFlags; 9] = [
     InitFlags::FUSE_PARALLEL_DIROPS,
     InitFlags::FUSE_DO_READDIRPLUS,
     // Whoever lists names alone gets names alone.
@@ -49,6 +49,8 @@ const CAPABILITIES: [InitFlags; 8] = [
     InitFlags::FUSE_CACHE_SYMLINKS,
     InitFlags::FUSE_EXPLICIT_INVAL_DATA,
     InitFlags::FUSE_MAX_PAGES,
+    // Else the kernel asks before each write whether the file has capabilities.
+    InitFlags::FUSE_HANDLE_KILLPRIV_V2,
     // Plain copies are read by the kernel itself.
     InitFlags::FUSE_PASSTHROUGH,
 ];
@@ -131,6 +133,11 @@ fn open(asked: &Asked<'_>, passthrough: &Passthrough<BackingId>, ino: u64, mode:
     }
 }
 
+/// Whether whoever asks may write to a file without taking from it what lets it run as somebody else.
+fn keeps_privileges(request: &Request) -> bool {
+    request.uid() == 0
+}
+
 /// Only files with a copy are registered.
 fn no_copy<T>() -> io::Result<T> {
     Err(io::ErrorKind::NotFound.into())
@@ -179,7 +186,7 @@ fn fill(asked: &Asked<'_>, handle: u64, offset: u64, reply: &mut ReplyDirectoryP
 
 /// A file that is made and not opened.
 fn make_node(core: &FileSystem, parent: u64, name: &[u8], mode: u32) -> Result<super::attr::Attr> {
-    let exclusive = OpenMode { write: true, truncate: false, exclusive: true };
+    let exclusive = OpenMode { write: true, exclusive: true, ..OpenMode::default() };
     let (attr, opened) = core.create(parent, name, mode & 0o7777, exclusive)?;
     core.release(opened.handle);
     Ok(attr)
@@ -226,15 +233,15 @@ impl fuser::Filesystem for Adapter {
 
     fn setattr(
         &self,
-        _: &Request,
+        request: &Request,
         ino: INodeNo,
         mode: Option<u32>,
         // All files belong to the daemon's user: changing the owner does nothing.
-        _: Option<u32>,
-        _: Option<u32>,
+        owner: Option<u32>,
+        group: Option<u32>,
         len: Option<u64>,
         // Access times are not recorded.
-        _: Option<TimeOrNow>,
+        accessed: Option<TimeOrNow>,
         modified: Option<TimeOrNow>,
         _: Option<SystemTime>,
         handle: Option<FileHandle>,
@@ -245,7 +252,12 @@ impl fuser::Filesystem for Adapter {
         reply: ReplyAttr,
     ) {
         let handle = handle.map(|handle| handle.0);
-        let changes = Changes { mode, len, modified: modified.map(reply::set_time) };
+        let says_nothing = owner.or(group).is_none() && mode.or(len.map(|_| 0)).is_none();
+        let is_silent = says_nothing && accessed.is_none() && modified.is_none();
+        // The flag that asks for it is not handed on: it comes alone, or with another length from whoever may not keep it.
+        let drops_privileges = is_silent || len.is_some() && !keeps_privileges(request);
+        let modified = modified.map(reply::set_time);
+        let changes = Changes { mode, len, modified, drops_privileges };
         let lane = Lanes::of(&self.core.shared).setattr(changes, handle);
         self.answer(Question::of_node(Operation::SetAttr, ino.0), lane, move |asked| {
             reply::attr(asked, asked.core.setattr(ino.0, changes, handle), reply)
@@ -344,11 +356,13 @@ impl fuser::Filesystem for Adapter {
         });
     }
 
-    fn open(&self, _: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+    fn open(&self, request: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        let drops_privileges = !keeps_privileges(request);
         let lane = Lanes::of(&self.core.shared).open(ino.0);
         let passthrough = Arc::clone(&self.passthrough);
         self.answer(Question::of_node(Operation::Open, ino.0), lane, move |asked| {
-            open(asked, &passthrough, ino.0, open_mode(flags), reply);
+            let mode = OpenMode { drops_privileges, ..open_mode(flags) };
+            open(asked, &passthrough, ino.0, mode, reply);
         });
     }
 
@@ -395,16 +409,21 @@ impl fuser::Filesystem for Adapter {
         handle: FileHandle,
         offset: u64,
         data: &[u8],
-        _: WriteFlags,
+        flags: WriteFlags,
         _: OpenFlags,
         _: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
         let lane = Lanes::of(&self.core.shared).write(handle.0);
         let question = Question::of_node(Operation::Write, ino.0);
+        let is_strangers = flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID);
         let (began, owner) = (Instant::now(), self.owner);
         let write = move |asked: &Asked<'_>, data: &[u8]| {
-            reply::written(asked, asked.core.write(handle.0, offset, data), data.len(), reply);
+            let written = asked.core.write(handle.0, offset, data).and_then(|()| match is_strangers {
+                true => asked.core.drop_privileges(handle.0),
+                false => Ok(()),
+            });
+            reply::written(asked, written, data.len(), reply);
         };
         match self.workers.here(lane) {
             // The bytes are the session's: written from here, they need not be copied.

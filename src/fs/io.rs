@@ -18,7 +18,7 @@ use super::namespace::ControlFile;
 use super::node::node;
 use super::opening::{OpenMode, Opened, Seek};
 use super::place::Place;
-use super::worktrees::with_room;
+use super::worktrees::{drop_privileges, with_room};
 
 /// So long a sync of a directory waits for the word that files which were closed are complete. What was synced of them is
 /// durable without it; with it, it counts as whole after a power cut.
@@ -36,7 +36,8 @@ impl FileSystem {
             return Err(Error::ReadOnly);
         }
         let (handle, cache) = node.open(ino, &self.shared, mode)?;
-        Ok(Opened { handle: self.shared.handles.insert(handle), cache })
+        let is_writer = mode.write || mode.truncate;
+        Ok(Opened { handle: self.shared.handles.insert(handle), cache, is_writer })
     }
 
     /// Whether an open file is one of the history: the kernel may read it without us, if there is a plain copy.
@@ -113,6 +114,14 @@ impl FileSystem {
         }
     }
 
+    /// Takes from an open file what would let others run it as somebody else: who may not keep it wrote to it.
+    pub fn drop_privileges(&self, handle: u64) -> Result<()> {
+        match &*self.shared.handles.get(handle)? {
+            Handle::Worktree(open) => open.act(drop_privileges),
+            _ => Ok(()),
+        }
+    }
+
     /// Somebody closed a descriptor of an open file, maybe the last; `closer` tells how that one is doing.
     pub fn flush(&self, handle: u64, closer: impl FnOnce() -> Closer) -> Result<()> {
         if let Handle::Worktree(open) = &*self.shared.handles.get(handle)? {
@@ -176,6 +185,9 @@ impl FileSystem {
             });
             if changes.mode.is_some() || modified.is_some() {
                 worktree.set_attributes(node, changes.mode, modified)?;
+            }
+            if changes.drops_privileges {
+                drop_privileges(worktree, node)?;
             }
             if changes != Changes::default() {
                 self.shared.note_changes(worktree, [node]);

@@ -14,6 +14,8 @@ pub struct OpenMode {
     pub truncate: bool,
     /// Only if it does not exist yet.
     pub exclusive: bool,
+    /// Whether emptying it takes from it what lets it run as somebody else.
+    pub drops_privileges: bool,
 }
 
 /// What the kernel may do with the pages of a file that it read before.
@@ -34,6 +36,8 @@ pub struct Opened {
     pub handle: u64,
     /// What the kernel may cache of it.
     pub cache: Cache,
+    /// Whether closing a descriptor of it means something to us: who only reads has nothing to say.
+    pub is_writer: bool,
 }
 
 /// Where to seek to, as in lseek(2).

@@ -179,15 +179,18 @@ pub(super) fn open_mode(flags: OpenFlags) -> OpenMode {
         write: flags.acc_mode() != OpenAccMode::O_RDONLY,
         truncate: flags.0 & libc::O_TRUNC != 0,
         exclusive: flags.0 & libc::O_EXCL != 0,
+        drops_privileges: false,
     }
 }
 
 fn open_flags(opened: &Opened) -> FopenFlags {
-    match opened.cache {
+    let cache = match opened.cache {
         Cache::Keep => FopenFlags::FOPEN_KEEP_CACHE,
         Cache::Renew => FopenFlags::empty(),
         Cache::Bypass => FopenFlags::FOPEN_DIRECT_IO,
-    }
+    };
+    let close = if opened.is_writer { FopenFlags::empty() } else { FopenFlags::FOPEN_NOFLUSH };
+    cache | close
 }
 
 pub(super) fn set_time(time: TimeOrNow) -> SetTime {

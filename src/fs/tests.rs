@@ -27,8 +27,8 @@ use super::upkeep::Upkeep;
 use super::workers::Lane;
 use super::worktrees::Worktrees;
 
-const READ: OpenMode = OpenMode { write: false, truncate: false, exclusive: false };
-const WRITE: OpenMode = OpenMode { write: true, truncate: false, exclusive: false };
+const READ: OpenMode = OpenMode { write: false, truncate: false, exclusive: false, drops_privileges: false };
+const WRITE: OpenMode = OpenMode { write: true, ..READ };
 
 const REPOSITORY: &str = "/r/.coral";
 

@@ -14,8 +14,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::history::{self, BranchName, Repo};
 use crate::units::Timestamp;
-use crate::worktree::{Interrupted, NodeId, Tenant};
+use crate::worktree::{Interrupted, Kind, NodeId, Tenant};
 
+use super::changes::without_privileges;
 use super::errno::{Error, Result};
 
 /// How often in a row a worktree must be seen idle before it is let go: opening it again costs its journal's replay.
@@ -148,6 +149,16 @@ pub(super) fn explained(repo: &Repo, error: Error) -> Error {
         (libc::EIO, Err(replaced @ history::Error::Replaced(_))) => replaced.into(),
         _ => error,
     }
+}
+
+/// Takes from a file what would let others run it as somebody else.
+pub(super) fn drop_privileges(worktree: &Tenant, node: NodeId) -> Result<()> {
+    let known = worktree.attributes(node)?;
+    let left = without_privileges(known.mode);
+    if known.kind == Kind::File && left != known.mode {
+        worktree.set_attributes(node, Some(left), None)?;
+    }
+    Ok(())
 }
 
 /// Does something that needs room on the disk. If there is none, lets plain copies go, and staging files that nothing

@@ -52,7 +52,7 @@ pub(super) struct World {
 }
 
 fn open_mode(write: bool) -> OpenMode {
-    OpenMode { write, truncate: false, exclusive: false }
+    OpenMode { write, ..OpenMode::default() }
 }
 
 fn pattern(len: u64, seed: u8) -> Vec<u8> {
@@ -250,7 +250,7 @@ impl World {
             }
             Step::Empty(path) => {
                 self.unsettle(&[path]);
-                let mode = OpenMode { write: true, truncate: true, exclusive: false };
+                let mode = OpenMode { write: true, truncate: true, ..OpenMode::default() };
                 let real = self.with_file(path, mode, |_| Ok(()));
                 (real, self.tree().file(path).map(|content| content.borrow_mut().set_len(0)))
             }

@@ -12,7 +12,7 @@ use super::super::opening::{Cache, OpenMode};
 use super::super::place::Place;
 use super::super::superblock::Superblock;
 use super::super::workers::Lane;
-use super::super::worktrees::{WorktreeNode, with_room};
+use super::super::worktrees::{WorktreeNode, drop_privileges, with_room};
 use super::found::{Found, tree_name};
 use super::interface::{Node, Xattr};
 
@@ -81,7 +81,10 @@ impl Node for WorktreeNode {
             Ok(shared.opened(worktree, self.node(), write, mode.truncate))
         })?;
         if mode.truncate {
-            open.act(|worktree, node| with_room(worktree, || worktree.set_len(node, 0, shared.now())))?;
+            open.act(|worktree, node| {
+                with_room(worktree, || worktree.set_len(node, 0, shared.now()))?;
+                if mode.drops_privileges { drop_privileges(worktree, node) } else { Ok(()) }
+            })?;
             shared.note_changes(&open.worktree, [self.node()]);
         }
         let cache = match write {
