@@ -78,3 +78,39 @@ impl PackFiles {
         Some(Arc::clone(&open[recent].1))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::SimulatedDisk;
+    use std::path::PathBuf;
+
+    #[test]
+    fn no_more_files_are_open_than_there_may_be_however_many_packs_are_read() {
+        let disk = SimulatedDisk::new();
+        disk.create_dir_all(Path::new("/packs")).unwrap();
+        let pack = |number: u16| {
+            let mut id = [0; 32];
+            id[..2].copy_from_slice(&number.to_le_bytes());
+            (PackId::from_bytes(id), PathBuf::from(format!("/packs/{number}")))
+        };
+        let count = (LIMIT + HELD_LIMIT + 50) as u16;
+        (0..count).for_each(|number| drop(disk.create_new(&pack(number).1).unwrap()));
+        let files = PackFiles::new(Arc::new(disk));
+        let open = || files.open.lock().unwrap().len();
+        for (id, path) in (0..count).map(pack) {
+            files.get(&id, &path).unwrap();
+            files.get(&pack(0).0, &pack(0).1).unwrap();
+        }
+        assert_eq!(open(), LIMIT);
+        assert!(files.find(&pack(0).0).is_some() && files.find(&pack(1).0).is_none(), "the last read stay");
+        let hold = || (0..count).map(pack).filter_map(|(id, path)| files.hold(&id, &path).unwrap());
+        let held: Vec<_> = hold().collect();
+        assert_eq!((held.len(), open()), (HELD_LIMIT, LIMIT));
+        drop(held);
+        assert!(
+            files.hold(&pack(count - 1).0, &pack(count - 1).1).unwrap().is_some(),
+            "who is done makes room"
+        );
+    }
+}
