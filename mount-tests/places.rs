@@ -56,6 +56,15 @@ pub fn a_command_in_ctl_is_carried_out_and_answers() -> Result<(), Missing> {
     assert_eq!(fs::read_to_string(stage.mnt("HEAD/a")).expect("committed"), "two");
     let log = fs::read_to_string(stage.mnt(".coral/log")).expect("readable");
     assert!(log.contains("from a shell") && log.contains("from ctl"), "{log}");
+    stage
+        .sh("printf three > \"$W\"/a
+             echo 'commit -am \"step 3\" -d step=3 -t best --author Ada' > \"$M\"/.coral/ctl
+             echo 'tag first HEAD~2 -m \"how it began\"' > \"$M\"/.coral/ctl")
+        .succeeds();
+    assert_eq!(fs::read_to_string(stage.mnt("tags/best/a")).expect("tagged"), "three");
+    assert_eq!(fs::read_to_string(stage.mnt("tags/first/a")).expect("tagged"), "one");
+    let shown = stage.in_repo(&["show", "best"]).succeeds().text();
+    assert!(shown.contains("Ada") && shown.contains("step"), "{shown}");
     Ok(())
 }
 

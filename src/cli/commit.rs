@@ -4,7 +4,7 @@ use super::output::{Output, note, warn};
 use super::progress::task;
 use super::quote;
 use crate::codec::Level;
-use crate::history::{BranchName, Error, Repo, Signature, TagName, TreePath};
+use crate::history::{BranchName, Error, Repo, Signature, TagName, TreePath, metadata_pair};
 use crate::id::TreeId;
 use crate::worktree::{CommitRequest, Committed};
 use serde_json::json;
@@ -135,9 +135,7 @@ fn say_unfinished(repo: &Repo, tree: TreeId, paths: &[TreePath], what: &str, way
 
 /// Refuses a name or an address that would look like something else in a log.
 fn check_person(who: &Signature) -> Result<()> {
-    let forges =
-        |text: &String| text.contains(|c: char| quote::is_harmful(c) || matches!(c, '<' | '>' | '\t'));
-    match [&who.name, &who.email].into_iter().find(|text| forges(text)) {
+    match who.misleading() {
         Some(text) => Err(CommandError::usage(format!("`{}` is no name or address", quote::text(text)))
             .hint("it is one line without `<` and `>`")),
         None => Ok(()),
@@ -146,11 +144,8 @@ fn check_person(who: &Signature) -> Result<()> {
 
 /// `KEY=VALUE` pairs.
 pub fn key_values(pairs: &[String]) -> Result<BTreeMap<String, String>> {
-    let split = |pair: &String| match pair.split_once('=') {
-        Some((key, value)) if !key.is_empty() && !key.contains(quote::is_harmful) => {
-            Ok((key.to_owned(), value.to_owned()))
-        }
-        _ => Err(CommandError::usage(format!("`{pair}` is not KEY=VALUE"))),
+    let split = |pair: &String| {
+        metadata_pair(pair).ok_or_else(|| CommandError::usage(format!("`{pair}` is not KEY=VALUE")))
     };
     pairs.iter().map(split).collect()
 }

@@ -1,6 +1,6 @@
 //! Paths of trees as commands show them, by the rule for all text that is shown.
 
-pub use crate::quote::{file, is_harmful, name, text};
+pub use crate::quote::{file, name, text};
 
 use crate::history::TreePath;
 use serde_json::{Value, json};

@@ -1,11 +1,13 @@
-//! Commands written to `.coral/ctl`, one a line: `commit -m "message"`, `drain`, `refresh`, `status`.
+//! Commands written to `.coral/ctl`, one a line: `commit -m "message"`, `tag NAME`, `drain`, `refresh`, `status`.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use crate::codec::Level;
-use crate::history::{BranchName, TreePath};
+use crate::history::{BranchName, LogEntry, Signature, Tag, TagName, TreePath, metadata_pair};
+use crate::quote;
 use crate::task::Task;
+use crate::units::Timestamp;
 use crate::worktree::CommitRequest;
 
 use super::errno::Result;
@@ -19,6 +21,7 @@ use super::upkeep::Upkeep;
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Command {
     Commit(CommitCommand),
+    Tag(TagCommand),
     Drain,
     Refresh,
     Status,
@@ -33,6 +36,18 @@ struct CommitCommand {
     allow_empty_message: bool,
     include_open: bool,
     level: Option<Level>,
+    author: Option<String>,
+    email: Option<String>,
+    tag: Option<String>,
+    metadata: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct TagCommand {
+    name: String,
+    revision: String,
+    replace: bool,
+    description: String,
 }
 
 /// What carries commands out in one mount.
@@ -59,6 +74,7 @@ impl<'a> Commands<'a> {
     fn run(&self, command: &Command) -> Result<String> {
         match command {
             Command::Commit(commit) => self.commit(commit),
+            Command::Tag(tag) => self.tag(tag),
             Command::Status => Ok(Texts::of(self.0).status_text()),
             Command::Drain => Upkeep::of(self.0).drain().map(|()| "stored\n".to_owned()),
             Command::Refresh => Upkeep::of(self.0).refresh().map(|()| "refreshed\n".to_owned()),
@@ -75,16 +91,20 @@ impl<'a> Commands<'a> {
         // not store is tried again now, and says itself what is wrong.
         self.0.settle();
         self.0.ingest.drain();
-        let who = self.0.signature();
+        let committer = self.0.signature();
         let request = CommitRequest {
-            author: who.clone(),
-            committer: who,
+            author: Signature {
+                name: command.author.clone().unwrap_or_else(|| committer.name.clone()),
+                email: command.email.clone().unwrap_or_else(|| committer.email.clone()),
+                ..committer.clone()
+            },
+            committer,
             message: command.message.clone(),
-            metadata: BTreeMap::new(),
+            metadata: command.metadata.clone(),
             include_open: command.include_open,
             allow_empty: command.allow_empty,
             level: command.level,
-            tag: None,
+            tag: command.tag.clone().map(TagName::new).transpose()?,
         };
         let committed = self.0.worktrees.open(&branch)?.commit(&request, &Task::default())?;
         self.0.announce();
@@ -104,6 +124,23 @@ impl<'a> Commands<'a> {
     }
 }
 
+impl Commands<'_> {
+    fn tag(&self, command: &TagCommand) -> Result<String> {
+        let repo = &self.0.repo;
+        let name = TagName::new(&*command.name)?;
+        let commit = repo.resolve(&command.revision, self.0.now())?;
+        let tag = Tag { commit, description: command.description.clone(), metrics: BTreeMap::new() };
+        let entry = LogEntry { who: self.0.signature(), message: format!("tag: {}", command.revision) };
+        let moved =
+            repo.refs().set_tag(&name, &tag, repo.store().durable(commit)?, command.replace, &entry)?;
+        self.0.announce();
+        let mut report = Report::default();
+        report.line(format_args!("{name} is {commit}"));
+        moved.warnings.iter().for_each(|warning| report.line(format_args!("note: {warning}")));
+        Ok(report.into_text())
+    }
+}
+
 /// What was said before something failed, and why it did.
 fn failed(said: &str, why: impl Display) -> String {
     let mut report = Report::default();
@@ -116,12 +153,13 @@ fn parse(line: &str) -> std::result::Result<Command, String> {
     let (verb, arguments) = words.split_first().ok_or("no command\n")?;
     match (verb.as_str(), arguments) {
         ("commit", arguments) => parse_commit(arguments).map(Command::Commit),
+        ("tag", arguments) => parse_tag(arguments).map(Command::Tag),
         ("drain", []) => Ok(Command::Drain),
         ("refresh", []) => Ok(Command::Refresh),
         ("status", []) => Ok(Command::Status),
-        (other, _) => {
-            Err(format!("`{other}` is none of commit, drain, refresh, status, or has unknown arguments\n"))
-        }
+        (other, _) => Err(format!(
+            "`{other}` is none of commit, tag, drain, refresh, status, or has unknown arguments\n"
+        )),
     }
 }
 
@@ -132,7 +170,19 @@ fn parse_commit(arguments: &[String]) -> std::result::Result<CommitCommand, Stri
         let mut value = || arguments.next().cloned().ok_or(format!("`{argument}` needs a value\n"));
         match argument.as_str() {
             "-m" | "--message" => command.message = value()?,
-            "-b" | "--branch" => command.branch = Some(value()?),
+            "-b" | "-B" | "--branch" => command.branch = Some(value()?),
+            // Every change of the worktree is committed anyway.
+            "-a" | "--all" => {}
+            "-am" => command.message = value()?,
+            "-t" | "--tag" => command.tag = Some(value()?),
+            "--author" => command.author = Some(person(value()?)?),
+            "--email" => command.email = Some(person(value()?)?),
+            "-d" | "--metadata" => {
+                let said = value()?;
+                let pair =
+                    metadata_pair(&said).ok_or(format!("`{}` is not KEY=VALUE\n", quote::text(&said)))?;
+                command.metadata.extend([pair]);
+            }
             "--allow-empty-message" => command.allow_empty_message = true,
             "--allow-empty" => command.allow_empty = true,
             "--include-open" => command.include_open = true,
@@ -145,6 +195,42 @@ fn parse_commit(arguments: &[String]) -> std::result::Result<CommitCommand, Stri
     match command.message.trim().is_empty() && !command.allow_empty_message {
         true => Err("commit needs a message: commit -m \"...\"\n".to_owned()),
         false => Ok(command),
+    }
+}
+
+fn parse_tag(arguments: &[String]) -> std::result::Result<TagCommand, String> {
+    let (mut names, mut replace, mut description) = (Vec::new(), false, String::new());
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "-f" | "--force" => replace = true,
+            "-m" | "--message" => {
+                description = arguments.next().cloned().ok_or(format!("`{argument}` needs a value\n"))?;
+            }
+            other if other.starts_with('-') => return Err(format!("tag does not know `{other}`\n")),
+            name => names.push(name.to_owned()),
+        }
+    }
+    let mut names = names.into_iter();
+    match (names.next(), names.next(), names.next()) {
+        (Some(name), revision, None) => Ok(TagCommand {
+            name,
+            revision: revision.unwrap_or_else(|| "HEAD".to_owned()),
+            replace,
+            description,
+        }),
+        _ => {
+            Err("tag needs a name, and a revision if it is not to be HEAD: tag NAME [REVISION]\n".to_owned())
+        }
+    }
+}
+
+/// A name or an address that looks like one in a log.
+fn person(text: String) -> std::result::Result<String, String> {
+    let who = Signature { name: text, email: String::new(), time: Timestamp::EPOCH, offset_minutes: 0 };
+    match who.misleading() {
+        Some(text) => Err(format!("`{}` is no name or address\n", quote::text(text))),
+        None => Ok(who.name),
     }
 }
 
@@ -193,11 +279,24 @@ mod tests {
             allow_empty: true,
             include_open: false,
             level: Some(Level::Max),
+            author: Some("Ada Lovelace".into()),
+            email: Some("ada@example.org".into()),
+            tag: Some("best".into()),
+            metadata: BTreeMap::from([("loss".into(), "2.31".into()), ("step".into(), "3=4".into())]),
         };
-        assert_eq!(
-            parse("commit -b run/a -m 'step 3' --allow-empty --level max"),
-            Ok(Command::Commit(expected))
-        );
+        let line = "commit -b run/a -am 'step 3' --allow-empty --level max -d step=3=4 -d loss=2.31 -t best \
+                    --author 'Ada Lovelace' --email ada@example.org";
+        assert_eq!(parse(line), Ok(Command::Commit(expected)));
+        let tag = TagCommand {
+            name: "v1".into(),
+            revision: "HEAD".into(),
+            replace: false,
+            description: String::new(),
+        };
+        assert_eq!(parse("tag v1"), Ok(Command::Tag(tag.clone())));
+        let moved =
+            TagCommand { revision: "main~2".into(), replace: true, description: "the one".into(), ..tag };
+        assert_eq!(parse("tag -f v1 main~2 -m 'the one'"), Ok(Command::Tag(moved)));
         assert_eq!(parse("drain"), Ok(Command::Drain));
     }
 
@@ -208,7 +307,12 @@ mod tests {
             ("commit -m", "`-m` needs a value\n"),
             ("commit -m x -z", "commit does not know `-z`\n"),
             ("commit -m 'x", "a quote is not closed\n"),
-            ("push", "`push` is none of commit, drain, refresh, status, or has unknown arguments\n"),
+            ("commit -m x -d step", "`step` is not KEY=VALUE\n"),
+            ("commit -m x --author '<a>'", "`<a>` is no name or address\n"),
+            ("tag", "tag needs a name, and a revision if it is not to be HEAD: tag NAME [REVISION]\n"),
+            ("tag a b c", "tag needs a name, and a revision if it is not to be HEAD: tag NAME [REVISION]\n"),
+            ("tag -x", "tag does not know `-x`\n"),
+            ("push", "`push` is none of commit, tag, drain, refresh, status, or has unknown arguments\n"),
         ] {
             assert_eq!(parse(line), Err(said.to_owned()));
         }

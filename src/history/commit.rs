@@ -3,6 +3,7 @@
 //! Owns the canonical encoding of commits.
 
 use crate::id::{CommitId, TreeId};
+use crate::quote::is_harmful;
 use crate::units::Timestamp;
 use crate::wire::{Reader, WireError, Writer};
 use std::collections::BTreeMap;
@@ -94,7 +95,20 @@ impl Commit {
     }
 }
 
+/// The fact about a snapshot that a text of the form `KEY=VALUE` says.
+pub fn metadata_pair(text: &str) -> Option<(String, String)> {
+    let (key, value) = text.split_once('=')?;
+    (!key.is_empty() && !key.contains(is_harmful)).then(|| (key.to_owned(), value.to_owned()))
+}
+
 impl Signature {
+    /// The part of it that would look like something else in a log, if one would: names and addresses are one line
+    /// without `<` and `>`.
+    pub fn misleading(&self) -> Option<&str> {
+        let misleads = |text: &str| text.contains(|c| is_harmful(c) || matches!(c, '<' | '>' | '\t'));
+        [&*self.name, &*self.email].into_iter().find(|text| misleads(text))
+    }
+
     fn encode(&self, writer: &mut Writer) {
         writer.counted(self.name.as_bytes());
         writer.counted(self.email.as_bytes());

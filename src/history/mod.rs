@@ -47,7 +47,7 @@ mod two_generations;
 mod walk;
 mod warning;
 
-pub use commit::{Commit, Signature};
+pub use commit::{Commit, Signature, metadata_pair};
 pub use diff::{Change, ChangeKind};
 pub use draft::{DraftDir, DraftEntry, DraftNode, DraftTree};
 pub use error::{Error, Result};
