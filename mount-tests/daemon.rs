@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::stage::{Missing, Stage, coral};
+use crate::stage::{Missing, Stage, coral, needs_root};
 
 fn descriptors(process: u32) -> usize {
     fs::read_dir(format!("/proc/{process}/fd")).expect("it runs").count()
@@ -196,6 +196,29 @@ pub fn a_daemon_that_ends_takes_no_mount_but_its_own() -> Result<(), Missing> {
     fs::write(stage.worktree("after"), "saved").expect("the other mount is there");
     let status = stage.in_repo(&["status", "--short"]).succeeds().text();
     assert_eq!(status, "A after\nA held\n");
+    Ok(())
+}
+
+pub fn what_is_mounted_when_a_daemon_ends_stays() -> Result<(), Missing> {
+    needs_root()?;
+    let mut stage = Stage::new()?;
+    stage.unmount();
+    stage.mounts_itself("mnt");
+    // One that was there before: unmounting it at last would fail if the daemon had.
+    stage.sh("mount -t tmpfs below mnt").succeeds();
+    stage.mount(&["repo", "mnt"]);
+    assert!(stage.mnt("worktree").exists());
+    stage.unmount();
+    stage.sh("umount mnt").succeeds();
+    // And one that comes while the daemon of the last is about to end.
+    for round in 0..12 {
+        stage.mount(&["repo", "mnt"]);
+        stage.sh("umount -l mnt").succeeds();
+        stage.mount(&["repo", "mnt"]);
+        stage.wait_for_the_one_before();
+        assert!(stage.mnt("worktree").exists(), "round {round}");
+        stage.unmount();
+    }
     Ok(())
 }
 

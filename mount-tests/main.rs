@@ -95,6 +95,7 @@ fn main() -> ExitCode {
             too_little_memory_is_told_before_anything_is_mounted,
             a_mount_that_is_stopped_is_freed,
             a_daemon_that_ends_takes_no_mount_but_its_own,
+            what_is_mounted_when_a_daemon_ends_stays,
             a_mount_right_after_an_unmount_gets_the_index_in_time,
             what_the_daemon_says_last_reaches_who_started_it,
             who_stands_in_a_mount_is_told_to_leave_it;

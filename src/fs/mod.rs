@@ -30,6 +30,7 @@ mod meter;
 #[cfg(test)]
 mod model;
 mod mount;
+mod mount_number;
 mod mount_point;
 mod moving;
 mod namespace;

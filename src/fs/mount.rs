@@ -20,6 +20,7 @@ use super::control::ControlSocket;
 use super::file_system::FileSystem;
 use super::fuse::{Adapter, AtEnd};
 use super::limits;
+use super::mount_number::{is_bare, mount_number};
 use super::mount_point::{MountError, check_fuse, prepare, system, unmount_own};
 use super::settings::Settings;
 use super::superblock::Teller;
@@ -130,9 +131,9 @@ pub fn mount(repo: Repo, mount_point: &Path, options: MountOptions) -> Result<Mo
         .map_err(|source| MountError::TooLittleMemory { bytes: SESSION_MEMORY, source })?;
     let session = Session::new(adapter, &mount_point, &config).map_err(refused(&mount_point))?;
     let notifier = session.notifier();
-    if let Some(device) = device_at(&mount_point) {
+    if let Some(identity) = Identity::at(&mount_point) {
         // It was empty until now.
-        let _ = ours.set(device);
+        let _ = ours.set(identity);
     }
 
     // All that can fail comes before the session, which takes the mount with it; from then on dropping this unmounts.
@@ -158,14 +159,29 @@ pub fn mount(repo: Repo, mount_point: &Path, options: MountOptions) -> Result<Mo
     Ok(Mount { mount_point, core, ended, _socket: socket, _wake: wake })
 }
 
-/// What happens before the library takes the session down: it unmounts whatever is at the mount point then, and that may
-/// be somebody else's mount when ours was taken out of sight while files of it were open. In that case the session's
-/// thread ends here, and what it holds goes with the process.
-fn leaving(mount_point: &Path, ours: &Arc<OnceLock<u64>>, ended: &Arc<Ended>) -> AtEnd {
+/// Which mount it is: by a number that is given once, and by that of its device where the kernel has no such numbers.
+#[derive(Debug, PartialEq, Eq)]
+struct Identity {
+    number: Option<u64>,
+    device: u64,
+}
+
+impl Identity {
+    /// That of the Coral file system that is on top at a mount point.
+    fn at(mount_point: &Path) -> Option<Self> {
+        let all = mounted().ok()?;
+        let device = all.iter().rfind(|mounted| mounted.mount_point == mount_point)?.device;
+        Some(Self { number: mount_number(mount_point), device })
+    }
+}
+
+/// What happens before the library takes the session down: it unmounts whatever is at the mount point then, once more
+/// also if our mount is gone already. That may be somebody else's by now, or one that was there before. In that case the
+/// session's thread ends here, and what it holds goes with the process.
+fn leaving(mount_point: &Path, ours: &Arc<OnceLock<Identity>>, ended: &Arc<Ended>) -> AtEnd {
     let (mount_point, ours, ended) = (mount_point.to_owned(), Arc::clone(ours), Arc::clone(ended));
     AtEnd(Box::new(move || {
-        let there = device_at(&mount_point);
-        if there.is_some() && ours.get().is_some() && there.as_ref() != ours.get() {
+        if is_others(&mount_point, ours.get()) {
             ended.set(Ok(()));
             loop {
                 thread::park();
@@ -174,10 +190,13 @@ fn leaving(mount_point: &Path, ours: &Arc<OnceLock<u64>>, ended: &Arc<Ended>) ->
     }))
 }
 
-/// The device of the Coral file system that is on top at a mount point.
-fn device_at(mount_point: &Path) -> Option<u64> {
-    let all = mounted().ok()?;
-    all.iter().rfind(|mounted| mounted.mount_point == mount_point).map(|mounted| mounted.device)
+/// Whether what is mounted at a mount point, if anything is, is not `ours`.
+fn is_others(mount_point: &Path, ours: Option<&Identity>) -> bool {
+    let Some(ours) = ours else { return false };
+    match ours.number {
+        Some(number) => mount_number(mount_point) != Some(number) && !is_bare(mount_point),
+        None => Identity::at(mount_point).is_some_and(|there| there != *ours),
+    }
 }
 
 impl Mount {

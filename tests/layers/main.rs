@@ -48,6 +48,7 @@ const ORDERS: &[(&str, Layers)] = &[
                 "changes",
                 "errno",
                 "limits",
+                "mount_number",
                 "namespace",
                 "opening",
                 "passthrough",

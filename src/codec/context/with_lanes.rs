@@ -1,6 +1,6 @@
 //! Which implementation of the lanes runs on this machine.
 
-/// Runs `$function::<$generic.., L>` with the best implementation of [`Lanes`].
+/// Runs `$function::<$generic.., L>` with the best implementation of [`Lanes`](super::lanes::Lanes).
 macro_rules! with_lanes {
     ($function:ident::<$word:ident>($($arg:ident: $type:ty),* $(,)?) $(-> $ret:ty)?) => {{
         #[cfg(target_arch = "x86_64")]
