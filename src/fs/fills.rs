@@ -1,9 +1,9 @@
 //! Filling plain copies beside those who read.
 //!
-//! One thread does it, file by file in the order of asking: each is filled on all threads of the crew, and only as far
-//! ahead of its readers as they want it, so that none waits long for another. When the mount ends, what is being filled
-//! is given up.
+//! One thread does it, in turn for all files that are wanted: each is filled on all threads of the crew for a while, and
+//! only as far ahead of its readers as they want it. When the mount ends, what is being filled is given up.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -43,9 +43,13 @@ impl Fills {
         let task = Task::new(Arc::new(stop.clone()), Arc::new(Silent));
         let fill = move || {
             compute_at_length();
-            for fill in receiver {
+            let mut waiting = VecDeque::new();
+            while let Some(fill) = waiting.pop_front().or_else(|| receiver.recv().ok()) {
                 // A copy is for speed only: without one, readers decode, and are told what is wrong with the packs.
-                shielded(|| drop(fill.run(&task)));
+                let mut has_more = false;
+                shielded(|| has_more = fill.run(&task).unwrap_or(false));
+                waiting.extend(receiver.try_iter());
+                waiting.extend(has_more.then_some(fill));
             }
         };
         let thread = thread::Builder::new().name("fill".into()).spawn(fill)?;

@@ -5,7 +5,7 @@
 
 use super::repository::Repo;
 use crate::disk::DiskFile;
-use crate::plain::Filling;
+use crate::plain::{Begun, Filling, Reader};
 use crate::recipe::Recipe;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -18,37 +18,56 @@ const APART: u64 = 1 << 20;
 
 /// What an open file has of plain copies.
 #[derive(Debug)]
-pub(super) struct Plain {
-    copy: Option<Box<dyn DiskFile>>,
+pub(super) struct OpenCopy {
+    found: Option<Found>,
+    /// What came of the wish for one after it was opened.
+    made: OnceLock<Option<Found>>,
     /// Up to where the file was read from its beginning.
     reached: AtomicU64,
-    /// The copy in the making that it reads; `None` inside once it may have none.
-    filling: OnceLock<Option<Arc<Filling>>>,
-    has_left: AtomicBool,
+    /// Whether somebody is just wishing for one.
+    is_wished: AtomicBool,
+    is_closed: AtomicBool,
 }
 
-impl Plain {
+#[derive(Debug)]
+enum Found {
+    Copy(Box<dyn DiskFile>),
+    Making(Reader),
+}
+
+impl OpenCopy {
     pub(super) fn new(copy: Option<Box<dyn DiskFile>>) -> Self {
-        Self { copy, reached: AtomicU64::new(0), filling: OnceLock::new(), has_left: AtomicBool::new(false) }
+        Self {
+            found: copy.map(Found::Copy),
+            made: OnceLock::new(),
+            reached: AtomicU64::new(0),
+            is_wished: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
+        }
     }
 
+    /// The copy that was there when the file was opened.
     pub(super) fn copy(&self) -> Option<&dyn DiskFile> {
-        self.copy.as_deref()
+        match &self.found {
+            Some(Found::Copy(copy)) => Some(&**copy),
+            Some(Found::Making(_)) | None => None,
+        }
+    }
+
+    fn known(&self) -> Option<&Found> {
+        self.found.as_ref().or_else(|| self.made.get()?.as_ref())
     }
 
     /// Fills `buf`, which must lie in the file, from what there is of a copy; `false` if that is not possible.
     pub(super) fn read_at(&self, offset: u64, buf: &mut [u8]) -> bool {
         // A copy that cannot be read is none: the packs have the bytes.
-        match &self.copy {
-            Some(copy) => copy.read_exact_at(buf, offset).is_ok(),
-            None => self
-                .filling()
-                .is_some_and(|filling| filling.read_at(offset, buf).is_some_and(|read| read.is_ok())),
+        match self.known() {
+            Some(Found::Copy(copy)) => copy.read_exact_at(buf, offset).is_ok(),
+            Some(Found::Making(reader)) => {
+                reader.filling().read_at(offset, buf).is_some_and(|read| read.is_ok())
+            }
+            None => false,
         }
-    }
-
-    fn filling(&self) -> Option<&Arc<Filling>> {
-        self.filling.get()?.as_ref()
     }
 
     /// Notes a read. The result is a copy that somebody is to fill on.
@@ -59,40 +78,62 @@ impl Plain {
         offset: u64,
         len: u64,
     ) -> Option<Arc<Filling>> {
-        if self.copy.is_some() {
-            return None;
-        }
         let end = offset.saturating_add(len);
-        if let Some(filling) = self.filling() {
-            return filling.note_read(end).then(|| Arc::clone(filling));
+        match self.known() {
+            Some(Found::Copy(_)) => return None,
+            Some(Found::Making(reader)) => {
+                let filling = reader.filling();
+                return filling.note_read(end).then(|| Arc::clone(filling));
+            }
+            None => {}
         }
         let reached = self.reached.load(Ordering::Relaxed);
         if offset > reached.saturating_add(APART) || end <= reached {
             return None;
         }
         self.reached.fetch_max(end, Ordering::Relaxed);
-        if end < WANTED_AFTER.min(recipe.len()) {
+        if end < WANTED_AFTER.min(recipe.len()) || self.made.get().is_some() {
             return None;
         }
-        // Whoever is not the first finds what the first made, or makes it with him.
+        self.wish(repo, recipe)
+    }
+
+    /// Wishes for a copy, once. The result is one that somebody is to fill.
+    fn wish(&self, repo: &Repo, recipe: &Recipe) -> Option<Arc<Filling>> {
+        if self.is_wished.swap(true, Ordering::Acquire) {
+            return None;
+        }
         let mut begun = None;
-        let filling = self.filling.get_or_init(|| {
-            // For want of room there is no copy, and reading goes on without.
-            let (filling, is_new) = repo.plain().begin(recipe.blake3(), recipe.len()).ok()??;
-            filling.join();
-            begun = Some(is_new);
-            Some(filling)
-        });
-        let filling = filling.as_ref()?;
-        (begun == Some(true) || filling.note_read(end)).then(|| Arc::clone(filling))
+        // For want of room there is no copy, and reading goes on without.
+        let made = match repo.plain().begin(recipe.blake3(), recipe.len()).unwrap_or(Begun::None) {
+            Begun::Busy => {
+                self.is_wished.store(false, Ordering::Release);
+                return None;
+            }
+            Begun::New(reader) => {
+                begun = Some(Arc::clone(reader.filling()));
+                Some(Found::Making(reader))
+            }
+            Begun::Joined(reader) => Some(Found::Making(reader)),
+            Begun::Named(copy) => Some(Found::Copy(copy)),
+            Begun::None => None,
+        };
+        let _ = self.made.set(made);
+        // Whoever closed it meanwhile found nothing to leave.
+        let left = self.is_closed.load(Ordering::SeqCst).then(|| self.leave()).flatten();
+        begun.or(left)
     }
 
     /// Ends reading. The result is a copy that somebody is to complete or to give up.
-    pub(super) fn leave(&self) -> Option<Arc<Filling>> {
-        let filling = self.filling()?;
-        if self.has_left.swap(true, Ordering::Relaxed) {
-            return None;
+    pub(super) fn close(&self) -> Option<Arc<Filling>> {
+        self.is_closed.store(true, Ordering::SeqCst);
+        self.leave()
+    }
+
+    fn leave(&self) -> Option<Arc<Filling>> {
+        match self.known() {
+            Some(Found::Making(reader)) => reader.leave().then(|| Arc::clone(reader.filling())),
+            Some(Found::Copy(_)) | None => None,
         }
-        filling.leave().then(|| Arc::clone(filling))
     }
 }

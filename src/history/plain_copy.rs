@@ -13,8 +13,21 @@ use crate::task::Task;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// So many rounds one file is filled before the next one that waits.
+const BATCHES: usize = 16;
+
 /// Chunks that are filled at once by each thread: whoever is done early waits for the others at the end of each round.
 const CHUNKS: usize = 8;
+
+/// Whether the disk cannot read a copy, as opposed to anything that says nothing of it.
+fn is_unreadable(error: &Error) -> bool {
+    let is_io = |code: Option<i32>| code == Some(libc::EIO);
+    match error {
+        Error::Disk(error) => is_io(error.source.raw_os_error()),
+        Error::Store(StoreError::Source(error)) => is_io(error.raw_os_error()),
+        _ => false,
+    }
+}
 
 /// A copy that is to be filled on.
 #[derive(Debug)]
@@ -47,7 +60,7 @@ impl FileReader {
 
     /// Ends reading. The result is what is to become of a copy that nobody reads any more.
     pub fn close(&self) -> Option<Fill> {
-        let filling = self.plain.leave()?;
+        let filling = self.plain.close()?;
         Some(Fill::new(&self.repo, self.recipe(), &filling))
     }
 }
@@ -67,10 +80,20 @@ impl ReaderSlot {
 impl Repo {
     /// Compares the plain copies with their names. Those that differ are removed, and returned: nothing is lost by it.
     pub(super) fn check_copies(&self, task: &Task) -> Result<Vec<PathBuf>> {
-        self.plain().check(|file| {
+        let hash = |file: &dyn DiskFile| {
             task.check()?;
             hash_whole(self.store().threads(), &Whole(file, file.len()?))
-        })
+        };
+        self.plain().check(hash, is_unreadable)
+    }
+}
+
+/// Gives a copy up when it is dropped.
+struct GiveUp<'a>(&'a Fill);
+
+impl Drop for GiveUp<'_> {
+    fn drop(&mut self) {
+        self.0.repo.plain().give_up(&self.0.filling);
     }
 }
 
@@ -79,27 +102,26 @@ impl Fill {
         Self { repo: repo.clone(), recipe: Arc::clone(recipe), filling: Arc::clone(filling) }
     }
 
-    /// Fills as far as readers want it, and names the copy when all of it is there. Readers see each chunk as soon as it
-    /// is written.
+    /// Fills as far as readers want it, but no more than a while, and names the copy when all of it is there. Readers see
+    /// each chunk as soon as it is written. The result tells whether there is more to do, for which this is to be run
+    /// again.
     ///
     /// # Errors
     /// Of the store or the disk, or that the task was stopped: then the copy is given up, and what was stored is as it
-    /// was.
-    pub fn run(&self, task: &Task) -> Result<()> {
-        let plain = self.repo.plain();
-        let done = self.fill(task);
-        if done.is_err() && !self.filling.is_over() {
-            plain.give_up(&self.filling);
-        }
-        done
+    /// was. A panic gives it up as well.
+    pub fn run(&self, task: &Task) -> Result<bool> {
+        let unless_done = GiveUp(self);
+        let done = self.fill(task)?;
+        std::mem::forget(unless_done);
+        Ok(done)
     }
 
-    fn fill(&self, task: &Task) -> Result<()> {
+    fn fill(&self, task: &Task) -> Result<bool> {
         let threads = self.repo.store().threads();
         let batch = CHUNKS * threads.count();
         let stored = FileReader::of_packs(&self.repo, &self.recipe);
         let mut part = self.filling.begin(batch);
-        loop {
+        for _ in 0..BATCHES {
             match part {
                 Part::Fill(ranges) => threads.try_each(ranges.into_iter(), Vec::new, |buf, range| {
                     task.check()?;
@@ -107,15 +129,17 @@ impl Fill {
                     stored.read_at(range.start, buf)?;
                     Ok::<_, Error>(self.filling.put(&range, buf)?)
                 })?,
-                Part::Pause => return Ok(()),
-                Part::Complete => return self.complete(),
+                Part::Pause => return Ok(false),
+                Part::Complete => return self.complete().map(|()| false),
                 Part::GiveUp => {
                     self.repo.plain().give_up(&self.filling);
-                    return Ok(());
+                    return Ok(false);
                 }
             }
             part = self.filling.next(batch);
         }
+        self.filling.put_back(part);
+        Ok(true)
     }
 
     /// What a name vouches for is looked at once more, as it is on the disk.

@@ -4,7 +4,7 @@
 //! needed, however many extents it has.
 
 use super::error::Result;
-use super::open_copy::Plain;
+use super::open_copy::OpenCopy;
 use super::repository::Repo;
 use crate::disk::DiskFile;
 use crate::id::{ObjectKey, RecipeId};
@@ -25,7 +25,7 @@ pub struct FileReader {
     recipe: Arc<Recipe>,
     /// The most recently used last.
     readers: Mutex<Vec<(ObjectKey, Arc<ObjectReader>)>>,
-    pub(super) plain: Plain,
+    pub(super) plain: OpenCopy,
 }
 
 impl fmt::Debug for FileReader {
@@ -38,7 +38,7 @@ impl Repo {
     /// Opens a file of the history: its plain copy if there is one. Looks nothing else up yet.
     pub fn reader(&self, recipe: &Arc<Recipe>) -> FileReader {
         let copy = self.plain().find(recipe.blake3(), recipe.len());
-        FileReader { plain: Plain::new(copy), ..FileReader::of_packs(self, recipe) }
+        FileReader { plain: OpenCopy::new(copy), ..FileReader::of_packs(self, recipe) }
     }
 }
 
@@ -46,7 +46,7 @@ impl FileReader {
     /// The same from what is stored alone.
     pub(super) fn of_packs(repo: &Repo, recipe: &Arc<Recipe>) -> Self {
         let (repo, recipe) = (repo.clone(), Arc::clone(recipe));
-        Self { repo, recipe, readers: Mutex::default(), plain: Plain::new(None) }
+        Self { repo, recipe, readers: Mutex::default(), plain: OpenCopy::new(None) }
     }
 
     /// What the file is made of.

@@ -4,7 +4,7 @@
 //! whoever has a file open keeps it whoever removes its name. A file that is being filled has a temporary name and is
 //! marked by its process, so that others can tell what was left behind.
 
-use super::filling::Filling;
+use super::filling::{Filling, Reader};
 use crate::disk::{Disk, DiskError, DiskFile, Result};
 use crate::random::unpredictable;
 use std::path::{Path, PathBuf};
@@ -31,6 +31,21 @@ struct Inner {
     reserve: u64,
     /// What this process is filling.
     filling: Mutex<Vec<Weak<Filling>>>,
+}
+
+/// What becomes of the wish for a copy.
+#[derive(Debug)]
+pub enum Begun {
+    /// The reader is to see to its being filled.
+    New(Reader),
+    /// Somebody fills it already.
+    Joined(Reader),
+    /// It is there.
+    Named(Box<dyn DiskFile>),
+    /// The file may have none, or there is no room for it.
+    None,
+    /// Somebody is just making room: it is to be wished again.
+    Busy,
 }
 
 /// What the plain copies take.
@@ -74,53 +89,56 @@ impl PlainCopies {
         is_whole.then_some(file)
     }
 
-    /// Begins a copy, or joins whoever is filling it in this process; the result tells whether this call began it, and
-    /// is to see to its being filled. `None` if it may have none, or the disk has no room for it.
+    /// Begins a copy for a reader, or lets him join whoever is filling it in this process.
     ///
     /// # Errors
     /// Of the disk. Nothing is left behind.
-    pub fn begin(&self, blake3: &[u8; 32], len: u64) -> Result<Option<(Arc<Filling>, bool)>> {
+    pub fn begin(&self, blake3: &[u8; 32], len: u64) -> Result<Begun> {
         if !self.takes(len) {
-            return Ok(None);
+            return Ok(Begun::None);
         }
-        let mut all = self.0.filling.lock().unwrap_or_else(PoisonError::into_inner);
+        // One at a time looks at the disk and makes room; whoever reads does not wait for that.
+        let Ok(mut all) = self.0.filling.try_lock() else { return Ok(Begun::Busy) };
         all.retain(|filling| filling.strong_count() > 0);
         let known = all.iter().filter_map(Weak::upgrade).find(|filling| filling.blake3() == blake3);
         if let Some(filling) = known.filter(|filling| !filling.is_over()) {
-            return Ok(Some((filling, false)));
+            return Ok(Begun::Joined(filling.join()));
         }
-        if !self.make_room(len)? {
-            return Ok(None);
+        if let Some(file) = self.find(blake3, len) {
+            return Ok(Begun::Named(file));
+        }
+        if !self.make_room(len, &all)? {
+            return Ok(Begun::None);
         }
         self.0.disk.create_dir_all(&self.0.dir)?;
         let name = format!("{}.{:016x}{UNFINISHED}", hex(blake3), unpredictable() as u64);
         let path = self.0.dir.join(name);
         let file = self.0.disk.create_new(&path)?;
-        let filling = file.try_lock().and_then(|_| Filling::new(path.clone(), file.into(), *blake3, len));
+        let disk = Arc::clone(&self.0.disk);
+        let filling =
+            file.try_lock().and_then(|_| Filling::new(disk, path.clone(), file.into(), *blake3, len));
         let filling = Arc::new(filling.inspect_err(|_| drop(self.0.disk.remove_file(&path)))?);
         all.push(Arc::downgrade(&filling));
-        Ok(Some((filling, true)))
+        Ok(Begun::New(filling.join()))
     }
 
-    /// Gives a copy its name, durably, when all of it is there and its bytes were found to be what they should be.
+    /// Gives a copy its name, durably, when all of it is there and its bytes were found to be what they should be; nothing
+    /// if it was taken away meanwhile.
     pub fn finish(&self, filling: &Filling) -> Result<()> {
+        if !filling.begin_naming() {
+            return Ok(());
+        }
         let named = filling.file().sync().and_then(|()| {
             self.0.disk.rename(filling.path(), &self.path(filling.blake3()))?;
             self.0.disk.sync_dir(&self.0.dir)
         });
-        if named.is_err() {
-            self.give_up(filling);
-        } else {
-            filling.end(true);
-        }
+        filling.end_naming(named.is_ok());
         named
     }
 
     /// Takes away what was filled so far. Whoever reads it goes back to the packs.
     pub fn give_up(&self, filling: &Filling) {
-        filling.end(false);
-        // What cannot be removed is swept by whoever makes room next.
-        let _ = self.0.disk.remove_file(filling.path());
+        filling.give_up();
     }
 
     /// What they take now.
@@ -129,76 +147,99 @@ impl PlainCopies {
         Ok(PlainUsage { files: copies.len() as u64, bytes: copies.iter().map(|copy| copy.bytes).sum() })
     }
 
-    /// Removes those that were not used for longest until they take at most so many bytes. Returns how many were freed.
+    /// Removes those that were not used for longest until they take at most so many bytes, and what others left behind
+    /// unfinished. Returns how many bytes were freed.
     pub fn shrink_to(&self, bytes: u64) -> Result<u64> {
         let (mut copies, unfinished) = self.list()?;
-        for left in unfinished {
-            self.sweep(&left);
-        }
+        let mut freed: u64 = unfinished.iter().map(|left| self.sweep(left)).sum();
         copies.sort_by_key(|copy| copy.used);
         let mut taken: u64 = copies.iter().map(|copy| copy.bytes).sum();
-        let before = taken;
         for copy in copies {
             if taken <= bytes {
                 break;
             }
-            match self.0.disk.remove_file(&copy.path) {
-                Err(error) if !error.is_absence() => return Err(error),
-                Ok(()) | Err(_) => taken -= copy.bytes,
-            }
+            self.remove(&copy.path)?;
+            taken -= copy.bytes;
+            freed += copy.bytes;
         }
-        Ok(before - taken)
+        Ok(freed)
     }
 
-    /// Removes all of them for something that the disk has no room for. The result tells whether that freed anything.
+    /// Removes a copy, unless somebody else did.
+    fn remove(&self, path: &Path) -> Result<()> {
+        match self.0.disk.remove_file(path) {
+            Err(error) if !error.is_absence() => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Removes all of them for something that the disk has no room for, also those that this process is filling. The
+    /// result tells whether that freed anything.
     pub fn give_way(&self) -> bool {
-        self.shrink_to(0).is_ok_and(|freed| freed > 0)
+        let filling: Vec<Arc<Filling>> = {
+            let all = self.0.filling.lock().unwrap_or_else(PoisonError::into_inner);
+            all.iter().filter_map(Weak::upgrade).collect()
+        };
+        let given_up: u64 = filling.iter().map(|filling| filling.give_up()).sum();
+        let freed = self.shrink_to(0).unwrap_or(0);
+        given_up + freed > 0
     }
 
-    /// Compares each of them with its name by `hash`, and removes those that differ. Returns their paths.
+    /// Compares each of them with its name by `hash`, and removes those that differ or that the disk cannot read. Returns
+    /// their paths.
     ///
     /// # Errors
-    /// If the folder cannot be listed, and those of `hash`.
+    /// If the folder cannot be listed or a copy removed, and those of `hash` that say nothing of the copy.
     pub fn check<E: From<DiskError>>(
         &self,
         mut hash: impl FnMut(&dyn DiskFile) -> std::result::Result<[u8; 32], E>,
+        is_damage: impl Fn(&E) -> bool,
     ) -> std::result::Result<Vec<PathBuf>, E> {
         let mut damaged = Vec::new();
         for copy in self.list()?.0 {
-            let found = match self.0.disk.open(&copy.path, false) {
+            let file = match self.0.disk.open(&copy.path, false) {
                 Err(error) if error.is_absence() => continue,
-                file => file.map_err(E::from).and_then(|file| hash(&*file)),
+                file => file?,
             };
-            // What cannot be read is no copy either.
-            let is_whole = found.is_ok_and(|found| copy.path == self.path(&found));
+            let is_whole = match hash(&*file) {
+                Ok(found) => copy.path == self.path(&found),
+                Err(error) if is_damage(&error) => false,
+                Err(error) => return Err(error),
+            };
             if !is_whole {
-                self.0.disk.remove_file(&copy.path)?;
+                self.remove(&copy.path)?;
                 damaged.push(copy.path);
             }
         }
         Ok(damaged)
     }
 
-    /// Whether there is room for so many bytes more, once those are gone that may go. A copy takes at most half of what
-    /// is free: others want to write too.
-    fn make_room(&self, len: u64) -> Result<bool> {
-        self.shrink_to(self.0.budget.saturating_sub(len))?;
+    /// Whether there is room for so many bytes more, once those are gone that may go; none goes in vain. A copy takes at
+    /// most half of what is free: others want to write too. What is being `filled` has its room already.
+    fn make_room(&self, len: u64, filled: &[Weak<Filling>]) -> Result<bool> {
+        let filled: Vec<Arc<Filling>> =
+            filled.iter().filter_map(Weak::upgrade).filter(|filling| !filling.is_over()).collect();
+        let promised: u64 = filled.iter().map(|filling| filling.len()).sum();
+        let Some(left) = self.0.budget.checked_sub(promised.saturating_add(len)) else { return Ok(false) };
+        let missing: u64 = filled.iter().map(|filling| filling.missing()).sum();
         let around = self.0.dir.parent().unwrap_or(&self.0.dir);
-        let needed = len.saturating_mul(2).saturating_add(self.0.reserve);
+        let needed = len.saturating_mul(2).saturating_add(self.0.reserve).saturating_add(missing);
         let available = self.0.disk.space(around)?.available;
-        if available < needed {
-            let usage = self.usage()?.bytes;
-            self.shrink_to(usage.saturating_sub(needed - available))?;
+        let taken = self.usage()?.bytes;
+        let wanting = needed.saturating_sub(available);
+        if wanting > taken {
+            return Ok(false);
         }
+        self.shrink_to(left.min(taken - wanting))?;
         Ok(self.0.disk.space(around)?.available >= needed)
     }
 
-    /// Removes what somebody left behind who is gone.
-    fn sweep(&self, path: &Path) {
-        let Ok(file) = self.0.disk.open(path, false) else { return };
-        if file.is_locked().is_ok_and(|is_locked| !is_locked) {
-            let _ = self.0.disk.remove_file(path);
-        }
+    /// Removes what somebody left behind who is gone. Returns how many bytes that frees.
+    fn sweep(&self, path: &Path) -> u64 {
+        let Ok(file) = self.0.disk.open(path, false) else { return 0 };
+        let takes = self.0.disk.stat(path).ok().flatten().map_or(0, |stat| stat.allocated);
+        let is_left = file.is_locked().is_ok_and(|is_locked| !is_locked);
+        if is_left && self.0.disk.remove_file(path).is_ok() { takes } else { 0 }
     }
 
     /// The copies, and the files that are or were being filled.
@@ -253,15 +294,15 @@ mod tests {
 
     /// Makes a copy, if there may be one.
     fn make(copies: &PlainCopies, bytes: &[u8], hash: &[u8; 32]) -> Option<()> {
-        let (filling, is_new) = copies.begin(hash, bytes.len() as u64).unwrap()?;
-        assert!(is_new);
+        let Begun::New(reader) = copies.begin(hash, bytes.len() as u64).unwrap() else { return None };
+        let filling = reader.filling();
         filling.want_all();
         let Part::Fill(ranges) = filling.begin(1000) else { panic!("nothing to fill") };
         for range in ranges {
             filling.put(&range, &bytes[range.start as usize..range.end as usize]).unwrap();
         }
         assert_eq!(filling.next(1), Part::Complete);
-        copies.finish(&filling).unwrap();
+        copies.finish(filling).unwrap();
         Some(())
     }
 
@@ -289,7 +330,7 @@ mod tests {
         let copies = copies(&SimulatedDisk::new(), 3 * CHUNK_LEN);
         let (bytes, hash) = content(1, CHUNK_LEN - 1);
         assert!(make(&copies, &bytes, &hash).is_none());
-        assert!(copies.begin(&hash, 3 * CHUNK_LEN + 1).unwrap().is_none());
+        assert!(matches!(copies.begin(&hash, 3 * CHUNK_LEN + 1).unwrap(), Begun::None));
     }
 
     #[test]
@@ -317,33 +358,39 @@ mod tests {
         let (other, other_hash) = content(2, 2 * CHUNK_LEN);
         make(&copies, &other, &other_hash).unwrap();
         assert!(!has(&copies, &bytes, &hash), "it made room");
-        assert!(copies.begin(&content(3, 3 * CHUNK_LEN).1, 3 * CHUNK_LEN).unwrap().is_none());
+        assert!(matches!(copies.begin(&content(3, 3 * CHUNK_LEN).1, 3 * CHUNK_LEN).unwrap(), Begun::None));
+        assert!(has(&copies, &other, &other_hash), "nothing goes in vain");
     }
 
     #[test]
     fn those_who_want_the_same_at_once_share_it() {
         let copies = copies(&SimulatedDisk::new(), 1 << 30);
         let (bytes, hash) = content(1, CHUNK_LEN);
-        let (first, is_new) = copies.begin(&hash, bytes.len() as u64).unwrap().unwrap();
-        let (second, is_new_again) = copies.begin(&hash, bytes.len() as u64).unwrap().unwrap();
-        assert!(is_new && !is_new_again && Arc::ptr_eq(&first, &second));
-        copies.give_up(&first);
-        assert!(copies.begin(&hash, bytes.len() as u64).unwrap().unwrap().1);
+        let len = bytes.len() as u64;
+        let Begun::New(first) = copies.begin(&hash, len).unwrap() else { panic!("not begun") };
+        let Begun::Joined(second) = copies.begin(&hash, len).unwrap() else { panic!("not joined") };
+        assert!(Arc::ptr_eq(first.filling(), second.filling()));
+        copies.give_up(first.filling());
+        assert!(matches!(copies.begin(&hash, len).unwrap(), Begun::New(_)));
+        make(&copies, &bytes, &hash).unwrap();
+        assert!(matches!(copies.begin(&hash, len).unwrap(), Begun::Named(_)), "it is not made twice");
     }
 
     #[test]
     fn what_a_process_left_unfinished_is_swept_and_what_one_is_at_is_not() {
         let disk = SimulatedDisk::new();
-        let left = {
-            let copies = copies(&disk, 1 << 30);
-            copies.begin(&content(1, CHUNK_LEN).1, CHUNK_LEN).unwrap().unwrap().0.path().to_owned()
-        };
-        assert!(disk.stat(&left).unwrap().is_some());
+        let left = Path::new(ROOT).join("plain").join(format!("{}.0.tmp", "a".repeat(64)));
         let copies = copies(&disk, 1 << 30);
-        let (going_on, _) = copies.begin(&content(2, CHUNK_LEN).1, CHUNK_LEN).unwrap().unwrap();
-        copies.shrink_to(0).unwrap();
+        let Begun::New(going_on) = copies.begin(&content(2, CHUNK_LEN).1, CHUNK_LEN).unwrap() else {
+            panic!()
+        };
+        let path = going_on.filling().path().to_owned();
+        disk.create_new(&left).unwrap().write_all_at(&[1; 100], 0).unwrap();
+        assert_eq!(copies.shrink_to(0).unwrap(), 100);
         assert!(disk.stat(&left).unwrap().is_none());
-        assert!(disk.stat(going_on.path()).unwrap().is_some());
+        assert!(disk.stat(&path).unwrap().is_some());
+        drop(going_on);
+        assert!(disk.stat(&path).unwrap().is_none(), "nobody holds it any more");
     }
 
     #[test]
@@ -360,7 +407,7 @@ mod tests {
             file.read_exact_at(&mut bytes, 0)?;
             Ok::<_, DiskError>(*blake3::hash(&bytes).as_bytes())
         };
-        assert_eq!(copies.check(read).unwrap(), [copies.path(&hash)]);
+        assert_eq!(copies.check(read, |_| false).unwrap(), [copies.path(&hash)]);
         assert!(copies.find(&hash, CHUNK_LEN).is_none() && has(&copies, &other, &other_hash));
     }
 
@@ -381,5 +428,39 @@ mod tests {
                 assert!(copies.find(&hash, 2 * CHUNK_LEN).is_none() || has(&copies, &bytes, &hash));
             }
         }
+    }
+
+    #[test]
+    fn files_that_are_filled_at_once_stay_within_the_budget_too() {
+        let copies = copies(&SimulatedDisk::new(), 4 * CHUNK_LEN);
+        let begin = |seed| copies.begin(&content(seed, 3 * CHUNK_LEN).1, 3 * CHUNK_LEN).unwrap();
+        let Begun::New(first) = begin(1) else { panic!("not begun") };
+        assert!(matches!(begin(2), Begun::None));
+        drop(first);
+        assert!(matches!(begin(2), Begun::New(_)));
+    }
+
+    #[test]
+    fn a_copy_in_the_making_gives_way_as_well() {
+        let disk = SimulatedDisk::new();
+        let copies = copies(&disk, 1 << 30);
+        let (bytes, hash) = content(1, 4 * CHUNK_LEN);
+        let Begun::New(reader) = copies.begin(&hash, bytes.len() as u64).unwrap() else { panic!() };
+        let Part::Fill(ranges) = reader.filling().begin(3) else { panic!() };
+        for range in ranges {
+            reader.filling().put(&range, &bytes[range.start as usize..range.end as usize]).unwrap();
+        }
+        let used = disk.used();
+        assert!(copies.give_way() && disk.used() < used);
+    }
+
+    #[test]
+    fn a_check_that_is_stopped_removes_nothing() {
+        let copies = copies(&SimulatedDisk::new(), 1 << 30);
+        let (bytes, hash) = content(1, CHUNK_LEN);
+        make(&copies, &bytes, &hash).unwrap();
+        let stopped = || copies.0.disk.open(Path::new("/none"), false).map(|_| hash);
+        assert!(copies.check(|_| stopped(), |_| false).is_err() && has(&copies, &bytes, &hash));
+        assert_eq!(copies.check(|_| stopped(), |_| true).unwrap().len(), 1);
     }
 }

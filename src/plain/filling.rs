@@ -2,11 +2,13 @@
 //!
 //! The file is cut into chunks. Whoever fills takes the next ones, and they are there for readers as soon as they are
 //! written. Filling keeps a distance from reading: a reader that stops is not followed to the end of a large file, and
-//! nobody waits for readers. When the last reader leaves, a copy that is half done is completed, and any other given up.
+//! nobody waits for readers. When the last reader leaves, a copy that is half done is completed, and any other given up;
+//! one that nobody holds any more is taken away.
 
-use crate::disk::{DiskFile, Result};
+use crate::disk::{Disk, DiskFile, Result};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Bytes that are decoded and written at once.
@@ -18,6 +20,7 @@ const AHEAD: u64 = 64 << 20;
 /// A file that is being filled. Threads share it.
 #[derive(Debug)]
 pub struct Filling {
+    disk: Arc<dyn Disk>,
     path: PathBuf,
     file: Arc<dyn DiskFile>,
     blake3: [u8; 32],
@@ -39,6 +42,8 @@ struct State {
     wanted: u64,
     /// Whether somebody is filling it.
     is_driven: bool,
+    /// Whether somebody was asked to.
+    is_asked: bool,
     end: Option<End>,
 }
 
@@ -51,6 +56,8 @@ enum Chunk {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
+    /// All of it is there, and is being named: it is not taken away any more.
+    Naming,
     /// All of it is there, under its name.
     Named,
     /// It is taken away.
@@ -72,7 +79,13 @@ pub enum Part {
 
 impl Filling {
     /// Begins to fill an empty file at a path.
-    pub(super) fn new(path: PathBuf, file: Arc<dyn DiskFile>, blake3: [u8; 32], len: u64) -> Result<Self> {
+    pub(super) fn new(
+        disk: Arc<dyn Disk>,
+        path: PathBuf,
+        file: Arc<dyn DiskFile>,
+        blake3: [u8; 32],
+        len: u64,
+    ) -> Result<Self> {
         file.set_len(len)?;
         let state = State {
             chunks: vec![Chunk::Missing; len.div_ceil(CHUNK_LEN) as usize],
@@ -81,9 +94,10 @@ impl Filling {
             readers: 0,
             wanted: AHEAD,
             is_driven: false,
+            is_asked: false,
             end: None,
         };
-        Ok(Self { path, file, blake3, len, state: Mutex::new(state), moved: Condvar::new() })
+        Ok(Self { disk, path, file, blake3, len, state: Mutex::new(state), moved: Condvar::new() })
     }
 
     /// BLAKE3 of what it is to be.
@@ -116,7 +130,7 @@ impl Filling {
 
     /// Whether it has its name, or was given up.
     pub fn is_over(&self) -> bool {
-        self.state().end.is_some()
+        matches!(self.state().end, Some(End::Named | End::GivenUp))
     }
 
     /// Whether it has its name: its file is a plain copy.
@@ -124,22 +138,61 @@ impl Filling {
         self.state().end == Some(End::Named)
     }
 
-    pub(super) fn end(&self, is_named: bool) {
-        self.state().end = Some(if is_named { End::Named } else { End::GivenUp });
-        self.moved.notify_all();
-    }
-
-    /// One more reads it.
-    pub fn join(&self) {
-        self.state().readers += 1;
-    }
-
-    /// One fewer does. The result tells whether somebody is to go on filling, to complete it or to give it up.
-    #[must_use]
-    pub fn leave(&self) -> bool {
+    /// Begins to give it its name; `false` if it was taken away.
+    pub(super) fn begin_naming(&self) -> bool {
         let mut state = self.state();
-        state.readers = state.readers.saturating_sub(1);
-        state.readers == 0 && !state.is_driven && state.end.is_none()
+        let is_there = state.end.is_none();
+        if is_there {
+            state.end = Some(End::Naming);
+        }
+        is_there
+    }
+
+    /// Notes how naming it went. What could not be named is taken away.
+    pub(super) fn end_naming(&self, is_named: bool) {
+        self.state().end = is_named.then_some(End::Named);
+        if !is_named {
+            self.give_up();
+        }
+    }
+
+    /// Takes it away, with the room that it takes, whoever still has it open; the result is how much that was. Whoever
+    /// reads it goes back to where the bytes come from.
+    pub(super) fn give_up(&self) -> u64 {
+        let mut state = self.state();
+        if state.end.is_some() {
+            return 0;
+        }
+        state.end = Some(End::GivenUp);
+        let freed = state.done as u64 * CHUNK_LEN;
+        drop(state);
+        self.moved.notify_all();
+        // What cannot be removed is swept by whoever makes room next.
+        let _ = self.disk.remove_file(&self.path);
+        let _ = self.file.set_len(0);
+        freed.min(self.len)
+    }
+
+    /// How much of it is not there yet.
+    pub(super) fn missing(&self) -> u64 {
+        self.len.saturating_sub(self.state().done as u64 * CHUNK_LEN)
+    }
+
+    /// One more reads it, until the result is dropped.
+    pub(super) fn join(self: &Arc<Self>) -> Reader {
+        self.state().readers += 1;
+        Reader { filling: Arc::clone(self), has_left: AtomicBool::new(false) }
+    }
+
+    /// Whether somebody is to be asked to go on, to complete it or to give it up: nobody is at it, nor was asked.
+    fn ask(state: &mut State) -> bool {
+        !state.is_driven && state.end.is_none() && !std::mem::replace(&mut state.is_asked, true)
+    }
+
+    fn leave(&self) -> bool {
+        let mut state = self.state();
+        state.readers -= 1;
+        state.readers == 0 && Self::ask(&mut state)
     }
 
     /// A reader got to this position. The result tells whether somebody is to go on filling.
@@ -148,7 +201,7 @@ impl Filling {
         let mut state = self.state();
         state.wanted = state.wanted.max(end.saturating_add(AHEAD));
         let is_behind = state.next as u64 * CHUNK_LEN < state.wanted.saturating_sub(AHEAD / 2).min(self.len);
-        (is_behind || state.done == state.chunks.len()) && !state.is_driven && state.end.is_none()
+        (is_behind || state.done == state.chunks.len()) && Self::ask(&mut state)
     }
 
     /// All of it is wanted, whether or not somebody reads it.
@@ -162,17 +215,22 @@ impl Filling {
         let chunks = (offset / CHUNK_LEN) as usize..(offset + buf.len() as u64).div_ceil(CHUNK_LEN) as usize;
         let mut state = self.state();
         loop {
+            if state.end == Some(End::GivenUp) {
+                return None;
+            }
             let wanted = state.chunks.get(chunks.clone())?;
             if wanted.iter().all(|chunk| *chunk == Chunk::There) {
                 break;
             }
-            if wanted.contains(&Chunk::Missing) || state.end.is_some() {
+            if wanted.contains(&Chunk::Missing) {
                 return None;
             }
             state = self.moved.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         drop(state);
-        Some(self.file.read_exact_at(buf, offset))
+        let read = self.file.read_exact_at(buf, offset);
+        // What is taken away has no bytes, and what is written to it then has holes.
+        (self.state().end != Some(End::GivenUp)).then_some(read)
     }
 
     /// What to do next for whoever begins to fill; see [`Filling::next`].
@@ -181,8 +239,23 @@ impl Filling {
         if state.is_driven {
             return Part::Pause;
         }
-        state.is_driven = true;
+        (state.is_driven, state.is_asked) = (true, false);
         self.advance(&mut state, count)
+    }
+
+    /// Ends the work of whoever fills, with the part that he does not do any more; somebody is asked to go on.
+    pub fn put_back(&self, part: Part) {
+        let mut state = self.state();
+        if let Part::Fill(ranges) = part {
+            for range in &ranges {
+                state.chunks[(range.start / CHUNK_LEN) as usize] = Chunk::Missing;
+            }
+            // They were the last that were taken.
+            state.next -= ranges.len();
+        }
+        (state.is_driven, state.is_asked) = (false, true);
+        drop(state);
+        self.moved.notify_all();
     }
 
     /// What to do next for whoever fills and is done with what he took: at most so many chunks. Everything but
@@ -229,6 +302,39 @@ impl Filling {
     }
 }
 
+impl Drop for Filling {
+    fn drop(&mut self) {
+        self.give_up();
+    }
+}
+
+/// Somebody who reads a file that is being filled.
+#[derive(Debug)]
+pub struct Reader {
+    filling: Arc<Filling>,
+    has_left: AtomicBool,
+}
+
+impl Reader {
+    /// What he reads.
+    pub fn filling(&self) -> &Arc<Filling> {
+        &self.filling
+    }
+
+    /// He does not read it any more; dropping this says the same. The result tells whether somebody is to go on filling,
+    /// to complete it or to give it up.
+    pub fn leave(&self) -> bool {
+        !self.has_left.swap(true, Ordering::Relaxed) && self.filling.leave()
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        // Whoever drops the last holder of a file that is not complete takes it away.
+        self.leave();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,10 +342,11 @@ mod tests {
 
     const MANY: usize = 200;
 
-    fn filling(len: u64) -> Filling {
+    fn filling(len: u64) -> Arc<Filling> {
         let disk = SimulatedDisk::new();
         let path = Path::new("/copy");
-        Filling::new(path.to_owned(), disk.create_new(path).unwrap().into(), [0; 32], len).unwrap()
+        let file = disk.create_new(path).unwrap();
+        Arc::new(Filling::new(Arc::new(disk), path.to_owned(), file.into(), [0; 32], len).unwrap())
     }
 
     fn put(filling: &Filling, part: Part) -> u64 {
@@ -253,7 +360,7 @@ mod tests {
     #[test]
     fn chunks_tile_the_file_and_are_read_when_they_are_there() {
         let filling = filling(2 * CHUNK_LEN + 5);
-        filling.join();
+        let _reader = filling.join();
         let mut buf = [0; 10];
         assert!(filling.read_at(CHUNK_LEN - 5, &mut buf).is_none());
         assert_eq!(put(&filling, filling.begin(2)), 2 * CHUNK_LEN);
@@ -268,7 +375,7 @@ mod tests {
     #[test]
     fn a_reader_that_stops_is_followed_so_far_and_no_farther() {
         let filling = filling(1000 * CHUNK_LEN);
-        filling.join();
+        let reader = filling.join();
         let mut end = put(&filling, filling.begin(MANY));
         assert!(end >= AHEAD && filling.next(MANY) == Part::Pause);
         assert!(!filling.note_read(CHUNK_LEN), "there is enough ahead of it");
@@ -277,32 +384,60 @@ mod tests {
             put(&filling, part);
             end = 0;
         }
-        assert!(filling.leave());
+        assert!(reader.leave() && !reader.leave());
         assert_eq!(filling.begin(1), Part::GiveUp, "less than half was read");
     }
 
     #[test]
     fn one_fills_at_a_time_and_what_is_half_done_is_completed() {
         let filling = filling(4 * CHUNK_LEN);
-        filling.join();
+        let reader = filling.join();
         put(&filling, filling.begin(2));
         assert_eq!(filling.begin(2), Part::Pause);
-        assert!(!filling.leave(), "somebody is at it");
+        assert!(!reader.leave(), "somebody is at it");
         put(&filling, filling.next(9));
         assert_eq!(filling.next(1), Part::Complete);
-        filling.end(true);
+        assert!(filling.begin_naming() && !filling.begin_naming());
+        assert_eq!(filling.give_up(), 0, "it is being named");
+        filling.end_naming(true);
         assert!(filling.is_over() && filling.is_named());
+        assert_eq!(filling.give_up(), 0);
     }
 
     #[test]
     fn whoever_waits_for_a_chunk_is_told_that_it_will_not_come() {
         let filling = filling(4 * CHUNK_LEN);
-        filling.join();
+        let _reader = filling.join();
         let Part::Fill(_) = filling.begin(4) else { panic!() };
         std::thread::scope(|threads| {
             let waiting = threads.spawn(|| filling.read_at(0, &mut [0; 5]).is_none());
-            filling.end(false);
+            filling.give_up();
             assert!(waiting.join().unwrap());
         });
+    }
+
+    #[test]
+    fn somebody_is_asked_once_until_he_begins() {
+        let filling = filling(200 * CHUNK_LEN);
+        let reader = filling.join();
+        assert!(filling.note_read(CHUNK_LEN) && !filling.note_read(2 * CHUNK_LEN) && !reader.leave());
+        let _again = filling.join();
+        put(&filling, filling.begin(1));
+        filling.put_back(filling.next(3));
+        assert!(filling.read_at(CHUNK_LEN, &mut [0; 5]).is_none(), "nobody is at it");
+        assert!(!filling.note_read(3 * CHUNK_LEN), "whoever handed on has asked");
+    }
+
+    #[test]
+    fn what_is_taken_away_is_not_read_whatever_is_written_to_it_then() {
+        let filling = filling(4 * CHUNK_LEN);
+        let _reader = filling.join();
+        let Part::Fill(ranges) = filling.begin(4) else { panic!() };
+        let put = |range: &Range<u64>| filling.put(range, &[7; CHUNK_LEN as usize]).unwrap();
+        put(&ranges[0]);
+        assert_eq!(filling.give_up(), CHUNK_LEN);
+        put(&ranges[3]);
+        assert!(filling.read_at(0, &mut [0; 5]).is_none());
+        assert!(filling.read_at(3 * CHUNK_LEN, &mut [0; 5]).is_none());
     }
 }

@@ -10,5 +10,5 @@
 mod copies;
 mod filling;
 
-pub use copies::{PlainCopies, PlainUsage};
-pub use filling::{CHUNK_LEN, Filling, Part};
+pub use copies::{Begun, PlainCopies, PlainUsage};
+pub use filling::{CHUNK_LEN, Filling, Part, Reader};

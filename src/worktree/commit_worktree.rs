@@ -70,7 +70,9 @@ impl Worktree {
         loop {
             match self.try_commit(request, task) {
                 Err(error) if attempt < ATTEMPTS && is_passing(&error) => attempt += 1,
-                Err(error) if error.is_full() && self.repo().plain().give_way() => {}
+                Err(error) if attempt < ATTEMPTS && error.is_full() && self.repo().plain().give_way() => {
+                    attempt += 1;
+                }
                 other => {
                     // The snapshot held them until now; what cannot be let go is swept by who comes when nobody is at work.
                     let _ = self.let_go_of_garbage();

@@ -23,6 +23,11 @@ impl SourceError {
         self.0
     }
 
+    /// The number of the system's error that it is, if it is one.
+    pub fn raw_os_error(&self) -> Option<i32> {
+        self.causes().find_map(|cause| cause.downcast_ref::<std::io::Error>()?.raw_os_error())
+    }
+
     /// Whether the bytes ended before the length that the source gave: somebody cut it meanwhile.
     pub fn ended_early(&self) -> bool {
         self.causes().any(|cause| {
