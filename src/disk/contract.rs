@@ -57,6 +57,20 @@ fn a_descriptor_that_is_lent_is_of_the_file() {
 }
 
 #[test]
+fn what_is_no_regular_file_is_refused_and_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    let name = std::ffi::CString::new(pipe.to_str().unwrap()).unwrap();
+    // SAFETY: a path that ends with NUL.
+    assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+    let disk = RealDisk;
+    for path in [pipe.as_path(), folder.path(), Path::new("/dev/null")] {
+        assert!(disk.open(path, false).is_err(), "{}", path.display());
+        assert!(disk.map(path).is_err() && disk.lock(path, true, Patience::Try).is_err());
+    }
+}
+
+#[test]
 fn names_are_created_once_listed_sorted_and_removed() {
     on_each_disk(|disk, dir| {
         disk.create_dir_all(&dir.join("d/e")).unwrap();

@@ -8,7 +8,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -34,7 +34,10 @@ pub struct RealDisk;
 
 impl Disk for RealDisk {
     fn open(&self, path: &Path, write: bool) -> Result<Box<dyn DiskFile>> {
-        RealFile::boxed(path, at("open", path, OpenOptions::new().read(true).write(write).open(path)))
+        RealFile::boxed(
+            path,
+            at("open", path, open_regular(OpenOptions::new().read(true).write(write), path)),
+        )
     }
 
     fn create_new(&self, path: &Path) -> Result<Box<dyn DiskFile>> {
@@ -43,7 +46,7 @@ impl Disk for RealDisk {
     }
 
     fn map(&self, path: &Path) -> Result<Mapped> {
-        let file = at("open", path, File::open(path))?;
+        let file = at("open", path, open_regular(OpenOptions::new().read(true), path))?;
         if at("stat", path, file.metadata())?.len() == 0 {
             return Ok(Arc::new(Vec::new()));
         }
@@ -146,9 +149,18 @@ fn changed_of(metadata: &fs::Metadata) -> SystemTime {
     UNIX_EPOCH + Duration::new(seconds, u32::try_from(metadata.ctime_nsec()).unwrap_or(0))
 }
 
+/// Opens a regular file, and nothing else: a pipe that has its name would be waited for, a device may do anything.
+fn open_regular(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let file = options.custom_flags(libc::O_NONBLOCK).open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")),
+    }
+}
+
 /// On a disk that cannot be written, an existing file can still be locked.
 fn open_for_lock(path: &Path) -> io::Result<File> {
-    let writable = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+    let writable = open_regular(OpenOptions::new().read(true).write(true).create(true).truncate(false), path);
     match writable {
         Err(error)
             if matches!(
@@ -157,7 +169,8 @@ fn open_for_lock(path: &Path) -> io::Result<File> {
             ) =>
         {
             // A lock that is not there and cannot be made is refused for the reason that it cannot be made.
-            File::open(path).map_err(|found| if is_absence(&found) { error } else { found })
+            let readable = open_regular(OpenOptions::new().read(true), path);
+            readable.map_err(|found| if is_absence(&found) { error } else { found })
         }
         other => other,
     }

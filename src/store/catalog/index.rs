@@ -7,6 +7,8 @@
 //! after each flush, opening it may panic and is caught, and a watermark (version, number and hash of the packs taken
 //! in, number of rows) is written in one batch with each pack and compared when it is opened.
 
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -53,14 +55,40 @@ const SAMPLES: usize = 64;
 pub struct Index {
     disk: Arc<dyn Disk>,
     folder: PathBuf,
-    db: sled::Db,
+    db: Shielded<sled::Db>,
     /// Key -> number of the pack, row: two little-endian u32.
-    objects: sled::Tree,
+    objects: Shielded<sled::Tree>,
     /// Pack id -> number, rows: two little-endian u32; and the watermark.
-    packs: sled::Tree,
+    packs: Shielded<sled::Tree>,
     covered: RwLock<Covered>,
     /// Keeps other processes out; let go last.
     _lock: Box<dyn Send + Sync>,
+}
+
+/// Something of sled's. Its last one writes when it is dropped, and panics if the disk does not take it; what is in the
+/// index can be built again.
+struct Shielded<T>(ManuallyDrop<T>);
+
+impl<T> Shielded<T> {
+    fn new(inside: T) -> Self {
+        Self(ManuallyDrop::new(inside))
+    }
+}
+
+impl<T> Deref for Shielded<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> Drop for Shielded<T> {
+    fn drop(&mut self) {
+        // SAFETY: this is dropped once, and nothing uses what was inside afterwards.
+        let inside = unsafe { ManuallyDrop::take(&mut self.0) };
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(inside)));
+    }
 }
 
 fn failed(error: impl ToString) -> StoreError {
@@ -137,9 +165,9 @@ impl Index {
         Ok(Self {
             disk: Arc::clone(disk),
             folder: folder.to_owned(),
-            db,
-            objects,
-            packs,
+            db: Shielded::new(db),
+            objects: Shielded::new(objects),
+            packs: Shielded::new(packs),
             covered,
             _lock: lock,
         })
