@@ -132,6 +132,9 @@ impl RefFiles {
     pub(super) fn lock(&self) -> Result<RefLock> {
         let lock = self.disk.lock(&self.root.join("refs/lock"), true, Patience::BRIEF)?;
         let lock = RefLock(lock.expect("a lock that is waited for is held"));
+        if self.disk.stat(&self.done_path())?.is_some() {
+            self.forget_done()?;
+        }
         if let Some(intent) = self.intent()? {
             self.finish(&intent)?;
         }
@@ -191,6 +194,11 @@ impl RefFiles {
         self.root.join("refs/intent")
     }
 
+    /// The name of a record that is finished, until it is durable that nobody believes it any more.
+    fn done_path(&self) -> PathBuf {
+        self.root.join("refs/intent.done")
+    }
+
     fn intent(&self) -> Result<Option<Intent>> {
         let path = self.intent_path();
         let file = match self.disk.open(&path, false) {
@@ -207,15 +215,24 @@ impl RefFiles {
         Intent::decode(&bytes).map(Some).map_err(|error| damaged(error.to_string()))
     }
 
-    /// Brings the files in line with a record, and removes it: each step is durable before the next.
+    /// Brings the files in line with a record, and takes its name away: each step is durable before the next.
     fn finish(&self, intent: &Intent) -> Result<()> {
         let refs = self.root.join("refs");
         self.disk.sync_dir(&refs)?;
         // Those that go first: a folder may come to be where a file was.
         let (gone, here): (Vec<_>, Vec<_>) = intent.changes.iter().partition(|change| change.to.is_none());
         gone.into_iter().chain(here).try_for_each(|change| self.bring_in_line(change))?;
-        self.disk.remove_file(&self.intent_path())?;
-        Ok(self.disk.sync_dir(&refs)?)
+        self.disk.rename(&self.intent_path(), &self.done_path())?;
+        self.forget_done()
+    }
+
+    /// Makes it durable that a record has lost its name. Before that no ref may move: refs that came to say again what
+    /// the record began with would be moved once more by a record that a power cut brings back.
+    fn forget_done(&self) -> Result<()> {
+        self.disk.sync_dir(&self.root.join("refs"))?;
+        // One that stays, or comes back, costs the next who takes the lock this sync, and nothing else.
+        let _ = self.disk.remove_file(&self.done_path());
+        Ok(())
     }
 
     fn bring_in_line(&self, change: &Change) -> Result<()> {

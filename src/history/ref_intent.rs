@@ -1,8 +1,8 @@
 //! What several refs are about to say, in one record: once it has its name, all of them say it.
 //!
 //! Whoever reads a ref looks into the record that is there, if one is; whoever takes the lock of the refs brings their
-//! files in line with it and removes it. A change is believed only while the ref's file says what the change began with:
-//! a record that comes back after a power cut undoes nothing that came later.
+//! files in line with it and takes its name away, durably before any ref moves again. A change is believed only while the
+//! ref's file says what the change began with: a record that is brought in line in part may be read all the time.
 
 use super::any_ref::AnyRef;
 use super::ref_name::{BranchName, TagName};

@@ -225,3 +225,48 @@ fn each_change_of_a_transaction_sees_those_before_it_and_a_refused_one_drops_all
     );
     assert!(repo.refs().transaction().expect("lock").commit().expect("nothing").is_empty());
 }
+
+/// HEAD goes to `b`, and there is a tag `v2`.
+fn go_and_tag(repo: &Repo, commit: Durable<CommitId>) -> Result<Vec<Warning>> {
+    let mut transaction = repo.refs().transaction()?;
+    transaction.set_head(&Head::Branch(branch("b")))?;
+    transaction.set_tag(&tag("v2"), &plain_tag(commit.get()), commit, false, &entry())?;
+    transaction.commit()
+}
+
+#[test]
+fn refs_that_moved_back_after_a_transaction_that_was_cut_short_stay_there_after_a_power_cut() {
+    let (template, [_, _, three]) = prepared();
+    let disk = template.crash_image(0);
+    let repo = open(&disk);
+    let started = disk.operations();
+    assert!(go_and_tag(&repo, three).expect("nothing fails").is_empty());
+    let operations = disk.operations() - started;
+    let mut moved_back = 0;
+    for (n, kill) in (0..operations).flat_map(|n| [(n, true), (n, false)]) {
+        let disk = template.crash_image(0);
+        let repo = open(&disk);
+        if kill {
+            disk.stop_at_nth(n);
+        } else {
+            disk.fail_nth(n, libc::EIO);
+        }
+        let _ = go_and_tag(&repo, three);
+        disk.set_fault(None);
+        let repo = open(&disk);
+        if repo.refs().tag(&tag("v2")).expect("tag").is_none() {
+            continue;
+        }
+        moved_back += 1;
+        let head = repo.refs().set_head(&Head::Branch(branch("a"))).expect("HEAD");
+        let removed = repo.refs().delete_tag(&tag("v2"), &entry()).expect("tag");
+        assert!(head.warnings.is_empty() && removed.warnings.is_empty());
+        for seed in 0..64 {
+            let repo = open(&disk.crash_image(seed));
+            let at = format!("operation {n}, killed: {kill}, power cut {seed}");
+            assert_eq!(repo.refs().head().expect("HEAD"), Head::Branch(branch("a")), "{at}");
+            assert_eq!(repo.refs().tag(&tag("v2")).expect("tag"), None, "{at}");
+        }
+    }
+    assert!(moved_back > 0, "no transaction was cut short after it had happened");
+}
