@@ -240,7 +240,6 @@ impl<'a> Check<'a> {
         let decoded = |key| full && !self.objects.contains(&key);
         let checked = self.repo.store().verify(&decoded, self.task).map_err(Error::from);
         let Some(report) = self.note_error("packs", checked) else { return };
-        self.report.bytes_verified += report.bytes;
         for Problem { pack, key, what } in report.problems {
             let place = key.map_or_else(String::new, |key| format!("object {key} in "));
             self.note(format!("{place}{}", pack.display()), what);

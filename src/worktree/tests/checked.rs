@@ -16,22 +16,22 @@ fn a_damaged_object_that_no_file_has_is_found_by_who_reads_everything() {
     let found = |full| {
         let report = open(&disk).fsck(full, &Task::default()).expect("fsck");
         let findings = report.findings.into_iter().map(|found| format!("{}: {}", found.place, found.what));
-        (report.bytes_verified, findings.collect::<Vec<_>>())
+        findings.collect::<Vec<_>>()
     };
-    assert_eq!((found(false), found(true)), ((0, vec![]), (bytes.len() as u64, vec![])));
+    assert_eq!((found(false), found(true)), (vec![], vec![]));
     let file = disk.open(&pack, true).expect("open");
     let mut byte = [0];
     file.read_exact_at(&mut byte, 5_000).expect("read");
     file.write_all_at(&[byte[0] ^ 1], 5_000).expect("write");
-    assert_eq!(found(false).1, Vec::<String>::new());
-    let damaged = found(true).1;
+    assert_eq!(found(false), Vec::<String>::new());
+    let damaged = found(true);
     assert_eq!(damaged.len(), 1, "{damaged:?}");
     assert!(damaged[0].starts_with(&format!("object {key} in {}", pack.display())), "{damaged:?}");
     // The end of a pack is its own copy of the sidecar.
     let end = file.len().expect("len");
     file.read_exact_at(&mut byte, end - 100).expect("read");
     file.write_all_at(&[byte[0] ^ 1], end - 100).expect("write");
-    let damaged = found(false).1;
+    let damaged = found(false);
     assert_eq!(damaged.len(), 1, "{damaged:?}");
     assert!(damaged[0].starts_with(&pack.display().to_string()), "{damaged:?}");
 }
