@@ -45,6 +45,14 @@ impl Writer {
         self.bytes
     }
 
+    /// The finished encoding with its BLAKE3 behind it, for [`Reader::checked_record`].
+    pub fn finish_checked(self) -> Vec<u8> {
+        let mut bytes = self.bytes;
+        let check = blake3::hash(&bytes);
+        bytes.extend_from_slice(check.as_bytes());
+        bytes
+    }
+
     /// Appends bytes whose length the reader knows.
     pub fn raw(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
@@ -111,6 +119,24 @@ impl<'a> Reader<'a> {
         let starts = reader.raw(4, "magic").is_ok_and(|found| found == magic)
             && reader.u16("version").is_ok_and(|found| found == version);
         if starts { Ok(reader) } else { Err(WireError::Magic { expected, version }) }
+    }
+
+    /// Reads a record of [`Writer::finish_checked`] that starts with this magic and version.
+    ///
+    /// # Errors
+    /// [`WireError::Invalid`] if a bit of it is not what was written, and those of [`Reader::record`].
+    pub fn checked_record(
+        bytes: &'a [u8],
+        magic: &[u8; 4],
+        version: u16,
+        expected: &'static str,
+    ) -> Result<Self, WireError> {
+        let (bytes, check) =
+            bytes.split_last_chunk::<{ blake3::OUT_LEN }>().ok_or(WireError::Truncated("check"))?;
+        match blake3::hash(bytes) == *check {
+            true => Self::record(bytes, magic, version, expected),
+            false => Err(WireError::Invalid("check")),
+        }
     }
 
     /// How many bytes are left.

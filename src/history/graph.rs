@@ -12,8 +12,6 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 const MAGIC: &[u8; 4] = b"CGRA";
 const VERSION: u16 = 1;
-/// Of BLAKE3 over all that is before it.
-const CHECK_LEN: usize = 32;
 /// What a row takes at least: an id, a time, a count of parents.
 const ROW_MIN: usize = CommitId::LEN + 12 + 4;
 
@@ -120,10 +118,7 @@ impl Graph {
             writer.u32(parents.len() as u32);
             parents.iter().for_each(|&parent| writer.u32(parent));
         }
-        let mut bytes = writer.finish();
-        let check = blake3::hash(&bytes);
-        bytes.extend_from_slice(check.as_bytes());
-        bytes
+        writer.finish_checked()
     }
 
     /// Reads the bytes of a file.
@@ -131,12 +126,7 @@ impl Graph {
     /// # Errors
     /// [`WireError`] for anything else.
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, WireError> {
-        let end = bytes.len().checked_sub(CHECK_LEN).ok_or(WireError::Truncated("check"))?;
-        let (bytes, check) = bytes.split_at(end);
-        if blake3::hash(bytes).as_bytes() != check {
-            return Err(WireError::Invalid("check"));
-        }
-        let mut reader = Reader::record(bytes, MAGIC, VERSION, "graph of commits")?;
+        let mut reader = Reader::checked_record(bytes, MAGIC, VERSION, "graph of commits")?;
         let count = reader.count(ROW_MIN, "count of commits")?;
         let mut graph = Self {
             rows: Vec::with_capacity(count),

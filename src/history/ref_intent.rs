@@ -10,8 +10,6 @@ use crate::wire::{Reader, WireError, Writer};
 
 const MAGIC: &[u8; 4] = b"CREF";
 const VERSION: u16 = 1;
-/// Of BLAKE3 over all that is before it.
-const CHECK_LEN: usize = 32;
 
 /// Another text of a ref's file; `None` is no file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,10 +52,7 @@ impl Intent {
             }
             [from, to].into_iter().for_each(|text| encode_text(&mut writer, text.as_deref()));
         }
-        let mut bytes = writer.finish();
-        let check = blake3::hash(&bytes);
-        bytes.extend_from_slice(check.as_bytes());
-        bytes
+        writer.finish_checked()
     }
 
     /// Reads a record's bytes.
@@ -65,12 +60,7 @@ impl Intent {
     /// # Errors
     /// [`WireError`] for anything else.
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, WireError> {
-        let end = bytes.len().checked_sub(CHECK_LEN).ok_or(WireError::Truncated("check"))?;
-        let (bytes, check) = bytes.split_at(end);
-        if blake3::hash(bytes).as_bytes() != check {
-            return Err(WireError::Invalid("check"));
-        }
-        let mut reader = Reader::record(bytes, MAGIC, VERSION, "change of refs")?;
+        let mut reader = Reader::checked_record(bytes, MAGIC, VERSION, "change of refs")?;
         let count = reader.count(3, "count of refs")?;
         let changes = (0..count).map(|_| decode_change(&mut reader)).collect::<Result<_, _>>()?;
         reader.finish()?;
