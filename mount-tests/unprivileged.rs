@@ -88,6 +88,8 @@ pub fn whoever_writes_to_a_strangers_program_takes_its_rights_from_it() -> Resul
         assert_eq!(mode_after(act, as_nobody("sh"), 0o2767), 0o2767, "{act}: locked, not lent");
         assert_eq!(mode_after(act, Command::new("sh"), 0o6777), 0o6777, "{act} by root");
     }
+    // Giving a file away takes them whoever does it, as on any disk.
+    assert_eq!(mode_after("chown 0:0 \"$P\"", Command::new("sh"), 0o6755), 0o755);
     Ok(())
 }
 

@@ -252,10 +252,11 @@ impl fuser::Filesystem for Adapter {
         reply: ReplyAttr,
     ) {
         let handle = handle.map(|handle| handle.0);
-        let says_nothing = owner.or(group).is_none() && mode.or(len.map(|_| 0)).is_none();
-        let is_silent = says_nothing && accessed.is_none() && modified.is_none();
-        // The flag that asks for it is not handed on: it comes alone, or with another length from whoever may not keep it.
-        let drops_privileges = is_silent || len.is_some() && !keeps_privileges(request);
+        let is_given_away = owner.or(group).is_some();
+        let says_nothing = mode.is_none() && len.is_none() && accessed.is_none() && modified.is_none();
+        // The flag that asks for it is not handed on. It comes alone, or with another length from whoever may not keep it.
+        let is_strangers = says_nothing || len.is_some() && !keeps_privileges(request);
+        let drops_privileges = is_given_away || is_strangers;
         let modified = modified.map(reply::set_time);
         let changes = Changes { mode, len, modified, drops_privileges };
         let lane = Lanes::of(&self.core.shared).setattr(changes, handle);
@@ -357,18 +358,17 @@ impl fuser::Filesystem for Adapter {
     }
 
     fn open(&self, request: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-        let drops_privileges = !keeps_privileges(request);
+        let mode = open_mode(flags, keeps_privileges(request));
         let lane = Lanes::of(&self.core.shared).open(ino.0);
         let passthrough = Arc::clone(&self.passthrough);
         self.answer(Question::of_node(Operation::Open, ino.0), lane, move |asked| {
-            let mode = OpenMode { drops_privileges, ..open_mode(flags) };
             open(asked, &passthrough, ino.0, mode, reply);
         });
     }
 
     fn create(
         &self,
-        _: &Request,
+        request: &Request,
         parent: INodeNo,
         name: &OsStr,
         mode: u32,
@@ -376,11 +376,11 @@ impl fuser::Filesystem for Adapter {
         flags: i32,
         reply: ReplyCreate,
     ) {
+        let how = open_mode(OpenFlags(flags), keeps_privileges(request));
         let lane = Lanes::of(&self.core.shared).naming(parent.0);
         let question = Question::of_name(Operation::Create, parent.0, name.as_bytes());
         self.answer(question, lane, move |asked| {
-            let created =
-                asked.core.create(parent.0, asked.name(), mode & 0o7777, open_mode(OpenFlags(flags)));
+            let created = asked.core.create(parent.0, asked.name(), mode & 0o7777, how);
             reply::created(asked, created, reply)
         });
     }
