@@ -90,7 +90,7 @@ impl OpenWorktrees {
     }
 
     /// Lets worktrees go that were deleted or replaced, and those that nobody uses any more: `is_known` says whether the
-    /// kernel knows a node of an opening. For now and then.
+    /// kernel knows a node of an opening. To be called now and then.
     pub fn tidy(&self, is_known: impl Fn(Opening) -> bool) {
         for worktree in self.all() {
             // What cannot be told is asked again.

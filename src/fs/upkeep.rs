@@ -34,7 +34,7 @@ impl<'a> Upkeep<'a> {
         }
     }
 
-    /// Lets worktrees go that were deleted or replaced, and those that nobody uses any more. For now and then.
+    /// Lets worktrees go that were deleted or replaced, and those that nobody uses any more. To be called now and then.
     pub fn tidy(&self) {
         self.0.worktrees.tidy(|opening| self.0.inodes.knows(opening));
     }
@@ -64,7 +64,7 @@ impl<'a> Upkeep<'a> {
         self.0.index.attach(self.0.repo.store());
     }
 
-    /// Tries again to take the index, if there is none. For now and then.
+    /// Tries again to take the index, if there is none. To be called now and then.
     pub fn want_index(&self) {
         self.0.index.want(self.0.repo.store());
     }

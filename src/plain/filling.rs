@@ -69,7 +69,7 @@ enum End {
 pub enum Part {
     /// Bring these ranges of the file.
     Fill(Vec<Range<u64>>),
-    /// Stop: readers have enough for now, or somebody else is at it.
+    /// Stop: readers have enough ahead of them, or somebody else is at it.
     Pause,
     /// All bytes are there: check and name it.
     Complete,

@@ -101,17 +101,8 @@ impl Tensors {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::repository;
     use super::*;
-    use crate::disk::{Disk, SimulatedDisk};
-    use crate::history::{BranchName, Options};
-    use std::path::Path;
-
-    fn repository() -> Repo {
-        let disk: Arc<dyn Disk> = Arc::new(SimulatedDisk::new());
-        disk.create_dir_all(Path::new("/r")).unwrap();
-        Repo::create(Arc::clone(&disk), Path::new("/r/.coral"), &BranchName::new("main").unwrap()).unwrap();
-        Repo::open(disk, Path::new("/r/.coral"), Options::default()).unwrap()
-    }
 
     #[test]
     fn names_are_kept_for_the_last_models_and_no_damage_is() {

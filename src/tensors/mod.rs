@@ -11,6 +11,8 @@ mod index;
 mod lookup;
 mod model;
 mod names;
+#[cfg(test)]
+mod testing;
 
 pub use array::Array;
 pub use error::{Error, Result};

@@ -88,20 +88,11 @@ fn shown_as(name: &Name, tree: &Tree) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::repository;
     use super::*;
-    use crate::disk::{Disk, SimulatedDisk};
-    use crate::history::{BranchName, Options};
     use crate::id::TreeId;
     use crate::units::Timestamp;
     use proptest::prelude::*;
-    use std::path::Path;
-
-    fn repository() -> Repo {
-        let disk: Arc<dyn Disk> = Arc::new(SimulatedDisk::new());
-        disk.create_dir_all(Path::new("/r")).unwrap();
-        Repo::create(Arc::clone(&disk), Path::new("/r/.coral"), &BranchName::new("main").unwrap()).unwrap();
-        Repo::open(disk, Path::new("/r/.coral"), Options::default()).unwrap()
-    }
 
     /// A directory with these names: files whose recipes cannot be read, so that they count as having tensors.
     fn tree(names: &[String]) -> Tree {

@@ -2,6 +2,7 @@
 //!
 //! Failures that were found are kept in `regressions.txt` as the steps that led to them, in their text form.
 
+mod look;
 mod reference;
 mod step;
 mod world;

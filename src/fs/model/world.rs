@@ -51,7 +51,7 @@ pub(super) struct World {
     durable: BTreeMap<(String, String), SeenNode>,
 }
 
-fn open_mode(write: bool) -> OpenMode {
+pub(super) fn open_mode(write: bool) -> OpenMode {
     OpenMode { write, ..OpenMode::default() }
 }
 
@@ -105,7 +105,7 @@ impl World {
         self.core = Some(FileSystem::new(repo, settings).expect("a file system"));
     }
 
-    fn core(&self) -> &FileSystem {
+    pub(super) fn core(&self) -> &FileSystem {
         self.core.as_ref().expect("open between steps")
     }
 
@@ -117,7 +117,7 @@ impl World {
     }
 
     /// Walks a path as the kernel does. Returns all numbers on the way, the last being the node's.
-    fn walk(&self, path: &str) -> Outcome<Vec<u64>> {
+    pub(super) fn walk(&self, path: &str) -> Outcome<Vec<u64>> {
         let mut inos = Vec::new();
         let mut at = ROOT;
         for name in path.split('/').filter(|name| !name.is_empty()) {
@@ -139,7 +139,7 @@ impl World {
         Ok(inos)
     }
 
-    fn forget(&self, inos: &[u64]) {
+    pub(super) fn forget(&self, inos: &[u64]) {
         inos.iter().rev().for_each(|&ino| self.core().forget(ino, 1));
     }
 
@@ -524,64 +524,6 @@ impl World {
             let len = Some(self.core().getattr(ino).expect("there").len);
             self.core().setattr(ino, Changes { len, ..Changes::default() }, None).expect("writable");
             self.forget(&inos);
-        }
-    }
-
-    fn read(&self, handle: u64) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        loop {
-            let mut part = [0; 33];
-            let len = self.core().read(handle, bytes.len() as u64, &mut part).expect("readable");
-            bytes.extend(&part[..len]);
-            if len < part.len() {
-                return bytes;
-            }
-        }
-    }
-
-    /// Everything below a directory of the mount.
-    fn look(&self, top: &str) -> Seen {
-        let mut seen = Seen::new();
-        let inos = self.walk(top).unwrap_or_else(|code| panic!("{top}: errno {code}"));
-        self.look_into(*inos.last().expect("below the root"), "", &mut seen);
-        self.forget(&inos);
-        seen
-    }
-
-    fn look_into(&self, ino: u64, prefix: &str, seen: &mut Seen) {
-        let (handle, _) = self.core().open_dir(ino).expect("a directory");
-        let listing = self.core().listing(handle, 0).expect("open");
-        for entry in &*listing.list {
-            let listed = self.core().lookup_listed(ino, entry).expect("listed");
-            let (attr, _) = listed.expect("nobody removes it");
-            let kind = entry.kind();
-            assert_eq!(attr.kind, kind);
-            let name = String::from_utf8(entry.name.clone()).expect("our names are text");
-            let path = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
-            seen.insert(path.clone(), self.look_at(&attr));
-            if kind == Kind::Dir {
-                self.look_into(attr.ino, &path, seen);
-            }
-            self.core().forget(attr.ino, 1);
-        }
-        self.core().release(handle);
-    }
-
-    fn look_at(&self, attr: &super::super::attr::Attr) -> SeenNode {
-        match attr.kind {
-            Kind::Dir => SeenNode::Dir { mode: attr.mode },
-            Kind::Symlink => {
-                let target = self.core().readlink(attr.ino).expect("a link");
-                assert_eq!(target.len() as u64, attr.len);
-                SeenNode::Link(String::from_utf8(target).expect("our targets are text"))
-            }
-            Kind::File => {
-                let opened = self.core().open(attr.ino, open_mode(false)).expect("readable");
-                let bytes = self.read(opened.handle);
-                self.core().release(opened.handle);
-                assert_eq!(bytes.len() as u64, attr.len);
-                SeenNode::File { bytes, mode: attr.mode }
-            }
         }
     }
 
