@@ -93,12 +93,16 @@ impl Worktree {
             Err(error) if error.is_absence() => None,
             Err(_) => Some(staging),
         };
-        let later: Vec<StagingId> = match alone {
+        // Whoever started over meanwhile may have given the number of one to a file that is needed.
+        let unneeded = |state: &mut State| {
+            Ok(freed.iter().copied().filter(|staging| state.nodes.by_staging(*staging).is_none()).collect())
+        };
+        let later: Vec<StagingId> = match (alone, self.read(unneeded)) {
             // A disk that is told of each block that is free again takes its time: many wait for it at once.
-            Ok(Some(_alone)) => {
-                self.repo.store().threads().map(freed.into_iter(), left).into_iter().flatten().collect()
+            (Ok(Some(_alone)), Ok::<Vec<StagingId>, Error>(unneeded)) => {
+                self.repo.store().threads().map(unneeded.into_iter(), left).into_iter().flatten().collect()
             }
-            Ok(None) | Err(_) => freed,
+            (Ok(_) | Err(_), Ok(_) | Err(_)) => freed,
         };
         self.state().freed.extend(later);
     }

@@ -1,6 +1,7 @@
 //! What comes between two steps: a process that is stopped, a disk that fails once, and somebody else.
 
 use super::*;
+use crate::id::StagingId;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -390,4 +391,18 @@ fn what_a_writer_that_came_back_completed_is_not_cut_to_what_was_interrupted() {
             worktree.release(node, true, Release::Interrupted).expect("release");
         }
     });
+}
+
+#[test]
+fn a_staging_file_that_is_needed_again_is_not_removed_for_what_had_its_number_before() {
+    let (disk, repo) = create();
+    let worktree = tenant(&repo);
+    save(&worktree, "old", b"old", 1);
+    let needed: Vec<StagingId> = worktree.state().nodes.stagings().collect();
+    assert_eq!(needed.len(), 1);
+    worktree.state().freed.extend(needed);
+    worktree.let_go_of_garbage().expect("nothing fails");
+    let other = open(&disk);
+    let other = other.worktree(&main()).expect("worktree");
+    assert_eq!(load(&other, "old").as_deref(), Some(&b"old"[..]));
 }
