@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -113,6 +114,8 @@ impl Stage {
     pub fn mount(&mut self, arguments: &[&str]) {
         let mut command = Command::new(coral());
         command.current_dir(self.folder.path()).env("HOME", self.path("home")).arg("mount").args(arguments);
+        // SAFETY: signal(2) is one that may be called between fork and exec.
+        unsafe { command.pre_exec(hear_signals) };
         self.serve(command, arguments.last().expect("a mount point"));
     }
 
@@ -205,6 +208,15 @@ fn send(process: &Child, signal: i32) {
 }
 
 /// Takes a mount out of the tree, if there is one.
+/// Lets a program hear the signals that stop it, also where whoever runs the tests ignores them, as nohup(1) does.
+fn hear_signals() -> std::io::Result<()> {
+    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGTERM] {
+        // SAFETY: the default is no function of ours.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    Ok(())
+}
+
 pub fn detach(mount_point: &Path) {
     let path = std::ffi::CString::new(mount_point.as_os_str().as_bytes()).expect("no NUL");
     // SAFETY: the path is NUL-terminated and outlives the call. Failure means that nothing is mounted there.
