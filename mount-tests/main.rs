@@ -15,6 +15,7 @@ mod posix;
 mod python;
 mod readme;
 mod replaced;
+mod same_content;
 #[allow(dead_code, reason = "it serves the tests of several processes too, which use all of it")]
 mod seed;
 mod stage;
@@ -107,6 +108,12 @@ fn main() -> ExitCode {
             what_was_taken_away_is_stale,
             a_branch_that_was_deleted_and_made_again_keeps_what_is_saved,
             a_repository_that_was_replaced_takes_nothing_and_the_mount_says_why;
+        same_content:
+            a_file_of_a_commit_has_one_number_whichever_ref_leads_to_it,
+            copies_of_equal_files_are_as_many_files,
+            rsync_links_no_equal_files,
+            find_and_du_take_equal_files_for_different_ones,
+            an_overlay_above_a_snapshot_changes_one_of_two_equal_files;
         stress:
             looks_go_on_while_everything_else_waits;
         unprivileged:

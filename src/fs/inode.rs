@@ -1,6 +1,7 @@
 //! Inode numbers: which node the kernel means by a number, for as long as it remembers the number.
 //!
-//! Equal content with equal attributes has one number wherever it appears, so that the kernel caches its pages once.
+//! A file of a commit has one number whichever ref leads to it, and no other file has it, be its content the same: programs
+//! take one number for one file. What equal contents share is the plain copy that the kernel reads them from.
 //! Directories must not be shared, because the kernel allows a directory only one place: they are numbered by place.
 //! Numbers are never reused. A number lives from its first look-up until the kernel has forgotten all of them.
 

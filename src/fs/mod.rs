@@ -39,6 +39,7 @@ mod numbers;
 mod open_worktrees;
 mod opening;
 mod passthrough;
+mod path_key;
 mod place;
 mod reply;
 mod report;

@@ -5,6 +5,7 @@ use crate::id::{CommitId, RecipeId, TreeId};
 use crate::tensors::{Located, Model};
 
 use super::namespace::ControlFile;
+use super::path_key::PathKey;
 use super::worktrees::WorktreeNode;
 
 /// A thing in the mount. Two equal places have equal content for ever, or stand for the same changing thing.
@@ -83,6 +84,8 @@ pub(super) struct SnapshotDir {
     pub attributes: Attributes,
     /// The snapshot; `None` for a branch that has no commit yet.
     pub commit: Option<CommitId>,
+    /// Where in which snapshot it is.
+    pub at: PathKey,
 }
 
 /// A file of a snapshot.
@@ -94,6 +97,8 @@ pub(super) struct SnapshotFile {
     pub len: u64,
     /// Mode and modification time.
     pub attributes: Attributes,
+    /// Where in which snapshot it is: equal files are two.
+    pub at: PathKey,
 }
 
 /// A symbolic link of a snapshot.
@@ -103,6 +108,8 @@ pub(super) struct SnapshotLink {
     pub target: Vec<u8>,
     /// Mode and modification time.
     pub attributes: Attributes,
+    /// Where in which snapshot it is.
+    pub at: PathKey,
 }
 
 /// A directory of a snapshot, as that which its tensors are in.
@@ -111,13 +118,20 @@ pub(super) struct TensorDir(pub SnapshotDir);
 
 /// The files whose tensors are shown in one directory.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct TensorFile(pub Model);
+pub(super) struct TensorFile {
+    /// The files.
+    pub model: Model,
+    /// Where in which snapshot they would be as one.
+    pub within: PathKey,
+}
 
 /// A tensor's bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct ArrayFile {
     /// Which tensor it is.
     pub at: Located,
+    /// Where in which snapshot the model is that has it.
+    pub within: PathKey,
     /// Mode and modification time of the file that it is in.
     pub attributes: Attributes,
 }
@@ -127,6 +141,8 @@ pub(super) struct ArrayFile {
 pub(super) struct FactsFile {
     /// Which tensor it is of.
     pub at: Located,
+    /// Where in which snapshot the model is that has the tensor.
+    pub within: PathKey,
     /// Mode and modification time of the file that the tensor is in.
     pub attributes: Attributes,
 }

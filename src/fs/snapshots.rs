@@ -5,6 +5,7 @@ use crate::id::CommitId;
 use crate::units::Timestamp;
 
 use super::errno::{Error, Result};
+use super::path_key::PathKey;
 use super::place::{Place, SnapshotDir};
 use super::settings::View;
 use super::worktrees::WorktreeNode;
@@ -16,7 +17,7 @@ pub(super) const FOLDER_MODE: u32 = 0o555;
 pub(super) fn commit_dir(repo: &Repo, id: CommitId) -> Result<SnapshotDir> {
     let commit = repo.commit(id)?;
     let attributes = Attributes { mode: 0o755, modified: commit.committer.time };
-    Ok(SnapshotDir { tree: commit.tree, attributes, commit: Some(id) })
+    Ok(SnapshotDir { tree: commit.tree, attributes, commit: Some(id), at: PathKey::top(Some(id)) })
 }
 
 /// The top directory of a branch: empty, and as old as the mount, if it is the current one and has no commit yet.
@@ -27,6 +28,7 @@ pub(super) fn branch_dir(repo: &Repo, started: Timestamp, name: &BranchName) -> 
             tree: Tree::empty_id(),
             attributes: Attributes { mode: FOLDER_MODE, modified: started },
             commit: None,
+            at: PathKey::top(None),
         })),
         None => Ok(None),
     }
@@ -67,7 +69,7 @@ fn child_dir(repo: &Repo, dir: &SnapshotDir, name: &Name) -> Result<SnapshotDir>
     let tree = repo.tree(dir.tree)?;
     let entry = tree.find(name).ok_or(Error::NoEntry)?;
     match entry.node {
-        Node::Dir(tree) => Ok(SnapshotDir { tree, attributes: entry.attributes, commit: dir.commit }),
+        Node::Dir(tree) => Ok(dir.inner(tree, entry)),
         Node::File { .. } | Node::Symlink(_) => Err(Error::NotADirectory),
     }
 }

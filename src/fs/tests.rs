@@ -573,3 +573,29 @@ fn what_was_in_doubt_when_a_worktree_was_opened_is_told() {
         assert!(status.contains("  ! a of worktree main was not yet on the disk when"), "{status}");
     }
 }
+
+#[test]
+fn equal_files_of_a_tree_are_different_nodes_and_every_ref_leads_to_the_same() {
+    let core = file_system();
+    core.mkdir(ino(&core, "worktree/main"), b"d", 0o755).unwrap();
+    for dir in ["worktree/main", "worktree/main/d"] {
+        let file = save(&core, dir, "m.safetensors", &tensors("w", 1));
+        let time = Some(SetTime::At(Timestamp::EPOCH));
+        core.setattr(file, Changes { modified: time, ..Changes::default() }, None).unwrap();
+    }
+    ctl(&core, "commit -m twins -t v1").unwrap();
+    for (one, other) in [
+        ("m.safetensors", "d/m.safetensors"),
+        ("m.safetensors/w.npy", "d/m.safetensors/w.npy"),
+        ("m.safetensors/w.json", "d/m.safetensors/w.json"),
+    ] {
+        let tops = match one.contains('/') {
+            true => ["tensors/main", "tensors/v1"],
+            false => ["branches/main", "tags/v1"],
+        };
+        let number = |top: &str, path: &str| ino(&core, &format!("{top}/{path}"));
+        assert_ne!(number(tops[0], one), number(tops[0], other), "{one}");
+        assert_eq!(number(tops[0], other), number(tops[1], other), "{other}");
+        assert_eq!(number(tops[0], one), number(tops[1], one), "{one}");
+    }
+}

@@ -52,6 +52,7 @@ const ORDERS: &[(&str, Layers)] = &[
                 "namespace",
                 "opening",
                 "passthrough",
+                "path_key",
                 "report",
                 "settings",
                 "sizes",

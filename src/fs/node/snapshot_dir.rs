@@ -1,6 +1,7 @@
 //! A directory of a snapshot.
 
 use crate::history::{Entry, Node as TreeNode};
+use crate::id::TreeId;
 use crate::worktree::NodeAttributes;
 
 use super::super::attr::{Attr, Kind, Lifetime};
@@ -51,18 +52,24 @@ impl Node for SnapshotDir {
     }
 }
 
+impl SnapshotDir {
+    /// The directory in it that an entry of it is.
+    pub fn inner(&self, tree: TreeId, entry: &Entry) -> Self {
+        let (attributes, at) = (entry.attributes, self.at.child(entry.name.as_bytes()));
+        Self { tree, attributes, commit: self.commit, at }
+    }
+}
+
 /// What an entry of a directory stands for.
 fn entry_place(dir: &SnapshotDir, entry: &Entry) -> (Kind, Place) {
-    let attributes = entry.attributes;
+    let (attributes, at) = (entry.attributes, dir.at.child(entry.name.as_bytes()));
     match &entry.node {
         TreeNode::File { recipe, len } => {
-            (Kind::File, Place::File(SnapshotFile { recipe: *recipe, len: *len, attributes }))
+            (Kind::File, Place::File(SnapshotFile { recipe: *recipe, len: *len, attributes, at }))
         }
-        TreeNode::Dir(tree) => {
-            (Kind::Dir, Place::Dir(SnapshotDir { tree: *tree, attributes, commit: dir.commit }))
-        }
+        TreeNode::Dir(tree) => (Kind::Dir, Place::Dir(dir.inner(*tree, entry))),
         TreeNode::Symlink(target) => {
-            (Kind::Symlink, Place::Symlink(SnapshotLink { target: target.clone(), attributes }))
+            (Kind::Symlink, Place::Symlink(SnapshotLink { target: target.clone(), attributes, at }))
         }
     }
 }

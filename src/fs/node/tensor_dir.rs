@@ -39,7 +39,8 @@ impl Node for TensorDir {
         if let Some(folder) = tree.find(&name).and_then(|entry| inner(&self.0, entry)) {
             return Ok(Some(folder.into()));
         }
-        Ok(shared.tensors.find_model(self.0.tree, &name)?.map(|model| of_model(model).into()))
+        let model = shared.tensors.find_model(self.0.tree, &name)?;
+        Ok(model.map(|model| of_model(&self.0, name.as_bytes(), model).into()))
     }
 
     fn children(&self, shared: &Superblock) -> Result<Listing> {
@@ -48,7 +49,10 @@ impl Node for TensorDir {
         let inside = inside.filter_map(|entry| Some((entry.name.as_bytes(), inner(&self.0, entry)?)));
         let mut list: Vec<Listed> = inside.map(|(name, place)| listed(name, Kind::Dir, place)).collect();
         let models = shared.tensors.models(self.0.tree)?.into_iter();
-        list.extend(models.map(|(name, model)| listed(name, Kind::Dir, of_model(model))));
+        list.extend(models.map(|(name, model)| {
+            let place = of_model(&self.0, &name, model);
+            listed(name, Kind::Dir, place)
+        }));
         list.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(listing(list))
     }
@@ -69,14 +73,11 @@ impl Node for TensorDir {
 /// What stands for a directory among the tensors of the one that it is in.
 fn inner(dir: &SnapshotDir, entry: &Entry) -> Option<Place> {
     match entry.node {
-        TreeNode::Dir(tree) => {
-            let inside = SnapshotDir { tree, attributes: entry.attributes, commit: dir.commit };
-            Some(Place::TensorDir(TensorDir(inside)))
-        }
+        TreeNode::Dir(tree) => Some(Place::TensorDir(TensorDir(dir.inner(tree, entry)))),
         TreeNode::File { .. } | TreeNode::Symlink(_) => None,
     }
 }
 
-fn of_model(model: Model) -> Place {
-    Place::TensorFile(TensorFile(model))
+fn of_model(dir: &SnapshotDir, name: &[u8], model: Model) -> Place {
+    Place::TensorFile(TensorFile { model, within: dir.at.child(name) })
 }

@@ -32,7 +32,7 @@ impl Node for TensorFile {
     }
 
     fn attr(&self, ino: u64, _: &Superblock, _: Option<NodeAttributes>) -> Result<Attr> {
-        let attributes = Attributes { mode: FOLDER_MODE, ..self.0.attributes };
+        let attributes = Attributes { mode: FOLDER_MODE, ..self.model.attributes };
         Ok(Attr::of(ino, Kind::Dir, attributes, Lifetime::Immutable))
     }
 
@@ -43,11 +43,11 @@ impl Node for TensorFile {
             (None, Some(stem)) => (stem, false),
             (None, None) => return Ok(None),
         };
-        let attributes = self.0.attributes;
-        let (names, damage) = shared.tensors.index(&self.0.files);
+        let (attributes, within) = (self.model.attributes, self.within);
+        let (names, damage) = shared.tensors.index(&self.model.files);
         match (names.find(stem), damage) {
-            (Some(at), _) if is_array => Ok(Some(Place::Array(ArrayFile { at, attributes }).into())),
-            (Some(at), _) => Ok(Some(Place::ArrayFacts(FactsFile { at, attributes }).into())),
+            (Some(at), _) if is_array => Ok(Some(Place::Array(ArrayFile { at, within, attributes }).into())),
+            (Some(at), _) => Ok(Some(Place::ArrayFacts(FactsFile { at, within, attributes }).into())),
             // It may be in what cannot be read.
             (None, Some(damage)) => Err(damage.into()),
             (None, None) => Ok(None),
@@ -55,19 +55,19 @@ impl Node for TensorFile {
     }
 
     fn children(&self, shared: &Superblock) -> Result<Listing> {
-        let (names, damage) = shared.tensors.index(&self.0.files);
+        let (names, damage) = shared.tensors.index(&self.model.files);
         if let (true, Some(damage)) = (names.is_empty(), damage) {
             return Err(damage.into());
         }
-        let attributes = self.0.attributes;
+        let (attributes, within) = (self.model.attributes, self.within);
         let mut list = Vec::with_capacity(names.len() * 2);
         for (stem, at) in names.iter() {
-            let facts = Place::ArrayFacts(FactsFile { at, attributes });
+            let facts = Place::ArrayFacts(FactsFile { at, within, attributes });
             list.push(listed(format!("{stem}{FACTS}"), Kind::File, facts));
             list.push(listed(
                 format!("{stem}{ARRAY}"),
                 Kind::File,
-                Place::Array(ArrayFile { at, attributes }),
+                Place::Array(ArrayFile { at, within, attributes }),
             ));
         }
         Ok(listing(list))
