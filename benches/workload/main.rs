@@ -11,11 +11,11 @@ mod models;
 use anchors::Anchors;
 use coral::codec::Level;
 use coral::disk::RealDisk;
-use coral::history::{BranchName, Node, Options, Repo, Result, Signature, TreePath};
+use coral::history::{BranchName, Node, Options, Repo, Signature, TreePath};
 use coral::store;
 use coral::task::Task;
 use coral::units::Timestamp;
-use coral::worktree::{CommitRequest, Fence, ToAdd};
+use coral::worktree::{CommitRequest, Fence, Result, ToAdd};
 use models::{Model, models};
 use std::collections::BTreeMap;
 use std::fs;
@@ -62,7 +62,7 @@ struct Repository {
 impl Repository {
     fn open(&self) -> Result<Repo> {
         let store = store::Options { level: self.level, ..store::Options::default() };
-        Repo::open(Arc::new(RealDisk), &self.root, Options { store, ..Options::default() })
+        Ok(Repo::open(Arc::new(RealDisk), &self.root, Options { store, ..Options::default() })?)
     }
 
     /// Commits one model after the other.

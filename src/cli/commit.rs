@@ -4,9 +4,9 @@ use super::output::{Output, note, warn};
 use super::progress::task;
 use super::quote;
 use crate::codec::Level;
-use crate::history::{BranchName, Error, Repo, Signature, TagName, TreePath, metadata_pair};
+use crate::history::{self, BranchName, Repo, Signature, TagName, TreePath, metadata_pair};
 use crate::id::TreeId;
-use crate::worktree::{CommitRequest, Committed};
+use crate::worktree::{CommitRequest, Committed, Error};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -82,7 +82,9 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let task = task()?;
     place.drain(&task);
     let committed = place.worktree(&branch)?.commit(&request, &task).map_err(|error| match error {
-        Error::RefExists { .. } => CommandError::new(error).hint("nothing was committed"),
+        Error::History(history::Error::RefExists { .. }) => {
+            CommandError::new(error).hint("nothing was committed")
+        }
         other => other.into(),
     })?;
     warn(&committed.warnings);

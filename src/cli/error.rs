@@ -5,7 +5,7 @@ use crate::config::ConfigError;
 use crate::disk::DiskError;
 use crate::history::{Error, PathError, RefNameError};
 use crate::store::StoreError;
-use crate::workspace;
+use crate::{workspace, worktree};
 use std::fmt::Display;
 use std::io;
 
@@ -96,7 +96,19 @@ impl From<Error> for CommandError {
     }
 }
 
-/// The way out of an error of the repository.
+impl From<worktree::Error> for CommandError {
+    fn from(error: worktree::Error) -> Self {
+        match error {
+            worktree::Error::History(error) => error.into(),
+            error => match worktree_hint(&error) {
+                Some(hint) => Self::new(error).hint(hint),
+                None => Self::new(error),
+            },
+        }
+    }
+}
+
+/// The way out of an error of the history.
 fn hint(error: &Error) -> Option<String> {
     let did_you_mean = |name: &dyn Display| Some(format!("did you mean `{name}`?"));
     match error {
@@ -123,32 +135,9 @@ fn hint(error: &Error) -> Option<String> {
         Error::RefMoved { .. } => Some("look with `coral log`, then try again".into()),
         Error::DetachedHead(_) => Some("`coral switch -c NAME` makes a branch here".into()),
         Error::Unborn(_) => Some("`coral commit -m MESSAGE` makes the first".into()),
-        Error::NothingToCommit { still_open, .. } if !still_open.is_empty() => Some(format!(
-            "{} file(s) are being written or were not finished; `--include-open` takes them as they are",
-            still_open.len()
-        )),
-        Error::NothingToCommit { .. } => {
-            Some("save files into the mount's worktree/, or `coral add` them".into())
-        }
-        Error::Diverged { .. } => {
-            Some("commit the changes on a new branch, or drop them with `coral restore -B NAME --all`".into())
-        }
-        Error::UncommittedChanges(name) => Some(format!(
-            "`coral commit -B {name}` records them, `coral restore -B {name} --all` drops them, `coral branch -D {name}` deletes all the same"
-        )),
         Error::CurrentBranch(_) => Some("`coral switch` to another one first".into()),
         Error::NotMerged(_) => Some("`-D` deletes it all the same".into()),
-        Error::OwnStore(_) => Some("name what lies beside it; the repository is not content of its own".into()),
-        Error::OwnMount(_) => Some(
-            "history is in the repository already; of a mount, `add` takes single files of a branch, tag or commit".into(),
-        ),
-        Error::Replaced(_) => Some("open it anew: umount and mount again, or repeat the command".into()),
-        Error::BeingWritten(_) => {
-            Some("wait until it is closed, or write to it through the same mount".into())
-        }
-        Error::LostBytes(path) => Some(format!(
-            "save it again, or go back to the last commit's with `coral restore {path}`; then look after the disk"
-        )),
+        Error::Replaced(_) => Some(OPEN_ANEW.into()),
         Error::KeepsChanging(_) => Some("try again when nobody writes to it".into()),
         Error::OutputExists(_) => Some("name a path that does not exist yet; nothing was overwritten".into()),
         Error::WrongBytes(_) | Error::WrongLength { .. } | Error::Damaged { .. } => Some("`coral fsck --full` lists all damage".into()),
@@ -171,6 +160,43 @@ fn hint(error: &Error) -> Option<String> {
     }
 }
 
+/// The way out of an error of a worktree.
+fn worktree_hint(error: &worktree::Error) -> Option<String> {
+    use worktree::Error as E;
+    match error {
+        E::NothingToCommit { still_open, .. } if !still_open.is_empty() => Some(format!(
+            "{} file(s) are being written or were not finished; `--include-open` takes them as they are",
+            still_open.len()
+        )),
+        E::NothingToCommit { .. } => {
+            Some("save files into the mount's worktree/, or `coral add` them".into())
+        }
+        E::Diverged { .. } => {
+            Some("commit the changes on a new branch, or drop them with `coral restore -B NAME --all`".into())
+        }
+        E::UncommittedChanges(name) => Some(format!(
+            "`coral commit -B {name}` records them, `coral restore -B {name} --all` drops them, `coral branch -D {name}` deletes all the same"
+        )),
+        E::OwnStore(_) => Some("name what lies beside it; the repository is not content of its own".into()),
+        E::OwnMount(_) => Some(
+            "history is in the repository already; of a mount, `add` takes single files of a branch, tag or commit".into(),
+        ),
+        E::BeingWritten(_) => {
+            Some("wait until it is closed, or write to it through the same mount".into())
+        }
+        E::LostBytes(path) => Some(format!(
+            "save it again, or go back to the last commit's with `coral restore {path}`; then look after the disk"
+        )),
+        E::Replaced(_) => Some(OPEN_ANEW.into()),
+        E::History(error) => hint(error),
+        E::NotADirectory(_) | E::IsADirectory(_) | E::Exists(_) | E::NotEmpty(_) | E::IntoItself(_) => None,
+        E::Stale | E::RecordTooLong | E::DamagedJournal { .. } => None,
+    }
+}
+
+/// The way out where a repository or a worktree is no longer the one that was opened.
+const OPEN_ANEW: &str = "open it anew: umount and mount again, or repeat the command";
+
 fn is_read_only(error: &DiskError) -> bool {
     matches!(error.source.raw_os_error(), Some(libc::EROFS | libc::EACCES | libc::EPERM))
 }
@@ -191,6 +217,7 @@ impl From<workspace::Error> for CommandError {
         use workspace::Error as E;
         match error {
             E::Repo(error) => error.into(),
+            E::Worktree(error) => error.into(),
             E::Config { source, file: None } => source.into(),
             E::Config { source, file: Some(file) } => {
                 Self::from(source).hint(format!("the file is `{}`", file.display()))

@@ -2,7 +2,6 @@
 
 use super::error::Result;
 use super::quote;
-use crate::history::Warning;
 use serde_json::Value;
 use std::fmt::Display;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -122,7 +121,7 @@ pub fn say(what: &str, colour: Colour, text: impl Display) {
 }
 
 /// Says what went wrong after a change was made, which therefore stands.
-pub fn warn(warnings: &[Warning]) {
+pub fn warn(warnings: &[impl Display]) {
     warnings.iter().for_each(note);
 }
 

@@ -3,8 +3,9 @@ use super::error::{CommandError, Result};
 use super::output::Output;
 use super::quote;
 use super::unsaved;
-use crate::history::{self, TreePath};
+use crate::history::TreePath;
 use crate::workspace::Error;
+use crate::worktree;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -34,7 +35,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let worktree = place.worktree(&branch)?;
     let paths = place.tree_paths(&args.paths)?;
     let removed = place.remove(&worktree, &paths, args.recursive).map_err(|error| match error {
-        Error::Repo(history::Error::IsADirectory(path)) => {
+        Error::Worktree(worktree::Error::IsADirectory(path)) => {
             CommandError::new(format!("`{path}` is a directory"))
                 .hint("`-r` removes it with everything in it")
         }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::history::{self, BranchName, Name};
-use crate::worktree::{NodeId, RenameMode};
+use crate::history::{BranchName, Name};
+use crate::worktree::{self, NodeId, RenameMode};
 
 use super::attr::Attr;
 use super::errno::{Error, Result};
@@ -49,7 +49,7 @@ impl FileSystem {
         writable(shared, parent, |worktree, dir| {
             let valid = valid.as_ref().map_err(Clone::clone)?;
             let node = match with_room(worktree, || worktree.create(dir, valid, mode, shared.now())) {
-                Err(Error::Repo(history::Error::Exists(_))) if !how.exclusive => {
+                Err(Error::Worktree(worktree::Error::Exists(_))) if !how.exclusive => {
                     let (node, known) = worktree.lookup(dir, valid)?.ok_or(Error::NoEntry)?;
                     let place = Place::Worktree(WorktreeNode::new(worktree, node));
                     let attr = remember(shared, parent, name, Arc::new(place), Some(known))?;
@@ -104,7 +104,7 @@ impl FileSystem {
                 let at = if source.is_root() { target } else { source };
                 shared.worktrees.within(at, |worktree| {
                     if !(source.is_in(worktree) && target.is_in(worktree)) {
-                        return Err(Error::Repo(history::Error::Stale));
+                        return Err(worktree::Error::Stale.into());
                     }
                     let (dir, into) = (source.node(), target.node());
                     worktree.rename((dir, &from), (into, &to), mode, shared.now())?;

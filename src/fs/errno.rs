@@ -4,6 +4,7 @@ use crate::disk::DiskError;
 use crate::history;
 use crate::store::StoreError;
 use crate::tensors;
+use crate::worktree;
 
 /// A result of the file system.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -56,9 +57,12 @@ pub enum Error {
     /// There is nothing after the end of the file to seek to.
     #[error("offset beyond the end")]
     BeyondEnd,
-    /// The repository could not do it.
+    /// The history could not do it.
     #[error(transparent)]
     Repo(#[from] history::Error),
+    /// The worktree could not do it.
+    #[error(transparent)]
+    Worktree(worktree::Error),
     /// The store could not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -76,6 +80,15 @@ impl From<history::PathError> for Error {
 impl From<history::RefNameError> for Error {
     fn from(error: history::RefNameError) -> Self {
         Error::Repo(error.into())
+    }
+}
+
+impl From<worktree::Error> for Error {
+    fn from(error: worktree::Error) -> Self {
+        match error {
+            worktree::Error::History(error) => Error::Repo(error),
+            error => Error::Worktree(error),
+        }
     }
 }
 
@@ -107,6 +120,7 @@ impl Error {
             Error::NoSpace => libc::ENOSPC,
             Error::Background(_) => libc::EIO,
             Error::Repo(error) => repo_errno(error),
+            Error::Worktree(error) => worktree_errno(error),
             Error::Store(error) => store_errno(error),
             Error::Disk(error) => disk_errno(error),
         }
@@ -120,15 +134,8 @@ fn repo_errno(error: &history::Error) -> i32 {
             libc::ENOENT
         }
         E::AmbiguousPrefix { .. } => libc::ENOENT,
-        E::NotADirectory(_) => libc::ENOTDIR,
-        E::IsADirectory(_) => libc::EISDIR,
-        E::Exists(_) | E::RefExists { .. } | E::AlreadyARepository(_) | E::OutputExists(_) => libc::EEXIST,
-        E::NotEmpty(_) => libc::ENOTEMPTY,
-        E::IntoItself(_) => libc::EINVAL,
-        E::Stale | E::Replaced(_) => libc::ESTALE,
-        E::BeingWritten(_) => libc::EBUSY,
-        E::LostBytes(_) => libc::EIO,
-        E::RecordTooLong => libc::ENAMETOOLONG,
+        E::RefExists { .. } | E::AlreadyARepository(_) | E::OutputExists(_) => libc::EEXIST,
+        E::Replaced(_) => libc::ESTALE,
         E::Path(
             history::PathError::TooLong(_)
             | history::PathError::TooDeep(_)
@@ -138,17 +145,31 @@ fn repo_errno(error: &history::Error) -> i32 {
         E::Path(history::PathError::Relative(_) | history::PathError::Byte(_)) => libc::EINVAL,
         E::RefName(_) | E::RefConflict { .. } => libc::EINVAL,
         E::CurrentBranch(_) | E::NotMerged(_) => libc::EPERM,
-        E::NothingToCommit { .. } | E::DetachedHead(_) | E::UnsupportedFile(_) => libc::EINVAL,
-        E::OwnStore(_) | E::OwnMount(_) => libc::EINVAL,
-        E::RefMoved { .. } | E::Diverged { .. } | E::UncommittedChanges(_) | E::KeepsChanging(_) => {
-            libc::EBUSY
-        }
+        E::DetachedHead(_) | E::UnsupportedFile(_) => libc::EINVAL,
+        E::RefMoved { .. } | E::KeepsChanging(_) | E::NotStored(_) => libc::EBUSY,
         E::NotARepository(_) | E::NewerFormat { .. } => libc::EIO,
         E::DamagedFile { .. } | E::WrongBytes(_) | E::WrongLength { .. } | E::Damaged { .. } => libc::EIO,
         E::MissingCommit { .. } => libc::EIO,
         E::Stopped(_) => libc::EINTR,
         E::Store(error) => store_errno(error),
         E::Disk(error) => disk_errno(error),
+    }
+}
+
+fn worktree_errno(error: &worktree::Error) -> i32 {
+    use worktree::Error as E;
+    match error {
+        E::NotADirectory(_) => libc::ENOTDIR,
+        E::IsADirectory(_) => libc::EISDIR,
+        E::Exists(_) => libc::EEXIST,
+        E::NotEmpty(_) => libc::ENOTEMPTY,
+        E::IntoItself(_) => libc::EINVAL,
+        E::Stale | E::Replaced(_) => libc::ESTALE,
+        E::BeingWritten(_) | E::Diverged { .. } | E::UncommittedChanges(_) => libc::EBUSY,
+        E::LostBytes(_) | E::DamagedJournal { .. } => libc::EIO,
+        E::RecordTooLong => libc::ENAMETOOLONG,
+        E::NothingToCommit { .. } | E::OwnStore(_) | E::OwnMount(_) => libc::EINVAL,
+        E::History(error) => repo_errno(error),
     }
 }
 
@@ -203,6 +224,14 @@ mod tests {
     #[test]
     fn a_missing_file_of_the_repository_is_not_a_missing_file() {
         assert_eq!(Error::Disk(disk(libc::ENOENT)).errno(), libc::EIO);
+    }
+
+    #[test]
+    fn what_a_worktree_could_not_do_has_one_number_wherever_it_comes_from() {
+        let through = |error: history::Error| Error::from(worktree::Error::from(error)).errno();
+        assert_eq!(through(history::Error::Disk(disk(libc::ENOSPC))), libc::ENOSPC);
+        assert_eq!(through(history::Error::Replaced("/r/.coral".into())), libc::ESTALE);
+        assert_eq!(Error::from(worktree::Error::Stale).errno(), libc::ESTALE);
     }
 
     #[test]

@@ -6,7 +6,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::history::{self, Repo};
+use crate::history::Repo;
+use crate::worktree;
 
 use super::attr::{Attr, Kind, Lifetime};
 use super::errno::{Error, Result};
@@ -90,7 +91,7 @@ impl FileSystem {
         let shared = &self.shared;
         match remember(shared, parent, &entry.name, Arc::clone(&entry.place), entry.known) {
             Ok(attr) => Ok(Some((attr, listed_lifetime(node(&*shared.place(parent)?))))),
-            Err(Error::Repo(history::Error::Stale)) => Ok(None),
+            Err(Error::Worktree(worktree::Error::Stale)) => Ok(None),
             Err(_) => {
                 let identity = found_as(Arc::clone(&entry.place), parent, &entry.name);
                 let ino = shared.inodes.remember(identity, parent, &entry.name);

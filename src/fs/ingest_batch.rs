@@ -8,13 +8,13 @@ use std::collections::HashSet;
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::history::{BranchName, Error, Intake, Result, Tree};
+use crate::history::{self, BranchName, Intake, Tree};
 use crate::id::StagingId;
 use crate::id::{RecipeId, TreeId};
 use crate::quote;
 use crate::store::{Ingest, StoreError};
 use crate::task::Task;
-use crate::worktree::{StagedFile, Tenant};
+use crate::worktree::{Error, Result, StagedFile, Tenant};
 
 use super::report::shown;
 
@@ -137,15 +137,15 @@ fn batch_len(files: &[StagedFile]) -> usize {
 /// Whether the file was removed or written on in between.
 fn is_gone(error: &Error) -> bool {
     match error {
-        Error::KeepsChanging(_) | Error::Stale => true,
-        Error::Disk(error) => error.source.kind() == ErrorKind::NotFound,
+        Error::Stale | Error::History(history::Error::KeepsChanging(_)) => true,
+        Error::History(history::Error::Disk(error)) => error.source.kind() == ErrorKind::NotFound,
         _ => false,
     }
 }
 
 /// Whether the next file would meet the same.
 fn is_of_store(error: &Error) -> bool {
-    matches!(error, Error::Store(error) if !matches!(error, StoreError::Source(_)))
+    matches!(error, Error::History(history::Error::Store(error)) if !matches!(error, StoreError::Source(_)))
 }
 
 /// Does a piece of work that may panic, which is a failure of that piece: the thread goes on.

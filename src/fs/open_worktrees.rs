@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use crate::history::{self, BranchName, Head, Repo};
-use crate::worktree::{Fallback, Interrupted};
+use crate::history::{BranchName, Head, Repo};
+use crate::worktree::{self, Fallback, Interrupted};
 
 use super::errno::{Error, Result};
 use super::log::Log;
@@ -60,7 +60,7 @@ impl OpenWorktrees {
             None => self.open(at.branch()),
             Some(opening) => {
                 let open = self.open.find(at.branch()).filter(|open| open.opening() == opening);
-                open.ok_or(Error::Repo(history::Error::Stale))
+                open.ok_or(Error::Worktree(worktree::Error::Stale))
             }
         }
     }
@@ -71,7 +71,9 @@ impl OpenWorktrees {
         let worktree = self.of_node(at)?;
         let act = |worktree: &Arc<OpenWorktree>| act(worktree).map_err(|error| worktree.explained(error));
         match act(&worktree) {
-            Err(Error::Repo(history::Error::Stale | history::Error::Replaced(_))) if worktree.is_gone() => {
+            Err(Error::Worktree(worktree::Error::Stale | worktree::Error::Replaced(_)))
+                if worktree.is_gone() =>
+            {
                 self.open.drop_gone(&worktree);
                 act(&self.of_node(at)?)
             }

@@ -7,10 +7,10 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use crate::disk::Space;
-use crate::history::{self, Attributes, Repo, Signature};
+use crate::history::{Attributes, Repo, Signature};
 use crate::tensors::Tensors;
 use crate::units::Timestamp;
-use crate::worktree::NodeId;
+use crate::worktree::{self, NodeId};
 
 use super::completion::Closings;
 use super::errno::{Error, Result};
@@ -112,7 +112,7 @@ impl Superblock {
 
     /// What an inode number stands for.
     pub fn place(&self, ino: u64) -> Result<Arc<Place>> {
-        self.inodes.find(ino).ok_or(Error::Repo(history::Error::Stale))
+        self.inodes.find(ino).ok_or(Error::Worktree(worktree::Error::Stale))
     }
 
     /// The attributes of something that we made up.

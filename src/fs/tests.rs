@@ -438,7 +438,7 @@ fn a_file_that_cannot_be_stored_costs_no_other_and_waits_for_the_commit() {
                 counted.fetch_add(1, Ordering::Relaxed);
                 panic!("one bad file");
             }
-            "sour" => Err(crate::history::Error::LostBytes(file.path.clone())),
+            "sour" => Err(crate::worktree::Error::LostBytes(file.path.clone())),
             _ => worktree.ingest_staged(ingest, file, parent, &Intake::begin(&Task::default(), file.len)),
         });
     let waiting = || -> Vec<String> {

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::history::{self, BranchName, Repo};
 use crate::units::Timestamp;
-use crate::worktree::{Interrupted, Kind, NodeId, Tenant};
+use crate::worktree::{self, Interrupted, Kind, NodeId, Tenant};
 
 use super::changes::without_privileges;
 use super::errno::{Error, Result};
@@ -98,14 +98,14 @@ impl Deref for OpenWorktree {
 impl OpenWorktree {
     /// Whether it was deleted, or replaced by another of the same branch.
     pub fn is_gone(&self) -> bool {
-        matches!(self.tenant.check_held(), Err(history::Error::Replaced(_) | history::Error::Stale))
+        matches!(self.tenant.check_held(), Err(worktree::Error::Replaced(_) | worktree::Error::Stale))
     }
 
     /// What an error comes from that something in it met: where it is gone, or its repository is, that is the reason,
     /// whatever the disk said.
     pub fn explained(&self, error: Error) -> Error {
         match error.errno() {
-            libc::EIO if self.is_gone() => history::Error::Stale.into(),
+            libc::EIO if self.is_gone() => worktree::Error::Stale.into(),
             libc::EIO => explained(self.tenant.repo(), error),
             _ => error,
         }
@@ -163,7 +163,7 @@ pub(super) fn drop_privileges(worktree: &Tenant, node: NodeId) -> Result<()> {
 
 /// Does something that needs room on the disk. If there is none, lets plain copies go, and staging files that nothing
 /// needs any more, and tries once again.
-pub(super) fn with_room<T>(worktree: &Tenant, act: impl Fn() -> history::Result<T>) -> Result<T> {
+pub(super) fn with_room<T>(worktree: &Tenant, act: impl Fn() -> worktree::Result<T>) -> Result<T> {
     match act().map_err(Error::from) {
         Err(error) if error.errno() == libc::ENOSPC => {
             worktree.repo().plain().give_way();

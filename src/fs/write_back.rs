@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
-use crate::history::{BranchName, Error};
+use crate::history::BranchName;
+use crate::worktree::Error;
 
 use super::ingest_batch::guarded;
 use super::worktrees::OpenWorktree;

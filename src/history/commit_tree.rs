@@ -24,7 +24,7 @@ impl Repo {
     /// sealed.
     ///
     /// # Errors
-    /// [`Error::Stale`] if a file of it is staged still; [`Error::Stopped`].
+    /// [`Error::NotStored`] if a file of it is staged still; [`Error::Stopped`].
     pub fn record_tree(&self, ingest: &Ingest, draft: DraftTree, task: &Task) -> Result<TreeId> {
         draft.write(&|tree: Tree| {
             task.check()?;

@@ -121,7 +121,7 @@ impl DraftTree {
                     DraftNode::Known(node) => node,
                     DraftNode::Dir(dir) => Node::Dir(id(dir, &written)),
                     // Every staged file was stored and replaced.
-                    DraftNode::Staged { .. } => return Err(Error::Stale),
+                    DraftNode::Staged { .. } => return Err(Error::NotStored(name)),
                 };
                 tree.push(Entry { name, attributes, node });
             }

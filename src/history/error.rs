@@ -1,6 +1,6 @@
-//! What can go wrong with a repository, one variant for each thing a caller would do differently.
+//! What can go wrong with the history of a repository, one variant for each thing a caller would do differently.
 
-use super::path::{PathError, TreePath};
+use super::path::{Name, PathError, TreePath};
 use super::ref_name::RefNameError;
 use crate::disk::DiskError;
 use crate::id::CommitId;
@@ -65,36 +65,9 @@ pub enum Error {
         /// A path close to it that exists.
         nearest: Option<TreePath>,
     },
-    /// Something that must be a directory is none.
-    #[error("`{0}` is not a directory")]
-    NotADirectory(TreePath),
-    /// Something that must not be a directory is one.
-    #[error("`{0}` is a directory")]
-    IsADirectory(TreePath),
-    /// A name is taken.
-    #[error("`{0}` exists already")]
-    Exists(TreePath),
-    /// A directory to remove or replace has entries.
-    #[error("`{0}` is not empty")]
-    NotEmpty(TreePath),
-    /// A directory cannot move into itself.
-    #[error("`{0}` cannot move into itself")]
-    IntoItself(TreePath),
-    /// An inode of a worktree is gone.
-    #[error("the file is gone")]
-    Stale,
     /// What was opened is no longer what is there: it was deleted, moved away, or replaced by another of its name.
     #[error("`{}` was removed or replaced by another process", .0.display())]
     Replaced(PathBuf),
-    /// Another process is writing to a file.
-    #[error("`{0}` is being written by another process")]
-    BeingWritten(TreePath),
-    /// The disk accepted bytes of a file and did not keep them.
-    #[error("the disk lost bytes of `{0}` that it had accepted")]
-    LostBytes(TreePath),
-    /// A change of a worktree would be a longer record than any reader takes: paths are too long.
-    #[error("the path is too long")]
-    RecordTooLong,
     /// A path is malformed.
     #[error(transparent)]
     Path(#[from] PathError),
@@ -130,7 +103,7 @@ pub enum Error {
         nearest: Option<String>,
     },
     /// Somebody else moved a ref in between.
-    #[error("`{name}` moved in the meantime: expected {}, found {}", short(.expected), short(.found))]
+    #[error("`{name}` moved in the meantime: expected {}, found {}", short(*.expected), short(*.found))]
     RefMoved {
         /// The ref.
         name: String,
@@ -153,25 +126,6 @@ pub enum Error {
     /// The branch has no commit yet.
     #[error("branch `{0}` has no commits yet")]
     Unborn(String),
-    /// A commit would equal its parent.
-    #[error("nothing to commit on `{branch}`: the worktree equals its last commit")]
-    NothingToCommit {
-        /// The branch.
-        branch: String,
-        /// Files left out because they are still being written.
-        still_open: Vec<TreePath>,
-    },
-    /// The branch moved without its worktree.
-    #[error("branch `{branch}` moved while its worktree has changes based on {}", short(.base))]
-    Diverged {
-        /// The branch.
-        branch: String,
-        /// The commit that the worktree is based on.
-        base: Option<CommitId>,
-    },
-    /// An operation would drop changes.
-    #[error("the worktree of `{0}` has changes that are not committed")]
-    UncommittedChanges(String),
     /// The current branch cannot be deleted.
     #[error("`{0}` is the current branch")]
     CurrentBranch(String),
@@ -187,12 +141,6 @@ pub enum Error {
     /// A file is of a kind that no history records.
     #[error("`{}` is neither a file, a directory nor a symbolic link", .0.display())]
     UnsupportedFile(PathBuf),
-    /// A repository's own folder would be taken into it.
-    #[error("`{}` is in the repository's own store", .0.display())]
-    OwnStore(PathBuf),
-    /// What a mount of a repository shows would be taken into it.
-    #[error("`{}` is in a mount of this repository", .0.display())]
-    OwnMount(PathBuf),
     /// A directory and the recipe that it names do not agree.
     #[error("`{name}` has {found} bytes, its directory says {recorded}")]
     WrongLength {
@@ -206,6 +154,9 @@ pub enum Error {
     /// The bytes of a file do not hash to what its recipe says.
     #[error("`{0}` does not have the bytes that were saved")]
     WrongBytes(String),
+    /// A draft names a file whose bytes are not in the store yet.
+    #[error("`{0}` is not stored yet")]
+    NotStored(Name),
     /// An object does not decode.
     #[error("{what} is damaged: {source}")]
     Damaged {
@@ -226,6 +177,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the cause is that a file or folder is not there.
+    pub(crate) fn is_absence(&self) -> bool {
+        matches!(self, Error::Disk(error) if error.is_absence())
+    }
+
     /// Whether the cause is a disk or quota that is full.
     pub fn is_full(&self) -> bool {
         match self {
@@ -252,6 +208,6 @@ impl From<StoreError> for Error {
 }
 
 /// A commit for a message: the first ten digits, or what stands for none.
-fn short(id: &Option<CommitId>) -> String {
+pub(crate) fn short(id: Option<CommitId>) -> String {
     id.map_or_else(|| "no commit".to_owned(), |id| id.to_string()[..10].to_owned())
 }

@@ -79,7 +79,11 @@ impl<'a> Check<'a> {
     }
 
     /// The value, or a finding.
-    pub(crate) fn note_error<T>(&mut self, place: &str, result: Result<T>) -> Option<T> {
+    pub(crate) fn note_error<T, E: ToString>(
+        &mut self,
+        place: &str,
+        result: std::result::Result<T, E>,
+    ) -> Option<T> {
         match result {
             Ok(value) => Some(value),
             Err(error) => {

@@ -50,6 +50,7 @@ mod warning;
 pub use commit::{Commit, Signature, metadata_pair};
 pub use diff::{Change, ChangeKind};
 pub use draft::{DraftDir, DraftEntry, DraftNode, DraftTree};
+pub(crate) use error::short;
 pub use error::{Error, Result};
 pub use export::Exported;
 pub(crate) use fsck::Check;

@@ -5,9 +5,9 @@ use super::error::{Error, Result};
 use super::mounts::Heard;
 use super::workspace::Workspace;
 use crate::daemons::{Mounted, mounted};
-use crate::history::{self, BranchName, TreePath};
+use crate::history::{BranchName, TreePath};
 use crate::task::Task;
-use crate::worktree::{Addition, Fence, ToAdd, Worktree};
+use crate::worktree::{self, Addition, Fence, ToAdd, Worktree};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -54,7 +54,7 @@ impl Workspace {
     /// Takes what was typed into a worktree, durably, all or nothing.
     ///
     /// # Errors
-    /// [`Error::Nameless`]; [`OwnMount`](history::Error::OwnMount) for what lies in a mount of the repository itself, but
+    /// [`Error::Nameless`]; [`OwnMount`](worktree::Error::OwnMount) for what lies in a mount of the repository itself, but
     /// for single files of its history; as [`Worktree::add`].
     pub fn add(&self, worktree: &Worktree, request: &AddRequest, task: &Task) -> Result<(Addition, Heard)> {
         let mounts = self.own_mounts();
@@ -100,7 +100,7 @@ fn check_mounts(mounts: &[Mounted], from: &Path) -> Result<bool> {
     let below = whole.strip_prefix(&mounted.mount_point).unwrap_or(&whole);
     match is_file && is_history(mounts, mounted, below) {
         true => Ok(true),
-        false => Err(history::Error::OwnMount(from.to_owned()).into()),
+        false => Err(worktree::Error::OwnMount(from.to_owned()).into()),
     }
 }
 

@@ -6,9 +6,9 @@ use super::error::{Error, Result};
 use super::mounts::Heard;
 use super::unsaved::Unsaved;
 use super::workspace::Workspace;
-use crate::history::{BranchName, TreePath, Warning};
+use crate::history::{BranchName, TreePath};
 use crate::id::CommitId;
-use crate::worktree::Worktree;
+use crate::worktree::{Warning, Worktree};
 
 /// What is to be brought back.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,6 +4,7 @@ use crate::config::ConfigError;
 use crate::disk::DiskError;
 use crate::history::{self, PathError, RefNameError};
 use crate::store::StoreError;
+use crate::worktree;
 use std::io;
 use std::path::PathBuf;
 
@@ -16,6 +17,9 @@ pub enum Error {
     /// The repository says no.
     #[error(transparent)]
     Repo(history::Error),
+    /// A worktree says no.
+    #[error(transparent)]
+    Worktree(worktree::Error),
     /// A setting does not hold.
     #[error("{source}")]
     Config {
@@ -58,6 +62,15 @@ pub enum Error {
     /// A file of the worktree has bytes whose writer ended in the middle.
     #[error("`{0}` was not finished by who wrote it")]
     Unfinished(history::TreePath),
+}
+
+impl From<worktree::Error> for Error {
+    fn from(error: worktree::Error) -> Self {
+        match error {
+            worktree::Error::History(error) => Error::Repo(error),
+            error => Error::Worktree(error),
+        }
+    }
 }
 
 macro_rules! through_repo {

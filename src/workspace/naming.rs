@@ -3,9 +3,9 @@
 use super::error::Result;
 use super::mounts::Heard;
 use super::workspace::Workspace;
-use crate::history::{BranchName, Head, LogEntry, Tag, TagName, Warning};
+use crate::history::{self, BranchName, Head, LogEntry, Tag, TagName};
 use crate::id::CommitId;
-use crate::worktree::{Branched, Switched};
+use crate::worktree::{Branched, Switched, Warning};
 use std::collections::BTreeMap;
 
 /// Where HEAD is to go.
@@ -45,7 +45,7 @@ pub struct Tagged {
     /// The commit that it named before.
     pub was: Option<CommitId>,
     /// What went wrong when it was done.
-    pub warnings: Vec<Warning>,
+    pub warnings: Vec<history::Warning>,
     /// What mounts say.
     pub heard: Heard,
 }
@@ -56,7 +56,7 @@ pub struct DeletedTag {
     /// The commit that it named.
     pub was: Option<CommitId>,
     /// What went wrong when it was done.
-    pub warnings: Vec<Warning>,
+    pub warnings: Vec<history::Warning>,
     /// What mounts say.
     pub heard: Heard,
 }

@@ -5,7 +5,7 @@ use crate::disk::RealDisk;
 use crate::history::{self, BranchName, ChangeKind, Repo, TreePath};
 use crate::task::Task;
 use crate::units::Timestamp;
-use crate::worktree::CommitRequest;
+use crate::worktree::{self, CommitRequest};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -121,7 +121,7 @@ fn a_branch_is_deleted_with_what_only_it_has_when_that_is_meant() {
     workspace.repo.create_branch(&side, "HEAD", &workspace.signature()).expect("made");
     scene.add(&workspace, &side, b"two");
     let refused = workspace.delete_branch(&side, false);
-    assert!(matches!(refused, Err(Error::Repo(history::Error::UncommittedChanges(_)))), "{refused:?}");
+    assert!(matches!(refused, Err(Error::Worktree(worktree::Error::UncommittedChanges(_)))), "{refused:?}");
     let deleted = workspace.delete_branch(&side, true).expect("deleted");
     assert_eq!(deleted.dropped.expect("told").files.len(), 1);
     assert_eq!(deleted.commit, workspace.repo.resolve("main", workspace.now()).expect("a commit"));

@@ -1,9 +1,10 @@
 //! Plain files and directories into a worktree, without a mount.
 
+use super::error::{Error, Result};
 use super::{Edit, Worktree};
 use crate::history::{
-    Attributes, Entry, Error, IngestFile, Intake, MODE_MASK, Name, Node, PathError, PlainFile, Result, Tree,
-    TreePath, at, open_file,
+    self, Attributes, Entry, IngestFile, Intake, MODE_MASK, Name, Node, PathError, PlainFile, Tree, TreePath,
+    at, open_file,
 };
 use crate::id::TreeId;
 use crate::store::Ingest;
@@ -91,7 +92,7 @@ impl Worktree {
     /// over.
     ///
     /// # Errors
-    /// [`Error::KeepsChanging`] if a file changes while it is read; [`Error::Stopped`]; [`Error::UnsupportedFile`] for a socket, pipe or
+    /// [`KeepsChanging`](history::Error::KeepsChanging) if a file changes while it is read; [`Stopped`](history::Error::Stopped); [`UnsupportedFile`](history::Error::UnsupportedFile) for a socket, pipe or
     /// device that is named itself; [`Error::OwnStore`] and [`Error::OwnMount`] for what lies behind the fence. After any
     /// error the worktree is as it was.
     pub fn add(&self, what: &[ToAdd], fence: &Fence, now: Timestamp, task: &Task) -> Result<Addition> {
@@ -153,7 +154,7 @@ impl Worktree {
         if (after.len(), after.mtime(), after.mtime_nsec())
             != (before.len(), before.mtime(), before.mtime_nsec())
         {
-            return Err(Error::KeepsChanging(item.from.clone()));
+            return Err(history::Error::KeepsChanging(item.from.clone()).into());
         }
         Ok(Node::File { recipe, len })
     }
@@ -166,7 +167,7 @@ impl Search<'_> {
         let metadata = fs::symlink_metadata(&item.from).map_err(at("look at", &item.from))?;
         let kind = metadata.file_type();
         if !(kind.is_file() || kind.is_dir() || kind.is_symlink()) {
-            return Err(Error::UnsupportedFile(item.from.clone()));
+            return Err(history::Error::UnsupportedFile(item.from.clone()).into());
         }
         let mut found = vec![Found { from: item.from.clone(), to: item.to.clone(), metadata }];
         while let Some(next) = found.pop() {
@@ -253,12 +254,12 @@ mod tests {
         assert!(open_file(&at("file"), libc::O_NOFOLLOW).is_ok());
         let made = std::process::Command::new("mkfifo").arg(at("pipe")).status().expect("mkfifo");
         assert!(made.success());
-        assert!(matches!(open_file(&at("pipe"), 0), Err(Error::UnsupportedFile(_))));
-        assert!(matches!(open_file(folder.path(), 0), Err(Error::UnsupportedFile(_))));
+        assert!(matches!(open_file(&at("pipe"), 0), Err(history::Error::UnsupportedFile(_))));
+        assert!(matches!(open_file(folder.path(), 0), Err(history::Error::UnsupportedFile(_))));
         let _socket = UnixListener::bind(at("socket")).expect("bind");
-        assert!(matches!(open_file(&at("socket"), 0), Err(Error::Disk(_))));
+        assert!(matches!(open_file(&at("socket"), 0), Err(history::Error::Disk(_))));
         symlink("file", at("link")).expect("link");
-        assert!(matches!(open_file(&at("link"), libc::O_NOFOLLOW), Err(Error::Disk(_))));
+        assert!(matches!(open_file(&at("link"), libc::O_NOFOLLOW), Err(history::Error::Disk(_))));
         assert!(open_file(&at("link"), 0).is_ok());
     }
 }

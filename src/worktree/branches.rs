@@ -4,7 +4,9 @@
 //! has changed, and what was cut short is completed by asking again.
 
 use super::Worktree;
-use crate::history::{BranchName, Error, Head, LogEntry, Moved, Repo, Result, Signature, Warning};
+use super::error::{Error, Result};
+use super::warning::Warning;
+use crate::history::{self, BranchName, Head, LogEntry, Moved, Repo, Signature};
 use crate::id::CommitId;
 
 /// A branch that was made or deleted.
@@ -30,7 +32,7 @@ impl Repo {
     /// aside first: a new branch has no changes.
     ///
     /// # Errors
-    /// [`Error::RefExists`]; [`Error::UncommittedChanges`] if it is the current branch, without a commit so far, and its
+    /// [`RefExists`](history::Error::RefExists); [`Error::UncommittedChanges`] if it is the current branch, without a commit so far, and its
     /// worktree has something.
     pub fn create_branch(&self, branch: &BranchName, start: &str, who: &Signature) -> Result<Branched> {
         let commit = self.start_of(branch, start, who)?;
@@ -52,15 +54,15 @@ impl Repo {
         let mut warnings = self.clear_way(branch)?;
         let entry = LogEntry { who: who.clone(), message };
         let moved = self.refs().update_branch(branch, None, self.store().durable(commit)?, &entry);
-        warnings.extend(moved.map_err(exists)?.warnings);
+        warnings.extend(moved.map_err(made)?.warnings.into_iter().map(Warning::from));
         Ok(Branched { commit, warnings })
     }
 
     /// The commit that a new branch starts at.
     fn start_of(&self, branch: &BranchName, start: &str, who: &Signature) -> Result<CommitId> {
         match self.refs().branch(branch)? {
-            Some(_) => Err(Error::RefExists { kind: BranchName::KIND, name: branch.to_string() }),
-            None => self.resolve(start, who.time),
+            Some(_) => Err(exists(branch.to_string())),
+            None => Ok(self.resolve(start, who.time)?),
         }
     }
 
@@ -92,7 +94,7 @@ impl Repo {
     /// worktree goes now.
     ///
     /// # Errors
-    /// [`Error::CurrentBranch`]; unless `force`, [`Error::NotMerged`] if nothing else reaches its commits, and
+    /// [`CurrentBranch`](history::Error::CurrentBranch); unless `force`, [`NotMerged`](history::Error::NotMerged) if nothing else reaches its commits, and
     /// [`Error::UncommittedChanges`] if its worktree has any.
     pub fn delete_branch(&self, branch: &BranchName, force: bool, who: &Signature) -> Result<Branched> {
         // From here on nobody saves into its worktree, and below no ref moves: what is seen is what goes.
@@ -101,7 +103,7 @@ impl Repo {
         let commit = half_deleted.map_or_else(|| self.refs().existing_branch(branch), Ok)?;
         let check_merged = || match force || self.is_reached_without(commit, branch)? {
             true => Ok(()),
-            false => Err(Error::NotMerged(branch.to_string())),
+            false => Err(history::Error::NotMerged(branch.to_string())),
         };
         if half_deleted.is_none() {
             // Asked first without holding up others who move refs: it reads the history.
@@ -113,7 +115,8 @@ impl Repo {
         let mut warnings = Vec::new();
         if half_deleted.is_none() {
             let entry = LogEntry { who: who.clone(), message: "branch: deleted".into() };
-            warnings.extend(self.refs().delete_branch(branch, commit, &entry, check_merged)?.warnings);
+            let deleted = self.refs().delete_branch(branch, commit, &entry, check_merged)?;
+            warnings.extend(deleted.warnings.into_iter().map(Warning::from));
         }
         match still.map(|still| still.delete()).transpose() {
             Ok(_) => {}
@@ -146,7 +149,7 @@ impl Repo {
     }
 
     /// Whether another branch, a tag or a detached HEAD reaches a commit.
-    fn is_reached_without(&self, commit: CommitId, branch: &BranchName) -> Result<bool> {
+    fn is_reached_without(&self, commit: CommitId, branch: &BranchName) -> history::Result<bool> {
         let branches = self.refs().branches()?.into_iter();
         let mut others: Vec<CommitId> =
             branches.filter(|(other, _)| other != branch).map(|(_, id)| id).collect();
@@ -178,9 +181,9 @@ impl Repo {
         let entry = LogEntry { who: who.clone(), message: format!("branch: created from {start}") };
         let durable = self.store().durable(commit)?;
         let mut transaction = self.refs().transaction()?;
-        transaction.update_branch(branch, None, durable, &entry).map_err(exists)?;
+        transaction.update_branch(branch, None, durable, &entry).map_err(made)?;
         transaction.set_head(&head)?;
-        warnings.extend(transaction.commit()?);
+        warnings.extend(transaction.commit()?.into_iter().map(Warning::from));
         Ok(Switched { head, warnings })
     }
 
@@ -203,13 +206,13 @@ impl Repo {
             self.rename_worktree(from, to)?;
         }
         match self.refs().set_head(&head) {
-            Ok(Moved { warnings: late, .. }) => warnings.extend(late),
+            Ok(Moved { warnings: late, .. }) => warnings.extend(late.into_iter().map(Warning::from)),
             Err(error) => {
                 if takes_along {
                     // If this fails too, the same command goes on from here.
                     let _ = self.rename_worktree(to, from);
                 }
-                return Err(error);
+                return Err(error.into());
             }
         }
         Ok(Switched { head, warnings })
@@ -218,13 +221,14 @@ impl Repo {
     /// Lets HEAD name a branch or, detached, any other revision.
     ///
     /// # Errors
-    /// [`Error::UnknownRevision`] and what else [`Repo::resolve`] says.
+    /// [`UnknownRevision`](history::Error::UnknownRevision) and what else [`Repo::resolve`] says.
     pub fn switch_to(&self, target: &str, who: &Signature) -> Result<Switched> {
         let head = match BranchName::new(target) {
             Ok(branch) if self.can_switch_to(&branch)? => Head::Branch(branch),
             Ok(_) | Err(_) => Head::Detached(self.resolve(target, who.time)?),
         };
-        Ok(Switched { warnings: self.refs().set_head(&head)?.warnings, head })
+        let moved = self.refs().set_head(&head)?;
+        Ok(Switched { head, warnings: moved.warnings.into_iter().map(Warning::from).collect() })
     }
 
     /// Whether there is such a branch. Before the first commit that is one with a worktree.
@@ -238,11 +242,14 @@ impl Repo {
 }
 
 /// That a branch to be made is there already.
-fn exists(error: Error) -> Error {
+fn exists(name: String) -> Error {
+    history::Error::RefExists { kind: BranchName::KIND, name }.into()
+}
+
+/// The same, if that is why a branch could not be made.
+fn made(error: history::Error) -> Error {
     match error {
-        Error::RefMoved { name, expected: None, found: Some(_) } => {
-            Error::RefExists { kind: BranchName::KIND, name }
-        }
-        other => other,
+        history::Error::RefMoved { name, expected: None, found: Some(_) } => exists(name),
+        other => other.into(),
     }
 }

@@ -1,6 +1,7 @@
 //! Checking a whole repository: its history, and what its worktrees need of it and of their own folders.
 
-use crate::history::{BranchName, Check, DraftNode, Error, FsckReport, Head, Node, Repo, Result, TreePath};
+use super::error::{Error, Result};
+use crate::history::{BranchName, Check, DraftNode, FsckReport, Head, Node, Repo, TreePath};
 use crate::task::Task;
 
 /// A check that goes on from the history.

@@ -1,18 +1,17 @@
 //! Making a commit: a snapshot of the worktree becomes objects, the objects become durable, and the branch is swapped
 //! to the new commit. That swap is the only commit point.
 
+use super::error::{Error, Result};
+use super::warning::Warning;
 use super::{Snapshot, StagedFile, Worktree};
 use crate::codec::Level;
-use crate::disk::DiskError;
 use crate::history::{
-    Commit, Entry, Error, IngestFile, Intake, LogEntry, Node, Result, Signature, Tag, TagName, Tree,
-    TreePath, Warning,
+    self, Commit, Entry, IngestFile, Intake, LogEntry, Node, Signature, Tag, TagName, Tree, TreePath,
 };
 use crate::id::{CommitId, RecipeId, StagingId, TreeId};
 use crate::store::{FileSource, Ingest};
 use crate::task::Task;
 use std::collections::{BTreeMap, HashMap};
-use std::io::ErrorKind;
 
 /// How often a commit starts over because files were replaced, or the branch was moved, under its hands.
 const ATTEMPTS: u32 = 8;
@@ -63,8 +62,8 @@ impl Worktree {
     /// Records the worktree as it is now as the next commit of its branch. When this returns, the commit is durable.
     ///
     /// # Errors
-    /// [`Error::NothingToCommit`]; [`Error::Stopped`]; [`Error::Diverged`] if the branch moved away from the worktree's base;
-    /// [`Error::RefExists`] if the tag does. After any error the branch is as it was.
+    /// [`Error::NothingToCommit`]; [`Stopped`](history::Error::Stopped); [`Error::Diverged`] if the branch moved away from the worktree's base;
+    /// [`RefExists`](history::Error::RefExists) if the tag does. After any error the branch is as it was.
     pub fn commit(&self, request: &CommitRequest, task: &Task) -> Result<Committed> {
         let mut attempt = 1;
         loop {
@@ -165,7 +164,7 @@ impl Worktree {
             let entry = LogEntry { message: "commit: tagged".into(), ..entry };
             transaction.set_tag(name, &tag, durable, false, &entry)?;
         }
-        let mut warnings = transaction.commit()?;
+        let mut warnings: Vec<Warning> = transaction.commit()?.into_iter().map(Warning::from).collect();
         if let Err(error) = self.land_on(id, commit.tree, snapshot) {
             warnings.push(Warning::Worktree { branch: self.branch().clone(), source: Box::new(error) });
         }
@@ -193,7 +192,7 @@ impl Worktree {
     /// Takes a staged file into the store; `parent` is the tree that it probably derives from.
     ///
     /// # Errors
-    /// [`Error::KeepsChanging`] if somebody wrote on meanwhile; [`Error::LostBytes`] if the disk did not take the bytes.
+    /// [`KeepsChanging`](history::Error::KeepsChanging) if somebody wrote on meanwhile; [`Error::LostBytes`] if the disk did not take the bytes.
     pub fn ingest_staged(
         &self,
         ingest: &Ingest,
@@ -208,7 +207,8 @@ impl Worktree {
         };
         self.with_complete_bytes(file, |bytes| {
             let source = FileSource::up_to(bytes, file.len);
-            repo.ingest(ingest, &source, &IngestFile { shown_as: file.path.to_string(), parent }, intake)
+            let named = IngestFile { shown_as: file.path.to_string(), parent };
+            Ok(repo.ingest(ingest, &source, &named, intake)?)
         })
     }
 
@@ -234,10 +234,9 @@ impl Worktree {
 
 /// Whether starting over from a fresh snapshot may help: somebody replaced a file or committed in between.
 fn is_passing(error: &Error) -> bool {
-    let gone = |error: &DiskError| error.source.kind() == ErrorKind::NotFound;
     match error {
-        Error::KeepsChanging(_) | Error::RefMoved { .. } | Error::Stale => true,
-        Error::Disk(error) => gone(error),
-        _ => false,
+        Error::Stale => true,
+        Error::History(history::Error::KeepsChanging(_) | history::Error::RefMoved { .. }) => true,
+        error => error.is_absence(),
     }
 }

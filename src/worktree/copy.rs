@@ -5,6 +5,7 @@
 //! and the copy itself. Only the copy is needed to look, and it is never held over a sync, a decode, or a wait for
 //! somebody else: who looks does not wait for who writes.
 
+use super::error::{Error, Result};
 use super::folder::Folder;
 use super::group_sync::GroupSync;
 use super::journal::{Journal, News, Place, Standing};
@@ -14,7 +15,7 @@ use super::open_files::OpenFile;
 use super::open_files::OpenFiles;
 use super::record::Record;
 use crate::disk::{Disk, DiskFile, Patience};
-use crate::history::{BranchName, Error, Name, Repo, Result, Tree};
+use crate::history::{BranchName, Name, Repo, Tree};
 use crate::id::{CommitId, StagingId, TreeId};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
@@ -378,7 +379,7 @@ fn open_or_create(repo: &Repo, branch: &BranchName, place: &Place) -> Result<Jou
         }
         match create(repo, branch, place) {
             // Its folder went.
-            Err(Error::Disk(error)) if error.is_absence() => {}
+            Err(error) if error.is_absence() => {}
             created => return created,
         }
     }

@@ -1,9 +1,10 @@
 //! Several changes of a worktree as one: all of them are in the journal by one write, or none is.
 
 use super::copy::{State, Worktree};
+use super::error::{Error, Result};
 use super::nodes::Body;
 use super::record::Record;
-use crate::history::{Attributes, Entry, Error, Name, Node, Result, Tree, TreePath};
+use crate::history::{Attributes, Entry, Name, Node, Tree, TreePath};
 use crate::id::TreeId;
 use crate::units::Timestamp;
 use std::collections::BTreeMap;
@@ -59,7 +60,7 @@ impl Worktree {
     ///
     /// # Errors
     /// [`Error::NotADirectory`] if something on the way to a path is a file, [`Error::IsADirectory`] if a file would
-    /// replace a directory that has entries, [`Error::UnknownPath`] if nothing is there to remove. After any error
+    /// replace a directory that has entries, [`UnknownPath`](crate::history::Error::UnknownPath) if nothing is there to remove. After any error
     /// nothing has changed.
     pub fn edit(&self, edits: Vec<Edit>, now: Timestamp) -> Result<()> {
         self.append_durably(|state| {

@@ -7,8 +7,9 @@
 //! change, which nobody can set). Clocks of disks have steps, so that two changes in one step look like one: a look counts
 //! for later only if the disk's clock, as a file tells it that was written before, had gone on for longer than a step.
 
+use super::error::{Error, Result};
 use crate::disk::{Disk, FileId, LockFile, Patience, Stat};
-use crate::history::{Error, Result};
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

@@ -5,8 +5,9 @@
 //! neither incarnation nor mark, and checksums of the record alone; it is still read and appended to, and the next
 //! generation is of version 2.
 
+use super::error::{Error, Result};
 use super::record::Record;
-use crate::history::{Error, Result};
+
 use crate::wire::{Reader, WireError, Writer};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 

@@ -1,6 +1,6 @@
 //! One sync for all who wait for one.
 
-use crate::history::Result;
+use super::error::Result;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Who waits for a sync. One of them does it for all who came before it began.
@@ -72,7 +72,7 @@ impl Drop for Turn<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::Error;
+    use crate::worktree::Error;
     use std::sync::{Arc, mpsc};
     use std::thread;
     use std::time::Duration;

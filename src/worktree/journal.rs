@@ -14,10 +14,11 @@
 //! Every sync notes in the header up to where the file is durable. A record before that mark which does not check is
 //! damage, and an error; behind it, it is what a crash left, and the next writer cuts it off.
 
+use super::error::{Error, Result};
 use super::frames::{self, HEADER_LEN, Header, MARK_OFFSET, split_frame};
 use super::record::Record;
 use crate::disk::{self, Disk, DiskError, DiskFile, FileId};
-use crate::history::{Error, Result, TreePath};
+use crate::history::TreePath;
 use crate::random::unpredictable;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -105,7 +106,7 @@ impl Journal {
             };
             match Self::open_generation(place, newest) {
                 // A newer one took its place since it was listed.
-                Err(Error::Disk(error)) if error.is_absence() => {}
+                Err(error) if error.is_absence() => {}
                 opened => return opened.map(Some),
             }
         }
@@ -124,7 +125,7 @@ impl Journal {
         let mut bytes = vec![0; HEADER_LEN.min(file.len()?) as usize];
         file.read_exact_at(&mut bytes, 0)?;
         let header = Header::decode(&bytes, generation)
-            .map_err(|error| Error::DamagedFile { path: path.clone(), what: error.to_string() })?;
+            .map_err(|error| Error::DamagedJournal { path: path.clone(), what: error.to_string() })?;
         let (position, id) = (header.len(), file.id()?);
         Ok(Self {
             place: place.clone(),
@@ -163,7 +164,7 @@ impl Journal {
     /// Reads what others appended. Records behind one that does not check are not believed.
     ///
     /// # Errors
-    /// [`Error::DamagedFile`] if a record does not check that was durable.
+    /// [`Error::DamagedJournal`] if a record does not check that was durable.
     pub(super) fn read_on(&mut self) -> Result<News> {
         let before = (self.position, self.ended);
         // What was not handed over is read again.
@@ -236,7 +237,7 @@ impl Journal {
     /// the worktree's lock and everything read.
     ///
     /// # Errors
-    /// [`Error::RecordTooLong`] and [`Error::Path`] for what no reader would believe; nothing was written then.
+    /// [`Error::RecordTooLong`] and [`Path`](crate::history::Error::Path) for what no reader would believe; nothing was written then.
     pub(super) fn append(&mut self, record: &Record) -> Result<()> {
         self.append_all(std::slice::from_ref(record))
     }
@@ -449,7 +450,7 @@ impl Journal {
     }
 
     fn damaged(&self, what: &str) -> Error {
-        Error::DamagedFile { path: self.place.journal(self.header.generation), what: what.to_owned() }
+        Error::DamagedJournal { path: self.place.journal(self.header.generation), what: what.to_owned() }
     }
 }
 

@@ -16,6 +16,7 @@ mod commit_worktree;
 mod compare;
 mod copy;
 mod edit;
+mod error;
 mod folder;
 mod frames;
 mod group_sync;
@@ -34,12 +35,14 @@ mod take_back;
 mod tenant;
 #[cfg(test)]
 mod tests;
+mod warning;
 
 pub use add::{Added, Addition, Fence, SkipReason, Skipped, ToAdd};
 pub use branches::{Branched, Switched};
 pub use commit_worktree::{CommitRequest, Committed};
 pub use copy::Worktree;
 pub use edit::Edit;
+pub use error::{Error, Result};
 pub use names::{Kind, NodeAttributes, RenameMode};
 pub use nodes::{Invalidation, NodeId, Trees};
 pub use open_files::Release;
@@ -47,3 +50,4 @@ pub use recovery::{Fallback, Interrupted};
 pub use snapshot::Snapshot;
 pub use staging::StagedFile;
 pub use tenant::Tenant;
+pub use warning::Warning;

@@ -1,10 +1,11 @@
 //! Names in a worktree: looking up, creating, moving and removing, by POSIX rules.
 
 use super::copy::{State, Worktree};
+use super::error::{Error, Result};
 use super::nodes::{Body, Content, NodeId};
 use super::record::{Record, recorded_mode};
 use super::snapshot::Snapshot;
-use crate::history::{Attributes, Error, Name, Node, Result, Tree, TreePath};
+use crate::history::{self, Attributes, Name, Node, Tree, TreePath};
 use crate::id::RecipeId;
 use crate::units::Timestamp;
 
@@ -190,7 +191,7 @@ impl Worktree {
     /// go first.
     fn change_making_room(&self, act: impl Fn(&mut State) -> Result<()>) -> Result<()> {
         match self.change(&act) {
-            Err(Error::Disk(error)) if error.is_full() => {
+            Err(error) if error.is_full() => {
                 self.sync_records()?;
                 self.change(act)
             }
@@ -207,13 +208,14 @@ impl Worktree {
     }
 
     pub(super) fn unknown(&self, path: TreePath) -> Error {
-        Error::UnknownPath { path, place: format!("the worktree of `{}`", self.branch()), nearest: None }
+        let place = format!("the worktree of `{}`", self.branch());
+        history::Error::UnknownPath { path, place, nearest: None }.into()
     }
 
     /// Moves a name, by the rules of rename(2).
     ///
     /// # Errors
-    /// Among those of rename(2), [`Error::Path`] if something below would come to lie beyond the limits of a path.
+    /// Among those of rename(2), [`Path`](history::Error::Path) if something below would come to lie beyond the limits of a path.
     pub fn rename(
         &self,
         from: (NodeId, &Name),
@@ -352,7 +354,7 @@ impl Worktree {
     /// Removes a path with everything below it.
     ///
     /// # Errors
-    /// [`Error::UnknownPath`] if nothing is there.
+    /// [`UnknownPath`](history::Error::UnknownPath) if nothing is there.
     pub fn remove(&self, path: &TreePath, now: Timestamp) -> Result<()> {
         self.resolve(path)?;
         self.change(|state| match state.nodes.resolve(path, &self.repo)? {

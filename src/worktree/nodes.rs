@@ -6,8 +6,9 @@
 mod apply;
 mod reconcile;
 
+use super::error::{Error, Result};
 use crate::disk::Run;
-use crate::history::{Attributes, Entry, Error, Name, Node, Result, Tree, TreePath};
+use crate::history::{Attributes, Entry, Name, Node, Tree, TreePath};
 use crate::id::{CommitId, RecipeId, StagingId, TreeId};
 use crate::units::Timestamp;
 use std::collections::{BTreeMap, HashMap};

@@ -1,15 +1,16 @@
 //! From a branch to its worktree, and what becomes of the folder of one.
 
 use super::copy::Worktree;
+use super::error::Result;
 use super::nodes::Trees;
-use crate::history::{BranchName, Repo, Result, Tree};
+use crate::history::{BranchName, Repo, Tree};
 use crate::id::TreeId;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 impl Trees for Repo {
     fn tree(&self, id: TreeId) -> Result<Arc<Tree>> {
-        Repo::tree(self, id)
+        Ok(Repo::tree(self, id)?)
     }
 }
 

@@ -4,8 +4,9 @@
 //! Holds the copy for one directory at a time. A tree of the history is measured once, wherever and however often it is.
 
 use super::copy::Worktree;
+use super::error::{Error, Result};
 use super::nodes::{Body, NodeId};
-use crate::history::{Error, Name, Node, Repo, Result, TreePath};
+use crate::history::{Name, Node, Repo, TreePath};
 use crate::id::TreeId;
 use std::collections::HashMap;
 
@@ -34,7 +35,7 @@ impl Worktree {
     /// Refuses to move what is at a path to one from which it would lead too far. Nobody may change the tree meanwhile.
     ///
     /// # Errors
-    /// [`Error::Path`] beyond the limits of [`TreePath::check`].
+    /// [`Path`](crate::history::Error::Path) beyond the limits of [`TreePath::check`].
     pub(super) fn check_reach(&self, moved: NodeId, from: &TreePath, to: &TreePath) -> Result<()> {
         let (before, after) = (reach_of(from), reach_of(to));
         if after.names <= before.names && after.bytes <= before.bytes {

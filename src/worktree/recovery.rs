@@ -7,12 +7,13 @@
 //! `quarantine/`.
 
 use super::copy::{State, Worktree, place};
+use super::error::{Error, Result};
 use super::journal::make_quarantine;
 use super::nodes::{Body, Content, File};
 use super::record::Record;
 use super::tenant::Tenant;
-use crate::disk::{self, Disk, DiskError, Patience};
-use crate::history::{BranchName, Entry, Error, Node, Repo, Result, TreePath};
+use crate::disk::{self, Disk, Patience};
+use crate::history::{BranchName, Entry, Node, Repo, TreePath};
 use crate::id::StagingId;
 use crate::random::unpredictable;
 use std::collections::HashSet;
@@ -58,7 +59,7 @@ impl Worktree {
             match self.lock_tenants(true, Patience::BRIEF)? {
                 Some(_alone) => match self.recover() {
                     // Everything can be looked at, and every write says so itself.
-                    Err(Error::Disk(error)) if is_read_only(&error) => break,
+                    Err(error) if is_read_only(&error) => break,
                     found => recovered.extend(found?),
                 },
                 None => break,
@@ -79,11 +80,11 @@ impl Worktree {
     pub fn recover_if_abandoned(&self) -> Result<Vec<Interrupted>> {
         match self.lock_tenants(true, Patience::Try) {
             Ok(Some(_alone)) => match self.recover() {
-                Err(Error::Disk(error)) if is_read_only(&error) => Ok(Vec::new()),
+                Err(error) if is_read_only(&error) => Ok(Vec::new()),
                 recovered => recovered,
             },
             Ok(None) => Ok(Vec::new()),
-            Err(Error::Disk(error)) if is_read_only(&error) => Ok(Vec::new()),
+            Err(error) if is_read_only(&error) => Ok(Vec::new()),
             Err(error) => Err(error),
         }
     }
@@ -291,8 +292,9 @@ fn remove_folder(disk: &dyn Disk, dir: &Path) -> disk::Result<()> {
     disk.remove_dir(dir)
 }
 
-fn is_read_only(error: &DiskError) -> bool {
-    matches!(error.source.raw_os_error(), Some(libc::EROFS | libc::EACCES))
+fn is_read_only(error: &Error) -> bool {
+    let code = error.disk().and_then(|error| error.source.raw_os_error());
+    matches!(code, Some(libc::EROFS | libc::EACCES))
 }
 
 impl File {

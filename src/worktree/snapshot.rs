@@ -4,12 +4,11 @@
 //! staging files never change. Flat: directories are numbered, so that depth costs no stack.
 
 use super::copy::{State, Worktree};
+use super::error::Result;
 use super::nodes::{Body, Content, File, NodeId, Safe};
 use super::record::Record;
 use crate::disk::{DiskError, Patience};
-use crate::history::{
-    Attributes, DraftDir, DraftEntry, DraftNode, DraftTree, Entry, Name, Node, Result, TreePath,
-};
+use crate::history::{Attributes, DraftDir, DraftEntry, DraftNode, DraftTree, Entry, Name, Node, TreePath};
 use crate::id::{CommitId, RecipeId, StagingId, TreeId};
 use std::fmt;
 

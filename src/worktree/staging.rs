@@ -1,11 +1,12 @@
 //! Reading the bytes of a worktree's files, and handing complete ones to the store.
 
 use super::copy::{State, Worktree};
+use super::error::{Error, Result};
 use super::nodes::{Body, Content, File, NodeId};
 use super::open_files::OpenFile;
 use super::record::Record;
 use crate::disk::DiskFile;
-use crate::history::{Error, ReaderSlot, Result, TreePath};
+use crate::history::{self, ReaderSlot, TreePath};
 use crate::id::{RecipeId, StagingId};
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -45,12 +46,14 @@ impl Worktree {
                 Body::Dir(_) | Body::Symlink(_) => Err(Error::Stale),
             })?;
             let staging = match content {
-                Content::Stored { recipe, .. } => return slot.of(&self.repo, recipe)?.read_at(offset, buf),
+                Content::Stored { recipe, .. } => {
+                    return Ok(slot.of(&self.repo, recipe)?.read_at(offset, buf)?);
+                }
                 Content::Staged { staging, .. } => staging,
             };
             match self.staged_file(node, staging) {
                 // It was stored and let go since it was looked at.
-                Err(Error::Disk(error)) if error.is_absence() && self.is_other_now(node, staging)? => {}
+                Err(error) if error.is_absence() && self.is_other_now(node, staging)? => {}
                 file => return read_up_to(&*file?, offset, buf),
             }
         }
@@ -73,16 +76,16 @@ impl Worktree {
         };
         match held {
             Some(file) => Ok(file),
-            None => self.open_staging(staging),
+            None => Ok(self.open_staging(staging)?),
         }
     }
 
     /// Opens a staging file to read it.
     ///
     /// # Errors
-    /// [`Error::Replaced`] if another repository is where this one was, or its disk went away and came back: that has
+    /// [`Replaced`](history::Error::Replaced) if another repository is where this one was, or its disk went away and came back: that has
     /// files of the same names with other bytes.
-    pub(crate) fn open_staging(&self, staging: StagingId) -> Result<Arc<dyn DiskFile>> {
+    pub(crate) fn open_staging(&self, staging: StagingId) -> history::Result<Arc<dyn DiskFile>> {
         let path = self.staging_path(staging);
         let opened = self.disk().open(&path, true).or_else(|error| match error.source.raw_os_error() {
             Some(libc::EROFS | libc::EACCES) => self.disk().open(&path, false),
@@ -97,8 +100,8 @@ impl Worktree {
     pub(super) fn is_in_use(&self, staging: StagingId) -> Result<bool> {
         match self.open_staging(staging) {
             Ok(file) => Ok(file.is_locked()?),
-            Err(Error::Disk(error)) if error.source.kind() == ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error),
+            Err(error) if error.is_absence() => Ok(false),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -1,11 +1,12 @@
 //! Making what a worktree's journal says durable: one sync for all who wait, and nothing held while the disk works.
 
 use super::copy::{State, Worktree};
+use super::error::{Error, Result};
 use super::journal::Standing;
 use super::nodes::Body;
 use super::record::Record;
 use crate::disk::{DiskFile, Patience};
-use crate::history::{Error, Result};
+
 use crate::id::StagingId;
 use std::sync::Arc;
 

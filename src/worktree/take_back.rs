@@ -1,7 +1,8 @@
 //! What `rm` and `restore` do to a worktree: everything is looked at first, then all of it happens or none.
 
+use super::error::{Error, Result};
 use super::{Edit, Kind, Worktree};
-use crate::history::{Entry, Error, Node, Result, Tree, TreePath};
+use crate::history::{self, Entry, Node, Tree, TreePath};
 use crate::id::{CommitId, TreeId};
 use crate::units::Timestamp;
 
@@ -9,7 +10,7 @@ impl Worktree {
     /// Removes paths, durably; directories only if `recursive`. A path may be named twice, or lie in another one.
     ///
     /// # Errors
-    /// [`Error::UnknownPath`] with the nearest that the last commit has, [`Error::IsADirectory`]. After any error nothing
+    /// [`UnknownPath`](history::Error::UnknownPath) with the nearest that the last commit has, [`Error::IsADirectory`]. After any error nothing
     /// has changed.
     pub fn remove_all(&self, paths: &[TreePath], recursive: bool, now: Timestamp) -> Result<()> {
         for path in paths {
@@ -29,7 +30,7 @@ impl Worktree {
     /// the commit.
     ///
     /// # Errors
-    /// [`Error::UnknownPath`] for what neither has. After any error nothing has changed.
+    /// [`UnknownPath`](history::Error::UnknownPath) for what neither has. After any error nothing has changed.
     pub fn restore(
         &self,
         paths: &[TreePath],
@@ -76,6 +77,6 @@ impl Worktree {
         let tree = self.repo().tree_of(self.repo().refs().branch(self.branch())?)?;
         let nearest = self.repo().nearest_path(tree, path)?;
         let place = format!("the worktree of `{}`", self.branch());
-        Ok(Error::UnknownPath { path: path.clone(), place, nearest })
+        Ok(history::Error::UnknownPath { path: path.clone(), place, nearest }.into())
     }
 }

@@ -9,11 +9,12 @@
 //! writes to it, and anybody can tell a writer that works from one that is gone.
 
 use super::copy::{State, Worktree};
+use super::error::{Error, Result};
 use super::nodes::{Body, Content, NodeId};
 use super::open_files::{OpenFile, Release, Staged};
 use super::record::{Record, recorded_mode};
 use crate::disk::DiskFile;
-use crate::history::{Attributes, Error, Name, Result};
+use crate::history::{Attributes, Name};
 use crate::id::StagingId;
 use crate::units::Timestamp;
 use std::fmt;
@@ -99,7 +100,7 @@ impl Tenant {
                 }
                 Some(staging) => match self.open_staging(staging) {
                     // It was stored and let go since it was looked at.
-                    Err(Error::Disk(error)) if error.is_absence() && self.is_other_now(node, staging)? => {
+                    Err(error) if error.is_absence() && self.is_other_now(node, staging)? => {
                         continue;
                     }
                     file => Some((staging, file?)),
@@ -215,7 +216,7 @@ impl Tenant {
     fn sync_version_of(&self, node: NodeId, staging: StagingId) -> Result<()> {
         match self.staged_file(node, staging) {
             // It was stored and let go since it was looked at.
-            Err(Error::Disk(error))
+            Err(error)
                 if error.is_absence()
                     && self.read(|state| Ok(state.nodes.by_staging(staging).is_none()))? =>
             {

@@ -158,7 +158,7 @@ fn damage_before_the_mark_is_an_error_and_behind_it_a_torn_end() {
     // Whole records that were never acknowledged are kept for whoever wants to look.
     assert!(next.was_cut().expect("look"));
     flip(durable - 1);
-    assert!(matches!(open(&place).read_on(), Err(Error::DamagedFile { .. })));
+    assert!(matches!(open(&place).read_on(), Err(Error::DamagedJournal { .. })));
 }
 
 #[test]

@@ -3,9 +3,10 @@
 //! Changes nothing but memory, and remembers which names a kernel has to forget. The same records in the same order
 //! give the same nodes in every process.
 
+use super::super::error::{Error, Result};
 use super::super::record::Record;
 use super::{Body, Content, File, Invalidation, NodeId, NodeState, Nodes, Safe, Trees, body_of};
-use crate::history::{Attributes, Error, Name, Result, Tree, TreePath};
+use crate::history::{Attributes, Name, Tree, TreePath};
 use crate::id::StagingId;
 use crate::units::Timestamp;
 use std::collections::BTreeMap;

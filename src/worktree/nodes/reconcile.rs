@@ -1,7 +1,8 @@
 //! Making the nodes of a worktree equal a tree of the history, so that nodes which stay the same keep their number.
 
+use super::super::error::Result;
 use super::{Body, Content, Dir, NodeId, Nodes, Trees};
-use crate::history::{Name, Node, Result, Tree};
+use crate::history::{Name, Node, Tree};
 use crate::id::TreeId;
 use std::collections::BTreeMap;
 

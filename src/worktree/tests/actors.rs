@@ -195,7 +195,7 @@ fn a_repository_that_was_replaced_acknowledges_nothing_more() {
     let worktree = tenant(&repo);
     let node = save(&worktree, "a", b"saved", 1);
     disk.rename(Path::new("/repo/.coral"), Path::new("/repo/.moved")).expect("rename");
-    assert!(matches!(worktree.sync(node), Err(Error::Replaced(_) | Error::Disk(_))));
+    assert!(matches!(worktree.sync(node), Err(Error::Replaced(_) | Error::History(history::Error::Disk(_)))));
     Repo::create(Arc::new(disk.clone()), Path::new(ROOT), &main()).expect("create");
     save(&tenant(&open(&disk)), "b", b"of another repository", 1);
     assert!(matches!(worktree.sync(node), Err(Error::Replaced(_))));
@@ -254,7 +254,7 @@ fn a_flipped_bit_in_a_journal_is_an_error_and_costs_no_byte() {
                     );
                 }
             }
-            Err(Error::DamagedFile { path, .. }) => assert_eq!(path, journal),
+            Err(Error::DamagedJournal { path, .. }) => assert_eq!(path, journal),
             Err(error) => panic!("bit {bit} of byte {at}: {error}"),
         }
         assert_eq!(staged(&image), before, "bit {bit} of byte {at}");

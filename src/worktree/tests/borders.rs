@@ -55,7 +55,7 @@ fn a_tree_with_a_repository_in_it_is_damage_that_fsck_names() {
     for name in [&b".coral"[..], b".Coral. ", b"CORAL~1", ".co\u{200d}ral".as_bytes()] {
         let (_disk, repo) = create();
         let (commit, tree) = commit_tree(&repo, &tree_of(&[name]));
-        assert!(matches!(repo.tree(tree), Err(Error::Damaged { .. })));
+        assert!(matches!(repo.tree(tree), Err(history::Error::Damaged { .. })));
         repo.create_branch_at(
             &BranchName::new("evil").expect("valid"),
             commit,
@@ -70,7 +70,7 @@ fn a_tree_with_a_repository_in_it_is_damage_that_fsck_names() {
         let entry = repo.entry_at(commit, "evil", &TreePath::ROOT).expect("the root");
         assert!(matches!(
             repo.export(&entry, &out.path().join("out"), &Task::default()),
-            Err(Error::Damaged { .. })
+            Err(history::Error::Damaged { .. })
         ));
     }
     let (_disk, repo) = create();
@@ -110,14 +110,14 @@ fn depth_costs_no_stack_in_whatever_looks_at_a_tree() {
         .expect("branch");
     on_a_small_stack(|| {
         let tree = repo.commit(commit).expect("commit").tree;
-        let walked: Vec<_> = repo.walk_tree(tree).collect::<Result<_>>().expect("walk");
+        let walked: Vec<_> = repo.walk_tree(tree).collect::<history::Result<_>>().expect("walk");
         assert_eq!(walked.len(), DEEP);
         let deepest = &walked[DEEP - 1].0;
         assert_eq!(deepest.names().len(), DEEP);
         assert!(repo.find_in_tree(tree, deepest).expect("find").is_some());
         let beyond = deepest.join(name("e"));
         let unknown = repo.entry_at(commit, "deep", &beyond);
-        assert!(matches!(unknown, Err(Error::UnknownPath { .. })), "{unknown:?}");
+        assert!(matches!(unknown, Err(history::Error::UnknownPath { .. })), "{unknown:?}");
         let changes = repo.diff_trees(Tree::empty_id(), tree).expect("diff");
         assert_eq!(changes.iter().map(|change| &change.path).collect::<Vec<_>>(), [deepest]);
         assert_eq!(repo.diff_trees(tree, Tree::empty_id()).expect("diff").len(), 1);
@@ -147,11 +147,11 @@ fn a_directory_that_is_wrong_about_a_length_is_told_and_never_waited_for() {
         let tree = Tree::id_of(&encoding);
         ingest.put_meta(store::Kind::Tree, tree.as_bytes(), &encoding).expect("put");
         let commit = commit_of(&repo, ingest, tree);
-        let read = repo.read_through(recipe, said, &"a", |_| Ok::<_, Error>(()));
-        assert!(matches!(read, Err(Error::WrongLength { .. })), "{said}: {read:?}");
+        let read = repo.read_through(recipe, said, &"a", |_| Ok::<_, history::Error>(()));
+        assert!(matches!(read, Err(history::Error::WrongLength { .. })), "{said}: {read:?}");
         let out = tempfile::tempdir().expect("a scratch folder");
         let exported = repo.export(&liar, &out.path().join("a"), &Task::default());
-        assert!(matches!(exported, Err(Error::WrongLength { .. })), "{said}: {exported:?}");
+        assert!(matches!(exported, Err(history::Error::WrongLength { .. })), "{said}: {exported:?}");
         let branch = BranchName::new(format!("liar-{said}")).expect("valid");
         repo.create_branch_at(&branch, commit, "made".into(), &request("", 2).author).expect("branch");
         let said = format!("{:?}", repo.fsck(false, &Task::default()).expect("fsck").findings);
@@ -172,8 +172,9 @@ fn nothing_is_made_beyond_the_limits_nor_moved_there() {
     };
     let (deepest, other) = (chain("a", DEPTH_MAX), chain("b", 500));
     let parent = worktree.parent(deepest).expect("parent");
-    let too_deep =
-        |done: Result<()>| assert!(matches!(done, Err(Error::Path(PathError::TooDeep(_)))), "{done:?}");
+    let too_deep = |done: Result<()>| {
+        assert!(matches!(done, Err(Error::History(history::Error::Path(PathError::TooDeep(_))))), "{done:?}")
+    };
     too_deep(worktree.make_dir(deepest, &name("x"), 0o755, at(2)).map(drop));
     too_deep(worktree.make_symlink(deepest, &name("x"), b"y", at(2)).map(drop));
     too_deep(worktree.create(deepest, &name("x"), 0o644, at(2)).map(drop));
@@ -234,7 +235,11 @@ fn a_directory_does_not_get_a_name_with_which_what_is_in_it_has_too_long_a_path(
                 at(3),
             )
         };
-        assert!(matches!(to("bb"), Err(Error::Path(PathError::PathTooLong(65_536)))), "{:?}", to("bb"));
+        assert!(
+            matches!(to("bb"), Err(Error::History(history::Error::Path(PathError::PathTooLong(65_536))))),
+            "{:?}",
+            to("bb")
+        );
         to("b").expect("no longer than it was");
         process
             .rename((NodeId::ROOT, &name("b")), (NodeId::ROOT, &name("a")), RenameMode::Replace, at(3))

@@ -50,7 +50,8 @@ fn session(disk: &SimulatedDisk, done: &mut Acknowledged) -> Result<()> {
     let tip = done.commits[2].0;
     let entry = LogEntry { who: request("", 1).author, message: "branch".into() };
     repo.refs().update_branch(&other, None, repo.store().durable(tip)?, &entry)?;
-    if is_durable(&repo.refs().set_head(&Head::Branch(other.clone()))?.warnings) {
+    let moved = repo.refs().set_head(&Head::Branch(other.clone()))?;
+    if is_durable(&moved.warnings.into_iter().map(Warning::from).collect::<Vec<_>>()) {
         done.head = Some(other);
     }
     Ok(())
@@ -58,7 +59,7 @@ fn session(disk: &SimulatedDisk, done: &mut Acknowledged) -> Result<()> {
 
 /// Whether nothing was said against a change that was made.
 fn is_durable(warnings: &[Warning]) -> bool {
-    !warnings.iter().any(|warning| matches!(warning, Warning::NotDurable(_)))
+    !warnings.iter().any(|warning| matches!(warning, Warning::Refs(history::Warning::NotDurable(_))))
 }
 
 fn check(disk: &SimulatedDisk, done: &Acknowledged) {

@@ -97,7 +97,7 @@ fn a_directory_comes_back_whole_over_whatever_took_its_place() {
     assert_eq!(changes(&worktree), []);
     save(&worktree, "e", b"x", 5);
     let nothing = worktree.restore(&[path("e"), path("nowhere")], id, "main", at(5));
-    assert!(matches!(nothing, Err(Error::UnknownPath { .. })), "{nothing:?}");
+    assert!(matches!(nothing, Err(Error::History(history::Error::UnknownPath { .. }))), "{nothing:?}");
     assert_eq!(changes(&worktree), [("e".into(), ChangeKind::Added)]);
     for (paths, recursive) in [(&["e", "nowhere"][..], true), (&["e", "d"], false), (&["e", ""], true)] {
         let paths: Vec<TreePath> = paths.iter().map(|text| path(text)).collect();

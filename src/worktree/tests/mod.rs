@@ -18,7 +18,9 @@ mod stopped;
 mod unchanged;
 
 use super::*;
+use super::{Error, Result, Warning};
 use crate::disk::{Disk, Patience, SimulatedDisk};
+use crate::history;
 use crate::history::*;
 use crate::task::Task;
 use crate::units::Timestamp;
@@ -391,14 +393,14 @@ fn revisions_are_what_git_users_type() {
         assert_eq!(repo.resolve(text, now).expect(text), ids[n], "{text}");
     }
     for text in ["main~4", "main^2", "ffff", "main@{9}", "main@{gibberish}"] {
-        assert!(matches!(repo.resolve(text, now), Err(Error::UnknownRevision { .. })), "{text}");
+        assert!(matches!(repo.resolve(text, now), Err(history::Error::UnknownRevision { .. })), "{text}");
     }
     match repo.resolve("mian~1", now) {
-        Err(Error::UnknownRevision { nearest, .. }) => assert_eq!(nearest.as_deref(), Some("main")),
+        Err(history::Error::UnknownRevision { nearest, .. }) => assert_eq!(nearest.as_deref(), Some("main")),
         other => panic!("{other:?}"),
     }
     match repo.entry_at(ids[3], "main", &path("b")) {
-        Err(Error::UnknownPath { nearest, .. }) => assert_eq!(nearest, Some(path("a"))),
+        Err(history::Error::UnknownPath { nearest, .. }) => assert_eq!(nearest, Some(path("a"))),
         other => panic!("{other:?}"),
     }
 }
@@ -410,11 +412,11 @@ fn a_repository_of_a_newer_format_is_refused_by_name() {
         disk.replace(&Path::new(ROOT).join("format"), text).expect("write");
         Repo::open(Arc::new(disk.clone()), Path::new(ROOT), Options::default()).map(drop)
     };
-    assert!(matches!(reopen(b"coral 3\n"), Err(Error::NewerFormat { .. })));
-    assert!(matches!(reopen(b"\xff"), Err(Error::DamagedFile { .. })));
+    assert!(matches!(reopen(b"coral 3\n"), Err(history::Error::NewerFormat { .. })));
+    assert!(matches!(reopen(b"\xff"), Err(history::Error::DamagedFile { .. })));
     disk.remove_file(&Path::new(ROOT).join("format")).expect("remove");
     let missing = Repo::open(Arc::new(disk.clone()), Path::new(ROOT), Options::default());
-    assert!(matches!(missing, Err(Error::NotARepository(_))));
+    assert!(matches!(missing, Err(history::Error::NotARepository(_))));
 }
 
 #[test]
@@ -428,12 +430,12 @@ fn branches_that_would_be_folders_of_each_other_are_refused() {
     let branch = |text| BranchName::new(text).expect("valid");
     let make = |text| repo.refs().update_branch(&branch(text), None, durable, &entry);
     make("feature/x").expect("create");
-    assert!(matches!(make("feature"), Err(Error::RefConflict { .. })));
-    assert!(matches!(make("feature/x/y"), Err(Error::RefConflict { .. })));
+    assert!(matches!(make("feature"), Err(history::Error::RefConflict { .. })));
+    assert!(matches!(make("feature/x/y"), Err(history::Error::RefConflict { .. })));
     repo.refs().delete_branch(&branch("feature/x"), id, &entry, || Ok(())).expect("delete");
     make("feature").expect("create");
     assert!(matches!(
         repo.refs().delete_branch(&main(), id, &entry, || Ok(())),
-        Err(Error::CurrentBranch(_))
+        Err(history::Error::CurrentBranch(_))
     ));
 }

@@ -38,7 +38,7 @@ const LONG: &[Long] = &[
         run: |repo, folder, task| {
             let commit = repo.resolve("main~1", at(9))?;
             let entry = repo.entry_at(commit, "main~1", &TreePath::ROOT)?;
-            repo.export(&entry, &folder.join("out/below"), task).map(drop)
+            Ok(repo.export(&entry, &folder.join("out/below"), task).map(drop)?)
         },
     },
     Long {
@@ -53,7 +53,7 @@ const LONG: &[Long] = &[
     Long {
         name: "repack",
         unborn: false,
-        run: |repo, _, task| repo.repack(0, Some(crate::codec::Level::Max), task).map(drop),
+        run: |repo, _, task| Ok(repo.repack(0, Some(crate::codec::Level::Max), task).map(drop)?),
     },
     Long { name: "rebuild", unborn: false, run: |repo, _, task| Ok(repo.store().rebuild(task).map(drop)?) },
     Long {
@@ -64,7 +64,7 @@ const LONG: &[Long] = &[
             fs::write(tensors.path(), tensor_file()).expect("write");
             let wanted = repo.tensors_of_file(tensors.path(), task)?;
             assert_eq!(wanted.len(), 1);
-            repo.lineage(&wanted, task).map(drop)
+            Ok(repo.lineage(&wanted, task).map(drop)?)
         },
     },
 ];
@@ -110,7 +110,7 @@ fn a_stop_at_any_check_leaves_everything_as_it_was() {
             // Threads may find out in another order, and one check fewer be needed.
             let expected = match done {
                 Ok(()) => (&after, &made),
-                Err(Error::Stopped(Stopped)) => (&before, &Vec::new()),
+                Err(Error::History(history::Error::Stopped(Stopped))) => (&before, &Vec::new()),
                 Err(error) => panic!("{} stopped at {n}: {error}", long.name),
             };
             assert_eq!((&seen, &left), expected, "{} stopped at {n} of {}", long.name, never.checks());
@@ -131,7 +131,10 @@ fn a_file_is_no_longer_read_when_the_task_is_stopped() {
         repo.worktree(&main()).expect("worktree").add(&items, &Fence::default(), at(1), &task)
     };
     for n in 0..8 {
-        assert!(matches!(add(Arc::new(StopAt::check(n))), Err(Error::Stopped(Stopped))), "at {n}");
+        assert!(
+            matches!(add(Arc::new(StopAt::check(n))), Err(Error::History(history::Error::Stopped(Stopped)))),
+            "at {n}"
+        );
         assert_eq!(
             repo.store().metadata_with_prefix(ObjectKind::Recipe, "").expect("look"),
             [] as [[u8; 32]; 0]

@@ -108,7 +108,8 @@ fn entry() -> LogEntry {
 fn set_tag(repo: &Repo, name: &str, revision: &str, replace: bool) -> Result<()> {
     let commit = repo.resolve(revision, at(9))?;
     let new = Tag { commit, description: "a\\b\r\n=".into(), metrics: BTreeMap::new() };
-    repo.refs().set_tag(&tag(name), &new, repo.store().durable(commit)?, replace, &entry()).map(drop)
+    repo.refs().set_tag(&tag(name), &new, repo.store().durable(commit)?, replace, &entry())?;
+    Ok(())
 }
 
 /// A folder of the user's, and one file of it once more elsewhere.
@@ -157,7 +158,7 @@ const OPERATIONS: &[Operation] = &[
     Operation {
         name: "tag -D",
         unborn: false,
-        run: |repo| repo.refs().delete_tag(&tag("v1"), &entry()).map(drop),
+        run: |repo| Ok(repo.refs().delete_tag(&tag("v1"), &entry()).map(drop)?),
     },
     Operation { name: "switch", unborn: false, run: |repo| repo.switch_to("old/side", &who()).map(drop) },
     Operation {
@@ -305,7 +306,9 @@ fn on_a_disk_that_cannot_be_written_history_is_there_and_changes_say_why_not() {
         see(&disk);
         disk.set_read_only(true);
         let errno = match run(&disk, operation) {
-            Err(Error::Disk(error) | Error::Store(StoreError::Disk(error))) => error.source.raw_os_error(),
+            Err(Error::History(
+                history::Error::Disk(error) | history::Error::Store(StoreError::Disk(error)),
+            )) => error.source.raw_os_error(),
             other => panic!("{}: {other:?}", operation.name),
         };
         assert_eq!(errno, Some(libc::EROFS), "{}", operation.name);

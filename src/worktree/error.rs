@@ -1,0 +1,126 @@
+//! What can go wrong with a worktree, one variant for each thing a caller would do differently.
+//!
+//! What goes wrong below it, in the history, the store or on the disk, is told as the history tells of it.
+
+use crate::disk::DiskError;
+use crate::history::{self, PathError, TreePath, short};
+use crate::id::CommitId;
+use crate::store::StoreError;
+use crate::task::Stopped;
+use std::path::PathBuf;
+
+/// A result of a worktree.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// An error of a worktree.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Something that must be a directory is none.
+    #[error("`{0}` is not a directory")]
+    NotADirectory(TreePath),
+    /// Something that must not be a directory is one.
+    #[error("`{0}` is a directory")]
+    IsADirectory(TreePath),
+    /// A name is taken.
+    #[error("`{0}` exists already")]
+    Exists(TreePath),
+    /// A directory to remove or replace has entries.
+    #[error("`{0}` is not empty")]
+    NotEmpty(TreePath),
+    /// A directory cannot move into itself.
+    #[error("`{0}` cannot move into itself")]
+    IntoItself(TreePath),
+    /// A node is gone.
+    #[error("the file is gone")]
+    Stale,
+    /// The worktree that was opened, or its repository, is no longer what is there: it was deleted, moved away, or
+    /// replaced by another of its name.
+    #[error("`{}` was removed or replaced by another process", .0.display())]
+    Replaced(PathBuf),
+    /// Another process is writing to a file.
+    #[error("`{0}` is being written by another process")]
+    BeingWritten(TreePath),
+    /// The disk accepted bytes of a file and did not keep them.
+    #[error("the disk lost bytes of `{0}` that it had accepted")]
+    LostBytes(TreePath),
+    /// A change would be a longer record than any reader takes: paths are too long.
+    #[error("the path is too long")]
+    RecordTooLong,
+    /// A journal holds something else.
+    #[error("`{}` is damaged: {what}", path.display())]
+    DamagedJournal {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A commit would equal its parent.
+    #[error("nothing to commit on `{branch}`: the worktree equals its last commit")]
+    NothingToCommit {
+        /// The branch.
+        branch: String,
+        /// Files left out because they are still being written.
+        still_open: Vec<TreePath>,
+    },
+    /// The branch moved without its worktree.
+    #[error("branch `{branch}` moved while its worktree has changes based on {}", short(*.base))]
+    Diverged {
+        /// The branch.
+        branch: String,
+        /// The commit that the worktree is based on.
+        base: Option<CommitId>,
+    },
+    /// An operation would drop changes.
+    #[error("the worktree of `{0}` has changes that are not committed")]
+    UncommittedChanges(String),
+    /// A repository's own folder would be taken into it.
+    #[error("`{}` is in the repository's own store", .0.display())]
+    OwnStore(PathBuf),
+    /// What a mount of a repository shows would be taken into it.
+    #[error("`{}` is in a mount of this repository", .0.display())]
+    OwnMount(PathBuf),
+    /// The history, the store or the disk could not do it.
+    #[error(transparent)]
+    History(history::Error),
+}
+
+impl Error {
+    /// What the disk said, if it was asked for something of the worktree itself.
+    pub(super) fn disk(&self) -> Option<&DiskError> {
+        match self {
+            Error::History(history::Error::Disk(error)) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Whether the cause is that a file or folder is not there.
+    pub(super) fn is_absence(&self) -> bool {
+        matches!(self, Error::History(error) if error.is_absence())
+    }
+
+    /// Whether the cause is a disk or quota that is full.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Error::History(error) if error.is_full())
+    }
+}
+
+impl From<history::Error> for Error {
+    fn from(error: history::Error) -> Self {
+        match error {
+            // A worktree goes with its repository.
+            history::Error::Replaced(path) => Error::Replaced(path),
+            error => Error::History(error),
+        }
+    }
+}
+
+macro_rules! through_history {
+    ($($error:ty),*) => {$(
+        impl From<$error> for Error {
+            fn from(error: $error) -> Self {
+                history::Error::from(error).into()
+            }
+        }
+    )*};
+}
+through_history!(DiskError, PathError, StoreError, Stopped);

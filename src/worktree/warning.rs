@@ -1,0 +1,30 @@
+//! What goes wrong when it is done already, or is done on the way, where worktrees are part of it.
+
+use super::error::Error;
+use crate::history::{self, BranchName};
+use std::path::PathBuf;
+
+/// A trouble that comes too late to be an error, or something that was done on the way.
+#[derive(Debug, thiserror::Error)]
+pub enum Warning {
+    /// It is one of the refs.
+    #[error(transparent)]
+    Refs(#[from] history::Warning),
+    /// The worktree of a branch did not go along.
+    #[error("it is done, but not in the worktree of `{branch}`: {source}")]
+    Worktree {
+        /// The branch.
+        branch: BranchName,
+        /// Why.
+        #[source]
+        source: Box<Error>,
+    },
+    /// A worktree of an earlier branch of this name was in the way.
+    #[error("an earlier branch `{branch}` left files that were never committed; they are set aside in `{}`", path.display())]
+    SetAside {
+        /// The branch.
+        branch: BranchName,
+        /// Where they are now.
+        path: PathBuf,
+    },
+}
