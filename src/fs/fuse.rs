@@ -148,11 +148,10 @@ fn list(asked: &Asked<'_>, handle: u64, offset: u64, mut reply: ReplyDirectory) 
         Ok(listing) => listing,
         Err(errno) => return reply.error(errno),
     };
-    let from = usize::try_from(offset).unwrap_or(usize::MAX);
-    for (position, entry) in (offset..).zip(listing.list.get(from..).unwrap_or_default()) {
+    for (next, entry) in listing.from(offset) {
         // The number is a hint that look-ups do not depend on; not to be zero is all that matters.
         let name = OsStr::from_bytes(&entry.name);
-        if reply.add(INodeNo(asked.question.ino), position + 1, file_type(entry.kind()), name) {
+        if reply.add(INodeNo(asked.question.ino), next, file_type(entry.kind()), name) {
             break;
         }
     }
@@ -169,13 +168,12 @@ fn list_with_attributes(asked: &Asked<'_>, handle: u64, offset: u64, mut reply: 
 /// Puts as many names into an answer as there is room for, each looked up.
 fn fill(asked: &Asked<'_>, handle: u64, offset: u64, reply: &mut ReplyDirectoryPlus) -> Result<()> {
     let listing = asked.core.listing(handle, offset)?;
-    let from = usize::try_from(offset).unwrap_or(usize::MAX);
-    for (position, entry) in (offset..).zip(listing.list.get(from..).unwrap_or_default()) {
-        let Some((attr, lifetime)) = asked.core.lookup_listed(asked.question.ino, entry)? else { continue };
+    for (next, entry) in listing.from(offset) {
+        let Some((attr, lifetime)) = asked.core.lookup_listed(asked.question.ino, &entry)? else { continue };
         let lifetime = lifetime.duration().min(attr.lifetime.duration());
         let name = OsStr::from_bytes(&entry.name);
         let shown = file_attr(&attr, asked.owner);
-        if reply.add(INodeNo(attr.ino), position + 1, name, &lifetime, &shown, GENERATION) {
+        if reply.add(INodeNo(attr.ino), next, name, &lifetime, &shown, GENERATION) {
             // It did not fit, so the kernel does not learn of it.
             asked.core.forget(attr.ino, 1);
             break;

@@ -1,6 +1,8 @@
 //! Open files and directories: what the kernel's handle numbers stand for.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -184,8 +186,27 @@ pub(super) struct OpenDir {
 /// The names in a directory. Nodes of a worktree have their numbers only while it is held.
 #[derive(Debug, Clone)]
 pub(super) struct Listing {
-    pub list: Arc<[Listed]>,
+    pub names: Arc<dyn Names>,
     pub _worktree: Option<Arc<OpenWorktree>>,
+}
+
+/// Names by their positions. A directory may have millions, of which nobody wants to know more than how they are called.
+pub(super) trait Names: fmt::Debug + Send + Sync {
+    /// The name at a position, made up for the occasion or not; `None` behind the last one.
+    fn at(&self, position: usize) -> Option<Cow<'_, Listed>>;
+}
+
+impl Names for Vec<Listed> {
+    fn at(&self, position: usize) -> Option<Cow<'_, Listed>> {
+        self.get(position).map(Cow::Borrowed)
+    }
+}
+
+impl Listing {
+    /// The names from a position on, each with the position after it.
+    pub fn from(&self, position: u64) -> impl Iterator<Item = (u64, Cow<'_, Listed>)> {
+        (position..).map_while(|at| Some((at + 1, self.names.at(usize::try_from(at).ok()?)?)))
+    }
 }
 
 impl OpenDir {

@@ -10,6 +10,18 @@ use crate::recipe::Recipe;
 /// Entries are small, but a mount may live for months.
 const REMEMBERED: usize = 1 << 18;
 
+/// Files shorter than this are said to take as much as they are long: looking up what they take would be most of the work
+/// of a listing, and the difference is a few blocks.
+const TOO_SMALL: u64 = 64 << 10;
+
+/// What `stat` says that a file of this length takes, given what asks the store.
+pub(super) fn shown(len: u64, stored: impl FnOnce() -> u64) -> u64 {
+    match len < TOO_SMALL {
+        true => len,
+        false => stored(),
+    }
+}
+
 /// The sizes that are known.
 #[derive(Debug, Default)]
 pub(super) struct StoredSizes(Mutex<HashMap<RecipeId, u64>>);

@@ -111,7 +111,7 @@ fn text(core: &FileSystem, path: &str) -> String {
 
 fn names(core: &FileSystem, handle: u64, from: u64) -> Vec<String> {
     let listing = core.listing(handle, from).unwrap();
-    listing.list[from as usize..].iter().map(|entry| String::from_utf8(entry.name.clone()).unwrap()).collect()
+    listing.from(from).map(|(_, entry)| String::from_utf8(entry.name.clone()).unwrap()).collect()
 }
 
 fn errno<T>(result: Result<T>) -> Option<i32> {
@@ -246,7 +246,7 @@ fn a_listing_keeps_the_numbers_of_what_it_lists() {
     let (handle, _) = core.open_dir(root).unwrap();
     let listing = core.listing(handle, 0).unwrap();
     (0..100).for_each(|_| Upkeep::of(&core.shared).tidy());
-    let (attr, _) = core.lookup_listed(root, &listing.list[0]).unwrap().unwrap();
+    let (attr, _) = core.lookup_listed(root, &listing.names.at(0).unwrap()).unwrap().unwrap();
     assert_eq!(attr.len, 5);
 }
 
@@ -479,6 +479,23 @@ fn file_with_history(core: &FileSystem, versions: u32) -> Vec<u8> {
     let key = repo.recipe(recipe).unwrap().keys().last().unwrap();
     assert_eq!(u32::from(repo.store().info(key).unwrap().unwrap().depth), versions - 1);
     bytes
+}
+
+#[test]
+fn what_is_known_of_a_tensor_is_as_long_as_its_listing_says_however_it_is_stored() {
+    for versions in [1, 3] {
+        let core = file_system();
+        file_with_history(&core, versions);
+        let before = core.repo().store().lookups();
+        let attr = find(&core, "tensors/main/m.safetensors/w.json").unwrap();
+        assert_eq!(core.repo().store().lookups(), before, "no object is looked up to list it");
+        let text = text(&core, "tensors/main/m.safetensors/w.json");
+        assert_eq!(text.len() as u64, attr.len);
+        let facts: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let encoding = if versions == 1 { "compressed" } else { "delta" };
+        assert_eq!((&facts["encoding"], &facts["bytes"]), (&encoding.into(), &800_000.into()), "{facts}");
+        assert_eq!(facts["base"].is_null(), versions == 1);
+    }
 }
 
 #[test]

@@ -23,13 +23,15 @@ impl Array {
     /// Opens a tensor. Looks no object up, unless the header of an `.npy` file stands before it.
     pub(super) fn open(repo: &Repo, at: Located) -> Result<Self> {
         let recipe = repo.recipe(at.recipe)?;
-        let (info, payload) = tensor_at(&recipe, at.extent)?;
-        let header = match fortran_shape(repo, &recipe, at.extent)? {
-            Some(shape) => npy::fortran_header(info.dtype, &shape),
-            None => npy::header(info.dtype, &info.shape).ok_or(Error::NotAnArray)?,
-        };
+        let (header, payload) = parts(repo, &recipe, at.extent)?;
         let start = recipe.start(at.extent).ok_or(Error::NotAnArray)?;
         Ok(Self { header, start, payload, file: repo.reader(&recipe) })
+    }
+
+    /// The length that it has when it is opened.
+    pub(super) fn len_of(repo: &Repo, at: Located) -> Result<u64> {
+        let (header, payload) = parts(repo, &repo.recipe(at.recipe)?, at.extent)?;
+        Ok(header.len() as u64 + payload)
     }
 
     /// Bytes of the whole `.npy` file.
@@ -52,6 +54,16 @@ impl Array {
         let rest = &mut buf[head.len()..head.len() + wanted];
         Ok(head.len() + self.file.read_at(self.start.saturating_add(from), rest)?)
     }
+}
+
+/// The header of a tensor's file, and how many bytes come after it.
+fn parts(repo: &Repo, recipe: &Arc<Recipe>, extent: usize) -> Result<(Vec<u8>, u64)> {
+    let (info, payload) = tensor_at(recipe, extent)?;
+    let header = match fortran_shape(repo, recipe, extent)? {
+        Some(shape) => npy::fortran_header(info.dtype, &shape),
+        None => npy::header(info.dtype, &info.shape).ok_or(Error::NotAnArray)?,
+    };
+    Ok((header, payload))
 }
 
 /// The tensor that an extent is, and its bytes.

@@ -3,6 +3,8 @@
 use serde::Serialize;
 
 use crate::history::{self, Repo};
+use crate::id::ObjectKey;
+use crate::recipe::Extent;
 use crate::store::Encoding;
 
 use super::array::{fortran_shape, tensor_at};
@@ -33,21 +35,67 @@ pub struct Facts {
 impl Facts {
     /// Looks one object up.
     pub(super) fn of(repo: &Repo, at: Located) -> Result<Self> {
+        let key = repo.recipe(at.recipe)?.extents().get(at.extent).and_then(Extent::key);
+        let info = repo.store().info(key.ok_or(Error::NotAnArray)?).map_err(history::Error::from)?;
+        Ok(Self {
+            stored_bytes: info.as_ref().map_or(0, |info| info.stored_len),
+            encoding: info.as_ref().map_or(MISSING, |info| encoding_name(info.encoding)),
+            base: info.and_then(|info| info.base).map(|base| base.to_string()),
+            ..Self::in_file(repo, at)?
+        })
+    }
+
+    /// What the file says, without a look-up of the object.
+    fn in_file(repo: &Repo, at: Located) -> Result<Self> {
         let recipe = repo.recipe(at.recipe)?;
         let (tensor, bytes) = tensor_at(&recipe, at.extent)?;
         let shape = fortran_shape(repo, &recipe, at.extent)?;
-        let key = recipe.extents()[at.extent].key().ok_or(Error::NotAnArray)?;
-        let info = repo.store().info(key).map_err(history::Error::from)?;
         Ok(Self {
             name: tensor.name.clone(),
             dtype: tensor.dtype.name(),
             shape: shape.unwrap_or_else(|| tensor.shape.clone()),
-            id: key.to_string(),
+            id: recipe.extents()[at.extent].key().ok_or(Error::NotAnArray)?.to_string(),
             bytes,
-            stored_bytes: info.as_ref().map_or(0, |info| info.stored_len),
-            encoding: info.as_ref().map_or("missing", |info| encoding_name(info.encoding)),
-            base: info.and_then(|info| info.base).map(|base| base.to_string()),
+            stored_bytes: 0,
+            encoding: MISSING,
+            base: None,
         })
+    }
+}
+
+/// How an object is encoded that is not there.
+const MISSING: &str = "missing";
+
+/// The longest name of an encoding.
+const LONGEST: &str = "compressed";
+
+/// A base is an object's key in hexadecimal digits.
+const BASE_DIGITS: usize = 2 * ObjectKey::LEN;
+
+impl Facts {
+    /// The JSON text of what is known of a tensor. It ends in as many spaces as make its length one that can be told without
+    /// looking the object up.
+    pub(super) fn text(repo: &Repo, at: Located) -> Result<Vec<u8>> {
+        let mut text = Self::of(repo, at)?.json()?;
+        let len = Self::text_len(repo, at)?;
+        text.resize(text.len().max(len - 1), b' ');
+        text.push(b'\n');
+        Ok(text)
+    }
+
+    /// The length of [`Facts::text`]: what only the store knows is taken to be as long as it can be.
+    pub(super) fn text_len(repo: &Repo, at: Located) -> Result<usize> {
+        let widest = |mut facts: Self| {
+            facts.stored_bytes = u64::MAX;
+            facts.encoding = LONGEST;
+            facts.base = Some("0".repeat(BASE_DIGITS));
+            facts
+        };
+        Ok(widest(Self::in_file(repo, at)?).json()?.len() + 1)
+    }
+
+    fn json(&self) -> Result<Vec<u8>> {
+        serde_json::to_vec_pretty(self).map_err(|_| Error::NotAnArray)
     }
 }
 
@@ -57,5 +105,16 @@ const fn encoding_name(encoding: Encoding) -> &'static str {
         Encoding::Compressed => "compressed",
         Encoding::Delta => "delta",
         Encoding::Cast => "cast",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_encoding_has_a_name_that_is_not_longer_than_the_longest() {
+        let all = [Encoding::Raw, Encoding::Compressed, Encoding::Delta, Encoding::Cast].map(encoding_name);
+        assert!(all.into_iter().chain([MISSING]).all(|name| name.len() <= LONGEST.len()));
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Made from recipes alone, in time proportional to the number of tensors; finding one by name compares a few names.
 
+use std::cmp::Ordering;
+
 use crate::history::{self, Repo};
 use crate::id::RecipeId;
 use crate::recipe::{Extent, Recipe};
@@ -20,7 +22,21 @@ pub struct Located {
 /// Names without extension, each distinct and legal as a file name, with the tensors that they stand for; sorted.
 #[derive(Debug, Default)]
 pub struct Index {
-    by_name: Vec<(String, Located)>,
+    /// All names, one after the other.
+    names: String,
+    /// In the order of the names.
+    entries: Box<[Entry]>,
+    files: Vec<RecipeId>,
+}
+
+/// A tensor: there may be millions, so in few bytes.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    /// Where its name ends; it begins where the one before ends.
+    end: usize,
+    /// Which of the files has it.
+    file: u32,
+    extent: u32,
 }
 
 impl Index {
@@ -33,38 +49,57 @@ impl Index {
                 Err(error) => drop(damage.get_or_insert(error)),
             }
         }
-        let tensors = recipes.iter().flat_map(|(id, recipe)| tensors_of(*id, recipe));
-        let (names, places): (Vec<&str>, Vec<Located>) = tensors.unzip();
-        let mut by_name: Vec<(String, Located)> = tensor_stems(names).into_iter().zip(places).collect();
-        by_name.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        (Self { by_name }, damage)
+        let tensors = (0..).zip(&recipes).flat_map(|(file, (_, recipe))| tensors_of(file, recipe));
+        let (names, places): (Vec<&str>, Vec<(u32, u32)>) = tensors.unzip();
+        let mut named: Vec<(String, (u32, u32))> = tensor_stems(&names).into_iter().zip(places).collect();
+        named.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        let mut names = String::with_capacity(named.iter().map(|(name, _)| name.len()).sum());
+        let entries = named.into_iter().map(|(name, (file, extent))| {
+            names.push_str(&name);
+            Entry { end: names.len(), file, extent }
+        });
+        let entries = entries.collect();
+        (Self { names, entries, files: recipes.into_iter().map(|(id, _)| id).collect() }, damage)
     }
 
-    /// All names in their order, with their tensors.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, Located)> {
-        self.by_name.iter().map(|(name, at)| (name.as_str(), *at))
+    /// The name at a position in their order, with its tensor.
+    pub fn get(&self, position: usize) -> Option<(&str, Located)> {
+        let entry = self.entries.get(position)?;
+        let begin = position.checked_sub(1).map_or(0, |before| self.entries[before].end);
+        let recipe = self.files[entry.file as usize];
+        Some((&self.names[begin..entry.end], Located { recipe, extent: entry.extent as usize }))
     }
 
     /// The tensor with this name.
     pub fn find(&self, name: &str) -> Option<Located> {
-        let at = self.by_name.binary_search_by(|(known, _)| known.as_str().cmp(name)).ok()?;
-        Some(self.by_name[at].1)
+        let (mut from, mut to) = (0, self.entries.len());
+        while from < to {
+            let middle = from + (to - from) / 2;
+            let (known, at) = self.get(middle)?;
+            match known.cmp(name) {
+                Ordering::Less => from = middle + 1,
+                Ordering::Greater => to = middle,
+                Ordering::Equal => return Some(at),
+            }
+        }
+        None
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.by_name.len()
+        self.entries.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.by_name.is_empty()
+        self.entries.is_empty()
     }
 }
 
-fn tensors_of(recipe: RecipeId, content: &Recipe) -> impl Iterator<Item = (&str, Located)> {
-    content.extents().iter().enumerate().filter_map(move |(extent, what)| match what {
-        Extent::Tensor { tensor, .. } => Some((tensor.name.as_str(), Located { recipe, extent })),
+/// The tensors of one file by name, with which file it is and which of its extents they are.
+fn tensors_of(file: u32, content: &Recipe) -> impl Iterator<Item = (&str, (u32, u32))> {
+    (0..).zip(content.extents()).filter_map(move |(extent, what)| match what {
+        Extent::Tensor { tensor, .. } => Some((tensor.name.as_str(), (file, extent))),
         Extent::Inline(_) | Extent::Object { .. } => None,
     })
 }

@@ -74,6 +74,30 @@ impl Tensors {
         Facts::of(&self.repo, at)
     }
 
+    /// The same as JSON text.
+    ///
+    /// # Errors
+    /// As [`Tensors::open`].
+    pub fn facts_text(&self, at: Located) -> Result<Vec<u8>> {
+        Facts::text(&self.repo, at)
+    }
+
+    /// The length of [`Tensors::facts_text`]; looks no object up.
+    ///
+    /// # Errors
+    /// As [`Tensors::open`].
+    pub fn facts_text_len(&self, at: Located) -> Result<u64> {
+        Facts::text_len(&self.repo, at).map(|len| len as u64)
+    }
+
+    /// The length of a tensor as an `.npy` file; looks no object up.
+    ///
+    /// # Errors
+    /// As [`Tensors::open`].
+    pub fn array_len(&self, at: Located) -> Result<u64> {
+        Array::len_of(&self.repo, at)
+    }
+
     /// What a tensor takes in the store; the length of its payload where that cannot be told.
     pub fn stored_len(&self, at: Located) -> Result<u64> {
         let recipe = self.repo.recipe(at.recipe)?;

@@ -30,19 +30,26 @@ const STEM_MAX: usize = 240;
 ///
 /// `/`, `%` and NUL are escaped as in URLs; names too long for a file system are cut and given a hash, and repeated
 /// ones a number, so that every tensor has a file of its own.
-pub(super) fn tensor_stems<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    let mut taken = HashMap::new();
-    let mut stems = Vec::new();
-    for name in names {
-        let stem = tensor_stem(name);
-        let repeats = taken.entry(stem.clone()).and_modify(|count| *count += 1u32).or_insert(0);
-        stems.push(match *repeats {
-            0 => stem,
-            // An escaped name has no `%` that is not followed by two hexadecimal digits, so this one is free.
-            more => format!("{stem}%{more}"),
-        });
+pub(super) fn tensor_stems(names: &[&str]) -> Vec<String> {
+    let mut stems: Vec<String> = names.iter().map(|name| tensor_stem(name)).collect();
+    let repeats = repeats(&stems);
+    for (stem, repeat) in stems.iter_mut().zip(repeats).filter(|(_, repeat)| *repeat > 0) {
+        // An escaped name has no `%` that is not followed by two hexadecimal digits, so this one is free.
+        stem.push_str(&format!("%{repeat}"));
     }
     stems
+}
+
+/// How often each was there before.
+fn repeats(stems: &[String]) -> Vec<u32> {
+    let mut seen: HashMap<&str, u32> = HashMap::with_capacity(stems.len());
+    let mut counts = Vec::with_capacity(stems.len());
+    for stem in stems {
+        let count = seen.entry(stem).or_default();
+        counts.push(*count);
+        *count += 1;
+    }
+    counts
 }
 
 fn tensor_stem(name: &str) -> String {
@@ -77,7 +84,7 @@ mod tests {
     #[test]
     fn tensor_names_become_distinct_file_names() {
         assert_eq!(
-            tensor_stems(["h.0.w", "a/b", "a%2Fb", "a/b", ""]),
+            tensor_stems(&["h.0.w", "a/b", "a%2Fb", "a/b", ""]),
             ["h.0.w", "a%2Fb", "a%252Fb", "a%2Fb%1", ""]
         );
     }
@@ -85,7 +92,7 @@ mod tests {
     proptest! {
         #[test]
         fn tensor_files_are_legal_and_distinct(names in proptest::collection::vec("[a/%é\0]{0,3}|[é/]{100,130}", 0..6)) {
-            let stems = tensor_stems(names.iter().map(String::as_str));
+            let stems = tensor_stems(&names.iter().map(String::as_str).collect::<Vec<_>>());
             for stem in &stems {
                 prop_assert!(stem.len() + 5 <= 255 && !stem.contains(['/', '\0']));
             }

@@ -29,8 +29,8 @@ impl World {
     fn look_into(&self, ino: u64, prefix: &str, seen: &mut Seen) {
         let (handle, _) = self.core().open_dir(ino).expect("a directory");
         let listing = self.core().listing(handle, 0).expect("open");
-        for entry in &*listing.list {
-            let listed = self.core().lookup_listed(ino, entry).expect("listed");
+        for (_, entry) in listing.from(0) {
+            let listed = self.core().lookup_listed(ino, &entry).expect("listed");
             let (attr, _) = listed.expect("nobody removes it");
             let kind = entry.kind();
             assert_eq!(attr.kind, kind);

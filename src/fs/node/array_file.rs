@@ -8,6 +8,7 @@ use super::super::errno::Result;
 use super::super::handle::Handle;
 use super::super::opening::{Cache, OpenMode};
 use super::super::place::ArrayFile;
+use super::super::sizes;
 use super::super::superblock::Superblock;
 use super::facts_file::tensor_xattr;
 use super::interface::{Node, Xattr};
@@ -23,7 +24,8 @@ impl Node for ArrayFile {
 
     fn attr(&self, ino: u64, shared: &Superblock, _: Option<NodeAttributes>) -> Result<Attr> {
         let attributes = Attributes { mode: 0o444, ..self.attributes };
-        let (len, stored) = (shared.tensors.open(self.at)?.len(), shared.tensors.stored_len(self.at)?);
+        let len = shared.tensors.array_len(self.at)?;
+        let stored = sizes::shown(len, || shared.tensors.stored_len(self.at).unwrap_or(len));
         Ok(Attr { len, stored, ..Attr::of(ino, Kind::File, attributes, Lifetime::Immutable) })
     }
 

@@ -5,7 +5,7 @@ use crate::tensors::Located;
 use crate::worktree::NodeAttributes;
 
 use super::super::attr::{Attr, Kind, Lifetime};
-use super::super::errno::{Error, Result};
+use super::super::errno::Result;
 use super::super::handle::Handle;
 use super::super::opening::{Cache, OpenMode};
 use super::super::place::FactsFile;
@@ -23,24 +23,17 @@ impl Node for FactsFile {
 
     fn attr(&self, ino: u64, shared: &Superblock, _: Option<NodeAttributes>) -> Result<Attr> {
         let attributes = Attributes { mode: 0o444, ..self.attributes };
-        let len = text(shared, self.at)?.len() as u64;
+        let len = shared.tensors.facts_text_len(self.at)?;
         Ok(Attr { len, ..Attr::of(ino, Kind::File, attributes, Lifetime::Immutable) })
     }
 
     fn open(&self, _: u64, shared: &Superblock, _: OpenMode) -> Result<(Handle, Cache)> {
-        Ok((Handle::Generated(text(shared, self.at)?.into()), Cache::Keep))
+        Ok((Handle::Generated(shared.tensors.facts_text(self.at)?.into()), Cache::Keep))
     }
 
     fn xattr(&self, shared: &Superblock, wanted: Xattr) -> Result<Option<String>> {
         tensor_xattr(shared, self.at, wanted)
     }
-}
-
-fn text(shared: &Superblock, at: Located) -> Result<Vec<u8>> {
-    let facts = shared.tensors.facts(at)?;
-    let mut text = serde_json::to_vec_pretty(&facts).map_err(|_| Error::Invalid)?;
-    text.push(b'\n');
-    Ok(text)
 }
 
 /// An extended attribute of a tensor.

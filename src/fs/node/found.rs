@@ -33,7 +33,7 @@ pub(super) fn listed(name: impl AsRef<[u8]>, kind: Kind, place: Place) -> Listed
 
 /// A listing of nodes that stay what they are.
 pub(super) fn listing(list: Vec<Listed>) -> Listing {
-    Listing { list: list.into(), _worktree: None }
+    Listing { names: Arc::new(list), _worktree: None }
 }
 
 /// A name that a tree may have. One that no tree has is missing, not forbidden, to whoever looks for a repository there.

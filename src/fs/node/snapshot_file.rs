@@ -7,6 +7,7 @@ use super::super::errno::Result;
 use super::super::handle::Handle;
 use super::super::opening::{Cache, OpenMode};
 use super::super::place::SnapshotFile;
+use super::super::sizes;
 use super::super::superblock::Superblock;
 use super::interface::{Node, Xattr};
 
@@ -21,7 +22,7 @@ impl Node for SnapshotFile {
 
     fn attr(&self, ino: u64, shared: &Superblock, _: Option<NodeAttributes>) -> Result<Attr> {
         let attr = Attr::of(ino, Kind::File, self.attributes, Lifetime::Immutable);
-        Ok(Attr { len: self.len, stored: self.stored(shared), ..attr })
+        Ok(Attr { len: self.len, stored: sizes::shown(self.len, || self.stored(shared)), ..attr })
     }
 
     fn open(&self, _: u64, shared: &Superblock, _: OpenMode) -> Result<(Handle, Cache)> {

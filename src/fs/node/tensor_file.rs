@@ -1,19 +1,48 @@
 //! The tensors of one model: an `.npy` file for each, beside a `.json` file with what is known of it.
 
+use std::borrow::Cow;
 use std::str;
+use std::sync::Arc;
 
 use crate::history::Attributes;
+use crate::tensors::Index;
 use crate::worktree::NodeAttributes;
 
 use super::super::attr::{Attr, Kind, Lifetime};
 use super::super::errno::Result;
-use super::super::handle::Listing;
+use super::super::handle::{Listed, Listing, Names};
+use super::super::path_key::PathKey;
 use super::super::place::{ArrayFile, FactsFile, Place, TensorFile};
 use super::super::snapshots::FOLDER_MODE;
 use super::super::superblock::Superblock;
 use super::super::workers::Lane;
-use super::found::{Found, listed, listing};
+use super::found::{Found, listed};
 use super::interface::Node;
+
+/// The files of a model's tensors, two for each.
+#[derive(Debug)]
+struct TensorNames {
+    index: Arc<Index>,
+    within: PathKey,
+    attributes: Attributes,
+}
+
+impl Names for TensorNames {
+    fn at(&self, position: usize) -> Option<Cow<'_, Listed>> {
+        let (stem, at) = self.index.get(position / 2)?;
+        let (within, attributes) = (self.within, self.attributes);
+        Some(Cow::Owned(match position.is_multiple_of(2) {
+            true => {
+                let facts = Place::ArrayFacts(FactsFile { at, within, attributes });
+                listed(format!("{stem}{FACTS}"), Kind::File, facts)
+            }
+            false => {
+                let array = Place::Array(ArrayFile { at, within, attributes });
+                listed(format!("{stem}{ARRAY}"), Kind::File, array)
+            }
+        }))
+    }
+}
 
 const ARRAY: &str = ".npy";
 const FACTS: &str = ".json";
@@ -59,18 +88,8 @@ impl Node for TensorFile {
         if let (true, Some(damage)) = (names.is_empty(), damage) {
             return Err(damage.into());
         }
-        let (attributes, within) = (self.model.attributes, self.within);
-        let mut list = Vec::with_capacity(names.len() * 2);
-        for (stem, at) in names.iter() {
-            let facts = Place::ArrayFacts(FactsFile { at, within, attributes });
-            list.push(listed(format!("{stem}{FACTS}"), Kind::File, facts));
-            list.push(listed(
-                format!("{stem}{ARRAY}"),
-                Kind::File,
-                Place::Array(ArrayFile { at, within, attributes }),
-            ));
-        }
-        Ok(listing(list))
+        let names = TensorNames { index: names, within: self.within, attributes: self.model.attributes };
+        Ok(Listing { names: Arc::new(names), _worktree: None })
     }
 
     /// Which tensors there are stands in the recipes of all files.

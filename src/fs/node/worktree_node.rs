@@ -10,6 +10,7 @@ use super::super::errno::Result;
 use super::super::handle::{Handle, Listed, Listing};
 use super::super::opening::{Cache, OpenMode};
 use super::super::place::Place;
+use super::super::sizes;
 use super::super::superblock::Superblock;
 use super::super::workers::Lane;
 use super::super::worktrees::{WorktreeNode, drop_privileges, with_room};
@@ -40,7 +41,7 @@ impl Node for WorktreeNode {
         let shown = Attributes { mode: known.mode, modified: known.modified };
         Ok(Attr {
             len: known.len,
-            stored: stored(shared, &known).unwrap_or(known.len),
+            stored: sizes::shown(known.len, || stored(shared, &known).unwrap_or(known.len)),
             changed,
             linked: known.linked,
             ..Attr::of(ino, kind(known.kind), shown, Lifetime::Shared)
@@ -69,7 +70,8 @@ impl Node for WorktreeNode {
                 place: Arc::new(Place::Worktree(WorktreeNode::new(worktree, node))),
                 known: Some(known),
             });
-            Ok(Listing { list: list.collect(), _worktree: Some(Arc::clone(worktree)) })
+            let names: Vec<Listed> = list.collect();
+            Ok(Listing { names: Arc::new(names), _worktree: Some(Arc::clone(worktree)) })
         })
     }
 
