@@ -77,7 +77,12 @@ impl Repository {
             fs::write(&from, model.file()).expect("it can be written");
             let time = Timestamp { seconds: second as i64, nanoseconds: 0 };
             let worktree = self.open()?.worktree(&branch)?;
-            worktree.add(&[ToAdd { from, to: path(model) }], &Fence::default(), time, &Task::default())?;
+            worktree.edits().add(
+                &[ToAdd { from, to: path(model) }],
+                &Fence::default(),
+                time,
+                &Task::default(),
+            )?;
             worktree.commit(&request(&model.name, time), &Task::default())?;
         }
         Ok(self.open()?.store().stats()?)

@@ -36,7 +36,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         Some(base) => place.repo.commit(base)?.tree,
         None => Tree::empty_id(),
     };
-    let changes = worktree.diff_from(base, &snapshot)?;
+    let changes = snapshot.diff_from(base, &worktree)?;
     let Snapshot { still_open, interrupted, lost, .. } = &snapshot;
     if out.json {
         let plain = |paths: &[TreePath]| paths.iter().map(ToString::to_string).collect::<Vec<_>>();

@@ -29,15 +29,15 @@ impl FileSystem {
             return remember(shared, parent, name, Arc::new(place), None);
         }
         make(shared, parent, name, |worktree, dir, name| {
-            let inherited = worktree.attributes(dir)?.mode & SET_GROUP_ID;
-            Ok(worktree.make_dir(dir, name, mode | inherited, shared.now())?)
+            let inherited = worktree.names().attributes(dir)?.mode & SET_GROUP_ID;
+            Ok(worktree.names().make_dir(dir, name, mode | inherited, shared.now())?)
         })
     }
 
     /// Makes a symbolic link.
     pub fn symlink(&self, parent: u64, name: &[u8], target: &[u8]) -> Result<Attr> {
         make(&self.shared, parent, name, |worktree, dir, name| {
-            Ok(worktree.make_symlink(dir, name, target, self.shared.now())?)
+            Ok(worktree.names().make_symlink(dir, name, target, self.shared.now())?)
         })
     }
 
@@ -50,7 +50,7 @@ impl FileSystem {
             let valid = valid.as_ref().map_err(Clone::clone)?;
             let node = match with_room(worktree, || worktree.create(dir, valid, mode, shared.now())) {
                 Err(Error::Worktree(worktree::Error::Exists(_))) if !how.exclusive => {
-                    let (node, known) = worktree.lookup(dir, valid)?.ok_or(Error::NoEntry)?;
+                    let (node, known) = worktree.names().lookup(dir, valid)?.ok_or(Error::NoEntry)?;
                     let place = Place::Worktree(WorktreeNode::new(worktree, node));
                     let attr = remember(shared, parent, name, Arc::new(place), Some(known))?;
                     let opened = self.open(attr.ino, how).inspect_err(|_| self.forget(attr.ino, 1))?;
@@ -61,7 +61,7 @@ impl FileSystem {
             let open = shared.opened(worktree, node, true, true);
             shared.note_changes(worktree, [dir, node]);
             let place = Place::Worktree(WorktreeNode::new(worktree, node));
-            let known = worktree.attributes_here(node)?;
+            let known = worktree.names().attributes_here(node)?;
             let attr = remember(shared, parent, name, Arc::new(place), Some(known))?;
             let handle = shared.handles.insert(Handle::Worktree(open));
             Ok((attr, Opened { handle, cache: Cache::Renew, is_writer: true }))
@@ -73,7 +73,7 @@ impl FileSystem {
         let shared = &self.shared;
         let name = removable(shared, parent, name)?;
         writable(shared, parent, |worktree, dir| {
-            worktree.unlink(dir, &name, shared.now())?;
+            worktree.names().unlink(dir, &name, shared.now())?;
             shared.note_changes(worktree, [dir]);
             shared.ingest.freed(Arc::clone(worktree));
             Ok(())
@@ -88,7 +88,7 @@ impl FileSystem {
         }
         let name = removable(shared, parent, name)?;
         writable(shared, parent, |worktree, dir| {
-            worktree.remove_dir(dir, &name, shared.now())?;
+            worktree.names().remove_dir(dir, &name, shared.now())?;
             shared.note_changes(worktree, [dir]);
             Ok(())
         })
@@ -107,7 +107,7 @@ impl FileSystem {
                         return Err(worktree::Error::Stale.into());
                     }
                     let (dir, into) = (source.node(), target.node());
-                    worktree.rename((dir, &from), (into, &to), mode, shared.now())?;
+                    worktree.names().rename((dir, &from), (into, &to), mode, shared.now())?;
                     shared.note_changes(worktree, [dir, into]);
                     shared.ingest.freed(Arc::clone(worktree));
                     Ok(())

@@ -37,7 +37,7 @@ impl Default for Storer {
         Self::taking(|worktree, ingest, file, parent| {
             // Nobody waits for it, and a mount that ends lets it finish.
             let task = Task::default();
-            worktree.ingest_staged(ingest, file, parent, &Intake::begin(&task, file.len))
+            worktree.staging().ingest(ingest, file, parent, &Intake::begin(&task, file.len))
         })
     }
 }
@@ -64,8 +64,13 @@ impl Storer {
     /// What is wrong with the last of those that stay staged. If the store fails, those after that one are not tried.
     pub fn store(&mut self, worktree: &Tenant, least: u64) -> std::result::Result<(), String> {
         let text = |error: Error| error.to_string();
-        let files: Vec<StagedFile> =
-            worktree.staged_files().map_err(text)?.into_iter().filter(|file| file.len >= least).collect();
+        let files: Vec<StagedFile> = worktree
+            .staging()
+            .complete()
+            .map_err(text)?
+            .into_iter()
+            .filter(|file| file.len >= least)
+            .collect();
         let is_marked = |file: &StagedFile| self.marked.contains(&(worktree.branch().clone(), file.staging));
         let (marked, files): (Vec<_>, Vec<_>) = files.into_iter().partition(is_marked);
         let mut trouble = marked.last().map(|file| format!("`{}` waits for a commit", shown(&file.path)));
@@ -119,7 +124,7 @@ impl Storer {
             }
         }
         ingest.seal()?;
-        worktree.mark_stored(&stored)?;
+        worktree.staging().mark_stored(&stored)?;
         Ok(Tried::Stored(trouble))
     }
 }

@@ -80,9 +80,8 @@ impl FileSystem {
             Handle::Control(said) => {
                 Ok(copy_from(&said.lock().unwrap_or_else(PoisonError::into_inner), offset, buf))
             }
-            Handle::Worktree(open) => {
-                open.act(|worktree, node| Ok(worktree.read_held(node, &open.reader, offset, buf)?))
-            }
+            Handle::Worktree(open) => open
+                .act(|worktree, node| Ok(worktree.staging().read_held(node, &open.reader, offset, buf)?)),
             Handle::Listing(_) => Err(Error::IsADirectory),
         }
     }
@@ -184,7 +183,7 @@ impl FileSystem {
                 SetTime::At(time) => time,
             });
             if changes.mode.is_some() || modified.is_some() {
-                worktree.set_attributes(node, changes.mode, modified)?;
+                worktree.names().set_attributes(node, changes.mode, modified)?;
             }
             if changes.drops_privileges {
                 drop_privileges(worktree, node)?;
@@ -208,7 +207,7 @@ impl FileSystem {
         let handle = self.shared.handles.get(handle)?;
         let Handle::Worktree(open) = &*handle else { return Err(Error::BadHandle) };
         let end = offset.checked_add(len).ok_or(Error::Invalid)?;
-        let now = open.act(|worktree, node| Ok(worktree.attributes(node)?.len))?;
+        let now = open.act(|worktree, node| Ok(worktree.names().attributes(node)?.len))?;
         if end.saturating_sub(now) > self.shared.space()?.available {
             return Err(Error::NoSpace);
         }

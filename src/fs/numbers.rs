@@ -39,7 +39,7 @@ pub(super) fn remember(
 /// Keeps a node of a worktree while the kernel knows it, even when its name is gone.
 fn keep(shared: &Superblock, place: &Place) -> Result<()> {
     match place {
-        Place::Worktree(at) if !at.is_root() => Ok(shared.worktrees.of_node(at)?.pin(at.node())?),
+        Place::Worktree(at) if !at.is_root() => Ok(shared.worktrees.of_node(at)?.names().pin(at.node())?),
         _ => Ok(()),
     }
 }
@@ -53,11 +53,11 @@ pub(super) fn forget(shared: &Superblock, ino: u64, lookups: u64) {
         && let Ok(worktree) = shared.worktrees.of_node(at)
     {
         // A failure keeps a removed file for the life of the daemon, no more.
-        let _ = worktree.unpin(at.node());
+        let _ = worktree.names().unpin(at.node());
         worktree.forget_lost_change(at.node());
         // A look-up in between may have given the node a new number.
         if shared.inodes.number(&identity).is_some() {
-            let _ = worktree.pin(at.node());
+            let _ = worktree.names().pin(at.node());
         }
     }
 }

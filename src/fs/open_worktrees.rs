@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::history::{BranchName, Head, Repo};
-use crate::worktree::{self, Fallback, Interrupted};
+use crate::worktree::{self, Fallback, Interrupted, Tenant};
 
 use super::errno::{Error, Result};
 use super::log::Log;
@@ -34,7 +34,7 @@ impl OpenWorktrees {
             if !self.may_exist(branch)? {
                 self.repo.refs().existing_branch(branch)?;
             }
-            let (tenant, interrupted) = self.repo.worktree(branch)?.adopt()?;
+            let (tenant, interrupted) = Tenant::adopt(self.repo.worktree(branch)?)?;
             for file in &interrupted {
                 self.log.line((self.clock)(), taken_back(branch, file));
             }

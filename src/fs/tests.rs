@@ -11,6 +11,7 @@ use crate::disk::{Disk, SimulatedDisk};
 use crate::history::{BranchName, Intake, LogEntry, Node, Options, Repo, TreePath};
 use crate::task::Task;
 use crate::units::Timestamp;
+use crate::worktree::Tenant;
 
 use super::attr::{Attr, Kind};
 use super::changes::{Changes, SetTime};
@@ -121,10 +122,7 @@ fn errno<T>(result: Result<T>) -> Option<i32> {
 /// As `coral branch -D` does.
 fn delete(core: &FileSystem, name: &str) {
     let branch = branch(name);
-    let tip = core.repo().refs().branch(&branch).unwrap().unwrap();
-    let entry = LogEntry { who: core.shared.signature(), message: "deleted".into() };
-    core.repo().refs().delete_branch(&branch, tip, &entry, || Ok(())).unwrap();
-    core.repo().delete_worktree(&branch).unwrap();
+    core.repo().delete_branch(&branch, true, &core.shared.signature()).unwrap();
 }
 
 #[test]
@@ -198,13 +196,13 @@ fn opening_one_worktree_keeps_nobody_from_another() {
             worktrees.find_or_open(&branch("slow"), || {
                 at_it.send(()).unwrap();
                 gate.recv().unwrap();
-                Ok(core.repo().worktree(&branch("main"))?.adopt()?)
+                Ok(Tenant::adopt(core.repo().worktree(&branch("main"))?)?)
             })
         });
         begun.recv().unwrap();
         assert!(worktrees.find(&branch("slow")).is_none());
         worktrees
-            .find_or_open(&branch("main"), || Ok(core.repo().worktree(&branch("main"))?.adopt()?))
+            .find_or_open(&branch("main"), || Ok(Tenant::adopt(core.repo().worktree(&branch("main"))?)?))
             .unwrap();
         assert!(worktrees.find(&branch("main")).is_some());
         worktrees.drop_idle(|_| false);
@@ -439,10 +437,10 @@ fn a_file_that_cannot_be_stored_costs_no_other_and_waits_for_the_commit() {
                 panic!("one bad file");
             }
             "sour" => Err(crate::worktree::Error::LostBytes(file.path.clone())),
-            _ => worktree.ingest_staged(ingest, file, parent, &Intake::begin(&Task::default(), file.len)),
+            _ => worktree.staging().ingest(ingest, file, parent, &Intake::begin(&Task::default(), file.len)),
         });
     let waiting = || -> Vec<String> {
-        worktree.staged_files().unwrap().iter().map(|file| file.path.to_string()).collect()
+        worktree.staging().complete().unwrap().iter().map(|file| file.path.to_string()).collect()
     };
     let why = storer.store(&worktree, 0).unwrap_err();
     assert!(why.contains("lost bytes of `sour`"), "{why}");

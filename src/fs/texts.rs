@@ -97,8 +97,8 @@ impl<'a> Texts<'a> {
             Some(commit) => self.0.repo.commit(commit)?.tree,
             None => Tree::empty_id(),
         };
-        let changes = worktree.diff_from(base, &snapshot)?;
-        let waiting = worktree.staged_files()?;
+        let changes = snapshot.diff_from(base, worktree)?;
+        let waiting = worktree.staging().complete()?;
         report.list(&changes, |change| format!("  {} {}", letter(change.kind), shown(&change.path)));
         let unfinished = [
             (&snapshot.still_open, "being written"),

@@ -45,7 +45,7 @@ impl<'a> Upkeep<'a> {
         let mut stale = Vec::new();
         for worktree in self.0.worktrees.all() {
             // A worktree that cannot be read says so to whoever uses it.
-            for Invalidation { parent, name } in worktree.take_invalidations().unwrap_or_default() {
+            for Invalidation { parent, name } in worktree.names().take_invalidations().unwrap_or_default() {
                 let place = Place::Worktree(WorktreeNode::new(&worktree, parent));
                 let parent = self.0.inodes.number(&Identity::Place(Arc::new(place)));
                 stale.extend(parent.map(|parent| (parent, name.as_bytes().to_vec())));
@@ -99,7 +99,7 @@ impl<'a> Upkeep<'a> {
     pub fn sync(&self) -> Result<()> {
         self.0.handles.close_noted();
         for worktree in self.0.worktrees.all() {
-            worktree.sync_complete()?;
+            worktree.staging().sync()?;
             worktree.sync_records()?;
         }
         Ok(())

@@ -133,7 +133,7 @@ impl OpenWorktree {
 
     /// Forgets when a node changed, if it is no more.
     pub fn forget_lost_change(&self, node: NodeId) {
-        if self.change_time(node).is_some() && self.tenant.attributes(node).is_err() {
+        if self.change_time(node).is_some() && self.tenant.names().attributes(node).is_err() {
             self.change_times().remove(&node);
         }
     }
@@ -153,10 +153,10 @@ pub(super) fn explained(repo: &Repo, error: Error) -> Error {
 
 /// Takes from a file what would let others run it as somebody else.
 pub(super) fn drop_privileges(worktree: &Tenant, node: NodeId) -> Result<()> {
-    let known = worktree.attributes(node)?;
+    let known = worktree.names().attributes(node)?;
     let left = without_privileges(known.mode);
     if known.kind == Kind::File && left != known.mode {
-        worktree.set_attributes(node, Some(left), None)?;
+        worktree.names().set_attributes(node, Some(left), None)?;
     }
     Ok(())
 }

@@ -92,7 +92,7 @@ fn work(receiver: &Receiver<Arc<OpenWorktree>>, trouble: &Mutex<Option<String>>)
         }
         let mut failed = None;
         written.retain(|_, worktree| {
-            let synced = guarded(|| match worktree.sync_complete() {
+            let synced = guarded(|| match worktree.staging().sync() {
                 // A worktree that is gone has nothing more to be made durable.
                 Ok(()) | Err(Error::Replaced(_)) => Ok(()),
                 Err(error) => Err(error.to_string()),

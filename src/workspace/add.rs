@@ -73,7 +73,7 @@ impl Workspace {
             items.push(ToAdd { from, to });
         }
         let fence = Fence { mounts: mounts.iter().map(|mounted| mounted.device).collect(), history };
-        let added = worktree.add(&items, &fence, self.now(), task)?;
+        let added = worktree.edits().add(&items, &fence, self.now(), task)?;
         Ok((added, self.announce()))
     }
 

@@ -64,7 +64,7 @@ impl Workspace {
         let dropped = match what {
             Restore::All => {
                 let dropped = Unsaved::all(worktree);
-                worktree.reset()?;
+                worktree.edits().reset()?;
                 dropped
             }
             Restore::Paths { paths, .. } if paths.iter().any(TreePath::is_root) => {
@@ -74,7 +74,7 @@ impl Workspace {
                 let dropped = Unsaved::below(worktree, paths);
                 let source = source.as_deref().unwrap_or(worktree.branch().as_str());
                 let commit = self.repo.resolve(source, self.now())?;
-                worktree.restore(paths, commit, source, self.now())?;
+                worktree.edits().restore(paths, commit, source, self.now())?;
                 dropped
             }
         };
@@ -87,7 +87,7 @@ impl Workspace {
     /// As [`Worktree::remove_all`].
     pub fn remove(&self, worktree: &Worktree, paths: &[TreePath], recursive: bool) -> Result<Removed> {
         let dropped = Unsaved::below(worktree, paths);
-        worktree.remove_all(paths, recursive, self.now())?;
+        worktree.edits().remove(paths, recursive, self.now())?;
         Ok(Removed { dropped, heard: self.announce() })
     }
 

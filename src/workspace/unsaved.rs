@@ -36,7 +36,7 @@ impl Unsaved {
         let snapshot = worktree.snapshot(false)?;
         let base = repo.tree_of(snapshot.base)?;
         let mut files = BTreeMap::new();
-        for change in worktree.diff_from(base, &snapshot)? {
+        for change in snapshot.diff_from(base, worktree)? {
             // What is only in the commit is dropped by nobody.
             if change.kind != ChangeKind::Deleted {
                 files.insert(change.path, Loss::Changed(change.kind));

@@ -1,7 +1,8 @@
 //! Plain files and directories into a worktree, without a mount.
 
+use super::edit_plan::Edit;
+use super::edits::Edits;
 use super::error::{Error, Result};
-use super::{Edit, Worktree};
 use crate::history::{
     self, Attributes, Entry, IngestFile, Intake, MODE_MASK, Name, Node, PathError, PlainFile, Tree, TreePath,
     at, open_file,
@@ -86,7 +87,7 @@ struct Search<'a> {
     skipped: Vec<Skipped>,
 }
 
-impl Worktree {
+impl Edits<'_> {
     /// Takes files, links and directories with everything in them into the worktree. Their bytes are in the store before
     /// the first name appears, and all is durable when this returns. Directories of repositories (`.coral`) are passed
     /// over.
@@ -97,7 +98,7 @@ impl Worktree {
     /// error the worktree is as it was.
     pub fn add(&self, what: &[ToAdd], fence: &Fence, now: Timestamp, task: &Task) -> Result<Addition> {
         match self.try_add(what, fence, now, task) {
-            Err(error) if error.is_full() && self.repo().plain().give_way() => {
+            Err(error) if error.is_full() && self.worktree.repo().plain().give_way() => {
                 self.try_add(what, fence, now, task)
             }
             done => done,
@@ -105,14 +106,14 @@ impl Worktree {
     }
 
     fn try_add(&self, what: &[ToAdd], fence: &Fence, now: Timestamp, task: &Task) -> Result<Addition> {
-        let repo = self.repo();
+        let repo = self.worktree.repo();
         let own_folder = fs::metadata(repo.root()).ok().map(|folder| (folder.dev(), folder.ino()));
         let mut search = Search { fence, own_folder, found: Vec::new(), skipped: Vec::new() };
         let looked_at = task.begin("looking for files", Unit::Files, None);
         what.iter().try_for_each(|item| search.run(item, task, &*looked_at))?;
         drop(looked_at);
         let Search { found, skipped, .. } = search;
-        let parent = repo.tree_of(repo.refs().branch(self.branch())?)?;
+        let parent = repo.tree_of(repo.refs().branch(self.worktree.branch())?)?;
         let ingest = repo.store().begin()?;
         let files = found.iter().filter(|item| item.metadata.is_file());
         let intake = Intake::begin(task, files.map(|item| item.metadata.len()).sum());
@@ -128,7 +129,7 @@ impl Worktree {
             let (path, attributes) = (item.to.clone(), attributes(&item.metadata));
             edits.push(Edit::Put { path, attributes, node, replaces_dirs: false });
         }
-        self.edit(edits, now)?;
+        self.make(edits, now)?;
         Ok(Addition { added, skipped })
     }
 
@@ -144,12 +145,13 @@ impl Worktree {
         // A link that took the place of the file meanwhile is not followed.
         let (file, before) = open_file(&item.from, libc::O_NOFOLLOW)?;
         let source = PlainFile { file: &file, len: before.len() };
-        let parent = match self.repo().find_in_tree(parent, &item.to)? {
+        let parent = match self.worktree.repo().find_in_tree(parent, &item.to)? {
             Some(Entry { node: Node::File { recipe, .. }, .. }) => Some(recipe),
             _ => None,
         };
         let shown_as = item.from.display().to_string();
-        let (recipe, len) = self.repo().ingest(ingest, &source, &IngestFile { shown_as, parent }, intake)?;
+        let (recipe, len) =
+            self.worktree.repo().ingest(ingest, &source, &IngestFile { shown_as, parent }, intake)?;
         let after = file.metadata().map_err(at("look at", &item.from))?;
         if (after.len(), after.mtime(), after.mtime_nsec())
             != (before.len(), before.mtime(), before.mtime_nsec())

@@ -3,8 +3,8 @@
 //! Owns the order of the steps: what may fail comes before the one that others see, so that an error means that nothing
 //! has changed, and what was cut short is completed by asking again.
 
-use super::Worktree;
 use super::error::{Error, Result};
+use super::still::Still;
 use super::warning::Warning;
 use crate::history::{self, BranchName, Head, LogEntry, Moved, Repo, Signature};
 use crate::id::CommitId;
@@ -77,7 +77,7 @@ impl Repo {
                 false => Ok(Vec::new()),
             };
         }
-        let aside = self.set_aside_worktree(branch)?;
+        let aside = Still::hold(self, branch)?.map(Still::set_aside).transpose()?;
         Ok(aside.map(|path| Warning::SetAside { branch: branch.clone(), path }).into_iter().collect())
     }
 
@@ -87,7 +87,7 @@ impl Repo {
         worktree.follow_branch()?;
         let snapshot = worktree.snapshot(false)?;
         let tree = self.tree_of(self.refs().branch(branch)?)?;
-        Ok(!snapshot.is_at_rest() || !worktree.diff_from(tree, &snapshot)?.is_empty())
+        Ok(!snapshot.is_at_rest() || !snapshot.diff_from(tree, &worktree)?.is_empty())
     }
 
     /// Deletes a branch with its worktree. Its log stays. Where a deletion was cut short after the branch was gone, its
@@ -98,7 +98,7 @@ impl Repo {
     /// [`Error::UncommittedChanges`] if its worktree has any.
     pub fn delete_branch(&self, branch: &BranchName, force: bool, who: &Signature) -> Result<Branched> {
         // From here on nobody saves into its worktree, and below no ref moves: what is seen is what goes.
-        let still = Worktree::hold_still(self, branch)?;
+        let still = Still::hold(self, branch)?;
         let half_deleted = self.half_deleted(branch)?;
         let commit = half_deleted.map_or_else(|| self.refs().existing_branch(branch), Ok)?;
         let check_merged = || match force || self.is_reached_without(commit, branch)? {
@@ -134,7 +134,7 @@ impl Repo {
         let worktree = self.worktree(branch)?;
         let snapshot = worktree.snapshot(false)?;
         let base = self.tree_of(snapshot.base)?;
-        Ok(!snapshot.is_at_rest() || !worktree.diff_from(base, &snapshot)?.is_empty())
+        Ok(!snapshot.is_at_rest() || !snapshot.diff_from(base, &worktree)?.is_empty())
     }
 
     /// Where a branch was that is gone, if its worktree is still there.
@@ -201,16 +201,16 @@ impl Repo {
         let mut warnings = Vec::new();
         let takes_along = from != to && self.has_worktree(from)? && self.has_changes(from)?;
         if takes_along {
-            let aside = self.set_aside_worktree(to)?;
+            let aside = Still::hold(self, to)?.map(Still::set_aside).transpose()?;
             warnings.extend(aside.map(|path| Warning::SetAside { branch: to.clone(), path }));
-            self.rename_worktree(from, to)?;
+            Still::hold(self, from)?.map_or(Ok(()), |still| still.give_to(to))?;
         }
         match self.refs().set_head(&head) {
             Ok(Moved { warnings: late, .. }) => warnings.extend(late.into_iter().map(Warning::from)),
             Err(error) => {
                 if takes_along {
                     // If this fails too, the same command goes on from here.
-                    let _ = self.rename_worktree(to, from);
+                    let _ = Still::hold(self, to).map(|still| still.map(|still| still.give_to(from)));
                 }
                 return Err(error.into());
             }

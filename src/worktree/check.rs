@@ -64,7 +64,7 @@ impl WholeCheck<'_> {
                     }
                     DraftNode::Known(_) => {}
                     DraftNode::Staged { staging, .. } => {
-                        let opened = worktree.open_staging(staging).map(drop);
+                        let opened = worktree.staging().open(staging).map(drop);
                         self.found.note_error(&format!("{path} in {place}"), opened);
                     }
                 }

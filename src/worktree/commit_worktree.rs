@@ -2,14 +2,15 @@
 //! to the new commit. That swap is the only commit point.
 
 use super::error::{Error, Result};
+use super::record::Record;
+use super::snapshot::{Snapshot, settle_interrupted};
+use super::staging::StagedFile;
 use super::warning::Warning;
-use super::{Snapshot, StagedFile, Worktree};
+use super::worktree::Worktree;
 use crate::codec::Level;
-use crate::history::{
-    self, Commit, Entry, IngestFile, Intake, LogEntry, Node, Signature, Tag, TagName, Tree, TreePath,
-};
+use crate::history::{self, Commit, Intake, LogEntry, Node, Signature, Tag, TagName, Tree, TreePath};
 use crate::id::{CommitId, RecipeId, StagingId, TreeId};
-use crate::store::{FileSource, Ingest};
+use crate::store::Ingest;
 use crate::task::Task;
 use std::collections::{BTreeMap, HashMap};
 
@@ -58,6 +59,10 @@ pub struct Committed {
 /// Recipes of staged files.
 type Recipes = HashMap<StagingId, (RecipeId, u64)>;
 
+/// A journal that is this long when a commit was made starts over, in bytes: reading a shorter one takes a millisecond,
+/// and a new one is two syncs.
+const STARTS_OVER_AT: u64 = 64 << 10;
+
 impl Worktree {
     /// Records the worktree as it is now as the next commit of its branch. When this returns, the commit is durable.
     ///
@@ -65,9 +70,10 @@ impl Worktree {
     /// [`Error::NothingToCommit`]; [`Stopped`](history::Error::Stopped); [`Error::Diverged`] if the branch moved away from the worktree's base;
     /// [`RefExists`](history::Error::RefExists) if the tag does. After any error the branch is as it was.
     pub fn commit(&self, request: &CommitRequest, task: &Task) -> Result<Committed> {
+        let work = Attempt { worktree: self, request, task };
         let mut attempt = 1;
         loop {
-            match self.try_commit(request, task) {
+            match work.run() {
                 Err(error) if attempt < ATTEMPTS && is_passing(&error) => attempt += 1,
                 Err(error) if attempt < ATTEMPTS && error.is_full() && self.repo().plain().give_way() => {
                     attempt += 1;
@@ -81,24 +87,54 @@ impl Worktree {
         }
     }
 
-    fn try_commit(&self, request: &CommitRequest, task: &Task) -> Result<Committed> {
+    /// Lets a worktree without changes go along with a branch that was moved by somebody else.
+    pub fn follow_branch(&self) -> Result<()> {
+        let base = self.base()?;
+        let tip = self.repo().refs().branch(self.branch())?;
+        if base == tip {
+            return Ok(());
+        }
+        let base_tree = self.repo().tree_of(base)?;
+        let snapshot = self.snapshot(false)?;
+        if !snapshot.is_at_rest() || !snapshot.diff_from(base_tree, self)?.is_empty() {
+            return Ok(());
+        }
+        match self.edits().reset_since(&snapshot) {
+            // Something was saved in between: now it has changes.
+            Err(Error::Stale) => Ok(()),
+            other => other,
+        }
+    }
+}
+
+/// One go at a commit.
+#[derive(Clone, Copy)]
+struct Attempt<'a> {
+    worktree: &'a Worktree,
+    request: &'a CommitRequest,
+    task: &'a Task,
+}
+
+impl Attempt<'_> {
+    fn run(&self) -> Result<Committed> {
+        let Self { worktree, request, task } = *self;
         task.check()?;
-        self.check_held()?;
-        let repo = self.repo();
+        worktree.check_held()?;
+        let repo = worktree.repo();
         if let Some(tag) = &request.tag {
             repo.refs().check_new_tag(tag)?;
         }
-        self.follow_branch()?;
+        worktree.follow_branch()?;
         if request.include_open {
-            self.settle_interrupted()?;
+            settle_interrupted(worktree)?;
         }
-        let snapshot = self.snapshot(request.include_open)?;
+        let snapshot = worktree.snapshot(request.include_open)?;
         if let Some(path) = snapshot.lost.first() {
             return Err(Error::LostBytes(path.clone()));
         }
-        let tip = repo.refs().branch(self.branch())?;
+        let tip = repo.refs().branch(worktree.branch())?;
         if tip != snapshot.base {
-            return Err(Error::Diverged { branch: self.branch().to_string(), base: snapshot.base });
+            return Err(Error::Diverged { branch: worktree.branch().to_string(), base: snapshot.base });
         }
         let parent_tree = match tip {
             Some(tip) => repo.commit(tip)?.tree,
@@ -108,7 +144,7 @@ impl Worktree {
             Some(level) => repo.store().begin_at(level)?,
             None => repo.store().begin()?,
         };
-        let recipes = self.ingest_snapshot(&ingest, &snapshot, parent_tree, task)?;
+        let recipes = self.ingest(&ingest, &snapshot, parent_tree)?;
         let tree = snapshot.tree.with_stored(&|staging| {
             let (recipe, len) = recipes[&staging];
             Node::File { recipe, len }
@@ -116,7 +152,7 @@ impl Worktree {
         let changed = repo.diff(parent_tree, &tree, &|_, _| Ok(false))?.len();
         if changed == 0 && !request.allow_empty {
             return Err(Error::NothingToCommit {
-                branch: self.branch().to_string(),
+                branch: worktree.branch().to_string(),
                 still_open: [snapshot.still_open, snapshot.interrupted].concat(),
             });
         }
@@ -130,7 +166,7 @@ impl Worktree {
         };
         // From here on it is made.
         task.check()?;
-        let (id, warnings) = self.land(ingest, &commit, &snapshot, &recipes, request.tag.as_ref())?;
+        let (id, warnings) = self.land(ingest, &commit, &snapshot, &recipes)?;
         let Snapshot { still_open, interrupted, .. } = snapshot;
         Ok(Committed { id, is_root: tip.is_none(), changed, still_open, interrupted, warnings })
     }
@@ -143,92 +179,85 @@ impl Worktree {
         commit: &Commit,
         snapshot: &Snapshot,
         recipes: &Recipes,
-        tag: Option<&TagName>,
     ) -> Result<(CommitId, Vec<Warning>)> {
-        let repo = self.repo();
+        let repo = self.worktree.repo();
         let tip = snapshot.base;
         let durable = repo.commit_tree(ingest, commit)?;
         let id = durable.get();
         let stored: Vec<_> =
             recipes.iter().map(|(&staging, &(recipe, len))| (staging, recipe, len)).collect();
-        self.announce_commit(id, &stored)?;
+        self.announce(id, &stored)?;
         let initial = if tip.is_none() { " (initial)" } else { "" };
         let entry = LogEntry {
             who: commit.committer.clone(),
             message: format!("commit{initial}: {}", commit.subject()),
         };
         let mut transaction = repo.refs().transaction()?;
-        transaction.update_branch(self.branch(), tip, durable, &entry)?;
-        if let Some(name) = tag {
+        transaction.update_branch(self.worktree.branch(), tip, durable, &entry)?;
+        if let Some(name) = &self.request.tag {
             let tag = Tag { commit: id, description: String::new(), metrics: BTreeMap::new() };
             let entry = LogEntry { message: "commit: tagged".into(), ..entry };
             transaction.set_tag(name, &tag, durable, false, &entry)?;
         }
         let mut warnings: Vec<Warning> = transaction.commit()?.into_iter().map(Warning::from).collect();
         if let Err(error) = self.land_on(id, commit.tree, snapshot) {
-            warnings.push(Warning::Worktree { branch: self.branch().clone(), source: Box::new(error) });
+            warnings
+                .push(Warning::Worktree { branch: self.worktree.branch().clone(), source: Box::new(error) });
         }
         repo.write_graph_in_turn(id);
         Ok((id, warnings))
     }
 
     /// Takes the staged files of a snapshot into the store.
-    fn ingest_snapshot(
-        &self,
-        ingest: &Ingest,
-        snapshot: &Snapshot,
-        parent: TreeId,
-        task: &Task,
-    ) -> Result<Recipes> {
+    fn ingest(&self, ingest: &Ingest, snapshot: &Snapshot, parent: TreeId) -> Result<Recipes> {
         let staged = snapshot.tree.staged();
-        let intake = Intake::begin(task, staged.iter().map(|(_, _, len)| len).sum());
+        let intake = Intake::begin(self.task, staged.iter().map(|(_, _, len)| len).sum());
         let take_in = |(staging, path, len)| {
             let file = StagedFile { staging, path, len };
-            self.ingest_staged(ingest, &file, parent, &intake).map(|put| (staging, put))
+            self.worktree.staging().ingest(ingest, &file, parent, &intake).map(|put| (staging, put))
         };
-        Ok(self.repo().store().threads().try_map(staged.into_iter(), take_in)?.into_iter().collect())
+        Ok(self.worktree.repo().store().threads().try_map(staged.into_iter(), take_in)?.into_iter().collect())
     }
 
-    /// Takes a staged file into the store; `parent` is the tree that it probably derives from.
-    ///
-    /// # Errors
-    /// [`KeepsChanging`](history::Error::KeepsChanging) if somebody wrote on meanwhile; [`Error::LostBytes`] if the disk did not take the bytes.
-    pub fn ingest_staged(
-        &self,
-        ingest: &Ingest,
-        file: &StagedFile,
-        parent: TreeId,
-        intake: &Intake<'_>,
-    ) -> Result<(RecipeId, u64)> {
-        let repo = self.repo();
-        let parent = match repo.find_in_tree(parent, &file.path)? {
-            Some(Entry { node: Node::File { recipe, .. }, .. }) => Some(recipe),
-            _ => None,
-        };
-        self.with_complete_bytes(file, |bytes| {
-            let source = FileSource::up_to(bytes, file.len);
-            let named = IngestFile { shown_as: file.path.to_string(), parent };
-            Ok(repo.ingest(ingest, &source, &named, intake)?)
+    /// Makes a commit of a snapshot the base. The branch must name it. A long journal starts over from it; in a short one
+    /// a record says so, which nobody waits for: as long as it is not durable, the announcement is.
+    fn land_on(&self, commit: CommitId, tree: TreeId, snapshot: &Snapshot) -> Result<()> {
+        self.worktree.change_unlocked(|| {
+            // Nobody appends meanwhile; whoever looks does not wait for the disk.
+            let next = {
+                let mut state = self.worktree.state();
+                // Somebody else may know better by now.
+                if !state.nodes.announced.contains(&commit) {
+                    return Ok(());
+                }
+                let (generation, since) = snapshot.position;
+                let (is_now, end) = state.journal.position();
+                if is_now != generation || end < STARTS_OVER_AT {
+                    return state.append(self.worktree.repo(), Record::Committed { commit });
+                }
+                state.journal.next_generation(since)?
+            };
+            let mut head = vec![Record::Reset { base: Some(commit), tree }];
+            head.extend(snapshot.resume.iter().cloned());
+            next.write(&head)?;
+            let mut state = self.worktree.state();
+            state.journal.start(&next)?;
+            state.nodes.base = Some(commit);
+            state.nodes.announced.clear();
+            Ok(())
         })
     }
 
-    /// Lets a worktree without changes go along with a branch that was moved by somebody else.
-    pub fn follow_branch(&self) -> Result<()> {
-        let base = self.base()?;
-        let tip = self.repo().refs().branch(self.branch())?;
-        if base == tip {
-            return Ok(());
-        }
-        let base_tree = self.repo().tree_of(base)?;
-        let snapshot = self.snapshot(false)?;
-        if !snapshot.is_at_rest() || !self.diff_from(base_tree, &snapshot)?.is_empty() {
-            return Ok(());
-        }
-        match self.reset_since(&snapshot) {
-            // Something was saved in between: now it has changes.
-            Err(Error::Stale) => Ok(()),
-            other => other,
-        }
+    /// Notes, durably, that the branch is about to name a commit made of this worktree, and that what the commit took of
+    /// staged bytes is in the store.
+    fn announce(&self, commit: CommitId, stored: &[(StagingId, RecipeId, u64)]) -> Result<()> {
+        self.worktree.change(|state| {
+            // Said twice, it would mean that the branch names it.
+            let announced =
+                (!state.nodes.announced.contains(&commit)).then_some(Record::Committed { commit });
+            state.append_stored(self.worktree.repo(), stored, announced)
+        })?;
+        self.worktree.sync_records()
     }
 }
 

@@ -1,10 +1,11 @@
 //! Names in a worktree: looking up, creating, moving and removing, by POSIX rules.
 
-use super::copy::{State, Worktree};
 use super::error::{Error, Result};
-use super::nodes::{Body, Content, NodeId};
+use super::nodes::{Body, Content, Invalidation, NodeId};
+use super::reach::check_reach;
 use super::record::{Record, recorded_mode};
-use super::snapshot::Snapshot;
+use super::state::State;
+use super::worktree::Worktree;
 use crate::history::{self, Attributes, Name, Node, Tree, TreePath};
 use crate::id::RecipeId;
 use crate::units::Timestamp;
@@ -48,10 +49,23 @@ pub enum RenameMode {
     Exchange,
 }
 
+/// The files of a worktree for one who knows them by number, as a kernel does. Every method is one atomic step.
+#[derive(Debug, Clone, Copy)]
+pub struct Names<'a> {
+    worktree: &'a Worktree,
+}
+
 impl Worktree {
+    /// Its names, and the files that they lead to.
+    pub fn names(&self) -> Names<'_> {
+        Names { worktree: self }
+    }
+}
+
+impl Names<'_> {
     /// The node that a name in a directory leads to.
     pub fn lookup(&self, dir: NodeId, name: &Name) -> Result<Option<(NodeId, NodeAttributes)>> {
-        self.read_in(dir, |state| match state.nodes.find(dir, name, &self.repo)? {
+        self.worktree.read_in(dir, |state| match state.nodes.find(dir, name, self.worktree.repo())? {
             Some(node) => Ok(Some((node, self.attributes_of(state, node)?))),
             None => Ok(None),
         })
@@ -71,8 +85,8 @@ impl Worktree {
 
     /// The child with this name; `None` also if the node is no directory.
     fn lookup_in(&self, dir: NodeId, name: &Name) -> Result<Option<NodeId>> {
-        self.read_in(dir, |state| match &state.nodes.get(dir)?.body {
-            Body::Dir(_) => state.nodes.find(dir, name, &self.repo),
+        self.worktree.read_in(dir, |state| match &state.nodes.get(dir)?.body {
+            Body::Dir(_) => state.nodes.find(dir, name, self.worktree.repo()),
             Body::File(_) | Body::Symlink(_) => Ok(None),
         })
     }
@@ -82,39 +96,43 @@ impl Worktree {
     /// # Errors
     /// [`Error::Stale`] if it was removed.
     pub fn path_of(&self, node: NodeId) -> Result<TreePath> {
-        self.read(|state| state.nodes.path_of(node))
+        self.worktree.read(|state| state.nodes.path_of(node))
     }
 
     /// What `stat` tells of a node.
     pub fn attributes(&self, node: NodeId) -> Result<NodeAttributes> {
-        self.read(|state| self.attributes_of(state, node))
+        self.worktree.read(|state| self.attributes_of(state, node))
     }
 
     /// The same as far as this process knows, for one who just changed it and needs no news of others.
     pub fn attributes_here(&self, node: NodeId) -> Result<NodeAttributes> {
-        let state = self.state();
+        let state = self.worktree.state();
         self.attributes_of(&state, node)
     }
 
     /// The directory that a node is in; the root's is itself.
     pub fn parent(&self, node: NodeId) -> Result<NodeId> {
-        self.read(|state| {
+        self.worktree.read(|state| {
             Ok(state.nodes.get(node)?.place.as_ref().map_or(NodeId::ROOT, |(parent, _)| *parent))
         })
     }
 
     /// What is in a directory, sorted by name.
     pub fn entries(&self, dir: NodeId) -> Result<Vec<(Name, NodeId, NodeAttributes)>> {
-        self.read_in(dir, |state| {
-            let children: Vec<(Name, NodeId)> =
-                state.nodes.children(dir, &self.repo)?.iter().map(|(name, &id)| (name.clone(), id)).collect();
+        self.worktree.read_in(dir, |state| {
+            let children: Vec<(Name, NodeId)> = state
+                .nodes
+                .children(dir, self.worktree.repo())?
+                .iter()
+                .map(|(name, &id)| (name.clone(), id))
+                .collect();
             children.into_iter().map(|(name, id)| Ok((name, id, self.attributes_of(state, id)?))).collect()
         })
     }
 
     /// The target of a symbolic link.
     pub fn read_link(&self, node: NodeId) -> Result<Vec<u8>> {
-        self.read(|state| match &state.nodes.get(node)?.body {
+        self.worktree.read(|state| match &state.nodes.get(node)?.body {
             Body::Symlink(target) => Ok(target.clone()),
             Body::File(_) | Body::Dir(_) => Err(Error::Stale),
         })
@@ -127,7 +145,7 @@ impl Worktree {
             Body::Symlink(target) => (Kind::Symlink, target.len() as u64, None),
             Body::File(file) => match file.current {
                 Content::Stored { recipe, len } => (Kind::File, len, Some(recipe)),
-                Content::Staged { .. } => (Kind::File, self.staged_len(state, node, file)?, None),
+                Content::Staged { .. } => (Kind::File, self.worktree.staging().len(state, node, file)?, None),
             },
         };
         let Attributes { mode, modified } = found.attributes;
@@ -145,19 +163,19 @@ impl Worktree {
     }
 
     fn make(&self, dir: NodeId, name: &Name, mode: u32, now: Timestamp, node: Node) -> Result<NodeId> {
-        self.read_ahead(dir)?;
-        self.change(|state| {
+        self.worktree.read_ahead(dir)?;
+        self.worktree.change(|state| {
             let path = self.vacant(state, dir, name)?;
             let attributes = Attributes { mode: recorded_mode(mode), modified: now };
-            state.append(self, Record::Put { path, attributes, node, at: now })?;
-            state.nodes.find(dir, name, &self.repo)?.ok_or(Error::Stale)
+            state.append(self.worktree.repo(), Record::Put { path, attributes, node, at: now })?;
+            state.nodes.find(dir, name, self.worktree.repo())?.ok_or(Error::Stale)
         })
     }
 
     /// The path of a name that nothing has yet.
     pub(super) fn vacant(&self, state: &mut State, dir: NodeId, name: &Name) -> Result<TreePath> {
         let path = state.nodes.path_of(dir)?.child(name.clone())?;
-        match state.nodes.find(dir, name, &self.repo)? {
+        match state.nodes.find(dir, name, self.worktree.repo())? {
             Some(_) => Err(Error::Exists(path)),
             None => Ok(path),
         }
@@ -165,35 +183,37 @@ impl Worktree {
 
     /// Removes a name that is not a directory. Who has the file open keeps it.
     pub fn unlink(&self, dir: NodeId, name: &Name, now: Timestamp) -> Result<()> {
-        self.read_ahead(dir)?;
+        self.worktree.read_ahead(dir)?;
         self.change_making_room(|state| {
             let (node, path) = self.occupied(state, dir, name)?;
             match state.nodes.get(node)?.body {
                 Body::Dir(_) => Err(Error::IsADirectory(path)),
-                Body::File(_) | Body::Symlink(_) => state.append(self, Record::Remove { path, at: now }),
+                Body::File(_) | Body::Symlink(_) => {
+                    state.append(self.worktree.repo(), Record::Remove { path, at: now })
+                }
             }
         })
     }
 
     /// Removes an empty directory.
     pub fn remove_dir(&self, dir: NodeId, name: &Name, now: Timestamp) -> Result<()> {
-        self.read_ahead_of(dir, name)?;
+        self.worktree.read_ahead_of(dir, name)?;
         self.change_making_room(|state| {
             let (node, path) = self.occupied(state, dir, name)?;
-            if !state.nodes.children(node, &self.repo)?.is_empty() {
+            if !state.nodes.children(node, self.worktree.repo())?.is_empty() {
                 return Err(Error::NotEmpty(path));
             }
-            state.append(self, Record::Remove { path, at: now })
+            state.append(self.worktree.repo(), Record::Remove { path, at: now })
         })
     }
 
     /// Makes a change that makes room. Where the disk is so full that even that finds none, what was removed before is let
     /// go first.
     fn change_making_room(&self, act: impl Fn(&mut State) -> Result<()>) -> Result<()> {
-        match self.change(&act) {
+        match self.worktree.change(&act) {
             Err(error) if error.is_full() => {
-                self.sync_records()?;
-                self.change(act)
+                self.worktree.sync_records()?;
+                self.worktree.change(act)
             }
             changed => changed,
         }
@@ -201,15 +221,10 @@ impl Worktree {
 
     fn occupied(&self, state: &mut State, dir: NodeId, name: &Name) -> Result<(NodeId, TreePath)> {
         let path = state.nodes.path_of(dir)?.join(name.clone());
-        match state.nodes.find(dir, name, &self.repo)? {
+        match state.nodes.find(dir, name, self.worktree.repo())? {
             Some(node) => Ok((node, path)),
-            None => Err(self.unknown(path)),
+            None => Err(unknown(self.worktree, path)),
         }
-    }
-
-    pub(super) fn unknown(&self, path: TreePath) -> Error {
-        let place = format!("the worktree of `{}`", self.branch());
-        history::Error::UnknownPath { path, place, nearest: None }.into()
     }
 
     /// Moves a name, by the rules of rename(2).
@@ -223,14 +238,14 @@ impl Worktree {
         mode: RenameMode,
         now: Timestamp,
     ) -> Result<()> {
-        self.read_ahead(from.0)?;
-        self.read_ahead_of(to.0, to.1)?;
+        self.worktree.read_ahead(from.0)?;
+        self.worktree.read_ahead_of(to.0, to.1)?;
         let exchange = mode == RenameMode::Exchange;
-        self.change_unlocked(|| {
+        self.worktree.change_unlocked(|| {
             let (moved, from, target, to) = {
-                let mut state = self.state();
+                let mut state = self.worktree.state();
                 let (moved, from) = self.occupied(&mut state, from.0, from.1)?;
-                let target = state.nodes.find(to.0, to.1, &self.repo)?;
+                let target = state.nodes.find(to.0, to.1, self.worktree.repo())?;
                 let to = state.nodes.path_of(to.0)?.child(to.1.clone())?;
                 if from == to {
                     return if mode == RenameMode::NoReplace { Err(Error::Exists(to)) } else { Ok(()) };
@@ -238,11 +253,11 @@ impl Worktree {
                 self.check_rename(&mut state, (moved, &from), (target, &to), mode)?;
                 (moved, from, target, to)
             };
-            self.check_reach(moved, &from, &to)?;
+            check_reach(self.worktree, moved, &from, &to)?;
             if let Some(target) = target.filter(|_| exchange) {
-                self.check_reach(target, &to, &from)?;
+                check_reach(self.worktree, target, &to, &from)?;
             }
-            self.state().append(self, Record::Rename { from, to, exchange, at: now })
+            self.worktree.state().append(self.worktree.repo(), Record::Rename { from, to, exchange, at: now })
         })
     }
 
@@ -261,7 +276,7 @@ impl Worktree {
         }
         let Some(target) = target else {
             return match mode {
-                RenameMode::Exchange => Err(self.unknown(to.clone())),
+                RenameMode::Exchange => Err(unknown(self.worktree, to.clone())),
                 RenameMode::Replace | RenameMode::NoReplace => Ok(()),
             };
         };
@@ -271,7 +286,9 @@ impl Worktree {
             RenameMode::Exchange => Ok(()),
             RenameMode::Replace if moves_dir && !replaces_dir => Err(Error::NotADirectory(to.clone())),
             RenameMode::Replace if !moves_dir && replaces_dir => Err(Error::IsADirectory(to.clone())),
-            RenameMode::Replace if replaces_dir && !state.nodes.children(target, &self.repo)?.is_empty() => {
+            RenameMode::Replace
+                if replaces_dir && !state.nodes.children(target, self.worktree.repo())?.is_empty() =>
+            {
                 Err(Error::NotEmpty(to.clone()))
             }
             RenameMode::Replace => Ok(()),
@@ -285,14 +302,16 @@ impl Worktree {
         mode: Option<u32>,
         modified: Option<Timestamp>,
     ) -> Result<NodeAttributes> {
-        self.change(|state| {
+        self.worktree.change(|state| {
             let old = state.nodes.get(node)?.attributes;
             let attributes = Attributes {
                 mode: mode.map_or(old.mode, recorded_mode),
                 modified: modified.unwrap_or(old.modified),
             };
             match state.nodes.path_of(node) {
-                Ok(path) if !path.is_root() => state.append(self, Record::Attributes { path, attributes })?,
+                Ok(path) if !path.is_root() => {
+                    state.append(self.worktree.repo(), Record::Attributes { path, attributes })?
+                }
                 Ok(_) | Err(Error::Stale) => state.nodes.set_modified(node, attributes)?,
                 Err(error) => return Err(error),
             }
@@ -300,90 +319,30 @@ impl Worktree {
         })
     }
 
-    /// Puts something whole at a path, in place of whatever was there; missing directories are made.
-    ///
-    /// # Errors
-    /// [`Error::NotADirectory`] if something on the way is a file, [`Error::IsADirectory`] if a file would replace a
-    /// directory that has entries.
-    pub fn put(&self, path: &TreePath, attributes: Attributes, node: Node, now: Timestamp) -> Result<()> {
-        if let Some(node) = self.resolve(path)? {
-            self.read_ahead(node)?;
-        }
-        self.change(|state| {
-            let Some((parents, _)) = path.split_last() else {
-                return Err(Error::IsADirectory(path.clone()));
-            };
-            self.make_parents(state, &parents, now)?;
-            if let Some(id) = state.nodes.resolve(path, &self.repo)?
-                && matches!(state.nodes.get(id)?.body, Body::Dir(_))
-            {
-                match node {
-                    Node::Dir(tree) if tree == Tree::empty_id() => return Ok(()),
-                    Node::Dir(_) => {}
-                    Node::File { .. } | Node::Symlink(_) => {
-                        if !state.nodes.children(id, &self.repo)?.is_empty() {
-                            return Err(Error::IsADirectory(path.clone()));
-                        }
-                    }
-                }
-            }
-            state.append_announced(self, Record::Put { path: path.clone(), attributes, node, at: now })
-        })
+    /// Names whose meaning changed since the last call, by whatever process: a kernel that caches must forget them.
+    pub fn take_invalidations(&self) -> Result<Vec<Invalidation>> {
+        self.worktree.read(|state| Ok(std::mem::take(&mut state.nodes.invalidations)))
     }
 
-    fn make_parents(&self, state: &mut State, dir: &TreePath, now: Timestamp) -> Result<()> {
-        let mut path = TreePath::ROOT;
-        for name in dir.names() {
-            path = path.join(name.clone());
-            match state.nodes.resolve(&path, &self.repo)? {
-                Some(id) if matches!(state.nodes.get(id)?.body, Body::Dir(_)) => {}
-                Some(_) => return Err(Error::NotADirectory(path)),
-                None => {
-                    let attributes = Attributes { mode: 0o755, modified: now };
-                    let node = Node::Dir(Tree::empty_id());
-                    state.append_announced(
-                        self,
-                        Record::Put { path: path.clone(), attributes, node, at: now },
-                    )?;
-                }
-            }
-        }
+    /// Keeps a node although it may be removed, because somebody refers to it by number.
+    pub fn pin(&self, node: NodeId) -> Result<()> {
+        let mut state = self.worktree.state();
+        state.nodes.get(node)?;
+        state.pins.insert(node);
         Ok(())
     }
 
-    /// Removes a path with everything below it.
-    ///
-    /// # Errors
-    /// [`UnknownPath`](history::Error::UnknownPath) if nothing is there.
-    pub fn remove(&self, path: &TreePath, now: Timestamp) -> Result<()> {
-        self.resolve(path)?;
-        self.change(|state| match state.nodes.resolve(path, &self.repo)? {
-            Some(_) => state.append_announced(self, Record::Remove { path: path.clone(), at: now }),
-            None => Err(self.unknown(path.clone())),
-        })
+    /// Undoes [`Names::pin`]: a node that was removed and is not open is gone now.
+    pub fn unpin(&self, node: NodeId) -> Result<()> {
+        let mut state = self.worktree.state();
+        state.pins.remove(&node);
+        state.let_go(node);
+        Ok(())
     }
+}
 
-    /// Makes the whole worktree equal the tip of its branch, which becomes its base. Changes are dropped; who has a
-    /// file open keeps it, removed.
-    pub fn reset(&self) -> Result<()> {
-        let reset = self.to_tip()?;
-        self.append_durably(|_| Ok(vec![reset]))
-    }
-
-    /// The same, unless something happened since a snapshot was taken: then [`Error::Stale`].
-    pub(crate) fn reset_since(&self, snapshot: &Snapshot) -> Result<()> {
-        let reset = self.to_tip()?;
-        self.append_durably(|state| match state.journal.position() == snapshot.position {
-            true => Ok(vec![reset]),
-            false => Err(Error::Stale),
-        })
-    }
-
-    fn to_tip(&self) -> Result<Record> {
-        let base = self.repo.refs().branch(self.branch())?;
-        let tree = self.repo.tree_of(base)?;
-        // What cannot be read is refused.
-        self.repo.tree(tree)?;
-        Ok(Record::Reset { base, tree })
-    }
+/// The error of a path at which nothing is.
+pub(super) fn unknown(worktree: &Worktree, path: TreePath) -> Error {
+    let place = format!("the worktree of `{}`", worktree.branch());
+    history::Error::UnknownPath { path, place, nearest: None }.into()
 }

@@ -1,11 +1,13 @@
-//! From a branch to its worktree, and what becomes of the folder of one.
+//! From a branch to its worktree, which is made if there is none.
 
-use super::copy::Worktree;
-use super::error::Result;
+use super::error::{Error, Result};
+use super::journal::{Journal, Place};
 use super::nodes::Trees;
+use super::record::Record;
+use super::worktree::{Worktree, place};
+use crate::disk::Patience;
 use crate::history::{BranchName, Repo, Tree};
 use crate::id::TreeId;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 impl Trees for Repo {
@@ -17,53 +19,50 @@ impl Trees for Repo {
 impl Repo {
     /// The worktree of a branch, created from the branch's tip if it has none.
     pub fn worktree(&self, branch: &BranchName) -> Result<Worktree> {
-        Worktree::open(self, branch)
+        let journal = open_or_create(self, branch, &place(self, branch))?;
+        Worktree::of(self, branch, journal)
     }
 
     /// Whether a branch has a worktree on disk already.
     pub fn has_worktree(&self, branch: &BranchName) -> Result<bool> {
-        Worktree::exists(self, branch)
+        Ok(Journal::open(&place(self, branch))?.is_some())
     }
+}
 
-    /// Removes the worktree of a branch with everything that was not committed.
-    pub fn delete_worktree(&self, branch: &BranchName) -> Result<()> {
-        Worktree::hold_still(self, branch)?.map_or(Ok(()), |still| still.delete())
-    }
+/// How often a worktree is made anew because somebody deleted it while it was made.
+const ATTEMPTS: u32 = 8;
 
-    /// Moves the worktree that an earlier branch of this name left behind into `quarantine/`, durably, and tells where it
-    /// is now; `None` if there is none.
-    pub fn set_aside_worktree(&self, branch: &BranchName) -> Result<Option<PathBuf>> {
-        let from = self.worktree_folder(branch);
-        let Some(_still) = Worktree::hold_still(self, branch)? else { return Ok(None) };
-        let quarantine = self.root().join("quarantine");
-        self.disk().create_dir_all(&quarantine)?;
-        self.disk().sync_dir(self.root())?;
-        let taken = self.disk().list(&quarantine)?;
-        let name = |n: u32| format!("worktree-{}.{n}", branch.escaped());
-        let free = (1..).map(name).find(|name| !taken.contains(name)).expect("numbers do not end");
-        let to = quarantine.join(free);
-        self.move_worktree(&from, &to)?;
-        Ok(Some(to))
-    }
-
-    /// Gives the worktree of a branch without a commit to another one, durably.
-    pub(super) fn rename_worktree(&self, from: &BranchName, to: &BranchName) -> Result<()> {
-        let _still = Worktree::hold_still(self, from)?;
-        self.move_worktree(&self.worktree_folder(from), &self.worktree_folder(to))
-    }
-
-    fn worktree_folder(&self, branch: &BranchName) -> PathBuf {
-        self.root().join("worktrees").join(branch.escaped())
-    }
-
-    fn move_worktree(&self, from: &Path, to: &Path) -> Result<()> {
-        self.disk().rename(from, to)?;
-        let mut folders = [to, from].into_iter().filter_map(Path::parent);
-        let synced = folders.try_for_each(|folder| self.disk().sync_dir(folder));
-        if synced.is_err() {
-            // An error means that nothing has changed. If this fails too, the disk is not to be helped.
-            let _ = self.disk().rename(to, from);
+fn open_or_create(repo: &Repo, branch: &BranchName, place: &Place) -> Result<Journal> {
+    for _ in 0..ATTEMPTS {
+        if let Some(journal) = Journal::open(place)? {
+            return Ok(journal);
         }
-        Ok(synced?)
+        match create(repo, branch, place) {
+            // Its folder went.
+            Err(error) if error.is_absence() => {}
+            created => return created,
+        }
     }
+    Err(Error::Replaced(place.dir.clone()))
+}
+
+/// Lays the folders and the first generation of a worktree.
+fn create(repo: &Repo, branch: &BranchName, place: &Place) -> Result<Journal> {
+    let Place { disk, dir, .. } = place;
+    // Whoever finds a journal finds the folder for staged bytes.
+    disk.create_dir_all(&dir.join("staged"))?;
+    disk.sync_dir(dir)?;
+    disk.sync_dir(&repo.root().join("worktrees"))?;
+    let _lock = disk.lock(&dir.join("lock"), true, Patience::BRIEF)?;
+    if let Some(journal) = Journal::open(place)? {
+        return Ok(journal);
+    }
+    // On a full disk nothing can be created, and looking needs it.
+    drop(disk.lock(&dir.join("holds"), false, Patience::BRIEF)?);
+    let base = repo.refs().branch(branch)?;
+    let tree: TreeId = match base {
+        Some(commit) => repo.commit(commit)?.tree,
+        None => Tree::empty_id(),
+    };
+    Journal::create(place, &[Record::Reset { base, tree }, Record::Run { run: disk.run(dir) }])
 }

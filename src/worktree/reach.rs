@@ -3,9 +3,9 @@
 //!
 //! Holds the copy for one directory at a time. A tree of the history is measured once, wherever and however often it is.
 
-use super::copy::Worktree;
 use super::error::{Error, Result};
 use super::nodes::{Body, NodeId};
+use super::worktree::Worktree;
 use crate::history::{Name, Node, Repo, TreePath};
 use crate::id::TreeId;
 use std::collections::HashMap;
@@ -31,40 +31,38 @@ impl Reach {
     }
 }
 
-impl Worktree {
-    /// Refuses to move what is at a path to one from which it would lead too far. Nobody may change the tree meanwhile.
-    ///
-    /// # Errors
-    /// [`Path`](crate::history::Error::Path) beyond the limits of [`TreePath::check`].
-    pub(super) fn check_reach(&self, moved: NodeId, from: &TreePath, to: &TreePath) -> Result<()> {
-        let (before, after) = (reach_of(from), reach_of(to));
-        if after.names <= before.names && after.bytes <= before.bytes {
-            return Ok(());
-        }
-        let below = self.reach_below(moved)?;
-        let farthest = after.plus(below);
-        // The slash before the first name is not part of a path.
-        Ok(TreePath::check_size(farthest.names, farthest.bytes.saturating_sub(1))?)
+/// Refuses to move what is at a path to one from which it would lead too far. Nobody may change the tree meanwhile.
+///
+/// # Errors
+/// [`Path`](crate::history::Error::Path) beyond the limits of [`TreePath::check`].
+pub(super) fn check_reach(worktree: &Worktree, moved: NodeId, from: &TreePath, to: &TreePath) -> Result<()> {
+    let (before, after) = (reach_of(from), reach_of(to));
+    if after.names <= before.names && after.bytes <= before.bytes {
+        return Ok(());
     }
+    let below = reach_below(worktree, moved)?;
+    let farthest = after.plus(below);
+    // The slash before the first name is not part of a path.
+    Ok(TreePath::check_size(farthest.names, farthest.bytes.saturating_sub(1))?)
+}
 
-    fn reach_below(&self, top: NodeId) -> Result<Reach> {
-        let (mut farthest, mut trees) = (Reach::default(), Trees::new(&self.repo));
-        let mut waiting = vec![(top, Reach::default())];
-        while let Some((node, reach)) = waiting.pop() {
-            farthest = farthest.max(reach);
-            let unread = self.state().nodes.unread(node);
-            if let Some(tree) = unread {
-                farthest = farthest.max(reach.plus(trees.reach(tree)?));
-                continue;
-            }
-            let state = self.state();
-            if let Body::Dir(dir) = &state.nodes.get(node)?.body {
-                let children = dir.children.as_ref().ok_or(Error::Stale)?.iter();
-                waiting.extend(children.map(|(name, child)| (*child, reach.over(name))));
-            }
+fn reach_below(worktree: &Worktree, top: NodeId) -> Result<Reach> {
+    let (mut farthest, mut trees) = (Reach::default(), Trees::new(worktree.repo()));
+    let mut waiting = vec![(top, Reach::default())];
+    while let Some((node, reach)) = waiting.pop() {
+        farthest = farthest.max(reach);
+        let unread = worktree.state().nodes.unread(node);
+        if let Some(tree) = unread {
+            farthest = farthest.max(reach.plus(trees.reach(tree)?));
+            continue;
         }
-        Ok(farthest)
+        let state = worktree.state();
+        if let Body::Dir(dir) = &state.nodes.get(node)?.body {
+            let children = dir.children.as_ref().ok_or(Error::Stale)?.iter();
+            waiting.extend(children.map(|(name, child)| (*child, reach.over(name))));
+        }
     }
+    Ok(farthest)
 }
 
 fn reach_of(path: &TreePath) -> Reach {

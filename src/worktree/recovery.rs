@@ -6,18 +6,19 @@
 //! of the machine and of the file system that it was written in. Nothing is deleted that no record gave up: it goes to
 //! `quarantine/`.
 
-use super::copy::{State, Worktree, place};
 use super::error::{Error, Result};
 use super::journal::make_quarantine;
 use super::nodes::{Body, Content, File};
 use super::record::Record;
+use super::state::State;
 use super::tenant::Tenant;
+use super::worktree::{Worktree, base_among};
 use crate::disk::{self, Disk, Patience};
-use crate::history::{BranchName, Entry, Node, Repo, TreePath};
+use crate::history::{Entry, Node, TreePath};
 use crate::id::StagingId;
 use crate::random::unpredictable;
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A file whose last bytes may not have reached the disk before the machine stopped or the disk went away.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,25 +40,24 @@ pub enum Fallback {
     AsCommitted,
 }
 
-impl Worktree {
-    /// Becomes one of those who may write into files, as long as the result lives. Recovers first if nobody else is.
+impl Tenant {
+    /// Becomes one of those who may write into files of a worktree, as long as the result lives. Recovers first if nobody
+    /// else is.
     ///
     /// # Errors
     /// If another process holds the worktree alone for too long; [`Error::Replaced`] if the worktree was deleted.
-    pub fn adopt(self) -> Result<(Tenant, Vec<Interrupted>)> {
-        let mut recovered = self.recover_if_abandoned()?;
+    pub fn adopt(worktree: Worktree) -> Result<(Self, Vec<Interrupted>)> {
+        let mut recovered = worktree.recover_if_abandoned()?;
         loop {
             // Somebody who only looks holds it alone for a moment; without it, that one would take this process for dead.
-            let tenancy = self
-                .lock_tenants(false, Patience::BRIEF)?
-                .ok_or_else(|| Error::Replaced(self.dir.clone()))?;
-            if self.is_recovered()? {
-                return Ok((Tenant::new(self, tenancy), recovered));
+            let tenancy = share(&worktree)?;
+            if is_recovered(&worktree)? {
+                return Ok((Self::new(worktree, tenancy), recovered));
             }
             drop(tenancy);
             // Who was recovering it ended before that was done.
-            match self.lock_tenants(true, Patience::BRIEF)? {
-                Some(_alone) => match self.recover() {
+            match Recovery::begin(&worktree, Patience::BRIEF)? {
+                Some(recovery) => match recovery.run() {
                     // Everything can be looked at, and every write says so itself.
                     Err(error) if is_read_only(&error) => break,
                     found => recovered.extend(found?),
@@ -65,51 +65,76 @@ impl Worktree {
                 None => break,
             }
         }
-        let tenancy =
-            self.lock_tenants(false, Patience::BRIEF)?.ok_or_else(|| Error::Replaced(self.dir.clone()))?;
-        Ok((Tenant::new(self, tenancy), recovered))
+        let tenancy = share(&worktree)?;
+        Ok((Self::new(worktree, tenancy), recovered))
     }
+}
 
-    /// Whether somebody recovered it in this run.
-    fn is_recovered(&self) -> Result<bool> {
-        let run = self.disk().run(&self.dir);
-        self.read(|state| Ok(state.nodes.run.is_some_and(|last| run.is_same(&last))))
-    }
-
+impl Worktree {
     /// Recovers what others left if no living process may write into files here.
     pub fn recover_if_abandoned(&self) -> Result<Vec<Interrupted>> {
-        match self.lock_tenants(true, Patience::Try) {
-            Ok(Some(_alone)) => match self.recover() {
-                Err(error) if is_read_only(&error) => Ok(Vec::new()),
-                recovered => recovered,
-            },
-            Ok(None) => Ok(Vec::new()),
-            Err(error) if is_read_only(&error) => Ok(Vec::new()),
+        let recovered = match Recovery::begin(self, Patience::Try) {
+            Ok(Some(recovery)) => recovery.run(),
+            Ok(None) => return Ok(Vec::new()),
             Err(error) => Err(error),
+        };
+        match recovered {
+            Err(error) if is_read_only(&error) => Ok(Vec::new()),
+            recovered => recovered,
         }
     }
+}
 
-    fn lock_tenants(&self, alone: bool, patience: Patience) -> Result<Option<Box<dyn Send + Sync>>> {
-        self.disk().lock(&self.dir.join("tenants"), alone, patience).map_err(|error| {
-            match error.is_absence() {
-                true => Error::Replaced(self.dir.clone()),
-                false => error.into(),
-            }
-        })
+/// Whether somebody recovered a worktree in this run.
+fn is_recovered(worktree: &Worktree) -> Result<bool> {
+    let run = worktree.repo().disk().run(&worktree.dir);
+    worktree.read(|state| Ok(state.nodes.run.is_some_and(|last| run.is_same(&last))))
+}
+
+/// Becomes one of those who may write into files.
+fn share(worktree: &Worktree) -> Result<Box<dyn Send + Sync>> {
+    let tenancy = lock_tenants(worktree, false, Patience::BRIEF)?;
+    tenancy.ok_or_else(|| Error::Replaced(worktree.dir.clone()))
+}
+
+fn lock_tenants(
+    worktree: &Worktree,
+    alone: bool,
+    patience: Patience,
+) -> Result<Option<Box<dyn Send + Sync>>> {
+    worktree.repo().disk().lock(&worktree.dir.join("tenants"), alone, patience).map_err(|error| {
+        match error.is_absence() {
+            true => Error::Replaced(worktree.dir.clone()),
+            false => error.into(),
+        }
+    })
+}
+
+/// One who is alone in a worktree, and takes over what others left there.
+struct Recovery<'a> {
+    worktree: &'a Worktree,
+    _alone: Box<dyn Send + Sync>,
+}
+
+impl<'a> Recovery<'a> {
+    /// `None` while others may write into files.
+    fn begin(worktree: &'a Worktree, patience: Patience) -> Result<Option<Self>> {
+        let alone = lock_tenants(worktree, true, patience)?;
+        Ok(alone.map(|alone| Self { worktree, _alone: alone }))
     }
 
-    /// Needs to be alone. That it was done is the last word of it: who comes after one that was cut short does it again.
-    fn recover(&self) -> Result<Vec<Interrupted>> {
+    /// That it was done is the last word of it: who comes after one that was cut short does it again.
+    fn run(&self) -> Result<Vec<Interrupted>> {
         let doubted = self.in_doubt()?;
         let mut interrupted = Vec::new();
         if !doubted.is_empty() {
-            self.change(|state| {
+            self.worktree.change(|state| {
                 for staging in doubted {
                     interrupted.extend(self.doubt(state, staging)?);
                 }
                 Ok(())
             })?;
-            self.sync_records()?;
+            self.worktree.sync_records()?;
         }
         self.sweep()?;
         self.note_run()?;
@@ -119,25 +144,28 @@ impl Worktree {
 
     /// Says in which run everything that comes is done, unless that was said, and at least as exactly.
     fn note_run(&self) -> Result<()> {
-        let run = self.disk().run(&self.dir);
-        let last = self.read(|state| Ok(state.nodes.run))?;
+        let run = self.worktree.repo().disk().run(&self.worktree.dir);
+        let last = self.worktree.read(|state| Ok(state.nodes.run))?;
         match last {
             Some(last) if run.is_same(&last) && (last.mount.is_some() || run.mount.is_none()) => Ok(()),
-            Some(_) | None => self.change(|state| state.append(self, Record::Run { run })),
+            Some(_) | None => {
+                self.worktree.change(|state| state.append(self.worktree.repo(), Record::Run { run }))
+            }
         }
     }
 
     /// The staging files whose bytes may not have reached the disk before the machine stopped or the disk went away.
     fn in_doubt(&self) -> Result<Vec<StagingId>> {
-        let run = self.disk().run(&self.dir);
-        self.read(|state| {
+        let run = self.worktree.repo().disk().run(&self.worktree.dir);
+        self.worktree.read(|state| {
             let ended = state.nodes.run.is_some_and(|last| !run.keeps_what_was_written_in(&last));
             let mut doubted = Vec::new();
             let stagings: Vec<StagingId> = state.nodes.stagings().collect();
             for staging in stagings {
                 let Some(node) = state.nodes.by_staging(staging) else { continue };
                 let Body::File(file) = &state.nodes.get(node)?.body else { continue };
-                let Some(stat) = self.disk().stat(&self.staging_path(staging))? else {
+                let Some(stat) = self.worktree.repo().disk().stat(&self.worktree.staging().path(staging))?
+                else {
                     doubted.push(staging);
                     continue;
                 };
@@ -162,14 +190,14 @@ impl Worktree {
         if !state.nodes.is_linked(node) {
             return Ok(None);
         }
-        state.append(self, Record::Doubted { staging })?;
+        state.append(self.worktree.repo(), Record::Doubted { staging })?;
         let path = state.nodes.path_of(node)?;
         let Body::File(after) = &state.nodes.get(node)?.body else { return Ok(None) };
         if after.current.staging() != Some(staging) {
             let changed = before.current != after.current || before.complete != after.complete;
             return Ok(changed.then_some(Interrupted { path, now: Fallback::LastDurable }));
         }
-        if self.disk().stat(&self.staging_path(staging))?.is_none() {
+        if self.worktree.repo().disk().stat(&self.worktree.staging().path(staging))?.is_none() {
             self.fall_back(state, &path)?;
             return Ok(Some(Interrupted { path, now: Fallback::AsCommitted }));
         }
@@ -179,11 +207,12 @@ impl Worktree {
 
     /// Brings back the file at a path as it is in the base; if that has none, the file goes.
     fn fall_back(&self, state: &mut State, path: &TreePath) -> Result<()> {
-        let node = state.nodes.resolve(path, &self.repo)?.ok_or(Error::Stale)?;
+        let repo = self.worktree.repo();
+        let node = state.nodes.resolve(path, repo)?.ok_or(Error::Stale)?;
         let at = state.nodes.get(node)?.attributes.modified;
-        let base = self.base_among(state.nodes.base, &state.nodes.announced.clone())?;
+        let base = base_among(repo, self.worktree.branch(), state.nodes.base, &state.nodes.announced)?;
         let committed = match base {
-            Some(base) => self.repo.find_in_tree(self.repo.commit(base)?.tree, path)?,
+            Some(base) => self.worktree.repo().find_in_tree(self.worktree.repo().commit(base)?.tree, path)?,
             None => None,
         };
         let record = match committed {
@@ -192,17 +221,17 @@ impl Worktree {
             }
             _ => Record::Remove { path: path.clone(), at },
         };
-        state.append(self, record)
+        state.append(self.worktree.repo(), record)
     }
 
     /// Takes away staging files that no node needs. Nobody is writing here.
     fn sweep(&self) -> Result<()> {
-        let staged = self.staging_dir();
-        let names = match self.disk().list(&staged) {
-            Err(error) if error.is_absence() => return Err(Error::Replaced(self.dir.clone())),
+        let staged = self.worktree.staging().dir();
+        let names = match self.worktree.repo().disk().list(&staged) {
+            Err(error) if error.is_absence() => return Err(Error::Replaced(self.worktree.dir.clone())),
             names => names?,
         };
-        let (needed, doubted, cut) = self.read(|state| {
+        let (needed, doubted, cut) = self.worktree.read(|state| {
             let needed: HashSet<String> = state.nodes.stagings().map(|staging| staging.to_string()).collect();
             let doubted: HashSet<String> =
                 std::mem::take(&mut state.nodes.doubted).iter().map(ToString::to_string).collect();
@@ -212,84 +241,37 @@ impl Worktree {
         if leftovers.is_empty() {
             return Ok(());
         }
-        let Some(_alone) = self.disk().lock(&self.dir.join("holds"), true, Patience::Try)? else {
+        let Some(_alone) =
+            self.worktree.repo().disk().lock(&self.worktree.dir.join("holds"), true, Patience::Try)?
+        else {
             return Ok(());
         };
-        self.sync_records()?;
+        self.worktree.sync_records()?;
         for name in leftovers {
             // Where records were lost that may have named it, or its bytes may be of use, it is kept.
             match cut || doubted.contains(&name) {
                 true => self.set_aside(&staged.join(&name), &name)?,
-                false => self.disk().remove_file(&staged.join(&name))?,
+                false => self.worktree.repo().disk().remove_file(&staged.join(&name))?,
             }
         }
-        let mut state = self.state();
+        let mut state = self.worktree.state();
         state.nodes.garbage.clear();
         state.freed.clear();
         Ok(())
     }
 
     fn set_aside(&self, path: &Path, name: &str) -> Result<()> {
-        let prefix = self.state().journal.aside_prefix();
+        let prefix = self.worktree.state().journal.aside_prefix();
         let aside = format!("{prefix}staged-{name}-{:08x}", unpredictable() as u32);
-        Ok(move_to_quarantine(&**self.disk(), path, &self.repo.root().join("quarantine"), &aside)?)
-    }
-
-    /// The worktree of a branch, held so that no change of it is under way; `None` if there is none.
-    pub(crate) fn hold_still(repo: &Repo, branch: &BranchName) -> Result<Option<Still>> {
-        let dir = place(repo, branch).dir;
-        if repo.disk().stat(&dir)?.is_none() {
-            return Ok(None);
-        }
-        match repo.disk().lock(&dir.join("lock"), true, Patience::BRIEF) {
-            Ok(lock) => Ok(lock.map(|lock| Still { repo: repo.clone(), dir, _lock: lock })),
-            // Somebody else deleted it a moment ago.
-            Err(error) if error.is_absence() => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        let repo = self.worktree.repo();
+        Ok(move_to_quarantine(&**repo.disk(), path, &repo.root().join("quarantine"), &aside)?)
     }
 }
-
-/// The worktree of a branch in which nothing changes as long as this lives.
-pub(crate) struct Still {
-    repo: Repo,
-    dir: PathBuf,
-    _lock: Box<dyn Send + Sync>,
-}
-
-impl Still {
-    /// Removes it from the disk, in one step for who looks. Who has it open gets [`Error::Replaced`] from then on.
-    pub(crate) fn delete(self) -> Result<()> {
-        let disk = self.repo.disk();
-        let all = self.repo.root().join("worktrees");
-        let deleted = all.join(format!("{DELETED}{:016x}", unpredictable() as u64));
-        disk.rename(&self.dir, &deleted)?;
-        disk.sync_dir(&all)?;
-        // It is gone; what is left of it takes room, and the next deletion tries again.
-        let leftovers = disk.list(&all)?.into_iter().filter(|name| name.starts_with(DELETED));
-        leftovers.for_each(|name| drop(remove_folder(&**disk, &all.join(name))));
-        Ok(())
-    }
-}
-
-/// The start of the names of worktrees that were deleted; no branch can have it.
-const DELETED: &str = ".deleted-";
 
 fn move_to_quarantine(disk: &dyn Disk, path: &Path, quarantine: &Path, name: &str) -> disk::Result<()> {
     make_quarantine(disk, quarantine)?;
     disk.rename(path, &quarantine.join(name))?;
     disk.sync_dir(quarantine)
-}
-
-/// Removes the folder of a worktree: files, and one folder of files.
-fn remove_folder(disk: &dyn Disk, dir: &Path) -> disk::Result<()> {
-    let staged = dir.join("staged");
-    if disk.stat(&staged)?.is_some() {
-        disk.list(&staged)?.iter().try_for_each(|name| disk.remove_file(&staged.join(name)))?;
-        disk.remove_dir(&staged)?;
-    }
-    disk.list(dir)?.iter().try_for_each(|name| disk.remove_file(&dir.join(name)))?;
-    disk.remove_dir(dir)
 }
 
 fn is_read_only(error: &Error) -> bool {

@@ -3,18 +3,15 @@
 //! A snapshot holds what it needs: as long as it lives, no process removes the staging files that it names, and complete
 //! staging files never change. Flat: directories are numbered, so that depth costs no stack.
 
-use super::copy::{State, Worktree};
 use super::error::Result;
 use super::nodes::{Body, Content, File, NodeId, Safe};
 use super::record::Record;
+use super::state::State;
+use super::worktree::Worktree;
 use crate::disk::{DiskError, Patience};
 use crate::history::{Attributes, DraftDir, DraftEntry, DraftNode, DraftTree, Entry, Name, Node, TreePath};
-use crate::id::{CommitId, RecipeId, StagingId, TreeId};
+use crate::id::{CommitId, StagingId, TreeId};
 use std::fmt;
-
-/// A journal that is this long when a commit was made starts over, in bytes: reading a shorter one takes a millisecond,
-/// and a new one is two syncs.
-const STARTS_OVER_AT: u64 = 64 << 10;
 
 /// The complete files of a worktree at one instant.
 pub struct Snapshot {
@@ -59,9 +56,9 @@ impl Worktree {
     /// The tree as it is now. With `include_open`, files that are being written are taken with the bytes that they
     /// have; otherwise as they were when last complete.
     pub fn snapshot(&self, include_open: bool) -> Result<Snapshot> {
-        let hold = self.hold()?;
+        let hold = hold(self)?;
         let base = self.base()?;
-        let base_root = base.map(|commit| self.repo.commit(commit)).transpose()?.map(|commit| commit.tree);
+        let base_root = base.map(|commit| self.repo().commit(commit)).transpose()?.map(|commit| commit.tree);
         let mut collector = Collector {
             worktree: self,
             include_open,
@@ -83,93 +80,55 @@ impl Worktree {
         let tree = DraftTree::new(root, changed);
         Ok(Snapshot { base, tree, still_open, interrupted, lost, position, resume, _hold: hold })
     }
+}
 
-    /// Declares files complete whose writer ended in the middle, with the bytes that arrived.
-    pub(crate) fn settle_interrupted(&self) -> Result<()> {
-        let abandoned: Vec<StagingId> = self.read(|state| {
-            let stagings: Vec<StagingId> = state.nodes.stagings().collect();
-            let abandoned = stagings.into_iter().filter_map(|staging| {
-                self.abandoned_len(state, staging).map(|len| len.map(|_| staging)).transpose()
-            });
-            abandoned.collect()
-        })?;
-        if abandoned.is_empty() {
-            return Ok(());
-        }
-        self.change(|state| {
-            for staging in abandoned {
-                // A writer may have come back since, and even be done.
-                if let Some((node, len)) = self.abandoned_len(state, staging)? {
-                    let modified = state.nodes.get(node)?.attributes.modified;
-                    state.append(self, Record::Settle { staging, len, modified })?;
-                }
+impl Snapshot {
+    /// Whether every file is complete and whole.
+    pub fn is_at_rest(&self) -> bool {
+        [&self.still_open, &self.interrupted, &self.lost].iter().all(|paths| paths.is_empty())
+    }
+}
+
+/// Declares files complete whose writer ended in the middle, with the bytes that arrived.
+pub(super) fn settle_interrupted(worktree: &Worktree) -> Result<()> {
+    let abandoned: Vec<StagingId> = worktree.read(|state| {
+        let stagings: Vec<StagingId> = state.nodes.stagings().collect();
+        let abandoned = stagings.into_iter().filter_map(|staging| {
+            abandoned_len(worktree, state, staging).map(|len| len.map(|_| staging)).transpose()
+        });
+        abandoned.collect()
+    })?;
+    if abandoned.is_empty() {
+        return Ok(());
+    }
+    worktree.change(|state| {
+        for staging in abandoned {
+            // A writer may have come back since, and even be done.
+            if let Some((node, len)) = abandoned_len(worktree, state, staging)? {
+                let modified = state.nodes.get(node)?.attributes.modified;
+                state.append(worktree.repo(), Record::Settle { staging, len, modified })?;
             }
-            Ok(())
-        })
-    }
-
-    /// The file that is being written in a staging file although nobody is at work on it, and how much there is of it.
-    fn abandoned_len(&self, state: &State, staging: StagingId) -> Result<Option<(NodeId, u64)>> {
-        let Some(node) = state.nodes.by_staging(staging) else { return Ok(None) };
-        let Body::File(file) = &state.nodes.get(node)?.body else { return Ok(None) };
-        let is_begun = file.current.staging() == Some(staging) && !file.is_complete();
-        match is_begun && state.nodes.is_linked(node) && !self.is_in_use(staging)? {
-            true => Ok(Some((node, self.staged_len(state, node, file)?))),
-            false => Ok(None),
         }
-    }
+        Ok(())
+    })
+}
 
-    /// Keeps staging files from being removed by anybody.
-    fn hold(&self) -> Result<Option<Box<dyn Send + Sync>>> {
-        match self.disk().lock(&self.dir.join("holds"), false, Patience::BRIEF) {
-            Err(error) if is_unwritable(&error) => Ok(None),
-            held => Ok(held?),
-        }
+/// The file that is being written in a staging file although nobody is at work on it, and how much there is of it.
+fn abandoned_len(worktree: &Worktree, state: &State, staging: StagingId) -> Result<Option<(NodeId, u64)>> {
+    let Some(node) = state.nodes.by_staging(staging) else { return Ok(None) };
+    let Body::File(file) = &state.nodes.get(node)?.body else { return Ok(None) };
+    let is_begun = file.current.staging() == Some(staging) && !file.is_complete();
+    match is_begun && state.nodes.is_linked(node) && !worktree.staging().is_in_use(staging)? {
+        true => Ok(Some((node, worktree.staging().len(state, node, file)?))),
+        false => Ok(None),
     }
+}
 
-    /// Makes a commit of a snapshot the base. The branch must name it. A long journal starts over from it; in a short one
-    /// a record says so, which nobody waits for: as long as it is not durable, the announcement is.
-    pub(crate) fn land_on(&self, commit: CommitId, tree: TreeId, snapshot: &Snapshot) -> Result<()> {
-        self.change_unlocked(|| {
-            // Nobody appends meanwhile; whoever looks does not wait for the disk.
-            let next = {
-                let mut state = self.state();
-                // Somebody else may know better by now.
-                if !state.nodes.announced.contains(&commit) {
-                    return Ok(());
-                }
-                let (generation, since) = snapshot.position;
-                let (is_now, end) = state.journal.position();
-                if is_now != generation || end < STARTS_OVER_AT {
-                    return state.append(self, Record::Committed { commit });
-                }
-                state.journal.next_generation(since)?
-            };
-            let mut head = vec![Record::Reset { base: Some(commit), tree }];
-            head.extend(snapshot.resume.iter().cloned());
-            next.write(&head)?;
-            let mut state = self.state();
-            state.journal.start(&next)?;
-            state.nodes.base = Some(commit);
-            state.nodes.announced.clear();
-            Ok(())
-        })
-    }
-
-    /// Notes, durably, that the branch is about to name a commit made of this worktree, and that what the commit took of
-    /// staged bytes is in the store.
-    pub(crate) fn announce_commit(
-        &self,
-        commit: CommitId,
-        stored: &[(StagingId, RecipeId, u64)],
-    ) -> Result<()> {
-        self.change(|state| {
-            // Said twice, it would mean that the branch names it.
-            let announced =
-                (!state.nodes.announced.contains(&commit)).then_some(Record::Committed { commit });
-            state.append_stored(self, stored, announced)
-        })?;
-        self.sync_records()
+/// Keeps staging files from being removed by anybody.
+fn hold(worktree: &Worktree) -> Result<Option<Box<dyn Send + Sync>>> {
+    match worktree.repo().disk().lock(&worktree.dir.join("holds"), false, Patience::BRIEF) {
+        Err(error) if is_unwritable(&error) => Ok(None),
+        held => Ok(held?),
     }
 }
 
@@ -186,7 +145,7 @@ impl Collector<'_> {
         while let Some((number, dir, path)) = waiting.pop() {
             let children: Vec<(Name, NodeId)> = state
                 .nodes
-                .children(dir, &self.worktree.repo)?
+                .children(dir, self.worktree.repo())?
                 .iter()
                 .map(|(name, &child)| (name.clone(), child))
                 .collect();
@@ -259,10 +218,10 @@ impl Collector<'_> {
         if let Content::Staged { staging, .. } = file.current {
             self.resume(path, attributes, staging, file);
             if self.include_open {
-                let len = self.worktree.staged_len(state, id, file)?;
+                let len = self.worktree.staging().len(state, id, file)?;
                 return Ok(Some((attributes, DraftNode::Staged { staging, len })));
             }
-            let list = match self.worktree.is_in_use(staging)? {
+            let list = match self.worktree.staging().is_in_use(staging)? {
                 true => &mut self.still_open,
                 false => &mut self.interrupted,
             };
@@ -291,18 +250,11 @@ impl Collector<'_> {
     /// The file at the same path in the base.
     fn as_in_base(&self, path: &TreePath) -> Result<Option<(Attributes, DraftNode)>> {
         let Some(root) = self.base_root else { return Ok(None) };
-        match self.worktree.repo.find_in_tree(root, path)? {
+        match self.worktree.repo().find_in_tree(root, path)? {
             Some(Entry { attributes, node: node @ Node::File { .. }, .. }) => {
                 Ok(Some((attributes, DraftNode::Known(node))))
             }
             _ => Ok(None),
         }
-    }
-}
-
-impl Snapshot {
-    /// Whether every file is complete and whole.
-    pub fn is_at_rest(&self) -> bool {
-        [&self.still_open, &self.interrupted, &self.lost].iter().all(|paths| paths.is_empty())
     }
 }

@@ -1,14 +1,17 @@
 //! Reading the bytes of a worktree's files, and handing complete ones to the store.
 
-use super::copy::{State, Worktree};
 use super::error::{Error, Result};
 use super::nodes::{Body, Content, File, NodeId};
 use super::open_files::OpenFile;
 use super::record::Record;
+use super::state::State;
+use super::worktree::Worktree;
 use crate::disk::DiskFile;
-use crate::history::{self, ReaderSlot, TreePath};
-use crate::id::{RecipeId, StagingId};
+use crate::history::{self, Entry, IngestFile, Intake, Node, ReaderSlot, Repo, TreePath};
+use crate::id::{RecipeId, StagingId, TreeId};
+use crate::store::{FileSource, Ingest};
 use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Complete bytes that are in a staging file and not yet in the store. They never change.
@@ -22,7 +25,30 @@ pub struct StagedFile {
     pub len: u64,
 }
 
+/// The staging files of a worktree: the bytes of what was written and is not in the store yet.
+#[derive(Debug, Clone, Copy)]
+pub struct Staging<'a> {
+    pub(super) worktree: &'a Worktree,
+}
+
 impl Worktree {
+    /// Its staging files, and reading from them.
+    pub fn staging(&self) -> Staging<'_> {
+        Staging { worktree: self }
+    }
+}
+
+impl Staging<'_> {
+    /// The folder that they are in.
+    pub(super) fn dir(&self) -> PathBuf {
+        self.worktree.dir.join("staged")
+    }
+
+    /// Where one is.
+    pub(super) fn path(&self, staging: StagingId) -> PathBuf {
+        self.dir().join(staging.to_string())
+    }
+
     /// Fills `buf` with the bytes from `offset`; fewer at the end of the file. Returns how many.
     ///
     /// # Errors
@@ -31,14 +57,14 @@ impl Worktree {
         self.read_held(node, &ReaderSlot::default(), offset, buf)
     }
 
-    /// Like [`Worktree::read_at`], for one who goes on reading: what is looked up of content that is stored is kept in
+    /// Like [`Staging::read_at`], for one who goes on reading: what is looked up of content that is stored is kept in
     /// `slot`, which belongs to this node.
     ///
     /// # Errors
-    /// As [`Worktree::read_at`].
+    /// As [`Staging::read_at`].
     pub fn read_held(&self, node: NodeId, slot: &ReaderSlot, offset: u64, buf: &mut [u8]) -> Result<usize> {
         loop {
-            let content = self.read(|state| match &state.nodes.get(node)?.body {
+            let content = self.worktree.read(|state| match &state.nodes.get(node)?.body {
                 Body::File(file) if file.is_current_lost() => {
                     Err(Error::LostBytes(state.nodes.path_of(node).unwrap_or_default()))
                 }
@@ -47,11 +73,11 @@ impl Worktree {
             })?;
             let staging = match content {
                 Content::Stored { recipe, .. } => {
-                    return Ok(slot.of(&self.repo, recipe)?.read_at(offset, buf)?);
+                    return Ok(slot.of(self.worktree.repo(), recipe)?.read_at(offset, buf)?);
                 }
                 Content::Staged { staging, .. } => staging,
             };
-            match self.staged_file(node, staging) {
+            match self.of_node(node, staging) {
                 // It was stored and let go since it was looked at.
                 Err(error) if error.is_absence() && self.is_other_now(node, staging)? => {}
                 file => return read_up_to(&*file?, offset, buf),
@@ -61,22 +87,22 @@ impl Worktree {
 
     /// Whether a node's bytes are no longer in a staging file.
     pub(super) fn is_other_now(&self, node: NodeId, staging: StagingId) -> Result<bool> {
-        self.read(|state| match &state.nodes.get(node)?.body {
+        self.worktree.read(|state| match &state.nodes.get(node)?.body {
             Body::File(file) => Ok(file.current.staging() != Some(staging)),
             Body::Dir(_) | Body::Symlink(_) => Err(Error::Stale),
         })
     }
 
     /// A staging file of a node, to read from.
-    pub(super) fn staged_file(&self, node: NodeId, staging: StagingId) -> Result<Arc<dyn DiskFile>> {
+    pub(super) fn of_node(&self, node: NodeId, staging: StagingId) -> Result<Arc<dyn DiskFile>> {
         let held = {
-            let state = self.state();
+            let state = self.worktree.state();
             let open = state.open.get(&node).and_then(OpenFile::held).filter(|(held, _)| *held == staging);
             open.map(|(_, file)| Arc::clone(file)).or_else(|| state.unsynced.get(&staging).cloned())
         };
         match held {
             Some(file) => Ok(file),
-            None => Ok(self.open_staging(staging)?),
+            None => Ok(self.open(staging)?),
         }
     }
 
@@ -85,20 +111,22 @@ impl Worktree {
     /// # Errors
     /// [`Replaced`](history::Error::Replaced) if another repository is where this one was, or its disk went away and came back: that has
     /// files of the same names with other bytes.
-    pub(crate) fn open_staging(&self, staging: StagingId) -> history::Result<Arc<dyn DiskFile>> {
-        let path = self.staging_path(staging);
-        let opened = self.disk().open(&path, true).or_else(|error| match error.source.raw_os_error() {
-            Some(libc::EROFS | libc::EACCES) => self.disk().open(&path, false),
-            _ => Err(error),
+    pub(crate) fn open(&self, staging: StagingId) -> history::Result<Arc<dyn DiskFile>> {
+        let path = self.path(staging);
+        let opened = self.worktree.repo().disk().open(&path, true).or_else(|error| {
+            match error.source.raw_os_error() {
+                Some(libc::EROFS | libc::EACCES) => self.worktree.repo().disk().open(&path, false),
+                _ => Err(error),
+            }
         });
         let file = opened?;
-        self.repo.check_held()?;
+        self.worktree.repo().check_held()?;
         Ok(Arc::from(file))
     }
 
     /// Whether some process, this one included, is writing to a staging file.
     pub(super) fn is_in_use(&self, staging: StagingId) -> Result<bool> {
-        match self.open_staging(staging) {
+        match self.open(staging) {
             Ok(file) => Ok(file.is_locked()?),
             Err(error) if error.is_absence() => Ok(false),
             Err(error) => Err(error.into()),
@@ -106,7 +134,7 @@ impl Worktree {
     }
 
     /// The length of a file whose bytes are in a staging file.
-    pub(super) fn staged_len(&self, state: &State, node: NodeId, file: &File) -> Result<u64> {
+    pub(super) fn len(&self, state: &State, node: NodeId, file: &File) -> Result<u64> {
         match (file.current, state.open.get(&node).and_then(OpenFile::held)) {
             (Content::Staged { len, .. } | Content::Stored { len, .. }, _) if file.is_complete() => Ok(len),
             (Content::Staged { staging, .. }, Some((held, file))) if *held == staging => {
@@ -114,15 +142,15 @@ impl Worktree {
                 Ok(known.unwrap_or_else(|| file.len())?)
             }
             (Content::Staged { staging, .. }, _) => {
-                Ok(self.disk().stat(&self.staging_path(staging))?.map_or(0, |stat| stat.len))
+                Ok(self.worktree.repo().disk().stat(&self.path(staging))?.map_or(0, |stat| stat.len))
             }
             (Content::Stored { len, .. }, _) => Ok(len),
         }
     }
 
-    /// Complete files that are not yet in the store, for [`Worktree::mark_stored`].
-    pub fn staged_files(&self) -> Result<Vec<StagedFile>> {
-        self.read(|state| {
+    /// Complete files that are not yet in the store, for [`Staging::mark_stored`].
+    pub fn complete(&self) -> Result<Vec<StagedFile>> {
+        self.worktree.read(|state| {
             let mut files = Vec::new();
             let stagings: Vec<StagingId> = state.nodes.stagings().collect();
             for staging in stagings {
@@ -151,10 +179,10 @@ impl Worktree {
         staged: &StagedFile,
         read: impl FnOnce(&dyn DiskFile) -> Result<T>,
     ) -> Result<T> {
-        let held = self.state().unsynced.get(&staged.staging).cloned();
+        let held = self.worktree.state().unsynced.get(&staged.staging).cloned();
         let file = match held {
             Some(file) => file,
-            None => self.open_staging(staged.staging)?,
+            None => self.open(staged.staging)?,
         };
         let result = read(&*file);
         // A descriptor tells once of each loss, so it is asked when the last byte was read. What was read of bytes that are
@@ -165,13 +193,36 @@ impl Worktree {
         }
     }
 
+    /// Takes a staged file into the store; `parent` is the tree that it probably derives from.
+    ///
+    /// # Errors
+    /// [`KeepsChanging`](history::Error::KeepsChanging) if somebody wrote on meanwhile; [`Error::LostBytes`] if the disk did not take the bytes.
+    pub fn ingest(
+        &self,
+        ingest: &Ingest,
+        file: &StagedFile,
+        parent: TreeId,
+        intake: &Intake<'_>,
+    ) -> Result<(RecipeId, u64)> {
+        let repo = self.worktree.repo();
+        let parent = match repo.find_in_tree(parent, &file.path)? {
+            Some(Entry { node: Node::File { recipe, .. }, .. }) => Some(recipe),
+            _ => None,
+        };
+        self.with_complete_bytes(file, |bytes| {
+            let source = FileSource::up_to(bytes, file.len);
+            let named = IngestFile { shown_as: file.path.to_string(), parent };
+            Ok(repo.ingest(ingest, &source, &named, intake)?)
+        })
+    }
+
     /// Tells that complete bytes are in the store, durably: their staging files are removed once that is on disk.
     pub fn mark_stored(&self, stored: &[(StagingId, RecipeId, u64)]) -> Result<()> {
         if stored.is_empty() {
             return Ok(());
         }
-        self.change(|state| state.append_stored(self, stored, None))?;
-        self.sync_records()
+        self.worktree.change(|state| state.append_stored(self.worktree.repo(), stored, None))?;
+        self.worktree.sync_records()
     }
 }
 
@@ -179,13 +230,13 @@ impl State {
     /// Appends that complete bytes are in the store, and perhaps something else, by one write.
     pub(super) fn append_stored(
         &mut self,
-        worktree: &Worktree,
+        repo: &Repo,
         stored: &[(StagingId, RecipeId, u64)],
         and: Option<Record>,
     ) -> Result<()> {
         let stored_in = |&(staging, recipe, len)| Record::Stored { staging, recipe, len };
         let records: Vec<Record> = stored.iter().map(stored_in).chain(and).collect();
-        self.append_all(worktree, &records)?;
+        self.append_all(repo, &records)?;
         stored.iter().for_each(|(staging, ..)| drop(self.unsynced.remove(staging)));
         Ok(())
     }

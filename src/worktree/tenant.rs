@@ -8,11 +8,12 @@
 //! As long as a file is being written its staging file is marked by the process that does it, so that no other one
 //! writes to it, and anybody can tell a writer that works from one that is gone.
 
-use super::copy::{State, Worktree};
 use super::error::{Error, Result};
 use super::nodes::{Body, Content, NodeId};
 use super::open_files::{OpenFile, Release, Staged};
 use super::record::{Record, recorded_mode};
+use super::state::State;
+use super::worktree::Worktree;
 use crate::disk::DiskFile;
 use crate::history::{Attributes, Name};
 use crate::id::StagingId;
@@ -69,10 +70,10 @@ impl Tenant {
         self.read_ahead(dir)?;
         let staged = self.fresh_staging_file()?;
         let created = self.change(|state| {
-            let path = self.vacant(state, dir, name)?;
+            let path = self.names().vacant(state, dir, name)?;
             let attributes = Attributes { mode: recorded_mode(mode), modified: now };
-            state.append(self, Record::Open { path, attributes, staging: staged.0, at: now })?;
-            let node = state.nodes.find(dir, name, &self.repo)?.ok_or(Error::Stale)?;
+            state.append(self.repo(), Record::Open { path, attributes, staging: staged.0, at: now })?;
+            let node = state.nodes.find(dir, name, self.repo())?.ok_or(Error::Stale)?;
             state.open.insert(node, OpenFile::created(staged.clone()));
             Ok(node)
         });
@@ -95,12 +96,12 @@ impl Tenant {
                 Ok((staging, !file.is_complete()))
             })?;
             let staged = match staging {
-                Some(staging) if write && begun && self.is_in_use(staging)? => {
-                    return Err(Error::BeingWritten(self.path_of(node).unwrap_or_default()));
+                Some(staging) if write && begun && self.staging().is_in_use(staging)? => {
+                    return Err(Error::BeingWritten(self.names().path_of(node).unwrap_or_default()));
                 }
-                Some(staging) => match self.open_staging(staging) {
+                Some(staging) => match self.staging().open(staging) {
                     // It was stored and let go since it was looked at.
-                    Err(error) if error.is_absence() && self.is_other_now(node, staging)? => {
+                    Err(error) if error.is_absence() && self.staging().is_other_now(node, staging)? => {
                         continue;
                     }
                     file => Some((staging, file?)),
@@ -154,7 +155,7 @@ impl Tenant {
         };
         if turn.is_some() {
             // What the disk lost is noted for good, and told to whoever asks for the file.
-            let _ = self.sync_complete();
+            let _ = self.staging().sync();
         }
         settled
     }
@@ -172,7 +173,7 @@ impl Tenant {
             let modified = state.nodes.get(node)?.attributes.modified;
             match state.nodes.is_linked(node) {
                 true => {
-                    state.append(self, Record::Settle { staging: *staging, len, modified })?;
+                    state.append(self.repo(), Record::Settle { staging: *staging, len, modified })?;
                     state.unsynced.insert(*staging, Arc::clone(file));
                 }
                 false => state.nodes.settle_content(node, *staging, len)?,
@@ -182,7 +183,7 @@ impl Tenant {
             }
             // Who syncs a file and closes it without another write has a complete version that is durable.
             if state.nodes.is_linked(node) && is_durable && state.nodes.is_synced(node, *staging, len) {
-                state.append(self, Record::Synced { staging: *staging, len, complete: true })?;
+                state.append(self.repo(), Record::Synced { staging: *staging, len, complete: true })?;
                 state.unsynced.remove(staging);
             }
             Ok(())
@@ -214,7 +215,7 @@ impl Tenant {
     }
 
     fn sync_version_of(&self, node: NodeId, staging: StagingId) -> Result<()> {
-        match self.staged_file(node, staging) {
+        match self.staging().of_node(node, staging) {
             // It was stored and let go since it was looked at.
             Err(error)
                 if error.is_absence()
@@ -222,7 +223,7 @@ impl Tenant {
             {
                 Ok(())
             }
-            file => self.sync_bytes(staging, &file?),
+            file => self.staging().sync_bytes(staging, &file?),
         }
     }
 
@@ -281,7 +282,7 @@ impl Tenant {
 
     /// Goes on where a writer that is gone left off; `None` if the file changed meanwhile.
     fn resume(&self, node: NodeId, staging: StagingId, now: Timestamp) -> Result<Option<Arc<dyn DiskFile>>> {
-        let file = self.open_staging(staging)?;
+        let file = self.staging().open(staging)?;
         let free = file.try_lock()?;
         self.change(|state| match state.target(node)? {
             Target::Begun(begun) if begun == staging && free => {
@@ -344,9 +345,9 @@ impl Tenant {
             let path = state.nodes.path_of(node)?;
             let record = Record::Open { path, attributes, staging, at: now };
             match keep {
-                true => state.append(self, record)?,
+                true => state.append(self.repo(), record)?,
                 // Emptying a file gives its room back.
-                false => state.append_making_room(self, record)?,
+                false => state.append_making_room(self.repo(), record)?,
             }
         } else {
             state.touch(node, now)?;
@@ -367,8 +368,8 @@ impl Tenant {
         };
         match content {
             Content::Stored { recipe, len } => {
-                let shown_as = self.path_of(node).unwrap_or_default();
-                self.repo.read_through(recipe, len, &shown_as, put)
+                let shown_as = self.names().path_of(node).unwrap_or_default();
+                self.repo().read_through(recipe, len, &shown_as, put)
             }
             Content::Staged { staging, len } => {
                 // Whoever writes on would make a version that is whole of bytes that are not.
@@ -376,7 +377,7 @@ impl Tenant {
                     true => Err(state.lost_bytes(staging)),
                     false => Ok(()),
                 })?;
-                let from = self.staged_file(node, staging)?;
+                let from = self.staging().of_node(node, staging)?;
                 let mut buf = vec![0; COPY_LEN.min(usize::try_from(len).unwrap_or(COPY_LEN))];
                 let mut left = len;
                 while left > 0 {
@@ -394,7 +395,7 @@ impl Tenant {
     fn fresh_staging_file(&self) -> Result<Staged> {
         loop {
             let staging = self.state().nodes.fresh_staging();
-            match self.disk().create_new(&self.staging_path(staging)) {
+            match self.repo().disk().create_new(&self.staging().path(staging)) {
                 Ok(file) => {
                     // Nobody else knows of it yet.
                     file.try_lock()?;
@@ -413,7 +414,7 @@ impl Tenant {
     fn drop_fresh(&self, (staging, _): &Staged) {
         if self.state().nodes.by_staging(*staging).is_none() {
             // What cannot be removed now is swept by the next process that finds nobody at work.
-            let _ = self.disk().remove_file(&self.staging_path(*staging));
+            let _ = self.repo().disk().remove_file(&self.staging().path(*staging));
         }
     }
 }

@@ -51,7 +51,7 @@ impl Node for WorktreeNode {
     fn child(&self, shared: &Superblock, name: &[u8]) -> Result<Option<Found>> {
         let Some(name) = tree_name(name)? else { return Ok(None) };
         shared.worktrees.within(self, |worktree| {
-            let found = worktree.lookup(self.node(), &name)?;
+            let found = worktree.names().lookup(self.node(), &name)?;
             Ok(found.map(|(node, known)| Found {
                 place: Place::Worktree(WorktreeNode::new(worktree, node)),
                 known: Some(known),
@@ -63,7 +63,7 @@ impl Node for WorktreeNode {
     /// With the worktree that gives the nodes their numbers.
     fn children(&self, shared: &Superblock) -> Result<Listing> {
         shared.worktrees.within(self, |worktree| {
-            let entries = worktree.entries(self.node())?;
+            let entries = worktree.names().entries(self.node())?;
             let list = entries.into_iter().map(|(name, node, known): (Name, _, NodeAttributes)| Listed {
                 name: name.as_bytes().to_vec(),
                 kind: kind(known.kind),
@@ -95,7 +95,7 @@ impl Node for WorktreeNode {
                 Cache::Renew
             }
             false => {
-                let content = open.worktree.attributes(self.node())?.recipe;
+                let content = open.worktree.names().attributes(self.node())?.recipe;
                 shared.cached_content.renew(ino, content)
             }
         };
@@ -103,7 +103,7 @@ impl Node for WorktreeNode {
     }
 
     fn read_link(&self, shared: &Superblock) -> Result<Vec<u8>> {
-        shared.worktrees.within(self, |worktree| Ok(worktree.read_link(self.node())?))
+        shared.worktrees.within(self, |worktree| Ok(worktree.names().read_link(self.node())?))
     }
 
     fn xattr(&self, shared: &Superblock, wanted: Xattr) -> Result<Option<String>> {
@@ -148,7 +148,7 @@ fn attributes(at: &WorktreeNode, shared: &Superblock) -> Result<NodeAttributes> 
             linked: true,
         });
     }
-    shared.worktrees.within(at, |worktree| Ok(worktree.attributes(at.node())?))
+    shared.worktrees.within(at, |worktree| Ok(worktree.names().attributes(at.node())?))
 }
 
 /// What a node takes in the store, if it is stored.

@@ -15,7 +15,7 @@ const WATCHDOG: Duration = Duration::from_secs(20);
 type Change = (&'static str, fn(&Tenant));
 
 fn node(worktree: &Worktree, file: &str) -> NodeId {
-    worktree.resolve(&path(file)).expect("resolve").expect("the file exists")
+    worktree.names().resolve(&path(file)).expect("resolve").expect("the file exists")
 }
 
 /// Opens, writes at an offset, and closes, without a sync.
@@ -63,7 +63,7 @@ fn bytes_that_were_synced_outlive_every_change_that_was_not() {
             save(worktree, "log.tmp", &[5; 40_000], 5);
             let (from, to) = (name("log.tmp"), name("log"));
             let root = NodeId::ROOT;
-            worktree.rename((root, &from), (root, &to), RenameMode::Replace, at(6)).expect("rename");
+            worktree.names().rename((root, &from), (root, &to), RenameMode::Replace, at(6)).expect("rename");
         }),
     ];
     for is_committed in [false, true] {
@@ -106,7 +106,7 @@ fn a_file_that_was_synced_and_closed_is_complete_after_a_power_cut_if_its_folder
     worktree.sync(node).expect("sync");
     worktree.release(node, true, Release::Complete).expect("release");
     let (from, to, root) = (name("ckpt.tmp"), name("ckpt"), NodeId::ROOT);
-    worktree.rename((root, &from), (root, &to), RenameMode::Replace, at(2)).expect("rename");
+    worktree.names().rename((root, &from), (root, &to), RenameMode::Replace, at(2)).expect("rename");
     worktree.sync(NodeId::ROOT).expect("sync of the folder");
     after_cuts(&disk, "ckpt", |committed, seen| {
         assert_eq!((committed, seen), (Some(vec![6; 9_000]), Some(vec![6; 9_000])));
@@ -151,7 +151,7 @@ fn bytes_that_the_disk_did_not_keep_are_named_and_never_committed() {
             ));
         }
         assert_eq!(worktree.snapshot(false).expect("snapshot").lost, [path("ckpt")]);
-        assert!(matches!(worktree.read_at(node, 0, &mut [0; 8]), Err(Error::LostBytes(_))));
+        assert!(matches!(worktree.staging().read_at(node, 0, &mut [0; 8]), Err(Error::LostBytes(_))));
         save(&worktree, "ckpt", &[2; 50_000], 3);
         worktree.commit(&request("whole", 4), &Task::default()).expect("commit");
         assert_eq!(committed(&repo, "main", "ckpt"), Some(vec![2; 50_000]));
@@ -167,14 +167,14 @@ fn a_worktree_that_was_deleted_and_made_again_is_another_one() {
     let x = BranchName::new("x").expect("valid");
     let who = request("", 1).author;
     repo.create_branch(&x, "HEAD", &who).expect("branch");
-    let (old, _) = repo.worktree(&x).and_then(Worktree::adopt).expect("worktree");
+    let (old, _) = repo.worktree(&x).and_then(Tenant::adopt).expect("worktree");
     let held = save(&old, "one", b"v1", 2);
     old.open_file(held, true).expect("open");
 
     let other = open(&disk);
     other.delete_branch(&x, true, &who).expect("delete");
     other.create_branch(&x, "HEAD", &who).expect("branch");
-    let (new, _) = other.worktree(&x).and_then(Worktree::adopt).expect("worktree");
+    let (new, _) = other.worktree(&x).and_then(Tenant::adopt).expect("worktree");
     save(&new, "two", b"v2", 3);
     // Commits bring the generations of both into step.
     new.commit(&request("on the new one", 4), &Task::default()).expect("commit");
@@ -199,7 +199,10 @@ fn a_repository_that_was_replaced_acknowledges_nothing_more() {
     Repo::create(Arc::new(disk.clone()), Path::new(ROOT), &main()).expect("create");
     save(&tenant(&open(&disk)), "b", b"of another repository", 1);
     assert!(matches!(worktree.sync(node), Err(Error::Replaced(_))));
-    assert!(matches!(worktree.make_dir(NodeId::ROOT, &name("d"), 0o755, at(2)), Err(Error::Replaced(_))));
+    assert!(matches!(
+        worktree.names().make_dir(NodeId::ROOT, &name("d"), 0o755, at(2)),
+        Err(Error::Replaced(_))
+    ));
     assert!(worktree.commit(&request("into the other one", 3), &Task::default()).is_err());
     assert_eq!(open(&disk).refs().branch(&main()).expect("read"), None);
 }
@@ -212,7 +215,7 @@ fn a_living_process_is_not_taken_for_dead_because_another_one_looked() {
     let looking = disk.lock(&tenants, true, Patience::Try).expect("lock");
     assert!(looking.is_some());
     let tenant = std::thread::scope(|scope| {
-        let adopting = scope.spawn(|| worktree.adopt().expect("adopt").0);
+        let adopting = scope.spawn(|| Tenant::adopt(worktree).expect("adopt").0);
         drop(looking);
         adopting.join().expect("no panic")
     });
@@ -244,7 +247,7 @@ fn a_flipped_bit_in_a_journal_is_an_error_and_costs_no_byte() {
         let image = disk.crash_image(0);
         let bit = 1 << (at % 8);
         image.open(&journal, true).expect("open").write_all_at(&[byte ^ bit], at as u64).expect("flip");
-        match open(&image).worktree(&main()).and_then(Worktree::adopt) {
+        match open(&image).worktree(&main()).and_then(Tenant::adopt) {
             Ok((worktree, _)) => {
                 for n in 0..4u8 {
                     assert_eq!(
@@ -307,24 +310,24 @@ fn weights(len: u32) -> Vec<u8> {
 fn on_a_full_disk_things_can_be_removed_and_their_room_comes_back() {
     let (disk, repo) = create();
     let worktree = tenant(&repo);
-    let dir = worktree.make_dir(NodeId::ROOT, &name("d"), 0o755, at(1)).expect("mkdir");
+    let dir = worktree.names().make_dir(NodeId::ROOT, &name("d"), 0o755, at(1)).expect("mkdir");
     for n in 0..40 {
         save(&worktree, &format!("f{n}"), &weights(20_000), 1);
     }
     disk.set_capacity(Some(disk.used()));
     // Until the last block is taken.
     let mut made = 0;
-    while worktree.make_dir(dir, &name(&format!("d{made}")), 0o755, at(2)).is_ok() {
+    while worktree.names().make_dir(dir, &name(&format!("d{made}")), 0o755, at(2)).is_ok() {
         made += 1;
         assert!(made < 10_000, "the disk is full");
     }
     for n in 0..20 {
-        worktree.unlink(NodeId::ROOT, &name(&format!("f{n}")), at(3)).expect("it makes room");
+        worktree.names().unlink(NodeId::ROOT, &name(&format!("f{n}")), at(3)).expect("it makes room");
     }
     let (from, to) = (name("f20"), name("f21"));
     let root = NodeId::ROOT;
-    worktree.rename((root, &from), (root, &to), RenameMode::Replace, at(3)).expect("it makes room");
-    worktree.remove(&path("f22"), at(3)).expect("it makes room");
+    worktree.names().rename((root, &from), (root, &to), RenameMode::Replace, at(3)).expect("it makes room");
+    worktree.edits().remove(&[path("f22")], false, at(3)).expect("it makes room");
     worktree.sync_records().expect("sync");
     save(&worktree, "new", &weights(50_000), 4);
     assert_eq!(load(&worktree, "new"), Some(weights(50_000)));
@@ -338,10 +341,10 @@ fn a_snapshot_holds_what_it_names_until_it_is_dropped() {
     let snapshot = worktree.snapshot(false).expect("snapshot");
     let held = staged(&disk);
     save(&worktree, "a", b"as it is", 2);
-    worktree.sync_complete().and_then(|()| worktree.sync_records()).expect("sync");
+    worktree.staging().sync().and_then(|()| worktree.sync_records()).expect("sync");
     assert!(held.iter().all(|name| staged(&disk).contains(name)));
     drop(snapshot);
-    worktree.make_dir(NodeId::ROOT, &name("d"), 0o755, at(3)).expect("mkdir");
+    worktree.names().make_dir(NodeId::ROOT, &name("d"), 0o755, at(3)).expect("mkdir");
     worktree.sync_records().expect("sync");
     assert!(held.iter().all(|name| !staged(&disk).contains(name)));
 }
@@ -356,10 +359,11 @@ fn who_looks_does_not_wait_for_who_writes_or_for_a_lock_of_another_process() {
     let (told, looked) = mpsc::channel();
     std::thread::scope(|scope| {
         let writer = Arc::clone(&worktree);
-        let writing = scope.spawn(move || writer.make_dir(NodeId::ROOT, &name("d"), 0o755, at(2)).map(drop));
+        let writing =
+            scope.spawn(move || writer.names().make_dir(NodeId::ROOT, &name("d"), 0o755, at(2)).map(drop));
         let looker = Arc::clone(&worktree);
         scope.spawn(move || {
-            let found = looker.lookup(NodeId::ROOT, &name("a")).expect("look").is_some();
+            let found = looker.names().lookup(NodeId::ROOT, &name("a")).expect("look").is_some();
             told.send((found, load(&looker, "a"))).expect("somebody waits");
         });
         let seen = looked.recv_timeout(WATCHDOG);
@@ -390,12 +394,13 @@ fn commits_beside_busy_writers_all_land_and_are_cuts() {
                 save(&worktree, "b.tmp", &version(n), n.into());
                 let (from, to, root) = (name("b.tmp"), name("b"), NodeId::ROOT);
                 worktree
+                    .names()
                     .rename((root, &from), (root, &to), RenameMode::Replace, at(n.into()))
                     .expect("rename");
                 save(&worktree, "c", &version(n), n.into());
-                worktree.unlink(NodeId::ROOT, &name("c"), at(n.into())).expect("unlink");
+                worktree.names().unlink(NodeId::ROOT, &name("c"), at(n.into())).expect("unlink");
                 if n % 7 == 0 {
-                    worktree.sync_complete().and_then(|()| worktree.sync_records()).expect("sync");
+                    worktree.staging().sync().and_then(|()| worktree.sync_records()).expect("sync");
                 }
             }
             done.store(true, Ordering::Release);

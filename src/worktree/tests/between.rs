@@ -16,7 +16,7 @@ fn an_error_while_catching_up_loses_no_record() {
     for nth in 0..40 {
         let (disk, repo) = create();
         let first = tenant(&repo);
-        first.make_dir(NodeId::ROOT, &name("run"), 0o755, at(1)).expect("mkdir");
+        first.names().make_dir(NodeId::ROOT, &name("run"), 0o755, at(1)).expect("mkdir");
         save(&first, "run/a", b"a", 1);
         first.commit(&request("first", 2), &Task::default()).expect("commit");
         let other = open(&disk);
@@ -25,14 +25,14 @@ fn an_error_while_catching_up_loses_no_record() {
         disk.fail_nth(nth, libc::EIO);
         let failed = looker.snapshot(false).is_err();
         disk.set_fault(None);
-        let seen = looker.resolve(&path("run/b")).expect("resolve").is_some();
+        let seen = looker.names().resolve(&path("run/b")).expect("resolve").is_some();
         if failed && !seen {
             let committed_by_looker = looker
                 .commit(&CommitRequest { allow_empty: true, ..request("second", 4) }, &Task::default())
                 .map(|c| c.changed);
             let fresh = open(&disk);
             let fresh = fresh.worktree(&main()).expect("worktree");
-            let there = fresh.resolve(&path("run/b")).expect("resolve").is_some();
+            let there = fresh.names().resolve(&path("run/b")).expect("resolve").is_some();
             bad.push((nth, committed_by_looker.ok(), there));
         }
     }
@@ -79,7 +79,7 @@ fn a_rename_of_a_partly_synced_file_leaves_old_or_new() {
     worktree.write_at(node, 10_000, &[6; 30_000], at(1)).expect("write");
     worktree.release(node, true, Release::Complete).expect("release");
     let (from, to, root) = (name("log.tmp"), name("log"), NodeId::ROOT);
-    worktree.rename((root, &from), (root, &to), RenameMode::Replace, at(6)).expect("rename");
+    worktree.names().rename((root, &from), (root, &to), RenameMode::Replace, at(6)).expect("rename");
     let new = load(&worktree, "log").unwrap();
     synced(&worktree, "other", b"somebody else's");
     let mut bad = Vec::new();
@@ -144,7 +144,7 @@ fn what_another_process_committed_takes_no_room_in_staged() {
     drop(other);
     for n in 0..3 {
         synced(&daemon, "later", &[n; 100]);
-        daemon.sync_complete().expect("sync");
+        daemon.staging().sync().expect("sync");
         daemon.sync_records().expect("sync");
     }
     let left = disk.list(&worktree_folder().join("staged")).unwrap();
@@ -163,13 +163,14 @@ fn a_journal_whose_sync_failed_is_not_taken_for_durable_by_another_process() {
     disk.set_fault(None);
     let other = open(&disk);
     let second = other.worktree(&main()).expect("worktree");
-    second.make_dir(NodeId::ROOT, &name("x"), 0o755, at(3)).expect("mkdir");
+    second.names().make_dir(NodeId::ROOT, &name("x"), 0o755, at(3)).expect("mkdir");
     second.sync_records().expect("sync");
-    let later = first.make_dir(NodeId::ROOT, &name("y"), 0o755, at(3)).and_then(|_| first.sync(NodeId::ROOT));
+    let later =
+        first.names().make_dir(NodeId::ROOT, &name("y"), 0o755, at(3)).and_then(|_| first.sync(NodeId::ROOT));
     let fresh = open(&disk);
-    let seen = fresh
-        .worktree(&main())
-        .and_then(|w| Ok((w.resolve(&path("x"))?.is_some(), w.resolve(&path("y"))?.is_some())));
+    let seen = fresh.worktree(&main()).and_then(|w| {
+        Ok((w.names().resolve(&path("x"))?.is_some(), w.names().resolve(&path("y"))?.is_some()))
+    });
     assert!(
         matches!(seen, Ok((true, true))) || (later.is_err() && matches!(seen, Ok((true, _)))),
         "{later:?} {seen:?}"
@@ -187,7 +188,7 @@ fn a_file_synced_whole_and_closed_is_not_called_interrupted() {
     worktree.sync_records().expect("sync");
     let image = disk.crash_image(1);
     let repo = open(&image);
-    let (worktree, told) = repo.worktree(&main()).unwrap().adopt().unwrap();
+    let (worktree, told) = Tenant::adopt(repo.worktree(&main()).unwrap()).unwrap();
     assert_eq!(load(&worktree, "a"), Some(vec![5; 10_000]));
     assert_eq!(told, []);
 }
@@ -203,13 +204,14 @@ fn opening_and_reading_while_it_is_stored_never_fails() {
         scope.spawn(|| {
             for n in 0..400u32 {
                 save(&worktree, "f", &n.to_le_bytes(), 1);
-                let files = worktree.staged_files().unwrap();
+                let files = worktree.staging().complete().unwrap();
                 let ingest = repo.store().begin().unwrap();
                 let stored: Vec<_> = files
                     .iter()
                     .map(|file| {
                         let (recipe, len) = worktree
-                            .ingest_staged(
+                            .staging()
+                            .ingest(
                                 &ingest,
                                 file,
                                 Tree::empty_id(),
@@ -220,7 +222,7 @@ fn opening_and_reading_while_it_is_stored_never_fails() {
                     })
                     .collect();
                 ingest.seal().unwrap();
-                worktree.mark_stored(&stored).unwrap();
+                worktree.staging().mark_stored(&stored).unwrap();
             }
             stop.store(true, Ordering::Relaxed);
         });
@@ -229,7 +231,7 @@ fn opening_and_reading_while_it_is_stored_never_fails() {
                 Ok(()) => worktree.release(node, false, Release::Complete).unwrap(),
                 Err(error) => errors.push(format!("open: {error}")),
             }
-            if let Err(error) = worktree.read_at(node, 0, &mut [0; 4]) {
+            if let Err(error) = worktree.staging().read_at(node, 0, &mut [0; 4]) {
                 errors.push(format!("read: {error}"));
             }
         }
@@ -316,10 +318,11 @@ fn an_edit_in_doubt_is_the_same_for_who_made_it_and_for_others() {
         save(&first, "b", b"b", 1);
         first.commit(&request("first", 2), &Task::default()).expect("commit");
         disk.stop_at_nth(nth);
-        let done = first.remove_all(&[path("a")], false, at(3));
+        let done = first.edits().remove(&[path("a")], false, at(3));
         disk.set_fault(None);
         let fresh = open(&disk);
-        let sees = |worktree: &Worktree| worktree.resolve(&path("a")).map(|found| found.is_some()).ok();
+        let sees =
+            |worktree: &Worktree| worktree.names().resolve(&path("a")).map(|found| found.is_some()).ok();
         let (here, there) = (sees(&first), sees(&fresh.worktree(&main()).expect("worktree")));
         if here != there {
             bad.push((nth, done.is_ok(), here, there));
@@ -374,7 +377,7 @@ fn what_a_writer_that_came_back_completed_is_not_cut_to_what_was_interrupted() {
     std::thread::scope(|threads| {
         threads.spawn(|| {
             for _ in 0..200 {
-                worktree.settle_interrupted().expect("settle");
+                snapshot::settle_interrupted(&worktree).expect("settle");
             }
             done.store(true, Ordering::Release);
         });
@@ -384,7 +387,7 @@ fn what_a_writer_that_came_back_completed_is_not_cut_to_what_was_interrupted() {
             worktree.write_at(node, len, b"!", at(2)).expect("write");
             len += 1;
             worktree.release(node, true, Release::Complete).expect("release");
-            assert_eq!(worktree.attributes(node).expect("attributes").len, len);
+            assert_eq!(worktree.names().attributes(node).expect("attributes").len, len);
             worktree.open_file(node, true).expect("open");
             worktree.write_at(node, len, b"?", at(2)).expect("write");
             len += 1;

@@ -164,52 +164,60 @@ fn nothing_is_made_beyond_the_limits_nor_moved_there() {
     let (disk, repo) = create();
     let worktree = tenant(&repo);
     let chain = |top: &str, count: usize| {
-        let mut dir = worktree.make_dir(NodeId::ROOT, &name(top), 0o755, at(1)).expect("mkdir");
+        let mut dir = worktree.names().make_dir(NodeId::ROOT, &name(top), 0o755, at(1)).expect("mkdir");
         for _ in 1..count {
-            dir = worktree.make_dir(dir, &name("d"), 0o755, at(1)).expect("mkdir");
+            dir = worktree.names().make_dir(dir, &name("d"), 0o755, at(1)).expect("mkdir");
         }
         dir
     };
     let (deepest, other) = (chain("a", DEPTH_MAX), chain("b", 500));
-    let parent = worktree.parent(deepest).expect("parent");
+    let parent = worktree.names().parent(deepest).expect("parent");
     let too_deep = |done: Result<()>| {
         assert!(matches!(done, Err(Error::History(history::Error::Path(PathError::TooDeep(_))))), "{done:?}")
     };
-    too_deep(worktree.make_dir(deepest, &name("x"), 0o755, at(2)).map(drop));
-    too_deep(worktree.make_symlink(deepest, &name("x"), b"y", at(2)).map(drop));
+    too_deep(worktree.names().make_dir(deepest, &name("x"), 0o755, at(2)).map(drop));
+    too_deep(worktree.names().make_symlink(deepest, &name("x"), b"y", at(2)).map(drop));
     too_deep(worktree.create(deepest, &name("x"), 0o644, at(2)).map(drop));
     save(&worktree, "file", b"one", 2);
     let file = (NodeId::ROOT, &name("file"));
-    too_deep(worktree.rename(file, (deepest, &name("x")), RenameMode::Replace, at(2)));
-    worktree.rename(file, (parent, &name("x")), RenameMode::Replace, at(2)).expect("just as deep as can be");
+    too_deep(worktree.names().rename(file, (deepest, &name("x")), RenameMode::Replace, at(2)));
+    worktree
+        .names()
+        .rename(file, (parent, &name("x")), RenameMode::Replace, at(2))
+        .expect("just as deep as can be");
     worktree.commit(&request("deep", 3), &Task::default()).expect("commit");
     // What is in a directory does not go beyond the limit with it, whether somebody looked into it or not.
     let a = (NodeId::ROOT, &name("a"));
     for process in [&worktree, &tenant(&open(&disk))] {
-        let other = process.resolve(&path("b")).expect("resolve").expect("there");
+        let other = process.names().resolve(&path("b")).expect("resolve").expect("there");
         let into = (other, &name("a"));
-        too_deep(process.rename(a, into, RenameMode::Replace, at(4)));
-        too_deep(process.rename(a, into, RenameMode::NoReplace, at(4)));
-        let child = process.make_dir(other, &name("x"), 0o755, at(4)).expect("mkdir");
-        too_deep(process.rename(a, (other, &name("x")), RenameMode::Exchange, at(4)));
-        too_deep(process.rename((other, &name("x")), a, RenameMode::Exchange, at(4)));
-        process.remove_dir(other, &name("x"), at(4)).expect("nothing moved");
-        assert!(process.path_of(child).is_err());
+        too_deep(process.names().rename(a, into, RenameMode::Replace, at(4)));
+        too_deep(process.names().rename(a, into, RenameMode::NoReplace, at(4)));
+        let child = process.names().make_dir(other, &name("x"), 0o755, at(4)).expect("mkdir");
+        too_deep(process.names().rename(a, (other, &name("x")), RenameMode::Exchange, at(4)));
+        too_deep(process.names().rename((other, &name("x")), a, RenameMode::Exchange, at(4)));
+        process.names().remove_dir(other, &name("x"), at(4)).expect("nothing moved");
+        assert!(process.names().path_of(child).is_err());
     }
     // Up and sideways it goes.
-    let second = worktree.resolve(&path("a/d")).expect("resolve").expect("there");
+    let second = worktree.names().resolve(&path("a/d")).expect("resolve").expect("there");
     worktree
+        .names()
         .rename((NodeId::ROOT, &name("a")), (NodeId::ROOT, &name("c")), RenameMode::Replace, at(5))
         .expect("rename");
-    let c = worktree.resolve(&path("c")).expect("resolve").expect("there");
-    worktree.rename((c, &name("d")), (NodeId::ROOT, &name("d")), RenameMode::Replace, at(5)).expect("rename");
+    let c = worktree.names().resolve(&path("c")).expect("resolve").expect("there");
     worktree
+        .names()
+        .rename((c, &name("d")), (NodeId::ROOT, &name("d")), RenameMode::Replace, at(5))
+        .expect("rename");
+    worktree
+        .names()
         .rename((NodeId::ROOT, &name("d")), (other, &name("d")), RenameMode::Replace, at(5))
         .expect_err("500 deep");
-    assert_eq!(worktree.path_of(second).expect("path"), path("d"));
-    let x = worktree.lookup(parent, &name("x")).expect("lookup").expect("moved along").0;
+    assert_eq!(worktree.names().path_of(second).expect("path"), path("d"));
+    let x = worktree.names().lookup(parent, &name("x")).expect("lookup").expect("moved along").0;
     worktree.set_len(x, 0, at(5)).expect("it can be written");
-    worktree.unlink(parent, &name("x"), at(5)).expect("it can be removed");
+    worktree.names().unlink(parent, &name("x"), at(5)).expect("it can be removed");
     assert!(repo.fsck(true, &Task::default()).expect("fsck").findings.is_empty());
 }
 
@@ -219,16 +227,16 @@ fn a_directory_does_not_get_a_name_with_which_what_is_in_it_has_too_long_a_path(
     let (disk, repo) = create();
     let worktree = tenant(&repo);
     let long = "n".repeat(255);
-    let mut dir = worktree.make_dir(NodeId::ROOT, &name("a"), 0o755, at(1)).expect("mkdir");
+    let mut dir = worktree.names().make_dir(NodeId::ROOT, &name("a"), 0o755, at(1)).expect("mkdir");
     for _ in 0..255 {
-        dir = worktree.make_dir(dir, &name(&long), 0o755, at(1)).expect("mkdir");
+        dir = worktree.names().make_dir(dir, &name(&long), 0o755, at(1)).expect("mkdir");
     }
     // "a", 255 names of 255 bytes and a last one are 65,535 bytes with their slashes.
-    worktree.make_dir(dir, &name(&"m".repeat(253)), 0o755, at(1)).expect("just as long as can be");
+    worktree.names().make_dir(dir, &name(&"m".repeat(253)), 0o755, at(1)).expect("just as long as can be");
     worktree.commit(&request("long", 2), &Task::default()).expect("commit");
     for process in [&worktree, &tenant(&open(&disk))] {
         let to = |text: &str| {
-            process.rename(
+            process.names().rename(
                 (NodeId::ROOT, &name("a")),
                 (NodeId::ROOT, &name(text)),
                 RenameMode::Replace,
@@ -242,6 +250,7 @@ fn a_directory_does_not_get_a_name_with_which_what_is_in_it_has_too_long_a_path(
         );
         to("b").expect("no longer than it was");
         process
+            .names()
             .rename((NodeId::ROOT, &name("b")), (NodeId::ROOT, &name("a")), RenameMode::Replace, at(3))
             .expect("back");
     }

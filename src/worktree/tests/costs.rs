@@ -19,19 +19,20 @@ fn a_commit_of_what_is_stored_waits_for_the_disk_six_times() {
         save(&worktree, "config.json", format!("{{ {now} }}").as_bytes(), now);
         let ingest = repo.store().begin().expect("begin");
         let stored: Vec<_> = worktree
-            .staged_files()
+            .staging()
+            .complete()
             .expect("list")
             .iter()
             .map(|file| {
                 let task = Task::default();
                 let intake = Intake::begin(&task, file.len);
                 let (recipe, len) =
-                    worktree.ingest_staged(&ingest, file, Tree::empty_id(), &intake).expect("ingest");
+                    worktree.staging().ingest(&ingest, file, Tree::empty_id(), &intake).expect("ingest");
                 (file.staging, recipe, len)
             })
             .collect();
         ingest.seal().expect("seal");
-        worktree.mark_stored(&stored).expect("mark");
+        worktree.staging().mark_stored(&stored).expect("mark");
         let request = request("another", now);
         cost(&disk, || drop(worktree.commit(&request, &Task::default()).expect("commit"))).0
     };

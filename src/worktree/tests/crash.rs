@@ -17,7 +17,7 @@ fn weights(seed: u8) -> Vec<u8> {
 
 fn try_save(worktree: &Tenant, file: &str, bytes: &[u8], sync: bool) -> Result<()> {
     let name = Name::new(file)?;
-    let node = match worktree.lookup(NodeId::ROOT, &name)? {
+    let node = match worktree.names().lookup(NodeId::ROOT, &name)? {
         Some((node, _)) => {
             worktree.open_file(node, true)?;
             worktree.set_len(node, 0, at(1))?;
@@ -34,7 +34,7 @@ fn try_save(worktree: &Tenant, file: &str, bytes: &[u8], sync: bool) -> Result<(
 /// A session of saves and commits that ends at the first error. An error of a last step that only cleans up is none.
 fn session(disk: &SimulatedDisk, done: &mut Acknowledged) -> Result<()> {
     let repo = Repo::open(Arc::new(disk.clone()), Path::new(ROOT), Options::default())?;
-    let (worktree, _) = repo.worktree(&main())?.adopt()?;
+    let (worktree, _) = Tenant::adopt(repo.worktree(&main())?)?;
     for round in 0..3u8 {
         try_save(&worktree, "model", &weights(round), false)?;
         let committed = worktree.commit(&request("round", round.into()), &Task::default())?;

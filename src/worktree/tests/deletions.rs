@@ -56,13 +56,13 @@ fn what_was_saved_before_a_branch_is_deleted_keeps_it_whenever_that_is() {
     let (mut kept, mut gone) = (0, 0);
     for number in operations() {
         let disk = with_branches(&["x", "y"]);
-        let (tenant, _) = open(&disk).worktree(&branch("x")).and_then(Worktree::adopt).expect("worktree");
+        let (tenant, _) = open(&disk).worktree(&branch("x")).and_then(Tenant::adopt).expect("worktree");
         let lock = Path::new(ROOT).join("worktrees/x/lock");
         let (other, (saved, told)) = (disk.clone(), mpsc::channel());
         let save = move || {
             // Whoever is kept waiting has saved nothing yet.
             if other.lock(&lock, true, Patience::Try).is_ok_and(|free| free.is_some()) {
-                let made = tenant.make_dir(NodeId::ROOT, &name("precious"), 0o755, at(3));
+                let made = tenant.names().make_dir(NodeId::ROOT, &name("precious"), 0o755, at(3));
                 saved.send(made.is_ok()).expect("somebody waits");
             }
         };
@@ -73,7 +73,7 @@ fn what_was_saved_before_a_branch_is_deleted_keeps_it_whenever_that_is() {
         assert!(!(is_saved && deleted.is_ok()), "saved before operation {number}, and deleted");
         if is_saved {
             let worktree = open(&disk).worktree(&branch("x")).expect("it is there");
-            assert!(worktree.resolve(&path("precious")).expect("resolve").is_some());
+            assert!(worktree.names().resolve(&path("precious")).expect("resolve").is_some());
         }
         kept += u32::from(is_saved);
         gone += u32::from(deleted.is_ok());
@@ -87,7 +87,7 @@ fn of_two_branches_that_keep_each_other_one_stays() {
     for number in operations() {
         let disk = with_branches(&["x"]);
         let repo = open(&disk);
-        let (worktree, _) = repo.worktree(&branch("x")).and_then(Worktree::adopt).expect("worktree");
+        let (worktree, _) = repo.worktree(&branch("x")).and_then(Tenant::adopt).expect("worktree");
         save(&worktree, "more", b"2", 2);
         let tip = worktree.commit(&request("on x alone", 3), &Task::default()).expect("commit").id;
         let who = request("", 4).author;

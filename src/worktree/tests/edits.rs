@@ -28,10 +28,10 @@ fn listing(worktree: &Worktree) -> Vec<String> {
     let mut found = Vec::new();
     let mut dirs = vec![(TreePath::ROOT, NodeId::ROOT)];
     while let Some((dir, node)) = dirs.pop() {
-        for (name, node, attributes) in worktree.entries(node).expect("list") {
+        for (name, node, attributes) in worktree.names().entries(node).expect("list") {
             let path = dir.join(name);
             let target = match attributes.kind {
-                Kind::Symlink => worktree.read_link(node).expect("link"),
+                Kind::Symlink => worktree.names().read_link(node).expect("link"),
                 Kind::Dir => b"/".to_vec(),
                 Kind::File => b"file".to_vec(),
             };
@@ -46,10 +46,7 @@ fn listing(worktree: &Worktree) -> Vec<String> {
 }
 
 fn one(worktree: &Worktree, edit: &Edit) -> Result<()> {
-    match edit {
-        Edit::Put { path, attributes, node, .. } => worktree.put(path, *attributes, node.clone(), at(3)),
-        Edit::Remove { path } => worktree.remove(path, at(3)),
-    }
+    worktree.edits().make(vec![edit.clone()], at(3))
 }
 
 proptest! {
@@ -65,12 +62,12 @@ proptest! {
         let together = together.worktree(&main()).expect("worktree");
         for edit in &before {
             let expected = one(&alone, edit).is_ok();
-            prop_assert_eq!(together.edit(vec![edit.clone()], at(3)).is_ok(), expected, "{:?}", edit);
+            prop_assert_eq!(together.edits().make(vec![edit.clone()], at(3)).is_ok(), expected, "{:?}", edit);
         }
         let started = listing(&together);
         prop_assert_eq!(&started, &listing(&alone));
         let fine = edits.iter().try_for_each(|edit| one(&alone, edit)).is_ok();
-        let done = together.edit(edits, at(3));
+        let done = together.edits().make(edits, at(3));
         prop_assert_eq!(done.is_ok(), fine, "{:?}", done);
         prop_assert_eq!(listing(&together), if fine { listing(&alone) } else { started });
         drop(disk);
@@ -81,27 +78,27 @@ proptest! {
 fn a_directory_comes_back_whole_over_whatever_took_its_place() {
     let (_disk, repo) = create();
     let worktree = tenant(&repo);
-    worktree.make_dir(NodeId::ROOT, &name("d"), 0o711, at(1)).expect("mkdir");
+    worktree.names().make_dir(NodeId::ROOT, &name("d"), 0o711, at(1)).expect("mkdir");
     save(&worktree, "d/a", b"one", 1);
     save(&worktree, "m", b"two", 1);
     let id = worktree.commit(&request("first", 1), &Task::default()).expect("commit").id;
-    worktree.remove_all(&[path("d"), path("m"), path("d/a"), path("m")], true, at(2)).expect("remove");
+    worktree.edits().remove(&[path("d"), path("m"), path("d/a"), path("m")], true, at(2)).expect("remove");
     assert_eq!(listing(&worktree), Vec::<String>::new());
-    worktree.restore(&[path("d/a")], id, "main", at(3)).expect("restore");
-    let d = worktree.resolve(&path("d")).expect("resolve").expect("there");
-    assert_eq!(worktree.attributes(d).expect("attributes").mode, 0o711);
+    worktree.edits().restore(&[path("d/a")], id, "main", at(3)).expect("restore");
+    let d = worktree.names().resolve(&path("d")).expect("resolve").expect("there");
+    assert_eq!(worktree.names().attributes(d).expect("attributes").mode, 0o711);
     save(&worktree, "d/new", b"not of the commit", 3);
-    worktree.make_dir(NodeId::ROOT, &name("m"), 0o755, at(3)).expect("mkdir");
+    worktree.names().make_dir(NodeId::ROOT, &name("m"), 0o755, at(3)).expect("mkdir");
     save(&worktree, "m/in the way", b"x", 3);
-    worktree.restore(&[path("d"), path("m"), path("d")], id, "main", at(4)).expect("restore");
+    worktree.edits().restore(&[path("d"), path("m"), path("d")], id, "main", at(4)).expect("restore");
     assert_eq!(changes(&worktree), []);
     save(&worktree, "e", b"x", 5);
-    let nothing = worktree.restore(&[path("e"), path("nowhere")], id, "main", at(5));
+    let nothing = worktree.edits().restore(&[path("e"), path("nowhere")], id, "main", at(5));
     assert!(matches!(nothing, Err(Error::History(history::Error::UnknownPath { .. }))), "{nothing:?}");
     assert_eq!(changes(&worktree), [("e".into(), ChangeKind::Added)]);
     for (paths, recursive) in [(&["e", "nowhere"][..], true), (&["e", "d"], false), (&["e", ""], true)] {
         let paths: Vec<TreePath> = paths.iter().map(|text| path(text)).collect();
-        assert!(worktree.remove_all(&paths, recursive, at(6)).is_err(), "{paths:?}");
+        assert!(worktree.edits().remove(&paths, recursive, at(6)).is_err(), "{paths:?}");
         assert_eq!(changes(&worktree), [("e".into(), ChangeKind::Added)]);
     }
 }

@@ -10,11 +10,11 @@ fn weights(len: u32) -> Vec<u8> {
 type Removal = (&'static str, fn(&Tenant) -> Result<()>);
 
 fn node(worktree: &Tenant, file: &str) -> Result<NodeId> {
-    Ok(worktree.resolve(&path(file))?.expect("it is there"))
+    Ok(worktree.names().resolve(&path(file))?.expect("it is there"))
 }
 
-const REMOVALS: [Removal; 8] = [
-    ("unlink", |worktree| worktree.unlink(node(worktree, "d")?, &name("a"), at(9))),
+const REMOVALS: [Removal; 7] = [
+    ("unlink", |worktree| worktree.names().unlink(node(worktree, "d")?, &name("a"), at(9))),
     ("truncate", |worktree| worktree.set_len(node(worktree, "d/a")?, 0, at(9))),
     ("open and truncate", |worktree| {
         let node = node(worktree, "d/a")?;
@@ -24,12 +24,11 @@ const REMOVALS: [Removal; 8] = [
     }),
     ("rename over", |worktree| {
         let dir = node(worktree, "d")?;
-        worktree.rename((dir, &name("a")), (dir, &name("b")), RenameMode::Replace, at(9))
+        worktree.names().rename((dir, &name("a")), (dir, &name("b")), RenameMode::Replace, at(9))
     }),
-    ("remove a directory", |worktree| worktree.remove_dir(NodeId::ROOT, &name("empty"), at(9))),
-    ("remove all below", |worktree| worktree.remove(&path("d"), at(9))),
-    ("rm", |worktree| worktree.remove_all(&[path("d/a"), path("d/b")], false, at(9))),
-    ("rm -r", |worktree| worktree.remove_all(&[path("d")], true, at(9))),
+    ("remove a directory", |worktree| worktree.names().remove_dir(NodeId::ROOT, &name("empty"), at(9))),
+    ("rm", |worktree| worktree.edits().remove(&[path("d/a"), path("d/b")], false, at(9))),
+    ("rm -r", |worktree| worktree.edits().remove(&[path("d")], true, at(9))),
 ];
 
 /// How a disk gets full.
@@ -52,7 +51,8 @@ fn fill(disk: &SimulatedDisk, worktree: &Tenant, how: Filled) {
     match how {
         Filled::AtOnce => {}
         Filled::ByNames => {
-            let made = |n: u32| worktree.make_dir(NodeId::ROOT, &name(&format!("dir-{n}")), 0o755, at(2));
+            let made =
+                |n: u32| worktree.names().make_dir(NodeId::ROOT, &name(&format!("dir-{n}")), 0o755, at(2));
             assert!((0..10_000).any(|n| made(n).is_err()), "it is full at last");
         }
         Filled::ByBytes => {
@@ -69,8 +69,8 @@ fn whatever_gives_room_back_works_on_a_full_disk() {
             for (what, remove) in REMOVALS {
                 let (disk, repo) = create();
                 let mut worktree = tenant(&repo);
-                worktree.make_dir(NodeId::ROOT, &name("d"), 0o755, at(1)).expect("mkdir");
-                worktree.make_dir(NodeId::ROOT, &name("empty"), 0o755, at(1)).expect("mkdir");
+                worktree.names().make_dir(NodeId::ROOT, &name("d"), 0o755, at(1)).expect("mkdir");
+                worktree.names().make_dir(NodeId::ROOT, &name("empty"), 0o755, at(1)).expect("mkdir");
                 save(&worktree, "d/a", &weights(50_000), 1);
                 save(&worktree, "d/b", &weights(50_000), 1);
                 if is_stored {
@@ -83,7 +83,7 @@ fn whatever_gives_room_back_works_on_a_full_disk() {
                 }
                 let case = format!("{what}, full {how:?}, stored {is_stored}, reopened {is_reopened}");
                 remove(&worktree).unwrap_or_else(|error| panic!("{case}: {error}"));
-                worktree.sync_complete().unwrap_or_else(|error| panic!("{case}: {error}"));
+                worktree.staging().sync().unwrap_or_else(|error| panic!("{case}: {error}"));
                 worktree.sync_records().unwrap_or_else(|error| panic!("{case}: {error}"));
                 let other = open(&disk).worktree(&main()).expect("worktree");
                 assert_eq!(changes(&other), changes(&worktree), "{case}");
@@ -99,7 +99,7 @@ fn the_room_of_what_was_emptied_comes_back() {
     save(&worktree, "a", &weights(50_000), 1);
     disk.set_capacity(Some(disk.used()));
     worktree.set_len(node(&worktree, "a").expect("resolve"), 0, at(2)).expect("truncate");
-    worktree.sync_complete().and_then(|()| worktree.sync_records()).expect("sync");
+    worktree.staging().sync().and_then(|()| worktree.sync_records()).expect("sync");
     save(&worktree, "b", &weights(10_000), 3);
     assert_eq!(load(&worktree, "b"), Some(weights(10_000)));
 }
@@ -122,7 +122,7 @@ fn thousands_of_names_are_removed_from_a_full_disk() {
         // What is stored takes no room of its own: removing its names gives none back.
         let count = if is_stored { 600 } else { FILES };
         for n in 0..count {
-            let removed = worktree.unlink(NodeId::ROOT, &name(&file(n)), at(2));
+            let removed = worktree.names().unlink(NodeId::ROOT, &name(&file(n)), at(2));
             removed.unwrap_or_else(|error| panic!("{n}, stored {is_stored}: {error}"));
         }
     }

@@ -6,8 +6,8 @@ use super::*;
 const TRIES: u64 = 48;
 
 fn append(worktree: &Tenant, file: &str, bytes: &[u8]) {
-    let node = worktree.resolve(&path(file)).expect("resolve").expect("the file exists");
-    let len = worktree.attributes(node).expect("attributes").len;
+    let node = worktree.names().resolve(&path(file)).expect("resolve").expect("the file exists");
+    let len = worktree.names().attributes(node).expect("attributes").len;
     worktree.open_file(node, true).expect("open");
     worktree.write_at(node, len, bytes, at(5)).expect("write");
     worktree.release(node, true, Release::Complete).expect("release");
@@ -52,7 +52,7 @@ fn a_file_that_is_shorter_than_it_was_goes_back_to_what_was_synced() {
                 image.hide_mounts();
             }
             let repo = open(&image);
-            let (worktree, told) = repo.worktree(&main()).and_then(Worktree::adopt).expect("adopt");
+            let (worktree, told) = repo.worktree(&main()).and_then(Tenant::adopt).expect("adopt");
             let seen = load(&worktree, "log").expect("it was synced");
             let is_told = told.iter().any(|file| file.path == path("log"));
             assert_eq!(is_told, seen == old, "who goes back says so");
@@ -77,7 +77,7 @@ fn a_process_that_died_loses_nothing_that_it_closed_while_the_disk_stays() {
             disk.hide_mounts();
         }
         let repo = open(&disk);
-        let (worktree, told) = repo.worktree(&main()).and_then(Worktree::adopt).expect("adopt");
+        let (worktree, told) = repo.worktree(&main()).and_then(Tenant::adopt).expect("adopt");
         assert_eq!(told, []);
         commit(&worktree);
         assert_eq!(committed(&repo, "main", "log"), Some(new));
@@ -121,7 +121,7 @@ fn bytes_are_never_those_of_another_repository_at_the_same_place() {
     let node = {
         let worktree = tenant(&repo);
         synced(&worktree, "a", &[1; 1_000]);
-        worktree.resolve(&path("a")).expect("resolve").expect("there")
+        worktree.names().resolve(&path("a")).expect("resolve").expect("there")
     };
     let looker = tenant(&elsewhere);
     assert_eq!(load(&looker, "a"), Some(vec![1; 1_000]));
@@ -131,7 +131,7 @@ fn bytes_are_never_those_of_another_repository_at_the_same_place() {
     let other = open(&disk);
     let writer = tenant(&other);
     synced(&writer, "b", &[2; 1_000]);
-    let read = looker.read_at(node, 0, &mut [0; 8]);
+    let read = looker.staging().read_at(node, 0, &mut [0; 8]);
     assert!(matches!(read, Err(Error::Replaced(_))), "{read:?}");
     assert!(matches!(looker.open_file(node, false), Err(Error::Replaced(_))));
     // What comes back goes on.

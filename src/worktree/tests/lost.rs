@@ -20,17 +20,17 @@ fn a_loss_is_known_although_the_disk_takes_no_record_of_it() {
         disk.fail_write_back(&staged());
         disk.set_read_only(true);
         match syncs_in_background {
-            true => assert!(is_lost(worktree.sync_complete())),
+            true => assert!(is_lost(worktree.staging().sync())),
             false => assert!(is_lost(worktree.sync(node))),
         }
         for _ in 0..2 {
-            assert!(is_lost(worktree.read_at(node, 0, &mut [0; 8])));
+            assert!(is_lost(worktree.staging().read_at(node, 0, &mut [0; 8])));
             assert!(is_lost(worktree.sync(node)));
             assert_eq!(worktree.snapshot(false).expect("snapshot").lost, [path("ckpt")]);
             assert!(!worktree.is_idle(), "who knows alone does not go");
         }
         disk.set_read_only(false);
-        worktree.sync_complete().expect("now it can be told");
+        worktree.staging().sync().expect("now it can be told");
         let other = open(&disk);
         let looker = other.worktree(&main()).expect("worktree");
         assert_eq!(looker.snapshot(false).expect("snapshot").lost, [path("ckpt")]);
@@ -85,5 +85,5 @@ fn a_second_loss_does_not_make_the_first_one_forgotten() {
     let _ = worktree.commit(&everything, &Task::default());
     let tip = repo.refs().branch(&main()).expect("refs");
     assert!(tip.is_none() || committed(&repo, "main", "ckpt").is_none(), "no commit has lost bytes");
-    assert!(is_lost(worktree.read_at(node, 0, &mut [0; 8])));
+    assert!(is_lost(worktree.staging().read_at(node, 0, &mut [0; 8])));
 }

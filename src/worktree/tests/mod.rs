@@ -61,7 +61,7 @@ pub(super) fn create() -> (SimulatedDisk, Repo) {
 
 /// The worktree of main, to write into.
 pub(super) fn tenant(repo: &Repo) -> Tenant {
-    repo.worktree(&main()).expect("worktree").adopt().expect("adopt").0
+    Tenant::adopt(repo.worktree(&main()).expect("worktree")).expect("adopt").0
 }
 
 pub(super) fn request(message: &str, seconds: i64) -> CommitRequest {
@@ -87,8 +87,8 @@ pub(super) fn request(message: &str, seconds: i64) -> CommitRequest {
 pub(super) fn save(worktree: &Tenant, file: &str, bytes: &[u8], now: i64) -> NodeId {
     let file = path(file);
     let (dir, last) = file.split_last().expect("not the root");
-    let dir = worktree.resolve(&dir).expect("resolve").expect("the directory exists");
-    let node = match worktree.lookup(dir, last).expect("lookup") {
+    let dir = worktree.names().resolve(&dir).expect("resolve").expect("the directory exists");
+    let node = match worktree.names().lookup(dir, last).expect("lookup") {
         Some((node, _)) => {
             worktree.open_file(node, true).expect("open");
             worktree.set_len(node, 0, at(now)).expect("truncate");
@@ -125,7 +125,7 @@ fn committed_and_sized() -> (SimulatedDisk, Tenant, NodeId) {
     let worktree = tenant(&repo);
     save(&worktree, "sized", &[7; 100], 1);
     worktree.commit(&request("first", 2), &Task::default()).expect("commit");
-    let node = worktree.resolve(&path("sized")).expect("resolve").expect("there");
+    let node = worktree.names().resolve(&path("sized")).expect("resolve").expect("there");
     worktree.open_file(node, true).expect("open");
     worktree.set_len(node, 0, at(1)).expect("size");
     worktree.set_len(node, 30_000, at(1)).expect("size");
@@ -135,9 +135,9 @@ fn committed_and_sized() -> (SimulatedDisk, Tenant, NodeId) {
 
 /// The bytes of a file in a worktree; `None` if there is none.
 pub(super) fn load(worktree: &Worktree, file: &str) -> Option<Vec<u8>> {
-    let node = worktree.resolve(&path(file)).expect("resolve")?;
-    let mut bytes = vec![0; worktree.attributes(node).expect("attributes").len as usize];
-    assert_eq!(worktree.read_at(node, 0, &mut bytes).expect("read"), bytes.len());
+    let node = worktree.names().resolve(&path(file)).expect("resolve")?;
+    let mut bytes = vec![0; worktree.names().attributes(node).expect("attributes").len as usize];
+    assert_eq!(worktree.staging().read_at(node, 0, &mut bytes).expect("read"), bytes.len());
     Some(bytes)
 }
 
@@ -157,7 +157,7 @@ fn changes(worktree: &Worktree) -> Vec<(String, ChangeKind)> {
     let base = worktree.base().expect("base");
     let tree = base.map_or(Tree::empty_id(), |base| worktree.repo().commit(base).expect("commit").tree);
     let snapshot = worktree.snapshot(false).expect("snapshot");
-    let changes = worktree.diff_from(tree, &snapshot).expect("diff");
+    let changes = snapshot.diff_from(tree, worktree).expect("diff");
     changes.into_iter().map(|change| (change.path.to_string(), change.kind)).collect()
 }
 
@@ -165,7 +165,7 @@ fn changes(worktree: &Worktree) -> Vec<(String, ChangeKind)> {
 fn what_is_saved_and_committed_comes_back_after_reopening() {
     let (disk, repo) = create();
     let worktree = tenant(&repo);
-    worktree.make_dir(NodeId::ROOT, &name("run"), 0o755, at(1)).expect("mkdir");
+    worktree.names().make_dir(NodeId::ROOT, &name("run"), 0o755, at(1)).expect("mkdir");
     save(&worktree, "run/a.bin", b"first", 1);
     assert_eq!(changes(&worktree), [("run/a.bin".into(), ChangeKind::Added)]);
     let first = worktree.commit(&request("first", 2), &Task::default()).expect("commit");
@@ -261,15 +261,19 @@ fn a_second_process_sees_and_commits_what_the_first_saved() {
     let second = other.worktree(&main()).expect("worktree");
     assert_eq!(load(&second, "a"), Some(b"from the first".to_vec()));
     second.commit(&request("by the second", 2), &Task::default()).expect("commit");
-    second
-        .put(&path("b"), Attributes { mode: 0o644, modified: at(3) }, Node::Symlink(b"a".to_vec()), at(3))
-        .expect("put");
-    let node = first.resolve(&path("b")).expect("resolve").expect("there");
-    assert_eq!(first.read_link(node).expect("link"), b"a");
+    let put = Edit::Put {
+        path: path("b"),
+        attributes: Attributes { mode: 0o644, modified: at(3) },
+        node: Node::Symlink(b"a".to_vec()),
+        replaces_dirs: false,
+    };
+    second.edits().make(vec![put], at(3)).expect("put");
+    let node = first.names().resolve(&path("b")).expect("resolve").expect("there");
+    assert_eq!(first.names().read_link(node).expect("link"), b"a");
     assert_eq!(first.base().expect("base"), Some(repo.resolve("main", at(0)).expect("resolve")));
     assert_eq!(load(&first, "a"), Some(b"from the first".to_vec()));
     assert_eq!(changes(&first), [("b".into(), ChangeKind::Added)]);
-    assert!(!first.take_invalidations().expect("take").is_empty());
+    assert!(!first.names().take_invalidations().expect("take").is_empty());
 }
 
 #[test]
@@ -279,7 +283,7 @@ fn files_that_a_dead_process_was_writing_are_named_and_complete_nothing() {
     save(&worktree, "log", b"whole", 1);
     let node = worktree.create(NodeId::ROOT, &name("half"), 0o600, at(1)).expect("create");
     worktree.write_at(node, 0, b"ha", at(1)).expect("write");
-    let log = worktree.resolve(&path("log")).expect("resolve").expect("there");
+    let log = worktree.names().resolve(&path("log")).expect("resolve").expect("there");
     worktree.open_file(log, true).expect("open");
     worktree.write_at(log, 5, b" and ha", at(1)).expect("write");
     assert_eq!(worktree.snapshot(false).expect("snapshot").still_open, [path("half"), path("log")]);
@@ -293,7 +297,7 @@ fn files_that_a_dead_process_was_writing_are_named_and_complete_nothing() {
     assert_eq!(committed(&open(&disk), "main", "half"), None);
     assert_eq!(committed(&open(&disk), "main", "log"), Some(b"whole".to_vec()));
     // Who wants what arrived says so, or goes on writing.
-    let log = survivor.resolve(&path("log")).expect("resolve").expect("there");
+    let log = survivor.names().resolve(&path("log")).expect("resolve").expect("there");
     survivor.open_file(log, true).expect("open");
     survivor.write_at(log, 12, b"lf", at(3)).expect("write");
     survivor.release(log, true, Release::Complete).expect("release");
@@ -307,21 +311,22 @@ fn files_that_a_dead_process_was_writing_are_named_and_complete_nothing() {
 fn renames_keep_the_node_and_the_bytes() {
     let (_disk, repo) = create();
     let worktree = tenant(&repo);
-    let dir = worktree.make_dir(NodeId::ROOT, &name("d"), 0o755, at(1)).expect("mkdir");
+    let dir = worktree.names().make_dir(NodeId::ROOT, &name("d"), 0o755, at(1)).expect("mkdir");
     let node = save(&worktree, "t.tmp", b"new", 1);
     save(&worktree, "d/t", b"old", 1);
-    let rename = |mode| worktree.rename((NodeId::ROOT, &name("t.tmp")), (dir, &name("t")), mode, at(2));
+    let rename =
+        |mode| worktree.names().rename((NodeId::ROOT, &name("t.tmp")), (dir, &name("t")), mode, at(2));
     assert!(matches!(rename(RenameMode::NoReplace), Err(Error::Exists(_))));
     rename(RenameMode::Replace).expect("rename");
-    assert_eq!(worktree.resolve(&path("d/t")).expect("resolve"), Some(node));
+    assert_eq!(worktree.names().resolve(&path("d/t")).expect("resolve"), Some(node));
     assert_eq!(load(&worktree, "d/t"), Some(b"new".to_vec()));
     assert_eq!(load(&worktree, "t.tmp"), None);
     let into_itself =
-        worktree.rename((NodeId::ROOT, &name("d")), (dir, &name("e")), RenameMode::Replace, at(3));
+        worktree.names().rename((NodeId::ROOT, &name("d")), (dir, &name("e")), RenameMode::Replace, at(3));
     assert!(matches!(into_itself, Err(Error::IntoItself(_))));
-    assert!(matches!(worktree.remove_dir(NodeId::ROOT, &name("d"), at(3)), Err(Error::NotEmpty(_))));
-    worktree.unlink(dir, &name("t"), at(4)).expect("unlink");
-    worktree.remove_dir(NodeId::ROOT, &name("d"), at(4)).expect("rmdir");
+    assert!(matches!(worktree.names().remove_dir(NodeId::ROOT, &name("d"), at(3)), Err(Error::NotEmpty(_))));
+    worktree.names().unlink(dir, &name("t"), at(4)).expect("unlink");
+    worktree.names().remove_dir(NodeId::ROOT, &name("d"), at(4)).expect("rmdir");
     assert_eq!(changes(&worktree), []);
 }
 
@@ -331,13 +336,13 @@ fn an_open_file_outlives_its_name() {
     let worktree = tenant(&repo);
     let node = save(&worktree, "a", b"bytes", 1);
     worktree.open_file(node, false).expect("open");
-    worktree.unlink(NodeId::ROOT, &name("a"), at(2)).expect("unlink");
+    worktree.names().unlink(NodeId::ROOT, &name("a"), at(2)).expect("unlink");
     worktree.sync(NodeId::ROOT).expect("sync");
     let mut bytes = [0; 5];
-    assert_eq!(worktree.read_at(node, 0, &mut bytes).expect("read"), 5);
+    assert_eq!(worktree.staging().read_at(node, 0, &mut bytes).expect("read"), 5);
     assert_eq!(&bytes, b"bytes");
     worktree.release(node, false, Release::Complete).expect("release");
-    assert!(matches!(worktree.attributes(node), Err(Error::Stale)));
+    assert!(matches!(worktree.names().attributes(node), Err(Error::Stale)));
 }
 
 #[test]

@@ -62,7 +62,7 @@ fn save_beside(told: Told, written: Written, is_committed: bool, syncs_folder: b
     }
     let (from, to) = (name("name.tmp"), name("name"));
     let root = NodeId::ROOT;
-    worktree.rename((root, &from), (root, &to), RenameMode::Replace, at(4)).expect("rename");
+    worktree.names().rename((root, &from), (root, &to), RenameMode::Replace, at(4)).expect("rename");
     if told == Told::BeforeSync {
         release();
     }
@@ -144,7 +144,7 @@ fn synced_in_the_background(writes_on: bool) -> (SimulatedDisk, Tenant, NodeId) 
     if writes_on {
         worktree.write_at(node, 0, &[6; 30_000], at(3)).expect("write");
     }
-    worktree.sync_complete().expect("sync");
+    worktree.staging().sync().expect("sync");
     worktree.sync_records().expect("sync");
     (disk, worktree, node)
 }

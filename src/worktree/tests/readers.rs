@@ -88,14 +88,14 @@ fn an_open_file_of_a_worktree_is_read_as_it_is_now() {
     let mut buf = vec![0; 4000];
     for step in 1..4 {
         worktree.commit(&request("saved", 2), &Task::default()).expect("commit");
-        assert_eq!(worktree.read_held(node, &slot, 0, &mut buf).expect("read"), 4000);
+        assert_eq!(worktree.staging().read_held(node, &slot, 0, &mut buf).expect("read"), 4000);
         assert!(buf == weights(1000, step - 1));
         let before = repo.store().lookups();
-        assert_eq!(worktree.read_held(node, &slot, 10, &mut buf).expect("read"), 3990);
-        assert_eq!(worktree.read_held(node, &slot, 10, &mut buf).expect("read"), 3990);
+        assert_eq!(worktree.staging().read_held(node, &slot, 10, &mut buf).expect("read"), 3990);
+        assert_eq!(worktree.staging().read_held(node, &slot, 10, &mut buf).expect("read"), 3990);
         assert!(repo.store().lookups() - before <= 1);
         save(&worktree, "a", &weights(1000, step), 3);
-        assert_eq!(worktree.read_held(node, &slot, 0, &mut buf).expect("read"), 4000);
+        assert_eq!(worktree.staging().read_held(node, &slot, 0, &mut buf).expect("read"), 4000);
         assert!(buf == weights(1000, step));
     }
 }

@@ -20,7 +20,9 @@ const LONG: &[Long] = &[
     Long {
         name: "add",
         unborn: false,
-        run: |repo, _, task| repo.worktree(&main())?.add(&to_add(), &Fence::default(), at(9), task).map(drop),
+        run: |repo, _, task| {
+            repo.worktree(&main())?.edits().add(&to_add(), &Fence::default(), at(9), task).map(drop)
+        },
     },
     Long {
         name: "commit",
@@ -128,7 +130,7 @@ fn a_file_is_no_longer_read_when_the_task_is_stopped() {
     let add = |stop: Arc<StopAt>| {
         let items = [ToAdd { from: from.clone(), to: path("large") }];
         let task = Recorder::default().task(stop);
-        repo.worktree(&main()).expect("worktree").add(&items, &Fence::default(), at(1), &task)
+        repo.worktree(&main()).expect("worktree").edits().add(&items, &Fence::default(), at(1), &task)
     };
     for n in 0..8 {
         assert!(

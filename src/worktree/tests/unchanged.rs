@@ -64,7 +64,7 @@ fn files(repo: &Repo, branch: &BranchName) -> Vec<String> {
     let mut found = Vec::new();
     let mut dirs = vec![(TreePath::ROOT, NodeId::ROOT)];
     while let Some((dir, node)) = dirs.pop() {
-        for (name, node, attributes) in worktree.entries(node).expect("list") {
+        for (name, node, attributes) in worktree.names().entries(node).expect("list") {
             let path = dir.join(name);
             let bytes = match attributes.kind {
                 Kind::Dir => {
@@ -72,7 +72,7 @@ fn files(repo: &Repo, branch: &BranchName) -> Vec<String> {
                     None
                 }
                 Kind::File => load(&worktree, &path.to_string()),
-                Kind::Symlink => Some(worktree.read_link(node).expect("link")),
+                Kind::Symlink => Some(worktree.names().read_link(node).expect("link")),
             };
             found.push(format!("{path} {:o} {:?}", attributes.mode, bytes));
         }
@@ -176,13 +176,13 @@ const OPERATIONS: &[Operation] = &[
         unborn: true,
         run: |repo| repo.switch_to_new(&branch("dev"), None, &who()).map(drop),
     },
-    Operation { name: "restore --all", unborn: false, run: |repo| repo.worktree(&main())?.reset() },
+    Operation { name: "restore --all", unborn: false, run: |repo| repo.worktree(&main())?.edits().reset() },
     Operation {
         name: "restore",
         unborn: false,
         run: |repo| {
             let paths = ["d/a", "new", "b", "gone/deep/er"].map(path);
-            repo.worktree(&main())?.restore(&paths, repo.resolve("main", at(9))?, "main", at(9))
+            repo.worktree(&main())?.edits().restore(&paths, repo.resolve("main", at(9))?, "main", at(9))
         },
     },
     Operation {
@@ -190,14 +190,17 @@ const OPERATIONS: &[Operation] = &[
         unborn: false,
         run: |repo| {
             let paths = ["new", "d/a", "d", "b", "b"].map(path);
-            repo.worktree(&main())?.remove_all(&paths, true, at(9))
+            repo.worktree(&main())?.edits().remove(&paths, true, at(9))
         },
     },
     Operation {
         name: "add",
         unborn: false,
         run: |repo| {
-            repo.worktree(&main())?.add(&to_add(), &Fence::default(), at(9), &Task::default()).map(drop)
+            repo.worktree(&main())?
+                .edits()
+                .add(&to_add(), &Fence::default(), at(9), &Task::default())
+                .map(drop)
         },
     },
 ];
@@ -206,12 +209,12 @@ const OPERATIONS: &[Operation] = &[
 pub(super) fn prepared(unborn: bool) -> SimulatedDisk {
     let (disk, repo) = create();
     let worktree = tenant(&repo);
-    worktree.make_dir(NodeId::ROOT, &name("d"), 0o755, at(1)).expect("mkdir");
+    worktree.names().make_dir(NodeId::ROOT, &name("d"), 0o755, at(1)).expect("mkdir");
     save(&worktree, "d/a", b"one", 1);
     save(&worktree, "b", b"two", 1);
-    worktree.make_dir(NodeId::ROOT, &name("gone"), 0o711, at(1)).expect("mkdir");
-    let gone = worktree.resolve(&path("gone")).expect("resolve").expect("there");
-    worktree.make_dir(gone, &name("deep"), 0o700, at(1)).expect("mkdir");
+    worktree.names().make_dir(NodeId::ROOT, &name("gone"), 0o711, at(1)).expect("mkdir");
+    let gone = worktree.names().resolve(&path("gone")).expect("resolve").expect("there");
+    worktree.names().make_dir(gone, &name("deep"), 0o700, at(1)).expect("mkdir");
     save(&worktree, "gone/deep/er", b"four", 1);
     if !unborn {
         worktree.commit(&request("first", 1), &Task::default()).expect("commit");
@@ -220,17 +223,17 @@ pub(super) fn prepared(unborn: bool) -> SimulatedDisk {
         for name in ["same", "old/side"] {
             repo.create_branch(&branch(name), "HEAD", &who()).expect("branch");
         }
-        let (side, _) = repo.worktree(&branch("old/side")).and_then(Worktree::adopt).expect("worktree");
+        let (side, _) = repo.worktree(&branch("old/side")).and_then(Tenant::adopt).expect("worktree");
         save(&side, "c", b"on the side", 3);
         side.commit(&request("side", 3), &Task::default()).expect("commit");
         save(&side, "e", b"never committed", 4);
-        side.sync_complete().and_then(|()| side.sync_records()).expect("sync");
+        side.staging().sync().and_then(|()| side.sync_records()).expect("sync");
         set_tag(&repo, "v1", "HEAD~1", false).expect("tag");
         save(&worktree, "d/a", b"changed", 5);
-        worktree.remove(&path("gone"), at(5)).expect("remove");
+        worktree.edits().remove(&[path("gone")], true, at(5)).expect("remove");
         save(&worktree, "new", &[7; 3_000], 5);
     }
-    worktree.sync_complete().and_then(|()| worktree.sync_records()).expect("sync");
+    worktree.staging().sync().and_then(|()| worktree.sync_records()).expect("sync");
     disk
 }
 

@@ -1,9 +1,13 @@
-//! Several changes of a worktree as one: all of them are in the journal by one write, or none is.
+//! What changes of whole paths come to: records, each as if the changes before it had been made.
+//!
+//! Writes nothing: whoever has the records appends all of them, or none.
 
-use super::copy::{State, Worktree};
 use super::error::{Error, Result};
+use super::names::unknown;
 use super::nodes::Body;
 use super::record::Record;
+use super::state::State;
+use super::worktree::Worktree;
 use crate::history::{Attributes, Entry, Name, Node, Tree, TreePath};
 use crate::id::TreeId;
 use crate::units::Timestamp;
@@ -47,7 +51,7 @@ enum Planned {
 }
 
 /// Turns changes into records, each as if those before it had been made.
-struct Plan<'a> {
+pub(super) struct Plan<'a> {
     worktree: &'a Worktree,
     state: &'a mut State,
     now: Timestamp,
@@ -55,60 +59,14 @@ struct Plan<'a> {
     records: Vec<Record>,
 }
 
-impl Worktree {
-    /// Makes changes in their order, durably. One that changes a path again goes by what those before it made.
-    ///
-    /// # Errors
-    /// [`Error::NotADirectory`] if something on the way to a path is a file, [`Error::IsADirectory`] if a file would
-    /// replace a directory that has entries, [`UnknownPath`](crate::history::Error::UnknownPath) if nothing is there to remove. After any error
-    /// nothing has changed.
-    pub fn edit(&self, edits: Vec<Edit>, now: Timestamp) -> Result<()> {
-        self.append_durably(|state| {
-            Plan { worktree: self, state, now, planned: BTreeMap::new(), records: Vec::new() }.run(edits)
-        })
+impl<'a> Plan<'a> {
+    /// Nothing is planned yet.
+    pub(super) fn of(worktree: &'a Worktree, state: &'a mut State, now: Timestamp) -> Self {
+        Self { worktree, state, now, planned: BTreeMap::new(), records: Vec::new() }
     }
 
-    /// Appends the records that `plan` makes for the tree as it is, and applies them when they are durable. What the disk
-    /// does not take is taken back: after any error nothing has changed, unless the disk refuses that as well.
-    pub(super) fn append_durably(&self, plan: impl FnOnce(&mut State) -> Result<Vec<Record>>) -> Result<()> {
-        self.change_unlocked(|| {
-            let (records, file, before) = {
-                let mut state = self.state();
-                let records = plan(&mut state)?;
-                let (_, before) = state.journal.position();
-                state.journal.append_all(&records)?;
-                (records, state.journal.file(), before)
-            };
-            if let Err(error) = file.sync() {
-                // What went wrong is told. If this goes wrong as well it is in doubt, as after any failed sync: then it
-                // is read again, so that this process sees what all others do.
-                if self.take_back(before).is_err() {
-                    self.state().journal.start_over();
-                }
-                return Err(error.into());
-            }
-            // They stand. A copy that cannot follow them, for want of a tree perhaps, is read again before anybody looks.
-            let mut state = self.state();
-            let _ = records.iter().try_for_each(|record| state.apply(self, record));
-            Ok(())
-        })?;
-        // They are durable already: what else there is to do can wait, unless all this was done to something that is gone.
-        match self.sync_records() {
-            Err(error @ Error::Replaced(_)) => Err(error),
-            Ok(()) | Err(_) => Ok(()),
-        }
-    }
-
-    /// Goes on without what was appended behind a position, in a new generation: others may have read it.
-    pub(super) fn take_back(&self, position: u64) -> Result<()> {
-        let (next, head) = self.state().journal.without_end(position)?;
-        next.write(&head)?;
-        self.state().journal.start(&next)
-    }
-}
-
-impl Plan<'_> {
-    fn run(mut self, edits: Vec<Edit>) -> Result<Vec<Record>> {
+    /// The records of all changes, in their order.
+    pub(super) fn run(mut self, edits: Vec<Edit>) -> Result<Vec<Record>> {
         for edit in edits {
             match edit {
                 Edit::Put { path, attributes, node, replaces_dirs } => {
@@ -164,7 +122,7 @@ impl Plan<'_> {
             return Err(Error::IsADirectory(path));
         }
         if self.standing(&path)? == Standing::Nothing {
-            return Err(self.worktree.unknown(path));
+            return Err(unknown(self.worktree, path));
         }
         self.note(path.clone(), Planned::Gone);
         self.records.push(Record::Remove { path, at: self.now });
@@ -181,7 +139,7 @@ impl Plan<'_> {
     }
 
     /// The planned paths from this one on down.
-    fn planned_below<'a>(&'a self, path: &'a TreePath) -> impl Iterator<Item = &'a TreePath> + use<'a> {
+    fn planned_below<'b>(&'b self, path: &'b TreePath) -> impl Iterator<Item = &'b TreePath> + use<'a, 'b> {
         self.planned.range(path..).map(|(below, _)| below).take_while(move |below| below.starts_with(path))
     }
 
@@ -202,7 +160,7 @@ impl Plan<'_> {
             Some((Planned::Leaf, below)) if below.is_root() => Ok(Standing::Leaf),
             Some((Planned::Leaf, _)) => Ok(Standing::Nothing),
             Some((Planned::Dir(tree), below)) => {
-                let found = self.worktree.repo.find_in_tree(tree, &below)?;
+                let found = self.worktree.repo().find_in_tree(tree, &below)?;
                 Ok(found.map_or(Standing::Nothing, |entry| match entry.node {
                     Node::Dir(_) => Standing::Dir,
                     Node::File { .. } | Node::Symlink(_) => Standing::Leaf,
@@ -213,7 +171,7 @@ impl Plan<'_> {
     }
 
     fn standing_now(&mut self, path: &TreePath) -> Result<Standing> {
-        let Some(id) = self.state.nodes.resolve(path, &self.worktree.repo)? else {
+        let Some(id) = self.state.nodes.resolve(path, self.worktree.repo())? else {
             return Ok(Standing::Nothing);
         };
         Ok(match self.state.nodes.get(id)?.body {
@@ -229,15 +187,20 @@ impl Plan<'_> {
             return Ok(false);
         }
         let names: Vec<Name> = match self.planned_above(path) {
-            Some((Planned::Dir(tree), below)) => match self.worktree.repo.find_in_tree(tree, &below)? {
-                Some(Entry { node: Node::Dir(tree), .. }) => {
-                    self.worktree.repo.tree(tree)?.entries().iter().map(|entry| entry.name.clone()).collect()
-                }
+            Some((Planned::Dir(tree), below)) => match self.worktree.repo().find_in_tree(tree, &below)? {
+                Some(Entry { node: Node::Dir(tree), .. }) => self
+                    .worktree
+                    .repo()
+                    .tree(tree)?
+                    .entries()
+                    .iter()
+                    .map(|entry| entry.name.clone())
+                    .collect(),
                 _ => Vec::new(),
             },
             Some((Planned::Gone | Planned::Leaf, _)) => Vec::new(),
-            None => match self.state.nodes.resolve(path, &self.worktree.repo)? {
-                Some(id) => self.state.nodes.children(id, &self.worktree.repo)?.keys().cloned().collect(),
+            None => match self.state.nodes.resolve(path, self.worktree.repo())? {
+                Some(id) => self.state.nodes.children(id, self.worktree.repo())?.keys().cloned().collect(),
                 None => Vec::new(),
             },
         };

@@ -1,0 +1,218 @@
+//! The worktree of a branch as one process has it, and how it keeps up with the others.
+//!
+//! Owns locking. Every change goes through the journal first and is then applied like anybody else's. Three locks, in
+//! this order: `changing` (this process's changes, one after the other), the worktree's lock file (other processes'),
+//! and the copy itself. Only the copy is needed to look, and it is never held over a sync, a decode, or a wait for
+//! somebody else: who looks does not wait for who writes.
+
+use super::error::Result;
+use super::folder::Folder;
+use super::group_sync::GroupSync;
+use super::journal::{Journal, Place, Standing};
+use super::nodes::NodeId;
+use super::state::State;
+use crate::history::{BranchName, Name, Repo};
+use crate::id::{CommitId, TreeId};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The worktree of one branch, as every process may use it: looked at, changed in whole files, committed. Writing into
+/// files needs a [`Tenant`](super::Tenant). Threads and processes share it; every method is one atomic step.
+pub struct Worktree {
+    repo: Repo,
+    branch: BranchName,
+    pub(super) dir: PathBuf,
+    /// Held while this process changes the tree.
+    changing: Mutex<Folder>,
+    state: Mutex<State>,
+    pub(super) syncs: GroupSync,
+}
+
+impl fmt::Debug for Worktree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Worktree").field(&self.dir).finish()
+    }
+}
+
+/// Where the worktree of a branch lies.
+pub(super) fn place(repo: &Repo, branch: &BranchName) -> Place {
+    let dir = repo.root().join("worktrees").join(branch.escaped());
+    Place { disk: Arc::clone(repo.disk()), dir, quarantine: repo.root().join("quarantine") }
+}
+
+impl Worktree {
+    /// Goes on from a journal that was opened.
+    pub(super) fn of(repo: &Repo, branch: &BranchName, journal: Journal) -> Result<Self> {
+        let worktree = Self {
+            repo: repo.clone(),
+            branch: branch.clone(),
+            dir: place(repo, branch).dir,
+            changing: Mutex::default(),
+            state: Mutex::new(State::of(journal)),
+            syncs: GroupSync::default(),
+        };
+        worktree.read(|_| Ok(()))?;
+        Ok(worktree)
+    }
+
+    /// The branch that it belongs to.
+    pub fn branch(&self) -> &BranchName {
+        &self.branch
+    }
+
+    /// The repository that it belongs to.
+    pub fn repo(&self) -> &Repo {
+        &self.repo
+    }
+
+    /// The commit that the worktree started from; `None` before the first.
+    pub fn base(&self) -> Result<Option<CommitId>> {
+        let (base, announced) = self.read(|state| Ok((state.nodes.base, state.nodes.announced.clone())))?;
+        base_among(&self.repo, &self.branch, base, &announced)
+    }
+
+    /// Whether the worktree at its path is still this one: not deleted, and not replaced by another of the same name.
+    ///
+    /// # Errors
+    /// [`Error::Replaced`] if it is not; everything that would change it fails like this as well.
+    pub fn check_held(&self) -> Result<()> {
+        self.read(|state| match state.journal.standing()? {
+            Standing::Newest | Standing::Superseded => Ok(()),
+            Standing::Gone => Err(state.journal.gone()),
+        })
+    }
+
+    /// Whether nobody here has anything of it open or refers to a node of it by number.
+    pub fn is_idle(&self) -> bool {
+        self.state().is_idle()
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        // A panic in another thread happened between two whole steps: a step that fails in the middle says so.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at the tree as it is now.
+    pub(super) fn read<T>(&self, look: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
+        let mut state = self.state();
+        if state.journal.has_news()? {
+            state.catch_up(&self.repo)?;
+        }
+        look(&mut state)
+    }
+
+    /// Changes the tree: nobody else appends in between.
+    ///
+    /// # Errors
+    /// [`Error::Replaced`] if it is not the worktree at its path any more.
+    pub(super) fn change<T>(&self, act: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
+        self.change_unlocked(|| {
+            let mut state = self.state();
+            act(&mut state)
+        })
+    }
+
+    /// Does something while nobody else changes the tree, this process included; what it takes of the copy, and for
+    /// how long, is its own affair.
+    pub(super) fn change_unlocked<T>(&self, act: impl FnOnce() -> Result<T>) -> Result<T> {
+        let mut folder = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _lock = loop {
+            let lock = folder.lock(&**self.repo.disk(), &self.dir)?;
+            if self.is_current(&mut folder)? {
+                break lock;
+            }
+            folder.forget();
+        };
+        act()
+    }
+
+    /// Catches up with what others did. Whether the lock that is held is the worktree's, so that nobody appends now.
+    fn is_current(&self, folder: &mut Folder) -> Result<bool> {
+        if folder.is_as_seen(self.repo.disk().stat(&self.dir)?) {
+            return self.state().catch_up(&self.repo).map(|()| true);
+        }
+        self.repo.check_held()?;
+        let mut state = self.state();
+        state.catch_up(&self.repo)?;
+        loop {
+            // In this order: what changes after the look shows the next time.
+            let clock = state.journal.file().changed()?;
+            let look = self.repo.disk().stat(&self.dir)?;
+            if !folder.locks(self.repo.disk().stat(&self.dir.join("lock"))?) {
+                return Ok(false);
+            }
+            match state.journal.standing()? {
+                Standing::Newest => {
+                    folder.saw(look, clock);
+                    return Ok(true);
+                }
+                Standing::Gone => return Err(state.journal.gone()),
+                Standing::Superseded => {
+                    state.follow()?;
+                    state.catch_up(&self.repo)?;
+                }
+            }
+        }
+    }
+
+    /// Reads a directory of the history into the copy before it is changed, so that it is not read while the copy is
+    /// held. Whoever changes it catches up with the others then.
+    pub(super) fn read_ahead(&self, dir: NodeId) -> Result<()> {
+        let unread = self.state().nodes.unread(dir);
+        unread.map_or(Ok(()), |id| fill(self, dir, id))
+    }
+
+    /// Looks at the tree as it is now, and into this directory of it, which is read before if it is in the history.
+    pub(super) fn read_in<T>(&self, dir: NodeId, look: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
+        let mut state = self.state();
+        if state.journal.has_news()? {
+            state.catch_up(&self.repo)?;
+        }
+        let Some(id) = state.nodes.unread(dir) else { return look(&mut state) };
+        drop(state);
+        fill(self, dir, id)?;
+        self.read(look)
+    }
+
+    /// The same for a directory of which a name is about to change, and for what that name leads to.
+    pub(super) fn read_ahead_of(&self, dir: NodeId, name: &Name) -> Result<()> {
+        self.read_ahead(dir)?;
+        match self.read(|state| Ok(state.nodes.loaded_child(dir, name)))? {
+            Some(child) => self.read_ahead(child),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Worktree {
+    /// Whether nobody holds the copy at this moment.
+    pub(crate) fn is_copy_free(&self) -> bool {
+        self.state.try_lock().is_ok()
+    }
+
+    /// How many last writers of a file are gone without a record that its bytes are complete.
+    pub(super) fn closing(&self, node: NodeId) -> u32 {
+        self.state().open.get(&node).map_or(0, super::open_files::OpenFile::closing)
+    }
+}
+
+/// A commit whose ref swap succeeded just before a crash counts as the base although no generation says so.
+pub(super) fn base_among(
+    repo: &Repo,
+    branch: &BranchName,
+    base: Option<CommitId>,
+    announced: &[CommitId],
+) -> Result<Option<CommitId>> {
+    if announced.is_empty() {
+        return Ok(base);
+    }
+    let tip = repo.refs().branch(branch)?;
+    Ok(tip.filter(|tip| announced.contains(tip)).or(base))
+}
+
+fn fill(worktree: &Worktree, dir: NodeId, id: TreeId) -> Result<()> {
+    let tree = worktree.repo.tree(id)?;
+    worktree.state().nodes.fill(dir, id, &tree)
+}
