@@ -46,7 +46,7 @@ impl Facts {
     }
 
     /// What the file says, without a look-up of the object.
-    fn in_file(repo: &Repo, at: Located) -> Result<Self> {
+    pub(super) fn in_file(repo: &Repo, at: Located) -> Result<Self> {
         let recipe = repo.recipe(at.recipe)?;
         let (tensor, bytes) = tensor_at(&recipe, at.extent)?;
         let shape = fortran_shape(repo, &recipe, at.extent)?;
@@ -73,29 +73,10 @@ const LONGEST: &str = "compressed";
 const BASE_DIGITS: usize = 2 * ObjectKey::LEN;
 
 impl Facts {
-    /// The JSON text of what is known of a tensor. It ends in as many spaces as make its length one that can be told without
-    /// looking the object up.
-    pub(super) fn text(repo: &Repo, at: Located) -> Result<Vec<u8>> {
-        let mut text = Self::of(repo, at)?.json()?;
-        let len = Self::text_len(repo, at)?;
-        text.resize(text.len().max(len - 1), b' ');
-        text.push(b'\n');
-        Ok(text)
-    }
-
-    /// The length of [`Facts::text`]: what only the store knows is taken to be as long as it can be.
-    pub(super) fn text_len(repo: &Repo, at: Located) -> Result<usize> {
-        let widest = |mut facts: Self| {
-            facts.stored_bytes = u64::MAX;
-            facts.encoding = LONGEST;
-            facts.base = Some("0".repeat(BASE_DIGITS));
-            facts
-        };
-        Ok(widest(Self::in_file(repo, at)?).json()?.len() + 1)
-    }
-
-    fn json(&self) -> Result<Vec<u8>> {
-        serde_json::to_vec_pretty(self).map_err(|_| Error::NotAnArray)
+    /// The same with what only the store knows as long as it can be.
+    pub(super) fn widest(self) -> Self {
+        let base = Some("0".repeat(BASE_DIGITS));
+        Self { stored_bytes: u64::MAX, encoding: LONGEST, base, ..self }
     }
 }
 

@@ -74,20 +74,12 @@ impl Tensors {
         Facts::of(&self.repo, at)
     }
 
-    /// The same as JSON text.
+    /// The same with what only the store knows as long as it can be when it is written down; looks no object up.
     ///
     /// # Errors
     /// As [`Tensors::open`].
-    pub fn facts_text(&self, at: Located) -> Result<Vec<u8>> {
-        Facts::text(&self.repo, at)
-    }
-
-    /// The length of [`Tensors::facts_text`]; looks no object up.
-    ///
-    /// # Errors
-    /// As [`Tensors::open`].
-    pub fn facts_text_len(&self, at: Located) -> Result<u64> {
-        Facts::text_len(&self.repo, at).map(|len| len as u64)
+    pub fn widest_facts(&self, at: Located) -> Result<Facts> {
+        Facts::in_file(&self.repo, at).map(Facts::widest)
     }
 
     /// The length of a tensor as an `.npy` file; looks no object up.

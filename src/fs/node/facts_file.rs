@@ -1,11 +1,11 @@
 //! What is known of a tensor, as JSON.
 
 use crate::history::Attributes;
-use crate::tensors::Located;
+use crate::tensors::{Facts, Located};
 use crate::worktree::NodeAttributes;
 
 use super::super::attr::{Attr, Kind, Lifetime};
-use super::super::errno::Result;
+use super::super::errno::{Error, Result};
 use super::super::handle::Handle;
 use super::super::opening::{Cache, OpenMode};
 use super::super::place::FactsFile;
@@ -23,17 +23,35 @@ impl Node for FactsFile {
 
     fn attr(&self, ino: u64, shared: &Superblock, _: Option<NodeAttributes>) -> Result<Attr> {
         let attributes = Attributes { mode: 0o444, ..self.attributes };
-        let len = shared.tensors.facts_text_len(self.at)?;
+        let len = shown_len(shared, self.at)? as u64;
         Ok(Attr { len, ..Attr::of(ino, Kind::File, attributes, Lifetime::Immutable) })
     }
 
     fn open(&self, _: u64, shared: &Superblock, _: OpenMode) -> Result<(Handle, Cache)> {
-        Ok((Handle::Generated(shared.tensors.facts_text(self.at)?.into()), Cache::Keep))
+        Ok((Handle::Generated(text(shared, self.at)?.into()), Cache::Keep))
     }
 
     fn xattr(&self, shared: &Superblock, wanted: Xattr) -> Result<Option<String>> {
         tensor_xattr(shared, self.at, wanted)
     }
+}
+
+/// What is known of a tensor. It ends in as many spaces as make its length one that can be told without looking the object
+/// up.
+fn text(shared: &Superblock, at: Located) -> Result<Vec<u8>> {
+    let mut text = json(&shared.tensors.facts(at)?)?;
+    text.resize(text.len().max(shown_len(shared, at)? - 1), b' ');
+    text.push(b'\n');
+    Ok(text)
+}
+
+/// The length of the text: what only the store knows is taken to be as long as it can be.
+fn shown_len(shared: &Superblock, at: Located) -> Result<usize> {
+    Ok(json(&shared.tensors.widest_facts(at)?)?.len() + 1)
+}
+
+fn json(facts: &Facts) -> Result<Vec<u8>> {
+    serde_json::to_vec_pretty(facts).map_err(|_| Error::Invalid)
 }
 
 /// An extended attribute of a tensor.
