@@ -19,6 +19,7 @@ use fuser::{
     TimeOrNow, WriteFlags,
 };
 
+use crate::disk::DiskFile;
 use crate::worktree::RenameMode;
 
 use super::asked::{Asked, Owner};
@@ -28,6 +29,7 @@ use super::errno::Result;
 use super::file_system::FileSystem;
 use super::lanes::Lanes;
 use super::meter::{Operation, Question};
+use super::open_file::OpenFile;
 use super::opening::{OpenMode, Seek};
 use super::passthrough::Passthrough;
 use super::reply::{self, GENERATION, file_attr, file_type, open_mode};
@@ -111,22 +113,31 @@ fn read(asked: &Asked<'_>, handle: u64, offset: u64, wanted: usize, reply: Reply
         if buffer.len() < wanted {
             buffer.resize(wanted, 0);
         }
-        let read = asked.core.read(handle, offset, &mut buffer[..wanted]);
+        let file = match asked.core.opened(handle) {
+            Ok(file) => file,
+            Err(error) => return reply::data(asked, Err::<&[u8], _>(error), reply),
+        };
+        let read = file.read(offset, &mut buffer[..wanted]);
         let len = read.as_ref().map_or(0, |len| *len);
         reply::data(asked, read.map(|len| &buffer[..len]), reply);
-        asked.core.note_read(handle, offset, len);
+        file.note_read(offset, len);
     });
 }
 
 /// Opens a file, and leaves reading it to the kernel where that can be.
 fn open(asked: &Asked<'_>, passthrough: &Passthrough<BackingId>, ino: u64, mode: OpenMode, reply: ReplyOpen) {
     let opened = match asked.core.open(ino, mode) {
-        Ok(opened) if asked.core.is_of_history(opened.handle) => opened,
-        other => return reply::opened(asked, other, reply),
+        Ok(opened) => opened,
+        refused => return reply::opened(asked, refused, reply),
     };
-    let core = asked.core;
-    let register = || core.with_copy(opened.handle, |copy| reply.open_backing(copy)).unwrap_or_else(no_copy);
-    let backing = passthrough.enter(ino, opened.handle, core.has_copy(opened.handle).then_some(register));
+    let file = asked.core.opened(opened.handle);
+    let Some(history) = file.as_ref().ok().and_then(OpenFile::of_history) else {
+        return reply::opened(asked, Ok(opened), reply);
+    };
+    let copy = history.copy().and_then(DiskFile::as_fd);
+    let asking = &reply;
+    let register = copy.map(|copy| move || asking.open_backing(copy));
+    let backing = passthrough.enter(ino, opened.handle, register);
     match backing {
         Some(backing) => reply::opened_passthrough(asked, opened, &backing, reply),
         None => reply::opened(asked, Ok(opened), reply),
@@ -136,11 +147,6 @@ fn open(asked: &Asked<'_>, passthrough: &Passthrough<BackingId>, ino: u64, mode:
 /// Whether whoever asks may write to a file without taking from it what lets it run as somebody else.
 fn keeps_privileges(request: &Request) -> bool {
     request.uid() == 0
-}
-
-/// Only files with a copy are registered.
-fn no_copy<T>() -> io::Result<T> {
-    Err(io::ErrorKind::NotFound.into())
 }
 
 fn list(asked: &Asked<'_>, handle: u64, offset: u64, mut reply: ReplyDirectory) {
@@ -417,9 +423,9 @@ impl fuser::Filesystem for Adapter {
         let is_strangers = flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID);
         let (began, owner) = (Instant::now(), self.owner);
         let write = move |asked: &Asked<'_>, data: &[u8]| {
-            let written = asked.core.write(handle.0, offset, data).and_then(|()| match is_strangers {
-                true => asked.core.drop_privileges(handle.0),
-                false => Ok(()),
+            let written = asked.core.opened(handle.0).and_then(|file| {
+                file.write(offset, data)?;
+                if is_strangers { file.drop_privileges() } else { Ok(()) }
             });
             reply::written(asked, written, data.len(), reply);
         };
@@ -441,7 +447,8 @@ impl fuser::Filesystem for Adapter {
     fn flush(&self, request: &Request, ino: INodeNo, handle: FileHandle, _: LockOwner, reply: ReplyEmpty) {
         let thread = request.pid();
         self.answer(Question::of_node(Operation::Flush, ino.0), Lane::Look, move |asked| {
-            reply::empty(asked, asked.core.flush(handle.0, || Closer::of_thread(thread)), reply)
+            let noted = asked.core.opened(handle.0).map(|file| file.flush(|| Closer::of_thread(thread)));
+            reply::empty(asked, noted, reply)
         });
     }
 
@@ -467,7 +474,7 @@ impl fuser::Filesystem for Adapter {
     fn fsync(&self, _: &Request, ino: INodeNo, handle: FileHandle, _: bool, reply: ReplyEmpty) {
         let lane = Lanes::of(&self.core.shared).sync(handle.0);
         self.answer(Question::of_node(Operation::Sync, ino.0), lane, move |asked| {
-            reply::empty(asked, asked.core.fsync(handle.0), reply)
+            reply::empty(asked, asked.core.opened(handle.0).and_then(|file| file.fsync()), reply)
         });
     }
 
@@ -570,7 +577,8 @@ impl fuser::Filesystem for Adapter {
         };
         let lane = Lanes::of(&self.core.shared).write(handle.0);
         self.answer(Question::of_node(Operation::Allocate, ino.0), lane, move |asked| {
-            reply::empty(asked, asked.core.allocate(handle.0, offset, len, keep_len), reply)
+            let allocated = asked.core.opened(handle.0).and_then(|file| file.allocate(offset, len, keep_len));
+            reply::empty(asked, allocated, reply)
         });
     }
 

@@ -1,21 +1,16 @@
-//! Opening, reading, writing, making durable and closing.
+//! Files by their inode: opening, closing, attributes. What is done with one that is open is in `open_file.rs`.
 
-use std::os::fd::BorrowedFd;
-use std::sync::PoisonError;
 use std::time::Duration;
-
-use crate::disk::DiskFile;
 
 use super::attr::{Attr, Kind};
 use super::change::writable;
 use super::changes::{Changes, SetTime};
-use super::command::Commands;
-use super::completion::Closer;
 use super::errno::{Error, Result};
 use super::file_system::FileSystem;
 use super::handle::Handle;
 use super::namespace::ControlFile;
 use super::node::node;
+use super::open_file::OpenFile;
 use super::opening::{OpenMode, Opened, Seek};
 use super::place::Place;
 use super::worktrees::{drop_privileges, with_room};
@@ -40,106 +35,9 @@ impl FileSystem {
         Ok(Opened { handle: self.shared.handles.insert(handle), cache, is_writer })
     }
 
-    /// Whether an open file is one of the history: the kernel may read it without us, if there is a plain copy.
-    pub(super) fn is_of_history(&self, handle: u64) -> bool {
-        self.shared.handles.get(handle).is_ok_and(|handle| matches!(*handle, Handle::Snapshot(_)))
-    }
-
-    /// Whether an open file is read from a plain copy.
-    pub(super) fn has_copy(&self, handle: u64) -> bool {
-        self.with_copy(handle, |_| ()).is_some()
-    }
-
-    /// Does something with the descriptor of the plain copy that an open file is read from, if it is.
-    pub(super) fn with_copy<T>(&self, handle: u64, act: impl FnOnce(BorrowedFd<'_>) -> T) -> Option<T> {
-        match &*self.shared.handles.get(handle).ok()? {
-            Handle::Snapshot(file) => file.copy().and_then(DiskFile::as_fd).map(act),
-            _ => None,
-        }
-    }
-
-    /// Notes that a program was given so many bytes from `offset`: whoever wants all of a file gets a plain copy of it.
-    pub(super) fn note_read(&self, handle: u64, offset: u64, len: usize) {
-        let Ok(handle) = self.shared.handles.get(handle) else { return };
-        let fill = match &*handle {
-            Handle::Snapshot(file) => file.note_read(offset, len as u64),
-            Handle::Worktree(open) => open.reader.note_read(offset, len as u64),
-            Handle::Array(_) | Handle::Generated(_) | Handle::Control(_) | Handle::Listing(_) => None,
-        };
-        if let Some(fill) = fill {
-            self.shared.fills.send(fill);
-        }
-    }
-
-    /// Fills `buf` from `offset`; fewer bytes only at the end of the file. Returns how many.
-    pub fn read(&self, handle: u64, offset: u64, buf: &mut [u8]) -> Result<usize> {
-        match &*self.shared.handles.get(handle)? {
-            Handle::Snapshot(file) => Ok(file.read_at(offset, buf)?),
-            Handle::Array(array) => Ok(array.read_at(offset, buf)?),
-            Handle::Generated(bytes) => Ok(copy_from(bytes, offset, buf)),
-            Handle::Control(said) => {
-                Ok(copy_from(&said.lock().unwrap_or_else(PoisonError::into_inner), offset, buf))
-            }
-            Handle::Worktree(open) => open
-                .act(|worktree, node| Ok(worktree.staging().read_held(node, &open.reader, offset, buf)?)),
-            Handle::Listing(_) => Err(Error::IsADirectory),
-        }
-    }
-
-    /// Writes all of `bytes` at `offset`. For `.coral/ctl`, carries out the commands in them.
-    pub fn write(&self, handle: u64, offset: u64, bytes: &[u8]) -> Result<()> {
-        match &*self.shared.handles.get(handle)? {
-            Handle::Worktree(open) if open.write => {
-                open.act(|worktree, node| {
-                    with_room(worktree, || worktree.write_at(node, offset, bytes, self.shared.now()))
-                })?;
-                open.wrote();
-                self.shared.note_changes(&open.worktree, [open.node]);
-                Ok(())
-            }
-            Handle::Control(said) => {
-                let result = Commands::of(&self.shared).carry_out(bytes);
-                let text = match &result {
-                    Ok(text) | Err(text) => text.clone().into_bytes(),
-                };
-                *said.lock().unwrap_or_else(PoisonError::into_inner) = text;
-                result.map(|_| ()).map_err(|_| Error::CommandFailed)
-            }
-            Handle::Worktree(_)
-            | Handle::Snapshot(_)
-            | Handle::Array(_)
-            | Handle::Generated(_)
-            | Handle::Listing(_) => Err(Error::BadHandle),
-        }
-    }
-
-    /// Takes from an open file what would let others run it as somebody else: who may not keep it wrote to it.
-    pub fn drop_privileges(&self, handle: u64) -> Result<()> {
-        match &*self.shared.handles.get(handle)? {
-            Handle::Worktree(open) => open.act(drop_privileges),
-            _ => Ok(()),
-        }
-    }
-
-    /// Somebody closed a descriptor of an open file, maybe the last; `closer` tells how that one is doing.
-    pub fn flush(&self, handle: u64, closer: impl FnOnce() -> Closer) -> Result<()> {
-        if let Handle::Worktree(open) = &*self.shared.handles.get(handle)? {
-            open.closing(closer);
-        }
-        Ok(())
-    }
-
-    /// Makes an open file durable: bytes, name and attributes.
-    pub fn fsync(&self, handle: u64) -> Result<()> {
-        match &*self.shared.handles.get(handle)? {
-            Handle::Worktree(open) => open.act(|worktree, node| Ok(worktree.sync(node)?)),
-            // Snapshots are durable since they were committed.
-            Handle::Snapshot(_)
-            | Handle::Array(_)
-            | Handle::Generated(_)
-            | Handle::Control(_)
-            | Handle::Listing(_) => Ok(()),
-        }
+    /// What an open file's number stands for.
+    pub fn opened(&self, handle: u64) -> Result<OpenFile<'_>> {
+        Ok(OpenFile { shared: &self.shared, handle: self.shared.handles.get(handle)? })
     }
 
     /// Makes the names in a directory durable, and as a rule that files are complete which were closed before.
@@ -202,26 +100,6 @@ impl FileSystem {
         self.getattr(ino)
     }
 
-    /// Makes sure that a file has room up to `offset + len`, extending it with zeros unless `keep_len`.
-    pub fn allocate(&self, handle: u64, offset: u64, len: u64, keep_len: bool) -> Result<()> {
-        let handle = self.shared.handles.get(handle)?;
-        let Handle::Worktree(open) = &*handle else { return Err(Error::BadHandle) };
-        let end = offset.checked_add(len).ok_or(Error::Invalid)?;
-        let now = open.act(|worktree, node| Ok(worktree.names().attributes(node)?.len))?;
-        if end.saturating_sub(now) > self.shared.space()?.available {
-            return Err(Error::NoSpace);
-        }
-        match end > now && !keep_len {
-            true => {
-                open.act(|worktree, node| Ok(worktree.set_len(node, end, self.shared.now())?))?;
-                open.wrote();
-                self.shared.note_changes(&open.worktree, [open.node]);
-                Ok(())
-            }
-            false => Ok(()),
-        }
-    }
-
     /// Where the next data or hole is: files are shown without holes.
     pub fn seek(&self, ino: u64, offset: u64, to: Seek) -> Result<u64> {
         let len = self.getattr(ino)?.len;
@@ -231,12 +109,4 @@ impl FileSystem {
             Seek::Hole => Ok(len),
         }
     }
-}
-
-/// Copies what `bytes` has from `offset`; returns how many that are.
-fn copy_from(bytes: &[u8], offset: u64, buf: &mut [u8]) -> usize {
-    let rest = usize::try_from(offset).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
-    let len = rest.len().min(buf.len());
-    buf[..len].copy_from_slice(&rest[..len]);
-    len
 }

@@ -85,19 +85,19 @@ fn ino(core: &FileSystem, path: &str) -> u64 {
 /// Saves a file as a program does, and returns its inode number.
 fn save(core: &FileSystem, dir: &str, name: &str, bytes: &[u8]) -> u64 {
     let (attr, opened) = core.create(ino(core, dir), name.as_bytes(), 0o644, WRITE).unwrap();
-    core.write(opened.handle, 0, bytes).unwrap();
+    core.opened(opened.handle).unwrap().write(0, bytes).unwrap();
     close(core, opened);
     attr.ino
 }
 
 fn close(core: &FileSystem, opened: Opened) {
-    core.flush(opened.handle, || Closer::Willing).unwrap();
+    core.opened(opened.handle).unwrap().flush(|| Closer::Willing);
     core.release(opened.handle);
 }
 
 fn ctl(core: &FileSystem, command: &str) -> Result<()> {
     let opened = core.open(ino(core, ".coral/ctl"), WRITE).unwrap();
-    let result = core.write(opened.handle, 0, command.as_bytes());
+    let result = core.opened(opened.handle).unwrap().write(0, command.as_bytes());
     core.release(opened.handle);
     result
 }
@@ -105,7 +105,7 @@ fn ctl(core: &FileSystem, command: &str) -> Result<()> {
 fn text(core: &FileSystem, path: &str) -> String {
     let opened = core.open(ino(core, path), READ).unwrap();
     let mut bytes = vec![0; 4096];
-    let len = core.read(opened.handle, 0, &mut bytes).unwrap();
+    let len = core.opened(opened.handle).unwrap().read(0, &mut bytes).unwrap();
     core.release(opened.handle);
     String::from_utf8(bytes[..len].to_vec()).unwrap()
 }
@@ -132,7 +132,7 @@ fn only_the_first_write_to_a_file_copies_it() {
     ctl(&core, "commit -m first").unwrap();
     let opened = core.open(file, WRITE).unwrap();
     assert_eq!(Lanes::of(&core.shared).write(opened.handle), Lane::Long);
-    core.write(opened.handle, 0, b"S").unwrap();
+    core.opened(opened.handle).unwrap().write(0, b"S").unwrap();
     assert_eq!(Lanes::of(&core.shared).write(opened.handle), Lane::Change);
     close(&core, opened);
     // What is emptied, or new, has nothing to copy.
@@ -280,13 +280,13 @@ fn a_branch_that_was_deleted_and_made_again_has_another_worktree() {
 fn closing_one_of_several_descriptors_completes_nothing() {
     let core = file_system();
     let (_, opened) = core.create(ino(&core, "worktree/main"), b"a", 0o644, WRITE).unwrap();
-    core.write(opened.handle, 0, b"half").unwrap();
+    core.opened(opened.handle).unwrap().write(0, b"half").unwrap();
     // A child that was forked closes its copy.
-    core.flush(opened.handle, || Closer::Willing).unwrap();
-    core.write(opened.handle, 4, b", and").unwrap();
+    core.opened(opened.handle).unwrap().flush(|| Closer::Willing);
+    core.opened(opened.handle).unwrap().write(4, b", and").unwrap();
     assert_eq!(errno(ctl(&core, "commit -m early")), Some(libc::EINVAL));
     assert!(text(&core, ".coral/status").contains("~ a (being written)"));
-    core.write(opened.handle, 9, b" whole").unwrap();
+    core.opened(opened.handle).unwrap().write(9, b" whole").unwrap();
     close(&core, opened);
     ctl(&core, "commit -m whole").unwrap();
     assert_eq!(text(&core, "branches/main/a"), "half, and whole");
@@ -296,7 +296,7 @@ fn closing_one_of_several_descriptors_completes_nothing() {
 fn a_cut_by_path_does_not_complete_what_another_writes() {
     let core = file_system();
     let (attr, opened) = core.create(ino(&core, "worktree/main"), b"a", 0o644, WRITE).unwrap();
-    core.write(opened.handle, 0, b"half").unwrap();
+    core.opened(opened.handle).unwrap().write(0, b"half").unwrap();
     core.setattr(attr.ino, Changes { len: Some(2), ..Changes::default() }, None).unwrap();
     assert_eq!(errno(ctl(&core, "commit -m early")), Some(libc::EINVAL));
     close(&core, opened);
@@ -376,7 +376,7 @@ fn a_change_shows_in_the_change_time_though_the_other_times_are_put_back() {
     let file = save(&core, "worktree/main", "a", b"saved");
     let before = core.getattr(file).unwrap();
     let opened = core.open(file, WRITE).unwrap();
-    core.write(opened.handle, 0, b"SAVED").unwrap();
+    core.opened(opened.handle).unwrap().write(0, b"SAVED").unwrap();
     close(&core, opened);
     let back = Changes { modified: Some(SetTime::At(before.modified)), ..Changes::default() };
     let after = core.setattr(file, back, None).unwrap();
@@ -406,14 +406,17 @@ fn what_people_are_told_is_quoted_line_by_line_and_ends() {
     assert!(status.contains("  A \"red \\033[31m\\n  M forged\"\n"), "{status}");
     let (_, open) = core.create(ino(&core, "worktree/main"), b"new\nline", 0o644, WRITE).unwrap();
     let opened = core.open(ino(&core, ".coral/ctl"), WRITE).unwrap();
-    core.write(opened.handle, 0, b"commit -m 'esc \x1b]0;title\x07'").unwrap();
+    core.opened(opened.handle).unwrap().write(0, b"commit -m 'esc \x1b]0;title\x07'").unwrap();
     let mut said = [0; 4096];
-    let len = core.read(opened.handle, 0, &mut said).unwrap();
+    let len = core.opened(opened.handle).unwrap().read(0, &mut said).unwrap();
     let said = str::from_utf8(&said[..len]).unwrap();
     assert!(said.contains("still being written, is not in the commit: \"new\\nline\"\n"), "{said}");
-    core.write(opened.handle, 0, format!("dance{}", "\x1b".repeat(100_000)).as_bytes()).unwrap_err();
+    core.opened(opened.handle)
+        .unwrap()
+        .write(0, format!("dance{}", "\x1b".repeat(100_000)).as_bytes())
+        .unwrap_err();
     let mut said = [0; 1 << 14];
-    let len = core.read(opened.handle, 0, &mut said).unwrap();
+    let len = core.opened(opened.handle).unwrap().read(0, &mut said).unwrap();
     assert!(len < 5000 && said[..len].starts_with(b"`dance\\033\\033"), "{len}");
     let log = text(&core, ".coral/log");
     assert!(log.contains("    esc \\033]0;title\\a\n"), "{log}");
@@ -507,9 +510,9 @@ fn reading_an_open_file_on_costs_the_same_however_long_its_history_is() {
             let opened = core.open(ino(&core, path), READ).unwrap();
             let mut buf = vec![0; 128 << 10];
             let read = |offset: usize, buf: &mut [u8]| {
-                let got = core.read(opened.handle, offset as u64, buf).unwrap();
+                let got = core.opened(opened.handle).unwrap().read(offset as u64, buf).unwrap();
                 assert!(buf[..got] == bytes[offset..offset + got], "{path}");
-                core.read(tensor.handle, offset as u64, buf).unwrap();
+                core.opened(tensor.handle).unwrap().read(offset as u64, buf).unwrap();
             };
             read(0, &mut buf);
             let before = core.repo().store().lookups();
@@ -568,10 +571,10 @@ fn what_was_in_doubt_when_a_worktree_was_opened_is_told() {
     let core = open(&disk);
     let file = save(&core, "worktree/main", "a", b"first");
     let opened = core.open(file, READ).unwrap();
-    core.fsync(opened.handle).unwrap();
+    core.opened(opened.handle).unwrap().fsync().unwrap();
     core.release(opened.handle);
     let opened = core.open(file, WRITE).unwrap();
-    core.write(opened.handle, 0, b"SECOND").unwrap();
+    core.opened(opened.handle).unwrap().write(0, b"SECOND").unwrap();
     close(&core, opened);
     // The record that the second version is complete reaches the disk, its bytes need not.
     core.mkdir(ino(&core, "worktree/main"), b"d", 0o755).unwrap();

@@ -66,7 +66,7 @@ const ORDERS: &[(&str, Layers)] = &[
             &["superblock"],
             &["texts", "upkeep"],
             &["command", "node"],
-            &["lanes", "numbers"],
+            &["lanes", "numbers", "open_file"],
             // The requests, without FUSE and with it.
             &["file_system"],
             &["asked", "change"],

@@ -9,7 +9,12 @@ impl World {
         let mut bytes = Vec::new();
         loop {
             let mut part = [0; 33];
-            let len = self.core().read(handle, bytes.len() as u64, &mut part).expect("readable");
+            let len = self
+                .core()
+                .opened(handle)
+                .expect("open")
+                .read(bytes.len() as u64, &mut part)
+                .expect("readable");
             bytes.extend(&part[..len]);
             if len < part.len() {
                 return bytes;

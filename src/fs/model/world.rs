@@ -187,9 +187,9 @@ impl World {
             Kind::File => self.at(path, |ino| {
                 let opened = self.core().open(ino, mode)?;
                 let result = act(opened.handle);
-                let flushed = self.core().flush(opened.handle, || Closer::Willing);
+                self.core().opened(opened.handle)?.flush(|| Closer::Willing);
                 self.core().release(opened.handle);
-                result.and_then(|value| flushed.map(|()| value))
+                result
             }),
         })
     }
@@ -215,7 +215,7 @@ impl World {
             Step::Create(path) => {
                 let real = self.make(path, |dir, name| {
                     let (attr, opened) = self.core().create(dir, name, FILE_MODE, open_mode(true))?;
-                    self.core().flush(opened.handle, || Closer::Willing)?;
+                    self.core().opened(opened.handle)?.flush(|| Closer::Willing);
                     self.core().release(opened.handle);
                     Ok(attr)
                 });
@@ -227,7 +227,7 @@ impl World {
                 let real = self.with_file(path, open_mode(true), |handle| match bytes.is_empty() {
                     // write(2) of nothing does not reach a file system.
                     true => Ok(()),
-                    false => self.core().write(handle, *offset, &bytes),
+                    false => self.core().opened(handle)?.write(*offset, &bytes),
                 });
                 let expected = self.tree().file(path).map(|content| {
                     content.borrow_mut().open();
@@ -286,7 +286,8 @@ impl World {
                 (real, self.tree().chmod(path, *mode))
             }
             Step::Sync(path) => {
-                let real = self.with_file(path, open_mode(false), |handle| self.core().fsync(handle));
+                let real =
+                    self.with_file(path, open_mode(false), |handle| self.core().opened(handle)?.fsync());
                 let expected = self.tree().file(path).map(|_| ());
                 if real.is_ok() {
                     self.note_durable(path);
@@ -387,8 +388,9 @@ impl World {
         let Some(held) = self.held[slot].as_ref().filter(|held| held.write && !bytes.is_empty()) else {
             return;
         };
-        self.core().write(held.handle, offset, bytes).expect("open for writing");
-        self.core().flush(held.handle, || Closer::Willing).expect("open for writing");
+        let file = self.core().opened(held.handle).expect("open");
+        file.write(offset, bytes).expect("open for writing");
+        file.flush(|| Closer::Willing);
         reference::write(&held.content, offset, bytes);
         let changed = Rc::clone(&held.content);
         // Whatever path has these bytes now is no longer as it was made durable.
@@ -420,7 +422,7 @@ impl World {
         let inos = self.walk(".coral/ctl").expect("always there");
         let opened =
             self.core().open(*inos.last().expect("below the root"), open_mode(true)).expect("ctl opens");
-        let result = code(self.core().write(opened.handle, 0, b"commit -m 'a step'\n"));
+        let result = code(self.core().opened(opened.handle).expect("open").write(0, b"commit -m 'a step'\n"));
         let said = String::from_utf8(self.read(opened.handle)).expect("text");
         self.core().release(opened.handle);
         self.forget(&inos);
