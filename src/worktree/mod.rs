@@ -19,6 +19,7 @@ mod edits;
 mod error;
 mod folder;
 mod frames;
+mod generation;
 mod group_sync;
 mod journal;
 mod names;

@@ -4,12 +4,16 @@
 //! only the id of their tree. Does no file I/O; trees come through [`Trees`].
 
 mod apply;
+mod file;
 mod reconcile;
+
+pub(super) use apply::Applying;
+pub(super) use file::{Content, File, Safe};
 
 use super::error::{Error, Result};
 use crate::disk::Run;
 use crate::history::{Attributes, Entry, Name, Node, Tree, TreePath};
-use crate::id::{CommitId, RecipeId, StagingId, TreeId};
+use crate::id::{CommitId, StagingId, TreeId};
 use crate::units::Timestamp;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -27,113 +31,6 @@ pub struct NodeId(pub u64);
 impl NodeId {
     /// The top directory.
     pub const ROOT: NodeId = NodeId(1);
-}
-
-/// The bytes of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Content {
-    /// In the store.
-    Stored { recipe: RecipeId, len: u64 },
-    /// In a staging file; `len` is the length at the last time it was complete.
-    Staged { staging: StagingId, len: u64 },
-}
-
-impl Content {
-    pub(super) fn staging(&self) -> Option<StagingId> {
-        match self {
-            Content::Staged { staging, .. } => Some(*staging),
-            Content::Stored { .. } => None,
-        }
-    }
-}
-
-/// A regular file: up to three versions of its bytes.
-///
-/// What a reader sees, what a commit takes, and what a power cut brings back are the same most of the time. They part
-/// when a file is written (the last complete version stays for commits) and when it was not synced since (the last
-/// version whose bytes are durable stays, whatever the records say that came after it).
-#[derive(Debug, Clone)]
-pub(super) struct File {
-    /// What a reader sees.
-    pub current: Content,
-    /// What a commit takes: the bytes as of the last time that no writer was at work; `None` if there was none.
-    pub complete: Option<Content>,
-    /// Whether that is known to be durable.
-    pub sure: bool,
-    /// The last version whose bytes are known to be durable: what a commit takes, or what is being written since.
-    pub safe: Option<Safe>,
-    /// What was durable under the name before this file was moved there with but some of its bytes durable. It is what a
-    /// power cut brings back if the rest did not get that far, until those bytes, or the folder, are synced.
-    pub replaced: Option<Safe>,
-    /// A staging file of which the disk lost bytes that it had accepted.
-    pub lost: Option<StagingId>,
-}
-
-/// A version whose bytes are durable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Safe {
-    pub content: Content,
-    /// Whether it was complete then.
-    pub complete: bool,
-}
-
-impl File {
-    /// A file whose bytes are in the store.
-    pub(super) fn stored(content: Content) -> Self {
-        let safe = Some(Safe { content, complete: true });
-        Self { current: content, complete: Some(content), sure: true, safe, replaced: None, lost: None }
-    }
-
-    /// A file that is being written for the first time.
-    pub(super) fn begun(current: Content) -> Self {
-        Self { current, complete: None, sure: false, safe: None, replaced: None, lost: None }
-    }
-
-    /// Whether no writer is at work, nor ended in the middle of it.
-    pub(super) fn is_complete(&self) -> bool {
-        self.complete == Some(self.current)
-    }
-
-    /// Whether what a commit takes is durable already.
-    pub(super) fn is_sure(&self) -> bool {
-        self.complete.is_some() && self.sure
-    }
-
-    /// Whether bytes that a reader or a commit would take are lost.
-    pub(super) fn is_lost(&self) -> bool {
-        self.is_current_lost() || self.complete.is_some_and(|complete| self.is_lost_in(complete))
-    }
-
-    /// Whether bytes that a reader would take are lost: who saves the file again begins with bytes of which none are.
-    pub(super) fn is_current_lost(&self) -> bool {
-        self.is_lost_in(self.current)
-    }
-
-    fn is_lost_in(&self, content: Content) -> bool {
-        self.lost.is_some() && content.staging() == self.lost
-    }
-
-    /// What a power cut would leave under the file's name.
-    fn after_power_cut(&self) -> Option<Safe> {
-        let is_doubted = !self.sure
-            && self.safe.is_some_and(|safe| {
-                self.complete.is_some_and(|complete| complete.staging() == safe.content.staging())
-            });
-        if is_doubted { self.replaced.or(self.safe) } else { self.safe }
-    }
-
-    /// The staging file with bytes that are durable, in a version that is not known to be, if the name may yet go back to
-    /// what was there before.
-    fn unsure_of_name(&self) -> Option<StagingId> {
-        self.replaced.and(self.safe)?.content.staging()
-    }
-
-    /// The staging files that hold its versions.
-    fn stagings(&self) -> impl Iterator<Item = StagingId> {
-        let safe = [self.safe, self.replaced].map(|safe| safe.map(|safe| safe.content));
-        let versions = [Some(self.current), self.complete, safe[0], safe[1]];
-        versions.into_iter().flatten().filter_map(|content| content.staging())
-    }
 }
 
 /// What a node is.
@@ -282,7 +179,9 @@ impl Nodes {
         match &self.get(id)?.body {
             Body::Dir(Dir { children: Some(children), .. }) => Ok(children),
             Body::Dir(_) => Err(Error::Stale),
-            Body::File(_) | Body::Symlink(_) => Err(self.not_a_directory(id)),
+            Body::File(_) | Body::Symlink(_) => {
+                Err(Error::NotADirectory(self.path_of(id).unwrap_or_default()))
+            }
         }
     }
 
@@ -303,10 +202,6 @@ impl Nodes {
             Body::Dir(dir) => Ok(dir),
             Body::File(_) | Body::Symlink(_) => Err(Error::Stale),
         }
-    }
-
-    fn not_a_directory(&self, id: NodeId) -> Error {
-        Error::NotADirectory(self.path_of(id).unwrap_or_default())
     }
 
     /// The child with this name.
@@ -334,15 +229,6 @@ impl Nodes {
         self.by_staging.get(&staging).copied()
     }
 
-    /// Whether so many bytes of what is or was being written in a staging file are durable.
-    pub(super) fn is_synced(&self, node: NodeId, staging: StagingId, len: u64) -> bool {
-        let safe = match self.nodes.get(&node).map(|state| &state.body) {
-            Some(Body::File(file)) => file.safe,
-            Some(Body::Dir(_) | Body::Symlink(_)) | None => None,
-        };
-        safe.is_some_and(|safe| safe.content == Content::Staged { staging, len })
-    }
-
     /// The files in a directory whose names may yet go back to what was there before, although some of their bytes are
     /// durable; with the staging files of those.
     pub(super) fn unsure_names(&self, dir: NodeId) -> Vec<(NodeId, StagingId)> {
@@ -360,10 +246,18 @@ impl Nodes {
         unsure
     }
 
+    /// The file of which a version is in a staging file.
+    pub(super) fn file_of(&self, staging: StagingId) -> Option<(NodeId, &File)> {
+        let id = self.by_staging(staging)?;
+        match &self.nodes.get(&id)?.body {
+            Body::File(file) => Some((id, file)),
+            Body::Dir(_) | Body::Symlink(_) => None,
+        }
+    }
+
     /// Whether the disk lost bytes of a staging file.
     pub(super) fn is_lost(&self, staging: StagingId) -> bool {
-        let node = self.by_staging(staging).and_then(|node| self.nodes.get(&node));
-        node.is_some_and(|node| matches!(&node.body, Body::File(file) if file.lost == Some(staging)))
+        self.file_of(staging).is_some_and(|(_, file)| file.lost == Some(staging))
     }
 
     /// Notes that it did.
@@ -387,7 +281,7 @@ impl Nodes {
     }
 
     /// Changes a file, and lets go of the staging files that it no longer needs.
-    fn change_file(&mut self, id: NodeId, change: impl FnOnce(&mut File)) -> Result<()> {
+    pub(super) fn change_file(&mut self, id: NodeId, change: impl FnOnce(&mut File)) -> Result<()> {
         let Body::File(file) = &mut self.get_mut(id)?.body else { return Err(Error::Stale) };
         let before: Vec<StagingId> = file.stagings().collect();
         change(file);
@@ -398,6 +292,12 @@ impl Nodes {
         for staging in before.into_iter().filter(|staging| !after.contains(staging)) {
             self.discard(id, staging);
         }
+        Ok(())
+    }
+
+    /// Notes that a file changed that is not yet in a record.
+    pub(super) fn set_modified(&mut self, id: NodeId, attributes: Attributes) -> Result<()> {
+        self.get_mut(id)?.attributes = attributes;
         Ok(())
     }
 

@@ -1,7 +1,8 @@
 //! From a branch to its worktree, which is made if there is none.
 
 use super::error::{Error, Result};
-use super::journal::{Journal, Place};
+use super::generation::Place;
+use super::journal::Journal;
 use super::nodes::Trees;
 use super::record::Record;
 use super::worktree::{Worktree, place};

@@ -7,8 +7,8 @@
 //! `quarantine/`.
 
 use super::error::{Error, Result};
-use super::journal::make_quarantine;
-use super::nodes::{Body, Content, File};
+use super::generation::make_quarantine;
+use super::nodes::Body;
 use super::record::Record;
 use super::state::State;
 use super::tenant::Tenant;
@@ -162,8 +162,7 @@ impl<'a> Recovery<'a> {
             let mut doubted = Vec::new();
             let stagings: Vec<StagingId> = state.nodes.stagings().collect();
             for staging in stagings {
-                let Some(node) = state.nodes.by_staging(staging) else { continue };
-                let Body::File(file) = &state.nodes.get(node)?.body else { continue };
+                let Some((_, file)) = state.nodes.file_of(staging) else { continue };
                 let Some(stat) = self.worktree.repo().disk().stat(&self.worktree.staging().path(staging))?
                 else {
                     doubted.push(staging);
@@ -185,8 +184,10 @@ impl<'a> Recovery<'a> {
 
     /// Takes back what a staging file was believed to hold.
     fn doubt(&self, state: &mut State, staging: StagingId) -> Result<Option<Interrupted>> {
-        let Some(node) = state.nodes.by_staging(staging) else { return Ok(None) };
-        let Body::File(before) = state.nodes.get(node)?.body.clone() else { return Ok(None) };
+        let Some((node, before)) = state.nodes.file_of(staging).map(|(node, file)| (node, file.clone()))
+        else {
+            return Ok(None);
+        };
         if !state.nodes.is_linked(node) {
             return Ok(None);
         }
@@ -235,7 +236,7 @@ impl<'a> Recovery<'a> {
             let needed: HashSet<String> = state.nodes.stagings().map(|staging| staging.to_string()).collect();
             let doubted: HashSet<String> =
                 std::mem::take(&mut state.nodes.doubted).iter().map(ToString::to_string).collect();
-            Ok((needed, doubted, state.journal.was_cut()?))
+            Ok((needed, doubted, state.journal.generation.was_cut()?))
         })?;
         let leftovers: Vec<String> = names.into_iter().filter(|name| !needed.contains(name)).collect();
         if leftovers.is_empty() {
@@ -261,7 +262,7 @@ impl<'a> Recovery<'a> {
     }
 
     fn set_aside(&self, path: &Path, name: &str) -> Result<()> {
-        let prefix = self.worktree.state().journal.aside_prefix();
+        let prefix = self.worktree.state().journal.generation.aside_prefix();
         let aside = format!("{prefix}staged-{name}-{:08x}", unpredictable() as u32);
         let repo = self.worktree.repo();
         Ok(move_to_quarantine(&**repo.disk(), path, &repo.root().join("quarantine"), &aside)?)
@@ -277,31 +278,4 @@ fn move_to_quarantine(disk: &dyn Disk, path: &Path, quarantine: &Path, name: &st
 fn is_read_only(error: &Error) -> bool {
     let code = error.disk().and_then(|error| error.source.raw_os_error());
     matches!(code, Some(libc::EROFS | libc::EACCES))
-}
-
-impl File {
-    /// The length of the complete version, if that is in a staging file.
-    fn complete_len_in(&self, staging: StagingId) -> Option<u64> {
-        match self.complete {
-            Some(Content::Staged { staging: complete, len }) if complete == staging => Some(len),
-            _ => None,
-        }
-    }
-
-    /// Whether something would change if the bytes in a staging file were doubted: they count as complete, or there is a
-    /// durable version to go back to.
-    fn is_believed_in(&self, staging: StagingId) -> bool {
-        self.complete.and_then(|content| content.staging()) == Some(staging) || self.safe.is_some()
-    }
-
-    /// Whether every version that is in a staging file is known to be durable.
-    fn is_durable_in(&self, staging: StagingId) -> bool {
-        match self.complete.and_then(|content| content.staging()) == Some(staging) {
-            true => self.is_sure(),
-            false => [self.safe, self.replaced]
-                .iter()
-                .flatten()
-                .any(|safe| safe.content.staging() == Some(staging)),
-        }
-    }
 }

@@ -115,8 +115,7 @@ pub(super) fn settle_interrupted(worktree: &Worktree) -> Result<()> {
 
 /// The file that is being written in a staging file although nobody is at work on it, and how much there is of it.
 fn abandoned_len(worktree: &Worktree, state: &State, staging: StagingId) -> Result<Option<(NodeId, u64)>> {
-    let Some(node) = state.nodes.by_staging(staging) else { return Ok(None) };
-    let Body::File(file) = &state.nodes.get(node)?.body else { return Ok(None) };
+    let Some((node, file)) = state.nodes.file_of(staging) else { return Ok(None) };
     let is_begun = file.current.staging() == Some(staging) && !file.is_complete();
     match is_begun && state.nodes.is_linked(node) && !worktree.staging().is_in_use(staging)? {
         true => Ok(Some((node, worktree.staging().len(state, node, file)?))),

@@ -154,8 +154,7 @@ impl Staging<'_> {
             let mut files = Vec::new();
             let stagings: Vec<StagingId> = state.nodes.stagings().collect();
             for staging in stagings {
-                let Some(node) = state.nodes.by_staging(staging) else { continue };
-                let Body::File(file) = &state.nodes.get(node)?.body else { continue };
+                let Some((node, file)) = state.nodes.file_of(staging) else { continue };
                 let len = match file.complete {
                     Some(Content::Staged { staging: complete, len }) if complete == staging => len,
                     _ => continue,

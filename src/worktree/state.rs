@@ -4,7 +4,7 @@
 
 use super::error::Result;
 use super::journal::{Journal, News};
-use super::nodes::{NodeId, Nodes};
+use super::nodes::{Applying, NodeId, Nodes};
 use super::open_files::OpenFiles;
 use super::record::Record;
 use crate::disk::DiskFile;
@@ -86,7 +86,8 @@ impl State {
     pub(super) fn apply(&mut self, repo: &Repo, record: &Record) -> Result<()> {
         let (open, pins) = (&self.open, &self.pins);
         let in_use = |node| open.contains_key(&node) || pins.contains(&node);
-        self.nodes.apply(record, repo, &in_use).inspect_err(|_| self.journal.start_over())
+        let mut applying = Applying { nodes: &mut self.nodes, trees: repo, in_use: &in_use };
+        applying.apply(record).inspect_err(|_| self.journal.start_over())
     }
 
     /// Reads and applies what others appended.
@@ -111,7 +112,7 @@ impl State {
     /// Goes over to the next generation, whose tree is the same but for its base.
     pub(super) fn follow(&mut self) -> Result<()> {
         if self.journal.follow()? {
-            let head = self.journal.head().inspect_err(|_| self.journal.start_over())?;
+            let head = self.journal.generation.head().inspect_err(|_| self.journal.start_over())?;
             for record in head {
                 if let Record::Reset { base, .. } = record {
                     self.nodes.base = base;

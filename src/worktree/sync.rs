@@ -1,7 +1,7 @@
 //! Making what a worktree's journal says durable: one sync for all who wait, and nothing held while the disk works.
 
 use super::error::{Error, Result};
-use super::journal::Standing;
+use super::generation::Standing;
 use super::record::Record;
 use super::state::State;
 use super::worktree::Worktree;
@@ -87,9 +87,12 @@ fn sync_now(worktree: &Worktree) -> Result<()> {
         }
     }
     let state = worktree.state();
-    state.journal.note_durable(generation, position);
+    // The next one begins durable.
+    if state.journal.generation.number() == generation {
+        state.journal.generation.note_durable(position);
+    }
     // What cannot be told is not known to be gone: the records are durable in the file that is held.
-    let standing = state.journal.standing();
+    let standing = state.journal.generation.standing();
     drop(state);
     if matches!(standing, Ok(Standing::Gone)) {
         return Err(Error::Replaced(worktree.dir.clone()));

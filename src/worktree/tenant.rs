@@ -176,13 +176,14 @@ impl Tenant {
                     state.append(self.repo(), Record::Settle { staging: *staging, len, modified })?;
                     state.unsynced.insert(*staging, Arc::clone(file));
                 }
-                false => state.nodes.settle_content(node, *staging, len)?,
+                false => state.nodes.change_file(node, |file| file.settle(*staging, len))?,
             }
             if let Some(open) = state.open.get_mut(&node) {
                 open.settle(*staging);
             }
             // Who syncs a file and closes it without another write has a complete version that is durable.
-            if state.nodes.is_linked(node) && is_durable && state.nodes.is_synced(node, *staging, len) {
+            let version = state.nodes.file_of(*staging).filter(|(file, _)| state.nodes.is_linked(*file));
+            if is_durable && version.is_some_and(|(_, file)| file.is_synced(*staging, len)) {
                 state.append(self.repo(), Record::Synced { staging: *staging, len, complete: true })?;
                 state.unsynced.remove(staging);
             }
@@ -351,7 +352,7 @@ impl Tenant {
             }
         } else {
             state.touch(node, now)?;
-            state.nodes.open_content(node, Content::Staged { staging, len: 0 })?;
+            state.nodes.change_file(node, |file| file.open(Content::Staged { staging, len: 0 }))?;
         }
         let open = state.open.get_mut(&node).ok_or(Error::Stale)?;
         open.begin(staged.clone(), (!keep).then_some(0));

@@ -7,8 +7,9 @@
 
 use super::error::Result;
 use super::folder::Folder;
+use super::generation::{Place, Standing};
 use super::group_sync::GroupSync;
-use super::journal::{Journal, Place, Standing};
+use super::journal::Journal;
 use super::nodes::NodeId;
 use super::state::State;
 use crate::history::{BranchName, Name, Repo};
@@ -77,9 +78,9 @@ impl Worktree {
     /// # Errors
     /// [`Error::Replaced`] if it is not; everything that would change it fails like this as well.
     pub fn check_held(&self) -> Result<()> {
-        self.read(|state| match state.journal.standing()? {
+        self.read(|state| match state.journal.generation.standing()? {
             Standing::Newest | Standing::Superseded => Ok(()),
-            Standing::Gone => Err(state.journal.gone()),
+            Standing::Gone => Err(state.journal.generation.gone()),
         })
     }
 
@@ -142,12 +143,12 @@ impl Worktree {
             if !folder.locks(self.repo.disk().stat(&self.dir.join("lock"))?) {
                 return Ok(false);
             }
-            match state.journal.standing()? {
+            match state.journal.generation.standing()? {
                 Standing::Newest => {
                     folder.saw(look, clock);
                     return Ok(true);
                 }
-                Standing::Gone => return Err(state.journal.gone()),
+                Standing::Gone => return Err(state.journal.generation.gone()),
                 Standing::Superseded => {
                     state.follow()?;
                     state.catch_up(&self.repo)?;

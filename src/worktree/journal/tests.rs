@@ -1,10 +1,13 @@
 //! Journals that several read and write, tear and replace.
 
 use super::*;
-use crate::disk::SimulatedDisk;
+use crate::disk::{Disk, SimulatedDisk};
 use crate::history::TreePath;
 use crate::id::TreeId;
 use crate::units::Timestamp;
+use crate::worktree::error::Error;
+use crate::worktree::generation::Standing;
+use std::path::PathBuf;
 
 fn place() -> Place {
     let disk: Arc<dyn Disk> = Arc::new(SimulatedDisk::new());
@@ -125,13 +128,13 @@ fn a_journal_of_version_1_is_read_and_appended_to_and_the_next_generation_is_of_
     let (_, since) = journal.position();
     journal.append(&remove("a")).expect("append");
     assert_eq!(records(open(&place).read_on().expect("read")), [empty, remove("a")]);
-    assert_eq!(journal.standing().expect("stat"), Standing::Newest);
+    assert_eq!(journal.generation.standing().expect("stat"), Standing::Newest);
     let mut reader = open(&place);
     reader.read_on().expect("read");
     start_generation(&mut journal, &[RESET], since);
     assert!(reader.follow().expect("follow"));
     assert_eq!(records(open(&place).read_on().expect("read")), [RESET, remove("a")]);
-    assert!(open(&place).header.has_mark());
+    assert!(open(&place).generation.header.has_mark());
 }
 
 #[test]
@@ -140,8 +143,8 @@ fn damage_before_the_mark_is_an_error_and_behind_it_a_torn_end() {
     let mut writer = Journal::create(&place, &[RESET]).expect("create");
     writer.read_on().expect("read");
     writer.append(&remove("durable")).expect("append");
-    let (generation, durable) = writer.position();
-    writer.note_durable(generation, durable);
+    let (_, durable) = writer.position();
+    writer.generation.note_durable(durable);
     writer.append(&remove("lost")).expect("append");
     writer.append(&remove("kept by chance")).expect("append");
     let flip = |at: u64| {
@@ -153,10 +156,10 @@ fn damage_before_the_mark_is_an_error_and_behind_it_a_torn_end() {
     flip(durable + 14);
     let mut next = open(&place);
     assert_eq!(records(next.read_on().expect("read")), [RESET, remove("durable")]);
-    assert!(!next.was_cut().expect("look"));
+    assert!(!next.generation.was_cut().expect("look"));
     next.append(&remove("next")).expect("append");
     // Whole records that were never acknowledged are kept for whoever wants to look.
-    assert!(next.was_cut().expect("look"));
+    assert!(next.generation.was_cut().expect("look"));
     flip(durable - 1);
     assert!(matches!(open(&place).read_on(), Err(Error::DamagedJournal { .. })));
 }
@@ -189,11 +192,11 @@ fn another_worktree_under_the_same_name_is_not_followed() {
     place.disk.remove_file(&place.journal(1)).expect("delete");
     let mut new = Journal::create(&place, &[RESET]).expect("create");
     new.read_on().expect("read");
-    assert_eq!(old.standing().expect("stat"), Standing::Gone);
+    assert_eq!(old.generation.standing().expect("stat"), Standing::Gone);
     let (_, since) = new.position();
     start_generation(&mut new, &[RESET], since);
     assert_eq!(
-        (old.standing().expect("stat"), new.standing().expect("stat")),
+        (old.generation.standing().expect("stat"), new.generation.standing().expect("stat")),
         (Standing::Gone, Standing::Newest)
     );
     assert!(matches!(old.follow(), Err(Error::Replaced(_))));
