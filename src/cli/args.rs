@@ -4,8 +4,8 @@ use super::context::Context;
 use super::error::{CommandError, Result};
 use super::output::{Colour, Output, say};
 use super::{
-    add, branch, cat, commit, config, export, fsck, habits, init, lineage, log, ls, repack, restore, rm,
-    show, similar, stats, status, switch, tag,
+    add, branch, cat, commit, config, export, fsck, habits, init, lineage, log, ls, reflog, repack, restore,
+    rm, show, similar, stats, status, switch, tag,
 };
 #[cfg(feature = "mount")]
 use super::{demo, mount, umount};
@@ -46,6 +46,7 @@ enum Verb {
     Status(status::Args),
     Commit(commit::Args),
     Log(log::Args),
+    Reflog(reflog::Args),
     Show(show::Args),
     Ls(ls::Args),
     Cat(cat::Args),
@@ -142,6 +143,7 @@ fn perform(verb: Verb, context: &Context, out: &Output) -> Result<ExitCode> {
         Verb::Status(args) => status::run(context, out, args),
         Verb::Commit(args) => commit::run(context, out, args),
         Verb::Log(args) => log::run(context, out, args),
+        Verb::Reflog(args) => reflog::run(context, out, args),
         Verb::Show(args) => show::run(context, out, args),
         Verb::Ls(args) => ls::run(context, out, args),
         Verb::Cat(args) => cat::run(context, out, args),

@@ -1,13 +1,23 @@
 use super::context::Context;
 use super::error::{CommandError, Result};
 use super::output::Output;
-use crate::history::{Node, split_target};
+use super::tensor_names::no_tensor;
+use crate::history::{DraftNode, Node, glob};
+use crate::store::{Source, StoreError};
+use crate::workspace::Located;
 use std::ffi::OsString;
+use std::ffi::os_str::Display;
+
+/// Bytes that are printed at once.
+const PIECE: usize = 1 << 20;
 
 /// Print the bytes of a file of a revision
+///
+/// `:PATH` is the file of the worktree, `REF:PATH#NAME` the bytes of one of its tensors, in the order of the file if NAME has
+/// `*` or `?` and several match.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// REF:PATH
+    /// REF:PATH, :PATH or REF:PATH#TENSOR
     #[arg(value_name = "REF:PATH", required = true)]
     targets: Vec<OsString>,
 }
@@ -21,18 +31,46 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             return Err(CommandError::usage(format!("`{text}` names no file"))
                 .hint(format!("a file of a revision is `REF:PATH`, such as `HEAD:{text}`")));
         }
-        let target = split_target(bytes)?;
-        let commit = place.repo.resolve(&target.revision, place.now())?;
-        let entry = place.repo.entry_at(commit, &target.revision, &target.path)?;
-        match entry.node {
-            Node::Dir(_) => {
-                return Err(CommandError::new(format!("`{text}` is a directory")).hint("`coral ls` lists it"));
-            }
-            Node::Symlink(target) => out.bytes(&target)?,
-            Node::File { recipe, len } => {
-                place.repo.read_through(recipe, len, &text, |bytes| out.bytes(bytes))?
-            }
+        let found = place.locate(bytes)?;
+        print(&found, out, &text)?;
+    }
+    Ok(())
+}
+
+/// Prints a file, a link's target, or the bytes of tensors.
+fn print(found: &Located, out: &Output, shown_as: &Display<'_>) -> Result<()> {
+    let node = &found.entry.node;
+    match (node, &found.tensor) {
+        (DraftNode::Dir(_) | DraftNode::Known(Node::Dir(_)), _) => {
+            Err(CommandError::new(format!("`{shown_as}` is a directory")).hint("`coral ls` lists it"))
         }
+        (DraftNode::Known(Node::Symlink(target)), _) => out.bytes(target),
+        (DraftNode::Known(Node::File { recipe, len }), None) => {
+            found.view.repo().read_through(*recipe, *len, shown_as, |bytes| out.bytes(bytes))
+        }
+        (DraftNode::Staged { .. }, None) => {
+            let content = found.view.content(node)?.expect("a file has content");
+            copy(content.bytes(), out)
+        }
+        (DraftNode::Known(Node::File { .. }) | DraftNode::Staged { .. }, Some(pattern)) => {
+            let content = found.view.content(node)?.expect("a file has content");
+            let mut tensors = content.tensors().filter(|tensor| glob(pattern, &tensor.info.name)).peekable();
+            if tensors.peek().is_none() {
+                return Err(no_tensor(pattern, &found.path));
+            }
+            tensors.try_for_each(|tensor| copy(&content.bytes_of(&tensor), out))
+        }
+    }
+}
+
+fn copy(source: &dyn Source, out: &Output) -> Result<()> {
+    let mut buf = vec![0; PIECE];
+    let mut at = 0;
+    while at < source.len() {
+        let part = (source.len() - at).min(PIECE as u64) as usize;
+        source.read_exact_at(&mut buf[..part], at).map_err(StoreError::from)?;
+        out.bytes(&buf[..part])?;
+        at += part as u64;
     }
     Ok(())
 }

@@ -3,7 +3,9 @@
 use super::signals;
 use crate::config::ConfigError;
 use crate::disk::DiskError;
-use crate::history::{Error, PathError, RefNameError};
+use crate::history::{Error, Limit, PathError, RefNameError};
+use crate::id::CommitId;
+use crate::quote::clipped;
 use crate::store::StoreError;
 use crate::{workspace, worktree};
 use std::fmt::Display;
@@ -127,7 +129,14 @@ fn hint(error: &Error) -> Option<String> {
         Error::UnknownRef { kind, nearest: None, .. } => Some(format!("`coral {kind}` lists what there is")),
         Error::UnknownPath { nearest: Some(path), .. } => did_you_mean(path),
         Error::UnknownPath { nearest: None, .. } => Some("`coral ls [REF]` lists what there is".into()),
-        Error::AmbiguousPrefix { .. } => Some("type more of its digits".into()),
+        Error::AmbiguousPrefix { matches, count, .. } => Some(matching(matches, *count)),
+        Error::TooShort { .. } => Some("`coral log --oneline` shows the commits".into()),
+        Error::UnknownTime(_) => Some(
+            "times are `yesterday`, `2 hours ago`, `2026-11-23`, `2026-11-23 07:31` and what RFC 3339 has".into(),
+        ),
+        Error::TooFar { has: Limit::Entries { .. } | Limit::Switches(_), .. } => {
+            Some("`coral reflog` lists where HEAD, a branch or a tag was".into())
+        }
         Error::RefName(_) => Some("use letters, digits, `-`, `_`, `.` and `/`, as git does".into()),
         Error::RefExists { kind: "branch", name } => Some(format!("`coral switch {name}` goes there")),
         Error::RefExists { .. } => Some("`-f` moves it".into()),
@@ -196,6 +205,15 @@ fn worktree_hint(error: &worktree::Error) -> Option<String> {
 
 /// The way out where a repository or a worktree is no longer the one that was opened.
 const OPEN_ANEW: &str = "open it anew: umount and mount again, or repeat the command";
+
+/// The commits of a prefix.
+fn matching(matches: &[(CommitId, String)], count: usize) -> String {
+    let shown =
+        matches.iter().map(|(id, subject)| format!("{} {}", &id.to_string()[..10], clipped(subject, 40)));
+    let shown: Vec<String> = shown.collect();
+    let more = if count > matches.len() { ", ..." } else { "" };
+    format!("type more of its digits: {}{more}", shown.join(", "))
+}
 
 fn is_read_only(error: &DiskError) -> bool {
     matches!(error.source.raw_os_error(), Some(libc::EROFS | libc::EACCES | libc::EPERM))

@@ -3,7 +3,6 @@ use super::error::{CommandError, Result};
 use super::output::Output;
 use super::progress::task;
 use super::quote;
-use crate::history::split_target;
 use crate::units::ByteSize;
 use serde_json::json;
 use std::ffi::OsString;
@@ -25,9 +24,11 @@ pub struct Args {
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
-    let target = split_target(args.target.as_encoded_bytes())?;
-    let commit = place.repo.resolve(&target.revision, place.now())?;
-    let entry = place.repo.entry_at(commit, &target.revision, &target.path)?;
+    let found = place.locate(args.target.as_encoded_bytes())?;
+    let entry = found.entry.stored().filter(|_| found.view.commit().is_some()).ok_or_else(|| {
+        CommandError::usage("the worktree is not exported")
+            .hint("`coral commit` it first; a mount shows it as files")
+    })?;
     if args.out.as_os_str() == "-" {
         return Err(CommandError::usage("a directory cannot be written to the standard output")
             .hint("`coral cat REF:PATH` prints a file; `./-` is a folder of that name"));

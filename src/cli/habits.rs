@@ -38,7 +38,6 @@ const VERBS: &[(&str, Option<&str>)] = &[
     ("bisect", None),
     ("mv", Some("`mv` renames in a mounted worktree; without a mount, `coral add` and `coral rm`")),
     ("clean", Some("`coral rm PATH` removes files, `coral restore --all` drops every change")),
-    ("reflog", Some("`coral show BRANCH@{1}` is where a branch was before it moved last")),
     ("checkout-index", Some("`coral export REF DIR` writes plain files")),
     ("archive", Some("`coral export REF DIR` writes plain files")),
     ("ls-files", Some("`coral ls -r`")),

@@ -1,4 +1,4 @@
-use super::context::Context;
+use super::context::{Context, Place};
 use super::error::Result;
 use super::output::{Colour, Output};
 use super::when;
@@ -33,14 +33,7 @@ pub struct Args {
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     let refs = place.repo.refs();
-    let mut names: BTreeMap<CommitId, Vec<String>> = BTreeMap::new();
-    // A ref that cannot be read names no commit here; `coral fsck` tells of it.
-    for (name, id) in refs.each_branch()?.into_iter().filter_map(|(name, id)| Some((name, id.ok()?))) {
-        names.entry(id).or_default().push(name.to_string());
-    }
-    for (name, tag) in refs.each_tag()?.into_iter().filter_map(|(name, tag)| Some((name, tag.ok()?))) {
-        names.entry(tag.commit).or_default().push(format!("tag: {name}"));
-    }
+    let names = names_of_commits(&place)?;
     let tips = match (args.all, &place.inside) {
         (true, _) => names.keys().copied().collect(),
         (false, Some((branch, _))) if args.revision == "HEAD" => vec![refs.existing_branch(branch)?],
@@ -59,6 +52,20 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         }
     }
     if out.json { out.value(&Value::Array(rows)) } else { Ok(()) }
+}
+
+/// What refs call commits.
+pub fn names_of_commits(place: &Place) -> Result<BTreeMap<CommitId, Vec<String>>> {
+    let refs = place.repo.refs();
+    let mut names: BTreeMap<CommitId, Vec<String>> = BTreeMap::new();
+    // A ref that cannot be read names no commit here; `coral fsck` tells of it.
+    for (name, id) in refs.each_branch()?.into_iter().filter_map(|(name, id)| Some((name, id.ok()?))) {
+        names.entry(id).or_default().push(name.to_string());
+    }
+    for (name, tag) in refs.each_tag()?.into_iter().filter_map(|(name, tag)| Some((name, tag.ok()?))) {
+        names.entry(tag.commit).or_default().push(format!("tag: {name}"));
+    }
+    Ok(names)
 }
 
 fn oneline(out: &Output, id: CommitId, commit: &Commit, names: &[String]) -> String {

@@ -3,15 +3,15 @@ use super::error::Result;
 use super::output::Output;
 use super::quote;
 use super::when;
-use crate::history::{Entry, Node, TreePath, split_target};
-use crate::id::TreeId;
+use crate::history::{DraftEntry, DraftNode, Node, TreePath};
+use crate::workspace::Located;
 use serde_json::{Value, json};
 use std::ffi::OsString;
 
-/// List files of a revision
+/// List files of a revision, or of the worktree
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// REF, or REF:PATH
+    /// REF, REF:PATH, or :PATH for the worktree
     #[arg(value_name = "TARGET", default_value = "HEAD")]
     target: OsString,
     /// Mode, size, stored bytes and time as well
@@ -24,13 +24,12 @@ pub struct Args {
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
-    let target = split_target(args.target.as_encoded_bytes())?;
-    let commit = place.repo.resolve(&target.revision, place.now())?;
-    let entry = place.repo.entry_at(commit, &target.revision, &target.path)?;
-    let found = match &entry.node {
-        Node::Dir(tree) => list(&place, *tree, args.recursive)?,
-        Node::File { .. } | Node::Symlink(_) => {
-            vec![(target.path.split_last().map(|(_, name)| name.clone()).into_iter().collect(), entry)]
+    let Located { view, path, entry, .. } = place.locate(args.target.as_encoded_bytes())?;
+    let found = match entry.node {
+        DraftNode::Dir(dir) if args.recursive => view.all_below(dir)?,
+        DraftNode::Dir(dir) => view.entries(dir)?.into_iter().map(|entry| (alone(&entry), entry)).collect(),
+        DraftNode::Known(_) | DraftNode::Staged { .. } => {
+            vec![(path.split_last().map(|(_, name)| name.clone()).into_iter().collect(), entry)]
         }
     };
     if out.json {
@@ -39,7 +38,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     }
     for (path, entry) in &found {
         let shown = quote::path(path);
-        let slash = if matches!(entry.node, Node::Dir(_)) { "/" } else { "" };
+        let slash = if matches!(entry.node, DraftNode::Dir(_)) { "/" } else { "" };
         match args.long {
             false => out.line(format_args!("{shown}{slash}"))?,
             true => {
@@ -57,24 +56,24 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     Ok(())
 }
 
-fn list(place: &Place, tree: TreeId, recursive: bool) -> Result<Vec<(TreePath, Entry)>> {
-    if recursive {
-        return place.repo.walk_tree(tree).map(|step| Ok(step?)).collect();
-    }
-    let alone = |entry: &Entry| ([entry.name.clone()].into_iter().collect(), entry.clone());
-    Ok(place.repo.tree(tree)?.entries().iter().map(alone).collect())
+/// The path of an entry that stands by itself.
+fn alone(entry: &DraftEntry) -> TreePath {
+    [entry.name.clone()].into_iter().collect()
 }
 
 /// Kind, length and stored bytes of an entry.
-fn facts(place: &Place, entry: &Entry) -> Result<(&'static str, u64, u64)> {
+fn facts(place: &Place, entry: &DraftEntry) -> Result<(&'static str, u64, u64)> {
     Ok(match &entry.node {
-        Node::Dir(_) => ("directory", 0, 0),
-        Node::Symlink(target) => ("link", target.len() as u64, 0),
-        Node::File { recipe, len } => ("-file", *len, place.repo.stored_len(&*place.repo.recipe(*recipe)?)?),
+        DraftNode::Dir(_) | DraftNode::Known(Node::Dir(_)) => ("directory", 0, 0),
+        DraftNode::Known(Node::Symlink(target)) => ("link", target.len() as u64, 0),
+        DraftNode::Known(Node::File { recipe, len }) => {
+            ("-file", *len, place.repo.stored_len(&*place.repo.recipe(*recipe)?)?)
+        }
+        DraftNode::Staged { len, .. } => ("-file", *len, 0),
     })
 }
 
-fn row(place: &Place, path: &TreePath, entry: &Entry) -> Result<Value> {
+fn row(place: &Place, path: &TreePath, entry: &DraftEntry) -> Result<Value> {
     let (kind, len, stored) = facts(place, entry)?;
     let mut row = json!({
         "path": null,

@@ -1,113 +1,189 @@
 use super::change::{change_json, words};
 use super::context::{Context, Place};
 use super::error::{CommandError, Result};
-use super::log::{commit_json, print_commit};
-use super::output::Output;
+use super::log::{commit_json, names_of_commits, print_commit};
+use super::output::{Colour, Output};
 use super::quote;
-use crate::history::{Entry, Error, Node, Tree, TreePath, split_target};
+use super::show_tensor;
+use crate::history::{DraftNode, Error, Node, Tag, TagName, Tree, TreePath};
 use crate::id::{CommitId, ObjectKey};
 use crate::recipe::{Recipe, TensorInfo};
 use crate::store::ObjectInfo;
-use crate::tensor::Statistics;
 use crate::units::ByteSize;
+use crate::workspace::Located;
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::sync::Arc;
 
-/// Show a commit, a file, or a tensor
+/// Show a commit, a tag, a directory, a file, or tensors
 ///
-/// REF shows the commit and what it changed; REF:PATH a file with its tensors, or a directory; the name of a tensor
-/// shows its numbers.
+/// REF shows the commit and what it changed; REF:PATH a directory, or a file with its tensors or its text; :PATH the same of
+/// the worktree; REF:PATH#NAME, or the name of a tensor alone, its numbers. Names of tensors may have `*` and `?`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// REF, REF:PATH, or the name of a tensor
+    /// REF, REF:PATH, :PATH, REF:PATH#TENSOR, or the name of a tensor
     #[arg(value_name = "TARGET", default_value = "HEAD")]
-    target: OsString,
+    targets: Vec<OsString>,
     /// Look for the tensor in this commit
     #[arg(short, long, value_name = "REF", default_value = "HEAD")]
     commit: String,
 }
 
+/// Files that are shown as text are at most so long, in bytes.
+const TEXT_MAX: u64 = 64 << 10;
+
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
-    let bytes = args.target.as_encoded_bytes();
-    // The names of tensors may have colons too.
-    if let (true, Ok(target)) = (bytes.contains(&b':'), split_target(bytes))
-        && let Ok(commit) = place.repo.resolve(&target.revision, place.now())
-    {
-        let entry = place.repo.entry_at(commit, &target.revision, &target.path)?;
-        let shown_as = quote::name(bytes);
-        return show_entry(&place, out, &shown_as, &target.path, &entry);
+    if let ([target], true) = (args.targets.as_slice(), out.json) {
+        return out.value(&show(&place, out, target, &args.commit)?);
     }
-    let text = args.target.to_string_lossy();
+    let shown = args.targets.iter().map(|target| show(&place, out, target, &args.commit));
+    let values: Vec<Value> = shown.collect::<Result<_>>()?;
+    if out.json { out.value(&Value::Array(values)) } else { Ok(()) }
+}
+
+/// Shows one thing; as a value if that is wanted, and null if it was printed.
+fn show(place: &Place, out: &Output, target: &OsString, commit: &str) -> Result<Value> {
+    let bytes = target.as_encoded_bytes();
+    let text = target.to_string_lossy();
+    let is_path = bytes.contains(&b':') && !bytes.starts_with(b":/");
+    if is_path || bytes.ends_with(b"^{tree}") {
+        return match place.locate(bytes) {
+            Ok(found) => show_located(place, out, &quote::name(bytes), &found),
+            // The names of tensors may have colons too.
+            Err(error) => show_named(place, out, commit, &text, error.into()),
+        };
+    }
     match place.repo.resolve(&text, place.now()) {
-        Ok(commit) => show_commit(&place, out, commit),
-        Err(error @ Error::UnknownRevision { .. }) => show_tensor(&place, out, &args, &text, error),
+        Ok(id) => {
+            let tag = TagName::new(text.strip_prefix("tags/").unwrap_or(&text)).ok();
+            let tag = tag.map(|name| Ok::<_, Error>(Some((name.clone(), place.repo.refs().tag(&name)?))));
+            match tag.transpose()?.flatten() {
+                Some((name, Some(tag))) if tag.commit == id => show_tag(place, out, &name, &tag),
+                Some(_) | None => show_commit(place, out, id),
+            }
+        }
+        Err(error @ (Error::UnknownRevision { .. } | Error::TooShort { .. })) => {
+            show_named(place, out, commit, &text, error.into())
+        }
         Err(error) => Err(error.into()),
     }
 }
 
-fn show_commit(place: &Place, out: &Output, id: CommitId) -> Result<()> {
+/// Shows the tensors of a name in whatever file of a commit they are; if there are none, what was wrong before is wrong.
+fn show_named(place: &Place, out: &Output, commit: &str, name: &str, unknown: CommandError) -> Result<Value> {
+    match place.view(commit) {
+        Ok(view) => show_tensor::named(place, out, &view, name)?.ok_or(unknown),
+        Err(_) => Err(unknown),
+    }
+}
+
+fn show_tag(place: &Place, out: &Output, name: &TagName, tag: &Tag) -> Result<Value> {
+    if out.json {
+        let mut value = show_commit(place, out, tag.commit)?;
+        value["tag"] =
+            json!({ "name": name.as_str(), "description": tag.description, "metrics": tag.metrics });
+        return Ok(value);
+    }
+    out.line(out.paint(Colour::Yellow, format_args!("tag {name}")))?;
+    for (key, value) in &tag.metrics {
+        out.line(format_args!("{key}: {value}"))?;
+    }
+    if !tag.description.is_empty() {
+        out.line("")?;
+        tag.description.lines().try_for_each(|line| out.line(format_args!("    {line}")))?;
+    }
+    out.line("")?;
+    show_commit(place, out, tag.commit)
+}
+
+fn show_commit(place: &Place, out: &Output, id: CommitId) -> Result<Value> {
     let commit = place.repo.commit(id)?;
     let before = match commit.parents.first() {
         Some(&parent) => place.repo.commit(parent)?.tree,
         None => Tree::empty_id(),
     };
     let changes = place.repo.diff_trees(before, commit.tree)?;
+    let names = names_of_commits(place)?;
+    let names = names.get(&id).map(Vec::as_slice).unwrap_or_default();
     if out.json {
-        let mut value = commit_json(id, &commit, &[]);
+        let mut value = commit_json(id, &commit, names);
         value["changes"] = changes.iter().map(change_json).collect();
-        return out.value(&value);
+        return Ok(value);
     }
-    print_commit(out, id, &commit, &[])?;
-    changes.iter().try_for_each(|change| {
+    print_commit(out, id, &commit, names)?;
+    for change in &changes {
         let (letter, _, colour) = words(change.kind);
-        out.line(out.paint(colour, format_args!("{letter} {}", quote::path(&change.path))))
-    })
+        out.line(out.paint(colour, format_args!("{letter} {}", quote::path(&change.path))))?;
+    }
+    Ok(Value::Null)
 }
 
-fn show_entry(place: &Place, out: &Output, shown_as: &str, path: &TreePath, entry: &Entry) -> Result<()> {
-    match &entry.node {
-        Node::Dir(tree) => {
-            let tree = place.repo.tree(*tree)?;
-            let names = tree.entries().iter().map(|entry| &entry.name);
-            match out.json {
-                true => {
-                    let names: Vec<String> = names.map(ToString::to_string).collect();
-                    out.value(&at(path, json!({ "path": null, "type": "directory", "entries": names })))
-                }
-                false => names.into_iter().try_for_each(|name| out.line(quote::name(name.as_bytes()))),
-            }
-        }
-        Node::Symlink(target) => match out.json {
-            true => {
-                let target = String::from_utf8_lossy(target);
-                out.value(&at(path, json!({ "path": null, "type": "symlink", "target": target })))
-            }
-            false => out.line(format_args!("{shown_as} -> {}", quote::name(target))),
-        },
-        Node::File { recipe, len } => {
-            let recipe_id = recipe;
-            let recipe = place.repo.recipe(*recipe)?;
-            let stored = place.repo.stored_len(&recipe)?;
-            let tensors = tensors(place, &recipe)?;
+fn show_located(place: &Place, out: &Output, shown_as: &str, found: &Located) -> Result<Value> {
+    if let Some(pattern) = &found.tensor {
+        return show_tensor::of_file(place, out, found, pattern);
+    }
+    match &found.entry.node {
+        DraftNode::Dir(dir) => {
+            let entries = found.view.entries(*dir)?;
+            let names = entries.iter().map(|entry| &entry.name);
             if out.json {
-                let rows: Vec<Value> =
-                    tensors.iter().map(|(tensor, info)| tensor_json(tensor, info)).collect();
-                let facts = json!({
-                    "path": null, "type": "file", "id": recipe_id.to_string(), "bytes": len,
-                    "stored_bytes": stored, "blake3": hex(recipe.blake3()), "tensors": rows,
-                });
-                return out.value(&at(path, facts));
+                let names: Vec<String> = names.map(ToString::to_string).collect();
+                return Ok(at(&found.path, json!({ "path": null, "type": "directory", "entries": names })));
             }
-            out.line(shown_as)?;
-            out.line(format_args!("  {} ({len} bytes), {} stored", ByteSize(*len), ByteSize(stored)))?;
-            out.line(format_args!("  BLAKE3 {}", hex(recipe.blake3())))?;
-            tensors
-                .iter()
-                .try_for_each(|(tensor, info)| out.line(format_args!("  {}", tensor_line(tensor, info))))
+            names.into_iter().try_for_each(|name| out.line(quote::name(name.as_bytes())))?;
+        }
+        DraftNode::Known(Node::Symlink(target)) => {
+            if out.json {
+                let target = String::from_utf8_lossy(target);
+                return Ok(at(&found.path, json!({ "path": null, "type": "symlink", "target": target })));
+            }
+            out.line(format_args!("{shown_as} -> {}", quote::name(target)))?;
+        }
+        DraftNode::Known(Node::File { .. } | Node::Dir(_)) | DraftNode::Staged { .. } => {
+            return show_file(place, out, shown_as, found);
         }
     }
+    Ok(Value::Null)
+}
+
+fn show_file(place: &Place, out: &Output, shown_as: &str, found: &Located) -> Result<Value> {
+    let node = &found.entry.node;
+    let content = found.view.content(node)?.expect("a file has content");
+    let (recipe, len) = (content.recipe(), node.len());
+    let (id, stored) = match node {
+        DraftNode::Known(Node::File { recipe: id, .. }) => {
+            (Some(id.to_string()), Some(place.repo.stored_len(recipe)?))
+        }
+        _ => (None, None),
+    };
+    let rows = tensors(place, recipe, id.is_some())?;
+    if out.json {
+        let rows: Vec<Value> =
+            rows.iter().map(|(tensor, info, len)| tensor_json(tensor, *len, info.as_ref())).collect();
+        let facts = json!({
+            "path": null, "type": "file", "id": id, "bytes": len,
+            "stored_bytes": stored, "blake3": hex(recipe.blake3()), "tensors": rows,
+        });
+        return Ok(at(&found.path, facts));
+    }
+    let stored = stored.map_or("not stored yet".into(), |stored| format!("{} stored", ByteSize(stored)));
+    out.line(shown_as)?;
+    out.line(format_args!("  {} ({len} bytes), {stored}", ByteSize(len)))?;
+    out.line(format_args!("  BLAKE3 {}", hex(recipe.blake3())))?;
+    for (tensor, info, len) in &rows {
+        out.line(format_args!("  {}", tensor_line(tensor, *len, info.as_ref())))?;
+    }
+    if let (true, Some(text)) = (rows.is_empty(), content.read_short(TEXT_MAX)?.and_then(text)) {
+        out.line("")?;
+        text.lines().try_for_each(|line| out.line(line))?;
+    }
+    Ok(Value::Null)
+}
+
+/// Bytes as text, if they are some.
+fn text(bytes: Vec<u8>) -> Option<String> {
+    String::from_utf8(bytes).ok().filter(|text| !text.contains('\0'))
 }
 
 /// What is told of a path.
@@ -116,91 +192,48 @@ fn at(path: &TreePath, mut facts: Value) -> Value {
     facts
 }
 
-fn tensors(place: &Place, recipe: &Recipe) -> Result<Vec<(TensorInfo, ObjectInfo)>> {
+/// The tensors of a file, with what the store knows of them if it has them.
+fn tensors(
+    place: &Place,
+    recipe: &Recipe,
+    is_stored: bool,
+) -> Result<Vec<(TensorInfo, Option<ObjectInfo>, u64)>> {
     let mut rows = Vec::new();
-    for (tensor, key, _) in recipe.tensors() {
+    for (tensor, key, len) in recipe.tensors() {
         let info = place.repo.store().info(key)?;
-        let info =
-            info.ok_or_else(|| CommandError::new(format!("object {key} of `{}` is missing", tensor.name)))?;
-        rows.push((tensor.clone(), info));
+        if info.is_none() && is_stored {
+            return Err(CommandError::new(format!("object {key} of `{}` is missing", tensor.name)));
+        }
+        rows.push((tensor.clone(), info, len));
     }
     Ok(rows)
 }
 
-fn tensor_line(tensor: &TensorInfo, info: &ObjectInfo) -> String {
-    let base = info.base.map(|base| format!(" on {}", short(base))).unwrap_or_default();
+fn tensor_line(tensor: &TensorInfo, len: u64, info: Option<&ObjectInfo>) -> String {
+    let stored = match info {
+        Some(info) => {
+            let base = info.base.map(|base| format!(" on {}", short(base))).unwrap_or_default();
+            format!("{:>10} stored, depth {}{base}", ByteSize(info.stored_len).to_string(), info.depth)
+        }
+        None => "not stored yet".into(),
+    };
     format!(
-        "{:<8} {:<20} {:>10} {:>10} stored, depth {}{base}  {}",
+        "{:<8} {:<20} {:>10} {stored}  {}",
         tensor.dtype.name(),
         format!("{:?}", tensor.shape),
-        ByteSize(info.len).to_string(),
-        ByteSize(info.stored_len).to_string(),
-        info.depth,
-        tensor.name,
+        ByteSize(len).to_string(),
+        quote::text(&tensor.name),
     )
 }
 
-fn tensor_json(tensor: &TensorInfo, info: &ObjectInfo) -> Value {
+/// A tensor as JSON.
+pub fn tensor_json(tensor: &TensorInfo, len: u64, info: Option<&ObjectInfo>) -> Value {
     json!({
-        "name": tensor.name, "dtype": tensor.dtype.name(), "shape": tensor.shape, "bytes": info.len,
-        "stored_bytes": info.stored_len, "base": info.base.map(|key| key.to_string()), "depth": info.depth,
+        "name": tensor.name, "dtype": tensor.dtype.name(), "shape": tensor.shape, "bytes": len,
+        "stored_bytes": info.map(|info| info.stored_len),
+        "base": info.and_then(|info| info.base).map(|key| key.to_string()),
+        "depth": info.map(|info| info.depth),
     })
-}
-
-/// Shows the tensors of this name, in whatever file of the commit they are.
-fn show_tensor(place: &Place, out: &Output, args: &Args, text: &str, unknown: Error) -> Result<()> {
-    let commit = match place.repo.resolve(&args.commit, place.now()) {
-        Ok(commit) => commit,
-        Err(_) => return Err(unknown.into()),
-    };
-    let mut rows = Vec::new();
-    for (path, recipe) in files(place, place.repo.commit(commit)?.tree)? {
-        for (tensor, key, _) in recipe.tensors().filter(|(tensor, _, _)| tensor.name == text) {
-            rows.push((path.clone(), tensor.clone(), key, statistics(place, &recipe, tensor)?));
-        }
-    }
-    if rows.is_empty() {
-        return Err(unknown.into());
-    }
-    let mut values = Vec::new();
-    for (path, tensor, key, found) in &rows {
-        let info = place.repo.store().info(*key)?;
-        let info = info.ok_or_else(|| CommandError::new(format!("object {key} is missing")))?;
-        if out.json {
-            let mut value = tensor_json(tensor, &info);
-            quote::put_path(&mut value, path);
-            value["id"] = json!(key.to_string());
-            value["statistics"] = found.map_or(Value::Null, |found| {
-                json!({
-                    "min": found.min, "max": found.max, "mean": found.mean, "std": found.standard_deviation(),
-                    "zeros": found.zeros, "nan": found.nan, "infinite": found.infinite,
-                })
-            });
-            values.push(value);
-            continue;
-        }
-        out.line(format_args!("{} in {}", quote::text(&tensor.name), quote::path(path)))?;
-        out.line(format_args!(
-            "  shape {:?}, {}, {} bytes, id {key}",
-            tensor.shape,
-            tensor.dtype.name(),
-            info.len
-        ))?;
-        out.line(format_args!("  {} stored, depth {}", ByteSize(info.stored_len), info.depth))?;
-        if let Some(found) = found {
-            out.line(format_args!(
-                "  min {:.6e}, max {:.6e}, mean {:.6e}, std {:.6e}, {} zeros, {} NaN, {} infinite",
-                found.min,
-                found.max,
-                found.mean,
-                found.standard_deviation(),
-                found.zeros,
-                found.nan,
-                found.infinite,
-            ))?;
-        }
-    }
-    if out.json { out.value(&Value::Array(values)) } else { Ok(()) }
 }
 
 /// Every file below a tree.
@@ -213,28 +246,6 @@ pub fn files(place: &Place, tree: crate::id::TreeId) -> Result<Vec<(TreePath, Ar
         }
     }
     Ok(found)
-}
-
-/// The statistics of a tensor in a file; `None` for types that are no real numbers.
-fn statistics(place: &Place, recipe: &Recipe, tensor: &TensorInfo) -> Result<Option<Statistics>> {
-    let mut found = Statistics::default();
-    let mut buf = vec![0; 1 << 20];
-    for (info, key, len) in recipe.tensors() {
-        if info != tensor {
-            continue;
-        }
-        let reader = place.repo.store().reader(key)?;
-        let mut offset = 0;
-        while offset < len {
-            let part = (len - offset).min(buf.len() as u64) as usize;
-            reader.read_at(offset, &mut buf[..part])?;
-            if !found.add(tensor.dtype, &buf[..part]) {
-                return Ok(None);
-            }
-            offset += part as u64;
-        }
-    }
-    Ok(Some(found))
 }
 
 fn short(key: ObjectKey) -> String {

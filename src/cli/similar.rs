@@ -3,7 +3,7 @@ use super::error::{CommandError, Result};
 use super::output::{Colour, Output};
 use super::progress::task;
 use super::quote;
-use crate::history::{Error, Likeness, Node, Wanted, split_target};
+use crate::history::{DraftNode, Error, Likeness, Node, Wanted};
 use crate::task::Task;
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -64,26 +64,21 @@ pub fn tensors(context: &Context, place: &Place, target: &str, task: &Task) -> R
     if file.is_file() {
         return found_any(place.repo.tensors_of_file(&file, task)?, target);
     }
-    let (revision, name) = match target.contains(':') {
-        true => (split_target(target)?.revision, None),
-        false => ("HEAD".to_owned(), Some(target)),
-    };
-    let commit = place.repo.resolve(&revision, place.now())?;
-    if name.is_none() {
-        let path = split_target(target)?.path;
-        let entry = place.repo.entry_at(commit, &revision, &path)?;
-        let Node::File { recipe, .. } = entry.node else {
-            return Err(CommandError::new(format!("`{target}` is not a file")));
+    if target.contains(':') {
+        let found = place.locate(target)?;
+        let DraftNode::Known(Node::File { recipe, .. }) = found.entry.node else {
+            return Err(CommandError::new(format!("`{target}` is not a file of the history")));
         };
         return found_any(place.repo.tensors_of_recipe(&*place.repo.recipe(recipe)?, task)?, target);
     }
+    let commit = place.repo.resolve("HEAD", place.now())?;
     let mut wanted = Vec::new();
     for (_, recipe) in super::show::files(place, place.repo.commit(commit)?.tree)? {
-        if recipe.tensors().any(|(tensor, _, _)| Some(tensor.name.as_str()) == name) {
+        if recipe.tensors().any(|(tensor, _, _)| tensor.name == target) {
             wanted.extend(place.repo.tensors_of_recipe(&recipe, task)?);
         }
     }
-    wanted.retain(|wanted| Some(wanted.tensor.name.as_str()) == name);
+    wanted.retain(|wanted| wanted.tensor.name == target);
     found_any(wanted, target)
 }
 

@@ -133,7 +133,7 @@ fn repo_errno(error: &history::Error) -> i32 {
         E::UnknownRevision { .. } | E::UnknownPath { .. } | E::UnknownRef { .. } | E::Unborn(_) => {
             libc::ENOENT
         }
-        E::AmbiguousPrefix { .. } => libc::ENOENT,
+        E::AmbiguousPrefix { .. } | E::TooShort { .. } | E::TooFar { .. } | E::UnknownTime(_) => libc::ENOENT,
         E::RefExists { .. } | E::AlreadyARepository(_) | E::OutputExists(_) => libc::EEXIST,
         E::Replaced(_) => libc::ESTALE,
         E::Path(

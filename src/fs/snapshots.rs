@@ -45,7 +45,16 @@ pub(super) fn revision(repo: &Repo, text: &[u8], now: Timestamp) -> Result<Optio
     let Ok(text) = str::from_utf8(text) else { return Ok(None) };
     match repo.resolve(text, now) {
         Ok(id) => Ok(Some(id)),
-        Err(E::UnknownRevision { .. } | E::AmbiguousPrefix { .. } | E::Unborn(_) | E::RefName(_)) => Ok(None),
+        Err(
+            E::UnknownRevision { .. }
+            | E::AmbiguousPrefix { .. }
+            | E::TooShort { .. }
+            | E::TooFar { .. }
+            | E::UnknownTime(_)
+            | E::DetachedHead(_)
+            | E::Unborn(_)
+            | E::RefName(_),
+        ) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

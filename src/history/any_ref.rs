@@ -39,4 +39,12 @@ impl AnyRef {
     pub(super) fn path(&self, root: &Path) -> PathBuf {
         self.top(root).join(self.name())
     }
+    /// Its log.
+    pub(super) fn log(&self, root: &Path) -> PathBuf {
+        match self {
+            AnyRef::Head => root.join("logs/HEAD"),
+            AnyRef::Branch(name) => root.join("logs").join(BranchName::FOLDER).join(name.escaped()),
+            AnyRef::Tag(name) => root.join("logs").join(TagName::FOLDER).join(name.escaped()),
+        }
+    }
 }

@@ -54,6 +54,26 @@ pub enum DraftNode {
     },
 }
 
+impl DraftNode {
+    /// Whether it is a file.
+    pub fn is_file(&self) -> bool {
+        matches!(self, DraftNode::Known(Node::File { .. }) | DraftNode::Staged { .. })
+    }
+
+    /// The length of a file in bytes; 0 for what is none.
+    pub fn len(&self) -> u64 {
+        match self {
+            DraftNode::Known(Node::File { len, .. }) | DraftNode::Staged { len, .. } => *len,
+            DraftNode::Known(Node::Dir(_) | Node::Symlink(_)) | DraftNode::Dir(_) => 0,
+        }
+    }
+
+    /// Whether it has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 impl DraftTree {
     /// A tree whose directories that are not in the history are `changed`, each before those in it.
     pub fn new(root: DraftDir, changed: Vec<Vec<DraftEntry>>) -> Self {
@@ -73,6 +93,31 @@ impl DraftTree {
                 Ok(repo.tree(tree)?.entries().iter().map(DraftEntry::from).collect())
             }
         }
+    }
+
+    /// What is at a path; `None` if nothing is.
+    pub fn find(&self, path: &TreePath, repo: &Repo) -> Result<Option<DraftEntry>> {
+        let root = DraftEntry {
+            node: DraftNode::Dir(self.root),
+            ..DraftEntry::from(&Repo::root_entry(Tree::empty_id()))
+        };
+        let mut entry = root;
+        for name in path.names() {
+            let found = match entry.node {
+                DraftNode::Dir(DraftDir::Changed(number)) => {
+                    self.changed[number].iter().find(|entry| entry.name == *name).cloned()
+                }
+                DraftNode::Dir(DraftDir::Unchanged(tree)) => {
+                    repo.tree(tree)?.find(name).map(DraftEntry::from)
+                }
+                DraftNode::Known(_) | DraftNode::Staged { .. } => None,
+            };
+            match found {
+                Some(found) => entry = found,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(entry))
     }
 
     /// Every staged file with its path and its length, in the order of the paths.
@@ -129,6 +174,18 @@ impl DraftTree {
             written[number] = Some(write(tree)?);
         }
         Ok(id(self.root, &written))
+    }
+}
+
+impl DraftEntry {
+    /// The same as the history has it; `None` if it does not yet.
+    pub fn stored(&self) -> Option<Entry> {
+        let node = match &self.node {
+            DraftNode::Known(node) => node.clone(),
+            DraftNode::Dir(DraftDir::Unchanged(tree)) => Node::Dir(*tree),
+            DraftNode::Dir(DraftDir::Changed(_)) | DraftNode::Staged { .. } => return None,
+        };
+        Some(Entry { name: self.name.clone(), attributes: self.attributes, node })
     }
 }
 

@@ -7,6 +7,7 @@ use crate::id::CommitId;
 use crate::store::StoreError;
 use crate::task::Stopped;
 use crate::wire::WireError;
+use std::fmt;
 use std::path::PathBuf;
 
 /// A result of the repository.
@@ -46,7 +47,28 @@ pub enum Error {
         text: String,
         /// How many commits it fits.
         count: usize,
+        /// The newest of them, with their subjects.
+        matches: Vec<(CommitId, String)>,
     },
+    /// What may be a prefix is too short to be one.
+    #[error("`{text}` is too short for the start of a commit: it takes {least} digits")]
+    TooShort {
+        /// What was asked for.
+        text: String,
+        /// How many digits are enough.
+        least: usize,
+    },
+    /// A revision leads further than there is something.
+    #[error("`{text}` names nothing: {has}")]
+    TooFar {
+        /// What was asked for.
+        text: String,
+        /// What there is.
+        has: Limit,
+    },
+    /// An instant that nobody understands.
+    #[error("`{0}` is no time")]
+    UnknownTime(String),
     /// A ref names a commit that is not in the store.
     #[error("`{name}` names commit {}, which is not in the store", &.commit.to_string()[..10])]
     MissingCommit {
@@ -174,6 +196,52 @@ pub enum Error {
     /// Who asked for it does not want it any more: nothing has changed.
     #[error(transparent)]
     Stopped(#[from] Stopped),
+}
+
+/// What there is of something of which more was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Limit {
+    /// Commits before one, by first parents.
+    Ancestors {
+        /// What it was called.
+        of: String,
+        /// How many.
+        count: usize,
+    },
+    /// Parents of a commit.
+    Parents {
+        /// The commit.
+        of: CommitId,
+        /// How many.
+        count: usize,
+    },
+    /// Moves in a log.
+    Entries {
+        /// Whose.
+        of: String,
+        /// How many.
+        count: usize,
+    },
+    /// Switches of HEAD.
+    Switches(usize),
+    /// Commits whose messages have a text: none.
+    Message(String),
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let s = |count: &usize| if *count == 1 { "" } else { "s" };
+        match self {
+            Limit::Ancestors { of, count } => write!(f, "`{of}` has {count} ancestor{}", s(count)),
+            Limit::Parents { of, count } => {
+                write!(f, "{} has {count} parent{}", &of.to_string()[..10], s(count))
+            }
+            Limit::Entries { of, count: 1 } => write!(f, "the log of `{of}` has 1 entry"),
+            Limit::Entries { of, count } => write!(f, "the log of `{of}` has {count} entries"),
+            Limit::Switches(count) => write!(f, "HEAD was switched {count} time{}", s(count)),
+            Limit::Message(text) => write!(f, "no message has `{text}`"),
+        }
+    }
 }
 
 impl Error {

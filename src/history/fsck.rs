@@ -132,6 +132,10 @@ impl<'a> Check<'a> {
             self.log(&format!("log of tag {name}"), refs.tag_log(&name));
         }
         self.strangers("logs/tags", strangers);
+        // A HEAD that cannot be read is told of already.
+        if let Ok(lines) = refs.head_log() {
+            self.log("log of HEAD", Ok(lines));
+        }
     }
 
     fn log(&mut self, place: &str, lines: Result<Vec<LogLine>>) {

@@ -113,19 +113,21 @@ impl RefFiles {
         }
     }
 
-    /// The log of this file name in a folder below `logs/`.
-    pub(super) fn log_path(&self, folder: &str, escaped: &str) -> PathBuf {
-        self.root.join("logs").join(folder).join(escaped)
+    /// The log of a ref.
+    pub(super) fn log_path(&self, which: &AnyRef) -> PathBuf {
+        which.log(&self.root)
     }
 
     /// The same, when it is about to be written to: its folder is there.
-    pub(super) fn log_to_write(&self, folder: &str, escaped: &str) -> Result<PathBuf> {
-        let logs = self.root.join("logs");
-        if self.disk.stat(&logs.join(folder))?.is_none() {
-            self.disk.create_dir_all(&logs.join(folder))?;
-            self.disk.sync_dir(&logs)?;
+    pub(super) fn log_to_write(&self, which: &AnyRef) -> Result<PathBuf> {
+        let path = self.log_path(which);
+        if let Some(folder) = path.parent()
+            && self.disk.stat(folder)?.is_none()
+        {
+            self.disk.create_dir_all(folder)?;
+            self.disk.sync_dir(&self.root.join("logs"))?;
         }
-        Ok(self.log_path(folder, escaped))
+        Ok(path)
     }
 
     /// Waits until nobody else changes refs, and finishes what somebody left who was killed, or whose disk failed.

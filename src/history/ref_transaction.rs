@@ -4,6 +4,7 @@
 //! anybody until [`Transaction::commit`], which writes the logs first.
 
 use super::any_ref::AnyRef;
+use super::commit::Signature;
 use super::error::{Error, Result};
 use super::ref_files::{RefFiles, RefLock};
 use super::ref_intent::Change;
@@ -22,12 +23,13 @@ pub struct Transaction<'a> {
     lock: RefLock,
     changes: Vec<Change>,
     told: Vec<Told>,
+    /// What the log of HEAD says of it, if it names another commit afterwards or was switched.
+    of_head: Option<LogEntry>,
 }
 
 /// A line for a log.
 struct Told {
-    folder: &'static str,
-    escaped: String,
+    which: AnyRef,
     from: Option<CommitId>,
     to: Option<CommitId>,
     entry: LogEntry,
@@ -35,7 +37,7 @@ struct Told {
 
 impl<'a> Transaction<'a> {
     pub(super) fn begin(files: &'a RefFiles) -> Result<Self> {
-        Ok(Self { files, lock: files.lock()?, changes: Vec::new(), told: Vec::new() })
+        Ok(Self { files, lock: files.lock()?, changes: Vec::new(), told: Vec::new(), of_head: None })
     }
 
     /// Moves a branch from `old` (`None`: it must not exist) to a commit.
@@ -53,8 +55,12 @@ impl<'a> Transaction<'a> {
         if old.is_none() {
             self.check_room(BranchName::KIND, BranchName::FOLDER, name.as_str())?;
         }
-        self.change(AnyRef::Branch(name.clone()), Some(format!("{}\n", new.get())))?;
-        self.tell(BranchName::FOLDER, name.escaped(), old, Some(new.get()), entry);
+        if self.of_head.is_none() && self.head().is_ok_and(|head| head == Head::Branch(name.clone())) {
+            self.of_head = Some(entry.clone());
+        }
+        let which = AnyRef::Branch(name.clone());
+        self.change(which.clone(), Some(format!("{}\n", new.get())))?;
+        self.tell(which, old, Some(new.get()), entry);
         Ok(())
     }
 
@@ -67,8 +73,9 @@ impl<'a> Transaction<'a> {
             return Err(Error::CurrentBranch(name.to_string()));
         }
         self.check_branch(name, Some(old))?;
-        self.change(AnyRef::Branch(name.clone()), None)?;
-        self.tell(BranchName::FOLDER, name.escaped(), Some(old), None, entry);
+        let which = AnyRef::Branch(name.clone());
+        self.change(which.clone(), None)?;
+        self.tell(which, Some(old), None, entry);
         Ok(())
     }
 
@@ -93,8 +100,9 @@ impl<'a> Transaction<'a> {
             None => self.check_room(TagName::KIND, TagName::FOLDER, name.as_str())?,
         }
         let tag = Tag { commit: target.get(), ..tag.clone() };
-        self.change(AnyRef::Tag(name.clone()), Some(tag.to_text()))?;
-        self.tell(TagName::FOLDER, name.escaped(), was, Some(tag.commit), entry);
+        let which = AnyRef::Tag(name.clone());
+        self.change(which.clone(), Some(tag.to_text()))?;
+        self.tell(which, was, Some(tag.commit), entry);
         Ok(was)
     }
 
@@ -107,18 +115,23 @@ impl<'a> Transaction<'a> {
             let known = self.names(TagName::FOLDER)?;
             return Err(unknown(TagName::KIND, name.as_str(), known));
         };
-        self.change(AnyRef::Tag(name.clone()), None)?;
-        self.tell(TagName::FOLDER, name.escaped(), Some(tag.commit), None, entry);
+        let which = AnyRef::Tag(name.clone());
+        self.change(which.clone(), None)?;
+        self.tell(which, Some(tag.commit), None, entry);
         Ok(tag.commit)
     }
 
     /// Points HEAD elsewhere. Returns the commit that it named before, if it was detached. A damaged HEAD is cured by it.
-    pub fn set_head(&mut self, head: &Head) -> Result<Option<CommitId>> {
-        let was = match self.head() {
-            Ok(Head::Detached(commit)) => Some(commit),
-            Ok(Head::Branch(_)) | Err(Error::DamagedFile { .. }) => None,
+    pub fn set_head(&mut self, head: &Head, who: &Signature) -> Result<Option<CommitId>> {
+        let (was, message) = match self.head() {
+            Ok(Head::Detached(commit)) => {
+                (Some(commit), ref_value::switch_message(&Head::Detached(commit), head))
+            }
+            Ok(from @ Head::Branch(_)) => (None, ref_value::switch_message(&from, head)),
+            Err(Error::DamagedFile { .. }) => (None, "switch: from damage".into()),
             Err(error) => return Err(error),
         };
+        self.of_head = Some(LogEntry { who: who.clone(), message });
         self.change(AnyRef::Head, Some(head.to_text()))?;
         Ok(was)
     }
@@ -127,12 +140,24 @@ impl<'a> Transaction<'a> {
     ///
     /// # Errors
     /// Nothing has changed then.
-    pub fn commit(self) -> Result<Vec<Warning>> {
-        let Self { files, lock, mut changes, told } = self;
+    pub fn commit(mut self) -> Result<Vec<Warning>> {
+        self.tell_of_head()?;
+        let Self { files, lock, mut changes, told, of_head: _ } = self;
         // What was made and taken away again.
         changes.retain(|change| change.from.is_some() || change.to.is_some());
         let tell = || told.iter().try_for_each(|line| line.append(files));
         files.change(&lock, changes, tell)
+    }
+
+    /// Logs which commit HEAD names from now on: it may have moved, or its branch.
+    fn tell_of_head(&mut self) -> Result<()> {
+        let Some(entry) = self.of_head.take() else { return Ok(()) };
+        let read = |which: &AnyRef| self.files.read(which);
+        // One that is damaged is being cured.
+        let from = named_by_head(self.files, &read).unwrap_or_default();
+        let to = named_by_head(self.files, &|which| self.read(which))?;
+        self.tell(AnyRef::Head, from, to, &entry);
+        Ok(())
     }
 
     /// What a ref says when what was asked for so far has happened.
@@ -185,21 +210,28 @@ impl<'a> Transaction<'a> {
         Ok(())
     }
 
-    fn tell(
-        &mut self,
-        folder: &'static str,
-        escaped: String,
-        from: Option<CommitId>,
-        to: Option<CommitId>,
-        entry: &LogEntry,
-    ) {
-        self.told.push(Told { folder, escaped, from, to, entry: entry.clone() });
+    fn tell(&mut self, which: AnyRef, from: Option<CommitId>, to: Option<CommitId>, entry: &LogEntry) {
+        self.told.push(Told { which, from, to, entry: entry.clone() });
+    }
+}
+
+/// The commit that HEAD names where refs say what `read` says.
+fn named_by_head(
+    files: &RefFiles,
+    read: &dyn Fn(&AnyRef) -> Result<Option<Vec<u8>>>,
+) -> Result<Option<CommitId>> {
+    match ref_value::head(files, read(&AnyRef::Head)?)? {
+        Head::Detached(commit) => Ok(Some(commit)),
+        Head::Branch(name) => {
+            let which = AnyRef::Branch(name);
+            ref_value::branch(files, &which, read(&which)?)
+        }
     }
 }
 
 impl Told {
     fn append(&self, files: &RefFiles) -> Result<()> {
-        let path = files.log_to_write(self.folder, &self.escaped)?;
+        let path = files.log_to_write(&self.which)?;
         reflog::append(files.disk(), &path, self.from, self.to, &self.entry)
     }
 }

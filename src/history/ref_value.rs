@@ -26,6 +26,23 @@ impl Head {
     }
 }
 
+/// What the log of HEAD says of a switch.
+const SWITCHED: &str = "switch: from ";
+
+/// What the log of HEAD says when it goes from one place to another.
+pub(super) fn switch_message(from: &Head, to: &Head) -> String {
+    let name = |head: &Head| match head {
+        Head::Branch(branch) => branch.to_string(),
+        Head::Detached(commit) => commit.to_string(),
+    };
+    format!("{SWITCHED}{} to {}", name(from), name(to))
+}
+
+/// Where HEAD was before the switch that a line of its log tells of; `None` if it tells of something else.
+pub(super) fn switched_from(message: &str) -> Option<&str> {
+    Some(message.strip_prefix(SWITCHED)?.split_once(" to ")?.0)
+}
+
 /// What HEAD says whose file has these bytes.
 pub(super) fn head(files: &RefFiles, bytes: Option<Vec<u8>>) -> Result<Head> {
     let damaged = |what: &str| damaged(files, &AnyRef::Head, what);

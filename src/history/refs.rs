@@ -5,6 +5,7 @@
 //! was, and what goes wrong afterwards is a warning. A reader needs no lock and sees the old or the new value, whole.
 
 use super::any_ref::AnyRef;
+use super::commit::Signature;
 use super::error::{Error, Result};
 use super::ref_files::RefFiles;
 pub use super::ref_name::{BranchName, REF_NAME_MAX, RefNameError, TagName};
@@ -65,10 +66,10 @@ impl Refs {
         }
     }
 
-    /// Points HEAD elsewhere, durably.
-    pub fn set_head(&self, head: &Head) -> Result<Moved> {
+    /// Points HEAD elsewhere, durably, and logs it.
+    pub fn set_head(&self, head: &Head, who: &Signature) -> Result<Moved> {
         let mut transaction = self.transaction()?;
-        let was = transaction.set_head(head)?;
+        let was = transaction.set_head(head, who)?;
         Ok(Moved { was, warnings: transaction.commit()? })
     }
 
@@ -213,13 +214,22 @@ impl Refs {
 
     /// Where a branch pointed, oldest first. Branches that were deleted have a log as well.
     pub fn log(&self, name: &BranchName) -> Result<Vec<LogLine>> {
-        reflog::read(self.0.disk(), &self.0.log_path(BranchName::FOLDER, &name.escaped()), self.branch(name)?)
+        reflog::read(self.0.disk(), &self.0.log_path(&AnyRef::Branch(name.clone())), self.branch(name)?)
     }
 
     /// Where a tag pointed, oldest first. Tags that were deleted have a log as well.
     pub fn tag_log(&self, name: &TagName) -> Result<Vec<LogLine>> {
         let now = self.tag(name)?.map(|tag| tag.commit);
-        reflog::read(self.0.disk(), &self.0.log_path(TagName::FOLDER, &name.escaped()), now)
+        reflog::read(self.0.disk(), &self.0.log_path(&AnyRef::Tag(name.clone())), now)
+    }
+
+    /// Which commits HEAD named, oldest first: where it was switched, and how its branch moved.
+    pub fn head_log(&self) -> Result<Vec<LogLine>> {
+        let now = match self.head()? {
+            Head::Branch(branch) => self.branch(&branch)?,
+            Head::Detached(commit) => Some(commit),
+        };
+        reflog::read(self.0.disk(), &self.0.log_path(&AnyRef::Head), now)
     }
 
     /// The branches that have a log, living or deleted, and the names of files beside them that no branch has.

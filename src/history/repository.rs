@@ -180,7 +180,7 @@ impl Repo {
     }
 
     /// The root directory of a tree as an entry, for looking up the empty path.
-    fn root_entry(tree: TreeId) -> Entry {
+    pub(super) fn root_entry(tree: TreeId) -> Entry {
         // The name is never shown: nothing leads to a root by name.
         let name = super::path::Name::new("root").expect("a constant");
         let attributes = Attributes { mode: 0o755, modified: Timestamp::EPOCH };

@@ -16,6 +16,7 @@ mod surroundings;
 #[cfg(test)]
 mod tests;
 mod unsaved;
+mod view;
 #[expect(clippy::module_inception, reason = "a file is called what its type is")]
 mod workspace;
 
@@ -29,4 +30,5 @@ pub use naming::{DeletedTag, MadeBranch, MovedHead, Switch, TagRequest, Tagged};
 pub use settings::open_repo;
 pub use surroundings::Surroundings;
 pub use unsaved::{Loss, Unsaved};
+pub use view::{Located, View};
 pub use workspace::{OpenedWorktree, Workspace};

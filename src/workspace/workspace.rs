@@ -127,6 +127,24 @@ impl Workspace {
         Ok(TreePath::parse(typed.as_os_str().as_bytes())?)
     }
 
+    /// The folder of the tree that somebody stands in: below the repository's folder or in a mounted worktree; the top if
+    /// he stands in neither.
+    pub fn here(&self) -> TreePath {
+        if let Some((_, at)) = &self.inside {
+            return at.clone();
+        }
+        let below = self.surroundings.cwd.strip_prefix(&self.folder);
+        below.ok().and_then(|below| TreePath::parse(below.as_os_str().as_bytes()).ok()).unwrap_or_default()
+    }
+
+    /// A path that is relative to a folder of the tree.
+    ///
+    /// # Errors
+    /// [`Error::OutOfWorktree`], or what no tree can have.
+    pub fn below(&self, folder: &TreePath, typed: &Path) -> Result<TreePath> {
+        relative_to(folder, typed)
+    }
+
     /// The same for several, each once, in the order in which they were typed.
     ///
     /// # Errors

@@ -172,7 +172,7 @@ impl Repo {
         who: &Signature,
     ) -> Result<Switched> {
         if let (None, Some(unborn)) = (start, self.unborn()?) {
-            return self.rename_unborn(&unborn, branch);
+            return self.rename_unborn(&unborn, branch, who);
         }
         let start = start.unwrap_or("HEAD");
         let head = Head::Branch(branch.clone());
@@ -182,7 +182,7 @@ impl Repo {
         let durable = self.store().durable(commit)?;
         let mut transaction = self.refs().transaction()?;
         transaction.update_branch(branch, None, durable, &entry).map_err(made)?;
-        transaction.set_head(&head)?;
+        transaction.set_head(&head, who)?;
         warnings.extend(transaction.commit()?.into_iter().map(Warning::from));
         Ok(Switched { head, warnings })
     }
@@ -195,7 +195,7 @@ impl Repo {
         }
     }
 
-    fn rename_unborn(&self, from: &BranchName, to: &BranchName) -> Result<Switched> {
+    fn rename_unborn(&self, from: &BranchName, to: &BranchName, who: &Signature) -> Result<Switched> {
         let head = Head::Branch(to.clone());
         self.refs().check_new_branch(to)?;
         let mut warnings = Vec::new();
@@ -205,7 +205,7 @@ impl Repo {
             warnings.extend(aside.map(|path| Warning::SetAside { branch: to.clone(), path }));
             Still::hold(self, from)?.map_or(Ok(()), |still| still.give_to(to))?;
         }
-        match self.refs().set_head(&head) {
+        match self.refs().set_head(&head, who) {
             Ok(Moved { warnings: late, .. }) => warnings.extend(late.into_iter().map(Warning::from)),
             Err(error) => {
                 if takes_along {
@@ -223,11 +223,13 @@ impl Repo {
     /// # Errors
     /// [`UnknownRevision`](history::Error::UnknownRevision) and what else [`Repo::resolve`] says.
     pub fn switch_to(&self, target: &str, who: &Signature) -> Result<Switched> {
+        let previous = self.previous_named(target)?;
+        let target = previous.as_deref().unwrap_or(target);
         let head = match BranchName::new(target) {
             Ok(branch) if self.can_switch_to(&branch)? => Head::Branch(branch),
             Ok(_) | Err(_) => Head::Detached(self.resolve(target, who.time)?),
         };
-        let moved = self.refs().set_head(&head)?;
+        let moved = self.refs().set_head(&head, who)?;
         Ok(Switched { head, warnings: moved.warnings.into_iter().map(Warning::from).collect() })
     }
 

@@ -1,11 +1,13 @@
-//! What a worktree has changed.
+//! What a worktree has changed, and what its files are made of that are in no commit.
 
 use super::error::Result;
 use super::snapshot::Snapshot;
 use super::worktree::Worktree;
-use crate::history::{self, Change};
+use crate::disk::DiskFile;
+use crate::history::{self, Change, DraftNode, FileContent, Node};
 use crate::id::{RecipeId, StagingId, TreeId};
-use crate::store::{FileSource, StoreError};
+use crate::store::{FileSource, Source, SourceError, StoreError};
+use std::sync::Arc;
 
 impl Snapshot {
     /// What differs from a tree to this snapshot of a worktree, sorted by path. Reads the bytes of staged files that are as
@@ -21,4 +23,37 @@ fn has_bytes(worktree: &Worktree, staging: StagingId, recipe: RecipeId) -> histo
     let file = worktree.staging().open(staging)?;
     let source = FileSource::new(&*file).map_err(StoreError::from)?;
     Ok(worktree.repo().hash(&source)? == *worktree.repo().recipe(recipe)?.blake3())
+}
+
+impl Worktree {
+    /// What a file of a snapshot is made of; `None` for what is no file.
+    ///
+    /// # Errors
+    /// If its bytes cannot be read.
+    pub fn content(&self, node: &DraftNode) -> Result<Option<FileContent>> {
+        match *node {
+            DraftNode::Known(Node::File { recipe, .. }) => Ok(Some(self.repo().file_content(recipe)?)),
+            DraftNode::Staged { staging, len } => {
+                let bytes = StagedBytes { file: self.staging().open(staging)?, len };
+                Ok(Some(self.repo().content_of(Box::new(bytes))?))
+            }
+            DraftNode::Known(Node::Dir(_) | Node::Symlink(_)) | DraftNode::Dir(_) => Ok(None),
+        }
+    }
+}
+
+/// The bytes of a staging file that a snapshot holds.
+struct StagedBytes {
+    file: Arc<dyn DiskFile>,
+    len: u64,
+}
+
+impl Source for StagedBytes {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> std::result::Result<(), SourceError> {
+        Ok(self.file.read_exact_at(buf, offset)?)
+    }
 }

@@ -6,6 +6,7 @@ mod habits;
 mod history;
 mod likeness;
 mod printing;
+mod revisions;
 mod stopping;
 mod trouble;
 mod workbench;

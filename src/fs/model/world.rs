@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::disk::{Disk, SimulatedDisk};
-use crate::history::{BranchName, Head, Options, Repo};
+use crate::history::{BranchName, Head, Options, Repo, Signature};
 use crate::units::Timestamp;
 
 use super::super::attr::Kind;
@@ -305,7 +305,13 @@ impl World {
             Step::Switch(name) => {
                 if self.branches.contains_key(name) {
                     let head = Head::Branch(branch_name(name));
-                    self.core().repo().refs().set_head(&head).expect("a branch that exists");
+                    let who = Signature {
+                        name: String::new(),
+                        email: String::new(),
+                        time: Timestamp::EPOCH,
+                        offset_minutes: 0,
+                    };
+                    self.core().repo().refs().set_head(&head, &who).expect("a branch that exists");
                     self.head = name.clone();
                 }
                 return;

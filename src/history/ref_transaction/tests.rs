@@ -41,7 +41,7 @@ fn prepared() -> (SimulatedDisk, [Durable<CommitId>; 3]) {
 /// Everything at once: a rename to below its own name with HEAD, a move, tags made, moved and removed.
 fn change(repo: &Repo, [one, two, three]: [Durable<CommitId>; 3]) -> Result<Vec<Warning>> {
     let mut transaction = repo.refs().transaction()?;
-    transaction.set_head(&Head::Branch(branch("a/deep/er")))?;
+    transaction.set_head(&Head::Branch(branch("a/deep/er")), &who(7))?;
     transaction.delete_branch(&branch("a"), one.get(), &entry())?;
     transaction.update_branch(&branch("a/deep/er"), None, one, &entry())?;
     transaction.update_branch(&branch("b"), Some(two.get()), three, &entry())?;
@@ -229,7 +229,7 @@ fn each_change_of_a_transaction_sees_those_before_it_and_a_refused_one_drops_all
 /// HEAD goes to `b`, and there is a tag `v2`.
 fn go_and_tag(repo: &Repo, commit: Durable<CommitId>) -> Result<Vec<Warning>> {
     let mut transaction = repo.refs().transaction()?;
-    transaction.set_head(&Head::Branch(branch("b")))?;
+    transaction.set_head(&Head::Branch(branch("b")), &who(7))?;
     transaction.set_tag(&tag("v2"), &plain_tag(commit.get()), commit, false, &entry())?;
     transaction.commit()
 }
@@ -258,7 +258,7 @@ fn refs_that_moved_back_after_a_transaction_that_was_cut_short_stay_there_after_
             continue;
         }
         moved_back += 1;
-        let head = repo.refs().set_head(&Head::Branch(branch("a"))).expect("HEAD");
+        let head = repo.refs().set_head(&Head::Branch(branch("a")), &who(7)).expect("HEAD");
         let removed = repo.refs().delete_tag(&tag("v2"), &entry()).expect("tag");
         assert!(head.warnings.is_empty() && removed.warnings.is_empty());
         for seed in 0..64 {

@@ -50,7 +50,7 @@ fn session(disk: &SimulatedDisk, done: &mut Acknowledged) -> Result<()> {
     let tip = done.commits[2].0;
     let entry = LogEntry { who: request("", 1).author, message: "branch".into() };
     repo.refs().update_branch(&other, None, repo.store().durable(tip)?, &entry)?;
-    let moved = repo.refs().set_head(&Head::Branch(other.clone()))?;
+    let moved = repo.refs().set_head(&Head::Branch(other.clone()), &request("", 1).author)?;
     if is_durable(&moved.warnings.into_iter().map(Warning::from).collect::<Vec<_>>()) {
         done.head = Some(other);
     }

@@ -1,0 +1,50 @@
+use super::context::Context;
+use super::error::Result;
+use super::output::{Colour, Output};
+use super::when;
+use crate::history::LogLine;
+use serde_json::{Value, json};
+
+/// Show where HEAD, a branch or a tag was, newest first
+///
+/// Each line has the name that brings one back there, such as `HEAD@{1}`. Refs that were deleted have a log as well.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// HEAD, a branch or a tag
+    #[arg(value_name = "REF", default_value = "HEAD")]
+    name: String,
+    /// At most so many
+    #[arg(short = 'n', long, value_name = "COUNT")]
+    max_count: Option<usize>,
+}
+
+pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
+    let place = context.open()?;
+    let (of, lines) = place.repo.moves_of(&args.name)?;
+    let lines = lines.iter().enumerate().take(args.max_count.unwrap_or(usize::MAX));
+    if out.json {
+        let rows: Vec<Value> = lines.map(|(number, line)| row(&of, number, line)).collect();
+        return out.value(&json!({ "ref": of, "moves": rows }));
+    }
+    for (number, line) in lines {
+        let id = line.new.map_or("deleted".to_owned(), |id| id.to_string()[..10].to_owned());
+        let id = out.paint(Colour::Yellow, id);
+        let name = args.name.as_str();
+        out.line(format_args!(
+            "{id} {name}@{{{number}}} {} {}",
+            &when::date(line.who.time, line.who.offset_minutes)[..16],
+            line.message
+        ))?;
+    }
+    Ok(())
+}
+
+fn row(of: &str, number: usize, line: &LogLine) -> Value {
+    json!({
+        "name": format!("{of}@{{{number}}}"),
+        "old": line.old.map(|id| id.to_string()),
+        "new": line.new.map(|id| id.to_string()),
+        "who": { "name": line.who.name, "email": line.who.email, "time": when::rfc3339(line.who.time) },
+        "message": line.message,
+    })
+}

@@ -1,0 +1,329 @@
+//! From what a user calls a commit to the commit. What names none says what there is instead.
+
+use super::commit::Commit;
+use super::error::{Error, Limit, Result};
+use super::ref_value::{Head, switched_from};
+use super::reflog::LogLine;
+use super::refs::{BranchName, TagName};
+use super::repository::Repo;
+use super::revision::{At, Base, Range, Revision, Step};
+use super::said_time::parse_time;
+use super::suggest::nearest;
+use super::walk::Walk;
+use crate::id::CommitId;
+use crate::store::{Kind, StoreError};
+use crate::units::Timestamp;
+
+/// Shortest prefix that names a commit.
+const PREFIX_MIN: usize = 4;
+/// Digits of a whole id.
+const DIGITS: usize = 2 * CommitId::LEN;
+/// Commits of a prefix that are told of.
+const MATCHES: usize = 8;
+
+/// Commits: those that `tips` reach and `hidden` do not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Where to start.
+    pub tips: Vec<CommitId>,
+    /// What is left out with all that it reaches.
+    pub hidden: Vec<CommitId>,
+}
+
+impl Repo {
+    /// The commit that a text names. `now` is what `@{yesterday}` counts from.
+    ///
+    /// # Errors
+    /// [`Error::UnknownRevision`] with the nearest name that exists, [`Error::TooFar`] with what there is,
+    /// [`Error::AmbiguousPrefix`] with its matches, [`Error::TooShort`], [`Error::Unborn`]; [`Error::MissingCommit`] if what
+    /// it names is not there.
+    pub fn resolve(&self, text: &str, now: Timestamp) -> Result<CommitId> {
+        let revision = Revision::parse(text).ok_or_else(|| self.unknown_revision(text))?;
+        self.resolve_revision(&revision, now)
+    }
+
+    /// The same for a text that was read already.
+    ///
+    /// # Errors
+    /// As [`Repo::resolve`].
+    pub fn resolve_revision(&self, revision: &Revision, now: Timestamp) -> Result<CommitId> {
+        let text = revision.text.as_str();
+        let mut commit = match &revision.base {
+            Base::Head => self.head_commit()?,
+            Base::Named(name) => self.resolve_name(text, name)?,
+            Base::Logged { name, at } => self.resolve_logged(text, name.as_deref(), at, now)?,
+            Base::Previous(back) => self.resolve_name(text, &self.previous(text, *back)?)?,
+            Base::Message(wanted) => self.newest_saying(text, self.tips()?, wanted)?,
+        };
+        if let Err(Error::Store(StoreError::NotFound { .. })) = self.commit(commit) {
+            let name = Revision::stem(text).to_owned();
+            return Err(Error::MissingCommit { name, commit });
+        }
+        for step in &revision.steps {
+            commit = self.step(text, commit, step)?;
+        }
+        Ok(commit)
+    }
+
+    /// The commits that texts name together: `a..b`, `^a b`, and the like.
+    ///
+    /// # Errors
+    /// As [`Repo::resolve`].
+    pub fn select<'t>(&self, texts: impl IntoIterator<Item = &'t str>, now: Timestamp) -> Result<Selection> {
+        let mut selection = Selection::default();
+        for text in texts {
+            let range = Range::parse(text).ok_or_else(|| self.unknown_revision(text))?;
+            self.add_range(&mut selection, &range, now)?;
+        }
+        Ok(selection)
+    }
+
+    fn add_range(&self, selection: &mut Selection, range: &Range, now: Timestamp) -> Result<()> {
+        let of = |revision| self.resolve_revision(revision, now);
+        let Selection { tips, hidden } = selection;
+        match range {
+            Range::Only(one) => tips.push(of(one)?),
+            Range::Without(one) => hidden.push(of(one)?),
+            Range::Between(from, to) => {
+                hidden.push(of(from)?);
+                tips.push(of(to)?);
+            }
+            Range::Apart(one, other) => {
+                let (one, other) = (of(one)?, of(other)?);
+                hidden.extend(self.merge_bases(one, other)?);
+                tips.extend([one, other]);
+            }
+            Range::Itself(one) => {
+                let commit = of(one)?;
+                tips.push(commit);
+                hidden.extend(&self.commit(commit)?.parents);
+            }
+            Range::Parents(one) => tips.extend(&self.commit(of(one)?)?.parents),
+            Range::Since(one, number) => {
+                let commit = of(one)?;
+                tips.push(commit);
+                hidden.push(self.step(&one.text, commit, &Step::Parent((*number).max(1)))?);
+            }
+        }
+        Ok(())
+    }
+
+    /// The commit that HEAD names.
+    ///
+    /// # Errors
+    /// [`Error::Unborn`] if its branch has none yet.
+    pub fn head_commit(&self) -> Result<CommitId> {
+        match self.refs().head()? {
+            Head::Detached(commit) => Ok(commit),
+            Head::Branch(branch) => {
+                self.refs().branch(&branch)?.ok_or_else(|| Error::Unborn(branch.to_string()))
+            }
+        }
+    }
+
+    /// The name of what HEAD was at before it was switched, if a text says `-` or `@{-n}`; `None` if it says something
+    /// else.
+    ///
+    /// # Errors
+    /// [`Error::TooFar`] if it was not switched so often.
+    pub fn previous_named(&self, text: &str) -> Result<Option<String>> {
+        match Revision::parse(text) {
+            Some(Revision { base: Base::Previous(back), steps, .. }) if steps.is_empty() => {
+                self.previous(text, back).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn previous(&self, text: &str, back: usize) -> Result<String> {
+        let log = self.refs().head_log()?;
+        let from: Vec<&str> = log.iter().filter_map(|line| switched_from(&line.message)).collect();
+        let found = from.len().checked_sub(back).map(|at| from[at].to_owned());
+        found.ok_or_else(|| Error::TooFar { text: text.to_owned(), has: Limit::Switches(from.len()) })
+    }
+
+    fn step(&self, text: &str, commit: CommitId, step: &Step) -> Result<CommitId> {
+        let too_far = |has| Error::TooFar { text: text.to_owned(), has };
+        let of = || Revision::stem(text).to_owned();
+        match step {
+            Step::Parent(0) => Ok(commit),
+            Step::Parent(n) => {
+                let parents = &self.commit(commit)?.parents;
+                let limit = || Limit::Parents { of: commit, count: parents.len() };
+                parents.get(*n as usize - 1).copied().ok_or_else(|| too_far(limit()))
+            }
+            Step::Ancestor(n) => {
+                let mut at = commit;
+                for count in 0..*n {
+                    match self.commit(at)?.parents.first() {
+                        Some(&parent) => at = parent,
+                        None => return Err(too_far(Limit::Ancestors { of: of(), count: count as usize })),
+                    }
+                }
+                Ok(at)
+            }
+            Step::Message(wanted) => self.newest_saying(text, vec![commit], wanted),
+        }
+    }
+
+    fn tips(&self) -> Result<Vec<CommitId>> {
+        let mut tips: Vec<CommitId> = self.refs().branches()?.into_iter().map(|(_, commit)| commit).collect();
+        tips.extend(self.refs().tags()?.into_iter().map(|(_, tag)| tag.commit));
+        Ok(tips)
+    }
+
+    fn newest_saying(&self, text: &str, tips: Vec<CommitId>, wanted: &str) -> Result<CommitId> {
+        for step in Walk::new(self, tips)? {
+            let (id, commit) = step?;
+            if commit.message.contains(wanted) {
+                return Ok(id);
+            }
+        }
+        Err(Error::TooFar { text: text.to_owned(), has: Limit::Message(wanted.to_owned()) })
+    }
+
+    fn resolve_name(&self, text: &str, name: &str) -> Result<CommitId> {
+        let name = name.strip_prefix("refs/").unwrap_or(name);
+        let (as_branch, as_tag) = match (name.strip_prefix("heads/"), name.strip_prefix("tags/")) {
+            (Some(branch), _) => (Some(branch), None),
+            (_, Some(tag)) => (None, Some(tag)),
+            (None, None) => (Some(name), Some(name)),
+        };
+        if let Some(branch) = as_branch.and_then(|name| BranchName::new(name).ok())
+            && let Some(commit) = self.refs().branch(&branch)?
+        {
+            return Ok(commit);
+        }
+        if let Some(tag) = as_tag.and_then(|name| TagName::new(name).ok())
+            && let Some(tag) = self.refs().tag(&tag)?
+        {
+            return Ok(tag.commit);
+        }
+        if let Head::Branch(branch) = self.refs().head()?
+            && as_branch == Some(branch.as_str())
+        {
+            return Err(Error::Unborn(branch.to_string()));
+        }
+        self.resolve_prefix(text, name)
+    }
+
+    fn resolve_prefix(&self, text: &str, name: &str) -> Result<CommitId> {
+        let is_hex = |digits: &str| {
+            !digits.is_empty() && digits.len() <= DIGITS && digits.bytes().all(|b| b.is_ascii_hexdigit())
+        };
+        // What `describe` prints ends with one.
+        let described = name.rsplit_once("-g").map(|(_, digits)| digits).filter(|digits| is_hex(digits));
+        let prefix = described.unwrap_or(name).to_ascii_lowercase();
+        match (is_hex(&prefix), prefix.len()) {
+            (false, _) => return Err(self.unknown_revision(text)),
+            (true, len) if len < PREFIX_MIN => {
+                // Perhaps a name was meant.
+                return Err(match self.unknown_revision(text) {
+                    Error::UnknownRevision { nearest: None, text } => {
+                        Error::TooShort { text, least: PREFIX_MIN }
+                    }
+                    other => other,
+                });
+            }
+            (true, _) => {}
+        }
+        let ids = self.store().metadata_with_prefix(Kind::Commit, &prefix)?;
+        match ids.as_slice() {
+            [] => Err(self.unknown_revision(text)),
+            [id] => Ok(CommitId::from_bytes(*id)),
+            several => Err(self.ambiguous(text, several)),
+        }
+    }
+
+    fn ambiguous(&self, text: &str, ids: &[[u8; CommitId::LEN]]) -> Error {
+        let ids = ids.iter().map(|id| CommitId::from_bytes(*id));
+        let mut matches: Vec<(CommitId, Option<Timestamp>, String)> = ids
+            .map(|id| match self.commit(id) {
+                Ok(commit) => (id, Some(commit.committer.time), Commit::subject(&commit).to_owned()),
+                Err(_) => (id, None, String::new()),
+            })
+            .collect();
+        matches.sort_by_key(|(_, time, _)| std::cmp::Reverse(*time));
+        let count = matches.len();
+        matches.truncate(MATCHES);
+        let matches = matches.into_iter().map(|(id, _, subject)| (id, subject)).collect();
+        Error::AmbiguousPrefix { text: text.to_owned(), count, matches }
+    }
+
+    /// `name@{n}` or `name@{time}`, from the log of HEAD, of the current branch or another one, or of a tag if no branch
+    /// has one.
+    fn resolve_logged(&self, text: &str, name: Option<&str>, at: &At, now: Timestamp) -> Result<CommitId> {
+        let (of, log) = self.log_called(text, name)?;
+        let limit = || Error::TooFar {
+            text: text.to_owned(),
+            has: Limit::Entries { of: of.clone(), count: log.len() },
+        };
+        match at {
+            At::Entry(back) => log.iter().rev().nth(*back).and_then(|line| line.new).ok_or_else(limit),
+            At::Time(said) => {
+                let at = parse_time(said, now).ok_or_else(|| Error::UnknownTime(said.clone()))?;
+                at_time(&log, at).ok_or_else(limit)
+            }
+        }
+    }
+
+    /// The log of what a name means, and its whole name. Before HEAD had a log of its own it is that of its branch.
+    fn log_called(&self, text: &str, name: Option<&str>) -> Result<(String, Vec<LogLine>)> {
+        let refs = self.refs();
+        let branch = match name {
+            Some("HEAD" | "@") => {
+                let log = refs.head_log()?;
+                match (log.is_empty(), refs.head()?) {
+                    (true, Head::Branch(branch)) => branch,
+                    (_, Head::Branch(_) | Head::Detached(_)) => return Ok(("HEAD".into(), log)),
+                }
+            }
+            None => refs.current_branch()?,
+            Some(name) => {
+                let name = name.strip_prefix("refs/").unwrap_or(name);
+                if let Some(Ok(tag)) = name.strip_prefix("tags/").map(TagName::new) {
+                    return Ok((format!("tag {tag}"), refs.tag_log(&tag)?));
+                }
+                let branch = BranchName::new(name.strip_prefix("heads/").unwrap_or(name));
+                branch.map_err(|_| self.unknown_revision(text))?
+            }
+        };
+        let log = refs.log(&branch)?;
+        if let (true, Ok(tag)) = (log.is_empty(), TagName::new(branch.as_str())) {
+            let log = refs.tag_log(&tag)?;
+            if !log.is_empty() {
+                return Ok((format!("tag {tag}"), log));
+            }
+        }
+        match log.is_empty() && refs.branch(&branch)?.is_none() {
+            true => Err(self.unknown_revision(text)),
+            false => Ok((branch.to_string(), log)),
+        }
+    }
+
+    /// Where a ref was, newest first, with its whole name: HEAD, a branch or a tag, living or deleted.
+    ///
+    /// # Errors
+    /// [`Error::UnknownRevision`] if there is no such ref and never was.
+    pub fn moves_of(&self, name: &str) -> Result<(String, Vec<LogLine>)> {
+        let (of, mut log) = self.log_called(name, Some(name))?;
+        log.reverse();
+        Ok((of, log))
+    }
+
+    pub(super) fn unknown_revision(&self, text: &str) -> Error {
+        let stem = Revision::stem(text);
+        let names = self.refs().all_names().unwrap_or_default();
+        let nearest = nearest(stem, names).filter(|name| name != stem);
+        Error::UnknownRevision { text: text.to_owned(), nearest }
+    }
+}
+
+/// Where a ref pointed at an instant; before its first move, where that move began.
+fn at_time(log: &[LogLine], at: Timestamp) -> Option<CommitId> {
+    let before = log.iter().rev().find(|line| line.who.time <= at);
+    before.map_or_else(|| log.first()?.old, |line| line.new)
+}
+
+#[cfg(test)]
+mod tests;
