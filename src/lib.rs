@@ -2,12 +2,13 @@
 //!
 //! The layers, lowest first; each imports only from those above it in this list (`tests/layers` holds it):
 //! leaves ([`id`], [`units`], [`quote`], [`random`], [`config`], [`threads`], [`task`], [`daemons`]), bytes with a meaning ([`tensor`], [`mod@format`]), pure transforms and the
-//! durable disk ([`codec`], [`similarity`], [`recipe`], [`disk`]), objects ([`store`]), history ([`history`]), the writable trees of branches ([`worktree`]) and tensors by name ([`tensors`]), and the
+//! durable disk ([`codec`], [`similarity`], [`recipe`], [`disk`]), objects ([`store`]), history ([`history`]), the writable trees of branches ([`worktree`]), tensors by name ([`tensors`]) and what differs between files ([`compare`]), and the
 //! peers that show it ([`workspace`], [`fs`], [`demo`], [`cli`]). `docs/architecture.md` has the whole map.
 
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod codec;
+pub mod compare;
 pub mod config;
 pub mod daemons;
 #[cfg(all(feature = "cli", feature = "mount"))]

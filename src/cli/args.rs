@@ -4,8 +4,8 @@ use super::context::Context;
 use super::error::{CommandError, Result};
 use super::output::{Colour, Output, say};
 use super::{
-    add, branch, cat, commit, config, export, fsck, habits, init, lineage, log, ls, reflog, repack, restore,
-    rm, show, similar, stats, status, switch, tag,
+    add, branch, cat, commit, compare, config, diff, export, fsck, habits, init, lineage, log, ls, reflog,
+    repack, restore, rm, show, similar, stats, status, switch, tag,
 };
 #[cfg(feature = "mount")]
 use super::{demo, mount, umount};
@@ -45,6 +45,8 @@ enum Verb {
     Restore(restore::Args),
     Status(status::Args),
     Commit(commit::Args),
+    Diff(diff::Args),
+    Compare(compare::Args),
     Log(log::Args),
     Reflog(reflog::Args),
     Show(show::Args),
@@ -142,6 +144,8 @@ fn perform(verb: Verb, context: &Context, out: &Output) -> Result<ExitCode> {
         Verb::Restore(args) => restore::run(context, out, args),
         Verb::Status(args) => status::run(context, out, args),
         Verb::Commit(args) => commit::run(context, out, args),
+        Verb::Diff(args) => return diff::run(context, out, args),
+        Verb::Compare(args) => compare::run(context, out, args),
         Verb::Log(args) => log::run(context, out, args),
         Verb::Reflog(args) => reflog::run(context, out, args),
         Verb::Show(args) => show::run(context, out, args),

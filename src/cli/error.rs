@@ -250,6 +250,7 @@ impl From<workspace::Error> for CommandError {
             E::NotHere { .. } => {
                 Self::new(error).hint("what is elsewhere is added by its absolute path, or with `--to DIR`")
             }
+            E::TwoWorktrees => Self::usage(error).hint("`coral commit` one of them first"),
             E::Unfinished(_) => {
                 Self::new(error).hint("save it again; `coral commit --include-open` takes it as it is")
             }

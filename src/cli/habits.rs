@@ -9,13 +9,6 @@ use std::ffi::OsString;
 /// Verbs of git that Coral does not have, and the way to what people want of them, where there is one.
 const VERBS: &[(&str, Option<&str>)] = &[
     (
-        "diff",
-        Some(
-            "`coral status` names what changed, `coral show COMMIT` what a commit changed; in a mount any program compares \
-             the files of commits/",
-        ),
-    ),
-    (
         "reset",
         Some(
             "`coral restore --all` drops every change of the worktree; `coral restore -s REF PATH` takes files of another \

@@ -6,10 +6,13 @@ mod branch;
 mod cat;
 mod change;
 mod commit;
+mod compare;
 mod config;
 mod context;
 #[cfg(feature = "mount")]
 mod demo;
+mod diff;
+mod diff_text;
 mod error;
 mod export;
 mod fsck;

@@ -2,10 +2,12 @@
 //!
 //! Knows nothing of files or of how tensors are stored.
 
+mod difference;
 mod dtype;
 mod lane;
 mod statistics;
 
+pub use difference::{Difference, ULP_CLASSES};
 pub use dtype::{Dtype, UnknownDtype};
 pub use lane::Lane;
 pub use statistics::Statistics;

@@ -93,7 +93,7 @@ impl Statistics {
 }
 
 /// How one element of the type is read; `None` for types that are no real numbers.
-fn reader(dtype: Dtype) -> Option<fn(&[u8]) -> f64> {
+pub(super) fn reader(dtype: Dtype) -> Option<fn(&[u8]) -> f64> {
     /// The element's bytes; callers cut them to its width.
     fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
         let mut array = [0; N];

@@ -59,6 +59,9 @@ pub enum Error {
         /// The branch.
         branch: String,
     },
+    /// Two worktrees were to be compared.
+    #[error("two worktrees are not compared with each other")]
+    TwoWorktrees,
     /// A file of the worktree has bytes whose writer ended in the middle.
     #[error("`{0}` was not finished by who wrote it")]
     Unfinished(history::TreePath),

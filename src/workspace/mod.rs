@@ -6,11 +6,13 @@
 
 mod add;
 mod change_setting;
+mod diff;
 mod discover;
 mod drop;
 mod error;
 mod mounts;
 mod naming;
+mod pathspec;
 mod settings;
 mod surroundings;
 #[cfg(test)]
@@ -22,11 +24,13 @@ mod workspace;
 
 pub use add::AddRequest;
 pub use change_setting::Scope;
+pub use diff::FileDiff;
 pub use discover::{FOLDER, Found, root_of};
 pub use drop::{DeletedBranch, Removed, Restore, Restored};
 pub use error::{Error, Result};
 pub use mounts::Heard;
 pub use naming::{DeletedTag, MadeBranch, MovedHead, Switch, TagRequest, Tagged};
+pub use pathspec::Pathspec;
 pub use settings::open_repo;
 pub use surroundings::Surroundings;
 pub use unsaved::{Loss, Unsaved};

@@ -3,8 +3,8 @@
 use super::error::{Error, Result};
 use super::workspace::Workspace;
 use crate::history::{
-    self, BranchName, DraftDir, DraftEntry, DraftNode, DraftTree, FileContent, Node, Repo, Side, Target,
-    TreePath,
+    self, BranchName, Change, DraftDir, DraftEntry, DraftNode, DraftTree, FileContent, Node, Repo, Side,
+    Target, Tree, TreePath,
 };
 use crate::id::CommitId;
 use crate::worktree::{Snapshot, Worktree};
@@ -22,8 +22,16 @@ pub struct View {
 
 #[derive(Debug)]
 enum What {
-    Commit { id: CommitId, shown_as: String, tree: DraftTree },
-    Worktree { worktree: Box<Worktree>, snapshot: Box<Snapshot> },
+    /// No commit is the empty tree before the first one.
+    Commit {
+        id: Option<CommitId>,
+        shown_as: String,
+        tree: DraftTree,
+    },
+    Worktree {
+        worktree: Box<Worktree>,
+        snapshot: Box<Snapshot>,
+    },
 }
 
 /// Something in a tree.
@@ -64,8 +72,14 @@ impl Workspace {
     /// If it cannot be read.
     pub fn view_of(&self, id: CommitId, shown_as: &str) -> Result<View> {
         let tree = DraftTree::of(self.repo.commit(id)?.tree);
-        let what = What::Commit { id, shown_as: shown_as.to_owned(), tree };
+        let what = What::Commit { id: Some(id), shown_as: shown_as.to_owned(), tree };
         Ok(View { repo: self.repo.clone(), what })
+    }
+
+    /// The tree before the first commit.
+    pub fn view_nothing(&self) -> View {
+        let tree = DraftTree::of(Tree::empty_id());
+        View { repo: self.repo.clone(), what: What::Commit { id: None, shown_as: "nothing".into(), tree } }
     }
 
     /// The worktree of a branch as a commit would take it now.
@@ -133,7 +147,7 @@ impl View {
     /// The commit; `None` for a worktree.
     pub fn commit(&self) -> Option<CommitId> {
         match &self.what {
-            What::Commit { id, .. } => Some(*id),
+            What::Commit { id, .. } => *id,
             What::Worktree { .. } => None,
         }
     }
@@ -146,13 +160,29 @@ impl View {
         }
     }
 
+    /// What differs from this tree to another one, sorted by path; `None` if this is a worktree, which nothing is compared
+    /// from.
+    ///
+    /// # Errors
+    /// If a directory cannot be read.
+    pub(super) fn changes_between(&self, new: &View) -> Result<Option<Vec<Change>>> {
+        let old = match (&self.what, self.tree().root) {
+            (What::Commit { .. }, DraftDir::Unchanged(tree)) => tree,
+            (What::Commit { .. }, DraftDir::Changed(_)) | (What::Worktree { .. }, _) => return Ok(None),
+        };
+        Ok(Some(match &new.what {
+            What::Commit { tree, .. } => self.repo.diff(old, tree, &|_, _| Ok(false))?,
+            What::Worktree { worktree, snapshot } => snapshot.diff_from(old, worktree)?,
+        }))
+    }
+
     /// What is at a path.
     ///
     /// # Errors
     /// If a directory cannot be read.
     pub fn find(&self, path: &TreePath) -> Result<Option<DraftEntry>> {
         let Some(mut entry) = self.tree().find(path, &self.repo)? else { return Ok(None) };
-        if let (true, What::Commit { id, .. }) = (path.is_root(), &self.what) {
+        if let (true, What::Commit { id: Some(id), .. }) = (path.is_root(), &self.what) {
             // Nothing records when a whole tree changed but the commit.
             entry.attributes.modified = self.repo.commit(*id)?.committer.time;
         }
@@ -204,7 +234,7 @@ impl View {
 
     fn unknown(&self, path: &TreePath) -> Result<history::Error> {
         let nearest = match &self.what {
-            What::Commit { id, .. } => self.repo.nearest_path(self.repo.commit(*id)?.tree, path)?,
+            What::Commit { id, .. } => self.repo.nearest_path(self.repo.tree_of(*id)?, path)?,
             What::Worktree { snapshot, .. } => {
                 self.repo.nearest_path(self.repo.tree_of(snapshot.base)?, path)?
             }

@@ -25,7 +25,6 @@ fn what_means_the_same_does_the_same() {
 fn verbs_that_are_not_there_say_what_is() {
     let bench = Workbench::new();
     for (verb, way) in [
-        ("diff", "`coral status`"),
         ("reset", "`coral restore --all`"),
         ("stash", "worktree of its own"),
         ("push", "no remote"),

@@ -2,6 +2,7 @@
 
 mod borders;
 mod daily;
+mod diffs;
 mod habits;
 mod history;
 mod likeness;

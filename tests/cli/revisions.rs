@@ -25,7 +25,7 @@ fn head_remembers_where_it_was_and_a_dash_goes_back() {
     let back = bench.coral(&["--json", "switch", "-"]).json();
     assert_eq!(back["branch"], "dev");
     bench.coral(&["switch", "main"]).succeeds();
-    assert_eq!(bench.cat("-:a"), b"2");
+    assert_eq!(bench.cat("@{-1}:a"), b"2");
     assert_eq!(bench.cat("@{-1}~1:a"), b"1");
     assert_eq!(bench.cat("HEAD@{1}:a"), b"2");
     let log = bench.coral(&["--json", "reflog"]).json();

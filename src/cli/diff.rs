@@ -1,0 +1,374 @@
+use super::change::words;
+use super::context::{Context, Place};
+use super::diff_text::{Style, file_text, stat_line};
+use super::error::{CommandError, Result};
+use super::output::Output;
+use super::progress::task;
+use super::quote;
+use crate::compare::{FileChange, TensorChange, TensorKind, Wanted};
+use crate::history::{Change, ChangeKind, DraftEntry, Range, Revision, TreePath};
+use crate::task::Task;
+use crate::workspace::{FileDiff, Located, Pathspec, View};
+use serde_json::{Value, json};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Show what differs between commits, or between a commit and the worktree
+///
+/// Without a revision: what the worktree has that its last commit has not. With one: from there to the worktree; with two,
+/// or A..B: from one to the other; A...B: from where they parted to B. Two times REF:PATH compares two files, :PATH is the
+/// worktree's. Of files with tensors each tensor is compared with the one of its name: the share of its numbers that
+/// changed, the norm of the difference (L2), the same in parts of the old norm (rel), the largest difference, the cosine.
+/// Tensors that are stored as the same object are the same and never read.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Revisions or ranges, then paths
+    #[arg(value_name = "REVISION|PATH")]
+    what: Vec<OsString>,
+    /// Only these paths; `*` and `?` fit names, FILE#NAME means tensors of a file
+    #[arg(last = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Only these tensors; `*` and `?` fit anything
+    #[arg(short = 't', long = "tensor", value_name = "NAME")]
+    tensors: Vec<String>,
+    /// One line a file: how many tensors differ and by how much
+    #[arg(long)]
+    stat: bool,
+    /// Only the paths
+    #[arg(long, conflicts_with = "stat")]
+    name_only: bool,
+    /// Only the paths, and how each differs
+    #[arg(long, conflicts_with_all = ["stat", "name_only"])]
+    name_status: bool,
+    /// How many numbers are how far apart, counted in representable numbers between them
+    #[arg(long)]
+    histogram: bool,
+    /// Order tensors by name, changed, l2, rel, max or cosine, the most different first
+    #[arg(long, value_name = "KEY", value_parser = ["name", "changed", "l2", "rel", "max", "cosine"])]
+    sort: Option<String>,
+    /// At most so many tensors of a file
+    #[arg(short = 'n', long, value_name = "COUNT")]
+    max_count: Option<usize>,
+    /// From the second to the first
+    #[arg(short = 'R', long)]
+    reverse: bool,
+    /// A file that went and one that came are two, whatever they have in common
+    #[arg(long)]
+    no_renames: bool,
+    /// Paths end with a NUL byte and are not quoted
+    #[arg(short = 'z')]
+    nul: bool,
+    /// End with 1 if something differs
+    #[arg(long)]
+    exit_code: bool,
+    /// Print nothing, and end with 1 if something differs
+    #[arg(long)]
+    quiet: bool,
+    /// Accepted for git's sake: the worktree is what the next commit takes
+    #[arg(long, visible_alias = "staged")]
+    cached: bool,
+    /// The branch whose worktree is meant, if not the current one
+    #[arg(short = 'B', long, value_name = "NAME")]
+    branch: Option<String>,
+}
+
+/// What is compared.
+enum Sides {
+    Trees(View, View),
+    Files(Box<(Located, Located)>),
+}
+
+pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
+    let place = context.open()?;
+    let task = task()?;
+    let (sides, mut paths) = sides(&place, &args)?;
+    paths.tensors.extend(args.tensors.iter().cloned());
+    let (old, new, files) = match sides {
+        Sides::Trees(old, new) => {
+            let files = place.changes(&old, &new, &paths, !args.no_renames)?;
+            (old, new, files)
+        }
+        Sides::Files(both) => {
+            let (old, new) = *both;
+            paths.tensors.extend(old.tensor.iter().chain(&new.tensor).cloned());
+            let files = file_pair(&old, &new);
+            (old.view, new.view, files)
+        }
+    };
+    let differs = !files.is_empty();
+    let ended = || match differs && (args.exit_code || args.quiet) {
+        true => ExitCode::from(1),
+        false => ExitCode::SUCCESS,
+    };
+    if args.quiet {
+        return Ok(ended());
+    }
+    if args.name_only || args.name_status {
+        names(out, &files, &args)?;
+        return Ok(ended());
+    }
+    print(&place, out, (&old, &new), &files, &paths, &args, &task)?;
+    Ok(ended())
+}
+
+/// What the arguments mean.
+fn sides(place: &Place, args: &Args) -> Result<(Sides, Pathspec)> {
+    let mut views: Vec<View> = Vec::new();
+    let mut files: Vec<Located> = Vec::new();
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for (at, said) in args.what.iter().enumerate() {
+        let bytes = said.as_encoded_bytes();
+        if bytes.contains(&b':') && !bytes.starts_with(b":/") {
+            files.push(place.locate(bytes)?);
+            continue;
+        }
+        match revisions(place, &said.to_string_lossy()) {
+            Ok(mut found) => views.append(&mut found),
+            // What is no revision is a path, if there is one; and then all behind it are.
+            Err(error) => {
+                paths.extend(args.what[at..].iter().map(PathBuf::from));
+                let known = |path: &TreePath| is_known(place, &views, path);
+                if !known(&place.tree_path(said.as_ref())?)?
+                    && !said.to_string_lossy().contains(['*', '?', '#'])
+                {
+                    return Err(error.hint("`--` stands before paths"));
+                }
+                break;
+            }
+        }
+    }
+    paths.extend(args.paths.iter().cloned());
+    if files.len() == 2 && views.is_empty() {
+        let both = (files.remove(0), files.remove(0));
+        let both = if args.reverse { (both.1, both.0) } else { both };
+        return Ok((Sides::Files(Box::new(both)), Pathspec::default()));
+    }
+    if !files.is_empty() {
+        return Err(CommandError::usage("a file is compared with another one: two are needed")
+            .hint("`coral diff REF -- PATH` compares a path with the worktree's"));
+    }
+    let (old, new) = trees(place, views, args)?;
+    let paths = place.pathspec(&paths, &|path| Ok(old.find(path)?.is_some() || new.find(path)?.is_some()))?;
+    Ok((Sides::Trees(old, new), paths))
+}
+
+fn is_known(place: &Place, views: &[View], path: &TreePath) -> Result<bool> {
+    for view in views {
+        if view.find(path)?.is_some() {
+            return Ok(true);
+        }
+    }
+    let worktree = place.branch(None).and_then(|branch| place.view_worktree(&branch));
+    let is_in = |view: View| Ok::<_, CommandError>(view.find(path)?.is_some());
+    Ok(worktree.map_err(CommandError::from).and_then(is_in).unwrap_or(false)
+        || place.view("HEAD").map_err(CommandError::from).and_then(is_in).unwrap_or(false))
+}
+
+/// The trees that a revision or a range means.
+fn revisions(place: &Place, text: &str) -> Result<Vec<View>> {
+    let view = |revision: &Revision| -> Result<View> {
+        let id = place.repo.resolve_revision(revision, place.now())?;
+        Ok(place.view_of(id, &revision.text)?)
+    };
+    match Range::parse(text) {
+        Some(Range::Between(from, to)) => Ok(vec![view(&from)?, view(&to)?]),
+        Some(Range::Apart(one, other)) => {
+            let of = |revision| place.repo.resolve_revision(revision, place.now());
+            let bases = place.repo.merge_bases(of(&one)?, of(&other)?)?;
+            let base = bases.first().ok_or_else(|| {
+                CommandError::new(format!("`{}` and `{}` have no commit in common", one.text, other.text))
+            })?;
+            Ok(vec![place.view_of(*base, &base.to_string()[..10])?, view(&other)?])
+        }
+        Some(Range::Itself(one)) => {
+            let id = place.repo.resolve_revision(&one, place.now())?;
+            let parent = place.repo.commit(id)?.parents.first().copied();
+            let before = match parent {
+                Some(parent) => place.view_of(parent, &parent.to_string()[..10])?,
+                None => place.view_nothing(),
+            };
+            Ok(vec![before, view(&one)?])
+        }
+        Some(Range::Only(_) | Range::Without(_) | Range::Parents(_) | Range::Since(..)) | None => {
+            Ok(vec![place.view(text)?])
+        }
+    }
+}
+
+fn trees(place: &Place, mut views: Vec<View>, args: &Args) -> Result<(View, View)> {
+    if views.len() > 2 {
+        return Err(CommandError::usage(format!("{} trees were named, and two are compared", views.len())));
+    }
+    let mut views = views.drain(..);
+    let (old, new) = match (views.next(), views.next()) {
+        (Some(old), Some(new)) => (old, new),
+        (old, _) => {
+            let branch = place.branch(args.branch.as_deref())?;
+            place.settle();
+            let old = match (old, place.repo.refs().branch(&branch)?) {
+                (Some(old), _) => old,
+                (None, Some(tip)) => place.view_of(tip, branch.as_str())?,
+                (None, None) => place.view_nothing(),
+            };
+            (old, place.view_worktree(&branch)?)
+        }
+    };
+    Ok(if args.reverse { (new, old) } else { (old, new) })
+}
+
+/// Two files as a change; none if they are the same.
+fn file_pair(old: &Located, new: &Located) -> Vec<FileChange> {
+    if old.entry.node == new.entry.node {
+        return Vec::new();
+    }
+    let change = Change {
+        path: new.path.clone(),
+        kind: ChangeKind::Modified,
+        old: Some(old.entry.clone()),
+        new: Some(new.entry.clone()),
+    };
+    let from = (old.path != new.path).then(|| (old.path.clone(), 0));
+    vec![FileChange { change, from }]
+}
+
+fn letter(file: &FileChange) -> char {
+    if file.from.is_some() { 'R' } else { words(file.change.kind).0 }
+}
+
+fn names(out: &Output, files: &[FileChange], args: &Args) -> Result<()> {
+    if out.json {
+        let rows: Vec<Value> = files.iter().map(file_json).collect();
+        return out.value(&json!({ "files": rows }));
+    }
+    for file in files {
+        let paths =
+            file.from.iter().map(|(from, _)| from).filter(|_| args.name_status).chain([&file.change.path]);
+        if args.nul {
+            let status = if args.name_status { format!("{}\0", letter(file)) } else { String::new() };
+            let mut bytes = status.into_bytes();
+            paths.for_each(|path| bytes.extend([path.to_bytes(), vec![0]].concat()));
+            out.bytes(&bytes)?;
+            continue;
+        }
+        let paths: Vec<String> = paths.map(quote::path).collect();
+        match args.name_status {
+            true => out.line(format_args!("{}\t{}", letter(file), paths.join("\t")))?,
+            false => out.line(paths.join("\t"))?,
+        }
+    }
+    Ok(())
+}
+
+fn print(
+    place: &Place,
+    out: &Output,
+    (old, new): (&View, &View),
+    files: &[FileChange],
+    paths: &Pathspec,
+    args: &Args,
+    task: &Task,
+) -> Result<()> {
+    let wanted = Wanted { names: &paths.tensors, numbers: true, same: false };
+    let style = Style { histogram: args.histogram, most: args.max_count };
+    let mut rows = Vec::new();
+    for file in files {
+        let entry = |entry: &'_ Option<DraftEntry>| entry.clone().filter(|entry| entry.node.is_file());
+        let (before, after) = (entry(&file.change.old), entry(&file.change.new));
+        let mut diff = place.diff_file((old, before.as_ref()), (new, after.as_ref()), wanted, task)?;
+        if let Some(key) = &args.sort {
+            sort(&mut diff.tensors.tensors, key);
+        }
+        match (out.json, args.stat) {
+            (true, _) => rows.push(diff_json(file, &diff)),
+            (false, true) => out.line(stat_line(out, file, &diff))?,
+            (false, false) => file_text(out, file, &diff, style)?,
+        }
+    }
+    match (out.json, args.stat && !files.is_empty()) {
+        (true, _) => out.value(&json!({ "old": old.to_string(), "new": new.to_string(), "files": rows })),
+        (false, true) => {
+            let s = if files.len() == 1 { "" } else { "s" };
+            out.line(format_args!(" {} path{s} changed", files.len()))
+        }
+        (false, false) => Ok(()),
+    }
+}
+
+/// The most different first.
+fn sort(tensors: &mut [TensorChange], key: &str) {
+    let by = |tensor: &TensorChange| {
+        tensor.difference.as_ref().map_or(f64::NEG_INFINITY, |difference| match key {
+            "changed" => difference.changed_share(),
+            "l2" => difference.l2(),
+            "rel" => difference.relative(),
+            "max" => difference.max,
+            _ => -difference.cosine(),
+        })
+    };
+    match key {
+        "name" => tensors.sort_by(|a, b| a.name.cmp(&b.name)),
+        _ => tensors.sort_by(|a, b| by(b).total_cmp(&by(a)).then_with(|| a.name.cmp(&b.name))),
+    }
+}
+
+/// How a path differs, as JSON.
+pub fn file_json(file: &FileChange) -> Value {
+    let mut row = json!({ "path": null, "change": words(file.change.kind).1 });
+    quote::put_path(&mut row, &file.change.path);
+    if let Some((from, share)) = &file.from {
+        row["change"] = json!("renamed");
+        row["from"] = json!(from.to_string());
+        row["similarity"] = json!(share);
+    }
+    let len = |entry: &Option<DraftEntry>| entry.as_ref().map(|entry| entry.node.len());
+    row["old_bytes"] = json!(len(&file.change.old));
+    row["new_bytes"] = json!(len(&file.change.new));
+    row
+}
+
+fn diff_json(file: &FileChange, diff: &FileDiff) -> Value {
+    let mut row = file_json(file);
+    row["tensors"] = diff.tensors.tensors.iter().map(tensor_json).collect();
+    row["same_tensors"] = json!(diff.tensors.same);
+    if let Some(lines) = &diff.lines {
+        row["lines_added"] = json!(lines.added);
+        row["lines_removed"] = json!(lines.removed);
+    }
+    row
+}
+
+/// The word for how a tensor differs.
+pub fn kind_word(kind: TensorKind) -> &'static str {
+    match kind {
+        TensorKind::Changed => "changed",
+        TensorKind::Reshaped => "reshaped",
+        TensorKind::Renamed => "renamed",
+        TensorKind::Added => "added",
+        TensorKind::Removed => "removed",
+        TensorKind::Same => "same",
+    }
+}
+
+fn tensor_json(tensor: &TensorChange) -> Value {
+    let side = |side: &Option<(crate::recipe::TensorInfo, crate::id::ObjectKey)>| {
+        side.as_ref().map(|(info, key)| {
+            json!({ "name": info.name, "dtype": info.dtype.name(), "shape": info.shape, "id": key.to_string() })
+        })
+    };
+    let numbers = tensor.difference.as_ref().map(|found| {
+        let ulps: serde_json::Map<String, Value> = super::diff_text::classes(&found.ulps)
+            .map(|(from, count)| (from.to_string(), json!(count)))
+            .collect();
+        json!({
+            "elements": found.elements, "changed": found.changed, "changed_share": found.changed_share(),
+            "non_finite": found.non_finite, "l2": found.l2(), "rmse": found.rms(), "relative": found.relative(),
+            "max": found.max, "cosine": found.cosine(), "old_norm": found.old_norm(),
+            "new_norm": found.new_norm(), "ulps": ulps,
+        })
+    });
+    json!({
+        "name": tensor.name, "change": kind_word(tensor.kind), "old": side(&tensor.old),
+        "new": side(&tensor.new), "numbers": numbers,
+    })
+}

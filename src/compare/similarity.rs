@@ -1,0 +1,92 @@
+//! How alike two tensors are, in one word.
+
+use crate::tensor::Difference;
+
+/// A class of likeness, by the cosine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Category {
+    /// At least 0.9999.
+    Identical,
+    /// At least 0.99.
+    Minor,
+    /// At least 0.9.
+    Moderate,
+    /// Less.
+    Major,
+}
+
+impl Category {
+    /// All of them, the most alike first.
+    pub const ALL: [Self; 4] = [Self::Identical, Self::Minor, Self::Moderate, Self::Major];
+
+    /// The class of a cosine.
+    pub fn of(cosine: f64) -> Self {
+        match cosine {
+            c if c >= 0.9999 => Self::Identical,
+            c if c >= 0.99 => Self::Minor,
+            c if c >= 0.9 => Self::Moderate,
+            _ => Self::Major,
+        }
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Identical => "identical",
+            Self::Minor => "minor",
+            Self::Moderate => "moderate",
+            Self::Major => "major",
+        }
+    }
+}
+
+/// How alike two tensors are.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Likeness {
+    /// The cosine between them.
+    pub cosine: f64,
+    /// The smaller norm in parts of the larger one; 1 if both are zero.
+    pub magnitude: f64,
+    /// The root of the mean squared difference.
+    pub rmse: f64,
+    /// The largest absolute difference.
+    pub max: f64,
+}
+
+impl From<&Difference> for Likeness {
+    fn from(difference: &Difference) -> Self {
+        let (old, new) = (difference.old_norm(), difference.new_norm());
+        let magnitude = if old.max(new) == 0.0 { 1.0 } else { old.min(new) / old.max(new) };
+        Self { cosine: difference.cosine(), magnitude, rmse: difference.rms(), max: difference.max }
+    }
+}
+
+impl Likeness {
+    /// The class that it is in.
+    pub fn category(&self) -> Category {
+        Category::of(self.cosine)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::Dtype;
+
+    #[test]
+    fn classes_begin_where_they_say() {
+        let names = [1.0, 0.9999, 0.99985, 0.99, 0.9, 0.8, -1.0].map(|cosine| Category::of(cosine).name());
+        assert_eq!(names, ["identical", "identical", "minor", "minor", "moderate", "major", "major"]);
+    }
+
+    #[test]
+    fn norms_are_compared_the_smaller_with_the_larger() {
+        let bytes = |value: f64| value.to_le_bytes();
+        let likeness = |old: f64, new: f64| {
+            let found = Difference::between((Dtype::F64, &bytes(old)), (Dtype::F64, &bytes(new)));
+            Likeness::from(&found.expect("numbers"))
+        };
+        assert_eq!(likeness(4.0, 2.0), Likeness { cosine: 1.0, magnitude: 0.5, rmse: 2.0, max: 2.0 });
+        assert_eq!(likeness(0.0, 0.0).magnitude, 1.0);
+    }
+}

@@ -1,0 +1,97 @@
+//! What differs between two trees that somebody looks at, path by path, and in each file tensor by tensor or line by line.
+
+use super::error::{Error, Result};
+use super::pathspec::Pathspec;
+use super::view::View;
+use super::workspace::Workspace;
+use crate::compare::{FileChange, FileDifference, LineDiff, Wanted, compare_files, line_diff, with_renames};
+use crate::history::{ChangeKind, DraftEntry, FileContent};
+use crate::task::Task;
+
+/// Texts that are compared line by line are at most so long, in bytes.
+const TEXT_MAX: u64 = 1 << 20;
+
+/// What differs in one file.
+#[derive(Debug, Default)]
+pub struct FileDiff {
+    /// Its tensors.
+    pub tensors: FileDifference,
+    /// Its lines, if both sides are texts.
+    pub lines: Option<LineDiff>,
+}
+
+impl Workspace {
+    /// The paths that differ from one tree to the other, sorted.
+    ///
+    /// # Errors
+    /// [`Error::TwoWorktrees`]; if a directory cannot be read.
+    pub fn changes(
+        &self,
+        old: &View,
+        new: &View,
+        paths: &Pathspec,
+        renames: bool,
+    ) -> Result<Vec<FileChange>> {
+        let mut changes = old.changes_to(new)?;
+        changes.retain(|change| paths.means(&change.path));
+        match renames {
+            true => Ok(with_renames(&self.repo, changes)?),
+            false => Ok(changes.into_iter().map(|change| FileChange { change, from: None }).collect()),
+        }
+    }
+
+    /// What differs in a file.
+    ///
+    /// # Errors
+    /// If it cannot be read, or the task is stopped.
+    pub fn diff_file(
+        &self,
+        (old, before): (&View, Option<&DraftEntry>),
+        (new, after): (&View, Option<&DraftEntry>),
+        wanted: Wanted<'_>,
+        task: &Task,
+    ) -> Result<FileDiff> {
+        let content = |view: &View, entry: Option<&DraftEntry>| match entry {
+            Some(entry) => view.content(&entry.node),
+            None => Ok(None),
+        };
+        let (before, after) = (content(old, before)?, content(new, after)?);
+        let threads = self.repo.store().threads();
+        let tensors = compare_files(threads, before.as_ref(), after.as_ref(), wanted, task)?;
+        let has_tensors = [&before, &after].into_iter().flatten().any(|file| file.tensors().next().is_some());
+        let lines = match wanted.numbers && !has_tensors {
+            true => lines(before.as_ref(), after.as_ref())?,
+            false => None,
+        };
+        Ok(FileDiff { tensors, lines })
+    }
+}
+
+fn lines(old: Option<&FileContent>, new: Option<&FileContent>) -> Result<Option<LineDiff>> {
+    let read = |file: Option<&FileContent>| match file {
+        Some(file) => file.read_short(TEXT_MAX),
+        None => Ok(Some(Vec::new())),
+    };
+    match (read(old)?, read(new)?) {
+        (Some(old), Some(new)) => Ok(line_diff(&old, &new)),
+        _ => Ok(None),
+    }
+}
+
+impl View {
+    fn changes_to(&self, new: &View) -> Result<Vec<crate::history::Change>> {
+        if let Some(changes) = self.changes_between(new)? {
+            return Ok(changes);
+        }
+        let mut back = new.changes_between(self)?.ok_or(Error::TwoWorktrees)?;
+        for change in &mut back {
+            std::mem::swap(&mut change.old, &mut change.new);
+            change.kind = match change.kind {
+                ChangeKind::Added => ChangeKind::Deleted,
+                ChangeKind::Deleted => ChangeKind::Added,
+                other @ (ChangeKind::Modified | ChangeKind::TypeChanged) => other,
+            };
+        }
+        Ok(back)
+    }
+}

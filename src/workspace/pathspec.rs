@@ -1,0 +1,102 @@
+//! Paths as somebody means several at once: everything below some, those that a pattern fits, tensors of a file.
+
+use super::error::Result;
+use super::workspace::Workspace;
+use crate::history::{TreePath, glob, is_glob};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// Which paths are meant; all, if none was named.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pathspec {
+    specs: Vec<Spec>,
+    /// Patterns of the names of tensors; all, if there is none.
+    pub tensors: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Spec {
+    /// A path and everything below it.
+    Below(TreePath),
+    /// What a pattern fits: a whole path, or one of the folders above it.
+    Glob(String),
+}
+
+impl Workspace {
+    /// What was typed, relative to where somebody stands. `is_there` tells whether something is at a path: what is not may
+    /// be a file with the tensors of it that are meant.
+    ///
+    /// # Errors
+    /// [`Error::OutOfWorktree`](super::Error::OutOfWorktree), or what no tree can have.
+    pub fn pathspec(
+        &self,
+        typed: &[PathBuf],
+        is_there: &dyn Fn(&TreePath) -> Result<bool>,
+    ) -> Result<Pathspec> {
+        let mut found = Pathspec::default();
+        for typed in typed {
+            let bytes = typed.as_os_str().as_bytes();
+            let hash = bytes.iter().position(|byte| *byte == b'#');
+            let (file, tensor) = match hash {
+                Some(at) if !is_there(&self.tree_path(typed)?)? => (&bytes[..at], Some(&bytes[at + 1..])),
+                Some(_) | None => (bytes, None),
+            };
+            found.specs.push(self.spec(Path::new(std::ffi::OsStr::from_bytes(file)), is_there)?);
+            found.tensors.extend(tensor.map(|name| String::from_utf8_lossy(name).into_owned()));
+        }
+        Ok(found)
+    }
+
+    fn spec(&self, typed: &Path, is_there: &dyn Fn(&TreePath) -> Result<bool>) -> Result<Spec> {
+        let path = self.tree_path(typed)?;
+        let text = path.to_string();
+        Ok(if is_glob(&text) && !is_there(&path)? { Spec::Glob(text) } else { Spec::Below(path) })
+    }
+}
+
+impl Pathspec {
+    /// Those at or below some paths.
+    pub fn below(paths: impl IntoIterator<Item = TreePath>) -> Self {
+        Self { specs: paths.into_iter().map(Spec::Below).collect(), tensors: Vec::new() }
+    }
+
+    /// Whether it means everything.
+    pub fn is_all(&self) -> bool {
+        self.specs.is_empty()
+    }
+
+    /// Whether a path is meant.
+    pub fn means(&self, path: &TreePath) -> bool {
+        self.specs.is_empty() || self.specs.iter().any(|spec| spec.means(path))
+    }
+}
+
+impl Spec {
+    fn means(&self, path: &TreePath) -> bool {
+        match self {
+            Spec::Below(above) => path.starts_with(above),
+            Spec::Glob(pattern) => {
+                let names = path.names();
+                let upto = |len: usize| names[..len].iter().cloned().collect::<TreePath>().to_string();
+                (1..=names.len()).any(|len| glob(pattern, &upto(len)))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_fits_a_path_or_a_folder_above_it() {
+        let path = |text: &str| TreePath::parse(text).expect("valid");
+        let spec = |spec| Pathspec { specs: vec![spec], tensors: Vec::new() };
+        let pattern = spec(Spec::Glob("run-?/*.txt".into()));
+        assert!(pattern.means(&path("run-1/a.txt")) && pattern.means(&path("run-2/a.txt/b")));
+        assert!(!pattern.means(&path("run-10/a.txt")) && !pattern.means(&path("a.txt")));
+        let below = Pathspec::below([path("run")]);
+        assert!(below.means(&path("run/a")) && below.means(&path("run")) && !below.means(&path("runs/a")));
+        assert!(Pathspec::default().means(&path("x")) && Pathspec::default().is_all());
+    }
+}
