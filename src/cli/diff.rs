@@ -75,7 +75,7 @@ pub struct Args {
 
 /// What is compared.
 enum Sides {
-    Trees(View, View),
+    Trees(Box<(View, View)>),
     Files(Box<(Located, Located)>),
 }
 
@@ -85,7 +85,8 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
     let (sides, mut paths) = sides(&place, &args)?;
     paths.tensors.extend(args.tensors.iter().cloned());
     let (old, new, files) = match sides {
-        Sides::Trees(old, new) => {
+        Sides::Trees(both) => {
+            let (old, new) = *both;
             let files = place.changes(&old, &new, &paths, !args.no_renames)?;
             (old, new, files)
         }
@@ -150,7 +151,7 @@ fn sides(place: &Place, args: &Args) -> Result<(Sides, Pathspec)> {
     }
     let (old, new) = trees(place, views, args)?;
     let paths = place.pathspec(&paths, &|path| Ok(old.find(path)?.is_some() || new.find(path)?.is_some()))?;
-    Ok((Sides::Trees(old, new), paths))
+    Ok((Sides::Trees(Box::new((old, new))), paths))
 }
 
 fn is_known(place: &Place, views: &[View], path: &TreePath) -> Result<bool> {

@@ -16,10 +16,12 @@ mod diff_text;
 mod error;
 mod export;
 mod fsck;
+mod graph;
 mod habits;
 mod init;
 mod lineage;
 mod log;
+mod log_format;
 mod ls;
 #[cfg(feature = "mount")]
 mod mount;

@@ -5,6 +5,7 @@ use super::log::{commit_json, names_of_commits, print_commit};
 use super::output::{Colour, Output};
 use super::quote;
 use super::show_tensor;
+use super::tensor_names::tensor_json;
 use crate::history::{DraftNode, Error, Node, Tag, TagName, Tree, TreePath};
 use crate::id::{CommitId, ObjectKey};
 use crate::recipe::{Recipe, TensorInfo};
@@ -224,16 +225,6 @@ fn tensor_line(tensor: &TensorInfo, len: u64, info: Option<&ObjectInfo>) -> Stri
         ByteSize(len).to_string(),
         quote::text(&tensor.name),
     )
-}
-
-/// A tensor as JSON.
-pub fn tensor_json(tensor: &TensorInfo, len: u64, info: Option<&ObjectInfo>) -> Value {
-    json!({
-        "name": tensor.name, "dtype": tensor.dtype.name(), "shape": tensor.shape, "bytes": len,
-        "stored_bytes": info.map(|info| info.stored_len),
-        "base": info.and_then(|info| info.base).map(|key| key.to_string()),
-        "depth": info.map(|info| info.depth),
-    })
 }
 
 /// Every file below a tree.

@@ -1,8 +1,9 @@
 //! Paths as somebody means several at once: everything below some, those that a pattern fits, tensors of a file.
 
-use super::error::Result;
+use super::error::Result as Answer;
 use super::workspace::Workspace;
-use crate::history::{TreePath, glob, is_glob};
+use crate::history::{self, Repo, TreePath, glob, is_glob};
+use crate::id::TreeId;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -31,8 +32,8 @@ impl Workspace {
     pub fn pathspec(
         &self,
         typed: &[PathBuf],
-        is_there: &dyn Fn(&TreePath) -> Result<bool>,
-    ) -> Result<Pathspec> {
+        is_there: &dyn Fn(&TreePath) -> Answer<bool>,
+    ) -> Answer<Pathspec> {
         let mut found = Pathspec::default();
         for typed in typed {
             let bytes = typed.as_os_str().as_bytes();
@@ -47,7 +48,7 @@ impl Workspace {
         Ok(found)
     }
 
-    fn spec(&self, typed: &Path, is_there: &dyn Fn(&TreePath) -> Result<bool>) -> Result<Spec> {
+    fn spec(&self, typed: &Path, is_there: &dyn Fn(&TreePath) -> Answer<bool>) -> Answer<Spec> {
         let path = self.tree_path(typed)?;
         let text = path.to_string();
         Ok(if is_glob(&text) && !is_there(&path)? { Spec::Glob(text) } else { Spec::Below(path) })
@@ -63,6 +64,33 @@ impl Pathspec {
     /// Whether it means everything.
     pub fn is_all(&self) -> bool {
         self.specs.is_empty()
+    }
+
+    /// Whether two trees differ in what is meant.
+    ///
+    /// # Errors
+    /// If a directory cannot be read.
+    pub fn differs(&self, repo: &Repo, old: TreeId, new: TreeId) -> history::Result<bool> {
+        if old == new {
+            return Ok(false);
+        }
+        let mut patterns = false;
+        for spec in &self.specs {
+            match spec {
+                Spec::Below(path) => {
+                    let node = |tree| {
+                        Ok(repo.find_in_tree(tree, path)?.map(|entry| (entry.node, entry.attributes.mode)))
+                    };
+                    let (old, new): (Result<_, history::Error>, _) = (node(old), node(new));
+                    if old? != new? {
+                        return Ok(true);
+                    }
+                }
+                Spec::Glob(_) => patterns = true,
+            }
+        }
+        let is_meant = |change: &history::Change| self.means(&change.path);
+        Ok(patterns && repo.diff_trees(old, new)?.iter().any(is_meant))
     }
 
     /// Whether a path is meant.

@@ -6,7 +6,7 @@ use crate::history::{
     self, BranchName, Change, DraftDir, DraftEntry, DraftNode, DraftTree, FileContent, Node, Repo, Side,
     Target, Tree, TreePath,
 };
-use crate::id::CommitId;
+use crate::id::{CommitId, TreeId};
 use crate::worktree::{Snapshot, Worktree};
 use std::ffi::OsStr;
 use std::fmt;
@@ -22,7 +22,7 @@ pub struct View {
 
 #[derive(Debug)]
 enum What {
-    /// No commit is the empty tree before the first one.
+    /// Of no commit is a tree by itself.
     Commit {
         id: Option<CommitId>,
         shown_as: String,
@@ -78,8 +78,13 @@ impl Workspace {
 
     /// The tree before the first commit.
     pub fn view_nothing(&self) -> View {
-        let tree = DraftTree::of(Tree::empty_id());
-        View { repo: self.repo.clone(), what: What::Commit { id: None, shown_as: "nothing".into(), tree } }
+        self.view_tree(Tree::empty_id(), "nothing")
+    }
+
+    /// A tree of the history; `shown_as` is what to call it.
+    pub fn view_tree(&self, tree: TreeId, shown_as: &str) -> View {
+        let (tree, shown_as) = (DraftTree::of(tree), shown_as.to_owned());
+        View { repo: self.repo.clone(), what: What::Commit { id: None, shown_as, tree } }
     }
 
     /// The worktree of a branch as a commit would take it now.
@@ -234,7 +239,10 @@ impl View {
 
     fn unknown(&self, path: &TreePath) -> Result<history::Error> {
         let nearest = match &self.what {
-            What::Commit { id, .. } => self.repo.nearest_path(self.repo.tree_of(*id)?, path)?,
+            What::Commit { tree: DraftTree { root: DraftDir::Unchanged(tree), .. }, .. } => {
+                self.repo.nearest_path(*tree, path)?
+            }
+            What::Commit { .. } => None,
             What::Worktree { snapshot, .. } => {
                 self.repo.nearest_path(self.repo.tree_of(snapshot.base)?, path)?
             }

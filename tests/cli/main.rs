@@ -6,6 +6,7 @@ mod diffs;
 mod habits;
 mod history;
 mod likeness;
+mod logs;
 mod printing;
 mod revisions;
 mod stopping;

@@ -89,7 +89,8 @@ const SEALS: &[(&str, &[&str])] = &[
     ("memmap2", &["disk/"]),
     ("toml_edit", &["config.rs"]),
     ("strsim", &["config.rs", "history/suggest.rs"]),
-    ("similar", &["compare/lines.rs"]),
+    // There is a verb of that name.
+    ("similar", &["compare/lines.rs", "cli/args.rs"]),
     ("rustix", &["history/out_dir.rs"]),
     ("ndarray", &["demo/"]),
     ("indicatif", &["cli/progress.rs"]),

@@ -1,0 +1,150 @@
+//! Which commits somebody wants to see of the history, and which of them changed what he names.
+
+use super::error::Result;
+use super::pathspec::Pathspec;
+use super::workspace::Workspace;
+use crate::history::{self, Commit, Order, Repo, Selection, Walk, WalkRequest, parse_time};
+use crate::id::CommitId;
+use std::sync::Arc;
+
+/// What is wanted of a history.
+#[derive(Debug, Clone, Default)]
+pub struct LogRequest {
+    /// Revisions and ranges; HEAD, or the branch of the worktree that somebody stands in, if there is none.
+    pub revisions: Vec<String>,
+    /// From all branches and tags.
+    pub all: bool,
+    /// Of merges only what the first parents lead to.
+    pub first_parent: bool,
+    /// In which order.
+    pub order: Order,
+    /// Nothing older, as people say it.
+    pub since: Option<String>,
+    /// Nothing newer.
+    pub until: Option<String>,
+    /// Messages that have one of these texts.
+    pub grep: Vec<String>,
+    /// Authors whose name or address has one of these.
+    pub author: Vec<String>,
+    /// Whether letters may be large or small in both.
+    pub ignore_case: bool,
+    /// Only merges, or none.
+    pub merges: Option<bool>,
+    /// Only commits that changed one of these.
+    pub paths: Pathspec,
+}
+
+/// The commits of a request, as they are come to.
+pub struct Log {
+    repo: Repo,
+    walk: Walk,
+    filter: Filter,
+}
+
+struct Filter {
+    until: Option<crate::units::Timestamp>,
+    grep: Vec<String>,
+    author: Vec<String>,
+    ignore_case: bool,
+    merges: Option<bool>,
+    paths: Pathspec,
+    first_parent: bool,
+}
+
+impl Workspace {
+    /// The commits that are wanted.
+    ///
+    /// # Errors
+    /// As [`Repo::select`]; [`UnknownTime`](history::Error::UnknownTime).
+    pub fn log(&self, request: LogRequest) -> Result<Log> {
+        let time = |said: &Option<String>| match said {
+            Some(said) => parse_time(said, self.now())
+                .ok_or_else(|| history::Error::UnknownTime(said.clone()))
+                .map(Some),
+            None => Ok(None),
+        };
+        let (since, until) = (time(&request.since)?, time(&request.until)?);
+        let mut selection = self.repo.select(request.revisions.iter().map(String::as_str), self.now())?;
+        if request.all {
+            let refs = self.repo.refs();
+            // A ref that cannot be read leads to no commit here; `fsck` tells of it.
+            selection.tips.extend(refs.each_branch()?.into_iter().filter_map(|(_, commit)| commit.ok()));
+            selection.tips.extend(refs.each_tag()?.into_iter().filter_map(|(_, tag)| Some(tag.ok()?.commit)));
+        } else if selection.tips.is_empty() {
+            selection.tips.push(self.here_commit()?);
+        }
+        let Selection { tips, hidden } = selection;
+        let LogRequest { first_parent, order, grep, author, ignore_case, merges, paths, .. } = request;
+        let walk = Walk::of(&self.repo, WalkRequest { tips, hidden, first_parent, since, order })?;
+        let lower = |texts: Vec<String>| match ignore_case {
+            true => texts.iter().map(|text| text.to_lowercase()).collect(),
+            false => texts,
+        };
+        let (grep, author) = (lower(grep), lower(author));
+        let filter = Filter { until, grep, author, ignore_case, merges, paths, first_parent };
+        Ok(Log { repo: self.repo.clone(), walk, filter })
+    }
+
+    /// The commit that somebody stands at: of the branch whose worktree it is, or HEAD's.
+    ///
+    /// # Errors
+    /// [`Unborn`](history::Error::Unborn) before the first one.
+    pub fn here_commit(&self) -> Result<CommitId> {
+        match &self.inside {
+            Some((branch, _)) => Ok(self.repo.refs().existing_branch(branch)?),
+            None => Ok(self.repo.head_commit()?),
+        }
+    }
+}
+
+impl Log {
+    fn step(&mut self) -> Result<Option<(CommitId, Arc<Commit>)>> {
+        for step in self.walk.by_ref() {
+            let (id, commit) = step?;
+            if self.filter.takes(&commit) && self.filter.changed(&self.repo, &commit)? {
+                return Ok(Some((id, commit)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Iterator for Log {
+    type Item = Result<(CommitId, Arc<Commit>)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.step().transpose()
+    }
+}
+
+impl Filter {
+    fn takes(&self, commit: &Commit) -> bool {
+        let has = |text: &str, wanted: &[String]| {
+            let lower = self.ignore_case.then(|| text.to_lowercase());
+            let text = lower.as_deref().unwrap_or(text);
+            wanted.is_empty() || wanted.iter().any(|wanted| text.contains(wanted.as_str()))
+        };
+        let author = format!("{} <{}>", commit.author.name, commit.author.email);
+        self.until.is_none_or(|until| commit.committer.time <= until)
+            && self.merges.is_none_or(|merges| (commit.parents.len() > 1) == merges)
+            && has(&commit.message, &self.grep)
+            && has(&author, &self.author)
+    }
+
+    /// Whether a commit changed what is named; a merge, if it differs there from all that it followed.
+    fn changed(&self, repo: &Repo, commit: &Commit) -> Result<bool> {
+        if self.paths.is_all() {
+            return Ok(true);
+        }
+        let followed = if self.first_parent { 1 } else { commit.parents.len() };
+        if commit.parents.is_empty() {
+            return Ok(self.paths.differs(repo, repo.tree_of(None)?, commit.tree)?);
+        }
+        for &parent in commit.parents.iter().take(followed) {
+            if !self.paths.differs(repo, repo.commit(parent)?.tree, commit.tree)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,76 @@
+//! Looking back: `log`.
+
+use super::workbench::{Ran, Workbench};
+
+/// Five commits on two files, by two people.
+fn bench() -> Workbench {
+    let bench = Workbench::new();
+    for number in 1..=5 {
+        let file = if number % 2 == 0 { "even.txt" } else { "odd.txt" };
+        bench.write(file, format!("{number}\n").as_bytes());
+        bench.coral(&["add", file]).succeeds();
+        let (message, loss) = (format!("step {number}\n\nwhy {number}"), format!("loss=0.{number}"));
+        let author = if number < 3 { "Ada" } else { "Grace" };
+        bench.coral(&["commit", "-m", &message, "--author", author, "-d", &loss]).succeeds();
+    }
+    bench
+}
+
+/// The subjects that a log with `--format %s` has.
+fn subjects(ran: Ran) -> Vec<String> {
+    ran.succeeds().stdout.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn commits_are_found_by_path_person_message_time_and_range() {
+    let bench = bench();
+    let log = |arguments: &[&str]| subjects(bench.coral(&[&["log", "--format", "%s"], arguments].concat()));
+    assert_eq!(log(&["--", "even.txt"]), ["step 4", "step 2"]);
+    assert_eq!(log(&["--", "ev*"]), ["step 4", "step 2"]);
+    assert_eq!(log(&["--author", "Ada"]), ["step 2", "step 1"]);
+    assert_eq!(log(&["--grep", "WHY 3", "-i"]), ["step 3"]);
+    assert_eq!(log(&["HEAD~3..HEAD~1"]), ["step 4", "step 3"]);
+    assert_eq!(log(&["HEAD", "^HEAD~1"]), ["step 5"]);
+    assert_eq!(log(&["HEAD^!"]), ["step 5"]);
+    assert_eq!(log(&["--reverse", "-n", "2"]), ["step 4", "step 5"]);
+    assert_eq!(log(&["--skip", "1", "-1"]), ["step 4"]);
+    assert_eq!(log(&["--since", "1 hour ago"]).len(), 5);
+    assert_eq!(log(&["--until", "2 hours ago"]), Vec::<String>::new());
+    assert_eq!(log(&["--merges"]), Vec::<String>::new());
+    bench.coral(&["log", "--since", "whenever"]).fails(1, &["`whenever` is no time"]);
+    bench.coral(&["log", "--date", "martian"]).fails(2, &["iso, local, short"]);
+}
+
+#[test]
+fn a_log_that_stops_says_so() {
+    let bench = bench();
+    let short = bench.coral(&["log", "--oneline", "-2"]).succeeds();
+    assert_eq!(short.stdout.lines().count(), 2);
+    assert!(short.stderr.contains("there are older commits than these 2"), "{short:?}");
+    let all = bench.coral(&["log", "--oneline", "-n", "0"]).succeeds();
+    assert_eq!((all.stdout.lines().count(), all.stderr.as_str()), (5, ""));
+    assert_eq!(bench.coral(&["log", "--oneline", "-5"]).succeeds().stderr, "");
+}
+
+#[test]
+fn a_commit_is_printed_as_somebody_wants_it() {
+    let bench = bench();
+    let one = |arguments: &[&str]| bench.coral(&[&["log", "-1"], arguments].concat()).succeeds().stdout;
+    assert_eq!(one(&["--format", "%an: %s [%(loss)]%n%b"]), "Grace: step 5 [0.5]\nwhy 5\n");
+    assert!(one(&["--format=full"]).contains("Commit: Anonymous"), "{}", one(&["--format=full"]));
+    assert!(!one(&["--format=short"]).contains("why 5"));
+    assert!(one(&["--date", "relative"]).contains(" ago\n"));
+    assert!(one(&["--stat"]).contains("M odd.txt | +1 -1 lines"));
+    assert!(one(&["-p"]).contains("-3\n+5\n"));
+    assert!(one(&["--name-status"]).ends_with("M\todd.txt\n\n"));
+    let columns = bench.coral(&["log", "-m", "loss", "-m", "step"]).succeeds().stdout;
+    let rows: Vec<Vec<&str>> = columns.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[0], ["commit", "loss", "step", "subject"]);
+    assert_eq!(rows[5][1..], ["0.1", "-", "step", "1"]);
+    let json = bench.coral(&["--json", "log", "--name-only", "--", "even.txt"]).json();
+    assert_eq!(json[0]["changes"][0]["path"], "even.txt");
+    assert_eq!(
+        bench.coral(&["log", "--graph", "--oneline", "-2"]).succeeds().stdout.matches("* ").count(),
+        2
+    );
+}
