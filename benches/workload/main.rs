@@ -127,5 +127,6 @@ fn request(message: &str, time: Timestamp) -> CommitRequest {
         allow_empty: false,
         level: None,
         tag: None,
+        amend: false,
     }
 }

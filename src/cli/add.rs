@@ -41,6 +41,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             let file = quote::path(&file);
             note(format!("`{file}` is still being written: commits take it when it is closed"));
         }
+        place.decide_as_they_are(&place.worktree(&branch)?, place.tree_paths(&request.paths)?)?;
         return out.line("already in the worktree: what is saved into a mounted worktree needs no `add`");
     }
     if args.all {

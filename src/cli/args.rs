@@ -4,8 +4,8 @@ use super::context::Context;
 use super::error::{CommandError, Result};
 use super::output::{Colour, Output, say};
 use super::{
-    add, branch, cat, commit, compare, config, diff, export, fsck, habits, init, lineage, log, ls, reflog,
-    repack, restore, rm, show, similar, stats, status, switch, tag,
+    add, branch, cat, commit, compare, config, diff, export, fsck, habits, init, lineage, log, ls, merge,
+    reflog, repack, replay, reset, restore, rm, show, similar, stash, stats, status, switch, tag, undo,
 };
 #[cfg(feature = "mount")]
 use super::{demo, mount, umount};
@@ -43,6 +43,8 @@ enum Verb {
     Add(add::Args),
     Rm(rm::Args),
     Restore(restore::Args),
+    Reset(reset::Args),
+    Stash(stash::Args),
     Status(status::Args),
     Commit(commit::Args),
     Diff(diff::Args),
@@ -58,7 +60,13 @@ enum Verb {
     Branch(branch::Args),
     #[command(visible_alias = "checkout")]
     Switch(switch::Args),
+    Merge(merge::Args),
+    CherryPick(replay::CherryPick),
+    Revert(replay::Revert),
     Tag(tag::Args),
+    Undo(undo::UndoArgs),
+    Redo(undo::RedoArgs),
+    Op(undo::OpArgs),
     Stats(stats::Args),
     Fsck(fsck::Args),
     Repack(repack::Args),
@@ -114,6 +122,9 @@ impl Verb {
             Verb::Commit(_) => {
                 "nothing was committed, and the worktree is as it was; the same command begins again"
             }
+            Verb::Merge(_) | Verb::CherryPick(_) | Verb::Revert(_) => {
+                "`coral status` tells whether it is under way: then `--continue` goes on with it, `--abort` gives it up"
+            }
             Verb::Export(_) => "what was written was removed again; the same command begins again",
             Verb::Repack(_) => "every object is where it was; the same command begins again",
             Verb::Fsck(_) => {
@@ -141,6 +152,8 @@ fn perform(verb: Verb, context: &Context, out: &Output) -> Result<ExitCode> {
         Verb::Demo(args) => demo::run(context, out, args),
         Verb::Add(args) => add::run(context, out, args),
         Verb::Rm(args) => rm::run(context, out, args),
+        Verb::Reset(args) => reset::run(context, out, args),
+        Verb::Stash(args) => stash::run(context, out, args),
         Verb::Restore(args) => restore::run(context, out, args),
         Verb::Status(args) => status::run(context, out, args),
         Verb::Commit(args) => commit::run(context, out, args),
@@ -156,7 +169,13 @@ fn perform(verb: Verb, context: &Context, out: &Output) -> Result<ExitCode> {
         Verb::Export(args) => export::run(context, out, args),
         Verb::Branch(args) => branch::run(context, out, args),
         Verb::Switch(args) => switch::run(context, out, args),
+        Verb::Merge(args) => return merge::run(context, out, args),
+        Verb::CherryPick(args) => return replay::cherry_pick(context, out, args),
+        Verb::Revert(args) => return replay::revert(context, out, args),
         Verb::Tag(args) => tag::run(context, out, args),
+        Verb::Undo(args) => undo::undo(context, out, args),
+        Verb::Redo(args) => undo::redo(context, out, args),
+        Verb::Op(args) => undo::op(context, out, args),
         Verb::Stats(args) => stats::run(context, out, args),
         Verb::Fsck(args) => return fsck::run(context, out, args),
         Verb::Repack(args) => repack::run(context, out, args),

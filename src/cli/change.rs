@@ -21,3 +21,8 @@ pub fn change_json(change: &Change) -> Value {
     quote::put_path(&mut facts, &change.path);
     facts
 }
+
+/// What a file is that somebody writes.
+pub const WRITTEN: &str = "being written";
+/// What a file is whose writer was killed, or that was being written when the machine stopped.
+pub const INTERRUPTED: &str = "interrupted";

@@ -78,6 +78,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         allow_empty: args.allow_empty,
         level: args.level,
         tag,
+        amend: false,
     };
     let task = task()?;
     place.drain(&task);

@@ -186,6 +186,14 @@ fn worktree_hint(error: &worktree::Error) -> Option<String> {
         E::UncommittedChanges(name) => Some(format!(
             "`coral commit -B {name}` records them, `coral restore -B {name} --all` drops them, `coral branch -D {name}` deletes all the same"
         )),
+        E::Unmerged(_) => Some(
+            "`coral status` lists them; `coral checkout --ours PATH` or `--theirs PATH` takes a side, `coral add PATH` what is there"
+                .into(),
+        ),
+        E::UnderWay { what, .. } => {
+            Some(format!("`coral {what} --continue` goes on with it, `coral {what} --abort` gives it up"))
+        }
+        E::NothingUnderWay(_) => Some("`coral status` tells what is".into()),
         E::OwnStore(_) => Some("name what lies beside it; the repository is not content of its own".into()),
         E::OwnMount(_) => Some(
             "history is in the repository already; of a mount, `add` takes single files of a branch, tag or commit".into(),
@@ -250,6 +258,14 @@ impl From<workspace::Error> for CommandError {
             E::NotHere { .. } => {
                 Self::new(error).hint("what is elsewhere is added by its absolute path, or with `--to DIR`")
             }
+            E::Mainline { .. } => Self::usage(error).hint("`-m 1` counts from the first, as a merge does"),
+            E::NothingToUndo => Self::new(error).hint("`coral op log` lists what was done"),
+            E::NoStash(_) => Self::new(error).hint("`coral stash list` lists what is put aside"),
+            E::Unrelated { .. } => {
+                Self::new(error).hint("`--allow-unrelated-histories` merges them all the same")
+            }
+            E::NotForward { .. } => Self::new(error).hint("without `--ff-only` they are merged"),
+            E::NoConflict => Self::new(error).hint("`coral status` lists what is"),
             E::TwoWorktrees => Self::usage(error).hint("`coral commit` one of them first"),
             E::Unfinished(_) => {
                 Self::new(error).hint("save it again; `coral commit --include-open` takes it as it is")

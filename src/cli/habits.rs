@@ -8,14 +8,6 @@ use std::ffi::OsString;
 
 /// Verbs of git that Coral does not have, and the way to what people want of them, where there is one.
 const VERBS: &[(&str, Option<&str>)] = &[
-    (
-        "reset",
-        Some(
-            "`coral restore --all` drops every change of the worktree; `coral restore -s REF PATH` takes files of another \
-             commit",
-        ),
-    ),
-    ("stash", Some("each branch has a worktree of its own: `coral switch` leaves changes where they are")),
     ("worktree", Some("each branch has one: `MNT/worktree/BRANCH` of a mount, `-B BRANCH` of commands")),
     ("clone", Some("a repository is a folder: copy it with `cp -a` while nobody writes to it")),
     ("push", Some("there are no remote repositories; `coral export REF DIR` writes plain files")),
@@ -23,9 +15,6 @@ const VERBS: &[(&str, Option<&str>)] = &[
     ("fetch", Some("there are no remote repositories; `coral add` takes files")),
     ("remote", Some("there are no remote repositories")),
     ("gc", Some("`coral repack` writes everything anew as one pack")),
-    ("merge", Some("`coral restore -s BRANCH PATH` takes files of another branch into the worktree")),
-    ("cherry-pick", Some("`coral restore -s COMMIT PATH` takes files of a commit into the worktree")),
-    ("revert", Some("`coral restore -s COMMIT~1 PATH` takes files as they were before a commit")),
     ("rebase", None),
     ("blame", None),
     ("bisect", None),

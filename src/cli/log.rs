@@ -315,11 +315,6 @@ pub fn print_commit(out: &Output, id: CommitId, commit: &Commit, names: &[String
     full(out, &printed, false, true).into_iter().try_for_each(|line| out.line(line))
 }
 
-/// A person with an address, if there is one.
-pub fn person(who: &Signature) -> String {
-    if who.email.is_empty() { who.name.clone() } else { format!("{} <{}>", who.name, who.email) }
-}
-
 /// A commit as JSON.
 pub fn commit_json(id: CommitId, commit: &Commit, names: &[String]) -> Value {
     let who =

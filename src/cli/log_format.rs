@@ -1,6 +1,5 @@
 //! How `log` prints a commit: in one of its own forms, or in one that was written down with placeholders.
 
-use super::log::person;
 use super::when::{self, DateStyle};
 use crate::history::{Commit, Signature};
 use crate::id::CommitId;
@@ -100,6 +99,11 @@ pub fn headers(printed: &Printed<'_>, with_committer: bool) -> Vec<String> {
     }
     lines.extend(commit.metadata.iter().map(|(key, value)| format!("{key}: {value}")));
     lines
+}
+
+/// A person with an address, if there is one.
+pub fn person(who: &Signature) -> String {
+    if who.email.is_empty() { who.name.clone() } else { format!("{} <{}>", who.name, who.email) }
 }
 
 #[cfg(test)]

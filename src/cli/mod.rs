@@ -23,6 +23,8 @@ mod lineage;
 mod log;
 mod log_format;
 mod ls;
+mod merge;
+mod merged;
 #[cfg(feature = "mount")]
 mod mount;
 mod output;
@@ -30,12 +32,15 @@ mod progress;
 mod quote;
 mod reflog;
 mod repack;
+mod replay;
+mod reset;
 mod restore;
 mod rm;
 mod show;
 mod show_tensor;
 mod signals;
 mod similar;
+mod stash;
 mod stats;
 mod status;
 mod switch;
@@ -43,6 +48,7 @@ mod tag;
 mod tensor_names;
 #[cfg(feature = "mount")]
 mod umount;
+mod undo;
 mod unsaved;
 mod when;
 

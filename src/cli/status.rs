@@ -1,6 +1,7 @@
-use super::change::{change_json, words};
+use super::change::{INTERRUPTED, WRITTEN, change_json, words};
 use super::context::Context;
 use super::error::Result;
+use super::merged::{conflict_json, print_conflicts, tensors, under_way};
 use super::output::{Colour, Output};
 use super::quote;
 use crate::history::{Head, Tree, TreePath};
@@ -37,6 +38,11 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         None => Tree::empty_id(),
     };
     let changes = snapshot.diff_from(base, &worktree)?;
+    let merging = worktree.merging()?;
+    let undecided = match &merging {
+        Some(merging) => merging.undecided(&place.repo, &snapshot)?,
+        None => Vec::new(),
+    };
     let Snapshot { still_open, interrupted, lost, .. } = &snapshot;
     if out.json {
         let plain = |paths: &[TreePath]| paths.iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -47,6 +53,10 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             "still_open": plain(still_open),
             "interrupted": plain(interrupted),
             "lost": plain(lost),
+            "under_way": merging.as_ref().map(|merging| {
+                json!({ "what": merging.kind.words(), "commit": merging.theirs.to_string() })
+            }),
+            "conflicts": undecided.iter().map(|conflict| conflict_json(conflict)).collect::<Vec<_>>(),
         }));
     }
     if !args.short {
@@ -54,6 +64,17 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         match snapshot.base {
             Some(base) => out.line(format_args!("based on {}", &base.to_string()[..10]))?,
             None => out.line("no commits yet")?,
+        }
+    }
+    if let (false, Some(merging)) = (args.short, &merging) {
+        out.line(under_way(merging))?;
+    }
+    if args.short {
+        print_conflicts(out, &undecided)?;
+    } else {
+        for conflict in &undecided {
+            let line = format!("  {:<14}{}{}", "conflict", quote::path(&conflict.path), tensors(conflict));
+            out.line(format_args!("{} ({})", out.paint(Colour::Red, line), conflict.kind.words()))?;
         }
     }
     let explain = |list_is_empty: bool, legend: &str| match args.short || list_is_empty {
@@ -85,14 +106,10 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             out.line(out.paint(Colour::Yellow, line))?;
         }
     }
-    let at_rest = [still_open, interrupted, lost].iter().all(|paths| paths.is_empty());
+    let at_rest =
+        undecided.is_empty() && [still_open, interrupted, lost].iter().all(|paths| paths.is_empty());
     match (args.short, changes.is_empty() && at_rest) {
         (false, true) => out.line("nothing to commit"),
         (true, _) | (false, false) => Ok(()),
     }
 }
-
-/// What a file is that somebody writes.
-pub const WRITTEN: &str = "being written";
-/// What a file is whose writer was killed, or that was being written when the machine stopped.
-pub const INTERRUPTED: &str = "interrupted";

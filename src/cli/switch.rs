@@ -1,19 +1,38 @@
-use super::context::{Context, say_heard};
+use super::context::{Context, Place, say_heard};
 use super::error::{CommandError, Result};
+use super::merged::conflict_json;
 use super::output::{Output, warn};
+use super::quote;
+use super::unsaved;
 use crate::history::{BranchName, Error, Head};
-use crate::workspace::{self, MovedHead, Switch};
+use crate::merge::Favor;
+use crate::workspace::{self, MovedHead, Restore, Restored, Switch};
 use serde_json::json;
+use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// Make another branch the current one
 ///
 /// HEAD, and with it what commands are about, moves to the branch. Every branch has a worktree of its own, so nothing
-/// is overwritten and no change is in the way. A tag or commit detaches HEAD: there is no branch to commit to then.
+/// is overwritten and no change is in the way. A tag or commit detaches HEAD: there is no branch to commit to then. `-` goes
+/// back to where HEAD was before.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A branch, or any revision to look at
-    #[arg(value_name = "TARGET", required_unless_present = "create")]
-    target: Option<String>,
+    #[arg(value_name = "TARGET", required_unless_present_any = ["create", "paths"])]
+    target: Option<OsString>,
+    /// Bring these files back instead, from TARGET or the last commit
+    #[arg(last = true, value_name = "PATH", conflicts_with = "create")]
+    paths: Vec<PathBuf>,
+    /// In a merge, take this branch's side of the paths in conflict; TARGET is one of them
+    #[arg(long, conflicts_with_all = ["create", "theirs"])]
+    ours: bool,
+    /// In a merge, take the other side
+    #[arg(long, conflicts_with = "create")]
+    theirs: bool,
+    /// HEAD is detached, also at a branch
+    #[arg(long)]
+    detach: bool,
     /// Make this branch and go there; TARGET is where it starts
     #[arg(short, long, visible_short_alias = 'b', value_name = "NAME")]
     create: Option<String>,
@@ -21,8 +40,24 @@ pub struct Args {
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
-    let to = match (args.create, args.target) {
+    if args.ours || args.theirs {
+        let favor = if args.ours { Favor::Ours } else { Favor::Theirs };
+        return decide(
+            &place,
+            out,
+            args.target.map(PathBuf::from).into_iter().chain(args.paths).collect(),
+            favor,
+        );
+    }
+    let target = args.target.map(|target| target.to_string_lossy().into_owned());
+    if !args.paths.is_empty() {
+        return bring_back(&place, out, &args.paths, target);
+    }
+    let to = match (args.create, target) {
         (Some(name), start) => Switch::New { branch: BranchName::new(name)?, start },
+        (None, Some(target)) if args.detach => {
+            Switch::To(place.repo.resolve(&target, place.now())?.to_string())
+        }
         (None, Some(target)) => Switch::To(target),
         (None, None) => return Err(CommandError::usage("no branch was named")),
     };
@@ -38,6 +73,41 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             out.line(format_args!("HEAD is detached at {}", &id.to_string()[..10]))
         }
     }
+}
+
+/// Takes a side of the paths in conflict.
+fn decide(place: &Place, out: &Output, paths: Vec<PathBuf>, favor: Favor) -> Result<()> {
+    let branch = place.branch(None)?;
+    let worktree = place.worktree(&branch)?;
+    let paths = place.pathspec(&paths, &|path| Ok(worktree.names().resolve(path)?.is_some()))?;
+    let decided = place.decide(&worktree, &paths, Some(favor))?;
+    place.announce();
+    if out.json {
+        let paths: Vec<_> = decided.iter().map(conflict_json).collect();
+        return out.value(&json!({ "branch": branch.as_str(), "decided": paths }));
+    }
+    let side = if favor == Favor::Ours { "ours" } else { "theirs" };
+    decided
+        .iter()
+        .try_for_each(|conflict| out.line(format_args!("{side} of {}", quote::path(&conflict.path))))
+}
+
+/// Brings files of the worktree back, as `coral restore` does.
+fn bring_back(place: &Place, out: &Output, paths: &[PathBuf], source: Option<String>) -> Result<()> {
+    let branch = place.branch(None)?;
+    let worktree = place.worktree(&branch)?;
+    let paths = place.tree_paths(paths)?;
+    let Restored { dropped, heard } =
+        place.restore(&worktree, &Restore::Paths { paths: paths.clone(), source })?;
+    say_heard(&heard);
+    let dropped = unsaved::told(dropped, &branch);
+    if out.json {
+        let restored: Vec<String> = paths.iter().map(ToString::to_string).collect();
+        let dropped = unsaved::json(&dropped);
+        return out.value(&json!({ "branch": branch.as_str(), "restored": restored, "dropped": dropped }));
+    }
+    unsaved::say(&dropped, "nothing brings these back");
+    paths.iter().try_for_each(|path| out.line(format_args!("restored {}", quote::path(path))))
 }
 
 /// That there is no such revision may mean that a branch, or files, were meant.

@@ -3,7 +3,7 @@ use super::context::{Context, Place, say_heard};
 use super::error::{CommandError, Result};
 use super::output::{Colour, Output, warn};
 use crate::history::{Tag, TagName};
-use crate::workspace::TagRequest;
+use crate::workspace::{TagRequest, Workspace};
 use serde_json::{Value, json};
 
 /// List, create or delete tags
@@ -78,7 +78,9 @@ fn create(place: &Place, out: &Output, name: &str, args: &Args) -> Result<()> {
 }
 
 fn list(place: &Place, out: &Output) -> Result<()> {
-    let tags = place.repo.refs().tags()?;
+    let mut tags = place.repo.refs().tags()?;
+    // What was put aside has a list of its own.
+    tags.retain(|(name, _)| !Workspace::is_stash(name));
     if out.json {
         return out.value(&tags.iter().map(|(name, tag)| row(name, tag)).collect::<Value>());
     }

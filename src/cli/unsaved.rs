@@ -3,7 +3,6 @@
 use super::change;
 use super::output::note;
 use super::quote;
-use super::status;
 use crate::history::TreePath;
 use crate::workspace::{Loss, Result, Unsaved};
 use serde_json::{Value, json};
@@ -49,7 +48,7 @@ pub fn json(unsaved: &Unsaved) -> Value {
 fn word(loss: Loss) -> &'static str {
     match loss {
         Loss::Changed(kind) => change::words(kind).1,
-        Loss::BeingWritten => status::WRITTEN,
-        Loss::Interrupted => status::INTERRUPTED,
+        Loss::BeingWritten => change::WRITTEN,
+        Loss::Interrupted => change::INTERRUPTED,
     }
 }

@@ -105,6 +105,7 @@ impl<'a> Commands<'a> {
             allow_empty: command.allow_empty,
             level: command.level,
             tag: command.tag.clone().map(TagName::new).transpose()?,
+            amend: false,
         };
         let committed = self.0.worktrees.open(&branch)?.commit(&request, &Task::default())?;
         self.0.announce();

@@ -109,7 +109,8 @@ impl Signature {
         [&*self.name, &*self.email].into_iter().find(|text| misleads(text))
     }
 
-    fn encode(&self, writer: &mut Writer) {
+    /// Appends it to an encoding.
+    pub(crate) fn encode(&self, writer: &mut Writer) {
         writer.counted(self.name.as_bytes());
         writer.counted(self.email.as_bytes());
         writer.i64(self.time.seconds);
@@ -117,7 +118,8 @@ impl Signature {
         writer.u16(self.offset_minutes as u16);
     }
 
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+    /// Takes it off an encoding.
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, WireError> {
         Ok(Self {
             name: reader.text("name")?.to_owned(),
             email: reader.text("email")?.to_owned(),

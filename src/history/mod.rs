@@ -6,6 +6,7 @@
 
 mod ancestry;
 mod any_ref;
+mod assembled;
 mod commit;
 mod commit_graph;
 mod commit_tree;
@@ -23,10 +24,12 @@ mod graph;
 mod known_graph;
 mod lineage;
 mod open_copy;
+mod operations;
 mod out_dir;
 mod path;
 mod plain_copy;
 mod plain_file;
+mod put_back;
 mod reader;
 mod ref_files;
 mod ref_intent;
@@ -63,6 +66,7 @@ pub(crate) use fsck::Check;
 pub use fsck::{Finding, FsckReport};
 pub use glob::{glob, is_glob};
 pub use lineage::{Likeness, Lineage, Location, Wanted};
+pub use operations::{Operation, Touched, stacks};
 pub use path::{DEPTH_MAX, NAME_MAX, Name, PATH_MAX, PathError, TreePath};
 pub use plain_copy::Fill;
 pub(crate) use plain_file::{PlainFile, at, open_file};

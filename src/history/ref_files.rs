@@ -8,8 +8,10 @@
 
 use super::any_ref::AnyRef;
 use super::error::{Error, Result};
+use super::operations::{self, Operation};
 use super::ref_intent::{Change, Intent};
 use super::ref_move::{self, is_no_ref};
+use super::reflog::LogEntry;
 use super::warning::Warning;
 use crate::disk::{Disk, FileType, Patience};
 use std::path::{Path, PathBuf};
@@ -128,6 +130,20 @@ impl RefFiles {
             self.disk.sync_dir(&self.root.join("logs"))?;
         }
         Ok(path)
+    }
+
+    /// Tells of a change in the log of all of them.
+    pub(super) fn tell_of_operation(&self, changes: &[Change], entry: &LogEntry) -> Result<()> {
+        operations::append(self.disk(), &self.operations_path(), changes, entry)
+    }
+
+    /// All changes that were told of.
+    pub(super) fn operations(&self) -> Result<Vec<Operation>> {
+        operations::read(self.disk(), &self.operations_path())
+    }
+
+    fn operations_path(&self) -> PathBuf {
+        self.root.join("logs/operations")
     }
 
     /// Waits until nobody else changes refs, and finishes what somebody left who was killed, or whose disk failed.

@@ -33,6 +33,8 @@ struct Told {
     from: Option<CommitId>,
     to: Option<CommitId>,
     entry: LogEntry,
+    /// Whether no other log tells of it.
+    is_durable: bool,
 }
 
 impl<'a> Transaction<'a> {
@@ -136,6 +138,40 @@ impl<'a> Transaction<'a> {
         Ok(was)
     }
 
+    /// Lets a ref say again what it said before an operation, or after it.
+    ///
+    /// # Errors
+    /// [`Error::RefMoved`] if it does not say what it has to say until then.
+    pub(super) fn put_back(&mut self, change: &Change, is_undo: bool, entry: &LogEntry) -> Result<()> {
+        let Change { which, from, to } = change;
+        let (now, then) = if is_undo { (to, from) } else { (from, to) };
+        let found = self.read(which)?;
+        if found != *now {
+            let name = which.name().to_owned();
+            let commit = |text: &Option<Vec<u8>>| ref_value::commit_of(self.files, which, text.clone());
+            return Err(Error::RefMoved {
+                name,
+                expected: commit(now).unwrap_or_default(),
+                found: commit(&found).unwrap_or_default(),
+            });
+        }
+        let of = |text: &Option<Vec<u8>>| ref_value::commit_of(self.files, which, text.clone());
+        let (old, new) = (of(now)?, of(then)?);
+        if *which == AnyRef::Head || self.head().is_ok_and(|head| *which == head_ref(&head)) {
+            self.of_head = Some(entry.clone());
+        }
+        if *which != AnyRef::Head {
+            self.tell(which.clone(), old, new, entry);
+        }
+        match self.changes.iter_mut().find(|known| known.which == *which) {
+            Some(known) => known.to = then.clone(),
+            None => {
+                self.changes.push(Change { which: which.clone(), from: found, to: then.clone() });
+            }
+        }
+        Ok(())
+    }
+
     /// Does it all, durably.
     ///
     /// # Errors
@@ -145,7 +181,14 @@ impl<'a> Transaction<'a> {
         let Self { files, lock, mut changes, told, of_head: _ } = self;
         // What was made and taken away again.
         changes.retain(|change| change.from.is_some() || change.to.is_some());
-        let tell = || told.iter().try_for_each(|line| line.append(files));
+        let moved: Vec<Change> = changes.iter().filter(|change| change.from != change.to).cloned().collect();
+        let tell = || {
+            told.iter().try_for_each(|line| line.append(files))?;
+            match told.first() {
+                Some(first) if !moved.is_empty() => files.tell_of_operation(&moved, &first.entry),
+                Some(_) | None => Ok(()),
+            }
+        };
         files.change(&lock, changes, tell)
     }
 
@@ -211,7 +254,16 @@ impl<'a> Transaction<'a> {
     }
 
     fn tell(&mut self, which: AnyRef, from: Option<CommitId>, to: Option<CommitId>, entry: &LogEntry) {
-        self.told.push(Told { which, from, to, entry: entry.clone() });
+        let is_durable = which != AnyRef::Head || !self.told.iter().any(|told| told.is_of_branch(to));
+        self.told.push(Told { which, from, to, entry: entry.clone(), is_durable });
+    }
+}
+
+/// The branch that HEAD says, as a ref; HEAD itself if it says none.
+fn head_ref(head: &Head) -> AnyRef {
+    match head {
+        Head::Branch(name) => AnyRef::Branch(name.clone()),
+        Head::Detached(_) => AnyRef::Head,
     }
 }
 
@@ -230,9 +282,14 @@ fn named_by_head(
 }
 
 impl Told {
+    /// Whether it tells that a branch went to a commit.
+    fn is_of_branch(&self, to: Option<CommitId>) -> bool {
+        matches!(self.which, AnyRef::Branch(_)) && self.to == to
+    }
+
     fn append(&self, files: &RefFiles) -> Result<()> {
         let path = files.log_to_write(&self.which)?;
-        reflog::append(files.disk(), &path, self.from, self.to, &self.entry)
+        reflog::append(files.disk(), &path, (self.from, self.to), &self.entry, self.is_durable)
     }
 }
 

@@ -66,6 +66,27 @@ pub(super) fn tag(files: &RefFiles, which: &AnyRef, bytes: Option<Vec<u8>>) -> R
     Tag::parse(&text).map(Some).ok_or_else(|| damaged(files, which, "it is not a tag"))
 }
 
+/// The commit that the first line of a ref's text names.
+pub(super) fn commit_of_text(text: Option<&[u8]>) -> Option<CommitId> {
+    std::str::from_utf8(text?).ok()?.lines().next()?.parse().ok()
+}
+
+/// The commit that a ref names directly whose file has these bytes; none for a HEAD on a branch.
+pub(super) fn commit_of(
+    files: &RefFiles,
+    which: &AnyRef,
+    bytes: Option<Vec<u8>>,
+) -> Result<Option<CommitId>> {
+    match which {
+        AnyRef::Branch(_) => branch(files, which, bytes),
+        AnyRef::Tag(_) => Ok(tag(files, which, bytes)?.map(|tag| tag.commit)),
+        AnyRef::Head => match head(files, bytes)? {
+            Head::Branch(_) => Ok(None),
+            Head::Detached(commit) => Ok(Some(commit)),
+        },
+    }
+}
+
 fn text(files: &RefFiles, which: &AnyRef, bytes: Option<Vec<u8>>) -> Result<Option<String>> {
     bytes.map(String::from_utf8).transpose().map_err(|_| damaged(files, which, "it is not text"))
 }

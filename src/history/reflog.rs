@@ -34,13 +34,14 @@ pub struct LogLine {
     pub message: String,
 }
 
-/// Appends a line, durably. The folder must exist. After an error there may be a torn line or a void one.
+/// Appends a line. The folder must exist. After an error there may be a torn line or a void one. A line that another log
+/// tells as well need not be `durable`.
 pub(super) fn append(
     disk: &dyn Disk,
     path: &Path,
-    old: Option<CommitId>,
-    new: Option<CommitId>,
+    (old, new): (Option<CommitId>, Option<CommitId>),
     entry: &LogEntry,
+    durable: bool,
 ) -> Result<()> {
     let file = match disk.open(path, true) {
         Err(error) if error.is_absence() => disk.create_new(path)?,
@@ -48,7 +49,7 @@ pub(super) fn append(
     };
     let end = file.len()?;
     // Its name is durable before the first byte is in it: who finds a byte need not see to that.
-    if let Some(folder) = path.parent().filter(|_| end == 0) {
+    if let Some(folder) = path.parent().filter(|_| end == 0 && durable) {
         disk.sync_dir(folder)?;
     }
     let mut line = String::new();
@@ -62,7 +63,7 @@ pub(super) fn append(
     }
     line += &format_line(old, new, entry);
     file.write_all_at(line.as_bytes(), end)?;
-    Ok(file.sync()?)
+    if durable { Ok(file.sync()?) } else { Ok(()) }
 }
 
 /// The moves that happened, oldest first, of a ref that names `now`.

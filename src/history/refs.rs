@@ -7,6 +7,7 @@
 use super::any_ref::AnyRef;
 use super::commit::Signature;
 use super::error::{Error, Result};
+use super::operations::Operation;
 use super::ref_files::RefFiles;
 pub use super::ref_name::{BranchName, REF_NAME_MAX, RefNameError, TagName};
 use super::ref_transaction::Transaction;
@@ -230,6 +231,11 @@ impl Refs {
             Head::Detached(commit) => Some(commit),
         };
         reflog::read(self.0.disk(), &self.0.log_path(&AnyRef::Head), now)
+    }
+
+    /// What was done to refs, the first thing first.
+    pub fn operations(&self) -> Result<Vec<Operation>> {
+        self.0.operations()
     }
 
     /// The branches that have a log, living or deleted, and the names of files beside them that no branch has.

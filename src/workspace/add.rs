@@ -74,6 +74,7 @@ impl Workspace {
         }
         let fence = Fence { mounts: mounts.iter().map(|mounted| mounted.device).collect(), history };
         let added = worktree.edits().add(&items, &fence, self.now(), task)?;
+        self.decide_as_they_are(worktree, items.iter().map(|item| item.to.clone()))?;
         Ok((added, self.announce()))
     }
 

@@ -59,6 +59,39 @@ pub enum Error {
         /// The branch.
         branch: String,
     },
+    /// It is not said from which of its parents the changes of a commit are counted.
+    #[error("{commit} has {parents} parents, and it is not said which of them its changes are counted from")]
+    Mainline {
+        /// The commit.
+        commit: String,
+        /// How many it has.
+        parents: usize,
+    },
+    /// Nothing is left that could be taken back, or done again.
+    #[error("there is nothing left to take back or to do again")]
+    NothingToUndo,
+    /// There is no stash of a number, or none at all.
+    #[error("{}", .0.map_or("nothing is put aside".to_owned(), |number| format!("there is no stash {number}")))]
+    NoStash(Option<u32>),
+    /// Two commits have no ancestor in common.
+    #[error("`{ours}` and `{theirs}` have no commit in common")]
+    Unrelated {
+        /// One.
+        ours: String,
+        /// The other.
+        theirs: String,
+    },
+    /// A branch cannot go forward to where it was to go: it has commits of its own.
+    #[error("`{branch}` has commits that `{theirs}` has not")]
+    NotForward {
+        /// The branch.
+        branch: String,
+        /// Where it was to go.
+        theirs: String,
+    },
+    /// None of the paths that were named is in conflict.
+    #[error("nothing of that is in conflict")]
+    NoConflict,
     /// Two worktrees were to be compared.
     #[error("two worktrees are not compared with each other")]
     TwoWorktrees,

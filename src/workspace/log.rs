@@ -92,7 +92,7 @@ impl Workspace {
     pub fn here_commit(&self) -> Result<CommitId> {
         match &self.inside {
             Some((branch, _)) => Ok(self.repo.refs().existing_branch(branch)?),
-            None => Ok(self.repo.head_commit()?),
+            None => Ok(self.repo.resolve("HEAD", self.now())?),
         }
     }
 }

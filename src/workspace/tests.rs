@@ -66,6 +66,7 @@ fn commit(workspace: &Workspace, branch: &BranchName) {
         allow_empty: false,
         level: None,
         tag: None,
+        amend: false,
     };
     let worktree = workspace.worktree(branch).expect("a worktree").worktree;
     worktree.commit(&request, &Task::default()).expect("committed");

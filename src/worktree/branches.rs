@@ -129,6 +129,14 @@ impl Repo {
         Ok(Branched { commit, warnings })
     }
 
+    /// Removes the worktree of a branch, if it has one, with everything that was not committed.
+    ///
+    /// # Errors
+    /// If the disk fails: it is there still.
+    pub fn delete_worktree(&self, branch: &BranchName) -> Result<()> {
+        Still::hold(self, branch)?.map_or(Ok(()), Still::delete)
+    }
+
     /// Whether the worktree of a branch has something that no commit has.
     fn has_unsaved(&self, branch: &BranchName) -> Result<bool> {
         let worktree = self.worktree(branch)?;

@@ -2,6 +2,7 @@
 //! to the new commit. That swap is the only commit point.
 
 use super::error::{Error, Result};
+use super::merging::{Merging, MergingKind};
 use super::record::Record;
 use super::snapshot::{Snapshot, settle_interrupted};
 use super::staging::StagedFile;
@@ -37,6 +38,8 @@ pub struct CommitRequest {
     pub level: Option<Level>,
     /// What the commit is to be called as well: both happen, or neither.
     pub tag: Option<TagName>,
+    /// Take the place of the last commit, with its parents.
+    pub amend: bool,
 }
 
 /// A commit that was made.
@@ -57,7 +60,7 @@ pub struct Committed {
 }
 
 /// Recipes of staged files.
-type Recipes = HashMap<StagingId, (RecipeId, u64)>;
+pub(super) type Recipes = HashMap<StagingId, (RecipeId, u64)>;
 
 /// A journal that is this long when a commit was made starts over, in bytes: reading a shorter one takes a millisecond,
 /// and a new one is two syncs.
@@ -136,6 +139,11 @@ impl Attempt<'_> {
         if tip != snapshot.base {
             return Err(Error::Diverged { branch: worktree.branch().to_string(), base: snapshot.base });
         }
+        let merging = worktree.merging()?;
+        if let Some(merging) = &merging {
+            merging.check_decided(repo, &snapshot)?;
+        }
+        let parents = self.parents(tip, merging.as_ref())?;
         let parent_tree = match tip {
             Some(tip) => repo.commit(tip)?.tree,
             None => Tree::empty_id(),
@@ -144,13 +152,13 @@ impl Attempt<'_> {
             Some(level) => repo.store().begin_at(level)?,
             None => repo.store().begin()?,
         };
-        let recipes = self.ingest(&ingest, &snapshot, parent_tree)?;
+        let recipes = ingest_snapshot(worktree, &ingest, &snapshot, parent_tree, task)?;
         let tree = snapshot.tree.with_stored(&|staging| {
             let (recipe, len) = recipes[&staging];
             Node::File { recipe, len }
         });
         let changed = repo.diff(parent_tree, &tree, &|_, _| Ok(false))?.len();
-        if changed == 0 && !request.allow_empty {
+        if changed == 0 && !(request.allow_empty || request.amend || parents.len() > 1) {
             return Err(Error::NothingToCommit {
                 branch: worktree.branch().to_string(),
                 still_open: [snapshot.still_open, snapshot.interrupted].concat(),
@@ -158,7 +166,7 @@ impl Attempt<'_> {
         }
         let commit = Commit {
             tree: repo.record_tree(&ingest, tree, task)?,
-            parents: tip.into_iter().collect(),
+            parents,
             author: request.author.clone(),
             committer: request.committer.clone(),
             message: request.message.clone(),
@@ -166,9 +174,28 @@ impl Attempt<'_> {
         };
         // From here on it is made.
         task.check()?;
-        let (id, warnings) = self.land(ingest, &commit, &snapshot, &recipes)?;
+        let (id, mut warnings) = self.land(ingest, &commit, &snapshot, &recipes)?;
+        if merging.is_some()
+            && let Err(error) = worktree.end_merging()
+        {
+            warnings.push(Warning::Worktree { branch: worktree.branch().clone(), source: Box::new(error) });
+        }
         let Snapshot { still_open, interrupted, .. } = snapshot;
         Ok(Committed { id, is_root: tip.is_none(), changed, still_open, interrupted, warnings })
+    }
+
+    /// What the commit follows: the last one; of a merge the other side as well; what the one did whose place it takes.
+    fn parents(&self, tip: Option<CommitId>, merging: Option<&Merging>) -> Result<Vec<CommitId>> {
+        let branch = self.worktree.branch();
+        match (self.request.amend, tip, merging) {
+            (true, _, Some(merging)) => Err(merging.under_way(branch)),
+            (true, None, None) => Err(history::Error::Unborn(branch.to_string()).into()),
+            (true, Some(tip), None) => Ok(self.worktree.repo().commit(tip)?.parents.clone()),
+            (false, tip, merging) => {
+                let merged = merging.filter(|merging| merging.kind == MergingKind::Merge);
+                Ok(tip.into_iter().chain(merged.map(|merging| merging.theirs)).collect())
+            }
+        }
     }
 
     /// Seals the objects, swaps the branch, and lets the worktree go on from the commit. Nothing fails after the swap:
@@ -187,7 +214,12 @@ impl Attempt<'_> {
         let stored: Vec<_> =
             recipes.iter().map(|(&staging, &(recipe, len))| (staging, recipe, len)).collect();
         self.announce(id, &stored)?;
-        let initial = if tip.is_none() { " (initial)" } else { "" };
+        let initial = match (tip, commit.parents.len()) {
+            (None, _) => " (initial)",
+            (Some(_), _) if self.request.amend => " (amend)",
+            (Some(_), 2..) => " (merge)",
+            (Some(_), _) => "",
+        };
         let entry = LogEntry {
             who: commit.committer.clone(),
             message: format!("commit{initial}: {}", commit.subject()),
@@ -206,17 +238,6 @@ impl Attempt<'_> {
         }
         repo.write_graph_in_turn(id);
         Ok((id, warnings))
-    }
-
-    /// Takes the staged files of a snapshot into the store.
-    fn ingest(&self, ingest: &Ingest, snapshot: &Snapshot, parent: TreeId) -> Result<Recipes> {
-        let staged = snapshot.tree.staged();
-        let intake = Intake::begin(self.task, staged.iter().map(|(_, _, len)| len).sum());
-        let take_in = |(staging, path, len)| {
-            let file = StagedFile { staging, path, len };
-            self.worktree.staging().ingest(ingest, &file, parent, &intake).map(|put| (staging, put))
-        };
-        Ok(self.worktree.repo().store().threads().try_map(staged.into_iter(), take_in)?.into_iter().collect())
     }
 
     /// Makes a commit of a snapshot the base. The branch must name it. A long journal starts over from it; in a short one
@@ -259,6 +280,23 @@ impl Attempt<'_> {
         })?;
         self.worktree.sync_records()
     }
+}
+
+/// Takes the staged files of a snapshot into the store.
+pub(super) fn ingest_snapshot(
+    worktree: &Worktree,
+    ingest: &Ingest,
+    snapshot: &Snapshot,
+    parent: TreeId,
+    task: &Task,
+) -> Result<Recipes> {
+    let staged = snapshot.tree.staged();
+    let intake = Intake::begin(task, staged.iter().map(|(_, _, len)| len).sum());
+    let take_in = |(staging, path, len)| {
+        let file = StagedFile { staging, path, len };
+        worktree.staging().ingest(ingest, &file, parent, &intake).map(|put| (staging, put))
+    };
+    Ok(worktree.repo().store().threads().try_map(staged.into_iter(), take_in)?.into_iter().collect())
 }
 
 /// Whether starting over from a fresh snapshot may help: somebody replaced a file or committed in between.

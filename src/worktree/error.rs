@@ -73,6 +73,20 @@ pub enum Error {
     /// An operation would drop changes.
     #[error("the worktree of `{0}` has changes that are not committed")]
     UncommittedChanges(String),
+    /// A commit would leave conflicts undecided.
+    #[error("{} path(s) of a merge are in conflict, the first is `{}`", .0.len(), first(.0))]
+    Unmerged(Vec<TreePath>),
+    /// Something was begun on a branch that has to come to its end first.
+    #[error("a {what} is under way on `{branch}`")]
+    UnderWay {
+        /// `merge`, `revert` or `cherry-pick`.
+        what: &'static str,
+        /// The branch.
+        branch: String,
+    },
+    /// There is nothing of the kind under way that could go on or be given up.
+    #[error("no merge, revert or cherry-pick is under way on `{0}`")]
+    NothingUnderWay(String),
     /// A repository's own folder would be taken into it.
     #[error("`{}` is in the repository's own store", .0.display())]
     OwnStore(PathBuf),
@@ -82,6 +96,10 @@ pub enum Error {
     /// The history, the store or the disk could not do it.
     #[error(transparent)]
     History(history::Error),
+}
+
+fn first(paths: &[TreePath]) -> String {
+    paths.first().map(TreePath::to_string).unwrap_or_default()
 }
 
 impl Error {

@@ -128,7 +128,8 @@ fn models_are_alike_in_classes() {
     bench.commit("m.safetensors", &safetensors(&new), "new");
     let found = bench.coral(&["--json", "compare", "HEAD~1"]).json();
     let categories = serde_json::json!({ "identical": 1, "minor": 1, "moderate": 0, "major": 1 });
-    assert_eq!((&found["categories"], &found["min"]), (&categories, &(-1.0).into()));
+    assert_eq!(found["categories"], categories);
+    assert!(found["min"].as_f64().expect("a number") < -0.999_999, "{found}");
     assert_eq!((&found["tensors"], &found["others"]["removed"]), (&3.into(), &1.into()));
     let text = bench.coral(&["compare", "-v", "HEAD~1", "HEAD"]).succeeds().stdout;
     assert!(text.contains("major") && text.contains("far in m.safetensors"), "{text}");

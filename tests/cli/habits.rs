@@ -24,15 +24,9 @@ fn what_means_the_same_does_the_same() {
 #[test]
 fn verbs_that_are_not_there_say_what_is() {
     let bench = Workbench::new();
-    for (verb, way) in [
-        ("reset", "`coral restore --all`"),
-        ("stash", "worktree of its own"),
-        ("push", "no remote"),
-        ("clone", "`cp -a`"),
-        ("gc", "`coral repack`"),
-        ("merge", "`coral restore -s BRANCH PATH`"),
-        ("rebase", "`coral help`"),
-    ] {
+    for (verb, way) in
+        [("push", "no remote"), ("clone", "`cp -a`"), ("gc", "`coral repack`"), ("rebase", "`coral help`")]
+    {
         let told = bench.coral(&[verb, "--hard", "HEAD"]).fails(2, &[&format!("coral has no `{verb}`"), way]);
         assert!(told.stderr.starts_with("error: ") && told.stdout.is_empty(), "{told:?}");
     }

@@ -20,6 +20,7 @@ const ORDERS: &[(&str, Layers)] = &[
             &["codec", "similarity", "recipe", "disk"],
             &["plain", "store"],
             &["history"],
+            &["merge"],
             &["worktree", "tensors", "compare"],
             &["fs", "demo", "workspace"],
             &["cli"],

@@ -80,6 +80,7 @@ pub(super) fn request(message: &str, seconds: i64) -> CommitRequest {
         allow_empty: false,
         level: None,
         tag: None,
+        amend: false,
     }
 }
 

@@ -1,0 +1,162 @@
+//! The words for what came of a merge, a revert or a cherry-pick.
+
+use super::context::{Place, say_heard};
+use super::error::{CommandError, Result};
+use super::output::{Colour, Output, note, warn};
+use super::quote;
+use super::unsaved;
+use crate::history::BranchName;
+use crate::merge::Conflict;
+use crate::workspace::{Merged, Outcome};
+use crate::worktree::{Merging, MergingKind, Worktree};
+use serde_json::{Value, json};
+use std::process::ExitCode;
+
+/// Tensors of a conflict that are named.
+const NAMED: usize = 5;
+
+/// Says what came of it; 1 if something is to be decided.
+pub fn report(out: &Output, branch: &BranchName, merged: Merged) -> Result<ExitCode> {
+    warn(&merged.warnings);
+    say_heard(&merged.heard);
+    if out.json {
+        let code = match &merged.outcome {
+            Outcome::Conflicts(..) | Outcome::Refused(_) => ExitCode::from(1),
+            _ => ExitCode::SUCCESS,
+        };
+        return out.value(&outcome_json(branch, &merged.outcome)).map(|()| code);
+    }
+    match merged.outcome {
+        Outcome::UpToDate => out.line("already up to date")?,
+        Outcome::Forwarded(from, to) => {
+            out.line(format_args!("{branch} went forward from {} to {}", short(&from), short(&to)))?;
+            note(format!("`coral reset --hard {}` takes it back", short(&from)));
+        }
+        Outcome::Committed(all) => {
+            for committed in &all {
+                let s = if committed.changed == 1 { "" } else { "s" };
+                out.line(format_args!(
+                    "[{branch} {}] {} path{s} changed",
+                    short(&committed.id),
+                    committed.changed
+                ))?;
+                warn(&committed.warnings);
+            }
+        }
+        Outcome::Prepared(kind) => {
+            out.line("the changes are in the worktree, and not committed")?;
+            if kind != MergingKind::Squash {
+                note(format!("`coral {} --continue` commits them, `--abort` gives them up", kind.words()));
+            }
+        }
+        Outcome::Conflicts(kind, conflicts) => {
+            print_conflicts(out, &conflicts.iter().collect::<Vec<_>>())?;
+            let verb = kind.words();
+            note(format!(
+                "{} to decide; the rest is in the worktree. `coral checkout --ours PATH` or `--theirs PATH` takes a side, \
+                 `coral add PATH` what is there; then `coral {verb} --continue`, or `--abort`",
+                count(conflicts.len())
+            ));
+            return Ok(ExitCode::from(1));
+        }
+        Outcome::Refused(conflicts) => {
+            print_conflicts(out, &conflicts.iter().collect::<Vec<_>>())?;
+            note(format!("{}, and nothing was changed", count(conflicts.len())));
+            return Ok(ExitCode::from(1));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn count(conflicts: usize) -> String {
+    if conflicts == 1 { "1 conflict".into() } else { format!("{conflicts} conflicts") }
+}
+
+fn short(id: &impl ToString) -> String {
+    id.to_string()[..10].to_owned()
+}
+
+/// One line for each conflict.
+pub fn print_conflicts(out: &Output, conflicts: &[&Conflict]) -> Result<()> {
+    conflicts.iter().try_for_each(|conflict| {
+        let path = out.paint(Colour::Red, format_args!("C {}", quote::path(&conflict.path)));
+        out.line(format_args!("{path}  ({}{})", conflict.kind.words(), tensors(conflict)))
+    })
+}
+
+/// The tensors that a conflict is about.
+pub fn tensors(conflict: &Conflict) -> String {
+    let names: Vec<String> = conflict.tensors.iter().take(NAMED).map(|name| quote::text(name)).collect();
+    let more = match conflict.tensors.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    if names.is_empty() { String::new() } else { format!(": {}{more}", names.join(", ")) }
+}
+
+/// A conflict as JSON.
+pub fn conflict_json(conflict: &Conflict) -> Value {
+    let mut row = json!({ "path": null, "conflict": conflict.kind.words(), "tensors": conflict.tensors });
+    quote::put_path(&mut row, &conflict.path);
+    row
+}
+
+fn outcome_json(branch: &BranchName, outcome: &Outcome) -> Value {
+    let (word, commits, conflicts): (&str, Vec<String>, &[Conflict]) = match outcome {
+        Outcome::UpToDate => ("up to date", Vec::new(), &[]),
+        Outcome::Forwarded(_, to) => ("fast-forward", vec![to.to_string()], &[]),
+        Outcome::Committed(all) => ("committed", all.iter().map(|one| one.id.to_string()).collect(), &[]),
+        Outcome::Prepared(_) => ("prepared", Vec::new(), &[]),
+        Outcome::Conflicts(_, conflicts) => ("conflicts", Vec::new(), conflicts),
+        Outcome::Refused(conflicts) => ("refused", Vec::new(), conflicts),
+    };
+    json!({
+        "branch": branch.as_str(), "outcome": word, "commits": commits,
+        "conflicts": conflicts.iter().map(conflict_json).collect::<Vec<_>>(),
+    })
+}
+
+/// What is under way, as a few words and as the verb that goes on with it.
+pub fn under_way(merging: &Merging) -> String {
+    let verb = merging.kind.words();
+    format!(
+        "a {verb} of {} is under way: `coral {verb} --continue` or `coral {verb} --abort`",
+        short(&merging.theirs)
+    )
+}
+
+/// Gives up what is under way, and says what is lost by it.
+pub fn give_up(place: &Place, out: &Output, worktree: &Worktree) -> Result<ExitCode> {
+    let (kind, dropped, heard) = place.give_up(worktree)?;
+    say_heard(&heard);
+    let branch = worktree.branch();
+    let dropped = unsaved::told(dropped, branch);
+    if out.json {
+        let value =
+            json!({ "branch": branch.as_str(), "aborted": kind.words(), "dropped": unsaved::json(&dropped) });
+        return out.value(&value).map(|()| ExitCode::SUCCESS);
+    }
+    out.line(format_args!(
+        "the {} is given up: the worktree of `{branch}` equals its last commit",
+        kind.words()
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Ends what is under way without a change.
+pub fn quit(place: &Place, out: &Output, worktree: &Worktree) -> Result<ExitCode> {
+    let kind = place.quit(worktree)?;
+    out.line(format_args!("no {} is under way any more; the worktree stays as it is", kind.words()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses to go on with something under the name of something else.
+pub fn check_kind(worktree: &Worktree, verb: &str) -> Result<()> {
+    match worktree.merging()? {
+        Some(merging) if merging.kind.words() != verb => {
+            Err(CommandError::new(format!("what is under way is a {}", merging.kind.words()))
+                .hint(format!("`coral {} --continue` or `--abort`", merging.kind.words())))
+        }
+        Some(_) | None => Ok(()),
+    }
+}

@@ -1,0 +1,63 @@
+use super::context::{Context, say_heard};
+use super::error::{CommandError, Result};
+use super::output::{Output, note, warn};
+use super::progress::task;
+use super::unsaved;
+use crate::worktree::Keeps;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Let the branch go to another commit
+///
+/// The commits behind it stay, and `coral reflog` knows where the branch was. The worktree keeps its files, as changes upon
+/// the other commit; with --hard it has what the commit has. There is no index: --soft and --mixed are the same.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where to
+    #[arg(value_name = "REF", default_value = "HEAD")]
+    revision: String,
+    /// Keep the files
+    #[arg(long, conflicts_with_all = ["hard", "mixed"])]
+    soft: bool,
+    /// Keep the files, which is the default
+    #[arg(long, conflicts_with = "hard")]
+    mixed: bool,
+    /// Drop every change: the worktree equals the commit
+    #[arg(long)]
+    hard: bool,
+    /// Not here: `coral restore PATH`
+    #[arg(last = true, value_name = "PATH", hide = true)]
+    paths: Vec<PathBuf>,
+    /// The branch, if not the current one
+    #[arg(short = 'B', long, value_name = "NAME")]
+    branch: Option<String>,
+}
+
+pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
+    if !args.paths.is_empty() {
+        return Err(CommandError::usage("there is no index that paths could be taken out of")
+            .hint("`coral restore -s REF PATH` brings files back into the worktree"));
+    }
+    let place = context.open()?;
+    let branch = place.branch(args.branch.as_deref())?;
+    place.settle();
+    let worktree = place.worktree(&branch)?;
+    let keeps = if args.hard { Keeps::Nothing } else { Keeps::Files };
+    let reset = place.reset(&worktree, &args.revision, keeps, &task()?)?;
+    warn(&reset.warnings);
+    say_heard(&reset.heard);
+    let dropped = unsaved::told(reset.dropped, &branch);
+    let (was, is) = (reset.was.to_string(), reset.is.to_string());
+    if out.json {
+        let dropped = unsaved::json(&dropped);
+        return out
+            .value(&json!({ "branch": branch.as_str(), "commit": is, "was": was, "dropped": dropped }));
+    }
+    unsaved::say(&dropped, "nothing brings these back");
+    let subject = place.repo.commit(reset.is)?.subject().to_owned();
+    out.line(format_args!("{branch} is at {} {subject} (was {})", &is[..10], &was[..10]))?;
+    if was != is {
+        note(format!("`coral reset {}{}` takes it back", if args.hard { "--hard " } else { "" }, &was[..10]));
+    }
+    Ok(())
+}

@@ -1,0 +1,239 @@
+//! What was done to refs, move by move, whichever refs each was about: the log that undoing reads.
+//!
+//! `logs/operations` has a line for each change of refs: who, when and why as in other logs, then what each ref said before and
+//! after, in hexadecimal digits. It is written before the refs move and not synced: after a power cut the last lines may be
+//! missing, or tell of what did not happen. Whoever takes something back finds out, since refs must say what the line says.
+
+use super::any_ref::AnyRef;
+use super::commit::Signature;
+use super::error::Result;
+use super::ref_intent::Change;
+use super::ref_name::{BranchName, TagName};
+use super::reflog::LogEntry;
+use crate::disk::Disk;
+use crate::units::Timestamp;
+use std::fmt::Write;
+use std::path::Path;
+
+/// One change of one or several refs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operation {
+    /// Its number: the first one has 1.
+    pub number: usize,
+    /// Who, and when (to the second).
+    pub who: Signature,
+    /// Why.
+    pub message: String,
+    pub(super) changes: Vec<Change>,
+}
+
+/// A ref that an operation changed, as it is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Touched {
+    /// HEAD.
+    Head,
+    /// A branch, and whether it was there before and is there after.
+    Branch(BranchName, bool, bool),
+    /// A tag.
+    Tag(TagName),
+}
+
+impl Operation {
+    /// The refs that it changed.
+    pub fn touched(&self) -> Vec<Touched> {
+        let touched = |change: &Change| match &change.which {
+            AnyRef::Head => Touched::Head,
+            AnyRef::Branch(name) => Touched::Branch(name.clone(), change.from.is_some(), change.to.is_some()),
+            AnyRef::Tag(name) => Touched::Tag(name.clone()),
+        };
+        self.changes.iter().map(touched).collect()
+    }
+
+    /// The number of the operation that this one took back or did again, and whether it was taken back.
+    pub fn of(&self) -> Option<(usize, bool)> {
+        let (rest, is_undo) = match self.message.strip_prefix(UNDO) {
+            Some(rest) => (rest, true),
+            None => (self.message.strip_prefix(REDO)?, false),
+        };
+        Some((rest.split_once(':')?.0.parse().ok()?, is_undo))
+    }
+}
+
+const UNDO: &str = "undo: operation ";
+const REDO: &str = "redo: operation ";
+
+/// What is said of taking an operation back, or of doing it again.
+pub(super) fn message_of(operation: &Operation, is_undo: bool) -> String {
+    let words = if is_undo { UNDO } else { REDO };
+    format!("{words}{}: {}", operation.number, operation.message)
+}
+
+/// Which operations can be taken back and which can be done again, the next one last.
+pub fn stacks(operations: &[Operation]) -> (Vec<&Operation>, Vec<&Operation>) {
+    let (mut undo, mut redo): (Vec<&Operation>, Vec<&Operation>) = (Vec::new(), Vec::new());
+    for operation in operations {
+        let (from, to) = match operation.of() {
+            Some((_, true)) => (&mut undo, &mut redo),
+            Some((_, false)) => (&mut redo, &mut undo),
+            None => {
+                redo.clear();
+                undo.push(operation);
+                continue;
+            }
+        };
+        // One that was in doubt may have been passed over.
+        let number = operation.of().map(|(number, _)| number);
+        if let Some(at) = from.iter().rposition(|one| Some(one.number) == number) {
+            let moved = from.remove(at);
+            to.push(moved);
+        }
+    }
+    (undo, redo)
+}
+
+/// Appends a line.
+pub(super) fn append(disk: &dyn Disk, path: &Path, changes: &[Change], entry: &LogEntry) -> Result<()> {
+    let file = match disk.open(path, true) {
+        Err(error) if error.is_absence() => disk.create_new(path)?,
+        opened => opened?,
+    };
+    let end = file.len()?;
+    let mut line = String::new();
+    if end > 0 {
+        let mut last = [0];
+        file.read_exact_at(&mut last, end - 1)?;
+        // A torn line swallows no other.
+        if last != *b"\n" {
+            line.push('\n');
+        }
+    }
+    line += &format_line(changes, entry);
+    Ok(file.write_all_at(line.as_bytes(), end)?)
+}
+
+/// All operations, the first one first. Lines that are torn are passed over, and have no number.
+pub(super) fn read(disk: &dyn Disk, path: &Path) -> Result<Vec<Operation>> {
+    if disk.stat(path)?.is_none() {
+        return Ok(Vec::new());
+    }
+    let text = String::from_utf8_lossy(&disk.read(path)?).into_owned();
+    let operations = text.lines().filter_map(parse_line).zip(1..);
+    Ok(operations.map(|(operation, number)| Operation { number, ..operation }).collect())
+}
+
+fn format_line(changes: &[Change], entry: &LogEntry) -> String {
+    let Signature { name, email, time, offset_minutes } = &entry.who;
+    let plain = |text: &str| text.replace(['\n', '\r', '\t', '<', '>'], " ");
+    let mut line = format!(
+        "{} {offset_minutes} {} <{}>\t{}",
+        time.seconds,
+        plain(name),
+        plain(email),
+        plain(&entry.message)
+    );
+    for Change { which, from, to } in changes {
+        let folder = which.folder().map(|folder| format!("{folder}/")).unwrap_or_default();
+        // Names of refs have neither tabs nor colons.
+        let _ = write!(line, "\t{folder}{}:{}:{}", which.name(), hex(from), hex(to));
+    }
+    line.push('\n');
+    line
+}
+
+fn hex(text: &Option<Vec<u8>>) -> String {
+    match text {
+        Some(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+        None => "-".into(),
+    }
+}
+
+fn unhex(text: &str) -> Option<Option<Vec<u8>>> {
+    if text == "-" {
+        return Some(None);
+    }
+    let digits = text.as_bytes();
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let is_hex = digits.len().is_multiple_of(2) && digits.iter().all(u8::is_ascii_hexdigit);
+    is_hex.then(|| digits.chunks(2).map(byte).collect::<Option<Vec<u8>>>())
+}
+
+fn parse_line(line: &str) -> Option<Operation> {
+    let mut fields = line.split('\t');
+    let (who, message) = (fields.next()?, fields.next()?);
+    let (seconds, rest) = who.split_once(' ')?;
+    let (offset, rest) = rest.split_once(' ')?;
+    let (name, email) = rest.split_once(" <")?;
+    let who = Signature {
+        name: name.to_owned(),
+        email: email.strip_suffix('>')?.to_owned(),
+        time: Timestamp { seconds: seconds.parse().ok()?, nanoseconds: 0 },
+        offset_minutes: offset.parse().ok()?,
+    };
+    let changes = fields.map(parse_change).collect::<Option<Vec<_>>>()?;
+    Some(Operation { number: 0, who, message: message.to_owned(), changes })
+}
+
+fn parse_change(field: &str) -> Option<Change> {
+    let mut parts = field.split(':');
+    let (name, from, to) = (parts.next()?, unhex(parts.next()?)?, unhex(parts.next()?)?);
+    let which = match name.split_once('/') {
+        None if name == "HEAD" => AnyRef::Head,
+        Some((folder, name)) if folder == BranchName::FOLDER => AnyRef::Branch(BranchName::new(name).ok()?),
+        Some((folder, name)) if folder == TagName::FOLDER => AnyRef::Tag(TagName::new(name).ok()?),
+        _ => return None,
+    };
+    parts.next().is_none().then_some(Change { which, from, to })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(message: &str) -> LogEntry {
+        let time = Timestamp { seconds: 1_700_000_000, nanoseconds: 0 };
+        let who = Signature { name: "Ada".into(), email: "a@b".into(), time, offset_minutes: -90 };
+        LogEntry { who, message: message.into() }
+    }
+
+    #[test]
+    fn lines_read_back_as_they_were_written_and_torn_ones_are_passed_over() {
+        let branch = AnyRef::Branch(BranchName::new("a/b").expect("valid"));
+        let tag = AnyRef::Tag(TagName::new("v1").expect("valid"));
+        let changes = vec![
+            Change { which: AnyRef::Head, from: Some(b"ref: refs/heads/x\n".to_vec()), to: Some(vec![]) },
+            Change { which: branch, from: None, to: Some(b"\xff\x00".to_vec()) },
+            Change { which: tag, from: Some(b"t".to_vec()), to: None },
+        ];
+        let line = format_line(&changes, &entry("why\tnot\nso"));
+        let parsed = parse_line(line.trim_end()).expect("whole");
+        assert_eq!((parsed.changes, parsed.message.as_str()), (changes, "why not so"));
+        assert_eq!((parsed.who.name.as_str(), parsed.who.offset_minutes), ("Ada", -90));
+        for cut in [0, 5, line.find('\t').expect("a tab"), line.len() - 4] {
+            assert_ne!(parse_line(&line[..cut]).map(|found| found.changes.len()), Some(3), "{cut}");
+        }
+    }
+
+    #[test]
+    fn what_was_taken_back_can_be_done_again_until_something_else_is_done() {
+        let operation = |number, message: &str| Operation {
+            number,
+            who: entry("").who,
+            message: message.into(),
+            changes: Vec::new(),
+        };
+        let mut all = vec![operation(1, "commit: a"), operation(2, "commit: b")];
+        let tops = |all: &[Operation]| {
+            let (undo, redo) = stacks(all);
+            (undo.last().map(|one| one.number), redo.last().map(|one| one.number))
+        };
+        assert_eq!(tops(&all), (Some(2), None));
+        all.push(operation(3, &message_of(&all[1], true)));
+        assert_eq!(tops(&all), (Some(1), Some(2)));
+        all.push(operation(4, &message_of(&all[0], true)));
+        assert_eq!(tops(&all), (None, Some(1)));
+        all.push(operation(5, &message_of(&all[0], false)));
+        assert_eq!(tops(&all), (Some(1), Some(2)));
+        all.push(operation(6, "tag: v1"));
+        assert_eq!(tops(&all), (Some(6), None));
+    }
+}

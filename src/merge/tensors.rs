@@ -1,0 +1,107 @@
+//! Merging one file three ways by its tensors.
+//!
+//! Only where that can be done by exchanging bytes that lie at the same places: both sides have the same tensors in the same
+//! types and shapes, in a container that keeps no checksums of them. What lies between tensors is the first side's.
+
+use super::favor::Favor;
+use crate::history::{FileContent, Repo, Result};
+use crate::id::{ObjectKey, RecipeId};
+use crate::recipe::{Extent, Recipe, TensorInfo};
+use crate::store::{Ingest, StoreError};
+use crate::task::Task;
+use std::collections::HashMap;
+
+/// What came of merging a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum FileMerge {
+    /// It has no tensors that could be exchanged.
+    Whole,
+    /// It was merged; where `conflicts` are, it has the first side's tensors.
+    Merged { recipe: RecipeId, len: u64, conflicts: Vec<String> },
+}
+
+/// Tensors by name; `None` if a name stands twice.
+fn by_name(recipe: &Recipe) -> Option<HashMap<&str, (&TensorInfo, ObjectKey)>> {
+    let mut found = HashMap::new();
+    for (tensor, key, _) in recipe.tensors() {
+        if found.insert(tensor.name.as_str(), (tensor, key)).is_some() {
+            return None;
+        }
+    }
+    Some(found)
+}
+
+/// Merges two files that both differ from a third.
+pub(super) fn merge_files(
+    repo: &Repo,
+    ingest: &Ingest,
+    base: Option<RecipeId>,
+    (ours_id, theirs_id): (RecipeId, RecipeId),
+    favor: Favor,
+    task: &Task,
+) -> Result<FileMerge> {
+    let (ours, theirs) = (repo.recipe(ours_id)?, repo.recipe(theirs_id)?);
+    let base = base.map(|base| repo.recipe(base)).transpose()?;
+    let (Some(here), Some(there)) = (by_name(&ours), by_name(&theirs)) else { return Ok(FileMerge::Whole) };
+    let before = base.as_deref().and_then(by_name).unwrap_or_default();
+    let face = |name: &str, tensor: &TensorInfo| {
+        there.get(name).is_some_and(|(other, _)| (other.dtype, &other.shape) == (tensor.dtype, &tensor.shape))
+    };
+    let same_layout = here.len() == there.len() && here.iter().all(|(name, (tensor, _))| face(name, tensor));
+    if here.is_empty() || !same_layout || has_checksums(&repo.file_content(ours_id)?)? {
+        return Ok(FileMerge::Whole);
+    }
+    let mut conflicts = Vec::new();
+    let mut extents = Vec::with_capacity(ours.extents().len());
+    for extent in ours.extents() {
+        task.check()?;
+        let Extent::Tensor { key, len, tensor } = extent else {
+            extents.push(extent.clone());
+            continue;
+        };
+        let other = there[tensor.name.as_str()].1;
+        let was = before.get(tensor.name.as_str()).map(|(_, key)| *key);
+        let key = match three_way(was, *key, other) {
+            Some(key) => key,
+            None => match favor {
+                Favor::Ours => *key,
+                Favor::Theirs => other,
+                Favor::Base => was.unwrap_or(*key),
+                Favor::None => {
+                    conflicts.push(tensor.name.clone());
+                    *key
+                }
+            },
+        };
+        extents.push(Extent::Tensor { key, len: *len, tensor: tensor.clone() });
+    }
+    let (recipe, len) = match extents.as_slice() {
+        same if same == ours.extents() => (ours_id, ours.len()),
+        same if same == theirs.extents() => (theirs_id, theirs.len()),
+        _ => repo.assemble(ingest, extents)?,
+    };
+    Ok(FileMerge::Merged { recipe, len, conflicts })
+}
+
+/// What one side changed, or both in the same way; `None` if both did, each in its own way.
+pub(super) fn three_way<T: PartialEq>(base: Option<T>, ours: T, theirs: T) -> Option<T> {
+    match base {
+        _ if ours == theirs => Some(ours),
+        Some(base) if base == ours => Some(theirs),
+        Some(base) if base == theirs => Some(ours),
+        Some(_) | None => None,
+    }
+}
+
+/// Whether a container may say something of the bytes of its tensors: archives do. Of `.npy` and safetensors it is known
+/// that they do not.
+fn has_checksums(file: &FileContent) -> Result<bool> {
+    let mut first = [0; 9];
+    if file.recipe().len() < first.len() as u64 {
+        return Ok(true);
+    }
+    file.bytes().read_exact_at(&mut first, 0).map_err(StoreError::from)?;
+    let is_npy = first.starts_with(b"\x93NUMPY");
+    // A length of eight bytes, then JSON.
+    Ok(!(is_npy || first[8] == b'{'))
+}

@@ -1,0 +1,270 @@
+//! Merging trees three ways, path by path.
+
+use super::conflict::{Conflict, ConflictKind};
+use super::favor::Favor;
+use super::tensors::{FileMerge, merge_files, three_way};
+use crate::history::{Attributes, Change, ChangeKind, DraftEntry, Entry, Node, Repo, Result, Tree, TreePath};
+use crate::id::TreeId;
+use crate::store::Ingest;
+use crate::task::Task;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Three trees.
+#[derive(Debug, Clone, Copy)]
+pub struct Sides {
+    /// What both sides come from.
+    pub base: TreeId,
+    /// The first side, whose changes are kept.
+    pub ours: TreeId,
+    /// The other one, whose changes come.
+    pub theirs: TreeId,
+}
+
+/// What the first side needs to have the changes of both.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TreeMerge {
+    /// What is to stand at a path from now on; `None` for nothing. What goes comes first.
+    pub edits: Vec<(TreePath, Option<Entry>)>,
+    /// What has to be decided. The edits leave something at each of them.
+    pub conflicts: Vec<Conflict>,
+}
+
+/// Merges three trees. Files that are put together of both are recorded by the ingest.
+///
+/// # Errors
+/// If a tree or a file cannot be read; [`Stopped`](crate::task::Stopped).
+pub fn merge_trees(
+    repo: &Repo,
+    ingest: &Ingest,
+    sides: Sides,
+    favor: Favor,
+    task: &Task,
+) -> Result<TreeMerge> {
+    let by_path = |changes: Vec<Change>| -> BTreeMap<TreePath, Change> {
+        changes.into_iter().map(|change| (change.path.clone(), change)).collect()
+    };
+    let ours = by_path(repo.diff_trees(sides.base, sides.ours)?);
+    let theirs = repo.diff_trees(sides.base, sides.theirs)?;
+    let mut merge = Merge { repo, ingest, sides, favor, task, ours, found: TreeMerge::default() };
+    for change in theirs {
+        task.check()?;
+        merge.take(change)?;
+    }
+    merge.drop_empty_folders()?;
+    // Names are free before they are taken.
+    merge.found.edits.sort_by_key(|(path, entry)| (entry.is_some(), path.clone()));
+    Ok(merge.found)
+}
+
+struct Merge<'a> {
+    repo: &'a Repo,
+    ingest: &'a Ingest,
+    sides: Sides,
+    favor: Favor,
+    task: &'a Task,
+    ours: BTreeMap<TreePath, Change>,
+    found: TreeMerge,
+}
+
+fn stored(entry: Option<&DraftEntry>) -> Option<Entry> {
+    entry.and_then(DraftEntry::stored)
+}
+
+fn is_dir(entry: &Entry) -> bool {
+    matches!(entry.node, Node::Dir(_))
+}
+
+impl Merge<'_> {
+    fn take(&mut self, change: Change) -> Result<()> {
+        let theirs = stored(change.new.as_ref());
+        if self.is_of_a_folder(&change)? {
+            return Ok(());
+        }
+        if let Some(in_the_way) = self.in_the_way(&change.path, theirs.as_ref())? {
+            return self.blocked(&change, in_the_way);
+        }
+        let Some(mine) = self.ours.get(&change.path) else {
+            self.edit(change.path, theirs);
+            return Ok(());
+        };
+        let (base, ours) =
+            (stored(mine.old.as_ref()).or(stored(change.old.as_ref())), stored(mine.new.as_ref()));
+        match (ours, theirs) {
+            (None, None) => Ok(()),
+            (Some(ours), Some(theirs)) => self.both(change.path, base, ours, theirs),
+            (None, theirs @ Some(_)) => {
+                self.disagree(change.path, ConflictKind::RemovedHere, [base, None, theirs])
+            }
+            (ours @ Some(_), None) => {
+                self.disagree(change.path, ConflictKind::RemovedThere, [base, ours, None])
+            }
+        }
+    }
+
+    /// Whether there is nothing to do: modes of directories stay the first side's, and so do those that are empty on the
+    /// other side only.
+    fn is_of_a_folder(&self, change: &Change) -> Result<bool> {
+        let is_folder =
+            |entry: &Option<DraftEntry>| stored(entry.as_ref()).is_some_and(|entry| is_dir(&entry));
+        match (is_folder(&change.old), is_folder(&change.new)) {
+            (true, true) => Ok(true),
+            (true, false) if change.new.is_none() => {
+                let here = self.repo.find_in_tree(self.sides.ours, &change.path)?;
+                Ok(!here.is_some_and(|entry| entry.node == Node::Dir(Tree::empty_id())))
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Something of the first side that stands where a path of the other one leads through, or a directory of it that
+    /// stands where the other one has a file.
+    fn in_the_way(&self, path: &TreePath, theirs: Option<&Entry>) -> Result<Option<(TreePath, Entry)>> {
+        let Some(theirs) = theirs else { return Ok(None) };
+        let names = path.names();
+        for len in 1..names.len() {
+            let above: TreePath = names[..len].iter().cloned().collect();
+            match self.repo.find_in_tree(self.sides.ours, &above)? {
+                None => break,
+                Some(entry) if is_dir(&entry) => {}
+                // It may be what the other side turned into a directory.
+                Some(_) if !self.ours.contains_key(&above) => break,
+                Some(entry) => return Ok(Some((above, entry))),
+            }
+        }
+        let here = self.repo.find_in_tree(self.sides.ours, path)?;
+        let is_new = |below: &TreePath| {
+            below.starts_with(path) && below != path && self.ours[below].kind != ChangeKind::Deleted
+        };
+        match here {
+            Some(entry) if is_dir(&entry) && !is_dir(theirs) && self.ours.keys().any(is_new) => {
+                Ok(Some((path.clone(), entry)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Of something that cannot be where it is on the other side, the first side's stays.
+    fn blocked(&mut self, change: &Change, (at, entry): (TreePath, Entry)) -> Result<()> {
+        if self.favor != Favor::None || self.found.conflicts.iter().any(|known| known.path == at) {
+            return Ok(());
+        }
+        self.found.conflicts.push(Conflict {
+            path: at,
+            kind: ConflictKind::InTheWay,
+            base: None,
+            ours: Some(entry.clone()),
+            theirs: stored(change.new.as_ref()),
+            left: Some(entry),
+            tensors: Vec::new(),
+        });
+        Ok(())
+    }
+
+    fn both(&mut self, path: TreePath, base: Option<Entry>, ours: Entry, theirs: Entry) -> Result<()> {
+        let node = |entry: &Entry| entry.node.clone();
+        let mode = |entry: &Entry| entry.attributes.mode;
+        let merged_mode =
+            three_way(base.as_ref().map(mode), mode(&ours), mode(&theirs)).unwrap_or(mode(&ours));
+        let with = |node: Node| {
+            let newer = if node == theirs.node { theirs.attributes } else { ours.attributes };
+            Entry { attributes: Attributes { mode: merged_mode, ..newer }, node, ..ours.clone() }
+        };
+        if let Some(node) = three_way(base.as_ref().map(node), node(&ours), node(&theirs)) {
+            let merged = with(node);
+            if merged != ours {
+                self.edit(path, Some(merged));
+            }
+            return Ok(());
+        }
+        let kind = if base.is_some() { ConflictKind::BothChanged } else { ConflictKind::BothAdded };
+        let (Node::File { recipe: here, .. }, Node::File { recipe: there, .. }) = (&ours.node, &theirs.node)
+        else {
+            return self.disagree(path, kind, [base, Some(ours), Some(theirs)]);
+        };
+        let before = base.as_ref().and_then(|entry| match entry.node {
+            Node::File { recipe, .. } => Some(recipe),
+            Node::Dir(_) | Node::Symlink(_) => None,
+        });
+        let merged = merge_files(self.repo, self.ingest, before, (*here, *there), self.favor, self.task)?;
+        let FileMerge::Merged { recipe, len, conflicts } = merged else {
+            return self.disagree(path, kind, [base, Some(ours), Some(theirs)]);
+        };
+        let merged = with(Node::File { recipe, len });
+        if merged.node != ours.node || merged.attributes.mode != ours.attributes.mode {
+            self.edit(path.clone(), Some(merged.clone()));
+        }
+        if !conflicts.is_empty() {
+            let (ours, theirs, left) = (Some(ours), Some(theirs), Some(merged));
+            self.found.conflicts.push(Conflict { path, kind, base, ours, theirs, left, tensors: conflicts });
+        }
+        Ok(())
+    }
+
+    /// Where both sides want something else, the favored one gets it, or the first side's stays until somebody decides.
+    fn disagree(&mut self, path: TreePath, kind: ConflictKind, sides: [Option<Entry>; 3]) -> Result<()> {
+        let [base, ours, theirs] = sides;
+        let (is_conflict, left) = match self.favor {
+            Favor::Ours => (false, &ours),
+            Favor::Theirs => (false, &theirs),
+            Favor::Base => (false, &base),
+            // What one side still has is left for those who decide.
+            Favor::None => (true, if ours.is_some() { &ours } else { &theirs }),
+        };
+        let left = left.clone();
+        if left != ours {
+            self.edit(path.clone(), left.clone());
+        }
+        if is_conflict {
+            self.found.conflicts.push(Conflict { path, kind, base, ours, theirs, left, tensors: Vec::new() });
+        }
+        Ok(())
+    }
+
+    fn edit(&mut self, path: TreePath, entry: Option<Entry>) {
+        self.found.edits.push((path, entry));
+    }
+
+    /// Directories that the other side removed go as well, unless the first side has something new in them.
+    fn drop_empty_folders(&mut self) -> Result<()> {
+        let gone: BTreeSet<TreePath> = self
+            .found
+            .edits
+            .iter()
+            .filter(|(_, entry)| entry.is_none())
+            .map(|(path, _)| path.clone())
+            .collect();
+        let mut folders = BTreeSet::new();
+        for path in &gone {
+            let names = path.names();
+            for len in 1..names.len() {
+                let folder: TreePath = names[..len].iter().cloned().collect();
+                let there = self.repo.find_in_tree(self.sides.theirs, &folder)?;
+                if !there.is_some_and(|entry| is_dir(&entry)) && self.is_all_gone(&folder, &gone)? {
+                    folders.insert(folder);
+                    break;
+                }
+            }
+        }
+        self.found.edits.retain(|(path, entry)| {
+            entry.is_some() || !folders.iter().any(|folder| path.starts_with(folder) && path != folder)
+        });
+        self.found.edits.extend(folders.into_iter().map(|folder| (folder, None)));
+        Ok(())
+    }
+
+    /// Whether nothing that the first side has in a directory stays.
+    fn is_all_gone(&self, folder: &TreePath, gone: &BTreeSet<TreePath>) -> Result<bool> {
+        let Some(Entry { node: Node::Dir(tree), .. }) = self.repo.find_in_tree(self.sides.ours, folder)?
+        else {
+            return Ok(false);
+        };
+        for step in self.repo.walk_tree(tree) {
+            let (below, entry) = step?;
+            let is_folder = matches!(entry.node, Node::Dir(tree) if tree != Tree::empty_id());
+            if !is_folder && !gone.contains(&folder.concat(&below)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,495 @@
+//! Bringing in what others changed: merging, making the change of another commit again, undoing one.
+//!
+//! What comes in is first noted as under way, then put into the worktree, then committed: who is stopped in between finds a
+//! merge under way, which goes on or is given up. A branch is merged into only when its worktree has no changes of its own,
+//! so that giving up loses nothing but what was done since.
+
+use super::error::{Error, Result};
+use super::mounts::Heard;
+use super::unsaved::Unsaved;
+use super::workspace::Workspace;
+use crate::history::{self, BranchName, LogEntry, Signature};
+use crate::id::CommitId;
+use crate::merge::{Conflict, Favor, Sides, base_tree, merge_trees};
+use crate::store::Ingest;
+use crate::task::Task;
+use crate::worktree::{self, CommitRequest, Committed, Edit, Merging, MergingKind, Warning, Worktree};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is done where both sides changed the same thing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Strategy {
+    /// It is left to be decided.
+    #[default]
+    Ask,
+    /// The branch's is kept.
+    Ours,
+    /// The other one's is taken.
+    Theirs,
+    /// Nothing is merged at all.
+    Fail,
+}
+
+/// Whether a branch may simply go forward to a commit that follows it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Forward {
+    /// If it can.
+    #[default]
+    Allowed,
+    /// Never: there is a merge in any case.
+    Never,
+    /// Nothing else.
+    Only,
+}
+
+/// What is to be merged, and how.
+#[derive(Debug, Clone, Default)]
+pub struct MergeRequest {
+    /// The revision that comes in.
+    pub theirs: String,
+    /// What the merge says; it is said what was merged if nothing is.
+    pub message: Option<String>,
+    /// Whether the branch may go forward.
+    pub forward: Forward,
+    /// The changes alone, to be committed as if they had been made here.
+    pub squash: bool,
+    /// Stop before the commit.
+    pub no_commit: bool,
+    /// What is done with conflicts.
+    pub strategy: Strategy,
+    /// Merge histories that have nothing in common.
+    pub allow_unrelated: bool,
+}
+
+/// Changes of commits that are to be made again, or undone.
+#[derive(Debug, Clone)]
+pub struct ReplayRequest {
+    /// [`MergingKind::CherryPick`] or [`MergingKind::Revert`].
+    pub kind: MergingKind,
+    /// The commits, the first one first.
+    pub commits: Vec<CommitId>,
+    /// Of a merge, the number of the parent that its changes are counted from.
+    pub mainline: Option<usize>,
+    /// Stop before the commit, with the changes of all.
+    pub no_commit: bool,
+    /// Say in the message where it comes from.
+    pub note_origin: bool,
+    /// What is done with conflicts.
+    pub strategy: Strategy,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The branch has it all already.
+    UpToDate,
+    /// The branch went forward from a commit to another one.
+    Forwarded(CommitId, CommitId),
+    /// It is committed: one for each that was asked for.
+    Committed(Vec<Committed>),
+    /// The worktree has the changes, and nothing is in conflict.
+    Prepared(MergingKind),
+    /// Something is to be decided: the worktree has the rest.
+    Conflicts(MergingKind, Vec<Conflict>),
+    /// There are conflicts, and nothing was done.
+    Refused(Vec<Conflict>),
+}
+
+/// What came of it, and what there is to tell.
+#[derive(Debug)]
+pub struct Merged {
+    /// What came of it.
+    pub outcome: Outcome,
+    /// What went wrong when it was done.
+    pub warnings: Vec<Warning>,
+    /// What mounts say.
+    pub heard: Heard,
+}
+
+/// One step of a merge or a replay: what is merged, and what its commit says.
+struct Step {
+    sides: Sides,
+    merging: Merging,
+}
+
+impl Workspace {
+    /// Merges a commit into a branch.
+    ///
+    /// # Errors
+    /// [`UnderWay`](worktree::Error::UnderWay), [`UncommittedChanges`](worktree::Error::UncommittedChanges), [`Error::Unrelated`], [`Error::NotForward`]. Nothing has changed
+    /// then.
+    pub fn merge(&self, worktree: &Worktree, request: &MergeRequest, task: &Task) -> Result<Merged> {
+        self.check_clean(worktree)?;
+        let theirs = self.repo.resolve(&request.theirs, self.now())?;
+        let branch = worktree.branch();
+        let Some(ours) = self.repo.refs().branch(branch)? else {
+            return self.forward(worktree, None, theirs, request);
+        };
+        if self.repo.is_ancestor(theirs, ours)? {
+            return Ok(self.done(Outcome::UpToDate, Vec::new()));
+        }
+        let can_forward = self.repo.is_ancestor(ours, theirs)?;
+        match request.forward {
+            Forward::Allowed if can_forward && !request.squash && !request.no_commit => {
+                return self.forward(worktree, Some(ours), theirs, request);
+            }
+            Forward::Only if can_forward => return self.forward(worktree, Some(ours), theirs, request),
+            Forward::Only => {
+                let theirs = request.theirs.clone();
+                return Err(Error::NotForward { branch: branch.to_string(), theirs });
+            }
+            Forward::Allowed | Forward::Never => {}
+        }
+        let (base, bases) = base_tree(&self.repo, (ours, theirs), task)?;
+        if bases.is_empty() && !request.allow_unrelated {
+            let (ours, theirs) = (branch.to_string(), request.theirs.clone());
+            return Err(Error::Unrelated { ours, theirs });
+        }
+        let tree = |commit| Ok::<_, history::Error>(self.repo.commit(commit)?.tree);
+        let kind = if request.squash { MergingKind::Squash } else { MergingKind::Merge };
+        let message = request.message.clone().unwrap_or_else(|| self.merge_message(request, branch));
+        let step = Step {
+            sides: Sides { base, ours: tree(ours)?, theirs: tree(theirs)? },
+            merging: under_way(kind, (ours, theirs), message, None, Vec::new()),
+        };
+        self.take_step(worktree, step, request.strategy, request.no_commit || request.squash, task)
+    }
+
+    fn merge_message(&self, request: &MergeRequest, into: &BranchName) -> String {
+        let name = request.theirs.as_str();
+        let is_branch =
+            BranchName::new(name).is_ok_and(|branch| matches!(self.repo.refs().branch(&branch), Ok(Some(_))));
+        let what = if is_branch { "branch" } else { "commit" };
+        let into = if into.as_str() == "main" { String::new() } else { format!(" into {into}") };
+        format!("Merge {what} '{name}'{into}")
+    }
+
+    /// Makes the changes of commits again, or undoes them, one after the other.
+    ///
+    /// # Errors
+    /// [`UnderWay`](worktree::Error::UnderWay), [`UncommittedChanges`](worktree::Error::UncommittedChanges); [`Error::Mainline`] of a merge without a number, or a
+    /// number that it has no parent of.
+    pub fn replay(&self, worktree: &Worktree, request: &ReplayRequest, task: &Task) -> Result<Merged> {
+        self.check_clean(worktree)?;
+        let mut committed = Vec::new();
+        let mut warnings = Vec::new();
+        for (number, &commit) in request.commits.iter().enumerate() {
+            let todo = request.commits[number + 1..].to_vec();
+            let step = self.replay_step(worktree, request, commit, todo)?;
+            let is_last = number + 1 == request.commits.len();
+            let merged = self.take_step(worktree, step, request.strategy, request.no_commit, task)?;
+            warnings.extend(merged.warnings);
+            match merged.outcome {
+                Outcome::Committed(more) => committed.extend(more),
+                Outcome::UpToDate => {}
+                // The next one comes on top.
+                Outcome::Prepared(_) if !is_last => worktree.end_merging()?,
+                other => return Ok(self.done(other, warnings)),
+            }
+        }
+        let outcome = if committed.is_empty() { Outcome::UpToDate } else { Outcome::Committed(committed) };
+        Ok(self.done(outcome, warnings))
+    }
+
+    fn replay_step(
+        &self,
+        worktree: &Worktree,
+        request: &ReplayRequest,
+        id: CommitId,
+        todo: Vec<CommitId>,
+    ) -> Result<Step> {
+        let commit = self.repo.commit(id)?;
+        let short = &id.to_string()[..10];
+        let parent = match (commit.parents.as_slice(), request.mainline) {
+            ([], None) => None,
+            ([only], None | Some(1)) => Some(*only),
+            (parents, Some(number)) if number > 0 && number <= parents.len() => Some(parents[number - 1]),
+            (parents, _) => {
+                return Err(Error::Mainline { commit: short.to_owned(), parents: parents.len() });
+            }
+        };
+        let before = self.repo.tree_of(parent)?;
+        let snapshot = worktree.snapshot(false)?;
+        let tip = self.repo.refs().existing_branch(worktree.branch())?;
+        // Several without commits lie on top of each other in the worktree.
+        let ours = match snapshot.tree.root {
+            crate::history::DraftDir::Unchanged(tree) => tree,
+            crate::history::DraftDir::Changed(_) => self.recorded(&snapshot.tree)?,
+        };
+        let (sides, message, author) = match request.kind {
+            MergingKind::Revert => {
+                let sides = Sides { base: commit.tree, ours, theirs: before };
+                let message = format!("Revert \"{}\"\n\nThis reverts commit {id}.", commit.subject());
+                (sides, message, None)
+            }
+            MergingKind::Merge | MergingKind::Squash | MergingKind::CherryPick => {
+                let sides = Sides { base: before, ours, theirs: commit.tree };
+                let origin = if request.note_origin {
+                    format!("\n\n(cherry picked from commit {id})")
+                } else {
+                    String::new()
+                };
+                (sides, format!("{}{origin}", commit.message), Some(commit.author.clone()))
+            }
+        };
+        Ok(Step { sides, merging: under_way(request.kind, (tip, id), message, author, todo) })
+    }
+
+    /// Records a tree of the worktree all of whose files are in the store.
+    fn recorded(&self, tree: &crate::history::DraftTree) -> Result<crate::id::TreeId> {
+        let ingest = self.repo.store().begin()?;
+        let id = self.repo.record_tree(&ingest, tree.clone(), &Task::default())?;
+        ingest.seal()?;
+        Ok(id)
+    }
+
+    /// Goes on with what is under way: commits it, and does what comes behind it.
+    ///
+    /// # Errors
+    /// [`NothingUnderWay`](worktree::Error::NothingUnderWay); [`Unmerged`](worktree::Error::Unmerged) if something is to be decided still.
+    pub fn go_on(&self, worktree: &Worktree, message: Option<String>, task: &Task) -> Result<Merged> {
+        let merging = self.under_way(worktree)?;
+        let first = self.commit_step(worktree, &merging, message, task)?;
+        let request = ReplayRequest {
+            kind: merging.kind,
+            commits: merging.todo.clone(),
+            mainline: None,
+            no_commit: false,
+            note_origin: false,
+            strategy: Strategy::Ask,
+        };
+        let mut merged = match merging.todo.is_empty() {
+            true => self.done(Outcome::Committed(Vec::new()), Vec::new()),
+            false => self.replay(worktree, &request, task)?,
+        };
+        if let Outcome::UpToDate = merged.outcome {
+            merged.outcome = Outcome::Committed(Vec::new());
+        }
+        if let (Outcome::Committed(all), Some(first)) = (&mut merged.outcome, first) {
+            all.insert(0, first);
+        }
+        Ok(merged)
+    }
+
+    /// Gives up what is under way: the worktree is as in the last commit. Tells what is lost by it.
+    ///
+    /// # Errors
+    /// [`NothingUnderWay`](worktree::Error::NothingUnderWay).
+    pub fn give_up(&self, worktree: &Worktree) -> Result<(MergingKind, Result<Unsaved>, Heard)> {
+        let merging = self.under_way(worktree)?;
+        let dropped = Unsaved::all(worktree);
+        worktree.edits().reset()?;
+        worktree.end_merging()?;
+        Ok((merging.kind, dropped, self.announce()))
+    }
+
+    /// Ends what is under way, and leaves the worktree as it is.
+    ///
+    /// # Errors
+    /// [`NothingUnderWay`](worktree::Error::NothingUnderWay).
+    pub fn quit(&self, worktree: &Worktree) -> Result<MergingKind> {
+        let merging = self.under_way(worktree)?;
+        worktree.end_merging()?;
+        Ok(merging.kind)
+    }
+
+    /// Decides conflicts: the paths have what one side has, or stay as they are.
+    ///
+    /// # Errors
+    /// [`NothingUnderWay`](worktree::Error::NothingUnderWay); [`Error::NoConflict`]. Nothing has changed then.
+    pub fn decide(
+        &self,
+        worktree: &Worktree,
+        paths: &super::Pathspec,
+        side: Option<Favor>,
+    ) -> Result<Vec<Conflict>> {
+        let mut merging = self.under_way(worktree)?;
+        let decided: Vec<Conflict> =
+            merging.conflicts.iter().filter(|conflict| paths.means(&conflict.path)).cloned().collect();
+        if decided.is_empty() {
+            return Err(Error::NoConflict);
+        }
+        let mut edits = Vec::new();
+        for conflict in &decided {
+            let entry = match side {
+                Some(Favor::Ours) => &conflict.ours,
+                Some(Favor::Theirs) => &conflict.theirs,
+                Some(Favor::Base) => &conflict.base,
+                Some(Favor::None) | None => continue,
+            };
+            let path = conflict.path.clone();
+            match entry {
+                Some(entry) => edits.push(Edit::Put {
+                    path,
+                    attributes: entry.attributes,
+                    node: entry.node.clone(),
+                    replaces_dirs: true,
+                }),
+                None if worktree.names().resolve(&path)?.is_some() => edits.push(Edit::Remove { path }),
+                None => {}
+            }
+        }
+        worktree.edits().make(edits, self.now())?;
+        merging.decided.extend(decided.iter().map(|conflict| conflict.path.clone()));
+        worktree.note_merging(&merging)?;
+        Ok(decided)
+    }
+
+    /// Decides conflicts at or below paths by what is there, if something is under way.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn decide_as_they_are(
+        &self,
+        worktree: &Worktree,
+        paths: impl IntoIterator<Item = crate::history::TreePath>,
+    ) -> Result<()> {
+        if worktree.merging()?.is_none() {
+            return Ok(());
+        }
+        match self.decide(worktree, &super::Pathspec::below(paths), None) {
+            Ok(_) | Err(Error::NoConflict) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn under_way(&self, worktree: &Worktree) -> Result<Merging> {
+        let branch = || worktree.branch().to_string();
+        Ok(worktree.merging()?.ok_or_else(|| worktree::Error::NothingUnderWay(branch()))?)
+    }
+
+    /// Refuses to begin something where something else is under way, or the worktree has changes.
+    fn check_clean(&self, worktree: &Worktree) -> Result<()> {
+        worktree.check_nothing_under_way()?;
+        let snapshot = worktree.snapshot(false)?;
+        let base = self.repo.tree_of(snapshot.base)?;
+        match snapshot.is_at_rest() && snapshot.diff_from(base, worktree)?.is_empty() {
+            true => Ok(()),
+            false => Err(worktree::Error::UncommittedChanges(worktree.branch().to_string()).into()),
+        }
+    }
+
+    /// Lets a branch, and its worktree, go forward to a commit.
+    fn forward(
+        &self,
+        worktree: &Worktree,
+        from: Option<CommitId>,
+        to: CommitId,
+        request: &MergeRequest,
+    ) -> Result<Merged> {
+        let branch = worktree.branch();
+        let message = format!("merge {}: fast-forward", request.theirs);
+        let entry = LogEntry { who: self.signature(), message };
+        let moved = self.repo.refs().update_branch(branch, from, self.repo.store().durable(to)?, &entry)?;
+        let mut warnings: Vec<Warning> = moved.warnings.into_iter().map(Warning::from).collect();
+        if let Err(error) = worktree.follow_branch() {
+            warnings.push(Warning::Worktree { branch: branch.clone(), source: Box::new(error) });
+        }
+        Ok(self.done(Outcome::Forwarded(from.unwrap_or(to), to), warnings))
+    }
+
+    fn done(&self, outcome: Outcome, warnings: Vec<Warning>) -> Merged {
+        Merged { outcome, warnings, heard: self.announce() }
+    }
+
+    /// Merges, puts what comes in into the worktree, and commits it if nothing is to be decided.
+    fn take_step(
+        &self,
+        worktree: &Worktree,
+        step: Step,
+        strategy: Strategy,
+        no_commit: bool,
+        task: &Task,
+    ) -> Result<Merged> {
+        let Step { sides, mut merging } = step;
+        let favor = match strategy {
+            Strategy::Ask | Strategy::Fail => Favor::None,
+            Strategy::Ours => Favor::Ours,
+            Strategy::Theirs => Favor::Theirs,
+        };
+        let ingest = self.repo.store().begin()?;
+        let merge = merge_trees(&self.repo, &ingest, sides, favor, task)?;
+        if strategy == Strategy::Fail && !merge.conflicts.is_empty() {
+            return Ok(self.done(Outcome::Refused(merge.conflicts), Vec::new()));
+        }
+        merging.conflicts = merge.conflicts;
+        self.put_in(worktree, ingest, &merging, merge.edits)?;
+        let kind = merging.kind;
+        if !merging.conflicts.is_empty() {
+            return Ok(self.done(Outcome::Conflicts(kind, merging.conflicts), Vec::new()));
+        }
+        if no_commit {
+            // What was squashed is a change like any other.
+            if kind == MergingKind::Squash {
+                worktree.end_merging()?;
+            }
+            return Ok(self.done(Outcome::Prepared(kind), Vec::new()));
+        }
+        let committed = self.commit_step(worktree, &merging, None, task)?;
+        Ok(self.done(committed.map_or(Outcome::UpToDate, |one| Outcome::Committed(vec![one])), Vec::new()))
+    }
+
+    fn put_in(
+        &self,
+        worktree: &Worktree,
+        ingest: Ingest,
+        merging: &Merging,
+        edits: Vec<(crate::history::TreePath, Option<crate::history::Entry>)>,
+    ) -> Result<()> {
+        // Whatever the worktree names is in the store before.
+        ingest.seal()?;
+        worktree.note_merging(merging)?;
+        let edit = |(path, entry): (crate::history::TreePath, Option<crate::history::Entry>)| match entry {
+            Some(entry) => {
+                Edit::Put { path, attributes: entry.attributes, node: entry.node, replaces_dirs: false }
+            }
+            None => Edit::Remove { path },
+        };
+        let done = worktree.edits().make(edits.into_iter().map(edit).collect(), self.now());
+        if done.is_err() {
+            // Nothing of it is there.
+            worktree.end_merging()?;
+        }
+        Ok(done?)
+    }
+
+    /// Commits what is under way; `None` if that would change nothing.
+    fn commit_step(
+        &self,
+        worktree: &Worktree,
+        merging: &Merging,
+        message: Option<String>,
+        task: &Task,
+    ) -> Result<Option<Committed>> {
+        let committer: Signature = self.signature();
+        let request = CommitRequest {
+            author: merging.author.clone().unwrap_or_else(|| committer.clone()),
+            committer,
+            message: message.unwrap_or_else(|| merging.message.clone()),
+            metadata: BTreeMap::new(),
+            include_open: false,
+            allow_empty: false,
+            level: None,
+            tag: None,
+            amend: false,
+        };
+        match worktree.commit(&request, task) {
+            Err(worktree::Error::NothingToCommit { still_open, .. }) if still_open.is_empty() => {
+                worktree.end_merging()?;
+                Ok(None)
+            }
+            committed => Ok(Some(committed?)),
+        }
+    }
+}
+
+fn under_way(
+    kind: MergingKind,
+    (ours, theirs): (CommitId, CommitId),
+    message: String,
+    author: Option<Signature>,
+    todo: Vec<CommitId>,
+) -> Merging {
+    let (conflicts, decided) = (Vec::new(), BTreeSet::new());
+    Merging { kind, ours, theirs, message, author, conflicts, decided, todo }
+}

@@ -1,0 +1,103 @@
+//! Taking back what was done to refs, move by move, and doing it again.
+//!
+//! What a commit took out of a worktree's changes is a change there again when the commit is taken back; where a branch came
+//! or went elsewhere, a worktree without changes goes along.
+
+use super::error::Result;
+use super::mounts::Heard;
+use super::workspace::Workspace;
+use crate::history::{BranchName, Head, Operation, Touched, stacks};
+use crate::task::Task;
+use crate::worktree::{Error, Kept, Warning};
+
+/// What was taken back, or done again.
+#[derive(Debug)]
+pub struct Undone {
+    /// The operation.
+    pub operation: Operation,
+    /// What went wrong when it was done.
+    pub warnings: Vec<Warning>,
+    /// What mounts say.
+    pub heard: Heard,
+}
+
+impl Workspace {
+    /// Takes back the last operation that was not taken back yet.
+    ///
+    /// # Errors
+    /// [`super::Error::NothingToUndo`]; [`RefMoved`](crate::history::Error::RefMoved) if a ref is no longer where the operation left it;
+    /// [`Error::UncommittedChanges`] if a branch would go whose worktree has some. Nothing has changed then.
+    pub fn undo(&self, task: &Task) -> Result<Undone> {
+        let operations = self.repo.refs().operations()?;
+        let (undo, _) = stacks(&operations);
+        let last = undo.last().ok_or(super::Error::NothingToUndo)?;
+        self.put_back(last, true, task)
+    }
+
+    /// Does again what was taken back last.
+    ///
+    /// # Errors
+    /// As [`Workspace::undo`].
+    pub fn redo(&self, task: &Task) -> Result<Undone> {
+        let operations = self.repo.refs().operations()?;
+        let (_, redo) = stacks(&operations);
+        let last = redo.last().ok_or(super::Error::NothingToUndo)?;
+        self.put_back(last, false, task)
+    }
+
+    fn put_back(&self, operation: &Operation, is_undo: bool, task: &Task) -> Result<Undone> {
+        let (mut kept, mut gone) = (Vec::new(), Vec::new());
+        let moves_head = operation.touched().contains(&Touched::Head);
+        let is_commit = operation.message.starts_with("commit");
+        for touched in operation.touched() {
+            let Touched::Branch(branch, before, after) = touched else { continue };
+            let stays = if is_undo { before } else { after };
+            let is_current = !moves_head && self.repo.refs().head()? == Head::Branch(branch.clone());
+            if !self.repo.has_worktree(&branch)? {
+                continue;
+            }
+            match stays || is_current {
+                // The first commit of the current branch leaves its files to it.
+                true if is_commit => kept.push((branch.clone(), self.keep(&branch, task)?)),
+                true => {}
+                false => {
+                    self.check_saved_all(&branch)?;
+                    gone.push(branch);
+                }
+            }
+        }
+        let moved = self.repo.put_back(operation, is_undo, &self.signature())?;
+        let mut warnings: Vec<Warning> = moved.into_iter().map(Warning::from).collect();
+        let trouble = |branch: &BranchName, done: std::result::Result<(), Error>| {
+            done.err().map(|error| Warning::Worktree { branch: branch.clone(), source: Box::new(error) })
+        };
+        for (branch, kept) in &kept {
+            warnings.extend(trouble(
+                branch,
+                self.repo.worktree(branch).and_then(|worktree| worktree.go_on_with(kept)),
+            ));
+        }
+        for branch in &gone {
+            warnings.extend(trouble(branch, self.repo.delete_worktree(branch)));
+        }
+        for touched in operation.touched() {
+            let Touched::Branch(branch, ..) = touched else { continue };
+            if self.repo.refs().branch(&branch)?.is_some() && self.repo.has_worktree(&branch)? {
+                let followed = self.repo.worktree(&branch).and_then(|worktree| worktree.follow_branch());
+                warnings.extend(trouble(&branch, followed));
+            }
+        }
+        Ok(Undone { operation: operation.clone(), warnings, heard: self.announce() })
+    }
+
+    fn keep(&self, branch: &BranchName, task: &Task) -> Result<Kept> {
+        Ok(self.repo.worktree(branch)?.keep(task)?)
+    }
+
+    fn check_saved_all(&self, branch: &BranchName) -> Result<()> {
+        match super::unsaved::Unsaved::of_branch(&self.repo, branch)?.files.is_empty() {
+            true => Ok(()),
+            false => Err(Error::UncommittedChanges(branch.to_string()).into()),
+        }
+    }
+}

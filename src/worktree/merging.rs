@@ -1,0 +1,248 @@
+//! What is under way on a branch between its beginning and the commit that ends it: a merge, a revert, a cherry-pick.
+//!
+//! A record beside the worktrees, `merging/BRANCH`, durable before the worktree has anything of it. It counts only as long as
+//! the branch is where it was when it was begun: the commit that ends it ends it, whatever becomes of the file.
+
+use super::error::{Error, Result};
+use super::snapshot::Snapshot;
+use super::worktree::Worktree;
+use crate::history::{self, BranchName, Repo, Signature, TreePath};
+use crate::id::CommitId;
+use crate::merge::Conflict;
+use crate::wire::{Reader, WireError, Writer};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+const MAGIC: &[u8; 4] = b"CMRG";
+const VERSION: u16 = 1;
+
+/// What is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MergingKind {
+    /// A merge: its commit has two parents.
+    Merge,
+    /// A merge whose commit has one.
+    Squash,
+    /// A change of another commit, made again.
+    CherryPick,
+    /// A change of an earlier commit, undone.
+    Revert,
+}
+
+/// Something that waits for the commit that ends it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Merging {
+    /// What it is.
+    pub kind: MergingKind,
+    /// Where the branch was when it was begun.
+    pub ours: CommitId,
+    /// The commit that comes in, or goes out.
+    pub theirs: CommitId,
+    /// The message of the commit that ends it.
+    pub message: String,
+    /// Who made the change, if not who commits.
+    pub author: Option<Signature>,
+    /// What has to be decided.
+    pub conflicts: Vec<Conflict>,
+    /// Paths of conflicts that were decided by leaving what is there.
+    pub decided: BTreeSet<TreePath>,
+    /// What comes next, the first one first.
+    pub todo: Vec<CommitId>,
+}
+
+impl MergingKind {
+    const ALL: [Self; 4] = [Self::Merge, Self::Squash, Self::CherryPick, Self::Revert];
+
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Merge | Self::Squash => "merge",
+            Self::CherryPick => "cherry-pick",
+            Self::Revert => "revert",
+        }
+    }
+}
+
+impl Merging {
+    /// That it has to come to its end first.
+    pub fn under_way(&self, branch: &BranchName) -> Error {
+        Error::UnderWay { what: self.kind.words(), branch: branch.to_string() }
+    }
+
+    /// The conflicts that nobody decided: what is at their paths is what the merge left.
+    ///
+    /// # Errors
+    /// If a directory cannot be read.
+    pub fn undecided<'a>(&'a self, repo: &Repo, snapshot: &Snapshot) -> Result<Vec<&'a Conflict>> {
+        let mut left = Vec::new();
+        for conflict in self.conflicts.iter().filter(|conflict| !self.decided.contains(&conflict.path)) {
+            if conflict.is_untouched(snapshot.tree.find(&conflict.path, repo)?.as_ref()) {
+                left.push(conflict);
+            }
+        }
+        Ok(left)
+    }
+
+    /// # Errors
+    /// [`Error::Unmerged`] if a conflict is left.
+    pub(super) fn check_decided(&self, repo: &Repo, snapshot: &Snapshot) -> Result<()> {
+        let left = self.undecided(repo, snapshot)?;
+        match left.is_empty() {
+            true => Ok(()),
+            false => Err(Error::Unmerged(left.into_iter().map(|conflict| conflict.path.clone()).collect())),
+        }
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::record(MAGIC, VERSION);
+        writer.u8(MergingKind::ALL.iter().position(|kind| *kind == self.kind).map_or(0, |at| at as u8));
+        writer.raw(self.ours.as_bytes());
+        writer.raw(self.theirs.as_bytes());
+        writer.counted(self.message.as_bytes());
+        writer.u8(u8::from(self.author.is_some()));
+        if let Some(author) = &self.author {
+            author.encode(&mut writer);
+        }
+        writer.u32(self.conflicts.len() as u32);
+        self.conflicts.iter().for_each(|conflict| conflict.encode(&mut writer));
+        writer.u32(self.decided.len() as u32);
+        self.decided.iter().for_each(|path| writer.counted(&path.to_bytes()));
+        writer.u32(self.todo.len() as u32);
+        self.todo.iter().for_each(|commit| writer.raw(commit.as_bytes()));
+        writer.finish_checked()
+    }
+
+    fn decode(bytes: &[u8]) -> std::result::Result<Self, WireError> {
+        let mut reader = Reader::checked_record(bytes, MAGIC, VERSION, "merge under way")?;
+        let kind = usize::from(reader.u8("kind")?);
+        let kind = *MergingKind::ALL.get(kind).ok_or(WireError::Invalid("kind of a merge"))?;
+        let ours = CommitId::from_bytes(reader.array("ours")?);
+        let theirs = CommitId::from_bytes(reader.array("theirs")?);
+        let message = reader.text("message")?.to_owned();
+        let author = match reader.u8("author")? {
+            0 => None,
+            _ => Some(Signature::decode(&mut reader)?),
+        };
+        let count = reader.count(17, "count of conflicts")?;
+        let conflicts =
+            (0..count).map(|_| Conflict::decode(&mut reader)).collect::<std::result::Result<_, _>>()?;
+        let mut decided = BTreeSet::new();
+        for _ in 0..reader.count(4, "count of paths")? {
+            let path = TreePath::parse(reader.counted("path")?);
+            decided.insert(path.map_err(|_| WireError::Invalid("path of a conflict"))?);
+        }
+        let count = reader.count(CommitId::LEN, "count of commits")?;
+        let todo = (0..count).map(|_| reader.array("commit").map(CommitId::from_bytes));
+        let todo = todo.collect::<std::result::Result<_, _>>()?;
+        reader.finish()?;
+        Ok(Self { kind, ours, theirs, message, author, conflicts, decided, todo })
+    }
+}
+
+impl Worktree {
+    fn merging_path(&self) -> PathBuf {
+        self.repo().root().join("merging").join(self.branch().escaped())
+    }
+
+    /// What is under way on the branch.
+    ///
+    /// # Errors
+    /// [`DamagedFile`](history::Error::DamagedFile) if its record is no record.
+    pub fn merging(&self) -> Result<Option<Merging>> {
+        let path = self.merging_path();
+        let bytes = match self.repo().disk().read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.is_absence() => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let merging = Merging::decode(&bytes)
+            .map_err(|error| history::Error::DamagedFile { path, what: error.to_string() })?;
+        let tip = self.repo().refs().branch(self.branch())?;
+        Ok((tip == Some(merging.ours)).then_some(merging))
+    }
+
+    /// # Errors
+    /// [`Error::UnderWay`] if something is.
+    pub fn check_nothing_under_way(&self) -> Result<()> {
+        match self.merging()? {
+            Some(merging) => Err(merging.under_way(self.branch())),
+            None => Ok(()),
+        }
+    }
+
+    /// Notes what is under way, durably.
+    ///
+    /// # Errors
+    /// Nothing is noted then, or what was before.
+    pub fn note_merging(&self, merging: &Merging) -> Result<()> {
+        let path = self.merging_path();
+        let folder = self.repo().root().join("merging");
+        if self.repo().disk().stat(&folder)?.is_none() {
+            self.repo().disk().create_dir_all(&folder)?;
+            self.repo().disk().sync_dir(self.repo().root())?;
+        }
+        Ok(self.repo().disk().replace(&path, &merging.encode())?)
+    }
+
+    /// Nothing is under way any more.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn end_merging(&self) -> Result<()> {
+        let path = self.merging_path();
+        match self.repo().disk().remove_file(&path) {
+            Err(error) if error.is_absence() => Ok(()),
+            Err(error) => Err(error.into()),
+            Ok(()) => Ok(self.repo().disk().sync_dir(&self.repo().root().join("merging"))?),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::{Attributes, Entry, Name, Node};
+    use crate::merge::ConflictKind;
+    use crate::units::Timestamp;
+
+    fn merging() -> Merging {
+        let entry = Entry {
+            name: Name::new("b").expect("valid"),
+            attributes: Attributes { mode: 0o644, modified: Timestamp::EPOCH },
+            node: Node::Symlink(b"target".to_vec()),
+        };
+        let path = TreePath::parse("a/b").expect("valid");
+        let conflict = Conflict {
+            path: path.clone(),
+            kind: ConflictKind::RemovedThere,
+            base: Some(entry.clone()),
+            ours: Some(entry.clone()),
+            theirs: None,
+            left: Some(entry),
+            tensors: vec!["w".into(), String::new()],
+        };
+        Merging {
+            kind: MergingKind::CherryPick,
+            ours: CommitId::from_bytes([1; 32]),
+            theirs: CommitId::from_bytes([2; 32]),
+            message: "message".into(),
+            author: None,
+            conflicts: vec![conflict],
+            decided: [path].into(),
+            todo: vec![CommitId::from_bytes([3; 32])],
+        }
+    }
+
+    #[test]
+    fn what_is_under_way_is_read_as_it_was_noted_and_nothing_else_is() {
+        let merging = merging();
+        let bytes = merging.encode();
+        assert_eq!(Merging::decode(&bytes), Ok(merging));
+        for at in 0..bytes.len() {
+            assert!(Merging::decode(&bytes[..at]).is_err());
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            assert!(Merging::decode(&damaged).is_err(), "{at}");
+        }
+    }
+}

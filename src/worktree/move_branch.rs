@@ -1,0 +1,113 @@
+//! A branch that is let go elsewhere by its owner, and what its worktree has afterwards: what it had, as changes upon the
+//! other commit, or what that commit has.
+
+use super::commit_worktree::ingest_snapshot;
+use super::error::{Error, Result};
+use super::record::Record;
+use super::snapshot::Snapshot;
+use super::warning::Warning;
+use super::worktree::Worktree;
+use crate::history::{LogEntry, Node};
+use crate::id::{CommitId, TreeId};
+use crate::task::Task;
+
+/// What a worktree has when its branch has moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeps {
+    /// What it had: that differs from the commit now.
+    Files,
+    /// What the commit has.
+    Nothing,
+}
+
+/// A worktree as it was before its branch moved.
+#[derive(Debug)]
+pub struct Kept {
+    snapshot: Snapshot,
+    tree: TreeId,
+}
+
+impl Worktree {
+    /// Takes the worktree as it is into the history, to go on with it when its branch has moved.
+    ///
+    /// # Errors
+    /// As [`Worktree::record`].
+    pub fn keep(&self, task: &Task) -> Result<Kept> {
+        let (snapshot, tree) = self.record(task)?;
+        Ok(Kept { snapshot, tree })
+    }
+
+    /// Goes on from where the branch is now with the files that were kept.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] if somebody saved meanwhile: what is there stays.
+    pub fn go_on_with(&self, kept: &Kept) -> Result<()> {
+        let base = self.repo().refs().branch(self.branch())?;
+        self.append_durably(|state| match state.journal.position() == kept.snapshot.position {
+            true => Ok(vec![Record::Reset { base, tree: kept.tree }]),
+            false => Err(Error::Stale),
+        })
+    }
+
+    /// Takes the worktree as it is into the history, as a tree that no commit has yet. Staged files are stored; nothing else
+    /// changes.
+    ///
+    /// # Errors
+    /// [`Error::BeingWritten`] if a file is not complete, [`Error::LostBytes`].
+    pub fn record(&self, task: &Task) -> Result<(Snapshot, TreeId)> {
+        let snapshot = self.snapshot(false)?;
+        if let Some(path) = snapshot.lost.first() {
+            return Err(Error::LostBytes(path.clone()));
+        }
+        if let Some(path) = snapshot.still_open.first().or(snapshot.interrupted.first()) {
+            return Err(Error::BeingWritten(path.clone()));
+        }
+        let repo = self.repo();
+        let ingest = repo.store().begin()?;
+        let recipes = ingest_snapshot(self, &ingest, &snapshot, repo.tree_of(snapshot.base)?, task)?;
+        let tree = snapshot.tree.with_stored(&|staging| {
+            let (recipe, len) = recipes[&staging];
+            Node::File { recipe, len }
+        });
+        let tree = repo.record_tree(&ingest, tree, task)?;
+        ingest.seal()?;
+        Ok((snapshot, tree))
+    }
+
+    /// Lets the branch name another commit, and the worktree go on from it. Ends what is under way.
+    ///
+    /// # Errors
+    /// [`Unborn`](crate::history::Error::Unborn); [`RefMoved`](crate::history::Error::RefMoved) if somebody else moves it; as [`Worktree::record`] if files are kept. Nothing has
+    /// changed then.
+    pub fn move_branch(
+        &self,
+        to: CommitId,
+        keeps: Keeps,
+        entry: &LogEntry,
+        task: &Task,
+    ) -> Result<Vec<Warning>> {
+        let repo = self.repo();
+        let tip = repo.refs().existing_branch(self.branch())?;
+        let target = repo.commit(to)?.tree;
+        let kept = match keeps {
+            Keeps::Files => Some(self.record(task)?),
+            Keeps::Nothing => None,
+        };
+        let durable = repo.store().durable(to)?;
+        let moved = repo.refs().update_branch(self.branch(), Some(tip), durable, entry)?;
+        let mut warnings: Vec<Warning> = moved.warnings.into_iter().map(Warning::from).collect();
+        let position = kept.as_ref().map(|(snapshot, _)| snapshot.position);
+        let tree = kept.as_ref().map_or(target, |(_, tree)| *tree);
+        let gone_on = self.append_durably(|state| match position {
+            // Somebody saved meanwhile: what is there stays, and differs from another commit than it says.
+            Some(position) if state.journal.position() != position => Err(Error::Stale),
+            Some(_) | None => Ok(vec![Record::Reset { base: Some(to), tree }]),
+        });
+        for done in [gone_on, self.end_merging()] {
+            if let Err(error) = done {
+                warnings.push(Warning::Worktree { branch: self.branch().clone(), source: Box::new(error) });
+            }
+        }
+        Ok(warnings)
+    }
+}

@@ -1,0 +1,222 @@
+//! Bringing together what was changed apart: `merge`, `cherry-pick`, `revert`.
+
+use super::workbench::{Workbench, safetensors, weights};
+
+/// A file of two layers.
+fn model(first: u64, second: u64) -> Vec<u8> {
+    safetensors(&[("layer.0", &weights(first, 500)), ("layer.1", &weights(second, 500))])
+}
+
+/// A model that `main` and `dev` change, each its own way.
+fn parted(here: Vec<u8>, there: Vec<u8>) -> Workbench {
+    let bench = Workbench::new();
+    bench.commit("m.safetensors", &model(1, 2), "base");
+    bench.coral(&["branch", "dev"]).succeeds();
+    bench.commit("m.safetensors", &here, "here");
+    bench.coral(&["switch", "dev"]).succeeds();
+    bench.commit("m.safetensors", &there, "there");
+    bench.coral(&["switch", "main"]).succeeds();
+    bench
+}
+
+fn parents(bench: &Workbench, revision: &str) -> usize {
+    bench.coral(&["--json", "log", "-1", revision]).json()[0]["parents"].as_array().map_or(0, Vec::len)
+}
+
+#[test]
+fn layers_that_were_changed_apart_merge_inside_of_a_file() {
+    let bench = parted(model(3, 2), model(1, 4));
+    bench.write("only-there.txt", b"there\n");
+    bench.coral(&["add", "-B", "dev", "only-there.txt"]).succeeds();
+    bench.coral(&["commit", "-B", "dev", "-m", "a file"]).succeeds();
+    bench.coral(&["merge", "dev"]).succeeds();
+    assert_eq!(bench.cat("HEAD:m.safetensors"), model(3, 4));
+    assert_eq!(bench.cat("HEAD:only-there.txt"), b"there\n");
+    assert_eq!(parents(&bench, "HEAD"), 2);
+    let shown = bench.coral(&["log", "-1"]).succeeds().stdout;
+    assert!(shown.contains("Merge:") && shown.contains("Merge branch 'dev'"), "{shown}");
+    // Merging again has nothing to do.
+    assert!(bench.coral(&["merge", "dev"]).succeeds().stdout.contains("already up to date"));
+    assert!(bench.coral(&["status"]).succeeds().stdout.contains("nothing to commit"));
+    assert_eq!(bench.cat("HEAD^2:m.safetensors"), model(1, 4));
+    bench.coral(&["fsck", "--full"]).succeeds();
+}
+
+#[test]
+fn a_branch_without_commits_of_its_own_goes_forward() {
+    let bench = Workbench::new();
+    bench.commit("a", b"1", "first");
+    bench.coral(&["switch", "-c", "dev"]).succeeds();
+    let second = bench.commit("a", b"2", "second");
+    bench.coral(&["switch", "main"]).succeeds();
+    assert!(bench.coral(&["merge", "dev"]).succeeds().stdout.contains("went forward"));
+    assert_eq!(bench.coral(&["--json", "show"]).json()["commit"], second.as_str());
+    assert_eq!(bench.cat(":a"), b"2");
+    bench.coral(&["switch", "-c", "other", "HEAD~1"]).succeeds();
+    bench.coral(&["merge", "--no-ff", "-m", "on purpose", "dev"]).succeeds();
+    assert_eq!(parents(&bench, "HEAD"), 2);
+    bench.commit("b", b"own", "own");
+    bench.coral(&["switch", "dev"]).succeeds();
+    bench.commit("a", b"3", "third");
+    bench.coral(&["merge", "--ff-only", "other"]).fails(1, &["`dev` has commits that `other` has not"]);
+    bench.coral(&["merge", "--squash", "other"]).succeeds();
+    assert!(bench.coral(&["status", "-s"]).succeeds().stdout.contains("A b"));
+    bench.coral(&["merge", "other"]).fails(1, &["has changes that are not committed"]);
+    bench.coral(&["commit", "-m", "squashed"]).succeeds();
+    assert_eq!(parents(&bench, "HEAD"), 1);
+}
+
+#[test]
+fn a_conflict_is_kept_until_somebody_decides() {
+    let bench = parted(model(3, 5), model(1, 6));
+    let told = bench.coral(&["merge", "dev"]).fails(1, &["1 conflict to decide", "--continue"]);
+    assert!(told.stdout.contains("C m.safetensors  (both changed: layer.1)"), "{told:?}");
+    let status = bench.coral(&["status"]).succeeds().stdout;
+    assert!(
+        status.contains("a merge of") && status.contains("m.safetensors: layer.1 (both changed)"),
+        "{status}"
+    );
+    let json = bench.coral(&["--json", "status"]).json();
+    assert_eq!(json["conflicts"][0]["tensors"][0], "layer.1");
+    bench.coral(&["commit", "-m", "too early"]).fails(1, &["in conflict", "--ours"]);
+    bench.coral(&["merge", "--continue"]).fails(1, &["in conflict"]);
+    bench.coral(&["merge", "dev"]).fails(1, &["a merge is under way", "--abort"]);
+    bench.coral(&["revert", "--abort"]).fails(1, &["what is under way is a merge"]);
+    bench.coral(&["checkout", "--theirs", "m.safetensors"]).succeeds();
+    bench.coral(&["merge", "--continue"]).succeeds();
+    assert_eq!(bench.cat("HEAD:m.safetensors"), model(1, 6));
+    assert_eq!(parents(&bench, "HEAD"), 2);
+    assert_eq!(bench.coral(&["--json", "status"]).json()["under_way"], serde_json::Value::Null);
+    bench.coral(&["merge", "--abort"]).fails(1, &["no merge, revert or cherry-pick is under way"]);
+}
+
+#[test]
+fn a_merge_is_given_up_or_decided_by_what_is_added() {
+    let bench = parted(model(3, 5), model(1, 6));
+    bench.coral(&["merge", "dev"]).fails(1, &[]);
+    bench.coral(&["merge", "--abort"]).succeeds();
+    assert_eq!(bench.cat(":m.safetensors"), model(3, 5));
+    bench.coral(&["merge", "dev"]).fails(1, &[]);
+    bench.write("m.safetensors", &model(7, 8));
+    bench.coral(&["add", "m.safetensors"]).succeeds();
+    bench.coral(&["commit", "-m", "decided"]).succeeds();
+    assert_eq!((bench.cat("HEAD:m.safetensors"), parents(&bench, "HEAD")), (model(7, 8), 2));
+}
+
+#[test]
+fn a_strategy_decides_at_once() {
+    for (strategy, second) in [("ours", 5), ("theirs", 6)] {
+        let bench = parted(model(3, 5), model(1, 6));
+        bench.coral(&["merge", "-s", strategy, "dev"]).succeeds();
+        // What only one side changed comes from there in any case.
+        assert_eq!(bench.cat("HEAD:m.safetensors"), model(3, second), "{strategy}");
+    }
+    let bench = parted(model(3, 5), model(1, 6));
+    let before = bench.coral(&["--json", "show"]).json()["commit"].clone();
+    bench.coral(&["merge", "-s", "fail", "dev"]).fails(1, &["nothing was changed"]);
+    assert_eq!(bench.coral(&["--json", "show"]).json()["commit"], before);
+    assert!(bench.coral(&["status"]).succeeds().stdout.contains("nothing to commit"));
+    bench.coral(&["merge", "-s", "best", "dev"]).fails(2, &["strategies are ours, theirs and fail"]);
+}
+
+#[test]
+fn files_that_went_on_one_side_and_changed_on_the_other_are_in_conflict() {
+    let bench = Workbench::new();
+    bench.commit("d/gone.txt", b"1\n", "base");
+    bench.commit("kept.txt", b"1\n", "base");
+    bench.commit("folder/a", b"1\n", "base");
+    bench.coral(&["switch", "-c", "dev"]).succeeds();
+    bench.coral(&["rm", "-r", "folder"]).succeeds();
+    bench.commit("d/gone.txt", b"2\n", "changed there");
+    bench.coral(&["switch", "main"]).succeeds();
+    bench.coral(&["rm", "d/gone.txt"]).succeeds();
+    bench.coral(&["commit", "-m", "gone here"]).succeeds();
+    let told = bench.coral(&["merge", "dev"]).fails(1, &["1 conflict"]);
+    assert!(told.stdout.contains("C d/gone.txt  (removed here, changed there)"), "{told:?}");
+    bench.coral(&["checkout", "--ours", "d/gone.txt"]).succeeds();
+    bench.coral(&["merge", "--continue"]).succeeds();
+    let files = bench.coral(&["ls", "-r"]).succeeds().stdout;
+    assert!(!files.contains("gone") && !files.contains("folder") && files.contains("kept.txt"), "{files}");
+}
+
+#[test]
+fn histories_that_were_merged_crosswise_merge_again() {
+    let bench = parted(model(3, 2), model(1, 4));
+    bench.coral(&["branch", "old-main"]).succeeds();
+    bench.coral(&["merge", "dev"]).succeeds();
+    bench.coral(&["switch", "dev"]).succeeds();
+    bench.coral(&["merge", "--no-ff", "old-main"]).succeeds();
+    bench.commit("m.safetensors", &model(3, 9), "later there");
+    bench.coral(&["switch", "main"]).succeeds();
+    bench.commit("m.safetensors", &model(8, 4), "later here");
+    bench.coral(&["merge", "dev"]).succeeds();
+    assert_eq!(bench.cat("HEAD:m.safetensors"), model(8, 9));
+}
+
+#[test]
+fn changes_are_picked_from_elsewhere_and_taken_back() {
+    let bench = parted(model(3, 2), model(1, 4));
+    bench.commit("x", b"1", "on top");
+    bench.coral(&["cherry-pick", "-x", "dev"]).succeeds();
+    assert_eq!((bench.cat("HEAD:m.safetensors"), parents(&bench, "HEAD")), (model(3, 4), 1));
+    let message = bench.coral(&["log", "-1", "--format", "%B"]).succeeds().stdout;
+    assert!(message.starts_with("there\n\n(cherry picked from commit "), "{message}");
+    bench.coral(&["revert", "HEAD"]).succeeds();
+    assert_eq!(bench.cat("HEAD:m.safetensors"), model(3, 2));
+    assert!(bench.coral(&["log", "-1"]).succeeds().stdout.contains("Revert \"there\""));
+    // Several, without a commit.
+    bench.coral(&["revert", "-n", "HEAD", "HEAD~2"]).succeeds();
+    assert_eq!(bench.cat(":m.safetensors"), model(3, 4));
+    assert!(bench.coral(&["status", "-s"]).succeeds().stdout.contains("D x"));
+    bench.coral(&["revert", "--abort"]).succeeds();
+    // A range is picked oldest first, and goes on behind a conflict.
+    bench.coral(&["switch", "-c", "more", "dev"]).succeeds();
+    bench.commit("y", b"1", "y");
+    bench.commit("m.safetensors", &model(1, 5), "in conflict");
+    bench.commit("z", b"1", "z");
+    bench.coral(&["switch", "main"]).succeeds();
+    bench.commit("m.safetensors", &model(3, 6), "another");
+    bench.coral(&["cherry-pick", "dev..more"]).fails(1, &["1 conflict"]);
+    assert_eq!(bench.cat("HEAD:y"), b"1");
+    bench.coral(&["checkout", "--theirs", "m.safetensors"]).succeeds();
+    bench.coral(&["cherry-pick", "--continue"]).succeeds();
+    assert_eq!((bench.cat("HEAD:z"), bench.cat("HEAD~1:m.safetensors")), (b"1".to_vec(), model(1, 5)));
+    // What was forgotten is no merge any more.
+    bench.commit("m.safetensors", &model(3, 7), "else again");
+    bench.coral(&["merge", "more"]).fails(1, &["1 conflict"]);
+    bench.coral(&["merge", "--quit"]).succeeds();
+    bench.coral(&["merge", "--continue"]).fails(1, &["is under way"]);
+}
+
+#[test]
+fn the_changes_of_a_merge_are_counted_from_a_parent_that_is_said() {
+    let bench = parted(model(3, 2), model(1, 4));
+    bench.coral(&["merge", "dev"]).succeeds();
+    bench.coral(&["revert", "HEAD"]).fails(2, &["has 2 parents", "`-m 1`"]);
+    bench.coral(&["revert", "-m", "1", "HEAD"]).succeeds();
+    assert_eq!(bench.cat("HEAD:m.safetensors"), model(3, 2));
+}
+
+#[test]
+fn a_merge_takes_one_commit_that_there_is() {
+    let bench = Workbench::new();
+    bench.commit("a", b"1", "first");
+    bench.coral(&["merge", "a..b"]).fails(2, &["not a range"]);
+    bench.coral(&["merge", "nothing"]).fails(1, &["unknown revision"]);
+    bench.coral(&["merge"]).fails(2, &["REF"]);
+}
+
+#[test]
+fn files_are_brought_back_by_the_words_of_git() {
+    let bench = Workbench::new();
+    bench.commit("a", b"1", "first");
+    bench.commit("a", b"2", "second");
+    bench.write("a", b"3");
+    bench.coral(&["add", "a"]).succeeds();
+    bench.coral(&["checkout", "--", "a"]).succeeds();
+    assert_eq!(bench.cat(":a"), b"2");
+    bench.coral(&["checkout", "HEAD~1", "--", "a"]).succeeds();
+    assert_eq!(bench.cat(":a"), b"1");
+    bench.coral(&["checkout", "--detach", "main"]).succeeds();
+    assert!(bench.coral(&["--json", "switch", "-"]).json()["branch"] == "main");
+}
