@@ -4,8 +4,9 @@ use super::context::Context;
 use super::error::{CommandError, Result};
 use super::output::{Colour, Output, say};
 use super::{
-    add, branch, cat, commit, compare, config, diff, export, fsck, habits, init, lineage, log, ls, merge,
-    reflog, repack, replay, reset, restore, rm, show, similar, stash, stats, status, switch, tag, undo,
+    add, best, branch, cat, clean, commit, compare, config, diff, export, fsck, habits, init, lineage, log,
+    ls, merge, mv, notes, reflog, repack, replay, reset, restore, rm, show, similar, stash, stats, status,
+    switch, tag, undo,
 };
 #[cfg(feature = "mount")]
 use super::{demo, mount, umount};
@@ -42,6 +43,8 @@ enum Verb {
     Umount(umount::Args),
     Add(add::Args),
     Rm(rm::Args),
+    Mv(mv::Args),
+    Clean(clean::Args),
     Restore(restore::Args),
     Reset(reset::Args),
     Stash(stash::Args),
@@ -64,6 +67,8 @@ enum Verb {
     CherryPick(replay::CherryPick),
     Revert(replay::Revert),
     Tag(tag::Args),
+    Notes(notes::Args),
+    Best(best::Args),
     Undo(undo::UndoArgs),
     Redo(undo::RedoArgs),
     Op(undo::OpArgs),
@@ -151,6 +156,10 @@ fn perform(verb: Verb, context: &Context, out: &Output) -> Result<ExitCode> {
         #[cfg(feature = "mount")]
         Verb::Demo(args) => demo::run(context, out, args),
         Verb::Add(args) => add::run(context, out, args),
+        Verb::Mv(args) => mv::run(context, out, args),
+        Verb::Clean(args) => clean::run(context, out, args),
+        Verb::Notes(args) => notes::run(context, out, args),
+        Verb::Best(args) => best::run(context, out, args),
         Verb::Rm(args) => rm::run(context, out, args),
         Verb::Reset(args) => reset::run(context, out, args),
         Verb::Stash(args) => stash::run(context, out, args),

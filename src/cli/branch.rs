@@ -1,82 +1,208 @@
 use super::context::{Context, Place, say_heard};
-use super::error::Result;
+use super::error::{CommandError, Result};
 use super::output::{Colour, Output, note, warn};
 use super::unsaved;
-use crate::history::{BranchName, Head};
+use crate::history::{BranchName, Head, glob};
+use crate::id::CommitId;
+use crate::workspace::{Switch, Unsaved};
+use crate::worktree::Keeps;
 use serde_json::{Value, json};
 
-/// List, create or delete branches
+/// List, create, rename, copy, move or delete branches
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Make a branch of this name
+    /// Make a branch of this name; with -l, -m and -c what they are about
     #[arg(value_name = "NAME")]
     name: Option<String>,
     /// Where it starts
-    #[arg(value_name = "REF", default_value = "HEAD", requires = "name")]
-    start: String,
-    /// Delete a branch whose commits another ref reaches
-    #[arg(short = 'd', long, value_name = "NAME", conflicts_with = "name")]
-    delete: Option<String>,
-    /// Delete a branch, its commits and what its worktree has, whatever is lost
-    #[arg(short = 'D', value_name = "NAME", conflicts_with_all = ["name", "delete"])]
-    force_delete: Option<String>,
-    /// List branches, which is also what no argument does
+    #[arg(value_name = "REF", requires = "name")]
+    start: Option<String>,
+    /// Delete branches whose commits another ref reaches
+    #[arg(short = 'd', long, value_name = "NAME", num_args = 1.., conflicts_with = "name")]
+    delete: Vec<String>,
+    /// Delete branches, their commits and what their worktrees have, whatever is lost
+    #[arg(short = 'D', value_name = "NAME", num_args = 1.., conflicts_with_all = ["name", "delete"])]
+    force_delete: Vec<String>,
+    /// Give a branch another name: `-m [OLD] NEW`
+    #[arg(short = 'm', long = "move", requires = "name")]
+    rename: bool,
+    /// Make a branch where another one is: `-c [OLD] NEW`
+    #[arg(short = 'c', long, requires = "name", conflicts_with = "rename")]
+    copy: bool,
+    /// Move the branch if it exists; its worktree goes along if it has no changes
+    #[arg(short, long, requires = "name")]
+    force: bool,
+    /// List branches, which is also what no argument does; NAME may have `*` and `?`
     #[arg(short, long)]
     list: bool,
+    /// Accepted for git's sake: commits and subjects are shown in any case
+    #[arg(short, long)]
+    verbose: bool,
+    /// Accepted for git's sake: all branches are here
+    #[arg(short, long)]
+    all: bool,
+    /// The name of the current branch alone
+    #[arg(long)]
+    show_current: bool,
+    /// Only branches that have this commit
+    #[arg(long, value_name = "REF")]
+    contains: Option<String>,
+    /// Only branches whose commits this one has all
+    #[arg(long, value_name = "REF", num_args = 0..=1, default_missing_value = "HEAD")]
+    merged: Option<String>,
+    /// Only branches that have commits which this one has not
+    #[arg(long, value_name = "REF", num_args = 0..=1, default_missing_value = "HEAD")]
+    no_merged: Option<String>,
+    /// `name`, or `date` for the newest first
+    #[arg(long, value_name = "KEY", default_value = "name", value_parser = ["name", "date"])]
+    sort: String,
 }
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
-    match (args.name, args.delete, args.force_delete) {
-        (Some(name), _, _) if !args.list => {
-            let branch = BranchName::new(name.clone())?;
-            let made = place.create_branch(&branch, &args.start)?;
-            warn(&made.warnings);
-            say_heard(&made.heard);
-            let commit = made.commit;
-            match out.json {
-                true => out.value(&json!({ "branch": name, "commit": commit.to_string() })),
-                false => out.line(format_args!("branch {name} starts at {}", &commit.to_string()[..10])),
-            }
+    if args.show_current {
+        let current = place.repo.refs().current_branch()?;
+        return match out.json {
+            true => out.value(&json!({ "branch": current.as_str() })),
+            false => out.line(current),
+        };
+    }
+    let (soft, hard) = (args.delete.as_slice(), args.force_delete.as_slice());
+    if !soft.is_empty() || !hard.is_empty() {
+        let all = soft.iter().map(|name| (name, false)).chain(hard.iter().map(|name| (name, true)));
+        let values = all.map(|(name, force)| delete(&place, out, name, force)).collect::<Result<Vec<_>>>()?;
+        return match (out.json, values.as_slice()) {
+            (false, _) => Ok(()),
+            (true, [only]) => out.value(only),
+            (true, _) => out.value(&json!({ "branches": values })),
+        };
+    }
+    match (&args.name, args.rename, args.copy) {
+        (Some(_), true, _) => rename(&place, out, &args),
+        (Some(name), _, true) => {
+            let (from, to) = match &args.start {
+                Some(to) => (name.as_str(), to),
+                None => ("HEAD", name),
+            };
+            create(&place, out, to, from)
         }
-        (_, Some(name), _) => delete(&place, out, &name, false),
-        (_, _, Some(name)) => delete(&place, out, &name, true),
-        (_, None, None) => list(&place, out),
+        (Some(name), ..) if !args.list => match args.force {
+            true => move_to(&place, out, name, args.start.as_deref().unwrap_or("HEAD")),
+            false => create(&place, out, name, args.start.as_deref().unwrap_or("HEAD")),
+        },
+        _ => list(&place, out, &args),
     }
 }
 
-fn delete(place: &Place, out: &Output, name: &str, force: bool) -> Result<()> {
+fn create(place: &Place, out: &Output, name: &str, start: &str) -> Result<()> {
+    let branch = BranchName::new(name)?;
+    let made = place.create_branch(&branch, start)?;
+    warn(&made.warnings);
+    say_heard(&made.heard);
+    let commit = made.commit;
+    match out.json {
+        true => out.value(&json!({ "branch": name, "commit": commit.to_string() })),
+        false => out.line(format_args!("branch {name} starts at {}", &commit.to_string()[..10])),
+    }
+}
+
+fn rename(place: &Place, out: &Output, args: &Args) -> Result<()> {
+    let name = args.name.clone().unwrap_or_default();
+    let (from, to) = match &args.start {
+        Some(to) => (BranchName::new(name)?, BranchName::new(to.clone())?),
+        None => (place.branch(None)?, BranchName::new(name)?),
+    };
+    if place.repo.refs().branch(&from)?.is_none() && args.start.is_none() {
+        // Before the first commit the branch is a name alone.
+        let moved = place.switch(&Switch::New { branch: to.clone(), start: None })?;
+        warn(&moved.warnings);
+        say_heard(&moved.heard);
+    } else {
+        warn(&place.repo.rename_branch(&from, &to, &place.signature())?);
+        place.announce();
+    }
+    match out.json {
+        true => out.value(&json!({ "branch": to.as_str(), "was": from.as_str() })),
+        false => out.line(format_args!("branch {from} is {to} now")),
+    }
+}
+
+/// Lets a branch go elsewhere; one that is not there is made.
+fn move_to(place: &Place, out: &Output, name: &str, to: &str) -> Result<()> {
+    let branch = BranchName::new(name)?;
+    if place.repo.refs().branch(&branch)?.is_none() {
+        return create(place, out, name, to);
+    }
+    let worktree = place.worktree(&branch)?;
+    if !Unsaved::all(&worktree)?.files.is_empty() {
+        return Err(CommandError::new(format!(
+            "the worktree of `{branch}` has changes that are not committed"
+        ))
+        .hint(format!("`coral reset -B {branch} {to}` moves it and keeps them")));
+    }
+    let reset = place.reset(&worktree, to, Keeps::Nothing, &super::progress::task()?)?;
+    warn(&reset.warnings);
+    say_heard(&reset.heard);
+    let (was, is) = (reset.was.to_string(), reset.is.to_string());
+    match out.json {
+        true => out.value(&json!({ "branch": name, "commit": is, "was": was })),
+        false => out.line(format_args!("branch {name} is at {} (was {})", &is[..10], &was[..10])),
+    }
+}
+
+fn delete(place: &Place, out: &Output, name: &str, force: bool) -> Result<Value> {
     let branch = BranchName::new(name)?;
     let deleted = place.delete_branch(&branch, force)?;
     warn(&deleted.warnings);
     say_heard(&deleted.heard);
     let dropped = unsaved::told(deleted.dropped, &branch);
     let commit = deleted.commit.to_string();
-    match out.json {
-        true => out.value(&json!({ "deleted": name, "commit": commit, "dropped": unsaved::json(&dropped) })),
-        false => {
-            out.line(format_args!("deleted branch {name} (was {})", &commit[..10]))?;
-            unsaved::say(&dropped, "nothing brings these back; its commits are still there:");
-            note(format!("`coral branch {name} {}` brings it back", &commit[..10]));
-            Ok(())
-        }
+    if !out.json {
+        out.line(format_args!("deleted branch {name} (was {})", &commit[..10]))?;
+        unsaved::say(&dropped, "nothing brings these back; its commits are still there:");
+        note(format!("`coral branch {name} {}` brings it back", &commit[..10]));
     }
+    Ok(json!({ "deleted": name, "commit": commit, "dropped": unsaved::json(&dropped) }))
 }
 
-fn list(place: &Place, out: &Output) -> Result<()> {
+/// Whether a branch is one of those that are wanted.
+fn is_wanted(place: &Place, args: &Args, name: &BranchName, tip: CommitId) -> Result<bool> {
+    let resolve = |text: &String| place.repo.resolve(text, place.now());
+    let fits = args.name.as_ref().is_none_or(|pattern| glob(pattern, name.as_str()));
+    let contains = match &args.contains {
+        Some(text) => place.repo.is_ancestor(resolve(text)?, tip)?,
+        None => true,
+    };
+    let merged = match (&args.merged, &args.no_merged) {
+        (Some(text), _) => place.repo.is_ancestor(tip, resolve(text)?)?,
+        (None, Some(text)) => !place.repo.is_ancestor(tip, resolve(text)?)?,
+        (None, None) => true,
+    };
+    Ok(fits && contains && merged)
+}
+
+fn list(place: &Place, out: &Output, args: &Args) -> Result<()> {
     let refs = place.repo.refs();
     let head = refs.head()?;
-    let mut rows = Vec::new();
+    let mut found = Vec::new();
     for (name, id) in refs.branches()? {
+        if is_wanted(place, args, &name, id)? {
+            found.push((name, id, place.repo.commit(id)?));
+        }
+    }
+    if args.sort == "date" {
+        found.sort_by_key(|(_, _, commit)| std::cmp::Reverse(commit.committer.time));
+    }
+    let mut rows = Vec::new();
+    for (name, id, commit) in &found {
         let current = head == Head::Branch(name.clone());
-        let subject = place.repo.commit(id)?.subject().to_owned();
         if out.json {
             rows.push(json!({ "branch": name.as_str(), "commit": id.to_string(), "current": current }));
             continue;
         }
-        let shown = if current { out.paint(Colour::Green, &name) } else { name.to_string() };
+        let shown = if current { out.paint(Colour::Green, name) } else { name.to_string() };
         let mark = if current { '*' } else { ' ' };
-        out.line(format_args!("{mark} {shown} {} {subject}", &id.to_string()[..10]))?;
+        out.line(format_args!("{mark} {shown} {} {}", &id.to_string()[..10], commit.subject()))?;
     }
     match (out.json, head) {
         (true, _) => out.value(&Value::Array(rows)),

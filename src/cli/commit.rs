@@ -1,12 +1,15 @@
-use super::context::Context;
+use super::context::{Context, Place};
 use super::error::{CommandError, Result};
+use super::message::MessageArgs;
 use super::output::{Output, note, warn};
 use super::progress::task;
 use super::quote;
 use crate::codec::Level;
-use crate::history::{self, BranchName, Repo, Signature, TagName, TreePath, metadata_pair};
+use crate::history::{
+    self, BranchName, Commit, Repo, Signature, TagName, TreePath, metadata_pair, parse_time,
+};
 use crate::id::TreeId;
-use crate::worktree::{CommitRequest, Committed, Error};
+use crate::worktree::{CommitRequest, Committed, Error, Worktree};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -16,9 +19,17 @@ use std::collections::BTreeMap;
 /// `branches/NAME` of a mount shows it.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Why
-    #[arg(short, long, value_name = "TEXT")]
-    message: String,
+    #[command(flatten)]
+    message: MessageArgs,
+    /// Take the place of the last commit: its message, author and facts stay unless others are given
+    #[arg(long)]
+    amend: bool,
+    /// Accepted for git's sake: an amended commit keeps its message if none is given
+    #[arg(long)]
+    no_edit: bool,
+    /// When the change was made: `yesterday`, `2026-11-23 07:31`, or what RFC 3339 has
+    #[arg(long, value_name = "TIME")]
+    date: Option<String>,
     /// Accepted for git's sake: every change of the worktree is committed
     #[arg(short, long)]
     all: bool,
@@ -55,34 +66,38 @@ pub struct Args {
 const NAMED: usize = 10;
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
-    if args.message.trim().is_empty() && !args.allow_empty_message {
-        return Err(CommandError::new("the message is empty, nothing was committed")
-            .hint("`-m TEXT` says why; `--allow-empty-message` commits without"));
-    }
     let place = context.open()?;
     let branch = place.branch(args.branch.as_deref())?;
     let tag = args.tag.as_deref().map(TagName::new).transpose()?;
-    let committer = place.signature();
-    let author = Signature {
-        name: args.author.unwrap_or_else(|| committer.name.clone()),
-        email: args.email.unwrap_or_else(|| committer.email.clone()),
-        ..committer.clone()
+    let worktree = place.worktree(&branch)?;
+    let before = match (args.amend, place.repo.refs().branch(&branch)?) {
+        (true, Some(tip)) => Some(place.repo.commit(tip)?),
+        _ => None,
     };
+    let message = message(&place, &worktree, &args, before.as_deref())?;
+    if message.trim().is_empty() && !args.allow_empty_message {
+        return Err(CommandError::new("the message is empty, nothing was committed")
+            .hint("`-m TEXT` says why; `--allow-empty-message` commits without"));
+    }
+    let committer = place.signature();
+    let author = author(&place, &worktree, &args, &committer, before.as_deref())?;
     check_person(&author)?;
+    let mut metadata = before.map(|before| before.metadata.clone()).unwrap_or_default();
+    metadata.extend(key_values(&args.metadata)?);
     let request = CommitRequest {
         author,
         committer,
-        message: args.message,
-        metadata: key_values(&args.metadata)?,
+        message,
+        metadata,
         include_open: args.include_open,
         allow_empty: args.allow_empty,
         level: args.level,
         tag,
-        amend: false,
+        amend: args.amend,
     };
     let task = task()?;
     place.drain(&task);
-    let committed = place.worktree(&branch)?.commit(&request, &task).map_err(|error| match error {
+    let committed = worktree.commit(&request, &task).map_err(|error| match error {
         Error::History(history::Error::RefExists { .. }) => {
             CommandError::new(error).hint("nothing was committed")
         }
@@ -91,6 +106,53 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     warn(&committed.warnings);
     place.announce();
     report(&place.repo, out, &branch, &committed, &request)
+}
+
+/// What the commit says: what is given, what it said before, what was prepared for it, or what an editor asks for.
+fn message(place: &Place, worktree: &Worktree, args: &Args, before: Option<&Commit>) -> Result<String> {
+    let given = args.message.given()?;
+    let prepared = worktree.merging()?.map(|merging| merging.message);
+    match (given, before, prepared) {
+        (Some(given), ..) => Ok(given),
+        (None, Some(before), _) => Ok(before.message.clone()),
+        (None, None, Some(prepared)) => Ok(prepared),
+        (None, None, None) => args.message.asked(place, ""),
+    }
+}
+
+/// Who made the change: who is given, who it was before, or who commits.
+fn author(
+    place: &Place,
+    worktree: &Worktree,
+    args: &Args,
+    committer: &Signature,
+    before: Option<&Commit>,
+) -> Result<Signature> {
+    let picked = worktree.merging()?.and_then(|merging| merging.author);
+    let known = before.map(|before| before.author.clone()).or(picked).unwrap_or_else(|| committer.clone());
+    let (time, offset_minutes) = match &args.date {
+        Some(said) => {
+            let time =
+                parse_time(said, place.now()).ok_or_else(|| history::Error::UnknownTime(said.clone()))?;
+            (time, committer.offset_minutes)
+        }
+        None => (known.time, known.offset_minutes),
+    };
+    // `Ada <a@b>` has both, as in git.
+    let (name, email) = match args.author.as_deref().map(|author| (author, author.strip_suffix('>'))) {
+        Some((author, Some(whole))) => match whole.split_once(" <") {
+            Some((name, email)) => (Some(name.to_owned()), Some(email.to_owned())),
+            None => (Some(author.to_owned()), None),
+        },
+        Some((author, None)) => (Some(author.to_owned()), None),
+        None => (None, None),
+    };
+    Ok(Signature {
+        name: name.unwrap_or(known.name),
+        email: args.email.clone().or(email).unwrap_or(known.email),
+        time,
+        offset_minutes,
+    })
 }
 
 fn report(

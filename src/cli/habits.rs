@@ -18,8 +18,6 @@ const VERBS: &[(&str, Option<&str>)] = &[
     ("rebase", None),
     ("blame", None),
     ("bisect", None),
-    ("mv", Some("`mv` renames in a mounted worktree; without a mount, `coral add` and `coral rm`")),
-    ("clean", Some("`coral rm PATH` removes files, `coral restore --all` drops every change")),
     ("checkout-index", Some("`coral export REF DIR` writes plain files")),
     ("archive", Some("`coral export REF DIR` writes plain files")),
     ("ls-files", Some("`coral ls -r`")),

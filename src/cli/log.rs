@@ -9,10 +9,10 @@ use super::progress::task;
 use super::quote;
 use super::when::{self, DateStyle};
 use crate::compare::Wanted;
-use crate::history::{Commit, Order, Signature, TreePath};
+use crate::history::{Commit, Order, Signature, TagName, TreePath};
 use crate::id::CommitId;
 use crate::task::Task;
-use crate::workspace::{LogRequest, Pathspec};
+use crate::workspace::{LogRequest, Pathspec, Workspace};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -196,7 +196,13 @@ impl Printer<'_> {
             Some(graph) => graph.draw(id, &commit.parents),
             None => Drawn { first: String::new(), between: Vec::new(), rest: String::new() },
         };
-        let mut lines = self.commit_lines(id, commit).into_iter();
+        let mut lines = self.commit_lines(id, commit);
+        if let (true, Some(note)) = (self.is_full(), self.place.note(id)?) {
+            lines.push("Notes:".into());
+            lines.extend(note.lines().map(|line| format!("    {line}")));
+            lines.push(String::new());
+        }
+        let mut lines = lines.into_iter();
         let first = lines.next().unwrap_or_default();
         self.out.line(format_args!("{}{first}", drawn.first))?;
         drawn.between.iter().try_for_each(|line| self.out.line(line))?;
@@ -204,6 +210,12 @@ impl Printer<'_> {
             self.out.line(format!("{}{line}", drawn.rest).trim_end())?;
         }
         self.print_changes(commit)
+    }
+
+    /// Whether whole messages are printed.
+    fn is_full(&self) -> bool {
+        let is_full = matches!(self.args.format.as_deref(), None | Some("medium" | "full"));
+        is_full && !self.args.oneline && self.args.metrics.is_empty()
     }
 
     fn commit_lines(&self, id: CommitId, commit: &Commit) -> Vec<String> {
@@ -284,8 +296,11 @@ pub fn names_of_commits(place: &Place) -> Result<BTreeMap<CommitId, Vec<String>>
     for (name, id) in refs.each_branch()?.into_iter().filter_map(|(name, id)| Some((name, id.ok()?))) {
         names.entry(id).or_default().push(name.to_string());
     }
+    let is_shown = |name: &TagName| !Workspace::is_of_its_own(name);
     for (name, tag) in refs.each_tag()?.into_iter().filter_map(|(name, tag)| Some((name, tag.ok()?))) {
-        names.entry(tag.commit).or_default().push(format!("tag: {name}"));
+        if is_shown(&name) {
+            names.entry(tag.commit).or_default().push(format!("tag: {name}"));
+        }
     }
     Ok(names)
 }

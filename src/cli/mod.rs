@@ -2,9 +2,11 @@
 
 mod add;
 mod args;
+mod best;
 mod branch;
 mod cat;
 mod change;
+mod clean;
 mod commit;
 mod compare;
 mod config;
@@ -25,8 +27,11 @@ mod log_format;
 mod ls;
 mod merge;
 mod merged;
+mod message;
 #[cfg(feature = "mount")]
 mod mount;
+mod mv;
+mod notes;
 mod output;
 mod progress;
 mod quote;

@@ -79,8 +79,8 @@ fn create(place: &Place, out: &Output, name: &str, args: &Args) -> Result<()> {
 
 fn list(place: &Place, out: &Output) -> Result<()> {
     let mut tags = place.repo.refs().tags()?;
-    // What was put aside has a list of its own.
-    tags.retain(|(name, _)| !Workspace::is_stash(name));
+    // What was put aside and what was noted have lists of their own.
+    tags.retain(|(name, _)| !Workspace::is_of_its_own(name));
     if out.json {
         return out.value(&tags.iter().map(|(name, tag)| row(name, tag)).collect::<Value>());
     }

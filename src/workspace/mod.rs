@@ -14,6 +14,7 @@ mod log;
 mod merge;
 mod mounts;
 mod naming;
+mod notes;
 mod pathspec;
 mod reset;
 mod settings;

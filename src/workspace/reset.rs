@@ -2,6 +2,7 @@
 
 use super::error::Result;
 use super::mounts::Heard;
+use super::notes::is_note;
 use super::unsaved::Unsaved;
 use super::workspace::Workspace;
 use crate::history::{self, Commit, LogEntry, Signature, Tag, TagName};
@@ -172,8 +173,8 @@ impl Workspace {
         Ok(self.repo.refs().delete_tag(&stash.tag, &entry)?.warnings)
     }
 
-    /// Whether a tag is a stash.
-    pub fn is_stash(tag: &TagName) -> bool {
-        tag.as_str().strip_prefix(STASHES).is_some_and(|number| number.parse::<u32>().is_ok())
+    /// Whether a tag is a stash or a note, which are listed by themselves.
+    pub fn is_of_its_own(tag: &TagName) -> bool {
+        tag.as_str().strip_prefix(STASHES).is_some_and(|number| number.parse::<u32>().is_ok()) || is_note(tag)
     }
 }

@@ -5,7 +5,7 @@
 
 use super::edit_plan::{Edit, Plan};
 use super::error::{Error, Result};
-use super::names::Kind;
+use super::names::{Kind, RenameMode};
 use super::record::Record;
 use super::snapshot::Snapshot;
 use super::worktree::Worktree;
@@ -78,6 +78,46 @@ impl Edits<'_> {
         // What lies in a directory goes with it.
         paths.dedup_by(|path, above| path.starts_with(above));
         self.make(paths.into_iter().map(|path| Edit::Remove { path }).collect(), now)
+    }
+
+    /// Whether there is a directory at a path.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn is_dir(&self, path: &TreePath) -> Result<bool> {
+        Ok(match self.worktree.names().resolve(path)? {
+            Some(node) => self.worktree.names().attributes(node)?.kind == Kind::Dir,
+            None => false,
+        })
+    }
+
+    /// Gives paths other names, one after the other, durably. All are looked at first.
+    ///
+    /// # Errors
+    /// [`UnknownPath`](history::Error::UnknownPath) with the nearest that the last commit has, [`Error::Exists`] unless `replace`, and
+    /// what rename(2) says. Of several, those before the one that fails are renamed.
+    pub fn rename(&self, moves: &[(TreePath, TreePath)], replace: bool, now: Timestamp) -> Result<()> {
+        let names = self.worktree.names();
+        for (from, to) in moves {
+            if names.resolve(from)?.is_none() {
+                return Err(self.unknown(from)?);
+            }
+            if !replace && names.resolve(to)?.is_some() {
+                return Err(Error::Exists(to.clone()));
+            }
+        }
+        for (from, to) in moves {
+            let (Some((from_dir, from)), Some((to_dir, to))) = (from.split_last(), to.split_last()) else {
+                return Err(Error::IsADirectory(TreePath::ROOT));
+            };
+            let dir = |path: &TreePath| match names.resolve(path)? {
+                Some(dir) => Ok(dir),
+                None => Err(self.unknown(path)?),
+            };
+            let mode = if replace { RenameMode::Replace } else { RenameMode::NoReplace };
+            names.rename((dir(&from_dir)?, from), (dir(&to_dir)?, to), mode, now)?;
+        }
+        self.worktree.sync_records()
     }
 
     /// Makes paths equal those of a commit, durably: what the commit does not have is removed. `shown_as` is what to call

@@ -31,6 +31,7 @@ mod open_files;
 mod reach;
 mod record;
 mod recovery;
+mod rename_branch;
 mod snapshot;
 mod staging;
 mod staging_sync;

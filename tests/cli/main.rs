@@ -3,6 +3,7 @@
 mod borders;
 mod daily;
 mod diffs;
+mod everyday;
 mod habits;
 mod history;
 mod likeness;
