@@ -8,18 +8,21 @@ mod crash;
 mod daemon;
 mod daily;
 mod differential;
+mod exerciser;
 #[macro_use]
 mod harness;
 mod places;
 mod posix;
 mod python;
 mod readme;
+mod refusals;
 mod replaced;
 mod same_content;
 #[allow(dead_code, reason = "it serves the tests of several processes too, which use all of it")]
 mod seed;
 mod stage;
 mod stress;
+mod tools;
 mod unprivileged;
 
 use std::process::ExitCode;
@@ -39,6 +42,9 @@ fn main() -> ExitCode {
             repacking_under_a_mount_disturbs_no_reader;
         differential:
             a_worktree_does_what_a_folder_of_the_disk_does;
+        exerciser:
+            a_hundred_thousand_operations_do_to_a_file_what_they_do_to_a_plain_one,
+            a_hundred_thousand_operations_of_a_user_without_privileges_do_the_same;
         places:
             the_top_shows_every_room,
             a_command_in_ctl_is_carried_out_and_answers,
@@ -68,6 +74,7 @@ fn main() -> ExitCode {
             times_before_1970_keep_their_fraction,
             rewinding_a_directory_lists_it_anew,
             a_change_shows_in_the_change_time,
+            moving_a_file_changes_its_change_time_and_a_time_of_access_that_is_set_is_told,
             readers_of_one_mapping_do_not_wait_for_each_other,
             commits_are_made_while_a_file_is_written_and_cut;
         python:
@@ -108,6 +115,9 @@ fn main() -> ExitCode {
             what_was_taken_away_is_stale,
             a_branch_that_was_deleted_and_made_again_keeps_what_is_saved,
             a_repository_that_was_replaced_takes_nothing_and_the_mount_says_why;
+        refusals:
+            a_worktree_refuses_what_a_disk_refuses_by_the_same_errors,
+            a_worktree_refuses_a_stranger_what_a_disk_refuses_him;
         same_content:
             a_file_of_a_commit_has_one_number_whichever_ref_leads_to_it,
             copies_of_equal_files_are_as_many_files,
@@ -116,6 +126,15 @@ fn main() -> ExitCode {
             an_overlay_above_a_snapshot_changes_one_of_two_equal_files;
         stress:
             looks_go_on_while_everything_else_waits;
+        tools:
+            a_database_is_kept_in_a_worktree,
+            a_git_repository_is_kept_in_a_worktree,
+            fio_reads_what_it_wrote,
+            what_pjdfstest_finds_is_known,
+            stressors_of_file_systems_end,
+            a_worktree_bound_elsewhere_is_the_same_worktree,
+            files_of_hdf5_are_read_while_they_are_written,
+            direct_io_reads_and_writes;
         unprivileged:
             a_user_without_privileges_mounts,
             whoever_writes_to_a_strangers_program_takes_its_rights_from_it,

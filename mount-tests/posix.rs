@@ -256,6 +256,25 @@ pub fn a_change_shows_in_the_change_time() -> Result<(), Missing> {
     Ok(())
 }
 
+pub fn moving_a_file_changes_its_change_time_and_a_time_of_access_that_is_set_is_told() -> Result<(), Missing>
+{
+    let stage = Stage::new()?;
+    fs::write(stage.worktree("a"), "one").expect("room");
+    let before = fs::metadata(stage.worktree("a")).expect("there");
+    stage.sh("mv \"$W\"/a \"$W\"/b").succeeds();
+    let moved = fs::metadata(stage.worktree("b")).expect("there");
+    assert!((moved.ctime(), moved.ctime_nsec()) > (before.ctime(), before.ctime_nsec()));
+    assert_eq!((moved.mtime(), moved.mtime_nsec()), (before.mtime(), before.mtime_nsec()));
+    stage.sh("touch -a -d '2001-02-03 04:05:06.5 UTC' \"$W\"/b; cat \"$W\"/b > /dev/null").succeeds();
+    let read = fs::metadata(stage.worktree("b")).expect("there");
+    assert_eq!((read.atime(), read.atime_nsec()), (981_173_106, 500_000_000));
+    assert_eq!((read.mtime(), read.mtime_nsec()), (before.mtime(), before.mtime_nsec()));
+    let table = fs::read_to_string("/proc/self/mountinfo").expect("readable");
+    let line = table.lines().find(|line| line.contains(stage.path("mnt").to_str().expect("our own name")));
+    assert!(line.is_some_and(|line| line.contains("noatime")), "{line:?}");
+    Ok(())
+}
+
 /// Sixteen threads fault one mapping of a file that is decoded as they go, while others ask for attributes.
 pub fn readers_of_one_mapping_do_not_wait_for_each_other() -> Result<(), Missing> {
     let mut stage = Stage::new()?;

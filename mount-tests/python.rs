@@ -1,23 +1,35 @@
 //! Python's own readers and writers of weights, unmodified.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 
 use crate::stage::{Missing, Stage};
 
 /// What the scripts import, as pip wants it named.
 const PACKAGES: [&str; 2] = ["numpy>=1.26,<3", "safetensors>=0.8,<0.9"];
 
-/// The folder with the packages, filled by pip at the first use.
+/// The folder with the packages that most scripts import.
 pub fn packages() -> Result<PathBuf, Missing> {
-    static FOLDER: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    FOLDER.get_or_init(install).clone().map_err(Missing)
+    installed(&PACKAGES)
 }
 
-fn install() -> Result<PathBuf, String> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python-packages");
+/// A folder with these packages, filled by pip at the first use.
+fn installed(packages: &[&str]) -> Result<PathBuf, Missing> {
+    static FOLDERS: Mutex<BTreeMap<String, Result<PathBuf, String>>> = Mutex::new(BTreeMap::new());
+    let mut folders = FOLDERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = folders.entry(packages.join(" ")).or_insert_with(|| install(packages));
+    known.clone().map_err(Missing)
+}
+
+fn install(packages: &[&str]) -> Result<PathBuf, String> {
+    let name = match packages == PACKAGES {
+        true => "python-packages".to_owned(),
+        false => format!("python-{}", &blake3::hash(packages.join(" ").as_bytes()).to_hex()[..12]),
+    };
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let ready = folder.join("ready");
     std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
     // Another run of the tests may be installing.
@@ -26,11 +38,11 @@ fn install() -> Result<PathBuf, String> {
     if !ready.exists() {
         let mut pip = Command::new("python3");
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade", "--target"]);
-        let output = pip.arg(&folder).args(PACKAGES).output().map_err(|error| format!("python3: {error}"))?;
+        let output = pip.arg(&folder).args(packages).output().map_err(|error| format!("python3: {error}"))?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr).into_owned();
             return Err(format!(
-                "pip cannot install {PACKAGES:?}: {}",
+                "pip cannot install {packages:?}: {}",
                 said.lines().last().unwrap_or_default()
             ));
         }
@@ -40,7 +52,12 @@ fn install() -> Result<PathBuf, String> {
 }
 
 fn run(stage: &Stage, script: &str) -> Result<(), Missing> {
-    let packages = packages()?;
+    run_with(stage, &PACKAGES, script)
+}
+
+/// Runs a script that imports these packages.
+pub fn run_with(stage: &Stage, packages: &[&str], script: &str) -> Result<(), Missing> {
+    let packages = installed(packages)?;
     let mut python = stage.program("python3", &stage.path(""));
     stage.run(python.args(["-B", "-c", script]).env("PYTHONPATH", packages)).succeeds();
     Ok(())

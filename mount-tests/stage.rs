@@ -272,6 +272,11 @@ impl Ran {
         self.output.status.success()
     }
 
+    /// What it ended with, if it was not by a signal.
+    pub fn code(&self) -> Option<i32> {
+        self.output.status.code()
+    }
+
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.output.stdout).into_owned()
     }

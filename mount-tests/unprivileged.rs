@@ -7,16 +7,27 @@ use std::process::Command;
 use crate::stage::{Missing, Stage, coral, needs_root};
 
 /// The user that owns nothing, on every Linux.
-const NOBODY: u32 = 65534;
+pub const NOBODY: u32 = 65534;
 
-fn as_nobody(program: &str) -> Command {
+pub fn as_nobody(program: &str) -> Command {
     let mut command = Command::new("setpriv");
     let ids = [format!("--reuid={NOBODY}"), format!("--regid={NOBODY}")];
     command.args(ids).args(["--clear-groups", "--inh-caps=-all", "--", program]);
     command
 }
 
-fn needs_unprivileged_fuse() -> Result<(), Missing> {
+/// Makes the calling thread, and no other, that user for ever.
+pub fn become_nobody() {
+    let nobody = libc::c_long::from(NOBODY);
+    // SAFETY: the system calls, other than the functions of the C library, change one thread alone.
+    unsafe {
+        assert_eq!(libc::syscall(libc::SYS_setgroups, 0, std::ptr::null::<libc::gid_t>()), 0);
+        assert_eq!(libc::syscall(libc::SYS_setresgid, nobody, nobody, nobody), 0);
+        assert_eq!(libc::syscall(libc::SYS_setresuid, nobody, nobody, nobody), 0);
+    }
+}
+
+pub fn needs_unprivileged_fuse() -> Result<(), Missing> {
     needs_root()?;
     let may = as_nobody("true").status();
     if !may.is_ok_and(|status| status.success()) {

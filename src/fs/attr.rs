@@ -31,6 +31,8 @@ pub struct Attr {
     pub stored: u64,
     /// When the content last changed.
     pub modified: Timestamp,
+    /// When it was last read, if somebody said so; else when its content last changed: reading is not noted.
+    pub accessed: Timestamp,
     /// When anything about it last changed, as far as this mount knows.
     pub changed: Timestamp,
     /// Whether a name leads to it; an open file may have lost its name.
@@ -47,7 +49,18 @@ impl Attr {
         Attributes { mode, modified }: Attributes,
         lifetime: Lifetime,
     ) -> Self {
-        Self { ino, kind, mode, len: 0, stored: 0, modified, changed: modified, linked: true, lifetime }
+        Self {
+            ino,
+            kind,
+            mode,
+            len: 0,
+            stored: 0,
+            modified,
+            accessed: modified,
+            changed: modified,
+            linked: true,
+            lifetime,
+        }
     }
 
     /// Of a node of which nothing but its kind can be told now.

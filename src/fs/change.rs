@@ -109,6 +109,12 @@ impl FileSystem {
                     let (dir, into) = (source.node(), target.node());
                     worktree.names().rename((dir, &from), (into, &to), mode, shared.now())?;
                     shared.note_changes(worktree, [dir, into]);
+                    // What was moved has changed too; of an exchange, both have.
+                    for (dir, name) in [(into, &to), (dir, &from)] {
+                        if let Ok(Some((moved, _))) = worktree.names().lookup(dir, name) {
+                            shared.note_changes(worktree, [moved]);
+                        }
+                    }
                     shared.ingest.freed(Arc::clone(worktree));
                     Ok(())
                 })

@@ -20,6 +20,8 @@ pub struct Changes {
     pub len: Option<u64>,
     /// Modification time.
     pub modified: Option<SetTime>,
+    /// Time of access, which is remembered while the mount lives.
+    pub accessed: Option<SetTime>,
     /// Whether the file loses what would let others run it as somebody else, as when a stranger writes to it.
     pub drops_privileges: bool,
 }

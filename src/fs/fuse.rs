@@ -244,7 +244,6 @@ impl fuser::Filesystem for Adapter {
         owner: Option<u32>,
         group: Option<u32>,
         len: Option<u64>,
-        // Access times are not recorded.
         accessed: Option<TimeOrNow>,
         modified: Option<TimeOrNow>,
         _: Option<SystemTime>,
@@ -262,7 +261,8 @@ impl fuser::Filesystem for Adapter {
         let is_strangers = says_nothing || len.is_some() && !keeps_privileges(request);
         let drops_privileges = is_given_away || is_strangers;
         let modified = modified.map(reply::set_time);
-        let changes = Changes { mode, len, modified, drops_privileges };
+        let accessed = accessed.map(reply::set_time);
+        let changes = Changes { mode, len, modified, accessed, drops_privileges };
         let lane = Lanes::of(&self.core.shared).setattr(changes, handle);
         self.answer(Question::of_node(Operation::SetAttr, ino.0), lane, move |asked| {
             reply::attr(asked, asked.core.setattr(ino.0, changes, handle), reply)

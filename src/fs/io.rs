@@ -76,10 +76,11 @@ impl FileSystem {
                 self.shared.cached_content.forget(ino);
                 with_room(worktree, || worktree.set_len(node, len, self.shared.now()))?;
             }
-            let modified = changes.modified.map(|time| match time {
+            let at = |time| match time {
                 SetTime::Now => self.shared.now(),
                 SetTime::At(time) => time,
-            });
+            };
+            let modified = changes.modified.map(at);
             if changes.mode.is_some() || modified.is_some() {
                 worktree.names().set_attributes(node, changes.mode, modified)?;
             }
@@ -88,6 +89,9 @@ impl FileSystem {
             }
             if changes != Changes::default() {
                 self.shared.note_changes(worktree, [node]);
+            }
+            if let Some(accessed) = changes.accessed {
+                worktree.note_access(node, at(accessed), self.shared.now());
             }
             Ok(())
         })?;

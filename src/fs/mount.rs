@@ -274,6 +274,8 @@ fn config(core: &FileSystem, allow_other: bool, read_only: bool) -> Config {
         // The library's own option for this reaches only the setuid helper.
         MountOption::CUSTOM("subtype=coral".to_owned()),
         MountOption::DefaultPermissions,
+        // Times of access are not kept.
+        MountOption::NoAtime,
         if read_only { MountOption::RO } else { MountOption::RW },
     ];
     config

@@ -31,7 +31,7 @@ pub(super) fn file_attr(attr: &Attr, owner: Owner) -> FileAttr {
         ino: INodeNo(attr.ino),
         size: attr.len,
         blocks: attr.stored.div_ceil(BLOCK),
-        atime: modified,
+        atime: attr.accessed.to_system_time(),
         mtime: modified,
         ctime: attr.changed.to_system_time(),
         crtime: modified,

@@ -84,7 +84,16 @@ pub(super) struct OpenWorktree {
     opening: Opening,
     /// Files whose last bytes were in doubt when it was opened.
     taken_back: Vec<Interrupted>,
-    changed: Mutex<HashMap<NodeId, Timestamp>>,
+    times: Mutex<HashMap<NodeId, Times>>,
+}
+
+/// Times of a node that are remembered by the mount, and recorded nowhere.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times {
+    /// When it was last changed.
+    pub changed: Timestamp,
+    /// When it was last read, as somebody said who set it.
+    pub accessed: Option<Timestamp>,
 }
 
 impl Deref for OpenWorktree {
@@ -123,23 +132,32 @@ impl OpenWorktree {
 
     /// Notes that a node changed: its bytes, its attributes, its name, or the names in it.
     pub fn note_change(&self, node: NodeId, at: Timestamp) {
-        self.change_times().insert(node, at);
+        let mut times = self.times_of_all();
+        times
+            .entry(node)
+            .and_modify(|times| times.changed = at)
+            .or_insert(Times { changed: at, accessed: None });
     }
 
-    /// When a node was last changed through this opening.
-    pub fn change_time(&self, node: NodeId) -> Option<Timestamp> {
-        self.change_times().get(&node).copied()
+    /// Notes that somebody set the time at which a node was last read.
+    pub fn note_access(&self, node: NodeId, accessed: Timestamp, now: Timestamp) {
+        self.times_of_all().insert(node, Times { changed: now, accessed: Some(accessed) });
+    }
+
+    /// The times of a node that was changed through this opening.
+    pub fn times(&self, node: NodeId) -> Option<Times> {
+        self.times_of_all().get(&node).copied()
     }
 
     /// Forgets when a node changed, if it is no more.
     pub fn forget_lost_change(&self, node: NodeId) {
-        if self.change_time(node).is_some() && self.tenant.names().attributes(node).is_err() {
-            self.change_times().remove(&node);
+        if self.times(node).is_some() && self.tenant.names().attributes(node).is_err() {
+            self.times_of_all().remove(&node);
         }
     }
 
-    fn change_times(&self) -> MutexGuard<'_, HashMap<NodeId, Timestamp>> {
-        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
+    fn times_of_all(&self) -> MutexGuard<'_, HashMap<NodeId, Times>> {
+        self.times.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -237,7 +255,7 @@ impl Worktrees {
         let opening = Opening(self.last.fetch_add(1, Ordering::Relaxed) + 1);
         let worktree = Arc::new({
             let (tenant, taken_back) = open()?;
-            OpenWorktree { tenant, opening, taken_back, changed: Mutex::default() }
+            OpenWorktree { tenant, opening, taken_back, times: Mutex::default() }
         });
         slot.idle.store(0, Ordering::Relaxed);
         *slot.open.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&worktree));

@@ -37,12 +37,13 @@ impl Node for WorktreeNode {
         };
         let open = shared.worktrees.find(self.branch());
         let open = open.filter(|open| self.opening().is_none_or(|opening| opening == open.opening()));
-        let changed = open.and_then(|open| open.change_time(self.node())).unwrap_or(known.modified);
+        let times = open.and_then(|open| open.times(self.node()));
         let shown = Attributes { mode: known.mode, modified: known.modified };
         Ok(Attr {
             len: known.len,
             stored: sizes::shown(known.len, || stored(shared, &known).unwrap_or(known.len)),
-            changed,
+            changed: times.map_or(known.modified, |times| times.changed),
+            accessed: times.and_then(|times| times.accessed).unwrap_or(known.modified),
             linked: known.linked,
             ..Attr::of(ino, kind(known.kind), shown, Lifetime::Shared)
         })
