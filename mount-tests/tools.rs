@@ -134,7 +134,7 @@ pub fn stressors_of_file_systems_end() -> Result<(), Missing> {
     // Those that need hard links, locks of leases, devices or holes are left out: docs/semantics.md says what there is.
     let stressors = "access chdir chmod dentry dir dirmany dirdeep fallocate fcntl filename flock fstat getdent \
         hdd io iomix lockf mmap mmapfork msync open readahead rename seek sendfile symlink sync-file touch \
-        unlink utime";
+        utime";
     for stressor in stressors.split_whitespace() {
         let ran: Ran = stage.sh(&format!(
             "stress-ng --temp-path \"$W\" --{stressor} 2 --timeout {STRESSED} --quiet --verify \
