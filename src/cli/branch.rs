@@ -2,10 +2,10 @@ use super::context::{Context, Place, say_heard};
 use super::error::{CommandError, Result};
 use super::output::{Colour, Output, note, warn};
 use super::unsaved;
-use crate::history::{BranchName, Head, glob};
+use crate::history::{BranchName, CommitGraph, Head, glob};
 use crate::id::CommitId;
 use crate::workspace::{Switch, Unsaved};
-use crate::worktree::Keeps;
+use crate::worktree::{Branches, Keeps};
 use serde_json::{Value, json};
 
 /// List, create, rename, copy, move or delete branches
@@ -118,7 +118,7 @@ fn rename(place: &Place, out: &Output, args: &Args) -> Result<()> {
         warn(&moved.warnings);
         say_heard(&moved.heard);
     } else {
-        warn(&place.repo.rename_branch(&from, &to, &place.signature())?);
+        warn(&Branches::of(&place.repo).rename(&from, &to, &place.signature())?);
         place.announce();
     }
     match out.json {
@@ -170,12 +170,12 @@ fn is_wanted(place: &Place, args: &Args, name: &BranchName, tip: CommitId) -> Re
     let resolve = |text: &String| place.repo.resolve(text, place.now());
     let fits = args.name.as_ref().is_none_or(|pattern| glob(pattern, name.as_str()));
     let contains = match &args.contains {
-        Some(text) => place.repo.is_ancestor(resolve(text)?, tip)?,
+        Some(text) => CommitGraph::of(&place.repo).is_ancestor(resolve(text)?, tip)?,
         None => true,
     };
     let merged = match (&args.merged, &args.no_merged) {
-        (Some(text), _) => place.repo.is_ancestor(tip, resolve(text)?)?,
-        (None, Some(text)) => !place.repo.is_ancestor(tip, resolve(text)?)?,
+        (Some(text), _) => CommitGraph::of(&place.repo).is_ancestor(tip, resolve(text)?)?,
+        (None, Some(text)) => !CommitGraph::of(&place.repo).is_ancestor(tip, resolve(text)?)?,
         (None, None) => true,
     };
     Ok(fits && contains && merged)

@@ -6,7 +6,7 @@ use super::output::Output;
 use super::progress::task;
 use super::quote;
 use crate::compare::{FileChange, TensorChange, TensorKind, Wanted};
-use crate::history::{Change, ChangeKind, DraftEntry, Range, Revision, TreePath};
+use crate::history::{Change, ChangeKind, CommitGraph, DraftEntry, Range, Revision, TreePath};
 use crate::task::Task;
 use crate::workspace::{FileDiff, Located, Pathspec, View};
 use serde_json::{Value, json};
@@ -176,7 +176,7 @@ fn revisions(place: &Place, text: &str) -> Result<Vec<View>> {
         Some(Range::Between(from, to)) => Ok(vec![view(&from)?, view(&to)?]),
         Some(Range::Apart(one, other)) => {
             let of = |revision| place.repo.resolve_revision(revision, place.now());
-            let bases = place.repo.merge_bases(of(&one)?, of(&other)?)?;
+            let bases = CommitGraph::of(&place.repo).merge_bases(of(&one)?, of(&other)?)?;
             let base = bases.first().ok_or_else(|| {
                 CommandError::new(format!("`{}` and `{}` have no commit in common", one.text, other.text))
             })?;

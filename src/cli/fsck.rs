@@ -5,6 +5,7 @@ use super::progress::task;
 use super::quote;
 use crate::store::Moved;
 use crate::units::ByteSize;
+use crate::worktree::fsck;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
@@ -29,7 +30,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
         true => place.repo.store().rebuild(&task)?.quarantined,
         false => Vec::new(),
     };
-    let report = place.repo.fsck(args.full, &task)?;
+    let report = fsck(&place.repo, args.full, &task)?;
     if out.json {
         let findings: Vec<Value> = report
             .findings

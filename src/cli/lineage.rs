@@ -4,7 +4,7 @@ use super::output::{Colour, Output};
 use super::progress::task;
 use super::quote;
 use super::similar::{likeness_json, likeness_line, tensors};
-use crate::history::{Lineage, TreePath};
+use crate::history::{Lineage, Resemblance, TreePath};
 use crate::id::CommitId;
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     let task = task()?;
     let wanted = tensors(context, &place, &args.target, &task)?;
-    let (models, nearest) = place.repo.lineage(&wanted, &task)?;
+    let (models, nearest) = Resemblance::of(&place.repo).lineage(&wanted, &task)?;
     if out.json {
         let models: Vec<Value> = models.iter().take(SHOWN).map(model_json).collect();
         let tensors: Vec<Value> = wanted

@@ -3,6 +3,7 @@ use super::error::Result;
 use super::output::Output;
 use super::progress::task;
 use crate::codec::Level;
+use crate::history::repack;
 use crate::units::ByteSize;
 use serde_json::json;
 
@@ -24,7 +25,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     let task = task()?;
     place.drain(&task);
-    let done = place.repo.repack(args.depth, args.level, &task)?;
+    let done = repack(&place.repo, args.depth, args.level, &task)?;
     place.announce();
     if out.json {
         return out.value(&json!({

@@ -6,7 +6,7 @@ use super::output::{Colour, Output};
 use super::quote;
 use super::show_tensor;
 use super::tensor_names::tensor_json;
-use crate::history::{DraftNode, Error, Node, Tag, TagName, Tree, TreePath};
+use crate::history::{DraftNode, Error, Node, Tag, TagName, Tree, TreePath, TreeWalk};
 use crate::id::{CommitId, ObjectKey};
 use crate::recipe::{Recipe, TensorInfo};
 use crate::store::ObjectInfo;
@@ -230,7 +230,7 @@ fn tensor_line(tensor: &TensorInfo, len: u64, info: Option<&ObjectInfo>) -> Stri
 /// Every file below a tree.
 pub fn files(place: &Place, tree: crate::id::TreeId) -> Result<Vec<(TreePath, Arc<Recipe>)>> {
     let mut found = Vec::new();
-    for step in place.repo.walk_tree(tree) {
+    for step in TreeWalk::below(&place.repo, tree) {
         let (path, entry) = step?;
         if let Node::File { recipe, .. } = entry.node {
             found.push((path, place.repo.recipe(recipe)?));

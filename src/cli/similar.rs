@@ -3,7 +3,7 @@ use super::error::{CommandError, Result};
 use super::output::{Colour, Output};
 use super::progress::task;
 use super::quote;
-use crate::history::{DraftNode, Error, Likeness, Node, Wanted};
+use crate::history::{DraftNode, Error, Likeness, Node, Resemblance, Wanted};
 use crate::task::Task;
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -26,13 +26,14 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     let task = task()?;
     let wanted = tensors(context, &place, &args.target, &task)?;
+    let resemblance = Resemblance::of(&place.repo);
     let mut near: Vec<Vec<Likeness>> = Vec::new();
     for tensor in &wanted {
         task.check().map_err(Error::from)?;
-        near.push(place.repo.neighbours(tensor, args.max_count)?);
+        near.push(resemblance.neighbours(tensor, args.max_count)?);
     }
     let keys: HashSet<_> = near.iter().flatten().map(|likeness| likeness.key).collect();
-    let locations = place.repo.locate(&keys, &task)?;
+    let locations = resemblance.locate(&keys, &task)?;
     let mut rows = Vec::new();
     for (tensor, near) in wanted.iter().zip(near) {
         let near: Vec<Likeness> = near
@@ -62,20 +63,21 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
 pub fn tensors(context: &Context, place: &Place, target: &str, task: &Task) -> Result<Vec<Wanted>> {
     let file = context.absolute(target.as_ref());
     if file.is_file() {
-        return found_any(place.repo.tensors_of_file(&file, task)?, target);
+        return found_any(Resemblance::tensors_of_file(&file, task)?, target);
     }
+    let resemblance = Resemblance::of(&place.repo);
     if target.contains(':') {
         let found = place.locate(target)?;
         let DraftNode::Known(Node::File { recipe, .. }) = found.entry.node else {
             return Err(CommandError::new(format!("`{target}` is not a file of the history")));
         };
-        return found_any(place.repo.tensors_of_recipe(&*place.repo.recipe(recipe)?, task)?, target);
+        return found_any(resemblance.tensors_of_recipe(&*place.repo.recipe(recipe)?, task)?, target);
     }
     let commit = place.repo.resolve("HEAD", place.now())?;
     let mut wanted = Vec::new();
     for (_, recipe) in super::show::files(place, place.repo.commit(commit)?.tree)? {
         if recipe.tensors().any(|(tensor, _, _)| tensor.name == target) {
-            wanted.extend(place.repo.tensors_of_recipe(&recipe, task)?);
+            wanted.extend(resemblance.tensors_of_recipe(&recipe, task)?);
         }
     }
     wanted.retain(|wanted| wanted.tensor.name == target);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::history::{BranchName, Name};
-use crate::worktree::{self, NodeId, RenameMode};
+use crate::worktree::{self, Branches, NodeId, RenameMode};
 
 use super::attr::Attr;
 use super::errno::{Error, Result};
@@ -142,7 +142,7 @@ fn make_branch(shared: &Superblock, branch: BranchName) -> Result<Place> {
     let head = shared.repo.resolve("HEAD", shared.now())?;
     let message = "branch: created by mkdir".to_owned();
     // Nobody reads warnings here: the branch is made, and `coral fsck` lists what was set aside.
-    shared.repo.create_branch_at(&branch, head, message, &shared.signature())?;
+    Branches::of(&shared.repo).create_at(&branch, head, message, &shared.signature())?;
     shared.worktrees.open(&branch)?;
     Ok(Place::Worktree(WorktreeNode::root(branch)))
 }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::history::{BranchName, Head, Repo};
-use crate::worktree::{self, Fallback, Interrupted, Tenant};
+use crate::worktree::{self, Fallback, Interrupted, Tenant, has_worktree};
 
 use super::errno::{Error, Result};
 use super::log::Log;
@@ -51,7 +51,7 @@ impl OpenWorktrees {
     fn may_exist(&self, branch: &BranchName) -> Result<bool> {
         Ok(self.repo.refs().branch(branch)?.is_some()
             || self.repo.refs().head()? == Head::Branch(branch.clone())
-            || self.repo.has_worktree(branch)?)
+            || has_worktree(&self.repo, branch)?)
     }
 
     /// The worktree that a node is in.

@@ -11,7 +11,7 @@ use crate::disk::{Disk, SimulatedDisk};
 use crate::history::{BranchName, Intake, LogEntry, Node, Options, Repo, TreePath};
 use crate::task::Task;
 use crate::units::Timestamp;
-use crate::worktree::Tenant;
+use crate::worktree::{Branches, Tenant};
 
 use super::attr::{Attr, Kind};
 use super::changes::{Changes, SetTime};
@@ -122,7 +122,7 @@ fn errno<T>(result: Result<T>) -> Option<i32> {
 /// As `coral branch -D` does.
 fn delete(core: &FileSystem, name: &str) {
     let branch = branch(name);
-    core.repo().delete_branch(&branch, true, &core.shared.signature()).unwrap();
+    Branches::of(core.repo()).delete(&branch, true, &core.shared.signature()).unwrap();
 }
 
 #[test]

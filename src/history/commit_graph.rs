@@ -7,9 +7,9 @@ use super::ancestry;
 use super::error::{Error, Result};
 use super::graph::{Graph, RowNumber};
 use super::repository::Repo;
-use super::walk::Walk;
 use crate::id::CommitId;
 use crate::task::Task;
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -20,7 +20,18 @@ const TURN: u8 = 0xff;
 /// The longest file that is read: ten million commits.
 const FILE_MAX: u64 = 1 << 30;
 
-impl Repo {
+/// How the commits of a repository descend from each other.
+#[derive(Debug, Clone, Copy)]
+pub struct CommitGraph<'a> {
+    repo: &'a Repo,
+}
+
+impl<'a> CommitGraph<'a> {
+    /// That of this repository.
+    pub fn of(repo: &'a Repo) -> Self {
+        Self { repo }
+    }
+
     /// Whether `ancestor` is `descendant` or one of its ancestors.
     pub fn is_ancestor(&self, ancestor: CommitId, descendant: CommitId) -> Result<bool> {
         self.is_ancestor_of_any(ancestor, [descendant])
@@ -39,7 +50,7 @@ impl Repo {
         if descendants.contains(&ancestor) {
             return Ok(true);
         }
-        match self.graph([descendants.as_slice(), &[ancestor]].concat()) {
+        match self.rows([descendants.as_slice(), &[ancestor]].concat()) {
             Ok((graph, rows)) => {
                 let (descendants, ancestor) = rows.split_at(descendants.len());
                 Ok(ancestry::is_ancestor(&graph, ancestor[0], descendants))
@@ -49,14 +60,18 @@ impl Repo {
         }
     }
 
+    /// The same from the commits alone, as far as they are there.
     fn is_found_from(&self, ancestor: CommitId, descendants: Vec<CommitId>) -> Result<bool> {
-        for step in Walk::new(self, descendants)? {
-            // Before anything behind it is read.
-            if step?.1.parents.contains(&ancestor) {
-                return Ok(true);
+        let mut seen: HashSet<CommitId> = descendants.iter().copied().collect();
+        let (mut left, mut missing) = (descendants, None);
+        while let Some(id) = left.pop() {
+            match self.repo.commit(id) {
+                Ok(commit) if commit.parents.contains(&ancestor) => return Ok(true),
+                Ok(commit) => left.extend(commit.parents.iter().filter(|&&parent| seen.insert(parent))),
+                Err(error) => missing = missing.or(Some(error)),
             }
         }
-        Ok(false)
+        missing.map_or(Ok(false), Err)
     }
 
     /// The best common ancestors of two commits: those that are no ancestor of another common one, the newest first. One
@@ -65,37 +80,37 @@ impl Repo {
     /// # Errors
     /// If a commit of their histories cannot be read.
     pub fn merge_bases(&self, one: CommitId, other: CommitId) -> Result<Vec<CommitId>> {
-        let (graph, rows) = self.graph(vec![one, other])?;
+        let (graph, rows) = self.rows(vec![one, other])?;
         let bases = ancestry::merge_bases(&graph, rows[0], rows[1]);
         Ok(bases.into_iter().map(|row| graph.id(row)).collect())
     }
 
     /// A graph that has these commits, and their numbers in it.
-    pub(super) fn graph(&self, commits: Vec<CommitId>) -> Result<(Arc<Graph>, Vec<RowNumber>)> {
-        let mut graph = self.known_graph();
+    pub(super) fn rows(&self, commits: Vec<CommitId>) -> Result<(Arc<Graph>, Vec<RowNumber>)> {
+        let mut graph = self.known();
         if commits.iter().any(|&commit| graph.find(commit).is_none()) {
             // Read without holding up others; if two do it at a time, what the first one read is kept.
             let mut more = Graph::clone(&graph);
             commits.iter().try_for_each(|&commit| self.extend(&mut more, commit))?;
             graph = Arc::new(more);
-            self.graph_slot().keep(&graph);
+            self.repo.known_graph().keep(&graph);
         }
         let rows = commits.iter().filter_map(|&commit| graph.find(commit)).collect();
         Ok((graph, rows))
     }
 
-    fn known_graph(&self) -> Arc<Graph> {
-        if let Some(graph) = self.graph_slot().get() {
+    fn known(&self) -> Arc<Graph> {
+        if let Some(graph) = self.repo.known_graph().get() {
             return graph;
         }
         // Whatever is wrong with the file: all that it says is in the commits.
-        let graph = Arc::new(self.read_graph().ok().flatten().unwrap_or_default());
-        self.graph_slot().keep(&graph);
+        let graph = Arc::new(self.read().ok().flatten().unwrap_or_default());
+        self.repo.known_graph().keep(&graph);
         graph
     }
 
-    fn read_graph(&self) -> Result<Option<Graph>> {
-        let file = self.disk().open(&self.graph_path(), false)?;
+    fn read(&self) -> Result<Option<Graph>> {
+        let file = self.repo.disk().open(&self.path(), false)?;
         let len = file.len()?;
         if len > FILE_MAX {
             return Ok(None);
@@ -105,8 +120,8 @@ impl Repo {
         Ok(Graph::decode(&bytes).ok())
     }
 
-    fn graph_path(&self) -> PathBuf {
-        self.root().join("graph")
+    fn path(&self) -> PathBuf {
+        self.repo.root().join("graph")
     }
 
     /// Adds a commit with all that it reaches: parents first, without a stack.
@@ -117,7 +132,7 @@ impl Repo {
                 left.pop();
                 continue;
             }
-            let commit = self.commit(id)?;
+            let commit = self.repo.commit(id)?;
             let unknown = commit.parents.iter().copied().filter(|&parent| graph.find(parent).is_none());
             let before = left.len();
             left.extend(unknown);
@@ -135,21 +150,21 @@ impl Repo {
     ///
     /// # Errors
     /// [`Error::Stopped`], and if a commit cannot be read or the disk fails: then the file is as it was.
-    pub fn write_graph(&self, task: &Task) -> Result<()> {
+    pub fn write(&self, task: &Task) -> Result<()> {
         task.check()?;
-        let refs = self.refs();
+        let refs = self.repo.refs();
         let mut tips: Vec<CommitId> = refs.branches()?.into_iter().map(|(_, commit)| commit).collect();
         tips.extend(refs.tags()?.into_iter().map(|(_, tag)| tag.commit));
-        let (graph, _) = self.graph(tips)?;
+        let (graph, _) = self.rows(tips)?;
         task.check()?;
-        Ok(self.disk().replace(&self.graph_path(), &graph.encode())?)
+        Ok(self.repo.disk().replace(&self.path(), &graph.encode())?)
     }
 
     /// Brings the file up to date if it is the turn of a commit that was just made. It is only for speed, so what goes wrong
     /// is for the next one.
-    pub(crate) fn write_graph_in_turn(&self, made: CommitId) {
+    pub(crate) fn write_in_turn(&self, made: CommitId) {
         if made.as_bytes()[0] == TURN {
-            let _: std::result::Result<(), Error> = self.write_graph(&Task::default());
+            let _: std::result::Result<(), Error> = self.write(&Task::default());
         }
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! let ingest = repo.store().begin()?;                       // files: repo.ingest(&ingest, ...)
-//! let tree = repo.record_tree(&ingest, draft, &task)?;
+//! let tree = draft.record(&ingest, &task)?;
 //! let id = repo.commit_tree(ingest, &Commit { tree, parents, ... })?;
 //! repo.refs().update_branch(&branch, old, id, &entry)?;     // the only commit point
 //! ```
@@ -19,14 +19,14 @@ use crate::id::{CommitId, TreeId};
 use crate::store::{Durable, Ingest, Kind, StoreError};
 use crate::task::Task;
 
-impl Repo {
-    /// Records the directories of a draft that the history does not have, and names its root. Durable when the ingest is
+impl DraftTree {
+    /// Records the directories that the history does not have, and names its root. Durable when the ingest is
     /// sealed.
     ///
     /// # Errors
     /// [`Error::NotStored`] if a file of it is staged still; [`Error::Stopped`].
-    pub fn record_tree(&self, ingest: &Ingest, draft: DraftTree, task: &Task) -> Result<TreeId> {
-        draft.write(&|tree: Tree| {
+    pub fn record(self, ingest: &Ingest, task: &Task) -> Result<TreeId> {
+        self.write(&|tree: Tree| {
             task.check()?;
             let encoding = tree.encode();
             let id = Tree::id_of(&encoding);
@@ -34,7 +34,9 @@ impl Repo {
             Ok(id)
         })
     }
+}
 
+impl Repo {
     /// Records a commit and seals what was taken in with it: when this returns, all of it survives a power cut, and a ref
     /// may name it.
     ///
@@ -57,6 +59,7 @@ impl Repo {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::history::CommitGraph;
     use crate::history::testing::{create, empty, open, who};
     use crate::history::{
         Attributes, BranchName, ChangeKind, DraftDir, DraftEntry, DraftNode, IngestFile, Intake, LogEntry,
@@ -88,7 +91,7 @@ mod tests {
         }
         let run = vec![entry("w.bin", DraftNode::Known(Node::File { recipe, len }))];
         let draft = DraftTree::new(DraftDir::Changed(0), vec![top, run]);
-        let tree = repo.record_tree(&ingest, draft, &Task::default()).unwrap();
+        let tree = draft.record(&ingest, &Task::default()).unwrap();
         let commit = Commit { tree, ..empty(&parents, seconds) };
         repo.commit_tree(ingest, &commit).unwrap()
     }
@@ -102,7 +105,7 @@ mod tests {
         let branch = BranchName::new("main").unwrap();
         repo.refs().update_branch(&branch, None, merged, &log).unwrap();
         assert_eq!(repo.commit(merged.get()).unwrap().parents, [a.get(), b.get()]);
-        assert!(repo.is_ancestor(b.get(), merged.get()).unwrap());
+        assert!(CommitGraph::of(&repo).is_ancestor(b.get(), merged.get()).unwrap());
         let tree = |id| repo.commit(id).unwrap().tree;
         let changes = repo.diff_trees(tree(a.get()), tree(merged.get())).unwrap();
         let told: Vec<_> = changes.iter().map(|change| (change.path.to_string(), change.kind)).collect();

@@ -5,7 +5,7 @@
 
 use super::error::{Error, Result};
 use super::path::{Name, TreePath};
-use super::repository::Repo;
+use super::repository::{Repo, root_entry};
 use super::tree::{Attributes, Entry, Node, Tree};
 use crate::id::{StagingId, TreeId};
 
@@ -97,10 +97,8 @@ impl DraftTree {
 
     /// What is at a path; `None` if nothing is.
     pub fn find(&self, path: &TreePath, repo: &Repo) -> Result<Option<DraftEntry>> {
-        let root = DraftEntry {
-            node: DraftNode::Dir(self.root),
-            ..DraftEntry::from(&Repo::root_entry(Tree::empty_id()))
-        };
+        let root =
+            DraftEntry { node: DraftNode::Dir(self.root), ..DraftEntry::from(&root_entry(Tree::empty_id())) };
         let mut entry = root;
         for name in path.names() {
             let found = match entry.node {

@@ -6,6 +6,7 @@ use super::path::Name;
 use super::plain_file::at;
 use super::repository::Repo;
 use super::tree::{Attributes, Entry, Node, Tree};
+use super::tree_walk::TreeWalk;
 use crate::id::{RecipeId, TreeId};
 use crate::task::{Meter, Task, Unit};
 use std::fs::{self, File, FileTimes, Permissions};
@@ -50,7 +51,7 @@ impl Repo {
     /// removed again, and nothing else.
     pub fn export(&self, entry: &Entry, out: &Path, task: &Task) -> Result<Exported> {
         check_vacant(entry, out)?;
-        let written = task.begin("writing", Unit::Bytes, Some(self.bytes_below(entry)?));
+        let written = task.begin("writing", Unit::Bytes, Some(bytes_below(self, entry)?));
         let is_dir = matches!(entry.node, Node::Dir(_));
         let folder = if is_dir { out } else { out.parent().unwrap_or(Path::new("/")) };
         let mut made = Vec::new();
@@ -75,17 +76,17 @@ impl Repo {
         }
         exported
     }
+}
 
-    /// The bytes of all files of an entry.
-    fn bytes_below(&self, entry: &Entry) -> Result<u64> {
-        match entry.node {
-            Node::File { len, .. } => Ok(len),
-            Node::Symlink(_) => Ok(0),
-            Node::Dir(tree) => self.walk_tree(tree).try_fold(0, |sum, entry| match entry?.1.node {
-                Node::File { len, .. } => Ok(sum + len),
-                Node::Dir(_) | Node::Symlink(_) => Ok(sum),
-            }),
-        }
+/// The bytes of all files of an entry.
+fn bytes_below(repo: &Repo, entry: &Entry) -> Result<u64> {
+    match entry.node {
+        Node::File { len, .. } => Ok(len),
+        Node::Symlink(_) => Ok(0),
+        Node::Dir(tree) => TreeWalk::below(repo, tree).try_fold(0, |sum, entry| match entry?.1.node {
+            Node::File { len, .. } => Ok(sum + len),
+            Node::Dir(_) | Node::Symlink(_) => Ok(sum),
+        }),
     }
 }
 

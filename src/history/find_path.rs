@@ -25,31 +25,35 @@ impl Repo {
             None => Err(Error::UnknownPath {
                 path: path.clone(),
                 place: format!("`{shown_as}`"),
-                nearest: self.nearest_path(tree, path)?,
+                nearest: nearest_path(self, tree, path)?,
             }),
         }
     }
+}
 
-    /// The path that somebody probably meant: right up to some directory, one name off.
-    pub(crate) fn nearest_path(&self, tree: crate::id::TreeId, path: &TreePath) -> Result<Option<TreePath>> {
-        let mut dir = tree;
-        let mut found = TreePath::ROOT;
-        for name in path.names() {
-            let entries = self.tree(dir)?;
-            match entries.find(name).map(|entry| &entry.node) {
-                Some(super::tree::Node::Dir(below)) => {
-                    dir = *below;
-                    found = found.join(name.clone());
-                }
-                Some(_) => return Ok(Some(found.join(name.clone()))),
-                None => {
-                    let names = entries.entries().iter().map(|entry| entry.name.to_string());
-                    let near = nearest(&name.to_string(), names);
-                    let near = near.and_then(|near| super::path::Name::new(near).ok());
-                    return Ok(near.map(|near| found.join(near)));
-                }
+/// The path that somebody probably meant: right up to some directory, one name off.
+pub(crate) fn nearest_path(
+    repo: &Repo,
+    tree: crate::id::TreeId,
+    path: &TreePath,
+) -> Result<Option<TreePath>> {
+    let mut dir = tree;
+    let mut found = TreePath::ROOT;
+    for name in path.names() {
+        let entries = repo.tree(dir)?;
+        match entries.find(name).map(|entry| &entry.node) {
+            Some(super::tree::Node::Dir(below)) => {
+                dir = *below;
+                found = found.join(name.clone());
+            }
+            Some(_) => return Ok(Some(found.join(name.clone()))),
+            None => {
+                let names = entries.entries().iter().map(|entry| entry.name.to_string());
+                let near = nearest(&name.to_string(), names);
+                let near = near.and_then(|near| super::path::Name::new(near).ok());
+                return Ok(near.map(|near| found.join(near)));
             }
         }
-        Ok(None)
     }
+    Ok(None)
 }

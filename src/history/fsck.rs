@@ -6,6 +6,7 @@
 
 use super::error::{Error, Result};
 use super::path::TreePath;
+use super::plain_copy::check_copies;
 use super::reflog::LogLine;
 use super::refs::{BranchName, Head};
 use super::repository::Repo;
@@ -269,7 +270,7 @@ impl<'a> Check<'a> {
                 Err(error) => self.note(place, error),
             }
         }
-        let checked = repo.check_copies(task);
+        let checked = check_copies(repo, task);
         for path in self.note_error("plain copies", checked).into_iter().flatten() {
             let what = "was another file than its name says, and is removed; the packs have the bytes";
             self.note(format!("plain copy {}", path.display()), what);

@@ -69,12 +69,23 @@ impl Lineage {
     pub const PLACES: usize = 16;
 }
 
-impl Repo {
+/// What in a repository resembles what.
+#[derive(Debug, Clone, Copy)]
+pub struct Resemblance<'a> {
+    repo: &'a Repo,
+}
+
+impl<'a> Resemblance<'a> {
+    /// In this repository.
+    pub fn of(repo: &'a Repo) -> Self {
+        Self { repo }
+    }
+
     /// The tensors of a plain file, with their signatures.
     ///
     /// # Errors
     /// If the file cannot be read.
-    pub fn tensors_of_file(&self, path: &Path, task: &Task) -> Result<Vec<Wanted>> {
+    pub fn tensors_of_file(path: &Path, task: &Task) -> Result<Vec<Wanted>> {
         let (file, metadata) = open_file(path, 0)?;
         let plain = PlainFile { file: &file, len: metadata.len() };
         let source = Watched { source: &plain, task, meter: None };
@@ -98,7 +109,7 @@ impl Repo {
     pub fn tensors_of_recipe(&self, recipe: &Recipe, task: &Task) -> Result<Vec<Wanted>> {
         let signed = task.begin("signing", Unit::Tensors, Some(recipe.tensors().count() as u64));
         let sign = |(tensor, key, len): (&TensorInfo, ObjectKey, u64)| {
-            let stored = Stored(self.store().reader(key)?);
+            let stored = Stored(self.repo.store().reader(key)?);
             let source = Watched { source: &stored, task, meter: None };
             let signature = Store::signature_of(tensor.dtype, &source)?;
             signed.advance(1);
@@ -113,7 +124,7 @@ impl Repo {
     /// If packs or history cannot be read.
     pub fn neighbours(&self, wanted: &Wanted, count: usize) -> Result<Vec<Likeness>> {
         let Some(signature) = &wanted.signature else { return Ok(Vec::new()) };
-        let found = self.store().similar(wanted.tensor.dtype, wanted.len, signature, count + 1)?;
+        let found = self.repo.store().similar(wanted.tensor.dtype, wanted.len, signature, count + 1)?;
         let others = found.into_iter().filter(|near| Some(near.item) != wanted.key).take(count);
         Ok(others.map(|near| Likeness { key: near.item, cosine: near.cosine, location: None }).collect())
     }
@@ -123,7 +134,7 @@ impl Repo {
     /// # Errors
     /// If history cannot be read.
     pub fn locate(&self, keys: &HashSet<ObjectKey>, task: &Task) -> Result<HashMap<ObjectKey, Location>> {
-        Ok(Search::run(self, keys, task)?.locations)
+        Ok(Search::run(self.repo, keys, task)?.locations)
     }
 
     /// The stored models that the tensors of a file resemble, the likeliest first, with the nearest neighbour of each
@@ -142,7 +153,7 @@ impl Repo {
         };
         let near = wanted.iter().map(compare).collect::<Result<Vec<_>>>()?;
         let keys = near.iter().flatten().map(|likeness| likeness.key).collect();
-        let Search { models, holders, locations, .. } = Search::run(self, &keys, task)?;
+        let Search { models, holders, locations, .. } = Search::run(self.repo, &keys, task)?;
         let mut votes = vec![(0.0, 0.0); models.len()];
         for (wanted, near) in wanted.iter().zip(&near) {
             let mut voted = HashSet::new();

@@ -77,15 +77,13 @@ impl ReaderSlot {
     }
 }
 
-impl Repo {
-    /// Compares the plain copies with their names. Those that differ are removed, and returned: nothing is lost by it.
-    pub(super) fn check_copies(&self, task: &Task) -> Result<Vec<PathBuf>> {
-        let hash = |file: &dyn DiskFile| {
-            task.check()?;
-            hash_whole(self.store().threads(), &Whole(file, file.len()?))
-        };
-        self.plain().check(hash, is_unreadable)
-    }
+/// Compares the plain copies with their names. Those that differ are removed, and returned: nothing is lost by it.
+pub(super) fn check_copies(repo: &Repo, task: &Task) -> Result<Vec<PathBuf>> {
+    let hash = |file: &dyn DiskFile| {
+        task.check()?;
+        hash_whole(repo.store().threads(), &Whole(file, file.len()?))
+    };
+    repo.plain().check(hash, is_unreadable)
 }
 
 /// Gives a copy up when it is dropped.

@@ -148,7 +148,7 @@ impl Repo {
     }
 
     /// What is known of how commits descend from each other.
-    pub(super) fn graph_slot(&self) -> &KnownGraph {
+    pub(super) fn known_graph(&self) -> &KnownGraph {
         &self.0.graph
     }
 
@@ -179,17 +179,9 @@ impl Repo {
         })
     }
 
-    /// The root directory of a tree as an entry, for looking up the empty path.
-    pub(super) fn root_entry(tree: TreeId) -> Entry {
-        // The name is never shown: nothing leads to a root by name.
-        let name = super::path::Name::new("root").expect("a constant");
-        let attributes = Attributes { mode: 0o755, modified: Timestamp::EPOCH };
-        Entry { name, attributes, node: Node::Dir(tree) }
-    }
-
     /// What is at a path below a tree; `None` if nothing is.
     pub fn find_in_tree(&self, tree: TreeId, path: &TreePath) -> Result<Option<Entry>> {
-        let mut entry = Self::root_entry(tree);
+        let mut entry = root_entry(tree);
         for name in path.names() {
             let Node::Dir(dir) = entry.node else { return Ok(None) };
             match self.tree(dir)?.find(name) {
@@ -209,9 +201,7 @@ impl Repo {
         }
         Ok(sum)
     }
-}
 
-impl Repo {
     /// The tree with this id.
     pub fn tree(&self, id: TreeId) -> Result<Arc<Tree>> {
         if id == Tree::empty_id() {
@@ -224,6 +214,14 @@ impl Repo {
             Ok((Arc::new(tree), weight))
         })
     }
+}
+
+/// The root directory of a tree as an entry, for looking up the empty path.
+pub(super) fn root_entry(tree: TreeId) -> Entry {
+    // The name is never shown: nothing leads to a root by name.
+    let name = super::path::Name::new("root").expect("a constant");
+    let attributes = Attributes { mode: 0o755, modified: Timestamp::EPOCH };
+    Entry { name, attributes, node: Node::Dir(tree) }
 }
 
 fn damaged(kind: &str, id: impl std::fmt::Display, source: WireError) -> Error {

@@ -1,6 +1,7 @@
 //! From what a user calls a commit to the commit. What names none says what there is instead.
 
 use super::commit::Commit;
+use super::commit_graph::CommitGraph;
 use super::error::{Error, Limit, Result};
 use super::ref_value::{Head, switched_from};
 use super::reflog::LogLine;
@@ -90,7 +91,7 @@ impl Repo {
             }
             Range::Apart(one, other) => {
                 let (one, other) = (of(one)?, of(other)?);
-                hidden.extend(self.merge_bases(one, other)?);
+                hidden.extend(CommitGraph::of(self).merge_bases(one, other)?);
                 tips.extend([one, other]);
             }
             Range::Itself(one) => {

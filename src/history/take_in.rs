@@ -43,11 +43,6 @@ impl<'t> Intake<'t> {
 }
 
 impl Repo {
-    /// BLAKE3 of all bytes of a source.
-    pub fn hash(&self, source: &dyn Source) -> Result<[u8; 32]> {
-        hash_whole(self.store().threads(), source)
-    }
-
     /// Takes a file into the store and returns its recipe. Nothing is durable before the transaction is sealed.
     ///
     /// # Errors
@@ -62,8 +57,8 @@ impl Repo {
     ) -> Result<(RecipeId, u64)> {
         let source = &Watched { source, task: intake.task, meter: None };
         let result = match source.len() <= READ_WHOLE {
-            true => read_whole(source).and_then(|bytes| self.ingest_extents(ingest, &bytes, file, intake)),
-            false => self.ingest_extents(ingest, source, file, intake),
+            true => read_whole(source).and_then(|bytes| ingest_extents(self, ingest, &bytes, file, intake)),
+            false => ingest_extents(self, ingest, source, file, intake),
         };
         match result {
             Err(Error::Store(StoreError::Changed)) => Err(Error::KeepsChanging(file.shown_as.clone().into())),
@@ -73,34 +68,39 @@ impl Repo {
             other => other,
         }
     }
+}
 
-    fn ingest_extents(
-        &self,
-        ingest: &Ingest,
-        source: &dyn Source,
-        file: &IngestFile,
-        intake: &Intake<'_>,
-    ) -> Result<(RecipeId, u64)> {
-        let proposed = propose(source)?;
-        let bases = match file.parent {
-            Some(parent) => Bases::of(&*self.recipe(parent)?),
-            None => Bases::default(),
-        };
-        let threads = self.store().threads();
-        let hashed = Watched { source, task: intake.task, meter: Some(&*intake.hashed) };
-        let (blake3, keys) = hash(threads, &hashed, &proposed)?;
-        let put = |(part, key): (&format::Proposed, ObjectKey)| {
-            let extent = put_extent(ingest, source, part, key, &bases)?;
-            intake.stored.advance(part.len);
-            Ok::<_, Error>(extent)
-        };
-        let extents: Vec<Extent> = threads.try_map(proposed.iter().zip(keys), put)?;
-        let recipe = Recipe::new(extents, blake3).ok_or(StoreError::Changed)?;
-        let encoding = recipe.encode();
-        let id = Recipe::id_of(&encoding);
-        ingest.put_meta(Kind::Recipe, id.as_bytes(), &encoding)?;
-        Ok((id, recipe.len()))
-    }
+fn ingest_extents(
+    repo: &Repo,
+    ingest: &Ingest,
+    source: &dyn Source,
+    file: &IngestFile,
+    intake: &Intake<'_>,
+) -> Result<(RecipeId, u64)> {
+    let proposed = propose(source)?;
+    let bases = match file.parent {
+        Some(parent) => Bases::of(&*repo.recipe(parent)?),
+        None => Bases::default(),
+    };
+    let threads = repo.store().threads();
+    let hashed = Watched { source, task: intake.task, meter: Some(&*intake.hashed) };
+    let (blake3, keys) = hash(threads, &hashed, &proposed)?;
+    let put = |(part, key): (&format::Proposed, ObjectKey)| {
+        let extent = put_extent(ingest, source, part, key, &bases)?;
+        intake.stored.advance(part.len);
+        Ok::<_, Error>(extent)
+    };
+    let extents: Vec<Extent> = threads.try_map(proposed.iter().zip(keys), put)?;
+    let recipe = Recipe::new(extents, blake3).ok_or(StoreError::Changed)?;
+    let encoding = recipe.encode();
+    let id = Recipe::id_of(&encoding);
+    ingest.put_meta(Kind::Recipe, id.as_bytes(), &encoding)?;
+    Ok((id, recipe.len()))
+}
+
+/// BLAKE3 of all bytes of a source, by the threads of a repository.
+pub(crate) fn hash_source(repo: &Repo, source: &dyn Source) -> Result<[u8; 32]> {
+    hash_whole(repo.store().threads(), source)
 }
 
 /// All bytes of a short source.

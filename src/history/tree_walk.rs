@@ -21,14 +21,12 @@ pub struct TreeWalk {
     next: Option<TreeId>,
 }
 
-impl Repo {
-    /// Everything below a tree, in the order of the names. Ends at the first error.
-    pub fn walk_tree(&self, tree: TreeId) -> TreeWalk {
-        TreeWalk { repo: self.clone(), open: Vec::new(), path: TreePath::ROOT, next: Some(tree) }
-    }
-}
-
 impl TreeWalk {
+    /// Everything below a tree, in the order of the names. Ends at the first error.
+    pub fn below(repo: &Repo, tree: TreeId) -> Self {
+        Self { repo: repo.clone(), open: Vec::new(), path: TreePath::ROOT, next: Some(tree) }
+    }
+
     fn enter_next(&mut self) -> Result<()> {
         if let Some(tree) = self.next.take() {
             self.open.push((self.repo.tree(tree)?, 0));

@@ -2,6 +2,7 @@
 
 use super::ancestry;
 use super::commit::Commit;
+use super::commit_graph::CommitGraph;
 use super::error::Result;
 use super::repository::Repo;
 use crate::id::CommitId;
@@ -119,7 +120,7 @@ fn known(
     since: Option<Timestamp>,
     order: Order,
 ) -> Result<Vec<CommitId>> {
-    let (graph, rows) = repo.graph([tips, hidden].concat())?;
+    let (graph, rows) = CommitGraph::of(repo).rows([tips, hidden].concat())?;
     let (tips, hidden) = rows.split_at(tips.len());
     let mut rows = ancestry::reached(&graph, tips, hidden, first_parent, since);
     match order {

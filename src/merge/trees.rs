@@ -3,7 +3,9 @@
 use super::conflict::{Conflict, ConflictKind};
 use super::favor::Favor;
 use super::tensors::{FileMerge, merge_files, three_way};
-use crate::history::{Attributes, Change, ChangeKind, DraftEntry, Entry, Node, Repo, Result, Tree, TreePath};
+use crate::history::{
+    Attributes, Change, ChangeKind, DraftEntry, Entry, Node, Repo, Result, Tree, TreePath, TreeWalk,
+};
 use crate::id::TreeId;
 use crate::store::Ingest;
 use crate::task::Task;
@@ -258,7 +260,7 @@ impl Merge<'_> {
         else {
             return Ok(false);
         };
-        for step in self.repo.walk_tree(tree) {
+        for step in TreeWalk::below(self.repo, tree) {
             let (below, entry) = step?;
             let is_folder = matches!(entry.node, Node::Dir(tree) if tree != Tree::empty_id());
             if !is_folder && !gone.contains(&folder.concat(&below)) {

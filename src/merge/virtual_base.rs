@@ -3,7 +3,9 @@
 
 use super::favor::Favor;
 use super::trees::{Sides, merge_trees};
-use crate::history::{DraftDir, DraftEntry, DraftNode, DraftTree, Entry, Node, Repo, Result, Tree, TreePath};
+use crate::history::{
+    CommitGraph, DraftDir, DraftEntry, DraftNode, DraftTree, Entry, Node, Repo, Result, Tree, TreePath,
+};
 use crate::id::{CommitId, TreeId};
 use crate::store::Ingest;
 use crate::task::Task;
@@ -19,12 +21,12 @@ pub fn base_tree(
     (ours, theirs): (CommitId, CommitId),
     task: &Task,
 ) -> Result<(TreeId, Vec<CommitId>)> {
-    let bases = repo.merge_bases(ours, theirs)?;
+    let bases = CommitGraph::of(repo).merge_bases(ours, theirs)?;
     let Some((first, others)) = bases.split_first() else { return Ok((Tree::empty_id(), bases)) };
     let mut merged = repo.commit(*first)?.tree;
     for other in others {
         // What is before both is a best ancestor of theirs; if there are several of these as well, the newest.
-        let before = repo.merge_bases(*first, *other)?.first().copied();
+        let before = CommitGraph::of(repo).merge_bases(*first, *other)?.first().copied();
         let sides = Sides { base: repo.tree_of(before)?, ours: merged, theirs: repo.commit(*other)?.tree };
         let ingest = repo.store().begin()?;
         let merge = merge_trees(repo, &ingest, sides, Favor::Base, task)?;
@@ -95,5 +97,5 @@ fn with_edits(
         }
         changed.push(inside.into_values().collect());
     }
-    repo.record_tree(ingest, DraftTree::new(DraftDir::Changed(0), changed), task)
+    DraftTree::new(DraftDir::Changed(0), changed).record(ingest, task)
 }

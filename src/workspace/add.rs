@@ -55,7 +55,7 @@ impl Workspace {
     ///
     /// # Errors
     /// [`Error::Nameless`]; [`OwnMount`](worktree::Error::OwnMount) for what lies in a mount of the repository itself, but
-    /// for single files of its history; as [`Worktree::add`].
+    /// for single files of its history; as [`Edits::add`](worktree::Edits::add).
     pub fn add(&self, worktree: &Worktree, request: &AddRequest, task: &Task) -> Result<(Addition, Heard)> {
         let mounts = self.own_mounts();
         let (mut items, mut history) = (Vec::new(), HashSet::new());

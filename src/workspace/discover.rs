@@ -3,6 +3,7 @@
 use super::error::{Error, Result};
 use crate::daemons::mounted_above;
 use crate::history::{self, BranchName, Head, Repo, TreePath};
+use crate::worktree::has_worktree;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -98,5 +99,5 @@ pub(super) fn inside_worktree(
 fn is_there(repo: &Repo, branch: &BranchName) -> Result<bool> {
     Ok(repo.refs().branch(branch)?.is_some()
         || repo.refs().head()? == Head::Branch(branch.clone())
-        || repo.has_worktree(branch)?)
+        || has_worktree(repo, branch)?)
 }

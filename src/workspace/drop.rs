@@ -8,7 +8,7 @@ use super::unsaved::Unsaved;
 use super::workspace::Workspace;
 use crate::history::{BranchName, TreePath};
 use crate::id::CommitId;
-use crate::worktree::{Warning, Worktree};
+use crate::worktree::{Branches, Warning, Worktree};
 
 /// What is to be brought back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl Workspace {
     /// Brings paths of a worktree back from a commit, durably, all or none.
     ///
     /// # Errors
-    /// [`Error::WholeWorktree`] if one of the paths is all of it; as [`Worktree::restore`] and [`Worktree::reset`].
+    /// [`Error::WholeWorktree`] if one of the paths is all of it; as [`Edits::restore`](crate::worktree::Edits::restore) and [`Edits::reset`](crate::worktree::Edits::reset).
     pub fn restore(&self, worktree: &Worktree, what: &Restore) -> Result<Restored> {
         let dropped = match what {
             Restore::All => {
@@ -84,7 +84,7 @@ impl Workspace {
     /// Removes paths from a worktree, durably, all or none; directories only if `recursive`.
     ///
     /// # Errors
-    /// As [`Worktree::remove_all`].
+    /// As [`Edits::remove`](crate::worktree::Edits::remove).
     pub fn remove(&self, worktree: &Worktree, paths: &[TreePath], recursive: bool) -> Result<Removed> {
         let dropped = Unsaved::below(worktree, paths);
         worktree.edits().remove(paths, recursive, self.now())?;
@@ -94,10 +94,10 @@ impl Workspace {
     /// Deletes a branch with its worktree. Without `force` nothing is lost by it.
     ///
     /// # Errors
-    /// As [`Repo::delete_branch`](crate::history::Repo::delete_branch).
+    /// As [`Branches::delete`].
     pub fn delete_branch(&self, branch: &BranchName, force: bool) -> Result<DeletedBranch> {
         let dropped = if force { Unsaved::of_branch(&self.repo, branch) } else { Ok(Unsaved::default()) };
-        let deleted = self.repo.delete_branch(branch, force, &self.signature())?;
+        let deleted = Branches::of(&self.repo).delete(branch, force, &self.signature())?;
         let (commit, warnings) = (deleted.commit, deleted.warnings);
         Ok(DeletedBranch { commit, dropped, warnings, heard: self.announce() })
     }

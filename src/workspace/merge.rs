@@ -8,7 +8,7 @@ use super::error::{Error, Result};
 use super::mounts::Heard;
 use super::unsaved::Unsaved;
 use super::workspace::Workspace;
-use crate::history::{self, BranchName, LogEntry, Signature};
+use crate::history::{self, BranchName, CommitGraph, LogEntry, Signature};
 use crate::id::CommitId;
 use crate::merge::{Conflict, Favor, Sides, base_tree, merge_trees};
 use crate::store::Ingest;
@@ -125,10 +125,10 @@ impl Workspace {
         let Some(ours) = self.repo.refs().branch(branch)? else {
             return self.forward(worktree, None, theirs, request);
         };
-        if self.repo.is_ancestor(theirs, ours)? {
+        if CommitGraph::of(&self.repo).is_ancestor(theirs, ours)? {
             return Ok(self.done(Outcome::UpToDate, Vec::new()));
         }
-        let can_forward = self.repo.is_ancestor(ours, theirs)?;
+        let can_forward = CommitGraph::of(&self.repo).is_ancestor(ours, theirs)?;
         match request.forward {
             Forward::Allowed if can_forward && !request.squash && !request.no_commit => {
                 return self.forward(worktree, Some(ours), theirs, request);
@@ -238,7 +238,7 @@ impl Workspace {
     /// Records a tree of the worktree all of whose files are in the store.
     fn recorded(&self, tree: &crate::history::DraftTree) -> Result<crate::id::TreeId> {
         let ingest = self.repo.store().begin()?;
-        let id = self.repo.record_tree(&ingest, tree.clone(), &Task::default())?;
+        let id = tree.clone().record(&ingest, &Task::default())?;
         ingest.seal()?;
         Ok(id)
     }

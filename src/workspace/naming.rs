@@ -5,7 +5,7 @@ use super::mounts::Heard;
 use super::workspace::Workspace;
 use crate::history::{self, BranchName, Head, LogEntry, Tag, TagName};
 use crate::id::CommitId;
-use crate::worktree::{Branched, Switched, Warning};
+use crate::worktree::{Branched, Branches, Switched, Warning};
 use std::collections::BTreeMap;
 
 /// Where HEAD is to go.
@@ -87,22 +87,24 @@ impl Workspace {
     /// Makes a branch that starts at a revision.
     ///
     /// # Errors
-    /// As [`Repo::create_branch`](crate::history::Repo::create_branch).
+    /// As [`Branches::create`].
     pub fn create_branch(&self, branch: &BranchName, start: &str) -> Result<MadeBranch> {
-        let Branched { commit, warnings } = self.repo.create_branch(branch, start, &self.signature())?;
+        let Branched { commit, warnings } =
+            Branches::of(&self.repo).create(branch, start, &self.signature())?;
         Ok(MadeBranch { commit, warnings, heard: self.announce() })
     }
 
     /// Lets HEAD go to a branch, one that is made for it, or any revision.
     ///
     /// # Errors
-    /// As [`Repo::switch_to`](crate::history::Repo::switch_to) and
-    /// [`Repo::switch_to_new`](crate::history::Repo::switch_to_new).
+    /// As [`Branches::switch_to`] and [`Branches::switch_to_new`].
     pub fn switch(&self, to: &Switch) -> Result<MovedHead> {
         let who = self.signature();
         let Switched { head, warnings } = match to {
-            Switch::To(target) => self.repo.switch_to(target, &who)?,
-            Switch::New { branch, start } => self.repo.switch_to_new(branch, start.as_deref(), &who)?,
+            Switch::To(target) => Branches::of(&self.repo).switch_to(target, &who)?,
+            Switch::New { branch, start } => {
+                Branches::of(&self.repo).switch_to_new(branch, start.as_deref(), &who)?
+            }
         };
         Ok(MovedHead { head, warnings, heard: self.announce() })
     }

@@ -5,7 +5,7 @@ use crate::disk::RealDisk;
 use crate::history::{self, BranchName, ChangeKind, Repo, TreePath};
 use crate::task::Task;
 use crate::units::Timestamp;
-use crate::worktree::{self, CommitRequest};
+use crate::worktree::{self, Branches, CommitRequest};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -119,7 +119,7 @@ fn a_branch_is_deleted_with_what_only_it_has_when_that_is_meant() {
     scene.add(&workspace, &main, b"one");
     commit(&workspace, &main);
     let side = BranchName::new("side").expect("valid");
-    workspace.repo.create_branch(&side, "HEAD", &workspace.signature()).expect("made");
+    Branches::of(&workspace.repo).create(&side, "HEAD", &workspace.signature()).expect("made");
     scene.add(&workspace, &side, b"two");
     let refused = workspace.delete_branch(&side, false);
     assert!(matches!(refused, Err(Error::Worktree(worktree::Error::UncommittedChanges(_)))), "{refused:?}");

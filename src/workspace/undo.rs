@@ -8,7 +8,7 @@ use super::mounts::Heard;
 use super::workspace::Workspace;
 use crate::history::{BranchName, Head, Operation, Touched, stacks};
 use crate::task::Task;
-use crate::worktree::{Error, Kept, Warning};
+use crate::worktree::{Branches, Error, Kept, Warning, has_worktree};
 
 /// What was taken back, or done again.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl Workspace {
             let Touched::Branch(branch, before, after) = touched else { continue };
             let stays = if is_undo { before } else { after };
             let is_current = !moves_head && self.repo.refs().head()? == Head::Branch(branch.clone());
-            if !self.repo.has_worktree(&branch)? {
+            if !has_worktree(&self.repo, &branch)? {
                 continue;
             }
             match stays || is_current {
@@ -78,11 +78,11 @@ impl Workspace {
             ));
         }
         for branch in &gone {
-            warnings.extend(trouble(branch, self.repo.delete_worktree(branch)));
+            warnings.extend(trouble(branch, Branches::of(&self.repo).delete_worktree(branch)));
         }
         for touched in operation.touched() {
             let Touched::Branch(branch, ..) = touched else { continue };
-            if self.repo.refs().branch(&branch)?.is_some() && self.repo.has_worktree(&branch)? {
+            if self.repo.refs().branch(&branch)?.is_some() && has_worktree(&self.repo, &branch)? {
                 let followed = self.repo.worktree(&branch).and_then(|worktree| worktree.follow_branch());
                 warnings.extend(trouble(&branch, followed));
             }

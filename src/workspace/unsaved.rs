@@ -3,7 +3,7 @@
 
 use super::error::Result;
 use crate::history::{BranchName, ChangeKind, Repo, TreePath};
-use crate::worktree::Worktree;
+use crate::worktree::{Worktree, has_worktree};
 use std::collections::BTreeMap;
 
 /// What a file is whose content is in no commit.
@@ -68,7 +68,7 @@ impl Unsaved {
     /// # Errors
     /// As [`Unsaved::below`].
     pub fn of_branch(repo: &Repo, branch: &BranchName) -> Result<Self> {
-        match repo.has_worktree(branch)? {
+        match has_worktree(repo, branch)? {
             true => Self::all(&repo.worktree(branch)?),
             false => Ok(Self::default()),
         }

@@ -4,7 +4,7 @@ use super::error::{Error, Result};
 use super::workspace::Workspace;
 use crate::history::{
     self, BranchName, Change, DraftDir, DraftEntry, DraftNode, DraftTree, FileContent, Node, Repo, Side,
-    Target, Tree, TreePath,
+    Target, Tree, TreePath, nearest_path,
 };
 use crate::id::{CommitId, TreeId};
 use crate::worktree::{Snapshot, Worktree};
@@ -240,11 +240,11 @@ impl View {
     fn unknown(&self, path: &TreePath) -> Result<history::Error> {
         let nearest = match &self.what {
             What::Commit { tree: DraftTree { root: DraftDir::Unchanged(tree), .. }, .. } => {
-                self.repo.nearest_path(*tree, path)?
+                nearest_path(&self.repo, *tree, path)?
             }
             What::Commit { .. } => None,
             What::Worktree { snapshot, .. } => {
-                self.repo.nearest_path(self.repo.tree_of(snapshot.base)?, path)?
+                nearest_path(&self.repo, self.repo.tree_of(snapshot.base)?, path)?
             }
         };
         let place = match &self.what {

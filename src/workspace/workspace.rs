@@ -11,7 +11,7 @@ use crate::disk::{Disk, RealDisk};
 use crate::history::{BranchName, Name, Repo, Signature, TreePath};
 use crate::task::Task;
 use crate::units::Timestamp;
-use crate::worktree::{Interrupted, Worktree};
+use crate::worktree::{Interrupted, Worktree, has_worktree};
 use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
@@ -89,7 +89,7 @@ impl Workspace {
     pub fn branch(&self, named: Option<&str>) -> Result<BranchName> {
         if let Some(name) = named {
             let branch = BranchName::new(name)?;
-            if self.repo.refs().branch(&branch)?.is_none() && !self.repo.has_worktree(&branch)? {
+            if self.repo.refs().branch(&branch)?.is_none() && !has_worktree(&self.repo, &branch)? {
                 self.repo.refs().existing_branch(&branch)?;
             }
             return Ok(branch);

@@ -4,9 +4,10 @@
 //! has changed, and what was cut short is completed by asking again.
 
 use super::error::{Error, Result};
+use super::open::has_worktree;
 use super::still::Still;
 use super::warning::Warning;
-use crate::history::{self, BranchName, Head, LogEntry, Moved, Repo, Signature};
+use crate::history::{self, BranchName, CommitGraph, Head, LogEntry, Moved, Repo, Signature};
 use crate::id::CommitId;
 
 /// A branch that was made or deleted.
@@ -27,24 +28,35 @@ pub struct Switched {
     pub warnings: Vec<Warning>,
 }
 
-impl Repo {
+/// The branches of a repository, with what their worktrees have.
+#[derive(Debug, Clone, Copy)]
+pub struct Branches<'a> {
+    pub(super) repo: &'a Repo,
+}
+
+impl<'a> Branches<'a> {
+    /// Those of this repository.
+    pub fn of(repo: &'a Repo) -> Self {
+        Self { repo }
+    }
+
     /// Makes a branch that starts at a revision. Whatever worktree an earlier branch of this name left behind is set
     /// aside first: a new branch has no changes.
     ///
     /// # Errors
     /// [`RefExists`](history::Error::RefExists); [`Error::UncommittedChanges`] if it is the current branch, without a commit so far, and its
     /// worktree has something.
-    pub fn create_branch(&self, branch: &BranchName, start: &str, who: &Signature) -> Result<Branched> {
+    pub fn create(&self, branch: &BranchName, start: &str, who: &Signature) -> Result<Branched> {
         let commit = self.start_of(branch, start, who)?;
         let message = format!("branch: created from {start}");
-        self.create_branch_at(branch, commit, message, who)
+        self.create_at(branch, commit, message, who)
     }
 
     /// Makes a branch that starts at a commit; `message` is for its log.
     ///
     /// # Errors
-    /// As [`Repo::create_branch`].
-    pub fn create_branch_at(
+    /// As [`Branches::create`].
+    pub fn create_at(
         &self,
         branch: &BranchName,
         commit: CommitId,
@@ -53,40 +65,40 @@ impl Repo {
     ) -> Result<Branched> {
         let mut warnings = self.clear_way(branch)?;
         let entry = LogEntry { who: who.clone(), message };
-        let moved = self.refs().update_branch(branch, None, self.store().durable(commit)?, &entry);
+        let moved = self.repo.refs().update_branch(branch, None, self.repo.store().durable(commit)?, &entry);
         warnings.extend(moved.map_err(made)?.warnings.into_iter().map(Warning::from));
         Ok(Branched { commit, warnings })
     }
 
     /// The commit that a new branch starts at.
     fn start_of(&self, branch: &BranchName, start: &str, who: &Signature) -> Result<CommitId> {
-        match self.refs().branch(branch)? {
+        match self.repo.refs().branch(branch)? {
             Some(_) => Err(exists(branch.to_string())),
-            None => Ok(self.resolve(start, who.time)?),
+            None => Ok(self.repo.resolve(start, who.time)?),
         }
     }
 
     /// Sees to it that a branch that is about to be made finds no worktree.
     fn clear_way(&self, branch: &BranchName) -> Result<Vec<Warning>> {
-        if !self.has_worktree(branch)? {
+        if !has_worktree(self.repo, branch)? {
             return Ok(Vec::new());
         }
-        if self.refs().head()? == Head::Branch(branch.clone()) {
+        if self.repo.refs().head()? == Head::Branch(branch.clone()) {
             return match self.has_changes(branch)? {
                 true => Err(Error::UncommittedChanges(branch.to_string())),
                 false => Ok(Vec::new()),
             };
         }
-        let aside = Still::hold(self, branch)?.map(Still::set_aside).transpose()?;
+        let aside = Still::hold(self.repo, branch)?.map(Still::set_aside).transpose()?;
         Ok(aside.map(|path| Warning::SetAside { branch: branch.clone(), path }).into_iter().collect())
     }
 
     /// Whether the worktree of a branch differs from its tip.
     fn has_changes(&self, branch: &BranchName) -> Result<bool> {
-        let worktree = self.worktree(branch)?;
+        let worktree = self.repo.worktree(branch)?;
         worktree.follow_branch()?;
         let snapshot = worktree.snapshot(false)?;
-        let tree = self.tree_of(self.refs().branch(branch)?)?;
+        let tree = self.repo.tree_of(self.repo.refs().branch(branch)?)?;
         Ok(!snapshot.is_at_rest() || !snapshot.diff_from(tree, &worktree)?.is_empty())
     }
 
@@ -96,11 +108,11 @@ impl Repo {
     /// # Errors
     /// [`CurrentBranch`](history::Error::CurrentBranch); unless `force`, [`NotMerged`](history::Error::NotMerged) if nothing else reaches its commits, and
     /// [`Error::UncommittedChanges`] if its worktree has any.
-    pub fn delete_branch(&self, branch: &BranchName, force: bool, who: &Signature) -> Result<Branched> {
+    pub fn delete(&self, branch: &BranchName, force: bool, who: &Signature) -> Result<Branched> {
         // From here on nobody saves into its worktree, and below no ref moves: what is seen is what goes.
-        let still = Still::hold(self, branch)?;
+        let still = Still::hold(self.repo, branch)?;
         let half_deleted = self.half_deleted(branch)?;
-        let commit = half_deleted.map_or_else(|| self.refs().existing_branch(branch), Ok)?;
+        let commit = half_deleted.map_or_else(|| self.repo.refs().existing_branch(branch), Ok)?;
         let check_merged = || match force || self.is_reached_without(commit, branch)? {
             true => Ok(()),
             false => Err(history::Error::NotMerged(branch.to_string())),
@@ -109,13 +121,13 @@ impl Repo {
             // Asked first without holding up others who move refs: it reads the history.
             check_merged()?;
         }
-        if !force && still.is_some() && self.has_worktree(branch)? && self.has_unsaved(branch)? {
+        if !force && still.is_some() && has_worktree(self.repo, branch)? && self.has_unsaved(branch)? {
             return Err(Error::UncommittedChanges(branch.to_string()));
         }
         let mut warnings = Vec::new();
         if half_deleted.is_none() {
             let entry = LogEntry { who: who.clone(), message: "branch: deleted".into() };
-            let deleted = self.refs().delete_branch(branch, commit, &entry, check_merged)?;
+            let deleted = self.repo.refs().delete_branch(branch, commit, &entry, check_merged)?;
             warnings.extend(deleted.warnings.into_iter().map(Warning::from));
         }
         match still.map(|still| still.delete()).transpose() {
@@ -134,45 +146,45 @@ impl Repo {
     /// # Errors
     /// If the disk fails: it is there still.
     pub fn delete_worktree(&self, branch: &BranchName) -> Result<()> {
-        Still::hold(self, branch)?.map_or(Ok(()), Still::delete)
+        Still::hold(self.repo, branch)?.map_or(Ok(()), Still::delete)
     }
 
     /// Whether the worktree of a branch has something that no commit has.
     fn has_unsaved(&self, branch: &BranchName) -> Result<bool> {
-        let worktree = self.worktree(branch)?;
+        let worktree = self.repo.worktree(branch)?;
         let snapshot = worktree.snapshot(false)?;
-        let base = self.tree_of(snapshot.base)?;
+        let base = self.repo.tree_of(snapshot.base)?;
         Ok(!snapshot.is_at_rest() || !snapshot.diff_from(base, &worktree)?.is_empty())
     }
 
     /// Where a branch was that is gone, if its worktree is still there.
     fn half_deleted(&self, branch: &BranchName) -> Result<Option<CommitId>> {
-        let is_gone = self.refs().branch(branch)?.is_none()
-            && self.refs().head()? != Head::Branch(branch.clone())
-            && self.has_worktree(branch)?;
+        let is_gone = self.repo.refs().branch(branch)?.is_none()
+            && self.repo.refs().head()? != Head::Branch(branch.clone())
+            && has_worktree(self.repo, branch)?;
         Ok(match is_gone {
-            true => self.refs().log(branch)?.last().and_then(|line| line.old),
+            true => self.repo.refs().log(branch)?.last().and_then(|line| line.old),
             false => None,
         })
     }
 
     /// Whether another branch, a tag or a detached HEAD reaches a commit.
     fn is_reached_without(&self, commit: CommitId, branch: &BranchName) -> history::Result<bool> {
-        let branches = self.refs().branches()?.into_iter();
+        let branches = self.repo.refs().branches()?.into_iter();
         let mut others: Vec<CommitId> =
             branches.filter(|(other, _)| other != branch).map(|(_, id)| id).collect();
-        others.extend(self.refs().tags()?.into_iter().map(|(_, tag)| tag.commit));
-        if let Head::Detached(commit) = self.refs().head()? {
+        others.extend(self.repo.refs().tags()?.into_iter().map(|(_, tag)| tag.commit));
+        if let Head::Detached(commit) = self.repo.refs().head()? {
             others.push(commit);
         }
-        self.is_ancestor_of_any(commit, others)
+        CommitGraph::of(self.repo).is_ancestor_of_any(commit, others)
     }
 
     /// Makes a branch that starts at `start` (HEAD if it is not said) and lets HEAD name it. Before the first commit
     /// there is nothing to start from: the branch without a commit gets another name, and its worktree goes along.
     ///
     /// # Errors
-    /// As [`Repo::create_branch`].
+    /// As [`Branches::create`].
     pub fn switch_to_new(
         &self,
         branch: &BranchName,
@@ -187,8 +199,8 @@ impl Repo {
         let commit = self.start_of(branch, start, who)?;
         let mut warnings = self.clear_way(branch)?;
         let entry = LogEntry { who: who.clone(), message: format!("branch: created from {start}") };
-        let durable = self.store().durable(commit)?;
-        let mut transaction = self.refs().transaction()?;
+        let durable = self.repo.store().durable(commit)?;
+        let mut transaction = self.repo.refs().transaction()?;
         transaction.update_branch(branch, None, durable, &entry).map_err(made)?;
         transaction.set_head(&head, who)?;
         warnings.extend(transaction.commit()?.into_iter().map(Warning::from));
@@ -197,28 +209,28 @@ impl Repo {
 
     /// The current branch, if it has no commit.
     fn unborn(&self) -> Result<Option<BranchName>> {
-        match self.refs().head()? {
-            Head::Branch(branch) if self.refs().branch(&branch)?.is_none() => Ok(Some(branch)),
+        match self.repo.refs().head()? {
+            Head::Branch(branch) if self.repo.refs().branch(&branch)?.is_none() => Ok(Some(branch)),
             Head::Branch(_) | Head::Detached(_) => Ok(None),
         }
     }
 
     fn rename_unborn(&self, from: &BranchName, to: &BranchName, who: &Signature) -> Result<Switched> {
         let head = Head::Branch(to.clone());
-        self.refs().check_new_branch(to)?;
+        self.repo.refs().check_new_branch(to)?;
         let mut warnings = Vec::new();
-        let takes_along = from != to && self.has_worktree(from)? && self.has_changes(from)?;
+        let takes_along = from != to && has_worktree(self.repo, from)? && self.has_changes(from)?;
         if takes_along {
-            let aside = Still::hold(self, to)?.map(Still::set_aside).transpose()?;
+            let aside = Still::hold(self.repo, to)?.map(Still::set_aside).transpose()?;
             warnings.extend(aside.map(|path| Warning::SetAside { branch: to.clone(), path }));
-            Still::hold(self, from)?.map_or(Ok(()), |still| still.give_to(to))?;
+            Still::hold(self.repo, from)?.map_or(Ok(()), |still| still.give_to(to))?;
         }
-        match self.refs().set_head(&head, who) {
+        match self.repo.refs().set_head(&head, who) {
             Ok(Moved { warnings: late, .. }) => warnings.extend(late.into_iter().map(Warning::from)),
             Err(error) => {
                 if takes_along {
                     // If this fails too, the same command goes on from here.
-                    let _ = Still::hold(self, to).map(|still| still.map(|still| still.give_to(from)));
+                    let _ = Still::hold(self.repo, to).map(|still| still.map(|still| still.give_to(from)));
                 }
                 return Err(error.into());
             }
@@ -231,23 +243,23 @@ impl Repo {
     /// # Errors
     /// [`UnknownRevision`](history::Error::UnknownRevision) and what else [`Repo::resolve`] says.
     pub fn switch_to(&self, target: &str, who: &Signature) -> Result<Switched> {
-        let previous = self.previous_named(target)?;
+        let previous = self.repo.previous_named(target)?;
         let target = previous.as_deref().unwrap_or(target);
         let head = match BranchName::new(target) {
             Ok(branch) if self.can_switch_to(&branch)? => Head::Branch(branch),
-            Ok(_) | Err(_) => Head::Detached(self.resolve(target, who.time)?),
+            Ok(_) | Err(_) => Head::Detached(self.repo.resolve(target, who.time)?),
         };
-        let moved = self.refs().set_head(&head, who)?;
+        let moved = self.repo.refs().set_head(&head, who)?;
         Ok(Switched { head, warnings: moved.warnings.into_iter().map(Warning::from).collect() })
     }
 
     /// Whether there is such a branch. Before the first commit that is one with a worktree.
     fn can_switch_to(&self, branch: &BranchName) -> Result<bool> {
-        Ok(self.refs().branch(branch)?.is_some()
-            || self.refs().head()? == Head::Branch(branch.clone())
+        Ok(self.repo.refs().branch(branch)?.is_some()
+            || self.repo.refs().head()? == Head::Branch(branch.clone())
             || (self.unborn()?.is_some()
-                && self.has_worktree(branch)?
-                && self.worktree(branch)?.base()?.is_none()))
+                && has_worktree(self.repo, branch)?
+                && self.repo.worktree(branch)?.base()?.is_none()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Checking a whole repository: its history, and what its worktrees need of it and of their own folders.
 
 use super::error::{Error, Result};
+use super::open::has_worktree;
 use crate::history::{BranchName, Check, DraftNode, FsckReport, Head, Node, Repo, TreePath};
 use crate::task::Task;
 
@@ -9,24 +10,22 @@ struct WholeCheck<'a> {
     found: Check<'a>,
 }
 
-impl Repo {
-    /// Checks everything that branches, tags, HEAD, logs and worktrees reach. With `full`, reads every byte of it.
-    ///
-    /// # Errors
-    /// Only if the disk fails, or the task is stopped; damage is a finding.
-    pub fn fsck(&self, full: bool, task: &Task) -> Result<FsckReport> {
-        let mut check = WholeCheck { found: Check::new(self, task) };
-        check.found.refs();
-        check.worktrees();
-        check.found.packs(full);
-        check.set_aside();
-        if full {
-            check.found.bytes();
-        }
-        // Whoever met a stop went no further, and it is asked for still.
-        task.check()?;
-        Ok(check.found.finish())
+/// Checks everything that branches, tags, HEAD, logs and worktrees reach. With `full`, reads every byte of it.
+///
+/// # Errors
+/// Only if the disk fails, or the task is stopped; damage is a finding.
+pub fn fsck(repo: &Repo, full: bool, task: &Task) -> Result<FsckReport> {
+    let mut check = WholeCheck { found: Check::new(repo, task) };
+    check.found.refs();
+    check.worktrees();
+    check.found.packs(full);
+    check.set_aside();
+    if full {
+        check.found.bytes();
     }
+    // Whoever met a stop went no further, and it is asked for still.
+    task.check()?;
+    Ok(check.found.finish())
 }
 
 impl WholeCheck<'_> {
@@ -39,7 +38,7 @@ impl WholeCheck<'_> {
         branches.dedup();
         for branch in branches {
             let place = format!("worktree {branch}");
-            match self.found.repo.has_worktree(&branch) {
+            match has_worktree(self.found.repo, &branch) {
                 Ok(false) => {}
                 Ok(true) => {
                     let checked = self.worktree(&branch, &place);

@@ -9,7 +9,9 @@ use super::staging::StagedFile;
 use super::warning::Warning;
 use super::worktree::Worktree;
 use crate::codec::Level;
-use crate::history::{self, Commit, Intake, LogEntry, Node, Signature, Tag, TagName, Tree, TreePath};
+use crate::history::{
+    self, Commit, CommitGraph, Intake, LogEntry, Node, Signature, Tag, TagName, Tree, TreePath,
+};
 use crate::id::{CommitId, RecipeId, StagingId, TreeId};
 use crate::store::Ingest;
 use crate::task::Task;
@@ -165,7 +167,7 @@ impl Attempt<'_> {
             });
         }
         let commit = Commit {
-            tree: repo.record_tree(&ingest, tree, task)?,
+            tree: tree.record(&ingest, task)?,
             parents,
             author: request.author.clone(),
             committer: request.committer.clone(),
@@ -236,7 +238,7 @@ impl Attempt<'_> {
             warnings
                 .push(Warning::Worktree { branch: self.worktree.branch().clone(), source: Box::new(error) });
         }
-        repo.write_graph_in_turn(id);
+        CommitGraph::of(repo).write_in_turn(id);
         Ok((id, warnings))
     }
 

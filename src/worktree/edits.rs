@@ -9,7 +9,7 @@ use super::names::{Kind, RenameMode};
 use super::record::Record;
 use super::snapshot::Snapshot;
 use super::worktree::Worktree;
-use crate::history::{self, Entry, Node, Tree, TreePath};
+use crate::history::{self, Entry, Node, Tree, TreePath, nearest_path};
 use crate::id::{CommitId, TreeId};
 use crate::units::Timestamp;
 
@@ -172,7 +172,7 @@ impl Edits<'_> {
     fn unknown(&self, path: &TreePath) -> Result<Error> {
         let tree =
             self.worktree.repo().tree_of(self.worktree.repo().refs().branch(self.worktree.branch())?)?;
-        let nearest = self.worktree.repo().nearest_path(tree, path)?;
+        let nearest = nearest_path(self.worktree.repo(), tree, path)?;
         let place = format!("the worktree of `{}`", self.worktree.branch());
         Ok(history::Error::UnknownPath { path: path.clone(), place, nearest }.into())
     }

@@ -1,12 +1,12 @@
 //! The writable tree of a branch: what the next commit will record.
 //!
 //! A worktree is its journal (`journal.rs`): every process that uses it replays the same records (`record.rs`) onto
-//! its own copy of the tree (`nodes.rs`) and appends its own under one lock (`copy.rs`). Bytes being written are plain
+//! its own copy of the tree (`nodes.rs`) and appends its own under one lock (`worktree.rs`). Bytes being written are plain
 //! files in `staged/` (`tenant.rs`); a commit or a background ingest moves them into the store. What is believed after a
 //! crash is in `recovery.rs`, what a commit takes in `snapshot.rs`.
 //!
 //! What people do with branches has worktrees in it, so that it is here as well: making, deleting and switching them
-//! (`branches.rs`), committing (`commit_worktree.rs`), adding files (`add.rs`), taking changes back (`take_back.rs`), and
+//! (`branches.rs`), committing (`commit_worktree.rs`), adding files (`add.rs`), changing whole paths (`edits.rs`), and
 //! the check of a whole repository (`check.rs`).
 
 mod add;
@@ -46,7 +46,8 @@ mod warning;
 mod worktree;
 
 pub use add::{Added, Addition, Fence, SkipReason, Skipped, ToAdd};
-pub use branches::{Branched, Switched};
+pub use branches::{Branched, Branches, Switched};
+pub use check::fsck;
 pub use commit_worktree::{CommitRequest, Committed};
 pub use edit_plan::Edit;
 pub use edits::Edits;
@@ -55,6 +56,7 @@ pub use merging::{Merging, MergingKind};
 pub use move_branch::{Keeps, Kept};
 pub use names::{Kind, Names, NodeAttributes, RenameMode};
 pub use nodes::{Invalidation, NodeId, Trees};
+pub use open::has_worktree;
 pub use open_files::Release;
 pub use recovery::{Fallback, Interrupted};
 pub use snapshot::Snapshot;

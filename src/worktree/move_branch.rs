@@ -69,7 +69,7 @@ impl Worktree {
             let (recipe, len) = recipes[&staging];
             Node::File { recipe, len }
         });
-        let tree = repo.record_tree(&ingest, tree, task)?;
+        let tree = tree.record(&ingest, task)?;
         ingest.seal()?;
         Ok((snapshot, tree))
     }

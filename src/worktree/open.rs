@@ -23,11 +23,11 @@ impl Repo {
         let journal = open_or_create(self, branch, &place(self, branch))?;
         Worktree::of(self, branch, journal)
     }
+}
 
-    /// Whether a branch has a worktree on disk already.
-    pub fn has_worktree(&self, branch: &BranchName) -> Result<bool> {
-        Ok(Journal::open(&place(self, branch))?.is_some())
-    }
+/// Whether a branch has a worktree on disk already.
+pub fn has_worktree(repo: &Repo, branch: &BranchName) -> Result<bool> {
+    Ok(Journal::open(&place(repo, branch))?.is_some())
 }
 
 /// How often a worktree is made anew because somebody deleted it while it was made.

@@ -32,7 +32,7 @@ impl Still {
         }
     }
 
-    /// Removes it from the disk, in one step for who looks. Who has it open gets [`Error::Replaced`] from then on.
+    /// Removes it from the disk, in one step for who looks. Who has it open gets [`Replaced`](super::error::Error::Replaced) from then on.
     pub(super) fn delete(self) -> Result<()> {
         let disk = self.repo.disk();
         let all = self.repo.root().join("worktrees");

@@ -76,7 +76,7 @@ impl Worktree {
     /// Whether the worktree at its path is still this one: not deleted, and not replaced by another of the same name.
     ///
     /// # Errors
-    /// [`Error::Replaced`] if it is not; everything that would change it fails like this as well.
+    /// [`Replaced`](super::error::Error::Replaced) if it is not; everything that would change it fails like this as well.
     pub fn check_held(&self) -> Result<()> {
         self.read(|state| match state.journal.generation.standing()? {
             Standing::Newest | Standing::Superseded => Ok(()),
@@ -106,7 +106,7 @@ impl Worktree {
     /// Changes the tree: nobody else appends in between.
     ///
     /// # Errors
-    /// [`Error::Replaced`] if it is not the worktree at its path any more.
+    /// [`Replaced`](super::error::Error::Replaced) if it is not the worktree at its path any more.
     pub(super) fn change<T>(&self, act: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
         self.change_unlocked(|| {
             let mut state = self.state();

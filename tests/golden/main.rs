@@ -8,7 +8,7 @@ mod made;
 mod manifest;
 
 use coral::disk::RealDisk;
-use coral::history::{Node, Repo};
+use coral::history::{Node, Repo, TreeWalk};
 use coral::store::Encoding;
 use manifest::{MANIFEST, Reached};
 use std::fs;
@@ -80,7 +80,7 @@ fn it_has_objects_stored_in_every_way() {
     let Reached { repo, commits } = Reached::by(&copy(folder.path()));
     let (mut found, mut deepest) = (Vec::new(), 0);
     for (_, tree) in commits {
-        for step in repo.walk_tree(tree) {
+        for step in TreeWalk::below(&repo, tree) {
             let Node::File { recipe, .. } = step.expect("walked").1.node else { continue };
             for key in repo.recipe(recipe).expect("a recipe").keys() {
                 let info = repo.store().info(key).expect("readable").expect("stored");

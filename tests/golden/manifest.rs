@@ -1,7 +1,8 @@
 //! What a repository holds, as text: one line for each file of each commit, and for each that is not committed yet.
 
-use coral::history::{BranchName, DraftNode, Node, Repo, TreePath, Walk};
+use coral::history::{BranchName, DraftNode, Node, Repo, TreePath, TreeWalk, Walk};
 use coral::id::TreeId;
+use coral::worktree::has_worktree;
 use std::collections::BTreeSet;
 
 /// What was put into the golden repository.
@@ -34,7 +35,7 @@ impl Reached {
 pub fn of(repo: &Repo) -> String {
     let mut lines = BTreeSet::new();
     for (message, tree) in Reached::by(repo).commits {
-        for step in repo.walk_tree(tree) {
+        for step in TreeWalk::below(repo, tree) {
             let (path, entry) = step.expect("walked");
             lines.extend(file(repo, &message, &path, &entry.node));
         }
@@ -58,7 +59,7 @@ fn file(repo: &Repo, place: &str, path: &TreePath, node: &Node) -> Option<String
 
 /// The files of a branch's worktree that its tip has not.
 fn pending(repo: &Repo, branch: &BranchName) -> Vec<String> {
-    if !repo.has_worktree(branch).expect("looked") {
+    if !has_worktree(repo, branch).expect("looked") {
         return Vec::new();
     }
     let tip = repo.refs().branch(branch).expect("a branch").expect("a commit");

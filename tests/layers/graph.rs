@@ -48,6 +48,54 @@ pub fn library() -> Vec<(String, String)> {
         .collect()
 }
 
+/// The types that a text has methods for, as rustfmt writes them, and how many in each block; those for tests are left out.
+pub fn methods(code: &str) -> Vec<(String, usize)> {
+    let mut found: Vec<(String, usize)> = Vec::new();
+    let (mut inside, mut before) = (false, "");
+    for line in code.lines() {
+        if let Some(rest) = line.strip_prefix("impl") {
+            let name = inherent(rest).filter(|_| before != "#[cfg(test)]");
+            inside = name.is_some();
+            found.extend(name.map(|name| (name.to_owned(), 0)));
+        } else if line.starts_with('}') {
+            inside = false;
+        }
+        let is_method = line.strip_prefix("    ").is_some_and(|line| {
+            let words = line.split(['(', '<']).next().unwrap_or_default();
+            let line = if line.starts_with("pub(") {
+                line.split_once(") ").map_or("", |(_, rest)| rest)
+            } else {
+                words
+            };
+            !line.starts_with(' ') && line.split(' ').any(|word| word == "fn")
+        });
+        if inside && is_method {
+            found.last_mut().expect("a block began").1 += 1;
+        }
+        before = line;
+    }
+    found
+}
+
+/// The type of a block of methods, from what follows `impl`; `None` if it is of a trait.
+fn inherent(rest: &str) -> Option<&str> {
+    let (mut depth, mut start) = (0, 0);
+    for (at, c) in rest.char_indices() {
+        match c {
+            '<' => depth += 1,
+            '>' if !rest[..at].ends_with('-') => depth -= 1,
+            ' ' if depth == 0 => {
+                start = at + 1;
+                break;
+            }
+            _ => {}
+        }
+    }
+    let header = &rest[start..];
+    let name = header.split(|c: char| !c.is_alphanumeric() && c != '_').next()?;
+    (!header.contains(" for ") && !name.is_empty()).then_some(name)
+}
+
 /// The paths that a text names from `crate` or `super` on, groups in braces taken apart.
 pub fn paths(code: &str) -> Vec<String> {
     let mut found = Vec::new();

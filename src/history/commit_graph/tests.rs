@@ -6,6 +6,7 @@ use super::super::testing::{ROOT, commit, create, open, who};
 use super::super::walk::{Order, WalkRequest};
 use super::*;
 use crate::disk::{Disk, SimulatedDisk};
+use crate::history::Walk;
 use crate::units::Timestamp;
 use std::path::Path;
 
@@ -42,16 +43,20 @@ fn crosswise() -> Crosswise {
 /// All answers are right, as a new process gives them.
 fn check(made: &Crosswise) {
     let repo = open(&made.disk);
-    let bases = |one, other| repo.merge_bases(one, other).expect("read");
+    let bases = |one, other| CommitGraph::of(&repo).merge_bases(one, other).expect("read");
     assert_eq!(bases(made.late, made.merged[1]), [made.right, made.left]);
     assert_eq!(bases(made.left, made.right), [made.root]);
     assert_eq!(bases(made.late, made.left), [made.left]);
     assert_eq!(bases(made.late, made.late), [made.late]);
     assert_eq!(bases(made.late, made.stranger), []);
     let repo = open(&made.disk);
-    assert!(repo.is_ancestor(made.right, made.late).expect("read"));
-    assert!(!repo.is_ancestor(made.merged[1], made.late).expect("read"));
-    assert!(repo.is_ancestor_of_any(made.merged[1], [made.stranger, made.merged[1]]).expect("read"));
+    assert!(CommitGraph::of(&repo).is_ancestor(made.right, made.late).expect("read"));
+    assert!(!CommitGraph::of(&repo).is_ancestor(made.merged[1], made.late).expect("read"));
+    assert!(
+        CommitGraph::of(&repo)
+            .is_ancestor_of_any(made.merged[1], [made.stranger, made.merged[1]])
+            .expect("read")
+    );
 }
 
 #[test]
@@ -59,7 +64,7 @@ fn the_file_of_the_graph_may_be_missing_behind_or_damaged() {
     let made = crosswise();
     let path = Path::new(ROOT).join("graph");
     check(&made);
-    open(&made.disk).write_graph(&Task::default()).expect("write");
+    CommitGraph::of(&open(&made.disk)).write(&Task::default()).expect("write");
     check(&made);
     let whole = made.disk.read(&path).expect("there");
     assert_eq!(Graph::decode(&whole).expect("whole").len(), 7);
@@ -78,12 +83,12 @@ fn the_file_of_the_graph_may_be_missing_behind_or_damaged() {
 #[test]
 fn with_the_file_no_commit_is_read_to_compare_tips() {
     let made = crosswise();
-    open(&made.disk).write_graph(&Task::default()).expect("write");
+    CommitGraph::of(&open(&made.disk)).write(&Task::default()).expect("write");
     let repo = open(&made.disk);
     let before = made.disk.operations();
-    repo.merge_bases(made.late, made.merged[1]).expect("read");
+    CommitGraph::of(&repo).merge_bases(made.late, made.merged[1]).expect("read");
     let first = made.disk.operations() - before;
-    repo.is_ancestor(made.root, made.late).expect("read");
+    CommitGraph::of(&repo).is_ancestor(made.root, made.late).expect("read");
     assert_eq!((first, made.disk.operations() - before), (2, 2), "opening and reading");
 }
 
@@ -93,13 +98,13 @@ fn a_graph_is_written_in_turn_and_a_disk_that_fails_is_no_trouble() {
     let repo = open(&made.disk);
     let path = Path::new(ROOT).join("graph");
     let of_turn = |first| CommitId::from_bytes([first; 32]);
-    repo.write_graph_in_turn(of_turn(7));
+    CommitGraph::of(&repo).write_in_turn(of_turn(7));
     assert!(made.disk.stat(&path).expect("stat").is_none());
     made.disk.set_read_only(true);
-    repo.write_graph_in_turn(of_turn(TURN));
+    CommitGraph::of(&repo).write_in_turn(of_turn(TURN));
     made.disk.set_read_only(false);
     assert!(made.disk.stat(&path).expect("stat").is_none());
-    repo.write_graph_in_turn(of_turn(TURN));
+    CommitGraph::of(&repo).write_in_turn(of_turn(TURN));
     assert!(made.disk.stat(&path).expect("stat").is_some());
 }
 
@@ -141,7 +146,7 @@ fn what_is_behind_a_commit_that_is_missing_is_found_before_it() {
     }
     let repo = open(&disk);
     assert!(repo.commit(one).is_err(), "its pack is gone");
-    assert!(repo.is_ancestor(two, three).is_ok_and(|is_ancestor| is_ancestor));
-    assert!(repo.is_ancestor(one, three).is_err());
-    assert!(repo.merge_bases(two, three).is_err());
+    assert!(CommitGraph::of(&repo).is_ancestor(two, three).is_ok_and(|is_ancestor| is_ancestor));
+    assert!(CommitGraph::of(&repo).is_ancestor(one, three).is_err());
+    assert!(CommitGraph::of(&repo).merge_bases(two, three).is_err());
 }

@@ -44,7 +44,7 @@ fn after_cuts(disk: &SimulatedDisk, file: &str, check: impl Fn(Option<Vec<u8>>, 
         let request = CommitRequest { allow_empty: true, ..request("after the cut", 9) };
         worktree.commit(&request, &Task::default()).expect("commit");
         check(committed(&repo, "main", file), seen);
-        assert!(repo.fsck(true, &Task::default()).expect("fsck").findings.is_empty());
+        assert!(fsck(&repo, true, &Task::default()).expect("fsck").findings.is_empty());
     }
 }
 
@@ -166,14 +166,14 @@ fn a_worktree_that_was_deleted_and_made_again_is_another_one() {
     first.commit(&request("first", 1), &Task::default()).expect("commit");
     let x = BranchName::new("x").expect("valid");
     let who = request("", 1).author;
-    repo.create_branch(&x, "HEAD", &who).expect("branch");
+    Branches::of(&repo).create(&x, "HEAD", &who).expect("branch");
     let (old, _) = repo.worktree(&x).and_then(Tenant::adopt).expect("worktree");
     let held = save(&old, "one", b"v1", 2);
     old.open_file(held, true).expect("open");
 
     let other = open(&disk);
-    other.delete_branch(&x, true, &who).expect("delete");
-    other.create_branch(&x, "HEAD", &who).expect("branch");
+    Branches::of(&other).delete(&x, true, &who).expect("delete");
+    Branches::of(&other).create(&x, "HEAD", &who).expect("branch");
     let (new, _) = other.worktree(&x).and_then(Tenant::adopt).expect("worktree");
     save(&new, "two", b"v2", 3);
     // Commits bring the generations of both into step.
@@ -430,7 +430,7 @@ fn commits_beside_busy_writers_all_land_and_are_cuts() {
             whole("c", &text);
             next = repo.commit(id).expect("commit").parents.first().copied();
         }
-        assert!(repo.fsck(true, &Task::default()).expect("fsck").findings.is_empty());
+        assert!(fsck(&repo, true, &Task::default()).expect("fsck").findings.is_empty());
     });
 }
 

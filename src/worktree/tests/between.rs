@@ -288,12 +288,12 @@ fn a_log_is_durable_before_its_ref_also_when_a_first_attempt_was_killed() {
         let who = request("x", 3).committer;
         let branch = BranchName::new("b").unwrap();
         disk.fail_nth(nth, libc::EIO);
-        let first = repo.create_branch(&branch, "main", &who);
+        let first = Branches::of(&repo).create(&branch, "main", &who);
         disk.set_fault(None);
         if first.is_ok() {
             continue;
         }
-        if repo.create_branch(&branch, "main", &who).is_err() {
+        if Branches::of(&repo).create(&branch, "main", &who).is_err() {
             continue;
         }
         for seed in 0..16 {

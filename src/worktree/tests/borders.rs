@@ -56,14 +56,15 @@ fn a_tree_with_a_repository_in_it_is_damage_that_fsck_names() {
         let (_disk, repo) = create();
         let (commit, tree) = commit_tree(&repo, &tree_of(&[name]));
         assert!(matches!(repo.tree(tree), Err(history::Error::Damaged { .. })));
-        repo.create_branch_at(
-            &BranchName::new("evil").expect("valid"),
-            commit,
-            "pulled".into(),
-            &request("", 2).author,
-        )
-        .expect("branch");
-        let report = repo.fsck(false, &Task::default()).expect("fsck");
+        Branches::of(&repo)
+            .create_at(
+                &BranchName::new("evil").expect("valid"),
+                commit,
+                "pulled".into(),
+                &request("", 2).author,
+            )
+            .expect("branch");
+        let report = fsck(&repo, false, &Task::default()).expect("fsck");
         let said = format!("{:?}", report.findings);
         assert!(said.contains(&tree.to_string()) && said.contains("own folder"), "{said}");
         let out = tempfile::tempdir().expect("a scratch folder");
@@ -106,11 +107,12 @@ fn depth_costs_no_stack_in_whatever_looks_at_a_tree() {
     let (_disk, repo) = create();
     let commit = deep_commit(&repo);
     let author = request("", 2).author;
-    repo.create_branch_at(&BranchName::new("deep").expect("valid"), commit, "made".into(), &author)
+    Branches::of(&repo)
+        .create_at(&BranchName::new("deep").expect("valid"), commit, "made".into(), &author)
         .expect("branch");
     on_a_small_stack(|| {
         let tree = repo.commit(commit).expect("commit").tree;
-        let walked: Vec<_> = repo.walk_tree(tree).collect::<history::Result<_>>().expect("walk");
+        let walked: Vec<_> = TreeWalk::below(&repo, tree).collect::<history::Result<_>>().expect("walk");
         assert_eq!(walked.len(), DEEP);
         let deepest = &walked[DEEP - 1].0;
         assert_eq!(deepest.names().len(), DEEP);
@@ -122,7 +124,7 @@ fn depth_costs_no_stack_in_whatever_looks_at_a_tree() {
         assert_eq!(changes.iter().map(|change| &change.path).collect::<Vec<_>>(), [deepest]);
         assert_eq!(repo.diff_trees(tree, Tree::empty_id()).expect("diff").len(), 1);
         // The empty one at the bottom counts too.
-        assert_eq!(repo.fsck(true, &Task::default()).expect("fsck").trees, DEEP as u64 + 1);
+        assert_eq!(fsck(&repo, true, &Task::default()).expect("fsck").trees, DEEP as u64 + 1);
         let out = tempfile::tempdir().expect("a scratch folder");
         let entry = repo.entry_at(commit, "deep", &TreePath::ROOT).expect("the root");
         repo.export(&entry, &out.path().join("out"), &Task::default()).expect("export");
@@ -153,8 +155,10 @@ fn a_directory_that_is_wrong_about_a_length_is_told_and_never_waited_for() {
         let exported = repo.export(&liar, &out.path().join("a"), &Task::default());
         assert!(matches!(exported, Err(history::Error::WrongLength { .. })), "{said}: {exported:?}");
         let branch = BranchName::new(format!("liar-{said}")).expect("valid");
-        repo.create_branch_at(&branch, commit, "made".into(), &request("", 2).author).expect("branch");
-        let said = format!("{:?}", repo.fsck(false, &Task::default()).expect("fsck").findings);
+        Branches::of(&repo)
+            .create_at(&branch, commit, "made".into(), &request("", 2).author)
+            .expect("branch");
+        let said = format!("{:?}", fsck(&repo, false, &Task::default()).expect("fsck").findings);
         assert!(said.contains("its directory says"), "{said}");
     }
 }
@@ -218,7 +222,7 @@ fn nothing_is_made_beyond_the_limits_nor_moved_there() {
     let x = worktree.names().lookup(parent, &name("x")).expect("lookup").expect("moved along").0;
     worktree.set_len(x, 0, at(5)).expect("it can be written");
     worktree.names().unlink(parent, &name("x"), at(5)).expect("it can be removed");
-    assert!(repo.fsck(true, &Task::default()).expect("fsck").findings.is_empty());
+    assert!(fsck(&repo, true, &Task::default()).expect("fsck").findings.is_empty());
 }
 
 /// Names of 255 bytes reach the limit of a path's bytes before that of its names.

@@ -14,7 +14,7 @@ fn a_damaged_object_that_no_file_has_is_found_by_who_reads_everything() {
     let pack = disk.list(&packs).expect("list").into_iter().find(|name| name.ends_with(".cpk"));
     let pack = packs.join(pack.expect("sealed"));
     let found = |full| {
-        let report = open(&disk).fsck(full, &Task::default()).expect("fsck");
+        let report = fsck(&open(&disk), full, &Task::default()).expect("fsck");
         let findings = report.findings.into_iter().map(|found| format!("{}: {}", found.place, found.what));
         findings.collect::<Vec<_>>()
     };

@@ -65,11 +65,14 @@ fn is_durable(warnings: &[Warning]) -> bool {
 fn check(disk: &SimulatedDisk, done: &Acknowledged) {
     let repo = open(disk);
     let worktree = tenant(&repo);
-    let report = repo.fsck(true, &Task::default()).expect("fsck");
+    let report = fsck(&repo, true, &Task::default()).expect("fsck");
     assert!(report.findings.is_empty(), "{:?}", report.findings);
     for (id, bytes) in &done.commits {
         let tip = repo.resolve("main", at(0)).expect("a commit was acknowledged");
-        assert!(repo.is_ancestor(*id, tip).expect("walk"), "an acknowledged commit is not in the history");
+        assert!(
+            CommitGraph::of(&repo).is_ancestor(*id, tip).expect("walk"),
+            "an acknowledged commit is not in the history"
+        );
         assert_eq!(committed(&repo, &id.to_string(), "model").as_ref(), Some(bytes));
     }
     if let Some(bytes) = &done.synced {

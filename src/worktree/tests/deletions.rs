@@ -30,7 +30,7 @@ fn at_operation<T>(
 
 /// The numbers of the operations that deleting x takes.
 fn operations() -> Range<u64> {
-    let delete = |repo: Repo| repo.delete_branch(&branch("x"), false, &request("", 4).author);
+    let delete = |repo: Repo| Branches::of(&repo).delete(&branch("x"), false, &request("", 4).author);
     let (range, deleted) = at_operation(&with_branches(&["x", "y"]), u64::MAX, || {}, delete);
     deleted.expect("nobody comes between");
     range
@@ -47,7 +47,9 @@ fn with_branches(names: &[&str]) -> SimulatedDisk {
     save(&worktree, "a", b"1", 1);
     worktree.commit(&request("first", 1), &Task::default()).expect("commit");
     let who = request("", 2).author;
-    names.iter().for_each(|name| drop(repo.create_branch(&branch(name), "HEAD", &who).expect("branch")));
+    names
+        .iter()
+        .for_each(|name| drop(Branches::of(&repo).create(&branch(name), "HEAD", &who).expect("branch")));
     disk
 }
 
@@ -67,7 +69,7 @@ fn what_was_saved_before_a_branch_is_deleted_keeps_it_whenever_that_is() {
             }
         };
         let who = request("", 4).author;
-        let delete = |repo: Repo| repo.delete_branch(&branch("x"), false, &who);
+        let delete = |repo: Repo| Branches::of(&repo).delete(&branch("x"), false, &who);
         let (_, deleted) = at_operation(&disk, number, save, delete);
         let is_saved = told.try_recv().unwrap_or(false);
         assert!(!(is_saved && deleted.is_ok()), "saved before operation {number}, and deleted");
@@ -91,16 +93,16 @@ fn of_two_branches_that_keep_each_other_one_stays() {
         save(&worktree, "more", b"2", 2);
         let tip = worktree.commit(&request("on x alone", 3), &Task::default()).expect("commit").id;
         let who = request("", 4).author;
-        repo.create_branch(&branch("y"), "x", &who).expect("branch");
+        Branches::of(&repo).create(&branch("y"), "x", &who).expect("branch");
         drop(worktree);
         let (other, lock) = (disk.clone(), Path::new(ROOT).join("refs/lock"));
         let delete_y = move || {
             if other.lock(&lock, true, Patience::Try).is_ok_and(|free| free.is_some()) {
                 // That it is not merged any more is fine too.
-                let _ = open(&other).delete_branch(&branch("y"), false, &request("", 5).author);
+                let _ = Branches::of(&open(&other)).delete(&branch("y"), false, &request("", 5).author);
             }
         };
-        let delete_x = |repo: Repo| drop(repo.delete_branch(&branch("x"), false, &who));
+        let delete_x = |repo: Repo| drop(Branches::of(&repo).delete(&branch("x"), false, &who));
         at_operation(&disk, number, delete_y, delete_x);
         let left = ["x", "y"].map(|name| repo.refs().branch(&branch(name)).expect("read"));
         assert!(left.contains(&Some(tip)), "lost when y is deleted before operation {number}");

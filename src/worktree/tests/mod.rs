@@ -188,7 +188,7 @@ fn what_is_saved_and_committed_comes_back_after_reopening() {
     let worktree = tenant(&repo);
     assert_eq!(load(&worktree, "run/a.bin"), Some(b"second".to_vec()));
     assert_eq!(changes(&worktree), []);
-    assert!(repo.fsck(true, &Task::default()).expect("fsck").findings.is_empty());
+    assert!(fsck(&repo, true, &Task::default()).expect("fsck").findings.is_empty());
 }
 
 #[test]

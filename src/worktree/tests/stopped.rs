@@ -47,7 +47,7 @@ const LONG: &[Long] = &[
         name: "fsck",
         unborn: false,
         run: |repo, _, task| {
-            let report = repo.fsck(true, task)?;
+            let report = fsck(repo, true, task)?;
             assert!(report.findings.is_empty(), "{:?}", report.findings);
             Ok(())
         },
@@ -55,7 +55,7 @@ const LONG: &[Long] = &[
     Long {
         name: "repack",
         unborn: false,
-        run: |repo, _, task| Ok(repo.repack(0, Some(crate::codec::Level::Max), task).map(drop)?),
+        run: |repo, _, task| Ok(repack(repo, 0, Some(crate::codec::Level::Max), task).map(drop)?),
     },
     Long { name: "rebuild", unborn: false, run: |repo, _, task| Ok(repo.store().rebuild(task).map(drop)?) },
     Long {
@@ -64,9 +64,9 @@ const LONG: &[Long] = &[
         run: |repo, _, task| {
             let tensors = tempfile::NamedTempFile::new().expect("a file");
             fs::write(tensors.path(), tensor_file()).expect("write");
-            let wanted = repo.tensors_of_file(tensors.path(), task)?;
+            let wanted = Resemblance::tensors_of_file(tensors.path(), task)?;
             assert_eq!(wanted.len(), 1);
-            Ok(repo.lineage(&wanted, task).map(drop)?)
+            Ok(Resemblance::of(repo).lineage(&wanted, task).map(drop)?)
         },
     },
 ];

@@ -50,7 +50,7 @@ pub(super) fn see(disk: &SimulatedDisk) -> Seen {
     names.sort();
     names.dedup();
     let worktrees = names.into_iter().map(|name| (name.clone(), files(&repo, &name))).collect();
-    let report = repo.fsck(false, &Task::default()).expect("fsck");
+    let report = fsck(&repo, false, &Task::default()).expect("fsck");
     let findings =
         report.findings.into_iter().map(|finding| format!("{}: {}", finding.place, finding.what)).collect();
     Seen { head, branches, tags, worktrees, findings }
@@ -141,17 +141,17 @@ const OPERATIONS: &[Operation] = &[
     Operation {
         name: "branch",
         unborn: false,
-        run: |repo| repo.create_branch(&branch("new/deep/er"), "HEAD~1", &who()).map(drop),
+        run: |repo| Branches::of(repo).create(&branch("new/deep/er"), "HEAD~1", &who()).map(drop),
     },
     Operation {
         name: "branch -d",
         unborn: false,
-        run: |repo| repo.delete_branch(&branch("same"), false, &who()).map(drop),
+        run: |repo| Branches::of(repo).delete(&branch("same"), false, &who()).map(drop),
     },
     Operation {
         name: "branch -D",
         unborn: false,
-        run: |repo| repo.delete_branch(&branch("old/side"), true, &who()).map(drop),
+        run: |repo| Branches::of(repo).delete(&branch("old/side"), true, &who()).map(drop),
     },
     Operation { name: "tag", unborn: false, run: |repo| set_tag(repo, "new", "HEAD", false) },
     Operation { name: "tag -f", unborn: false, run: |repo| set_tag(repo, "v1", "HEAD", true) },
@@ -160,21 +160,25 @@ const OPERATIONS: &[Operation] = &[
         unborn: false,
         run: |repo| Ok(repo.refs().delete_tag(&tag("v1"), &entry()).map(drop)?),
     },
-    Operation { name: "switch", unborn: false, run: |repo| repo.switch_to("old/side", &who()).map(drop) },
+    Operation {
+        name: "switch",
+        unborn: false,
+        run: |repo| Branches::of(repo).switch_to("old/side", &who()).map(drop),
+    },
     Operation {
         name: "switch to a commit",
         unborn: false,
-        run: |repo| repo.switch_to("HEAD~1", &who()).map(drop),
+        run: |repo| Branches::of(repo).switch_to("HEAD~1", &who()).map(drop),
     },
     Operation {
         name: "switch -c",
         unborn: false,
-        run: |repo| repo.switch_to_new(&branch("new"), None, &who()).map(drop),
+        run: |repo| Branches::of(repo).switch_to_new(&branch("new"), None, &who()).map(drop),
     },
     Operation {
         name: "switch -c before the first commit",
         unborn: true,
-        run: |repo| repo.switch_to_new(&branch("dev"), None, &who()).map(drop),
+        run: |repo| Branches::of(repo).switch_to_new(&branch("dev"), None, &who()).map(drop),
     },
     Operation { name: "restore --all", unborn: false, run: |repo| repo.worktree(&main())?.edits().reset() },
     Operation {
@@ -221,7 +225,7 @@ pub(super) fn prepared(unborn: bool) -> SimulatedDisk {
         save(&worktree, "d/a", b"three", 2);
         worktree.commit(&request("second", 2), &Task::default()).expect("commit");
         for name in ["same", "old/side"] {
-            repo.create_branch(&branch(name), "HEAD", &who()).expect("branch");
+            Branches::of(&repo).create(&branch(name), "HEAD", &who()).expect("branch");
         }
         let (side, _) = repo.worktree(&branch("old/side")).and_then(Tenant::adopt).expect("worktree");
         save(&side, "c", b"on the side", 3);
@@ -328,7 +332,7 @@ fn on_a_disk_that_cannot_be_written_history_is_there_and_changes_say_why_not() {
                 3
             );
         }
-        assert!(repo.fsck(true, &Task::default()).expect("fsck").findings.is_empty());
+        assert!(fsck(&repo, true, &Task::default()).expect("fsck").findings.is_empty());
         disk.set_read_only(false);
         assert_eq!(see(&disk), before, "{}", operation.name);
     }
