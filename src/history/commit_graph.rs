@@ -6,6 +6,7 @@
 use super::ancestry;
 use super::error::{Error, Result};
 use super::graph::{Graph, RowNumber};
+use super::known_graph::Descent;
 use super::repository::Repo;
 use crate::id::CommitId;
 use crate::task::Task;
@@ -89,11 +90,11 @@ impl<'a> CommitGraph<'a> {
     pub(super) fn rows(&self, commits: Vec<CommitId>) -> Result<(Arc<Graph>, Vec<RowNumber>)> {
         let mut graph = self.known();
         if commits.iter().any(|&commit| graph.find(commit).is_none()) {
-            // Read without holding up others; if two do it at a time, what the first one read is kept.
-            let mut more = Graph::clone(&graph);
-            commits.iter().try_for_each(|&commit| self.extend(&mut more, commit))?;
-            graph = Arc::new(more);
-            self.repo.known_graph().keep(&graph);
+            // Read without holding up others; if two do it at a time, both say the same.
+            let unknown = self.unknown_to(&graph, &commits)?;
+            // It is let go before, so that it need not be copied.
+            drop(graph);
+            graph = self.repo.known_graph().extend(&unknown);
         }
         let rows = commits.iter().filter_map(|&commit| graph.find(commit)).collect();
         Ok((graph, rows))
@@ -104,9 +105,8 @@ impl<'a> CommitGraph<'a> {
             return graph;
         }
         // Whatever is wrong with the file: all that it says is in the commits.
-        let graph = Arc::new(self.read().ok().flatten().unwrap_or_default());
-        self.repo.known_graph().keep(&graph);
-        graph
+        let graph = self.read().ok().flatten().unwrap_or_default();
+        self.repo.known_graph().keep(graph)
     }
 
     fn read(&self) -> Result<Option<Graph>> {
@@ -124,26 +124,56 @@ impl<'a> CommitGraph<'a> {
         self.repo.root().join("graph")
     }
 
-    /// Adds a commit with all that it reaches: parents first, without a stack.
-    fn extend(&self, graph: &mut Graph, tip: CommitId) -> Result<()> {
-        let mut left = vec![tip];
+    /// The commits of a history that a graph does not have: parents first, found without a stack.
+    fn unknown_to(&self, graph: &Graph, tips: &[CommitId]) -> Result<Vec<Descent>> {
+        let (mut found, mut seen) = (Vec::new(), HashSet::new());
+        let mut left = tips.to_vec();
         while let Some(&id) = left.last() {
-            if graph.find(id).is_some() {
+            let is_known = |id: CommitId| graph.find(id).is_some() || seen.contains(&id);
+            if is_known(id) {
                 left.pop();
                 continue;
             }
             let commit = self.repo.commit(id)?;
-            let unknown = commit.parents.iter().copied().filter(|&parent| graph.find(parent).is_none());
             let before = left.len();
-            left.extend(unknown);
+            left.extend(commit.parents.iter().copied().filter(|&parent| !is_known(parent)));
             if left.len() == before {
-                let rows: Vec<RowNumber> =
-                    commit.parents.iter().filter_map(|&parent| graph.find(parent)).collect();
-                graph.add(id, commit.committer.time, &rows);
+                let (time, parents) = (commit.committer.time, commit.parents.clone());
+                found.push(Descent { id, time, parents });
+                seen.insert(id);
                 left.pop();
             }
         }
-        Ok(())
+        Ok(found)
+    }
+
+    /// Compares the file with the commits. One that is damaged or says something else is removed: nothing is lost by it.
+    /// The result tells whether it was right.
+    ///
+    /// # Errors
+    /// If the disk fails, or the task is stopped.
+    pub(super) fn check(&self, task: &Task) -> Result<bool> {
+        let is_right = match self.read() {
+            Err(error) if error.is_absence() => true,
+            read => read?.map_or(Ok(false), |graph| self.agrees(&graph, task))?,
+        };
+        if !is_right {
+            self.repo.disk().remove_file(&self.path())?;
+        }
+        Ok(is_right)
+    }
+
+    /// Whether a graph says of each commit what the commit says. What is wrong with a commit itself is told elsewhere.
+    fn agrees(&self, graph: &Graph, task: &Task) -> Result<bool> {
+        for row in 0..graph.len() as RowNumber {
+            task.check()?;
+            let Ok(commit) = self.repo.commit(graph.id(row)) else { continue };
+            let parents = graph.parents(row).iter().map(|&parent| graph.id(parent));
+            if graph.time(row) != commit.committer.time || !parents.eq(commit.parents.iter().copied()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Writes what branches and tags reach into the file.

@@ -4,6 +4,7 @@
 //! directory and frames are as they say. Full: every file is read back and its BLAKE3 compared, and objects that no file
 //! has are decoded and compared with their keys. Findings are collected, not stopped at.
 
+use super::commit_graph::CommitGraph;
 use super::error::{Error, Result};
 use super::path::TreePath;
 use super::plain_copy::check_copies;
@@ -274,6 +275,16 @@ impl<'a> Check<'a> {
         for path in self.note_error("plain copies", checked).into_iter().flatten() {
             let what = "was another file than its name says, and is removed; the packs have the bytes";
             self.note(format!("plain copy {}", path.display()), what);
+        }
+    }
+
+    /// Compares the graph of commits with the commits.
+    pub(crate) fn graph(&mut self) {
+        let checked = CommitGraph::of(self.repo).check(self.task);
+        if self.note_error("graph", checked) == Some(false) {
+            let what = "was damaged or said something else than the commits, and is removed; mounts that read it before \
+                        use it until they are mounted anew";
+            self.note("graph", what);
         }
     }
 

@@ -22,6 +22,7 @@ pub fn fsck(repo: &Repo, full: bool, task: &Task) -> Result<FsckReport> {
     check.set_aside();
     if full {
         check.found.bytes();
+        check.found.graph();
     }
     // Whoever met a stop went no further, and it is asked for still.
     task.check()?;

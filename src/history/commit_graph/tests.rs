@@ -81,6 +81,25 @@ fn the_file_of_the_graph_may_be_missing_behind_or_damaged() {
 }
 
 #[test]
+fn a_file_that_says_something_else_than_the_commits_is_found_and_removed() {
+    let made = crosswise();
+    let path = Path::new(ROOT).join("graph");
+    let checked = || CommitGraph::of(&open(&made.disk)).check(&Task::default()).expect("checked");
+    assert!(checked(), "there is none");
+    CommitGraph::of(&open(&made.disk)).write(&Task::default()).expect("write");
+    assert!(checked());
+    let mut wrong = Graph::default();
+    let root = wrong.add(made.root, Timestamp { seconds: 50, nanoseconds: 0 }, &[]);
+    wrong.add(made.stranger, Timestamp { seconds: 5, nanoseconds: 0 }, &[root]);
+    made.disk.replace(&path, &wrong.encode()).expect("replace");
+    assert!(!checked());
+    assert!(made.disk.stat(&path).expect("stat").is_none());
+    made.disk.replace(&path, b"no graph").expect("replace");
+    assert!(!checked());
+    check(&made);
+}
+
+#[test]
 fn with_the_file_no_commit_is_read_to_compare_tips() {
     let made = crosswise();
     CommitGraph::of(&open(&made.disk)).write(&Task::default()).expect("write");
