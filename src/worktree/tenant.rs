@@ -398,9 +398,15 @@ impl Tenant {
             let staging = self.state().nodes.fresh_staging();
             match self.repo().disk().create_new(&self.staging().path(staging)) {
                 Ok(file) => {
+                    let staged: Staged = (staging, Arc::from(file));
                     // Nobody else knows of it yet.
-                    file.try_lock()?;
-                    return Ok((staging, Arc::from(file)));
+                    return match staged.1.try_lock() {
+                        Ok(_) => Ok(staged),
+                        Err(error) => {
+                            self.drop_fresh(&staged);
+                            Err(error.into())
+                        }
+                    };
                 }
                 Err(error) if error.source.kind() == std::io::ErrorKind::AlreadyExists => {}
                 Err(error) if error.is_absence() => {
