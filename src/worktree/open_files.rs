@@ -45,12 +45,15 @@ pub(super) struct OpenFile {
     len: Option<u64>,
     /// Whether bytes were written since the last sync of them began.
     written: bool,
+    /// When it was last opened or read, by the clock of [`Readers`](super::readers::Readers).
+    used: u64,
 }
 
 /// What the holders of an open file do with it.
 #[derive(Debug)]
 enum Access {
-    /// They read. If the bytes are in a staging file, it is held, so that they stay when the name goes.
+    /// They read. If the bytes are in a staging file, it is held as a rule, so that they stay when the name goes: see
+    /// `readers.rs`.
     Reading(Option<Staged>),
     /// Some write, to this staging file.
     Writing(Staged),
@@ -74,6 +77,29 @@ impl OpenFile {
             *held = Some(bytes);
         }
         *self.count(write) += 1;
+    }
+
+    /// It is opened or read now. If nobody holds its bytes, `bytes` is the staging file that has them.
+    pub(super) fn use_at(&mut self, now: u64, bytes: Option<Staged>) {
+        self.used = now;
+        if let (Access::Reading(held @ None), Some(bytes)) = (&mut self.access, bytes) {
+            *held = Some(bytes);
+        }
+    }
+
+    /// The staging file that is held for readers alone, and when it was last used.
+    pub(super) fn held_to_read(&self) -> Option<(u64, &Staged)> {
+        match &self.access {
+            Access::Reading(held) => held.as_ref().map(|held| (self.used, held)),
+            Access::Writing(_) => None,
+        }
+    }
+
+    /// Lets the descriptor of a staging file go that is held for readers alone.
+    pub(super) fn spare(&mut self, staging: StagingId) {
+        if self.held_to_read().is_some_and(|(_, (held, _))| *held == staging) {
+            self.access = Access::Reading(None);
+        }
     }
 
     /// Those who have it open for writing write to this staging file from now on; it has this length, if that is known.

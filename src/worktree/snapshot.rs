@@ -4,11 +4,11 @@
 //! staging files never change. Flat: directories are numbered, so that depth costs no stack.
 
 use super::error::Result;
+use super::hold::Hold;
 use super::nodes::{Body, Content, File, NodeId, Safe};
 use super::record::Record;
 use super::state::State;
 use super::worktree::Worktree;
-use crate::disk::{DiskError, Patience};
 use crate::history::{Attributes, DraftDir, DraftEntry, DraftNode, DraftTree, Entry, Name, Node, TreePath};
 use crate::id::{CommitId, StagingId, TreeId};
 use std::fmt;
@@ -30,8 +30,8 @@ pub struct Snapshot {
     pub(super) position: (u64, u64),
     /// What must be said again in a journal that starts from this snapshot.
     pub(super) resume: Vec<Record>,
-    /// Keeps the staging files from being removed; absent on a disk where nothing can be.
-    _hold: Option<Box<dyn Send + Sync>>,
+    /// Keeps the staging files from being removed.
+    _hold: Hold,
 }
 
 impl fmt::Debug for Snapshot {
@@ -56,7 +56,7 @@ impl Worktree {
     /// The tree as it is now. With `include_open`, files that are being written are taken with the bytes that they
     /// have; otherwise as they were when last complete.
     pub fn snapshot(&self, include_open: bool) -> Result<Snapshot> {
-        let hold = hold(self)?;
+        let hold = Hold::take(&**self.repo().disk(), &self.dir)?;
         let base = self.base()?;
         let base_root = base.map(|commit| self.repo().commit(commit)).transpose()?.map(|commit| commit.tree);
         let mut collector = Collector {
@@ -121,19 +121,6 @@ fn abandoned_len(worktree: &Worktree, state: &State, staging: StagingId) -> Resu
         true => Ok(Some((node, worktree.staging().len(state, node, file)?))),
         false => Ok(None),
     }
-}
-
-/// Keeps staging files from being removed by anybody.
-fn hold(worktree: &Worktree) -> Result<Option<Box<dyn Send + Sync>>> {
-    match worktree.repo().disk().lock(&worktree.dir.join("holds"), false, Patience::BRIEF) {
-        Err(error) if is_unwritable(&error) => Ok(None),
-        held => Ok(held?),
-    }
-}
-
-/// Whether nothing can be written there, so that nothing can be removed either.
-fn is_unwritable(error: &DiskError) -> bool {
-    matches!(error.source.raw_os_error(), Some(libc::EROFS | libc::EACCES))
 }
 
 impl Collector<'_> {

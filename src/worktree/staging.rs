@@ -95,15 +95,19 @@ impl Staging<'_> {
 
     /// A staging file of a node, to read from.
     pub(super) fn of_node(&self, node: NodeId, staging: StagingId) -> Result<Arc<dyn DiskFile>> {
-        let held = {
-            let state = self.worktree.state();
-            let open = state.open.get(&node).and_then(OpenFile::held).filter(|(held, _)| *held == staging);
-            open.map(|(_, file)| Arc::clone(file)).or_else(|| state.unsynced.get(&staging).cloned())
-        };
-        match held {
-            Some(file) => Ok(file),
-            None => Ok(self.open(staging)?),
+        if let Some(file) = self.worktree.state().descriptor(node, staging) {
+            return Ok(file);
         }
+        let file = self.open(staging)?;
+        let mut state = self.worktree.state();
+        let now = state.readers.tick();
+        if let Some(open) = state.open.get_mut(&node) {
+            open.use_at(now, Some((staging, Arc::clone(&file))));
+            state.readers.opened += 1;
+        }
+        drop(state);
+        self.spare_descriptors();
+        Ok(file)
     }
 
     /// Opens a staging file to read it.
@@ -226,6 +230,17 @@ impl Staging<'_> {
 }
 
 impl State {
+    /// The descriptor of a node's staging file that this process has open.
+    fn descriptor(&mut self, node: NodeId, staging: StagingId) -> Option<Arc<dyn DiskFile>> {
+        let now = self.readers.tick();
+        let open = self.open.get_mut(&node);
+        let held = open.and_then(|open| {
+            open.use_at(now, None);
+            open.held().filter(|(held, _)| *held == staging).map(|(_, file)| Arc::clone(file))
+        });
+        held.or_else(|| self.unsynced.get(&staging).cloned())
+    }
+
     /// Appends that complete bytes are in the store, and perhaps something else, by one write.
     pub(super) fn append_stored(
         &mut self,

@@ -6,6 +6,7 @@ use super::error::Result;
 use super::journal::{Journal, News};
 use super::nodes::{Applying, NodeId, Nodes};
 use super::open_files::OpenFiles;
+use super::readers::Readers;
 use super::record::Record;
 use crate::disk::DiskFile;
 use crate::history::Repo;
@@ -19,6 +20,7 @@ pub(super) struct State {
     pub journal: Journal,
     pub nodes: Nodes,
     pub open: OpenFiles,
+    pub readers: Readers,
     /// Descriptors that wrote bytes which are complete and not known to be durable: the disk tells them, and only them
     /// for sure, if it lost some.
     pub unsynced: HashMap<StagingId, Arc<dyn DiskFile>>,
@@ -37,6 +39,7 @@ impl State {
             journal,
             nodes: Nodes::new(),
             open: OpenFiles::new(),
+            readers: Readers::default(),
             unsynced: HashMap::new(),
             untold: BTreeSet::new(),
             freed: Vec::new(),

@@ -116,10 +116,17 @@ impl Tenant {
                     // It changed in between.
                     return Ok(false);
                 }
-                state.open.entry(node).or_default().open(write, needed.and(staged));
+                if needed.is_some() {
+                    state.readers.opened += 1;
+                }
+                let now = state.readers.tick();
+                let open = state.open.entry(node).or_default();
+                open.open(write, needed.and(staged));
+                open.use_at(now, None);
                 Ok(true)
             })?;
             if opened {
+                self.staging().spare_descriptors();
                 return Ok(());
             }
         }
@@ -144,8 +151,9 @@ impl Tenant {
                 state.let_go(node);
             }
         }
-        let waiting = state.unsynced.len();
+        let (waiting, hold) = (state.unsynced.len(), state.needless_hold());
         drop(state);
+        drop(hold);
         let turn = match waiting {
             _ if waiting > 4 * UNSYNCED_MAX => {
                 Some(self.completing.lock().unwrap_or_else(PoisonError::into_inner))

@@ -7,6 +7,7 @@ mod checked;
 mod costs;
 mod crash;
 mod deletions;
+mod descriptors;
 mod edits;
 mod free;
 mod full;
