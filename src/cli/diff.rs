@@ -6,7 +6,7 @@ use super::output::Output;
 use super::progress::task;
 use super::quote;
 use crate::compare::{FileChange, TensorChange, TensorKind, Wanted};
-use crate::history::{Change, ChangeKind, CommitGraph, DraftEntry, Range, Revision, TreePath};
+use crate::history::{Change, ChangeKind, CommitGraph, DraftEntry, Range, Revision, Revisions, TreePath};
 use crate::task::Task;
 use crate::workspace::{FileDiff, Located, Pathspec, View};
 use serde_json::{Value, json};
@@ -169,13 +169,13 @@ fn is_known(place: &Place, views: &[View], path: &TreePath) -> Result<bool> {
 /// The trees that a revision or a range means.
 fn revisions(place: &Place, text: &str) -> Result<Vec<View>> {
     let view = |revision: &Revision| -> Result<View> {
-        let id = place.repo.resolve_revision(revision, place.now())?;
+        let id = Revisions::of(&place.repo).resolve(revision, place.now())?;
         Ok(place.view_of(id, &revision.text)?)
     };
     match Range::parse(text) {
         Some(Range::Between(from, to)) => Ok(vec![view(&from)?, view(&to)?]),
         Some(Range::Apart(one, other)) => {
-            let of = |revision| place.repo.resolve_revision(revision, place.now());
+            let of = |revision| Revisions::of(&place.repo).resolve(revision, place.now());
             let bases = CommitGraph::of(&place.repo).merge_bases(of(&one)?, of(&other)?)?;
             let base = bases.first().ok_or_else(|| {
                 CommandError::new(format!("`{}` and `{}` have no commit in common", one.text, other.text))
@@ -183,7 +183,7 @@ fn revisions(place: &Place, text: &str) -> Result<Vec<View>> {
             Ok(vec![place.view_of(*base, &base.to_string()[..10])?, view(&other)?])
         }
         Some(Range::Itself(one)) => {
-            let id = place.repo.resolve_revision(&one, place.now())?;
+            let id = Revisions::of(&place.repo).resolve(&one, place.now())?;
             let parent = place.repo.commit(id)?.parents.first().copied();
             let before = match parent {
                 Some(parent) => place.view_of(parent, &parent.to_string()[..10])?,

@@ -2,7 +2,7 @@ use super::context::Context;
 use super::error::Result;
 use super::output::{Colour, Output};
 use super::when;
-use crate::history::LogLine;
+use crate::history::{LogLine, Revisions};
 use serde_json::{Value, json};
 
 /// Show where HEAD, a branch or a tag was, newest first
@@ -20,7 +20,7 @@ pub struct Args {
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
-    let (of, lines) = place.repo.moves_of(&args.name)?;
+    let (of, lines) = Revisions::of(&place.repo).moves_of(&args.name)?;
     let lines = lines.iter().enumerate().take(args.max_count.unwrap_or(usize::MAX));
     if out.json {
         let rows: Vec<Value> = lines.map(|(number, line)| row(&of, number, line)).collect();

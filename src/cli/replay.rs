@@ -6,7 +6,7 @@ use super::merge::parse_strategy;
 use super::merged::{check_kind, give_up, quit, report};
 use super::output::Output;
 use super::progress::task;
-use crate::history::{Range, Walk, WalkRequest};
+use crate::history::{Range, Revisions, Walk, WalkRequest};
 use crate::id::CommitId;
 use crate::workspace::{ReplayRequest, Strategy};
 use crate::worktree::MergingKind;
@@ -104,10 +104,10 @@ fn run(
     let mut commits: Vec<CommitId> = Vec::new();
     for text in &args.commits {
         if let Some(Range::Only(one)) = Range::parse(text) {
-            commits.push(place.repo.resolve_revision(&one, place.now())?);
+            commits.push(Revisions::of(&place.repo).resolve(&one, place.now())?);
             continue;
         }
-        let selection = place.repo.select([text.as_str()], place.now())?;
+        let selection = Revisions::of(&place.repo).select([text.as_str()], place.now())?;
         let request =
             WalkRequest { tips: selection.tips, hidden: selection.hidden, ..WalkRequest::default() };
         let mut found = Walk::of(&place.repo, request)?

@@ -9,20 +9,18 @@ use crate::recipe::{Extent, Recipe};
 use crate::store::{Ingest, Kind, StoreError};
 use std::sync::Arc;
 
-impl Repo {
-    /// Records a file of these pieces, and tells its length. Reads all of them once; durable when the ingest is sealed.
-    ///
-    /// # Errors
-    /// If a piece is not in the store or cannot be read.
-    pub fn assemble(&self, ingest: &Ingest, extents: Vec<Extent>) -> Result<(RecipeId, u64)> {
-        let unhashed = Recipe::new(extents.clone(), [0; 32]).ok_or(StoreError::Changed)?;
-        // Of packs alone: no plain copy has a hash of zeros, and none is to be begun.
-        let bytes = FileReader::of_packs(self, &Arc::new(unhashed));
-        let blake3 = hash_whole(self.store().threads(), &bytes)?;
-        let recipe = Recipe::new(extents, blake3).ok_or(StoreError::Changed)?;
-        let encoding = recipe.encode();
-        let id = Recipe::id_of(&encoding);
-        ingest.put_meta(Kind::Recipe, id.as_bytes(), &encoding)?;
-        Ok((id, recipe.len()))
-    }
+/// Records a file of these pieces, and tells its length. Reads all of them once; durable when the ingest is sealed.
+///
+/// # Errors
+/// If a piece is not in the store or cannot be read.
+pub fn assemble(repo: &Repo, ingest: &Ingest, extents: Vec<Extent>) -> Result<(RecipeId, u64)> {
+    let unhashed = Recipe::new(extents.clone(), [0; 32]).ok_or(StoreError::Changed)?;
+    // Of packs alone: no plain copy has a hash of zeros, and none is to be begun.
+    let bytes = FileReader::of_packs(repo, &Arc::new(unhashed));
+    let blake3 = hash_whole(repo.store().threads(), &bytes)?;
+    let recipe = Recipe::new(extents, blake3).ok_or(StoreError::Changed)?;
+    let encoding = recipe.encode();
+    let id = Recipe::id_of(&encoding);
+    ingest.put_meta(Kind::Recipe, id.as_bytes(), &encoding)?;
+    Ok((id, recipe.len()))
 }

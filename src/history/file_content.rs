@@ -40,29 +40,6 @@ impl fmt::Debug for FileContent {
     }
 }
 
-impl Repo {
-    /// A file of the history.
-    pub fn file_content(&self, recipe: RecipeId) -> Result<FileContent> {
-        let recipe = self.recipe(recipe)?;
-        let bytes = Box::new(self.reader(&recipe));
-        Ok(FileContent { recipe, bytes })
-    }
-
-    /// A file that is not in the history. Reads it once; stores nothing.
-    ///
-    /// # Errors
-    /// If it cannot be read.
-    pub fn content_of(&self, bytes: Box<dyn Source + Send>) -> Result<FileContent> {
-        let source: &dyn Source = &*bytes;
-        let proposed = propose(source)?;
-        let (blake3, keys) = hash(self.store().threads(), source, &proposed)?;
-        let extents = proposed.into_iter().zip(keys).map(|(part, key)| extent(source, part, key));
-        let extents = extents.collect::<Result<Vec<_>>>()?;
-        let recipe = Arc::new(Recipe::new(extents, blake3).ok_or(StoreError::Changed)?);
-        Ok(FileContent { recipe, bytes })
-    }
-}
-
 fn extent(source: &dyn Source, part: format::Proposed, key: ObjectKey) -> Result<Extent> {
     let len = part.len;
     Ok(match part.kind {
@@ -79,6 +56,27 @@ fn extent(source: &dyn Source, part: format::Proposed, key: ObjectKey) -> Result
 }
 
 impl FileContent {
+    /// A file of the history.
+    pub fn of(repo: &Repo, recipe: RecipeId) -> Result<Self> {
+        let recipe = repo.recipe(recipe)?;
+        let bytes = Box::new(repo.reader(&recipe));
+        Ok(Self { recipe, bytes })
+    }
+
+    /// A file that is not in the history. Reads it once; stores nothing.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn of_bytes(repo: &Repo, bytes: Box<dyn Source + Send>) -> Result<Self> {
+        let source: &dyn Source = &*bytes;
+        let proposed = propose(source)?;
+        let (blake3, keys) = hash(repo.store().threads(), source, &proposed)?;
+        let extents = proposed.into_iter().zip(keys).map(|(part, key)| extent(source, part, key));
+        let extents = extents.collect::<Result<Vec<_>>>()?;
+        let recipe = Arc::new(Recipe::new(extents, blake3).ok_or(StoreError::Changed)?);
+        Ok(Self { recipe, bytes })
+    }
+
     /// What it is made of.
     pub fn recipe(&self) -> &Recipe {
         &self.recipe

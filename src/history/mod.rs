@@ -55,6 +55,7 @@ mod two_generations;
 mod walk;
 mod warning;
 
+pub use assembled::assemble;
 pub use commit::{Commit, Signature, metadata_pair};
 pub use commit_graph::CommitGraph;
 pub use diff::{Change, ChangeKind};
@@ -78,7 +79,7 @@ pub use ref_transaction::Transaction;
 pub use reflog::{LogEntry, LogLine};
 pub use refs::{BranchName, Head, Moved, REF_NAME_MAX, RefNameError, Refs, TagName};
 pub use repository::{FORMAT, Options, Repo};
-pub use resolve::Selection;
+pub use resolve::{Revisions, Selection};
 pub use revision::{Range, Revision, Side, Target};
 pub use said_time::parse_time;
 pub use served::repack;

@@ -8,22 +8,22 @@ use super::reflog::LogEntry;
 use super::repository::Repo;
 use super::warning::Warning;
 
-impl Repo {
-    /// Takes an operation back, or does it again.
+impl Operation {
+    /// Takes it back, or does it again.
     ///
     /// # Errors
     /// [`Error::RefMoved`](super::Error::RefMoved) if a ref is no longer where it was left, and what the store says of a commit
     /// that is gone. Nothing has changed then.
-    pub fn put_back(&self, operation: &Operation, is_undo: bool, who: &Signature) -> Result<Vec<Warning>> {
-        for change in &operation.changes {
+    pub fn put_back(&self, repo: &Repo, is_undo: bool, who: &Signature) -> Result<Vec<Warning>> {
+        for change in &self.changes {
             let then = if is_undo { &change.from } else { &change.to };
             if let Some(commit) = commit_of_text(then.as_deref()) {
-                self.store().durable(commit)?;
+                repo.store().durable(commit)?;
             }
         }
-        let entry = LogEntry { who: who.clone(), message: message_of(operation, is_undo) };
-        let mut transaction = self.refs().transaction()?;
-        for change in &operation.changes {
+        let entry = LogEntry { who: who.clone(), message: message_of(self, is_undo) };
+        let mut transaction = repo.refs().transaction()?;
+        for change in &self.changes {
             transaction.put_back(change, is_undo, &entry)?;
         }
         transaction.commit()

@@ -37,9 +37,9 @@ pub struct Options {
 
 /// An open repository. Clones share everything.
 #[derive(Clone)]
-pub struct Repo(Arc<Inner>);
+pub struct Repo(pub(super) Arc<Inner>);
 
-struct Inner {
+pub(super) struct Inner {
     disk: Arc<dyn Disk>,
     root: PathBuf,
     /// The file that says that this is a repository, as it was when it was opened: another one in its place is another
@@ -51,7 +51,8 @@ struct Inner {
     trees: Recent<TreeId, Arc<Tree>>,
     recipes: Recent<RecipeId, Arc<Recipe>>,
     commits: Recent<CommitId, Arc<Commit>>,
-    graph: KnownGraph,
+    /// What is known of how commits descend from each other.
+    pub(super) graph: KnownGraph,
 }
 
 impl fmt::Debug for Repo {
@@ -145,11 +146,6 @@ impl Repo {
     /// Its branches, tags and HEAD.
     pub fn refs(&self) -> &Refs {
         &self.0.refs
-    }
-
-    /// What is known of how commits descend from each other.
-    pub(super) fn known_graph(&self) -> &KnownGraph {
-        &self.0.graph
     }
 
     /// The tree of a commit; of none, the empty one.

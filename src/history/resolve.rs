@@ -39,24 +39,51 @@ impl Repo {
     /// [`Error::AmbiguousPrefix`] with its matches, [`Error::TooShort`], [`Error::Unborn`]; [`Error::MissingCommit`] if what
     /// it names is not there.
     pub fn resolve(&self, text: &str, now: Timestamp) -> Result<CommitId> {
-        let revision = Revision::parse(text).ok_or_else(|| self.unknown_revision(text))?;
-        self.resolve_revision(&revision, now)
+        let revisions = Revisions::of(self);
+        let revision = Revision::parse(text).ok_or_else(|| revisions.unknown(text))?;
+        revisions.resolve(&revision, now)
     }
 
-    /// The same for a text that was read already.
+    /// The commit that HEAD names.
+    ///
+    /// # Errors
+    /// [`Error::Unborn`] if its branch has none yet.
+    pub fn head_commit(&self) -> Result<CommitId> {
+        match self.refs().head()? {
+            Head::Detached(commit) => Ok(commit),
+            Head::Branch(branch) => {
+                self.refs().branch(&branch)?.ok_or_else(|| Error::Unborn(branch.to_string()))
+            }
+        }
+    }
+}
+
+/// What texts mean in a repository.
+#[derive(Debug, Clone, Copy)]
+pub struct Revisions<'a> {
+    repo: &'a Repo,
+}
+
+impl<'a> Revisions<'a> {
+    /// In this one.
+    pub fn of(repo: &'a Repo) -> Self {
+        Self { repo }
+    }
+
+    /// The commit that a text names which was read.
     ///
     /// # Errors
     /// As [`Repo::resolve`].
-    pub fn resolve_revision(&self, revision: &Revision, now: Timestamp) -> Result<CommitId> {
+    pub fn resolve(&self, revision: &Revision, now: Timestamp) -> Result<CommitId> {
         let text = revision.text.as_str();
         let mut commit = match &revision.base {
-            Base::Head => self.head_commit()?,
-            Base::Named(name) => self.resolve_name(text, name)?,
-            Base::Logged { name, at } => self.resolve_logged(text, name.as_deref(), at, now)?,
-            Base::Previous(back) => self.resolve_name(text, &self.previous(text, *back)?)?,
+            Base::Head => self.repo.head_commit()?,
+            Base::Named(name) => self.named(text, name)?,
+            Base::Logged { name, at } => self.logged(text, name.as_deref(), at, now)?,
+            Base::Previous(back) => self.named(text, &self.previous(text, *back)?)?,
             Base::Message(wanted) => self.newest_saying(text, self.tips()?, wanted)?,
         };
-        if let Err(Error::Store(StoreError::NotFound { .. })) = self.commit(commit) {
+        if let Err(Error::Store(StoreError::NotFound { .. })) = self.repo.commit(commit) {
             let name = Revision::stem(text).to_owned();
             return Err(Error::MissingCommit { name, commit });
         }
@@ -73,14 +100,14 @@ impl Repo {
     pub fn select<'t>(&self, texts: impl IntoIterator<Item = &'t str>, now: Timestamp) -> Result<Selection> {
         let mut selection = Selection::default();
         for text in texts {
-            let range = Range::parse(text).ok_or_else(|| self.unknown_revision(text))?;
+            let range = Range::parse(text).ok_or_else(|| self.unknown(text))?;
             self.add_range(&mut selection, &range, now)?;
         }
         Ok(selection)
     }
 
     fn add_range(&self, selection: &mut Selection, range: &Range, now: Timestamp) -> Result<()> {
-        let of = |revision| self.resolve_revision(revision, now);
+        let of = |revision| self.resolve(revision, now);
         let Selection { tips, hidden } = selection;
         match range {
             Range::Only(one) => tips.push(of(one)?),
@@ -91,15 +118,15 @@ impl Repo {
             }
             Range::Apart(one, other) => {
                 let (one, other) = (of(one)?, of(other)?);
-                hidden.extend(CommitGraph::of(self).merge_bases(one, other)?);
+                hidden.extend(CommitGraph::of(self.repo).merge_bases(one, other)?);
                 tips.extend([one, other]);
             }
             Range::Itself(one) => {
                 let commit = of(one)?;
                 tips.push(commit);
-                hidden.extend(&self.commit(commit)?.parents);
+                hidden.extend(&self.repo.commit(commit)?.parents);
             }
-            Range::Parents(one) => tips.extend(&self.commit(of(one)?)?.parents),
+            Range::Parents(one) => tips.extend(&self.repo.commit(of(one)?)?.parents),
             Range::Since(one, number) => {
                 let commit = of(one)?;
                 tips.push(commit);
@@ -107,19 +134,6 @@ impl Repo {
             }
         }
         Ok(())
-    }
-
-    /// The commit that HEAD names.
-    ///
-    /// # Errors
-    /// [`Error::Unborn`] if its branch has none yet.
-    pub fn head_commit(&self) -> Result<CommitId> {
-        match self.refs().head()? {
-            Head::Detached(commit) => Ok(commit),
-            Head::Branch(branch) => {
-                self.refs().branch(&branch)?.ok_or_else(|| Error::Unborn(branch.to_string()))
-            }
-        }
     }
 
     /// The name of what HEAD was at before it was switched, if a text says `-` or `@{-n}`; `None` if it says something
@@ -137,7 +151,7 @@ impl Repo {
     }
 
     fn previous(&self, text: &str, back: usize) -> Result<String> {
-        let log = self.refs().head_log()?;
+        let log = self.repo.refs().head_log()?;
         let from: Vec<&str> = log.iter().filter_map(|line| switched_from(&line.message)).collect();
         let found = from.len().checked_sub(back).map(|at| from[at].to_owned());
         found.ok_or_else(|| Error::TooFar { text: text.to_owned(), has: Limit::Switches(from.len()) })
@@ -149,14 +163,14 @@ impl Repo {
         match step {
             Step::Parent(0) => Ok(commit),
             Step::Parent(n) => {
-                let parents = &self.commit(commit)?.parents;
+                let parents = &self.repo.commit(commit)?.parents;
                 let limit = || Limit::Parents { of: commit, count: parents.len() };
                 parents.get(*n as usize - 1).copied().ok_or_else(|| too_far(limit()))
             }
             Step::Ancestor(n) => {
                 let mut at = commit;
                 for count in 0..*n {
-                    match self.commit(at)?.parents.first() {
+                    match self.repo.commit(at)?.parents.first() {
                         Some(&parent) => at = parent,
                         None => return Err(too_far(Limit::Ancestors { of: of(), count: count as usize })),
                     }
@@ -168,13 +182,14 @@ impl Repo {
     }
 
     fn tips(&self) -> Result<Vec<CommitId>> {
-        let mut tips: Vec<CommitId> = self.refs().branches()?.into_iter().map(|(_, commit)| commit).collect();
-        tips.extend(self.refs().tags()?.into_iter().map(|(_, tag)| tag.commit));
+        let mut tips: Vec<CommitId> =
+            self.repo.refs().branches()?.into_iter().map(|(_, commit)| commit).collect();
+        tips.extend(self.repo.refs().tags()?.into_iter().map(|(_, tag)| tag.commit));
         Ok(tips)
     }
 
     fn newest_saying(&self, text: &str, tips: Vec<CommitId>, wanted: &str) -> Result<CommitId> {
-        for step in Walk::new(self, tips)? {
+        for step in Walk::new(self.repo, tips)? {
             let (id, commit) = step?;
             if commit.message.contains(wanted) {
                 return Ok(id);
@@ -183,7 +198,7 @@ impl Repo {
         Err(Error::TooFar { text: text.to_owned(), has: Limit::Message(wanted.to_owned()) })
     }
 
-    fn resolve_name(&self, text: &str, name: &str) -> Result<CommitId> {
+    fn named(&self, text: &str, name: &str) -> Result<CommitId> {
         let name = name.strip_prefix("refs/").unwrap_or(name);
         let (as_branch, as_tag) = match (name.strip_prefix("heads/"), name.strip_prefix("tags/")) {
             (Some(branch), _) => (Some(branch), None),
@@ -191,24 +206,24 @@ impl Repo {
             (None, None) => (Some(name), Some(name)),
         };
         if let Some(branch) = as_branch.and_then(|name| BranchName::new(name).ok())
-            && let Some(commit) = self.refs().branch(&branch)?
+            && let Some(commit) = self.repo.refs().branch(&branch)?
         {
             return Ok(commit);
         }
         if let Some(tag) = as_tag.and_then(|name| TagName::new(name).ok())
-            && let Some(tag) = self.refs().tag(&tag)?
+            && let Some(tag) = self.repo.refs().tag(&tag)?
         {
             return Ok(tag.commit);
         }
-        if let Head::Branch(branch) = self.refs().head()?
+        if let Head::Branch(branch) = self.repo.refs().head()?
             && as_branch == Some(branch.as_str())
         {
             return Err(Error::Unborn(branch.to_string()));
         }
-        self.resolve_prefix(text, name)
+        self.prefixed(text, name)
     }
 
-    fn resolve_prefix(&self, text: &str, name: &str) -> Result<CommitId> {
+    fn prefixed(&self, text: &str, name: &str) -> Result<CommitId> {
         let is_hex = |digits: &str| {
             !digits.is_empty() && digits.len() <= DIGITS && digits.bytes().all(|b| b.is_ascii_hexdigit())
         };
@@ -216,10 +231,10 @@ impl Repo {
         let described = name.rsplit_once("-g").map(|(_, digits)| digits).filter(|digits| is_hex(digits));
         let prefix = described.unwrap_or(name).to_ascii_lowercase();
         match (is_hex(&prefix), prefix.len()) {
-            (false, _) => return Err(self.unknown_revision(text)),
+            (false, _) => return Err(self.unknown(text)),
             (true, len) if len < PREFIX_MIN => {
                 // Perhaps a name was meant.
-                return Err(match self.unknown_revision(text) {
+                return Err(match self.unknown(text) {
                     Error::UnknownRevision { nearest: None, text } => {
                         Error::TooShort { text, least: PREFIX_MIN }
                     }
@@ -228,9 +243,9 @@ impl Repo {
             }
             (true, _) => {}
         }
-        let ids = self.store().metadata_with_prefix(Kind::Commit, &prefix)?;
+        let ids = self.repo.store().metadata_with_prefix(Kind::Commit, &prefix)?;
         match ids.as_slice() {
-            [] => Err(self.unknown_revision(text)),
+            [] => Err(self.unknown(text)),
             [id] => Ok(CommitId::from_bytes(*id)),
             several => Err(self.ambiguous(text, several)),
         }
@@ -239,7 +254,7 @@ impl Repo {
     fn ambiguous(&self, text: &str, ids: &[[u8; CommitId::LEN]]) -> Error {
         let ids = ids.iter().map(|id| CommitId::from_bytes(*id));
         let mut matches: Vec<(CommitId, Option<Timestamp>, String)> = ids
-            .map(|id| match self.commit(id) {
+            .map(|id| match self.repo.commit(id) {
                 Ok(commit) => (id, Some(commit.committer.time), Commit::subject(&commit).to_owned()),
                 Err(_) => (id, None, String::new()),
             })
@@ -253,7 +268,7 @@ impl Repo {
 
     /// `name@{n}` or `name@{time}`, from the log of HEAD, of the current branch or another one, or of a tag if no branch
     /// has one.
-    fn resolve_logged(&self, text: &str, name: Option<&str>, at: &At, now: Timestamp) -> Result<CommitId> {
+    fn logged(&self, text: &str, name: Option<&str>, at: &At, now: Timestamp) -> Result<CommitId> {
         let (of, log) = self.log_called(text, name)?;
         let limit = || Error::TooFar {
             text: text.to_owned(),
@@ -270,7 +285,7 @@ impl Repo {
 
     /// The log of what a name means, and its whole name. Before HEAD had a log of its own it is that of its branch.
     fn log_called(&self, text: &str, name: Option<&str>) -> Result<(String, Vec<LogLine>)> {
-        let refs = self.refs();
+        let refs = self.repo.refs();
         let branch = match name {
             Some("HEAD" | "@") => {
                 let log = refs.head_log()?;
@@ -286,7 +301,7 @@ impl Repo {
                     return Ok((format!("tag {tag}"), refs.tag_log(&tag)?));
                 }
                 let branch = BranchName::new(name.strip_prefix("heads/").unwrap_or(name));
-                branch.map_err(|_| self.unknown_revision(text))?
+                branch.map_err(|_| self.unknown(text))?
             }
         };
         let log = refs.log(&branch)?;
@@ -297,7 +312,7 @@ impl Repo {
             }
         }
         match log.is_empty() && refs.branch(&branch)?.is_none() {
-            true => Err(self.unknown_revision(text)),
+            true => Err(self.unknown(text)),
             false => Ok((branch.to_string(), log)),
         }
     }
@@ -312,9 +327,9 @@ impl Repo {
         Ok((of, log))
     }
 
-    pub(super) fn unknown_revision(&self, text: &str) -> Error {
+    fn unknown(&self, text: &str) -> Error {
         let stem = Revision::stem(text);
-        let names = self.refs().all_names().unwrap_or_default();
+        let names = self.repo.refs().all_names().unwrap_or_default();
         let nearest = nearest(stem, names).filter(|name| name != stem);
         Error::UnknownRevision { text: text.to_owned(), nearest }
     }

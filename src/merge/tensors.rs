@@ -4,7 +4,7 @@
 //! types and shapes, in a container that keeps no checksums of them. What lies between tensors is the first side's.
 
 use super::favor::Favor;
-use crate::history::{FileContent, Repo, Result};
+use crate::history::{FileContent, Repo, Result, assemble};
 use crate::id::{ObjectKey, RecipeId};
 use crate::recipe::{Extent, Recipe, TensorInfo};
 use crate::store::{Ingest, StoreError};
@@ -48,7 +48,7 @@ pub(super) fn merge_files(
         there.get(name).is_some_and(|(other, _)| (other.dtype, &other.shape) == (tensor.dtype, &tensor.shape))
     };
     let same_layout = here.len() == there.len() && here.iter().all(|(name, (tensor, _))| face(name, tensor));
-    if here.is_empty() || !same_layout || has_checksums(&repo.file_content(ours_id)?)? {
+    if here.is_empty() || !same_layout || has_checksums(&FileContent::of(repo, ours_id)?)? {
         return Ok(FileMerge::Whole);
     }
     let mut conflicts = Vec::new();
@@ -78,7 +78,7 @@ pub(super) fn merge_files(
     let (recipe, len) = match extents.as_slice() {
         same if same == ours.extents() => (ours_id, ours.len()),
         same if same == theirs.extents() => (theirs_id, theirs.len()),
-        _ => repo.assemble(ingest, extents)?,
+        _ => assemble(repo, ingest, extents)?,
     };
     Ok(FileMerge::Merged { recipe, len, conflicts })
 }

@@ -3,7 +3,7 @@
 use super::error::Result;
 use super::pathspec::Pathspec;
 use super::workspace::Workspace;
-use crate::history::{self, Commit, Order, Repo, Selection, Walk, WalkRequest, parse_time};
+use crate::history::{self, Commit, Order, Repo, Revisions, Selection, Walk, WalkRequest, parse_time};
 use crate::id::CommitId;
 use std::sync::Arc;
 
@@ -64,7 +64,8 @@ impl Workspace {
             None => Ok(None),
         };
         let (since, until) = (time(&request.since)?, time(&request.until)?);
-        let mut selection = self.repo.select(request.revisions.iter().map(String::as_str), self.now())?;
+        let mut selection =
+            Revisions::of(&self.repo).select(request.revisions.iter().map(String::as_str), self.now())?;
         if request.all {
             let refs = self.repo.refs();
             // A ref that cannot be read leads to no commit here; `fsck` tells of it.

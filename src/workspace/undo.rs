@@ -66,7 +66,7 @@ impl Workspace {
                 }
             }
         }
-        let moved = self.repo.put_back(operation, is_undo, &self.signature())?;
+        let moved = operation.put_back(&self.repo, is_undo, &self.signature())?;
         let mut warnings: Vec<Warning> = moved.into_iter().map(Warning::from).collect();
         let trouble = |branch: &BranchName, done: std::result::Result<(), Error>| {
             done.err().map(|error| Warning::Worktree { branch: branch.clone(), source: Box::new(error) })

@@ -231,7 +231,7 @@ impl View {
         match (&self.what, node) {
             (What::Worktree { worktree, .. }, node) => Ok(worktree.content(node)?),
             (What::Commit { .. }, DraftNode::Known(Node::File { recipe, .. })) => {
-                Ok(Some(self.repo.file_content(*recipe)?))
+                Ok(Some(FileContent::of(&self.repo, *recipe)?))
             }
             (What::Commit { .. }, _) => Ok(None),
         }

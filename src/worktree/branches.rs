@@ -7,7 +7,7 @@ use super::error::{Error, Result};
 use super::open::has_worktree;
 use super::still::Still;
 use super::warning::Warning;
-use crate::history::{self, BranchName, CommitGraph, Head, LogEntry, Moved, Repo, Signature};
+use crate::history::{self, BranchName, CommitGraph, Head, LogEntry, Moved, Repo, Revisions, Signature};
 use crate::id::CommitId;
 
 /// A branch that was made or deleted.
@@ -243,7 +243,7 @@ impl<'a> Branches<'a> {
     /// # Errors
     /// [`UnknownRevision`](history::Error::UnknownRevision) and what else [`Repo::resolve`] says.
     pub fn switch_to(&self, target: &str, who: &Signature) -> Result<Switched> {
-        let previous = self.repo.previous_named(target)?;
+        let previous = Revisions::of(self.repo).previous_named(target)?;
         let target = previous.as_deref().unwrap_or(target);
         let head = match BranchName::new(target) {
             Ok(branch) if self.can_switch_to(&branch)? => Head::Branch(branch),

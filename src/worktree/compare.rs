@@ -32,10 +32,10 @@ impl Worktree {
     /// If its bytes cannot be read.
     pub fn content(&self, node: &DraftNode) -> Result<Option<FileContent>> {
         match *node {
-            DraftNode::Known(Node::File { recipe, .. }) => Ok(Some(self.repo().file_content(recipe)?)),
+            DraftNode::Known(Node::File { recipe, .. }) => Ok(Some(FileContent::of(self.repo(), recipe)?)),
             DraftNode::Staged { staging, len } => {
                 let bytes = StagedBytes { file: self.staging().open(staging)?, len };
-                Ok(Some(self.repo().content_of(Box::new(bytes))?))
+                Ok(Some(FileContent::of_bytes(self.repo(), Box::new(bytes))?))
             }
             DraftNode::Known(Node::Dir(_) | Node::Symlink(_)) | DraftNode::Dir(_) => Ok(None),
         }

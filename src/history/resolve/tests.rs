@@ -71,8 +71,8 @@ fn names_lead_to_commits_as_in_git() {
     ] {
         assert_eq!(repo.resolve(text, now()).expect(text), id, "{text}");
     }
-    assert_eq!(repo.previous_named("@{-2}").expect("named"), Some("dev".into()));
-    assert_eq!(repo.previous_named("main").expect("another name"), None);
+    assert_eq!(Revisions::of(&repo).previous_named("@{-2}").expect("named"), Some("dev".into()));
+    assert_eq!(Revisions::of(&repo).previous_named("main").expect("another name"), None);
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn a_name_that_leads_nowhere_says_what_there_is() {
 #[test]
 fn ranges_show_some_and_hide_some() {
     let (repo, [one, two, side, merge]) = history();
-    let selected = |texts: &[&str]| repo.select(texts.iter().copied(), now()).expect("valid");
+    let selected = |texts: &[&str]| Revisions::of(&repo).select(texts.iter().copied(), now()).expect("valid");
     let selection =
         |tips: &[CommitId], hidden: &[CommitId]| Selection { tips: tips.to_vec(), hidden: hidden.to_vec() };
     assert_eq!(selected(&["v1..main"]), selection(&[merge], &[one]));
