@@ -55,7 +55,7 @@ impl Workspace {
     /// The commits that are wanted.
     ///
     /// # Errors
-    /// As [`Repo::select`]; [`UnknownTime`](history::Error::UnknownTime).
+    /// As [`Revisions::select`]; [`UnknownTime`](history::Error::UnknownTime).
     pub fn log(&self, request: LogRequest) -> Result<Log> {
         let time = |said: &Option<String>| match said {
             Some(said) => parse_time(said, self.now())
