@@ -57,6 +57,21 @@ fn a_descriptor_that_is_lent_is_of_the_file() {
 }
 
 #[test]
+fn a_file_with_two_names_is_one_file_and_stays_as_long_as_one_of_them() {
+    on_each_disk(|disk, dir| {
+        let (one, other) = (dir.join("a"), dir.join("b"));
+        put(disk, &one, b"bytes");
+        disk.link(&one, &other).unwrap();
+        assert_eq!(kind(disk.link(&one, &other)), ErrorKind::AlreadyExists);
+        assert_eq!(kind(disk.link(&dir.join("none"), &dir.join("c"))), ErrorKind::NotFound);
+        let id = |path: &Path| disk.stat(path).unwrap().unwrap().id;
+        assert_eq!(id(&one), id(&other));
+        disk.remove_file(&one).unwrap();
+        assert_eq!(disk.read(&other).unwrap(), b"bytes");
+    });
+}
+
+#[test]
 fn what_is_no_regular_file_is_refused_and_not_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe");

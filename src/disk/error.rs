@@ -28,6 +28,12 @@ impl DiskError {
         matches!(self.source.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT))
     }
 
+    /// Whether the file system cannot give a file a second name, as opposed to a disk that fails.
+    pub fn is_unlinkable(&self) -> bool {
+        let codes = [libc::EPERM, libc::EOPNOTSUPP, libc::EMLINK, libc::EXDEV, libc::ENOSYS];
+        self.operation == "link" && self.source.raw_os_error().is_some_and(|code| codes.contains(&code))
+    }
+
     /// Whether it says that the path, or a folder above it, does not exist.
     pub fn is_absence(&self) -> bool {
         is_absence(&self.source)

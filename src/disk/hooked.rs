@@ -53,6 +53,11 @@ impl Disk for Hooked {
         self.disk.rename(from, to)
     }
 
+    fn link(&self, from: &Path, to: &Path) -> Result<()> {
+        self.ask("link", from)?;
+        self.disk.link(from, to)
+    }
+
     fn remove_file(&self, path: &Path) -> Result<()> {
         self.ask("remove", path)?;
         self.disk.remove_file(path)

@@ -125,6 +125,11 @@ pub trait Disk: Send + Sync + Debug {
     fn map(&self, path: &Path) -> Result<Mapped>;
     /// Moves a file or directory, replacing a file at `to`.
     fn rename(&self, from: &Path, to: &Path) -> Result<()>;
+    /// Gives a file a second name, in any folder of the same disk: removing one of them leaves the other.
+    ///
+    /// # Errors
+    /// `EEXIST` if something is at `to`; `EPERM`, `EOPNOTSUPP`, `EMLINK` or `EXDEV` where the file system cannot.
+    fn link(&self, from: &Path, to: &Path) -> Result<()>;
     /// Removes a file.
     fn remove_file(&self, path: &Path) -> Result<()>;
     /// Removes an empty directory.

@@ -60,6 +60,10 @@ impl Disk for RealDisk {
         at("rename", from, fs::rename(from, to))
     }
 
+    fn link(&self, from: &Path, to: &Path) -> Result<()> {
+        at("link", from, fs::hard_link(from, to))
+    }
+
     fn remove_file(&self, path: &Path) -> Result<()> {
         at("remove", path, fs::remove_file(path))
     }

@@ -5,7 +5,7 @@
 
 mod file;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -270,14 +270,16 @@ impl State {
     }
 
     fn used(&self) -> u64 {
-        self.used_below(ROOT)
-    }
-
-    fn used_below(&self, ino: Ino) -> u64 {
-        match &self.inodes[ino] {
-            Inode::File(file) => (file.bytes.len() as u64).max(file.reserved),
-            Inode::Dir(dir) => dir.entries.values().map(|&child| self.used_below(child)).sum(),
+        // A file that has several names takes its room once.
+        let (mut seen, mut waiting, mut used) = (HashSet::new(), vec![ROOT], 0);
+        while let Some(ino) = waiting.pop() {
+            match &self.inodes[ino] {
+                Inode::File(file) if seen.insert(ino) => used += (file.bytes.len() as u64).max(file.reserved),
+                Inode::File(_) => {}
+                Inode::Dir(dir) => waiting.extend(dir.entries.values()),
+            }
         }
+        used
     }
 
     fn available(&self) -> u64 {
@@ -431,6 +433,19 @@ impl Disk for SimulatedDisk {
             }
             state.dir_mut(old)?.set(old_name, None);
             state.dir_mut(new)?.set(new_name, Some(moved));
+            Ok(())
+        })
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> Result<()> {
+        self.change("link", from, |state| {
+            let linked = state.resolve(from)?;
+            state.file(linked)?;
+            let (folder, name) = state.parent(to)?;
+            if state.find(to)?.is_some() {
+                return errno(libc::EEXIST);
+            }
+            state.dir_mut(folder)?.set(name, Some(linked));
             Ok(())
         })
     }

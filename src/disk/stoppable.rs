@@ -52,6 +52,10 @@ impl Disk for StoppableDisk {
         RealDisk.rename(from, to)
     }
 
+    fn link(&self, from: &Path, to: &Path) -> Result<()> {
+        RealDisk.link(from, to)
+    }
+
     fn remove_file(&self, path: &Path) -> Result<()> {
         RealDisk.remove_file(path)
     }

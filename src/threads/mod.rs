@@ -8,6 +8,7 @@
 //! themselves, however many pieces there are, and a lock that is held while waiting is met again only where it would
 //! have been in one thread. A pool that steals work while it waits has neither bound.
 
+mod beside;
 mod crew;
 mod each;
 mod ordered;
@@ -16,6 +17,7 @@ mod slice;
 mod tests;
 mod turn;
 
+pub use beside::while_waiting;
 pub use crew::Threads;
 pub use slice::{answer_at_once, compute_at_length};
 pub use turn::{Taken, Turn};
