@@ -88,6 +88,7 @@ pub fn disk_usage_is_what_is_stored() -> Result<(), Missing> {
     let stage = Stage::new()?;
     fs::write(stage.worktree("zeros"), vec![0; 8 << 20]).expect("room");
     stage.commit("zeros");
+    stage.in_repo(&["drain"]).succeeds();
     let used = |path: &str| {
         let said = stage.sh(&format!("du -sB1 \"$M\"/{path}")).succeeds().text();
         said.split_whitespace().next().expect("a number").parse::<u64>().expect("a number")

@@ -33,6 +33,40 @@ pub fn a_killed_daemon_costs_nothing_that_was_closed() -> Result<(), Missing> {
     Ok(())
 }
 
+/// How many bytes of commits are still as they were saved.
+fn waiting(stage: &Stage) -> u64 {
+    let stats = stage.in_repo(&["stats", "--json"]).succeeds().text();
+    let value: serde_json::Value = serde_json::from_str(&stats).expect("one value");
+    value["waiting_bytes"].as_u64().expect("a number")
+}
+
+pub fn what_a_commit_left_as_it_was_saved_becomes_small_and_survives_the_daemon() -> Result<(), Missing> {
+    let mut stage = Stage::new()?;
+    for round in 0..6u64 {
+        let bytes = weights(5 + round, 6 << 20);
+        fs::write(stage.worktree("model"), &bytes).expect("room");
+        fs::write(stage.worktree("config"), round.to_string()).expect("room");
+        let id = stage.commit(&format!("round {round}"));
+        // The coding of what was committed is under way, or not begun, or done.
+        std::thread::sleep(std::time::Duration::from_millis(150 * round));
+        if round % 2 == 1 {
+            stage.kill_daemon();
+            stage.in_repo(&["fsck", "--full"]).succeeds();
+            stage.mount(&["repo", "mnt"]);
+        }
+        assert!(fs::read(stage.mnt(&format!("commits/{id}/model"))).expect("committed") == bytes);
+        assert!(fs::read(stage.mnt("HEAD/model")).expect("committed") == bytes);
+    }
+    stage.wait_until("a mount makes small what it finds", || waiting(&stage) == 0);
+    stage.unmount();
+    fs::remove_dir_all(stage.path("repo/.coral/plain")).expect("copies of what is stored");
+    stage.in_repo(&["drain"]).succeeds();
+    stage.in_repo(&["fsck", "--full"]).succeeds();
+    stage.in_repo(&["export", "HEAD~3", "../third"]).succeeds();
+    assert!(fs::read(stage.path("third/model")).expect("exported") == weights(7, 6 << 20));
+    Ok(())
+}
+
 /// A disk of so many bytes in memory; unmounted when dropped.
 struct SmallDisk(PathBuf);
 
@@ -72,11 +106,14 @@ pub fn a_full_disk_is_told_to_the_writer_and_changes_nothing() -> Result<(), Mis
     stage.sh("cmp \"$W\"/kept \"$M\"/HEAD/kept; cd \"$M\"; \"$CORAL\" fsck --full").succeeds();
     stage.sh("rm \"$W\"/big; printf later > \"$W\"/small; cd \"$W\"; \"$CORAL\" commit -m second").succeeds();
     assert_eq!(fs::read_to_string(stage.mnt("HEAD/small")).expect("committed"), "later");
-    // A commit that does not fit leaves the branch as it was.
+    // A file that was saved is committed where it is: that needs no room. What has to be written anew does not fit, and
+    // leaves the branch as it was.
     stage.sh("dd if=/dev/urandom of=\"$W\"/half bs=1M count=60 status=none").succeeds();
-    stage.sh("cd \"$W\"; \"$CORAL\" commit -m third").fails(&[]);
+    stage.sh("cd \"$W\"; \"$CORAL\" commit -m third; cmp half \"$M\"/HEAD/half").succeeds();
+    stage.sh("cd \"$W\"; dd if=half of=open bs=1M count=20 status=none; exec 5>>open; \"$CORAL\" commit --include-open -m fourth")
+        .fails(&[]);
     let log = stage.sh("cd \"$W\"; \"$CORAL\" log").succeeds().text();
-    assert!(log.contains("second") && !log.contains("third"), "{log}");
+    assert!(log.contains("third") && !log.contains("fourth"), "{log}");
     stage
         .sh("rm \"$W\"/half; cmp \"$W\"/kept \"$M\"/HEAD/kept; cd \"$M\"; \"$CORAL\" fsck --full")
         .succeeds();

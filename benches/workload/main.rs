@@ -15,7 +15,7 @@ use coral::history::{BranchName, Node, Options, Repo, Signature, TreePath};
 use coral::store;
 use coral::task::Task;
 use coral::units::Timestamp;
-use coral::worktree::{CommitRequest, Fence, Result, ToAdd, fsck};
+use coral::worktree::{Coding, CommitRequest, Fence, Result, ToAdd, fsck};
 use models::{Model, models};
 use std::collections::BTreeMap;
 use std::fs;
@@ -128,5 +128,6 @@ fn request(message: &str, time: Timestamp) -> CommitRequest {
         level: None,
         tag: None,
         amend: false,
+        coding: Coding::Now,
     }
 }

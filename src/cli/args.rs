@@ -4,9 +4,9 @@ use super::context::Context;
 use super::error::{CommandError, Result};
 use super::output::{Colour, Output, say};
 use super::{
-    add, best, branch, cat, clean, commit, compare, config, diff, export, fsck, habits, init, lineage, log,
-    ls, merge, mv, notes, reflog, repack, replay, reset, restore, rm, show, similar, stash, stats, status,
-    switch, tag, undo,
+    add, best, branch, cat, clean, commit, compare, config, diff, drain, export, fsck, habits, init, lineage,
+    log, ls, merge, mv, notes, reflog, repack, replay, reset, restore, rm, show, similar, stash, stats,
+    status, switch, tag, undo,
 };
 #[cfg(feature = "mount")]
 use super::{demo, mount, umount};
@@ -74,6 +74,7 @@ enum Verb {
     Op(undo::OpArgs),
     Stats(stats::Args),
     Fsck(fsck::Args),
+    Drain(drain::Args),
     Repack(repack::Args),
     Config(config::Args),
     #[cfg(feature = "mount")]
@@ -131,7 +132,7 @@ impl Verb {
                 "`coral status` tells whether it is under way: then `--continue` goes on with it, `--abort` gives it up"
             }
             Verb::Export(_) => "what was written was removed again; the same command begins again",
-            Verb::Repack(_) => "every object is where it was; the same command begins again",
+            Verb::Drain(_) | Verb::Repack(_) => "every object is where it was; the same command begins again",
             Verb::Fsck(_) => {
                 "checking changes nothing, and what --rebuild wrote anew is whole; the same command begins again"
             }
@@ -187,6 +188,7 @@ fn perform(verb: Verb, context: &Context, out: &Output) -> Result<ExitCode> {
         Verb::Op(args) => undo::op(context, out, args),
         Verb::Stats(args) => stats::run(context, out, args),
         Verb::Fsck(args) => return fsck::run(context, out, args),
+        Verb::Drain(args) => drain::run(context, out, args),
         Verb::Repack(args) => repack::run(context, out, args),
         Verb::Config(args) => config::run(context, out, args),
     };

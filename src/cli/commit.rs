@@ -9,7 +9,7 @@ use crate::history::{
     self, BranchName, Commit, Repo, Signature, TagName, TreePath, metadata_pair, parse_time,
 };
 use crate::id::TreeId;
-use crate::worktree::{CommitRequest, Committed, Error, Worktree};
+use crate::worktree::{Coding, CommitRequest, Committed, Error, Worktree};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -60,6 +60,10 @@ pub struct Args {
     /// The branch, if not the current one
     #[arg(short = 'B', long, value_name = "NAME")]
     branch: Option<String>,
+    /// Leave large files as they were saved, to be made small by a mount or by `coral drain`. So it is where a mount is
+    /// at work
+    #[arg(long)]
+    no_pack: bool,
 }
 
 /// Unfinished files that are named one by one.
@@ -94,9 +98,16 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         level: args.level,
         tag,
         amend: args.amend,
+        coding: Coding::Now,
     };
     let task = task()?;
-    place.drain(&task);
+    // A mount makes small what it finds afterwards.
+    let later = (place.begin_commit() || args.no_pack) && !request.include_open;
+    if !later {
+        place.drain(&task);
+        place.code_attached(&task)?;
+    }
+    let request = CommitRequest { coding: if later { Coding::Later } else { Coding::Now }, ..request };
     let committed = worktree.commit(&request, &task).map_err(|error| match error {
         Error::History(history::Error::RefExists { .. }) => {
             CommandError::new(error).hint("nothing was committed")

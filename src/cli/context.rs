@@ -103,6 +103,13 @@ impl Place {
         say_heard(&self.0.settle());
     }
 
+    /// Lets mounts make way for a commit; whether there is one, which goes on with its files afterwards.
+    pub fn begin_commit(&self) -> bool {
+        let heard = self.0.begin_commit();
+        say_heard(&heard);
+        heard.answered > 0
+    }
+
     /// Lets mounts of the repository finish taking in what was saved.
     pub fn drain(&self, task: &Task) {
         say_heard(&self.0.drain(task));

@@ -15,6 +15,7 @@ mod context;
 mod demo;
 mod diff;
 mod diff_text;
+mod drain;
 mod error;
 mod export;
 mod fsck;

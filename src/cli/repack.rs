@@ -25,6 +25,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     let task = task()?;
     place.drain(&task);
+    place.code_attached(&task)?;
     let done = repack(&place.repo, args.depth, args.level, &task)?;
     place.announce();
     if out.json {

@@ -50,7 +50,7 @@ pub fn run(context: &Context, out: &Output, _args: Args) -> Result<()> {
             "plain_bytes": reached.bytes, "unique_objects": reached.objects.len(), "objects": store.objects,
             "delta_objects": store.deltas, "unique_bytes": store.len, "stored_bytes": store.stored_len,
             "disk_bytes": store.disk_len, "packs": store.packs, "ratio": ratio, "saved_bytes": saved,
-            "plain_copies": copies.files, "plain_copy_bytes": copies.bytes,
+            "waiting_bytes": store.attached_len, "plain_copies": copies.files, "plain_copy_bytes": copies.bytes,
         }));
     }
     let row = |name: &str, value: String| out.line(format_args!("{name:<24}{value}"));
@@ -60,6 +60,12 @@ pub fn run(context: &Context, out: &Output, _args: Args) -> Result<()> {
     row("distinct objects", format!("{} ({})", store.objects, ByteSize(store.len)))?;
     row("stored as differences", store.deltas.to_string())?;
     row("on disk", format!("{} in {} packs", ByteSize(store.disk_len), store.packs))?;
+    if store.attached_len > 0 {
+        row(
+            "of these",
+            format!("{} as saved; `coral drain` makes them small", ByteSize(store.attached_len)),
+        )?;
+    }
     if copies.files > 0 {
         let what = format!("{} in {} files, which may go at any time", ByteSize(copies.bytes), copies.files);
         row("plain copies", what)?;

@@ -5,6 +5,7 @@ use super::merged::{conflict_json, print_conflicts, tensors, under_way};
 use super::output::{Colour, Output};
 use super::quote;
 use crate::history::{Head, Tree, TreePath};
+use crate::units::ByteSize;
 use crate::worktree::Snapshot;
 use serde_json::json;
 
@@ -57,6 +58,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
                 json!({ "what": merging.kind.words(), "commit": merging.theirs.to_string() })
             }),
             "conflicts": undecided.iter().map(|conflict| conflict_json(conflict)).collect::<Vec<_>>(),
+            "waiting_bytes": place.repo.store().attached_len(),
         }));
     }
     if !args.short {
@@ -108,8 +110,15 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     }
     let at_rest =
         undecided.is_empty() && [still_open, interrupted, lost].iter().all(|paths| paths.is_empty());
-    match (args.short, changes.is_empty() && at_rest) {
-        (false, true) => out.line("nothing to commit"),
-        (true, _) | (false, false) => Ok(()),
+    if !args.short && changes.is_empty() && at_rest {
+        out.line("nothing to commit")?;
+    }
+    match place.repo.store().attached_len() {
+        0 => Ok(()),
+        _ if args.short => Ok(()),
+        bytes => out.line(format_args!(
+            "{} of commits are still as they were saved; a mount or `coral drain` makes them small",
+            ByteSize(bytes)
+        )),
     }
 }

@@ -34,4 +34,4 @@ pub use estimate::{Estimate, estimate};
 pub use frame::{DecodeError, FRAME_LEN, Level, UnknownLevel, decode_frame, encode_frame};
 pub use isa::Isa;
 pub use lossy::{Lossy, LossyError, LossyType, apply_lossy, encode_lossy};
-pub use tag::tag_needs_base;
+pub use tag::{RAW_TAG, tag_needs_base};

@@ -53,6 +53,9 @@ impl Tag {
     }
 }
 
+/// The tag of frames that are stored as they are.
+pub const RAW_TAG: u8 = Tag::Raw.code();
+
 /// Whether frames with this tag decode only with a base.
 pub fn tag_needs_base(tag: u8) -> bool {
     Tag::from_code(tag).is_some_and(Tag::needs_base)

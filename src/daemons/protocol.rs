@@ -27,6 +27,9 @@ pub enum Request {
     Refresh,
     /// To finish with files that were closed just now, and answer when their completion can be seen.
     Settle,
+    /// To finish with files that were closed just now, as [`Request::Settle`], and to leave other work for later: the asker
+    /// makes a commit.
+    GiveWay,
     /// To store all files that are settled, and answer when that is done.
     Drain,
     /// What it is doing, for people.
@@ -36,8 +39,15 @@ pub enum Request {
 }
 
 impl Request {
-    const ALL: [Request; 6] =
-        [Request::Ping, Request::Refresh, Request::Settle, Request::Drain, Request::Status, Request::Stop];
+    const ALL: [Request; 7] = [
+        Request::Ping,
+        Request::Refresh,
+        Request::Settle,
+        Request::GiveWay,
+        Request::Drain,
+        Request::Status,
+        Request::Stop,
+    ];
 
     /// The word on the wire.
     pub const fn word(self) -> &'static str {
@@ -45,6 +55,7 @@ impl Request {
             Request::Ping => "ping",
             Request::Refresh => "refresh",
             Request::Settle => "settle",
+            Request::GiveWay => "give-way",
             Request::Drain => "drain",
             Request::Status => "status",
             Request::Stop => "stop",

@@ -8,7 +8,7 @@ use crate::history::{BranchName, LogEntry, Signature, Tag, TagName, TreePath, me
 use crate::quote;
 use crate::task::Task;
 use crate::units::Timestamp;
-use crate::worktree::CommitRequest;
+use crate::worktree::{Coding, CommitRequest};
 
 use super::errno::Result;
 use super::report::{Report, shown};
@@ -87,10 +87,19 @@ impl<'a> Commands<'a> {
             (None, View::Worktree(branch)) => branch.clone(),
             (None, View::All | View::Snapshot { .. }) => self.0.repo.refs().current_branch()?,
         };
-        // Two ingests of one file would both be right, but the second would be for nothing. What the background could
-        // not store is tried again now, and says itself what is wrong.
         self.0.settle();
-        self.0.ingest.drain();
+        let coding = match self.0.ingest.is_at_work() && !command.include_open {
+            true => {
+                self.0.ingest.give_way();
+                Coding::Later
+            }
+            false => {
+                // Two ingests of one file would both be right, but the second would be for nothing. What the background
+                // could not store is tried again now, and says itself what is wrong.
+                self.0.ingest.drain();
+                Coding::Now
+            }
+        };
         let committer = self.0.signature();
         let request = CommitRequest {
             author: Signature {
@@ -106,8 +115,10 @@ impl<'a> Commands<'a> {
             level: command.level,
             tag: command.tag.clone().map(TagName::new).transpose()?,
             amend: false,
+            coding,
         };
         let committed = self.0.worktrees.open(&branch)?.commit(&request, &Task::default())?;
+        self.0.ingest.attached(self.0.repo.store());
         self.0.announce();
         let mut report = Report::default();
         report.line(format_args!("[{branch} {}] {} changed", committed.id, committed.changed));

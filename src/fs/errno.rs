@@ -178,7 +178,7 @@ fn worktree_errno(error: &worktree::Error) -> i32 {
 fn store_errno(error: &StoreError) -> i32 {
     use StoreError as E;
     match error {
-        E::Disk(error) => disk_errno(error),
+        E::Disk(error) | E::Unlinkable(error) => disk_errno(error),
         E::Full { .. } => libc::ENOSPC,
         E::NotFound { .. }
         | E::Elsewhere { .. }

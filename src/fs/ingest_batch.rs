@@ -14,7 +14,7 @@ use crate::id::{RecipeId, TreeId};
 use crate::quote;
 use crate::store::{Ingest, StoreError};
 use crate::task::Task;
-use crate::worktree::{Error, Result, StagedFile, Tenant};
+use crate::worktree::{Coding, Error, Result, StagedFile, Tenant};
 
 use super::report::shown;
 
@@ -23,8 +23,8 @@ const BATCH: u64 = 2 << 30;
 /// What is told of a panic, in bytes.
 const TOLD_MAX: usize = 500;
 
-/// Takes a file into the store; the last argument is the tree that it probably derives from.
-type Take = dyn Fn(&Tenant, &Ingest, &StagedFile, TreeId) -> Result<(RecipeId, u64)> + Send;
+/// Takes a file into the store; the tree is the one that it probably derives from.
+type Take = dyn Fn(&Tenant, &Ingest, &StagedFile, TreeId, &Task) -> Result<(RecipeId, u64)> + Send;
 
 /// Stores files of worktrees, and remembers which ones it will not try again.
 pub(super) struct Storer {
@@ -34,10 +34,9 @@ pub(super) struct Storer {
 
 impl Default for Storer {
     fn default() -> Self {
-        Self::taking(|worktree, ingest, file, parent| {
-            // Nobody waits for it, and a mount that ends lets it finish.
-            let task = Task::default();
-            worktree.staging().ingest(ingest, file, parent, &Intake::begin(&task, file.len))
+        Self::taking(|worktree, ingest, file, parent, task| {
+            let intake = Intake::begin(task, file.len);
+            worktree.staging().ingest(ingest, file, parent, Coding::Now, &intake)
         })
     }
 }
@@ -48,21 +47,24 @@ enum Tried {
     Stored(Option<String>),
     /// Nothing is stored: this file ended the work.
     Panicked(StagingId, String),
+    /// Nothing is stored: somebody else has something to do that is waited for.
+    Stopped,
 }
 
 impl Storer {
     /// One that takes files in another way.
     pub fn taking(
-        take: impl Fn(&Tenant, &Ingest, &StagedFile, TreeId) -> Result<(RecipeId, u64)> + Send + 'static,
+        take: impl Fn(&Tenant, &Ingest, &StagedFile, TreeId, &Task) -> Result<(RecipeId, u64)> + Send + 'static,
     ) -> Self {
         Self { take: Box::new(take), marked: HashSet::new() }
     }
 
-    /// Stores the complete files of a worktree that have at least so many bytes.
+    /// Stores the complete files of a worktree that have at least so many bytes. A batch that is stopped is not stored, and
+    /// those after it are not tried.
     ///
     /// # Errors
     /// What is wrong with the last of those that stay staged. If the store fails, those after that one are not tried.
-    pub fn store(&mut self, worktree: &Tenant, least: u64) -> std::result::Result<(), String> {
+    pub fn store(&mut self, worktree: &Tenant, least: u64, task: &Task) -> std::result::Result<(), String> {
         let text = |error: Error| error.to_string();
         let files: Vec<StagedFile> = worktree
             .staging()
@@ -75,21 +77,27 @@ impl Storer {
         let (marked, files): (Vec<_>, Vec<_>) = files.into_iter().partition(is_marked);
         let mut trouble = marked.last().map(|file| format!("`{}` waits for a commit", shown(&file.path)));
         let mut rest = files.as_slice();
-        while !rest.is_empty() {
+        while !rest.is_empty() && task.check().is_ok() {
             let (batch, later) = rest.split_at(batch_len(rest));
-            trouble = self.store_batch(worktree, batch).map_err(text)?.or(trouble);
+            trouble = self.store_batch(worktree, batch, task).map_err(text)?.or(trouble);
             rest = later;
         }
         trouble.map_or(Ok(()), Err)
     }
 
     /// Stores a batch, without those files in it that end the work.
-    fn store_batch(&mut self, worktree: &Tenant, files: &[StagedFile]) -> Result<Option<String>> {
+    fn store_batch(
+        &mut self,
+        worktree: &Tenant,
+        files: &[StagedFile],
+        task: &Task,
+    ) -> Result<Option<String>> {
         let mut files = files.to_vec();
         let mut trouble = None;
         loop {
-            match self.try_batch(worktree, &files)? {
+            match self.try_batch(worktree, &files, task)? {
                 Tried::Stored(failed) => return Ok(failed.or(trouble)),
+                Tried::Stopped => return Ok(trouble),
                 Tried::Panicked(bad, why) => {
                     self.marked.insert((worktree.branch().clone(), bad));
                     files.retain(|file| file.staging != bad);
@@ -99,7 +107,7 @@ impl Storer {
         }
     }
 
-    fn try_batch(&self, worktree: &Tenant, files: &[StagedFile]) -> Result<Tried> {
+    fn try_batch(&self, worktree: &Tenant, files: &[StagedFile], task: &Task) -> Result<Tried> {
         let repo = worktree.repo();
         let parent = match worktree.base()? {
             Some(commit) => repo.commit(commit)?.tree,
@@ -110,9 +118,10 @@ impl Storer {
         let mut trouble = None;
         for file in files {
             // What it leaves half done is in the pack that is not sealed then, and in nothing else.
-            let taken = catch_unwind(AssertUnwindSafe(|| (self.take)(worktree, &ingest, file, parent)));
+            let taken = catch_unwind(AssertUnwindSafe(|| (self.take)(worktree, &ingest, file, parent, task)));
             match taken {
                 Ok(Ok((recipe, len))) => stored.push((file.staging, recipe, len)),
+                Ok(Err(_)) if task.check().is_err() => return Ok(Tried::Stopped),
                 Ok(Err(error)) if is_gone(&error) => {}
                 Ok(Err(error)) if is_of_store(&error) => return Err(error),
                 Ok(Err(error)) => trouble = Some(error.to_string()),

@@ -1,7 +1,9 @@
-//! Storing large files in the background, soon after they are complete, so that a commit finds little left to do.
+//! Storing large files in the background, soon after they are complete, so that a commit finds little left to do; and
+//! coding those that commits left as they were saved.
 //!
 //! Small files wait for the commit: each batch is a pack, and packs of a few bytes help nobody. A failure loses
-//! nothing: the file stays staged, and the commit tries again. No file and no worktree ends the thread.
+//! nothing: the file stays staged, and the commit tries again. No file and no worktree ends the thread. Whoever waits for
+//! a commit comes first: it leaves large files as they are, and the work at hand is left for it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,6 +14,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
 use crate::history::BranchName;
+use crate::store::{Store, StoreError};
+use crate::task::{Silent, StopHandle, Task};
 use crate::threads::compute_at_length;
 
 use super::ingest_batch::{Storer, guarded};
@@ -24,12 +28,16 @@ const LARGE: u64 = 1 << 20;
 const QUIET: Duration = Duration::from_millis(300);
 /// A steady stream of files is not waited out for longer than this.
 const WAIT_MAX: Duration = Duration::from_secs(6);
+/// What gave way to a commit waits so long for it to be made: then there is nothing left of it to do.
+const AFTER_GIVING_WAY: Duration = Duration::from_secs(3);
 
 enum Message {
     /// A file of the worktree may be complete.
     Settled(Arc<OpenWorktree>),
     /// A name of the worktree is gone, and what it led to may take room that nothing needs.
     Freed(Arc<OpenWorktree>),
+    /// Commits left files in the store as they were saved.
+    Attached(Store),
     /// Store what is complete without waiting, and answer by hanging up.
     Drain(Sender<()>),
 }
@@ -39,6 +47,10 @@ pub(super) struct IngestQueue {
     sender: Option<Sender<Message>>,
     trouble: Arc<Mutex<Option<String>>>,
     write_back: Arc<WriteBack>,
+    /// Ends the coding of what lies in the store already: whoever comes next goes on with it.
+    stop: StopHandle,
+    /// Ends the batch at hand.
+    batch: Arc<Mutex<StopHandle>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
@@ -51,7 +63,8 @@ impl fmt::Debug for IngestQueue {
 impl IngestQueue {
     /// A queue that stores nothing: everything waits for the commit.
     pub fn idle() -> Self {
-        Self { sender: None, trouble: Arc::default(), write_back: Arc::new(WriteBack::idle()), thread: None }
+        let (write_back, stop) = (Arc::new(WriteBack::idle()), StopHandle::default());
+        Self { sender: None, trouble: Arc::default(), write_back, stop, batch: Arc::default(), thread: None }
     }
 
     /// Starts the thread. `tell` hears of what cannot be stored, once as long as it is the same.
@@ -61,10 +74,16 @@ impl IngestQueue {
         let told = Arc::clone(&trouble);
         let write_back = Arc::new(WriteBack::start()?);
         let later = Arc::clone(&write_back);
+        let stop = StopHandle::default();
+        let coding = Task::new(Arc::new(stop.clone()), Arc::new(Silent));
+        let batch = Arc::default();
+        let at_hand = Arc::clone(&batch);
+        let mut worker =
+            Worker { storer: Storer::default(), coder: Coder::new(coding), write_back: later, at_hand };
         let thread = thread::Builder::new()
             .name("ingest".into())
-            .spawn(move || work(&receiver, &told, &later, &tell))?;
-        Ok(Self { sender: Some(sender), trouble, write_back, thread: Some(thread) })
+            .spawn(move || work(&receiver, &told, &mut worker, &tell))?;
+        Ok(Self { sender: Some(sender), trouble, write_back, stop, batch, thread: Some(thread) })
     }
 
     /// Tells that a file of a worktree may be complete.
@@ -75,6 +94,23 @@ impl IngestQueue {
     /// Tells that a name of a worktree is gone: the room that its bytes took can be given back.
     pub fn freed(&self, worktree: Arc<OpenWorktree>) {
         self.send(Message::Freed(worktree));
+    }
+
+    /// Whether anything is done in the background.
+    pub fn is_at_work(&self) -> bool {
+        self.sender.is_some()
+    }
+
+    /// Leaves what is at hand to be done later: somebody waits for a commit, which wants the same processors.
+    pub fn give_way(&self) {
+        self.batch.lock().unwrap_or_else(PoisonError::into_inner).stop();
+    }
+
+    /// Tells that there may be files in a store that wait to be coded.
+    pub fn attached(&self, store: &Store) {
+        if store.attached_len() > 0 {
+            self.send(Message::Attached(store.clone()));
+        }
     }
 
     /// Waits until everything that is complete now was tried to be stored.
@@ -100,6 +136,7 @@ impl IngestQueue {
 impl Drop for IngestQueue {
     /// Waits for the batch at hand.
     fn drop(&mut self) {
+        self.stop.stop();
         self.sender = None;
         if let Some(thread) = self.thread.take() {
             // A panic in it was reported when it happened, and nothing depends on its result.
@@ -108,18 +145,33 @@ impl Drop for IngestQueue {
     }
 }
 
+/// What the thread works with.
+struct Worker {
+    storer: Storer,
+    coder: Coder,
+    write_back: Arc<WriteBack>,
+    /// Ends the batch at hand.
+    at_hand: Arc<Mutex<StopHandle>>,
+}
+
 /// Collects what settled until it is quiet for a while, stores it, and goes on.
 fn work(
     receiver: &Receiver<Message>,
     trouble: &Mutex<Option<String>>,
-    write_back: &WriteBack,
+    worker: &mut Worker,
     tell: &dyn Fn(&str),
 ) {
     compute_at_length();
-    let (mut waiting, mut storer) = (Waiting::new(), Storer::default());
-    while let Ok(first) = receiver.recv() {
+    let mut waiting = Waiting::default();
+    loop {
         let mut askers = Vec::new();
-        note(first, &mut waiting, &mut askers);
+        // What gave way to somebody is taken up again when it has been quiet for a while.
+        let patience = if waiting.is_empty() { Duration::MAX } else { AFTER_GIVING_WAY };
+        match receiver.recv_timeout(patience) {
+            Ok(first) => note(first, &mut waiting, &mut askers),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
         // Not so many messages: a file that is saved is several.
         let until = Instant::now() + WAIT_MAX;
         while askers.is_empty() && Instant::now() < until {
@@ -129,23 +181,7 @@ fn work(
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
-        let mut failed = None;
-        for Work { worktree, freed } in std::mem::take(&mut waiting).into_values() {
-            // Of a worktree that was deleted nothing is left to store.
-            if worktree.is_gone() {
-                continue;
-            }
-            let done = guarded(|| {
-                // Letting go needs a journal that is durable, so it is done for many names at once.
-                let swept = if freed { worktree.sync_records() } else { Ok(()) };
-                let stored = storer.store(&worktree, LARGE);
-                // The index only saves time: without it the store goes on.
-                let _ = worktree.repo().store().update_index();
-                stored.and(swept.map_err(|error| error.to_string()))
-            });
-            failed = done.err().or(failed);
-            write_back.written(worktree);
-        }
+        let failed = worker.round(&mut waiting);
         let before = trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(why) = failed.as_deref().filter(|_| failed != before) {
             tell(why);
@@ -155,8 +191,85 @@ fn work(
     }
 }
 
-/// What is to be done, by branch.
-type Waiting = BTreeMap<BranchName, Work>;
+impl Worker {
+    /// Does what waits; what gave way waits on. The result is what failed last.
+    fn round(&mut self, waiting: &mut Waiting) -> Option<String> {
+        let Waiting { worktrees, attached } = std::mem::take(waiting);
+        // First, so that what is stored now can be a difference to it.
+        let mut failed = attached.and_then(|store| guarded(|| self.coder.code(&store)).err());
+        for (branch, Work { worktree, freed }) in worktrees {
+            // Of a worktree that was deleted nothing is left to store.
+            if worktree.is_gone() {
+                continue;
+            }
+            let stop = StopHandle::default();
+            *self.at_hand.lock().unwrap_or_else(PoisonError::into_inner) = stop.clone();
+            let task = Task::new(Arc::new(stop), Arc::new(Silent));
+            let done = guarded(|| {
+                // Letting go needs a journal that is durable, so it is done for many names at once.
+                let swept = if freed { worktree.sync_records() } else { Ok(()) };
+                let stored = self.storer.store(&worktree, LARGE, &task);
+                // The index only saves time: without it the store goes on.
+                let _ = worktree.repo().store().update_index();
+                stored.and(swept.map_err(|error| error.to_string()))
+            });
+            failed = done.err().or(failed);
+            if task.check().is_err() {
+                waiting.worktrees.insert(branch, Work { worktree: Arc::clone(&worktree), freed: false });
+            }
+            self.write_back.written(worktree);
+        }
+        failed
+    }
+}
+
+/// Codes what lies in stores as it was saved.
+struct Coder {
+    task: Task,
+    /// What was left because it is damaged, in bytes: it is not tried again as long as it is all that there is.
+    damaged: u64,
+    damage: Option<String>,
+}
+
+impl Coder {
+    fn new(task: Task) -> Self {
+        Self { task, damaged: 0, damage: None }
+    }
+
+    fn code(&mut self, store: &Store) -> std::result::Result<(), String> {
+        if self.damaged > 0 && store.attached_len() == self.damaged {
+            return self.damage.clone().map_or(Ok(()), Err);
+        }
+        let done = store.code_attached(&self.task);
+        // The index only saves time: without it the store goes on.
+        let _ = store.update_index();
+        (self.damaged, self.damage) = (0, None);
+        match done {
+            // Another process may be at it.
+            Ok(_) | Err(StoreError::Busy { .. } | StoreError::Stopped(_)) => Ok(()),
+            Err(error) => {
+                if error.is_corruption() {
+                    (self.damaged, self.damage) = (store.attached_len(), Some(error.to_string()));
+                }
+                Err(error.to_string())
+            }
+        }
+    }
+}
+
+/// What is to be done.
+#[derive(Default)]
+struct Waiting {
+    worktrees: BTreeMap<BranchName, Work>,
+    /// Where files wait to be coded.
+    attached: Option<Store>,
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.worktrees.is_empty() && self.attached.is_none()
+    }
+}
 
 struct Work {
     worktree: Arc<OpenWorktree>,
@@ -168,8 +281,12 @@ fn note(message: Message, waiting: &mut Waiting, askers: &mut Vec<Sender<()>>) {
     let (worktree, freed) = match message {
         Message::Settled(worktree) => (worktree, false),
         Message::Freed(worktree) => (worktree, true),
+        Message::Attached(store) => {
+            waiting.attached = Some(store);
+            return;
+        }
         Message::Drain(asker) => return askers.push(asker),
     };
     let branch = worktree.branch().clone();
-    waiting.entry(branch).or_insert(Work { worktree, freed: false }).freed |= freed;
+    waiting.worktrees.entry(branch).or_insert(Work { worktree, freed: false }).freed |= freed;
 }

@@ -121,7 +121,9 @@ pub fn mount(repo: Repo, mount_point: &Path, options: MountOptions) -> Result<Mo
     let failed = |operation| system(operation, &mount_point);
     let core = FileSystem::new(repo, options.settings).map_err(MountError::Unservable)?;
     let core = Arc::new(core);
-    Upkeep::of(&core.shared).attach_index();
+    let upkeep = Upkeep::of(&core.shared);
+    upkeep.attach_index();
+    upkeep.go_on();
     let workers = Workers::start(SESSION_THREADS).map_err(failed("start threads for"))?;
     let config = config(&core, options.allow_other, options.read_only);
     let ended = Arc::new(Ended::default());
@@ -362,6 +364,11 @@ fn answer(core: &FileSystem, stopper: &Stopper, request: Request) -> Answer {
         Request::Refresh => Upkeep::of(&core.shared).refresh().map(|()| String::new()),
         Request::Settle => {
             core.shared.settle();
+            Ok(String::new())
+        }
+        Request::GiveWay => {
+            core.shared.settle();
+            core.shared.ingest.give_way();
             Ok(String::new())
         }
         Request::Drain => Upkeep::of(&core.shared).drain().map(|()| String::new()),

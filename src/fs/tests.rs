@@ -27,6 +27,7 @@ use super::settings::{Author, Settings, View};
 use super::upkeep::Upkeep;
 use super::workers::Lane;
 use super::worktrees::Worktrees;
+use crate::worktree::Coding;
 
 const READ: OpenMode = OpenMode { write: false, truncate: false, exclusive: false, drops_privileges: false };
 const WRITE: OpenMode = OpenMode { write: true, ..READ };
@@ -338,10 +339,10 @@ fn a_damaged_file_costs_only_its_own_name_in_tensors() {
     let packs = Path::new("/r/.coral/packs");
     let packed = || disk.list(packs).unwrap();
     save(&core, "worktree/main", "good.safetensors", &tensors("w", 1));
-    Storer::default().store(&worktree(), 0).unwrap();
+    Storer::default().store(&worktree(), 0, &Task::default()).unwrap();
     let before = packed();
     save(&core, "worktree/main", "bad.safetensors", &tensors("w", 2));
-    Storer::default().store(&worktree(), 0).unwrap();
+    Storer::default().store(&worktree(), 0, &Task::default()).unwrap();
     let lost: Vec<String> = packed().into_iter().filter(|name| !before.contains(name)).collect();
     ctl(&core, "commit -m both").unwrap();
     drop(core);
@@ -434,26 +435,26 @@ fn a_file_that_cannot_be_stored_costs_no_other_and_waits_for_the_commit() {
     let tries = Arc::new(AtomicI64::new(0));
     let counted = Arc::clone(&tries);
     let mut storer =
-        Storer::taking(move |worktree, ingest, file, parent| match file.path.to_string().as_str() {
+        Storer::taking(move |worktree, ingest, file, parent, task| match file.path.to_string().as_str() {
             "bad\n" => {
                 counted.fetch_add(1, Ordering::Relaxed);
                 panic!("one bad file");
             }
             "sour" => Err(crate::worktree::Error::LostBytes(file.path.clone())),
-            _ => worktree.staging().ingest(ingest, file, parent, &Intake::begin(&Task::default(), file.len)),
+            _ => worktree.staging().ingest(ingest, file, parent, Coding::Now, &Intake::begin(task, file.len)),
         });
     let waiting = || -> Vec<String> {
         worktree.staging().complete().unwrap().iter().map(|file| file.path.to_string()).collect()
     };
-    let why = storer.store(&worktree, 0).unwrap_err();
+    let why = storer.store(&worktree, 0, &Task::default()).unwrap_err();
     assert!(why.contains("lost bytes of `sour`"), "{why}");
     assert_eq!(waiting(), ["bad\n", "sour"]);
     core.unlink(ino(&core, "worktree/main"), b"sour").unwrap();
-    assert_eq!(storer.store(&worktree, 0).unwrap_err(), r#"`"bad\n"` waits for a commit"#);
+    assert_eq!(storer.store(&worktree, 0, &Task::default()).unwrap_err(), r#"`"bad\n"` waits for a commit"#);
     assert_eq!(tries.load(Ordering::Relaxed), 1);
     ctl(&core, "commit -m all").unwrap();
     assert_eq!(text(&core, "branches/main/bad\n"), "bad\n");
-    assert_eq!(storer.store(&worktree, 0), Ok(()));
+    assert_eq!(storer.store(&worktree, 0, &Task::default()), Ok(()));
 }
 
 /// A file whose last version is a difference to the one before, and so on.

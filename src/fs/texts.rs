@@ -82,6 +82,10 @@ impl<'a> Texts<'a> {
                 report.line(format_args!("  cannot be read: {error}"));
             }
         }
+        match self.0.repo.store().attached_len() {
+            0 => {}
+            bytes => report.line(format_args!("{bytes} bytes of commits are still to be made small")),
+        }
         if let Some(trouble) = self.0.index.trouble() {
             report.line(format_args!("no index, packs are searched one by one: {trouble}"));
         }

@@ -64,17 +64,24 @@ impl<'a> Upkeep<'a> {
         self.0.index.attach(self.0.repo.store());
     }
 
+    /// Goes on with what an earlier mount left unfinished.
+    pub fn go_on(&self) {
+        self.0.ingest.attached(self.0.repo.store());
+    }
+
     /// Tries again to take the index, if there is none. To be called now and then.
     pub fn want_index(&self) {
         self.0.index.want(self.0.repo.store());
     }
 
-    /// Waits until all large files that are complete are in the store.
+    /// Waits until all large files that are complete are in the store, and coded.
     ///
     /// # Errors
     /// Why the last of them could not be stored; they stay where they are.
     pub fn drain(&self) -> Result<()> {
         self.0.settle();
+        self.0.repo.store().refresh().map_err(history::Error::from)?;
+        self.0.ingest.attached(self.0.repo.store());
         self.0.ingest.drain();
         match self.0.ingest.trouble() {
             Some(trouble) => Err(Error::Background(trouble)),
@@ -92,6 +99,7 @@ impl<'a> Upkeep<'a> {
         self.0.repo.store().refresh().map_err(history::Error::from)?;
         // The index only saves time: without it the store goes on.
         let _ = self.0.repo.store().update_index();
+        self.0.ingest.attached(self.0.repo.store());
         Ok(())
     }
 

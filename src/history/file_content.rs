@@ -71,7 +71,7 @@ impl FileContent {
         let source: &dyn Source = &*bytes;
         let proposed = propose(source)?;
         let (blake3, keys) = hash(repo.store().threads(), source, &proposed)?;
-        let extents = proposed.into_iter().zip(keys).map(|(part, key)| extent(source, part, key));
+        let extents = proposed.into_iter().zip(keys).map(|(part, hashed)| extent(source, part, hashed.key));
         let extents = extents.collect::<Result<Vec<_>>>()?;
         let recipe = Arc::new(Recipe::new(extents, blake3).ok_or(StoreError::Changed)?);
         Ok(Self { recipe, bytes })

@@ -6,8 +6,7 @@
 
 use super::error::Result;
 use crate::format::{Extent, Proposed};
-use crate::id::ObjectKey;
-use crate::store::{ContentHasher, Source, StoreError};
+use crate::store::{ContentHasher, Hashed, Source, StoreError};
 use crate::threads::Threads;
 use blake3::hazmat::{ChainingValue, HasherExt, Mode, merge_subtrees_non_root, merge_subtrees_root};
 
@@ -23,7 +22,7 @@ pub(super) fn hash(
     threads: &Threads,
     source: &dyn Source,
     extents: &[Proposed],
-) -> Result<([u8; 32], Vec<ObjectKey>)> {
+) -> Result<([u8; 32], Vec<Hashed>)> {
     let mut keys = ExtentKeys { extents, keys: Vec::new(), part: ContentHasher::new(), at: 0 };
     let mut whole = Subtrees::default();
     let (mut block, mut ahead, mut next) = (Vec::new(), Vec::new(), 0);
@@ -142,7 +141,7 @@ impl Subtrees {
 struct ExtentKeys<'a> {
     extents: &'a [Proposed],
     /// Of those that are complete.
-    keys: Vec<ObjectKey>,
+    keys: Vec<Hashed>,
     /// The extent that comes next.
     part: ContentHasher,
     /// Bytes so far.

@@ -4,14 +4,19 @@
 use super::error::{Error, Result};
 use super::file_hash::{hash, hash_whole};
 use super::repository::Repo;
+use crate::disk::DiskFile;
 use crate::format;
 use crate::id::{ObjectKey, RecipeId};
 use crate::recipe::{Extent, INLINE_LIMIT, Recipe, TensorInfo};
-use crate::store::{ContentHasher, Ingest, Kind, Slice, Source, SourceError, StoreError, Watched};
+use crate::store::{
+    AttachedFile, ContentHasher, Hashed, Ingest, Kind, Put, Slice, Source, SourceError, StoreError, Watched,
+};
 use crate::task::{Meter, Task, Unit};
 use crate::tensor::Dtype;
 use std::collections::HashMap;
 use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Files of so many bytes and fewer are read once and worked on in memory: each reading of a small one costs more than
 /// what is done with its bytes. Each thread holds one.
@@ -24,6 +29,17 @@ pub struct IngestFile {
     pub shown_as: String,
     /// The version of the file that it probably derives from: the one at the same path in the parent commit.
     pub parent: Option<RecipeId>,
+    /// Where the bytes lie, if they may stay there and be coded later.
+    pub in_place: Option<InPlace>,
+}
+
+/// A complete file on the disk of the repository, which nobody ever writes to again.
+#[derive(Debug, Clone)]
+pub struct InPlace {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The same, open.
+    pub file: Arc<dyn DiskFile>,
 }
 
 /// How far the taking in of files is.
@@ -85,8 +101,13 @@ fn ingest_extents(
     let threads = repo.store().threads();
     let hashed = Watched { source, task: intake.task, meter: Some(&*intake.hashed) };
     let (blake3, keys) = hash(threads, &hashed, &proposed)?;
-    let put = |(part, key): (&format::Proposed, ObjectKey)| {
-        let extent = put_extent(ingest, source, part, key, &bases)?;
+    let attached = file
+        .in_place
+        .as_ref()
+        .and_then(|InPlace { path, file }| ingest.attach(path.clone(), Arc::clone(file), source.len()));
+    let into = Into { ingest, source, bases: &bases, attached: attached.as_ref() };
+    let put = |(part, hashed): (&format::Proposed, Hashed)| {
+        let extent = into.put(part, &hashed)?;
         intake.stored.advance(part.len);
         Ok::<_, Error>(extent)
     };
@@ -138,35 +159,52 @@ impl Bases {
     }
 }
 
-fn put_extent(
-    ingest: &Ingest,
-    source: &dyn Source,
-    part: &format::Proposed,
-    key: ObjectKey,
-    bases: &Bases,
-) -> Result<Extent> {
-    let slice = Slice { source, offset: part.start, len: part.len };
-    match &part.kind {
-        format::Extent::Literal | format::Extent::Chunk if part.len <= INLINE_LIMIT as u64 => {
-            let mut bytes = vec![0; part.len as usize];
-            slice.read_exact_at(&mut bytes, 0).map_err(StoreError::from)?;
-            let mut hasher = ContentHasher::new();
-            hasher.update(&bytes);
-            // These bytes go into the recipe beside the hash of the whole file.
-            if hasher.finish() != key {
-                return Err(StoreError::Changed.into());
+/// A file on its way into the store.
+struct Into<'a> {
+    ingest: &'a Ingest,
+    source: &'a dyn Source,
+    bases: &'a Bases,
+    attached: Option<&'a AttachedFile>,
+}
+
+impl Into<'_> {
+    fn put(&self, part: &format::Proposed, hashed: &Hashed) -> Result<Extent> {
+        let slice = Slice { source: self.source, offset: part.start, len: part.len };
+        match &part.kind {
+            format::Extent::Literal | format::Extent::Chunk if part.len <= INLINE_LIMIT as u64 => {
+                let mut bytes = vec![0; part.len as usize];
+                slice.read_exact_at(&mut bytes, 0).map_err(StoreError::from)?;
+                let mut hasher = ContentHasher::new();
+                hasher.update(&bytes);
+                // These bytes go into the recipe beside the hash of the whole file.
+                if hasher.finish() != *hashed {
+                    return Err(StoreError::Changed.into());
+                }
+                Ok(Extent::Inline(bytes))
             }
-            Ok(Extent::Inline(bytes))
+            format::Extent::Literal | format::Extent::Chunk => {
+                let put = self.put_object(Dtype::Opaque, &slice, &[], hashed)?;
+                Ok(Extent::Object { key: put.key, len: part.len })
+            }
+            format::Extent::Tensor { dtype, shape, name } => {
+                let put = self.put_object(*dtype, &slice, &self.bases.tensor(name, part.len), hashed)?;
+                let tensor = TensorInfo { name: name.clone(), dtype: *dtype, shape: shape.clone() };
+                Ok(Extent::Tensor { key: put.key, len: part.len, tensor })
+            }
         }
-        format::Extent::Literal | format::Extent::Chunk => {
-            let put = ingest.put_hashed(Dtype::Opaque, &slice, &[], key)?;
-            Ok(Extent::Object { key: put.key, len: part.len })
-        }
-        format::Extent::Tensor { dtype, shape, name } => {
-            let put = ingest.put_hashed(*dtype, &slice, &bases.tensor(name, part.len), key)?;
-            let tensor = TensorInfo { name: name.clone(), dtype: *dtype, shape: shape.clone() };
-            Ok(Extent::Tensor { key: put.key, len: part.len, tensor })
-        }
+    }
+
+    fn put_object(
+        &self,
+        dtype: Dtype,
+        slice: &Slice<'_>,
+        bases: &[ObjectKey],
+        hashed: &Hashed,
+    ) -> Result<Put> {
+        Ok(match self.attached {
+            Some(file) => self.ingest.put_in_place(dtype, slice, bases, hashed, (file, slice.offset))?,
+            None => self.ingest.put_hashed(dtype, slice, bases, hashed.key)?,
+        })
     }
 }
 

@@ -5,7 +5,7 @@
 //! marked by its process, so that others can tell what was left behind.
 
 use super::filling::{Filling, Reader};
-use crate::disk::{Disk, DiskError, DiskFile, Result};
+use crate::disk::{Disk, DiskError, DiskFile, FileType, Result, Stat};
 use crate::random::unpredictable;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -134,6 +134,25 @@ impl PlainCopies {
         });
         filling.end_naming(named.is_ok());
         named
+    }
+
+    /// Gives a complete file of the same disk, whose bytes have this hash and are durable, a second name as the copy of
+    /// itself: nothing is copied. A wish: where there is no room for it, or the file system cannot, nothing is done.
+    pub fn adopt(&self, file: &Path, blake3: &[u8; 32], len: u64) {
+        let Ok(all) = self.0.filling.try_lock() else { return };
+        let is_file = |stat: Stat| stat.kind == FileType::File && stat.len == len;
+        if !self.takes(len) || !self.0.disk.stat(file).is_ok_and(|stat| stat.is_some_and(is_file)) {
+            return;
+        }
+        if self.make_room(len, &all).is_ok_and(|has_room| has_room) {
+            let made = self.0.disk.create_dir_all(&self.0.dir);
+            let _ = made.and_then(|()| self.0.disk.link(file, &self.path(blake3)));
+        }
+    }
+
+    /// Bytes that copies may take on the disk.
+    pub fn budget(&self) -> u64 {
+        self.0.budget
     }
 
     /// Takes away what was filled so far. Whoever reads it goes back to the packs.

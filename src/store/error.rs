@@ -131,6 +131,9 @@ pub enum StoreError {
         /// The pack that has other bytes.
         pack: PathBuf,
     },
+    /// A file could not be given a second name, so that it could stay where its bytes are. Nothing was stored.
+    #[error(transparent)]
+    Unlinkable(DiskError),
     /// An earlier write of this transaction failed: it can only be dropped.
     #[error("an earlier write of this transaction failed: {why}")]
     Poisoned {

@@ -23,14 +23,15 @@ mod store;
 mod tests;
 mod write;
 
-pub use care::{Moved, Problem, Rebuilt, Repack, Repacked, Report, Swept};
+pub use care::{CodedFiles, Moved, Problem, Rebuilt, Repack, Repacked, Report, Swept};
 pub use catalog::{Damage, DamageCause, IndexState, Stats};
 pub use durable::{Durable, ObjectName};
 pub use error::{Result, StoreError};
 pub use object::{
-    ContentHasher, Encoding, FileSource, Kind, METADATA_MAX, ObjectInfo, Slice, Source, SourceError, Watched,
+    ContentHasher, Encoding, FileSource, Hashed, Kind, METADATA_MAX, ObjectInfo, Slice, Source, SourceError,
+    Watched,
 };
 pub use options::Options;
 pub use read::ObjectReader;
 pub use store::Store;
-pub use write::{Ingest, Outcome, Put, Sealed};
+pub use write::{AttachedFile, Ingest, Outcome, Put, Sealed};

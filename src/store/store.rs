@@ -12,7 +12,7 @@ use crate::task::Task;
 use crate::tensor::Dtype;
 use crate::threads::Threads;
 
-use super::care::{self, Rebuilt, Repack, Repacked, Report, Swept, sweep};
+use super::care::{self, CodedFiles, Rebuilt, Repack, Repacked, Report, Swept, sweep};
 use super::catalog::{Catalog, IndexState, Lookup, Stats, sign};
 use super::durable::{Durable, ObjectName};
 use super::error::Result;
@@ -225,6 +225,21 @@ impl Store {
     /// every object is where it was.
     pub fn repack(&self, request: &Repack, task: &Task) -> Result<Repacked> {
         care::repack(&self.decoder, &self.options, request, task)
+    }
+
+    /// Codes what was stored as it is, in files that are attached to packs: see [`Ingest::put_in_place`]. Whoever reads
+    /// meanwhile goes on.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`](super::StoreError::Busy) if somebody does this already, or a repack is running. After any error
+    /// every object is where it was.
+    pub fn code_attached(&self, task: &Task) -> Result<CodedFiles> {
+        care::code_attached(&self.decoder, &self.options, task)
+    }
+
+    /// Bytes of files that wait for [`Store::code_attached`], as far as this process knows.
+    pub fn attached_len(&self) -> u64 {
+        self.decoder.catalog.packs().iter().flat_map(|pack| pack.directory.attached()).sum()
     }
 
     /// Writes every sidecar anew from its pack, moves packs whose bytes are not those of a pack into quarantine, and

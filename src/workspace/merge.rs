@@ -13,7 +13,9 @@ use crate::id::CommitId;
 use crate::merge::{Conflict, Favor, Sides, base_tree, merge_trees};
 use crate::store::Ingest;
 use crate::task::Task;
-use crate::worktree::{self, CommitRequest, Committed, Edit, Merging, MergingKind, Warning, Worktree};
+use crate::worktree::{
+    self, Coding, CommitRequest, Committed, Edit, Merging, MergingKind, Warning, Worktree,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is done where both sides changed the same thing.
@@ -472,6 +474,7 @@ impl Workspace {
             level: None,
             tag: None,
             amend: false,
+            coding: Coding::Now,
         };
         match worktree.commit(&request, task) {
             Err(worktree::Error::NothingToCommit { still_open, .. }) if still_open.is_empty() => {

@@ -5,7 +5,7 @@ use crate::disk::RealDisk;
 use crate::history::{self, BranchName, ChangeKind, Repo, TreePath};
 use crate::task::Task;
 use crate::units::Timestamp;
-use crate::worktree::{self, Branches, CommitRequest};
+use crate::worktree::{self, Branches, Coding, CommitRequest};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -67,6 +67,7 @@ fn commit(workspace: &Workspace, branch: &BranchName) {
         level: None,
         tag: None,
         amend: false,
+        coding: Coding::Now,
     };
     let worktree = workspace.worktree(branch).expect("a worktree").worktree;
     worktree.commit(&request, &Task::default()).expect("committed");

@@ -8,7 +8,8 @@ use super::surroundings::{Surroundings, normalised};
 use crate::config::Config;
 use crate::daemons::{Daemons, Request};
 use crate::disk::{Disk, RealDisk};
-use crate::history::{BranchName, Name, Repo, Signature, TreePath};
+use crate::history::{self, BranchName, Name, Repo, Signature, TreePath};
+use crate::store::{CodedFiles, StoreError};
 use crate::task::Task;
 use crate::units::Timestamp;
 use crate::worktree::{Interrupted, Worktree, has_worktree};
@@ -169,6 +170,23 @@ impl Workspace {
     /// Lets mounts finish with files that were closed just now.
     pub fn settle(&self) -> Heard {
         mounts::ask(&self.daemons, self.repo.root(), Request::Settle, &Task::default())
+    }
+
+    /// Codes what commits left as it was saved. If somebody is at it already, that is left to him.
+    ///
+    /// # Errors
+    /// Those of [`Store::code_attached`](crate::store::Store::code_attached); nothing is lost then.
+    pub fn code_attached(&self, task: &Task) -> Result<CodedFiles> {
+        match self.repo.store().code_attached(task) {
+            Err(StoreError::Busy { .. }) => Ok(CodedFiles::default()),
+            other => Ok(other.map_err(history::Error::from)?),
+        }
+    }
+
+    /// Lets mounts finish with files that were closed just now, and leave what is done in the background for a commit that
+    /// is made now.
+    pub fn begin_commit(&self) -> Heard {
+        mounts::ask(&self.daemons, self.repo.root(), Request::GiveWay, &Task::default())
     }
 
     /// Lets mounts store what is settled, which may take long.

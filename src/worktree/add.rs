@@ -150,8 +150,12 @@ impl Edits<'_> {
             _ => None,
         };
         let shown_as = item.from.display().to_string();
-        let (recipe, len) =
-            self.worktree.repo().ingest(ingest, &source, &IngestFile { shown_as, parent }, intake)?;
+        let (recipe, len) = self.worktree.repo().ingest(
+            ingest,
+            &source,
+            &IngestFile { shown_as, parent, in_place: None },
+            intake,
+        )?;
         let after = file.metadata().map_err(at("look at", &item.from))?;
         if (after.len(), after.mtime(), after.mtime_nsec())
             != (before.len(), before.mtime(), before.mtime_nsec())

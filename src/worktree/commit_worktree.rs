@@ -1,6 +1,7 @@
 //! Making a commit: a snapshot of the worktree becomes objects, the objects become durable, and the branch is swapped
 //! to the new commit. That swap is the only commit point.
 
+use super::coding::Coding;
 use super::error::{Error, Result};
 use super::merging::{Merging, MergingKind};
 use super::record::Record;
@@ -13,7 +14,7 @@ use crate::history::{
     self, Commit, CommitGraph, Intake, LogEntry, Node, Signature, Tag, TagName, Tree, TreePath,
 };
 use crate::id::{CommitId, RecipeId, StagingId, TreeId};
-use crate::store::Ingest;
+use crate::store::{Ingest, StoreError};
 use crate::task::Task;
 use std::collections::{BTreeMap, HashMap};
 
@@ -42,7 +43,12 @@ pub struct CommitRequest {
     pub tag: Option<TagName>,
     /// Take the place of the last commit, with its parents.
     pub amend: bool,
+    /// When large files become small.
+    pub coding: Coding,
 }
+
+/// Shorter files are coded at once, in bytes: that takes less than a file of its own does.
+const IN_PLACE_MIN: u64 = 1 << 20;
 
 /// A commit that was made.
 #[derive(Debug)]
@@ -75,10 +81,17 @@ impl Worktree {
     /// [`Error::NothingToCommit`]; [`Stopped`](history::Error::Stopped); [`Error::Diverged`] if the branch moved away from the worktree's base;
     /// [`RefExists`](history::Error::RefExists) if the tag does. After any error the branch is as it was.
     pub fn commit(&self, request: &CommitRequest, task: &Task) -> Result<Committed> {
-        let work = Attempt { worktree: self, request, task };
+        // Who writes on a file while a commit takes it writes to that very file.
+        let coding = if request.include_open { Coding::Now } else { request.coding };
+        let mut work = Attempt { worktree: self, request, coding, task };
         let mut attempt = 1;
         loop {
             match work.run() {
+                Err(Error::History(history::Error::Store(StoreError::Unlinkable(_))))
+                    if work.coding == Coding::Later =>
+                {
+                    work.coding = Coding::Now;
+                }
                 Err(error) if attempt < ATTEMPTS && is_passing(&error) => attempt += 1,
                 Err(error) if attempt < ATTEMPTS && error.is_full() && self.repo().plain().give_way() => {
                     attempt += 1;
@@ -117,12 +130,13 @@ impl Worktree {
 struct Attempt<'a> {
     worktree: &'a Worktree,
     request: &'a CommitRequest,
+    coding: Coding,
     task: &'a Task,
 }
 
 impl Attempt<'_> {
     fn run(&self) -> Result<Committed> {
-        let Self { worktree, request, task } = *self;
+        let Self { worktree, request, coding, task } = *self;
         task.check()?;
         worktree.check_held()?;
         let repo = worktree.repo();
@@ -154,7 +168,7 @@ impl Attempt<'_> {
             Some(level) => repo.store().begin_at(level)?,
             None => repo.store().begin()?,
         };
-        let recipes = ingest_snapshot(worktree, &ingest, &snapshot, parent_tree, task)?;
+        let recipes = ingest_snapshot(worktree, &ingest, &snapshot, parent_tree, coding, task)?;
         let tree = snapshot.tree.with_stored(&|staging| {
             let (recipe, len) = recipes[&staging];
             Node::File { recipe, len }
@@ -181,6 +195,9 @@ impl Attempt<'_> {
             && let Err(error) = worktree.end_merging()
         {
             warnings.push(Warning::Worktree { branch: worktree.branch().clone(), source: Box::new(error) });
+        }
+        if coding == Coding::Later {
+            self.keep_copies(&recipes);
         }
         let Snapshot { still_open, interrupted, .. } = snapshot;
         Ok(Committed { id, is_root: tip.is_none(), changed, still_open, interrupted, warnings })
@@ -242,6 +259,17 @@ impl Attempt<'_> {
         Ok((id, warnings))
     }
 
+    /// Lets large files that were made durable as they are be copies of themselves. The snapshot holds them still.
+    fn keep_copies(&self, recipes: &Recipes) {
+        let repo = self.worktree.repo();
+        for (&staging, &(recipe, len)) in recipes.iter().filter(|(_, (_, len))| *len >= IN_PLACE_MIN) {
+            // For want of one, reading fills it.
+            if let Ok(recipe) = repo.recipe(recipe) {
+                repo.plain().adopt(&self.worktree.staging().path(staging), recipe.blake3(), len);
+            }
+        }
+    }
+
     /// Makes a commit of a snapshot the base. The branch must name it. A long journal starts over from it; in a short one
     /// a record says so, which nobody waits for: as long as it is not durable, the announcement is.
     fn land_on(&self, commit: CommitId, tree: TreeId, snapshot: &Snapshot) -> Result<()> {
@@ -290,15 +318,20 @@ pub(super) fn ingest_snapshot(
     ingest: &Ingest,
     snapshot: &Snapshot,
     parent: TreeId,
+    coding: Coding,
     task: &Task,
 ) -> Result<Recipes> {
     let staged = snapshot.tree.staged();
-    let intake = Intake::begin(task, staged.iter().map(|(_, _, len)| len).sum());
+    let (repo, all) = (worktree.repo(), staged.iter().map(|(_, _, len)| len).sum());
+    let intake = Intake::begin(task, all);
+    let waiting = repo.store().attached_len().saturating_add(all);
+    let later = coding == Coding::Later && waiting <= repo.plain().budget();
     let take_in = |(staging, path, len)| {
         let file = StagedFile { staging, path, len };
-        worktree.staging().ingest(ingest, &file, parent, &intake).map(|put| (staging, put))
+        let coding = if later && len >= IN_PLACE_MIN { Coding::Later } else { Coding::Now };
+        worktree.staging().ingest(ingest, &file, parent, coding, &intake).map(|put| (staging, put))
     };
-    Ok(worktree.repo().store().threads().try_map(staged.into_iter(), take_in)?.into_iter().collect())
+    Ok(repo.store().threads().try_map(staged.into_iter(), take_in)?.into_iter().collect())
 }
 
 /// Whether starting over from a fresh snapshot may help: somebody replaced a file or committed in between.

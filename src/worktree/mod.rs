@@ -12,6 +12,7 @@
 mod add;
 mod branches;
 mod check;
+mod coding;
 mod commit_worktree;
 mod compare;
 mod edit_plan;
@@ -51,6 +52,7 @@ mod worktree;
 pub use add::{Added, Addition, Fence, SkipReason, Skipped, ToAdd};
 pub use branches::{Branched, Branches, Switched};
 pub use check::fsck;
+pub use coding::Coding;
 pub use commit_worktree::{CommitRequest, Committed};
 pub use edit_plan::Edit;
 pub use edits::Edits;

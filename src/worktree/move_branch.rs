@@ -1,6 +1,7 @@
 //! A branch that is let go elsewhere by its owner, and what its worktree has afterwards: what it had, as changes upon the
 //! other commit, or what that commit has.
 
+use super::coding::Coding;
 use super::commit_worktree::ingest_snapshot;
 use super::error::{Error, Result};
 use super::record::Record;
@@ -64,7 +65,8 @@ impl Worktree {
         }
         let repo = self.repo();
         let ingest = repo.store().begin()?;
-        let recipes = ingest_snapshot(self, &ingest, &snapshot, repo.tree_of(snapshot.base)?, task)?;
+        let recipes =
+            ingest_snapshot(self, &ingest, &snapshot, repo.tree_of(snapshot.base)?, Coding::Now, task)?;
         let tree = snapshot.tree.with_stored(&|staging| {
             let (recipe, len) = recipes[&staging];
             Node::File { recipe, len }

@@ -1,5 +1,6 @@
 //! Reading the bytes of a worktree's files, and handing complete ones to the store.
 
+use super::coding::Coding;
 use super::error::{Error, Result};
 use super::nodes::{Body, Content, File, NodeId};
 use super::open_files::OpenFile;
@@ -7,9 +8,10 @@ use super::record::Record;
 use super::state::State;
 use super::worktree::Worktree;
 use crate::disk::DiskFile;
-use crate::history::{self, Entry, IngestFile, Intake, Node, ReaderSlot, Repo, TreePath};
+use crate::history::{self, Entry, InPlace, IngestFile, Intake, Node, ReaderSlot, Repo, TreePath};
 use crate::id::{RecipeId, StagingId, TreeId};
 use crate::store::{FileSource, Ingest};
+use crate::threads::while_waiting;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -180,14 +182,14 @@ impl Staging<'_> {
     pub(crate) fn with_complete_bytes<T>(
         &self,
         staged: &StagedFile,
-        read: impl FnOnce(&dyn DiskFile) -> Result<T>,
+        read: impl FnOnce(&Arc<dyn DiskFile>) -> Result<T>,
     ) -> Result<T> {
         let held = self.worktree.state().unsynced.get(&staged.staging).cloned();
         let file = match held {
             Some(file) => file,
             None => self.open(staged.staging)?,
         };
-        let result = read(&*file);
+        let result = read(&file);
         // A descriptor tells once of each loss, so it is asked when the last byte was read. What was read of bytes that are
         // lost, and what went wrong with that, says nothing.
         match file.check_kept().is_ok() && file.len().is_ok_and(|len| len >= staged.len) {
@@ -205,6 +207,7 @@ impl Staging<'_> {
         ingest: &Ingest,
         file: &StagedFile,
         parent: TreeId,
+        coding: Coding,
         intake: &Intake<'_>,
     ) -> Result<(RecipeId, u64)> {
         let repo = self.worktree.repo();
@@ -213,9 +216,18 @@ impl Staging<'_> {
             _ => None,
         };
         self.with_complete_bytes(file, |bytes| {
-            let source = FileSource::up_to(bytes, file.len);
-            let named = IngestFile { shown_as: file.path.to_string(), parent };
-            Ok(repo.ingest(ingest, &source, &named, intake)?)
+            let source = FileSource::up_to(&**bytes, file.len);
+            let in_place = (coding == Coding::Later)
+                .then(|| InPlace { path: self.path(file.staging), file: Arc::clone(bytes) });
+            let named = IngestFile { shown_as: file.path.to_string(), parent, in_place };
+            if named.in_place.is_none() {
+                return Ok(repo.ingest(ingest, &source, &named, intake)?);
+            }
+            // The disk takes the bytes while they are hashed.
+            let (synced, taken) =
+                while_waiting(|| bytes.sync(), || repo.ingest(ingest, &source, &named, intake));
+            synced?;
+            Ok(taken?)
         })
     }
 

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::disk::{Disk, SimulatedDisk};
 use crate::history::{BranchName, Head, Options, Repo, Signature};
+use crate::task::Task;
 use crate::units::Timestamp;
 
 use super::super::attr::Kind;
@@ -319,7 +320,7 @@ impl World {
             Step::Ingest => {
                 let worktree =
                     self.core().shared.worktrees.open(&branch_name(&self.head)).expect("a worktree");
-                Storer::default().store(&worktree, 0).expect("room enough");
+                Storer::default().store(&worktree, 0, &Task::default()).expect("room enough");
                 return;
             }
             Step::Reopen => {

@@ -5,15 +5,17 @@ use std::path::{Path, PathBuf};
 use crate::disk::{Disk, Patience};
 use crate::store::catalog::{Catalog, DamageCause, remove_all};
 use crate::store::error::Result;
-use crate::store::pack::{PACK_SUFFIX, SIDECAR_SUFFIX, read_directory, sidecar_path};
+use crate::store::pack::{PACK_SUFFIX, pack_of_attached, read_directory, sidecar_path};
 use crate::task::{Task, Unit};
+
+use super::sweep::sweep_without_packs;
 
 /// What was made anew.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rebuilt {
     /// Sidecars that were missing or differed from what their pack says.
     pub sidecars: usize,
-    /// Sidecars without a pack, now removed.
+    /// Sidecars and attached files without a pack, now removed.
     pub orphans: usize,
     /// Packs that neither their own directory nor a sidecar explains.
     pub quarantined: Vec<Moved>,
@@ -37,7 +39,7 @@ pub fn rebuild(catalog: &Catalog, task: &Task) -> Result<Rebuilt> {
     catalog.refresh()?;
     rebuild_sidecars(catalog, &mut rebuilt, task)?;
     quarantine(catalog, &mut rebuilt)?;
-    remove_orphans(catalog, &mut rebuilt)?;
+    rebuilt.orphans = sweep_without_packs(&*catalog.disk, &catalog.folders.packs)?;
     catalog.disk.sync_dir(&catalog.folders.packs)?;
     let had_index = catalog.detach_index();
     catalog.refresh()?;
@@ -75,8 +77,12 @@ fn quarantine(catalog: &Catalog, rebuilt: &mut Rebuilt) -> Result<()> {
     for damage in packs.damaged().iter().filter(|damage| damage.cause == DamageCause::Malformed) {
         disk.create_dir_all(&folders.quarantine)?;
         let to = free_name(disk, &folders.quarantine, &damage.path)?;
-        for (from, to) in [(sidecar_path(&damage.path), sidecar_path(&to)), (damage.path.clone(), to.clone())]
-        {
+        let pack = damage.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let names = disk.list(&folders.packs)?;
+        let attached = names.iter().filter(|name| pack_of_attached(name).as_ref() == Some(&pack));
+        let attached = attached.map(|name| (folders.packs.join(name), folders.quarantine.join(name)));
+        let own = [(sidecar_path(&damage.path), sidecar_path(&to)), (damage.path.clone(), to.clone())];
+        for (from, to) in own.into_iter().chain(attached) {
             if disk.stat(&from)?.is_some() {
                 disk.rename(&from, &to)?;
             }
@@ -84,19 +90,6 @@ fn quarantine(catalog: &Catalog, rebuilt: &mut Rebuilt) -> Result<()> {
         let (from, what) = (damage.path.clone(), damage.what.clone());
         rebuilt.quarantined.push(Moved { from, to, what });
         disk.sync_dir(&folders.quarantine)?;
-    }
-    Ok(())
-}
-
-fn remove_orphans(catalog: &Catalog, rebuilt: &mut Rebuilt) -> Result<()> {
-    let (disk, packs) = (&*catalog.disk, &catalog.folders.packs);
-    for name in disk.list(packs)? {
-        let path = packs.join(&name);
-        let is_sidecar = path.extension().is_some_and(|suffix| suffix == SIDECAR_SUFFIX);
-        if is_sidecar && disk.stat(&path.with_extension(PACK_SUFFIX))?.is_none() {
-            disk.remove_file(&path)?;
-            rebuilt.orphans += 1;
-        }
     }
     Ok(())
 }

@@ -5,24 +5,22 @@
 //! has to find its bases in what is kept.
 
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::codec::Level;
-use crate::disk::Disk;
 use crate::id::{ObjectKey, PackId};
 use crate::similarity::Signature;
 use crate::store::catalog::{Catalog, Packs};
 use crate::store::error::{Result, StoreError};
 use crate::store::object::Kind;
 use crate::store::options::Options;
-use crate::store::pack::{Entry, Object, PACK_SUFFIX, Pack, SIDECAR_SUFFIX, sidecar_path};
+use crate::store::pack::{Entry, Object, Pack};
 use crate::store::read::{Chain, Decoder, Objects, Stored, same_bytes};
 use crate::store::write::{Ingest, Writer};
 use crate::task::{Task, Unit};
 
 use super::recode::{check_alone, recode};
-use super::sweep::sweep;
+use super::sweep::{remove_packs, sweep};
 use super::verify::check_bytes;
 
 /// How to write a store anew.
@@ -81,7 +79,7 @@ pub fn repack(decoder: &Arc<Decoder>, options: &Options, request: &Repack, task:
                 recoded.map_err(StoreError::of_object_source)?;
                 repacked.recoded += 1;
             }
-            None => ingest.writer.copy(object, signature)?,
+            None => ingest.writer.copy(object, ingest.writer.depth_of_copy(object)?, signature)?,
         }
         written.advance(object.entry.len);
     }
@@ -97,7 +95,9 @@ pub fn repack(decoder: &Arc<Decoder>, options: &Options, request: &Repack, task:
 /// How deep an object is to be at most that is coded anew; `None` if it is copied as it is.
 fn depth_limit(writer: &Writer, request: &Repack, object: &Object) -> Result<Option<u8>> {
     let is_served = request.served.contains(&object.entry.key);
-    let anew = request.level.is_some() || is_served && writer.depth_of_copy(object)? > request.served_depth;
+    let anew = request.level.is_some()
+        || object.entry.is_attached()
+        || is_served && writer.depth_of_copy(object)? > request.served_depth;
     let limit = if is_served { request.served_depth } else { writer.options.max_depth };
     Ok((object.entry.kind == Kind::Content && anew).then_some(limit))
 }
@@ -175,30 +175,10 @@ fn retire(catalog: &Catalog, old: &Packs, new: &PackId) -> Result<usize> {
     if !stands_without(&catalog.packs(), new, superseded)? {
         return Ok(0);
     }
-    let mut removed = 0;
-    for pack in old.iter().filter(|pack| superseded(pack)) {
-        // The pack first: a sidecar alone is nothing, a pack alone would have its sidecar written again.
-        remove_if_there(disk, &pack.path)?;
-        remove_if_there(disk, &sidecar_path(&pack.path))?;
-        removed += 1;
-    }
-    sweep_sidecars(catalog)?;
-    disk.sync_dir(&catalog.folders.packs)?;
+    let removed: Vec<&Arc<Pack>> = old.iter().filter(|pack| superseded(pack)).collect();
+    remove_packs(disk, &catalog.folders.packs, &removed)?;
     catalog.refresh()?;
-    Ok(removed)
-}
-
-/// Removes sidecars whose packs are gone: what a stop in the middle of sealing or removing leaves. Nobody writes.
-fn sweep_sidecars(catalog: &Catalog) -> Result<()> {
-    let packs = &catalog.folders.packs;
-    let names: HashSet<String> = catalog.disk.list(packs)?.into_iter().collect();
-    for name in &names {
-        let stem = name.strip_suffix(SIDECAR_SUFFIX).and_then(|stem| stem.strip_suffix('.'));
-        if stem.is_some_and(|stem| !names.contains(&format!("{stem}.{PACK_SUFFIX}"))) {
-            catalog.disk.remove_file(&packs.join(name))?;
-        }
-    }
-    Ok(())
+    Ok(removed.len())
 }
 
 /// Whether every object in the packs that were sealed since finds its bases in what is kept.
@@ -228,11 +208,4 @@ impl<F: Fn(&Pack) -> bool + Sync> Objects for Kept<'_, F> {
             |entry: &Entry| entry.kind == Kind::Content && below.is_none_or(|below| entry.depth < below);
         self.packs.find_among(key, wanted, |pack| !(self.superseded)(pack))
     }
-}
-
-fn remove_if_there(disk: &dyn Disk, path: &Path) -> Result<()> {
-    if disk.stat(path)?.is_some() {
-        disk.remove_file(path)?;
-    }
-    Ok(())
 }

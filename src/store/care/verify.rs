@@ -7,7 +7,7 @@ use crate::disk::Disk;
 use crate::id::ObjectKey;
 use crate::store::error::Result;
 use crate::store::object::{Digest, KeyHasher};
-use crate::store::pack::{Object, Pack, frame_count, frame_len, read_directory};
+use crate::store::pack::{Object, Pack, attached_path, frame_count, frame_len, read_directory};
 use crate::store::read::{Chain, Decoder, FrameReader};
 use crate::task::{Meter, Task, Unit};
 
@@ -76,6 +76,12 @@ pub fn verify(decoder: &Decoder, decoded: &Wanted<'_>, task: &Task) -> Result<Re
 /// What is wrong with the directory in the pack itself, which its sidecar makes up for.
 fn check_directory(disk: &dyn Disk, pack: &Pack) -> Result<Option<String>> {
     let Some(stat) = disk.stat(&pack.path)? else { return Ok(Some("the pack is gone".into())) };
+    for (number, len) in (1..).zip(pack.directory.attached()) {
+        let path = attached_path(&pack.path, number);
+        if disk.stat(&path)?.is_none_or(|stat| stat.len < len) {
+            return Ok(Some(format!("{} is gone or cut short", path.display())));
+        }
+    }
     Ok(match read_directory(disk, &pack.path, stat.len)? {
         Ok(directory) if directory.as_bytes() == pack.directory.as_bytes() => None,
         Ok(_) => Some("its directory differs from its sidecar".into()),

@@ -135,7 +135,8 @@ impl Index {
         let existed = disk.stat(&database)?.is_some();
         let why = match Self::open(disk, &database, lock).and_then(|index| index.checked(packs)) {
             Ok(index) => {
-                let missing = packs.iter().filter(|pack| !index.covers(&pack.id)).count();
+                let is_missing = |pack: &&Arc<Pack>| !pack.has_attached() && !index.covers(&pack.id);
+                let missing = packs.iter().filter(is_missing).count();
                 index.absorb(packs)?;
                 match (existed, missing) {
                     (true, 0) => return Ok((Some(index), IndexState::Clean)),
@@ -228,7 +229,10 @@ impl Index {
 
     /// Takes in the packs that are new and makes that durable. One thread at a time.
     pub fn absorb(&self, packs: &Packs) -> Result<()> {
-        let new: Vec<_> = packs.iter().filter(|pack| !self.covers(&pack.id)).collect();
+        // Those with attached files are written anew soon: looking into the few that there are costs less than to
+        // take them in and to notice that they are gone.
+        let stays = |pack: &&Arc<Pack>| !pack.has_attached() && !self.covers(&pack.id);
+        let new: Vec<_> = packs.iter().filter(stays).collect();
         // The newest last: where a key is in several packs, that copy counts.
         for pack in new.iter().rev() {
             self.absorb_one(pack)?;

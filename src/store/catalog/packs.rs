@@ -130,8 +130,7 @@ impl Packs {
 
     /// Bytes of all packs and sidecars.
     pub fn disk_len(&self) -> u64 {
-        let of = |pack: &Arc<Pack>| pack.bytes.len() + pack.directory.as_bytes().len() as u64;
-        self.list.iter().map(of).sum()
+        self.list.iter().map(|pack| pack.disk_len()).sum()
     }
 
     pub fn damaged(&self) -> &[Damage] {

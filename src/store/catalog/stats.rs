@@ -23,6 +23,8 @@ pub struct Stats {
     pub stored_len: u64,
     /// Bytes of all packs and sidecars.
     pub disk_len: u64,
+    /// Of these, those of files that wait to be coded.
+    pub attached_len: u64,
     /// Packs that cannot be used.
     pub damaged: Vec<Damage>,
 }
@@ -46,6 +48,7 @@ impl Packs {
             let directory = &pack.directory;
             stats.packs += 1;
             stats.objects += directory.len();
+            stats.attached_len += directory.attached().sum::<u64>();
             let damaged = (0..directory.len()).filter_map(|row| stats.count(pack, row).err()).last();
             stats.damaged.extend(damaged.map(|error| Damage {
                 path: pack.path.clone(),

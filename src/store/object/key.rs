@@ -66,32 +66,6 @@ impl KeyHasher {
     }
 }
 
-/// Hashes content piece by piece, for [`Ingest::put_hashed`](crate::store::Ingest::put_hashed).
-pub struct ContentHasher(KeyHasher);
-
-impl ContentHasher {
-    /// Nothing is hashed yet.
-    pub fn new() -> Self {
-        Self(KeyHasher::new(Digest::Content))
-    }
-
-    /// Hashes the next bytes.
-    pub fn update(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
-
-    /// The key that the content has unless other content has it already.
-    pub fn finish(&self) -> ObjectKey {
-        self.0.finish()
-    }
-}
-
-impl Default for ContentHasher {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 /// The key of a source's bytes.
 pub fn key_of(digest: Digest, source: &dyn Source) -> Result<ObjectKey, SourceError> {
     let mut hasher = KeyHasher::new(digest);

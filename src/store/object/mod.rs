@@ -2,14 +2,16 @@
 //!
 //! Knows no pack.
 
+mod hashed;
 mod info;
 mod key;
 mod kind;
 mod source;
 mod watched;
 
+pub use hashed::{ContentHasher, Hashed};
 pub use info::{Encoding, ObjectInfo};
-pub use key::{ContentHasher, Digest, KeyHasher, key_of, metadata_key};
+pub use key::{Digest, KeyHasher, key_of, metadata_key};
 pub use kind::{Kind, METADATA_MAX};
 pub use source::{FileSource, Slice, Source, SourceError};
 pub use watched::Watched;

@@ -17,7 +17,9 @@ use crate::similarity::Signature;
 use crate::store::object::Kind;
 use crate::tensor::Dtype;
 
-use super::directory_layout::{CAST_SHIFT, CELL_LEN, ENTRY_LEN, HAS_BASE, bucket_of, u32_at, u64_at};
+use super::directory_layout::{
+    ATTACHED_LEN, CAST_SHIFT, CELL_LEN, ENTRY_LEN, FILE_SHIFT, HAS_BASE, HINT_LEN, bucket_of, u32_at, u64_at,
+};
 use super::entry::{Entry, Frame, frame_count, frame_len};
 use super::footer::{FOOTER_LEN, Footer, Malformed};
 use super::sections::{fan_bits, parse_head};
@@ -38,6 +40,9 @@ pub struct Directory {
     entries: Range<usize>,
     cells: Range<usize>,
     signatures: Range<usize>,
+    /// The lengths of attached files.
+    attached: Range<usize>,
+    hints: Range<usize>,
 }
 
 impl Directory {
@@ -53,12 +58,18 @@ impl Directory {
             return Err("checksum of the directory differs");
         }
         let (count, sections) = parse_head(body)?;
-        let [fan_out, entries, cells, signatures] = sections;
+        let [fan_out, entries, cells, signatures, attached, hints] = sections;
         if Some(entries.len()) != count.checked_mul(ENTRY_LEN) {
             return Err("entries do not fill their section");
         }
         let fan_bits = fan_bits(fan_out.len())?;
-        Ok(Self { bytes: mapped, footer, count, fan_out, fan_bits, entries, cells, signatures })
+        if !attached.len().is_multiple_of(ATTACHED_LEN)
+            || attached.len() / ATTACHED_LEN > usize::from(u16::MAX)
+        {
+            return Err("attached files of an impossible number");
+        }
+        let bytes = mapped;
+        Ok(Self { bytes, footer, count, fan_out, fan_bits, entries, cells, signatures, attached, hints })
     }
 
     pub fn footer(&self) -> &Footer {
@@ -87,6 +98,18 @@ impl Directory {
             let row = u32::from_le_bytes(*row) as usize;
             (row < self.count).then_some((row, Signature::from_bytes(signature.try_into().ok()?)))
         })
+    }
+
+    /// The lengths of the files that are attached to the pack, from the one with number 1 on.
+    pub fn attached(&self) -> impl ExactSizeIterator<Item = u64> {
+        let (lens, _) = self.as_bytes()[self.attached.clone()].as_chunks::<ATTACHED_LEN>();
+        lens.iter().map(|len| u64::from_le_bytes(*len))
+    }
+
+    /// The rows of objects in attached files with what they may be coded as differences to.
+    pub fn hints(&self) -> impl Iterator<Item = (usize, ObjectKey)> {
+        let (rows, _) = self.as_bytes()[self.hints.clone()].as_chunks::<HINT_LEN>();
+        rows.iter().map(|hint| (u32_at(hint, 0) as usize, key_at(hint, 4)))
     }
 
     /// The key of a row.
@@ -135,10 +158,12 @@ impl Directory {
             0 => None,
             code => Some(Dtype::from_code(code).map_err(|_| "unknown element type")?),
         };
+        let place = u64_at(bytes, 24);
         let entry = Entry {
             key: key_at(bytes, 0),
             len: u64_at(bytes, 16),
-            offset: u64_at(bytes, 24),
+            file: (place >> FILE_SHIFT) as u16,
+            offset: place & ((1 << FILE_SHIFT) - 1),
             kind: Kind::from_code(bytes[36]).ok_or("unknown kind of object")?,
             dtype: Dtype::from_code(bytes[37]).map_err(|_| "unknown element type")?,
             depth: bytes[38],
@@ -154,13 +179,23 @@ impl Directory {
         if last.is_none_or(|last| last > (self.cells.len() / CELL_LEN) as u64) {
             return Err("frames lie beyond the directory");
         }
-        if entry.offset > self.footer.directory_offset {
+        if entry.offset > self.end_of_payloads(entry)? {
             return Err("payload lies beyond the pack");
         }
         if (entry.depth == 0) != entry.base.is_none() || entry.cast.is_some() && entry.base.is_none() {
             return Err("depth contradicts base");
         }
         Ok(())
+    }
+
+    /// Where the payloads end in the file that an object lies in.
+    fn end_of_payloads(&self, entry: &Entry) -> Parsed<u64> {
+        match usize::from(entry.file).checked_sub(1) {
+            None => Ok(self.footer.directory_offset),
+            Some(attached) => {
+                self.attached().nth(attached).ok_or("payload lies in a file that is not attached")
+            }
+        }
     }
 
     fn cell(&self, index: usize) -> Parsed<&[u8]> {
@@ -183,7 +218,7 @@ impl Directory {
             return Err("frame is longer than what it stores");
         }
         match entry.offset.checked_add(frame.end) {
-            Some(end) if end <= self.footer.directory_offset => Ok(frame),
+            Some(end) if end <= self.end_of_payloads(&entry)? => Ok(frame),
             _ => Err("frame lies beyond the pack"),
         }
     }

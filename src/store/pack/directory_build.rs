@@ -8,8 +8,9 @@ use crate::store::object::Kind;
 use crate::tensor::Dtype;
 
 use super::directory_layout::{
-    CAST_SHIFT, CELL_LEN, ENTRY_LEN, HAS_BASE, HEAD_LEN, MAGIC, MAX_FAN_BITS, SECTION_CELLS, SECTION_ENTRIES,
-    SECTION_FAN_OUT, SECTION_LEN, SECTION_SIGNATURES, VERSION, bucket_of,
+    CAST_SHIFT, CELL_LEN, ENTRY_LEN, FILE_SHIFT, HAS_BASE, HEAD_LEN, MAGIC, MAX_FAN_BITS, SECTION_ATTACHED,
+    SECTION_CELLS, SECTION_ENTRIES, SECTION_FAN_OUT, SECTION_HINTS, SECTION_LEN, SECTION_SIGNATURES, VERSION,
+    VERSION_ATTACHED, bucket_of,
 };
 use super::entry::{Entry, Frame, Record};
 
@@ -18,8 +19,18 @@ const FAN_OUT_FROM: usize = 256;
 /// Average entries per bucket of the fan-out, as a power of two: one cache line or two.
 const BUCKET_BITS: u32 = 4;
 
+/// What a directory says beside its objects.
+#[derive(Default)]
+pub struct Beside<'a> {
+    pub signatures: HashMap<ObjectKey, Signature>,
+    /// The lengths of the attached files.
+    pub attached: &'a [u64],
+    /// For objects in them, what they may be coded as differences to.
+    pub hints: HashMap<ObjectKey, ObjectKey>,
+}
+
 /// The directory of these objects, without the footer. The same objects in the same order give the same bytes.
-pub fn build_directory(objects: &mut [Record], signatures: &HashMap<ObjectKey, Signature>) -> Vec<u8> {
+pub fn build_directory(objects: &mut [Record], beside: &Beside<'_>) -> Vec<u8> {
     objects.sort_by_key(|(entry, _)| (entry.key, entry.kind));
     let keys: Vec<ObjectKey> = objects.iter().map(|(entry, _)| entry.key).collect();
     let (mut entries, mut cells) = (Vec::with_capacity(objects.len() * ENTRY_LEN), Vec::new());
@@ -27,12 +38,16 @@ pub fn build_directory(objects: &mut [Record], signatures: &HashMap<ObjectKey, S
         push_entry(&mut entries, entry, (cells.len() / CELL_LEN) as u32);
         push_cells(&mut cells, entry, frames);
     }
-    let mut signed = Vec::new();
+    let (mut signed, mut hints) = (Vec::new(), Vec::new());
     for (row, (entry, _)) in objects.iter().enumerate().filter(|(_, (entry, _))| entry.kind == Kind::Content)
     {
-        if let Some(signature) = signatures.get(&entry.key) {
+        if let Some(signature) = beside.signatures.get(&entry.key) {
             signed.extend((row as u32).to_le_bytes());
             signed.extend(signature.to_bytes());
+        }
+        if let Some(hint) = beside.hints.get(&entry.key).filter(|_| entry.is_attached()) {
+            hints.extend((row as u32).to_le_bytes());
+            hints.extend(hint.as_bytes());
         }
     }
     let sections = [
@@ -40,8 +55,11 @@ pub fn build_directory(objects: &mut [Record], signatures: &HashMap<ObjectKey, S
         (SECTION_ENTRIES, entries),
         (SECTION_CELLS, cells),
         (SECTION_SIGNATURES, signed),
+        (SECTION_ATTACHED, beside.attached.iter().flat_map(|len| len.to_le_bytes()).collect()),
+        (SECTION_HINTS, hints),
     ];
-    assemble(objects.len(), &sections)
+    let version = if beside.attached.is_empty() { VERSION } else { VERSION_ATTACHED };
+    assemble(version, objects.len(), &sections)
 }
 
 fn push_entry(entries: &mut Vec<u8>, entry: &Entry, first_cell: u32) {
@@ -49,7 +67,7 @@ fn push_entry(entries: &mut Vec<u8>, entry: &Entry, first_cell: u32) {
     let cast = entry.cast.map_or(0, Dtype::code) << CAST_SHIFT;
     entries.extend(entry.key.as_bytes());
     entries.extend(entry.len.to_le_bytes());
-    entries.extend(entry.offset.to_le_bytes());
+    entries.extend((entry.offset | u64::from(entry.file) << FILE_SHIFT).to_le_bytes());
     entries.extend(first_cell.to_le_bytes());
     entries.extend([entry.kind.code(), entry.dtype.code(), entry.depth, base | cast]);
 }
@@ -80,11 +98,11 @@ fn fan_out(sorted: &[ObjectKey]) -> Vec<u8> {
     table
 }
 
-fn assemble(count: usize, sections: &[(u32, Vec<u8>)]) -> Vec<u8> {
+fn assemble(version: u32, count: usize, sections: &[(u32, Vec<u8>)]) -> Vec<u8> {
     let sections: Vec<_> = sections.iter().filter(|(_, bytes)| !bytes.is_empty()).collect();
     let mut out = Vec::new();
     out.extend(MAGIC);
-    out.extend(VERSION.to_le_bytes());
+    out.extend(version.to_le_bytes());
     out.extend((sections.len() as u32).to_le_bytes());
     out.extend((count as u64).to_le_bytes());
     let mut offset = HEAD_LEN + sections.len() * SECTION_LEN;

@@ -4,6 +4,8 @@ use crate::id::ObjectKey;
 
 pub const MAGIC: [u8; 8] = *b"CORALDIR";
 pub const VERSION: u32 = 1;
+/// The version of a directory of a pack with attached files.
+pub const VERSION_ATTACHED: u32 = 2;
 /// Magic, version, number of sections, number of objects.
 pub const HEAD_LEN: usize = 24;
 /// A row of the section table: what it is, where it begins, how long it is.
@@ -12,6 +14,10 @@ pub const SECTION_FAN_OUT: u32 = 1;
 pub const SECTION_ENTRIES: u32 = 2;
 pub const SECTION_CELLS: u32 = 3;
 pub const SECTION_SIGNATURES: u32 = 4;
+/// The lengths of the files that are attached.
+pub const SECTION_ATTACHED: u32 = 5;
+/// What objects in attached files may be coded as differences to.
+pub const SECTION_HINTS: u32 = 6;
 
 pub const ENTRY_LEN: usize = 40;
 /// A base's key, or a frame.
@@ -20,6 +26,12 @@ pub const HAS_BASE: u8 = 1;
 /// Where in the flags the code of the type lies that the base is cast from; 0, which is no number's, if it is not.
 pub const CAST_SHIFT: u32 = 2;
 pub const MAX_FAN_BITS: u32 = 24;
+/// Where in the place of a payload the number of its file lies: above it, where it begins in the file.
+pub const FILE_SHIFT: u32 = 48;
+/// A row and the key of what its object may be coded as a difference to.
+pub const HINT_LEN: usize = 4 + 16;
+/// The length of an attached file.
+pub const ATTACHED_LEN: usize = 8;
 
 /// The bucket of the fan-out that a key belongs to: its leading bits.
 pub fn bucket_of(key: &ObjectKey, bits: u32) -> usize {

@@ -31,8 +31,17 @@ pub struct Entry {
     pub base: Option<ObjectKey>,
     /// The type of the base's elements, if it is not the base's bytes that this is a difference to but their cast.
     pub cast: Option<Dtype>,
-    /// Where its payload begins in the pack.
+    /// Which file its payload lies in: 0 is the pack itself, each other number a file that is attached to it.
+    pub file: u16,
+    /// Where its payload begins in that file.
     pub offset: u64,
+}
+
+impl Entry {
+    /// Whether its payload lies in a file of its own, as it was saved, and waits to be coded.
+    pub fn is_attached(&self) -> bool {
+        self.file != 0
+    }
 }
 
 /// An entry with all its frames.

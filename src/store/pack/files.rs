@@ -7,6 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use crate::disk::{Disk, DiskFile, Result};
 use crate::id::PackId;
 
+/// A pack, and which of its files: the pack itself, or one that is attached to it.
+pub type FileKey = (PackId, u16);
+
 /// Far below the usual limit of 1,024 descriptors, which mounts and staging files share.
 const LIMIT: usize = 64;
 /// Files that are held for readers on top of these. Readers beyond that open what they read each time they read.
@@ -15,9 +18,9 @@ const HELD_LIMIT: usize = 256;
 pub struct PackFiles {
     disk: Arc<dyn Disk>,
     /// The most recently used last.
-    open: Mutex<Vec<(PackId, Arc<dyn DiskFile>)>>,
+    open: Mutex<Vec<(FileKey, Arc<dyn DiskFile>)>>,
     /// Those that somebody holds, for others who want to hold them.
-    held: Mutex<HashMap<PackId, Weak<HeldFile>>>,
+    held: Mutex<HashMap<FileKey, Weak<HeldFile>>>,
 }
 
 /// A file that stays open as long as this is there.
@@ -29,7 +32,7 @@ impl PackFiles {
     }
 
     /// The file of a pack. It stays open while it is used, even if it is unlinked.
-    pub fn get(&self, id: &PackId, path: &Path) -> Result<Arc<dyn DiskFile>> {
+    pub fn get(&self, id: &FileKey, path: &Path) -> Result<Arc<dyn DiskFile>> {
         if let Some(file) = self.find(id) {
             return Ok(file);
         }
@@ -43,7 +46,7 @@ impl PackFiles {
     }
 
     /// The file of a pack, to be held; `None` if too many others are.
-    pub fn hold(&self, id: &PackId, path: &Path) -> Result<Option<Arc<HeldFile>>> {
+    pub fn hold(&self, id: &FileKey, path: &Path) -> Result<Option<Arc<HeldFile>>> {
         if let Some(file) = self.held(id) {
             return Ok(Some(file));
         }
@@ -59,16 +62,16 @@ impl PackFiles {
         Ok(Some(file))
     }
 
-    fn held(&self, id: &PackId) -> Option<Arc<HeldFile>> {
+    fn held(&self, id: &FileKey) -> Option<Arc<HeldFile>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).get(id)?.upgrade()
     }
 
     /// Closes the files of packs that are gone and that nobody holds, so that the disk gets its room back.
     pub fn retain(&self, is_there: impl Fn(&PackId) -> bool) {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|(id, _)| is_there(id));
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|((id, _), _)| is_there(id));
     }
 
-    fn find(&self, id: &PackId) -> Option<Arc<dyn DiskFile>> {
+    fn find(&self, id: &FileKey) -> Option<Arc<dyn DiskFile>> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let at = open.iter().rposition(|(opened, _)| opened == id)?;
         let recent = open.len() - 1;
@@ -92,7 +95,7 @@ mod tests {
         let pack = |number: u16| {
             let mut id = [0; 32];
             id[..2].copy_from_slice(&number.to_le_bytes());
-            (PackId::from_bytes(id), PathBuf::from(format!("/packs/{number}")))
+            ((PackId::from_bytes(id), 0), PathBuf::from(format!("/packs/{number}")))
         };
         let count = (LIMIT + HELD_LIMIT + 50) as u16;
         (0..count).for_each(|number| drop(disk.create_new(&pack(number).1).unwrap()));

@@ -3,15 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::id::PackId;
 use crate::store::error::Result;
 
-use super::files::{HeldFile, PackFiles};
+use super::files::{FileKey, HeldFile, PackFiles};
 use super::range_source::{PackBytes, Wanted};
 
 /// A file that is opened when it is read, and closed when others are read more.
 pub struct Local {
-    pub id: PackId,
+    pub id: FileKey,
     pub path: PathBuf,
     pub len: u64,
     pub files: Arc<PackFiles>,

@@ -23,7 +23,7 @@ pub struct Object {
 #[derive(Clone)]
 enum Lies {
     Sealed { pack: Arc<Pack>, row: usize, bytes: Arc<dyn PackBytes> },
-    Open { pack: Arc<OpenPack>, frames: Arc<[Frame]> },
+    Open { pack: Arc<OpenPack>, bytes: Arc<dyn PackBytes>, frames: Arc<[Frame]> },
 }
 
 impl Object {
@@ -33,11 +33,14 @@ impl Object {
             pack: pack.path.clone(),
             what: what.into(),
         })?;
-        Ok(Self { entry, lies: Lies::Sealed { pack: Arc::clone(pack), row, bytes: Arc::clone(&pack.bytes) } })
+        // The directory was asked, and it has the same files.
+        let bytes = Arc::clone(pack.bytes_of(entry.file).unwrap_or(&pack.bytes));
+        Ok(Self { entry, lies: Lies::Sealed { pack: Arc::clone(pack), row, bytes } })
     }
 
     pub fn open(pack: &Arc<OpenPack>, entry: Entry, frames: &Arc<[Frame]>) -> Self {
-        Self { entry, lies: Lies::Open { pack: Arc::clone(pack), frames: Arc::clone(frames) } }
+        let bytes = OpenPack::bytes_of(pack, entry.file);
+        Self { entry, lies: Lies::Open { pack: Arc::clone(pack), bytes, frames: Arc::clone(frames) } }
     }
 
     /// The layout that its frames are coded with.
@@ -88,23 +91,23 @@ impl Object {
         self.check(frame, stored)
     }
 
-    /// Where its pack's bytes are.
+    /// Where the bytes of the file are that it lies in.
     pub fn bytes(&self) -> &dyn PackBytes {
         match &self.lies {
-            Lies::Sealed { bytes, .. } => &**bytes,
-            Lies::Open { pack, .. } => &**pack,
+            Lies::Sealed { bytes, .. } | Lies::Open { bytes, .. } => &**bytes,
         }
     }
 
-    /// Tells the packs of objects apart.
-    pub fn pack_address(&self) -> usize {
-        match &self.lies {
+    /// Tells the files that objects lie in apart.
+    pub fn file_address(&self) -> (usize, u16) {
+        let pack = match &self.lies {
             Lies::Sealed { pack, .. } => Arc::as_ptr(pack).addr(),
             Lies::Open { pack, .. } => Arc::as_ptr(pack).addr(),
-        }
+        };
+        (pack, self.entry.file)
     }
 
-    /// Holds its pack's bytes, if that can be.
+    /// Holds the bytes of its file, if that can be.
     pub fn hold(&mut self) -> Result<()> {
         if let Lies::Sealed { bytes, .. } = &mut self.lies
             && let Some(held) = bytes.hold()?

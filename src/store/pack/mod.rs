@@ -18,17 +18,18 @@ mod sealed;
 mod sections;
 
 pub use directory::Directory;
-pub use directory_build::build_directory;
+pub use directory_build::{Beside, build_directory};
 pub use entry::{Entry, Frame, Record, frame_count, frame_len};
 pub use files::PackFiles;
 pub use footer::Footer;
 #[cfg(test)]
 pub use in_memory::InMemory;
 pub use located::Object;
-pub use open::OpenPack;
+pub use open::{Attached, OpenPack};
 pub use range_source::Wanted;
 #[cfg(test)]
 pub use sealed::PACK_HEAD;
 pub use sealed::{
-    Loaded, PACK_SUFFIX, Pack, SIDECAR_SUFFIX, pack_id, pack_path, read_directory, sidecar_path,
+    Loaded, PACK_SUFFIX, Pack, SIDECAR_SUFFIX, attached_path, pack_id, pack_of_attached, pack_path,
+    read_directory, sidecar_path,
 };

@@ -20,6 +20,16 @@ pub struct OpenPack {
     pub path: PathBuf,
     file: Box<dyn DiskFile>,
     body: Mutex<Body>,
+    attached: Mutex<Vec<Arc<Attached>>>,
+}
+
+/// A complete file, which nobody ever changes, that objects are taken from as they lie in it.
+pub struct Attached {
+    /// Where it is, to be given another name.
+    pub path: PathBuf,
+    pub file: Arc<dyn DiskFile>,
+    /// How many of its bytes may be objects.
+    pub len: u64,
 }
 
 struct Body {
@@ -35,7 +45,36 @@ impl OpenPack {
     /// Begins a pack in an empty file.
     pub fn new(path: PathBuf, file: Box<dyn DiskFile>) -> Self {
         let body = Body { written: 0, buffer: PACK_HEAD.to_vec(), sync_begun: 0 };
-        Self { path, file, body: Mutex::new(body) }
+        Self { path, file, body: Mutex::new(body), attached: Mutex::default() }
+    }
+
+    /// Attaches a file; its number in this pack.
+    ///
+    /// # Errors
+    /// If there are as many as a pack can have: the file is given back.
+    pub fn attach(&self, file: Arc<Attached>) -> std::result::Result<u16, Arc<Attached>> {
+        let mut attached = self.attached.lock().unwrap_or_else(PoisonError::into_inner);
+        match u16::try_from(attached.len() + 1) {
+            Ok(number) if number < u16::MAX => {
+                attached.push(file);
+                Ok(number)
+            }
+            _ => Err(file),
+        }
+    }
+
+    /// The files that are attached, in the order of their numbers.
+    pub fn attached(&self) -> Vec<Arc<Attached>> {
+        self.attached.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Where the bytes of the file with a number are: 0 is the pack itself, others were attached.
+    pub fn bytes_of(pack: &Arc<Self>, file: u16) -> Arc<dyn PackBytes> {
+        let attached = pack.attached.lock().unwrap_or_else(PoisonError::into_inner);
+        match usize::from(file).checked_sub(1).and_then(|at| attached.get(at)) {
+            Some(attached) => Arc::clone(attached) as Arc<dyn PackBytes>,
+            None => Arc::clone(pack) as Arc<dyn PackBytes>,
+        }
     }
 
     fn body(&self) -> MutexGuard<'_, Body> {
@@ -98,6 +137,20 @@ impl PackBytes for OpenPack {
     }
 
     /// It is written by who reads it: nobody removes it meanwhile.
+    fn hold(&self) -> crate::store::error::Result<Option<Arc<dyn PackBytes>>> {
+        Ok(None)
+    }
+}
+
+impl PackBytes for Attached {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_ranges(&self, wanted: &mut [Wanted<'_>]) -> crate::store::error::Result<()> {
+        wanted.iter_mut().try_for_each(|range| Ok(self.file.read_exact_at(range.buf, range.offset)?))
+    }
+
     fn hold(&self) -> crate::store::error::Result<Option<Arc<dyn PackBytes>>> {
         Ok(None)
     }

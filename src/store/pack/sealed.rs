@@ -21,6 +21,8 @@ pub const PACK_HEAD: [u8; 16] = *b"CORALPAK\x01\0\0\0\0\0\0\0";
 
 pub const PACK_SUFFIX: &str = "cpk";
 pub const SIDECAR_SUFFIX: &str = "cix";
+/// What is behind the id and the number in the name of a file that is attached to a pack.
+pub const ATTACHED_SUFFIX: &str = "raw";
 
 /// The id of a pack with this directory. The directory has the checksum of every frame, so it stands for all bytes.
 pub fn pack_id(directory: &[u8]) -> PackId {
@@ -37,11 +39,25 @@ pub fn sidecar_path(pack: &Path) -> PathBuf {
     pack.with_extension(SIDECAR_SUFFIX)
 }
 
+/// Where the file with this number lies that is attached to a pack file: 1 and more.
+pub fn attached_path(pack: &Path, number: u16) -> PathBuf {
+    pack.with_extension(format!("{number}.{ATTACHED_SUFFIX}"))
+}
+
+/// The name of the pack that a file belongs to, if its name is that of an attached one.
+pub fn pack_of_attached(name: &str) -> Option<String> {
+    let stem = name.strip_suffix(ATTACHED_SUFFIX)?.strip_suffix('.')?;
+    let (pack, number) = stem.rsplit_once('.')?;
+    number.parse::<u16>().ok().map(|_| format!("{pack}.{PACK_SUFFIX}"))
+}
+
 pub struct Pack {
     pub id: PackId,
     pub path: PathBuf,
     pub directory: Directory,
     pub bytes: Arc<dyn PackBytes>,
+    /// Files beside it that hold the payloads of objects which wait to be coded.
+    attached: Vec<Arc<dyn PackBytes>>,
 }
 
 /// A pack and whether its sidecar was of no use.
@@ -79,15 +95,47 @@ impl Pack {
     pub fn local(path: PathBuf, directory: Directory, files: &Arc<PackFiles>) -> Self {
         let Footer { pack: id, .. } = *directory.footer();
         let len = directory.footer().pack_len().unwrap_or(u64::MAX);
-        let local = Local { id, path: path.clone(), len, files: Arc::clone(files) };
-        Self { id, path, directory, bytes: Arc::new(local) }
+        let local = |number, path, len| -> Arc<dyn PackBytes> {
+            Arc::new(Local { id: (id, number), path, len, files: Arc::clone(files) })
+        };
+        let numbered = (1..).zip(directory.attached());
+        let attached =
+            numbered.map(|(number, len)| local(number, attached_path(&path, number), len)).collect();
+        let bytes = local(0, path.clone(), len);
+        Self { id, path, directory, bytes, attached }
+    }
+
+    /// Where the bytes of its file with a number are: 0 is the pack itself.
+    pub fn bytes_of(&self, file: u16) -> Option<&Arc<dyn PackBytes>> {
+        match usize::from(file).checked_sub(1) {
+            None => Some(&self.bytes),
+            Some(attached) => self.attached.get(attached),
+        }
+    }
+
+    /// Whether files are attached to it: it is written anew when its objects are coded.
+    pub fn has_attached(&self) -> bool {
+        !self.attached.is_empty()
+    }
+
+    /// All that lies on the disk of it beside the pack file.
+    pub fn paths_beside(&self) -> impl Iterator<Item = PathBuf> {
+        let attached = (1..).zip(&self.attached).map(|(number, _)| attached_path(&self.path, number));
+        std::iter::once(sidecar_path(&self.path)).chain(attached)
+    }
+
+    /// Bytes of all its files.
+    pub fn disk_len(&self) -> u64 {
+        let attached: u64 = self.attached.iter().map(|file| file.len()).sum();
+        self.bytes.len() + self.directory.as_bytes().len() as u64 + attached
     }
 
     /// The same pack with its bytes elsewhere.
     #[cfg(test)]
     pub fn with_bytes(&self, bytes: Arc<dyn PackBytes>) -> Self {
         let directory = Directory::open(Arc::new(self.directory.as_bytes().to_vec()));
-        Self { id: self.id, path: self.path.clone(), directory: directory.expect("a directory"), bytes }
+        let directory = directory.expect("a directory");
+        Self { id: self.id, path: self.path.clone(), directory, bytes, attached: self.attached.clone() }
     }
 }
 

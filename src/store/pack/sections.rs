@@ -3,28 +3,32 @@
 use std::ops::Range;
 
 use super::directory_layout::{
-    HEAD_LEN, MAGIC, MAX_FAN_BITS, SECTION_FAN_OUT, SECTION_LEN, SECTION_SIGNATURES, VERSION, u32_at, u64_at,
+    HEAD_LEN, MAGIC, MAX_FAN_BITS, SECTION_FAN_OUT, SECTION_HINTS, SECTION_LEN, VERSION, VERSION_ATTACHED,
+    u32_at, u64_at,
 };
 use super::footer::Malformed;
 
 type Parsed<T> = Result<T, Malformed>;
 
-/// The count and the places of fan-out, entries, cells and signatures; an absent section is an empty one.
-pub fn parse_head(body: &[u8]) -> Parsed<(usize, [Range<usize>; 4])> {
+/// The places of the sections, in the order of their numbers; an absent one is empty.
+pub type Sections = [Range<usize>; SECTION_HINTS as usize];
+
+/// The count of objects and the places of the sections.
+pub fn parse_head(body: &[u8]) -> Parsed<(usize, Sections)> {
     if body.len() < HEAD_LEN || body[..8] != MAGIC {
         return Err("no directory where one should begin");
     }
-    if u32_at(body, 8) != VERSION {
+    if !matches!(u32_at(body, 8), VERSION | VERSION_ATTACHED) {
         return Err("directory of another version");
     }
     let table = (u32_at(body, 12) as usize).checked_mul(SECTION_LEN);
     let table = table.and_then(|len| body[HEAD_LEN..].get(..len)).ok_or("section table is cut off")?;
     let count = usize::try_from(u64_at(body, 16)).map_err(|_| "more objects than can be")?;
-    let mut found = [0..0, 0..0, 0..0, 0..0];
+    let mut found = Sections::default();
     for row in table.chunks_exact(SECTION_LEN) {
         let range = section_range(row, body.len())?;
         // A later version's section is one that this one can do without.
-        if let Ok(id @ SECTION_FAN_OUT..=SECTION_SIGNATURES) = u32::try_from(u64_at(row, 0)) {
+        if let Ok(id @ SECTION_FAN_OUT..=SECTION_HINTS) = u32::try_from(u64_at(row, 0)) {
             found[id as usize - 1] = range;
         }
     }

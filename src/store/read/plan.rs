@@ -100,7 +100,7 @@ impl<'c> Plan<'c> {
             bytes.resize(total, 0);
         }
         let mut rest = &mut bytes[..total];
-        for pack in ranges.chunk_by(|one, next| one.object.pack_address() == next.object.pack_address()) {
+        for pack in ranges.chunk_by(|one, next| one.object.file_address() == next.object.file_address()) {
             let mut wanted = Vec::with_capacity(pack.len());
             for range in pack {
                 let (buf, tail) = rest.split_at_mut((range.end - range.start) as usize);
@@ -119,7 +119,7 @@ impl<'c> Plan<'c> {
             (object.entry.offset + frame.start, object.entry.offset + frame.end)
         };
         order.sort_unstable_by_key(|&number| {
-            (self.stored[number].0.pack_address(), range(&self.stored[number]))
+            (self.stored[number].0.file_address(), range(&self.stored[number]))
         });
         let (mut ranges, mut total): (Vec<StoredRange<'c>>, usize) = (Vec::new(), 0);
         let mut places = vec![0; order.len()];
@@ -156,7 +156,7 @@ struct StoredRange<'c> {
 
 impl StoredRange<'_> {
     fn is_reached_by(&self, object: &Object, start: u64) -> bool {
-        self.object.pack_address() == object.pack_address() && start <= self.end
+        self.object.file_address() == object.file_address() && start <= self.end
     }
 }
 

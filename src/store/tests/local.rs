@@ -1,6 +1,5 @@
 //! What is damaged, slow or hostile costs what needs it, and nothing else.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +9,9 @@ use std::{io, thread};
 use crate::codec::{FRAME_LEN, Level, encode_frame};
 use crate::disk::Hooked;
 use crate::id::RecipeId;
-use crate::store::pack::{Entry, Footer, Frame, PACK_HEAD, build_directory, frame_count, pack_id, pack_path};
+use crate::store::pack::{
+    Beside, Entry, Footer, Frame, PACK_HEAD, build_directory, frame_count, pack_id, pack_path,
+};
 
 use super::super::{DamageCause, Kind, METADATA_MAX, Outcome, Repack};
 use super::*;
@@ -418,9 +419,10 @@ fn hostile(disk: &SimulatedDisk, kind: Kind, len: u64) -> ObjectKey {
         depth: 0,
         base: None,
         cast: None,
+        file: 0,
         offset: PACK_HEAD.len() as u64,
     };
-    let directory = build_directory(&mut [(entry, (0..count).map(frame).collect())], &HashMap::new());
+    let directory = build_directory(&mut [(entry, (0..count).map(frame).collect())], &Beside::default());
     let payload = stored.repeat(count as usize);
     let footer = Footer {
         directory_offset: (PACK_HEAD.len() + payload.len()) as u64,

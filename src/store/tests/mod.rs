@@ -1,5 +1,6 @@
 //! The store's properties, on the simulated disk.
 
+mod attached;
 mod casts;
 mod catalog;
 mod crash;

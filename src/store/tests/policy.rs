@@ -365,8 +365,8 @@ fn who_waits_to_write_helps_to_code_what_is_being_written() {
     let puts = store.threads().map(sources.iter(), |source| {
         let mut hasher = ContentHasher::new();
         hasher.update(&source.bytes);
-        let key = hasher.finish();
-        ingest.put_hashed(Dtype::Opaque, source, &[], key).unwrap().key
+        let hashed = hasher.finish();
+        ingest.put_hashed(Dtype::Opaque, source, &[], hashed.key).unwrap().key
     });
     ingest.seal().unwrap();
     for (key, source) in puts.into_iter().zip(&sources) {

@@ -84,7 +84,9 @@ impl Search<'_> {
         sample: &mut Option<Vec<u8>>,
     ) -> Result<Option<Chain>> {
         let mut best: Option<Judged> = None;
-        for chain in candidates.into_iter().filter(|chain| chain.depth() < max_depth).take(MAX_CANDIDATES) {
+        // What waits to be coded is no base: coding it may take what would be a difference to it for its own base.
+        let can_be = |chain: &Chain| chain.depth() < max_depth && !chain.object().entry.is_attached();
+        for chain in candidates.into_iter().filter(can_be).take(MAX_CANDIDATES) {
             if sample.is_none() {
                 *sample = Some(sample_source(incoming)?);
             }

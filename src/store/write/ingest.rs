@@ -120,15 +120,24 @@ impl Ingest {
         self.put_unless_known(&incoming)?.map(drop).ok_or(StoreError::WrongId { key })
     }
 
-    /// `None` if other bytes are known under this key.
+    /// Codes and stores what is not known; `None` if other bytes are known under the key.
     fn put_unless_known(&self, incoming: &Incoming<'_>) -> Result<Option<Put>> {
+        self.unless_known(incoming, || self.store_new(incoming))
+    }
+
+    /// Has `store` store what is not known; `None` if other bytes are known under the key.
+    pub(super) fn unless_known(
+        &self,
+        incoming: &Incoming<'_>,
+        store: impl Fn() -> Result<Option<Put>>,
+    ) -> Result<Option<Put>> {
         loop {
             match self.known(incoming)? {
                 Known::Same(object) => return self.duplicate(incoming, &object).map(Some),
                 Known::Other => return Ok(None),
                 Known::Nothing => {}
             }
-            if let Some(put) = self.store_new(incoming)? {
+            if let Some(put) = store()? {
                 return Ok(Some(put));
             }
             // Another thread put the key meanwhile.

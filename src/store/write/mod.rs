@@ -4,6 +4,7 @@ mod base_candidates;
 mod choose_base;
 mod collision;
 mod frame_pipeline;
+mod in_place;
 mod incoming;
 mod ingest;
 mod limits;
@@ -12,6 +13,7 @@ mod transaction;
 mod writer;
 
 pub use base_candidates::Candidates;
+pub use in_place::AttachedFile;
 pub use incoming::Incoming;
 pub use ingest::{Ingest, Outcome, Put};
 pub use seal::Sealed;

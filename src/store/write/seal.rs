@@ -5,7 +5,8 @@
 //! over all of it, and one that a power cut lost or tore is written anew from the pack. One transaction at a time takes
 //! its name, so that each sees what the others stored.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -13,7 +14,10 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::id::{ObjectKey, PackId};
 use crate::store::durable::{Durable, ObjectName};
 use crate::store::error::{Result, StoreError};
-use crate::store::pack::{Directory, Footer, Pack, build_directory, pack_id, pack_path, sidecar_path};
+use crate::store::pack::{
+    Attached, Beside, Directory, Footer, Pack, Record, attached_path, build_directory, pack_id, pack_path,
+    sidecar_path,
+};
 
 use super::ingest::Ingest;
 
@@ -36,6 +40,16 @@ impl Sealed {
     }
 }
 
+/// Counts the attached files in which objects lie from 1 on, in their order, and gives the objects their new numbers.
+fn renumber(objects: &mut [Record], attached: &[Arc<Attached>]) -> Vec<Arc<Attached>> {
+    let used: BTreeSet<u16> = objects.iter().map(|(entry, _)| entry.file).filter(|file| *file != 0).collect();
+    let number: HashMap<u16, u16> = used.iter().copied().zip(1..).collect();
+    for (entry, _) in objects {
+        entry.file = number.get(&entry.file).copied().unwrap_or(0);
+    }
+    used.into_iter().map(|file| Arc::clone(&attached[usize::from(file) - 1])).collect()
+}
+
 impl Ingest {
     /// Makes all that was put durable and visible to every reader. Writes nothing if nothing was new.
     ///
@@ -49,8 +63,16 @@ impl Ingest {
             return Ok(Sealed { pack: None, objects: 0, pack_len: 0, put });
         }
         let directory_offset = self.writer.pack.len();
-        let signatures = std::mem::take(&mut self.writer.transaction()?.signatures);
-        let bytes = build_directory(&mut objects, &signatures);
+        let attached = renumber(&mut objects, &self.writer.pack.attached());
+        let lens: Vec<u64> = attached.iter().map(|file| file.len).collect();
+        let beside = {
+            let mut transaction = self.writer.transaction()?;
+            let (signatures, hints) = (&mut transaction.signatures, HashMap::new());
+            let mut beside = Beside { signatures: std::mem::take(signatures), attached: &lens, hints };
+            beside.hints = std::mem::take(&mut transaction.hints);
+            beside
+        };
+        let bytes = build_directory(&mut objects, &beside);
         self.writer.pack.append(&bytes)?;
         let footer = Footer {
             directory_offset,
@@ -60,16 +82,17 @@ impl Ingest {
         };
         let sidecar = [&bytes[..], &footer.encode()].concat();
         self.writer.pack.append(&footer.encode())?;
-        self.write_out(&sidecar, footer.pack)?;
+        self.write_out(&sidecar, footer.pack, &attached)?;
         let pack_len = directory_offset + sidecar.len() as u64;
         self.show(sidecar, footer.pack)?;
         Ok(Sealed { pack: Some(footer.pack), objects: objects.len(), pack_len, put })
     }
 
     /// Makes the pack and its sidecar durable under their final names.
-    fn write_out(&self, sidecar: &[u8], id: PackId) -> Result<()> {
+    fn write_out(&self, sidecar: &[u8], id: PackId, attached: &[Arc<Attached>]) -> Result<()> {
         let catalog = &self.writer.decoder.catalog;
         let disk = &*catalog.disk;
+        attached.iter().try_for_each(|file| file.file.sync())?;
         self.writer.pack.sync()?;
         let open_sidecar = sidecar_path(&self.writer.pack.path);
         disk.create_new(&open_sidecar)?.write_all_at(sidecar, 0)?;
@@ -80,16 +103,40 @@ impl Ingest {
         let path = pack_path(&catalog.folders.packs, &id);
         // The same objects stored in the same way are the same pack, which may be there and in use.
         let was_there = disk.stat(&path)?.is_some();
-        // The sidecar first: who sees the pack finds it.
-        disk.rename(&open_sidecar, &sidecar_path(&path))?;
-        let named = disk.rename(&self.writer.pack.path, &path);
-        let result = named.and_then(|()| catalog.sync_names_anew());
+        let result = self.name(attached, &open_sidecar, &path, was_there);
         if result.is_err() && !was_there {
             // The caller will say that nothing was stored: let it be so, as far as the disk still obeys.
             let _ = disk.remove_file(&path);
             let _ = disk.remove_file(&sidecar_path(&path));
+            for (number, _) in (1..).zip(attached) {
+                let _ = disk.remove_file(&attached_path(&path, number));
+            }
         }
-        Ok(result?)
+        result
+    }
+
+    /// Gives the files of the pack their names, those first that others need: who sees the pack finds them.
+    fn name(&self, attached: &[Arc<Attached>], sidecar: &Path, path: &Path, was_there: bool) -> Result<()> {
+        let catalog = &self.writer.decoder.catalog;
+        let disk = &*catalog.disk;
+        if !was_there && !attached.is_empty() {
+            for (number, file) in (1..).zip(attached) {
+                let name = attached_path(path, number);
+                // A stop in the middle of this leaves some.
+                if disk.stat(&name)?.is_some() {
+                    disk.remove_file(&name)?;
+                }
+                disk.link(&file.path, &name).map_err(|error| match error.is_unlinkable() {
+                    true => StoreError::Unlinkable(error),
+                    false => error.into(),
+                })?;
+            }
+            // A pack without its files would be damaged: a power cut may not leave it.
+            disk.sync_dir(&catalog.folders.packs)?;
+        }
+        disk.rename(sidecar, &sidecar_path(path))?;
+        disk.rename(&self.writer.pack.path, path)?;
+        Ok(catalog.sync_names_anew()?)
     }
 
     fn show(&self, sidecar: Vec<u8>, id: PackId) -> Result<()> {

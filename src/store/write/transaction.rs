@@ -19,6 +19,8 @@ pub struct Transaction {
     failed: Option<Failure>,
     pub sealed: bool,
     pub signatures: HashMap<ObjectKey, Signature>,
+    /// What objects that stay in their files may be coded as differences to later.
+    pub hints: HashMap<ObjectKey, ObjectKey>,
     pub similar: LshIndex<ObjectKey>,
 }
 

@@ -126,7 +126,7 @@ impl Writer {
         let (base, cast) = (used.map(|base| base.object().entry.key), used.and_then(Chain::cast_from));
         let depth = used.map_or(0, |base| base.depth() + 1);
         let stored_len = frames.last().map_or(0, |frame| frame.end);
-        let entry = Entry { key, kind, dtype, len, depth, base, cast, offset };
+        let entry = Entry { key, kind, dtype, len, depth, base, cast, file: 0, offset };
         self.transaction()?.record(entry, frames, signature);
         Ok(Some(stored_len))
     }
@@ -167,13 +167,12 @@ impl Writer {
         }
     }
 
-    /// Copies a sealed object as it is stored. Its base was put before.
-    pub fn copy(&self, object: &Object, signature: Option<Signature>) -> Result<()> {
-        let depth = self.depth_of_copy(object)?;
+    /// Copies a sealed object as it is stored, which is so deep here.
+    pub fn copy(&self, object: &Object, depth: u8, signature: Option<Signature>) -> Result<()> {
         let _turn = self.decoder.threads.take(&self.turn);
         let offset = self.pack.len();
         let frames = self.append_stored(object, offset).inspect_err(|error| self.undo(offset, error))?;
-        self.transaction()?.record(Entry { depth, offset, ..object.entry }, frames, signature);
+        self.transaction()?.record(Entry { depth, file: 0, offset, ..object.entry }, frames, signature);
         Ok(())
     }
 

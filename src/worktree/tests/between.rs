@@ -215,6 +215,7 @@ fn opening_and_reading_while_it_is_stored_never_fails() {
                                 &ingest,
                                 file,
                                 Tree::empty_id(),
+                                Coding::Now,
                                 &Intake::begin(&Task::default(), file.len),
                             )
                             .unwrap();

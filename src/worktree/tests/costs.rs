@@ -26,8 +26,10 @@ fn a_commit_of_what_is_stored_waits_for_the_disk_six_times() {
             .map(|file| {
                 let task = Task::default();
                 let intake = Intake::begin(&task, file.len);
-                let (recipe, len) =
-                    worktree.staging().ingest(&ingest, file, Tree::empty_id(), &intake).expect("ingest");
+                let (recipe, len) = worktree
+                    .staging()
+                    .ingest(&ingest, file, Tree::empty_id(), Coding::Now, &intake)
+                    .expect("ingest");
                 (file.staging, recipe, len)
             })
             .collect();

@@ -12,6 +12,7 @@ mod edits;
 mod free;
 mod full;
 mod gone;
+mod later;
 mod lost;
 mod moved_over;
 mod readers;
@@ -82,6 +83,7 @@ pub(super) fn request(message: &str, seconds: i64) -> CommitRequest {
         level: None,
         tag: None,
         amend: false,
+        coding: Coding::Now,
     }
 }
 
