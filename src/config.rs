@@ -150,13 +150,15 @@ pub enum ConfigError {
 #[derive(Debug, Clone, Default)]
 pub struct Config {
     values: BTreeMap<&'static str, (String, Origin)>,
+    strangers: Vec<(ConfigError, Origin)>,
 }
 
 impl Config {
-    /// Lays the values of a TOML file over what is there.
+    /// Lays the values of a TOML file over what is there. Names that no setting has are passed over, and kept to be told of:
+    /// a newer program may know them.
     ///
     /// # Errors
-    /// [`ConfigError`] for the first key or value that does not hold; nothing is laid over then.
+    /// [`ConfigError`] for the first value that does not hold; nothing is laid over then.
     pub fn overlay_file(&mut self, toml: &str, origin: Origin) -> Result<(), ConfigError> {
         let document: DocumentMut = toml.parse().map_err(|error| ConfigError::Syntax(format!("{error}")))?;
         let mut values = Vec::new();
@@ -181,12 +183,22 @@ impl Config {
     }
 
     fn overlay(&mut self, values: Vec<(String, String)>, origin: Origin) -> Result<(), ConfigError> {
-        let checked = values
-            .into_iter()
-            .map(|(name, value)| check(&name, &value).map(|key| (key.name, (value, origin))))
-            .collect::<Result<Vec<_>, _>>()?;
+        let (mut checked, mut strangers) = (Vec::new(), Vec::new());
+        for (name, value) in values {
+            match check(&name, &value) {
+                Ok(key) => checked.push((key.name, (value, origin))),
+                Err(error @ ConfigError::UnknownKey { .. }) => strangers.push((error, origin)),
+                Err(error) => return Err(error),
+            }
+        }
         self.values.extend(checked);
+        self.strangers.extend(strangers);
         Ok(())
+    }
+
+    /// Names in files that no setting has, and whose files they are.
+    pub fn strangers(&self) -> &[(ConfigError, Origin)] {
+        &self.strangers
     }
 
     /// The value of a setting and where it came from.
@@ -239,6 +251,22 @@ pub fn edit(toml: &str, name: &str, text: &str) -> Result<String, ConfigError> {
         None => return Err(ConfigError::Syntax(format!("`{section}` is not a section"))),
     };
     Ok(document.to_string())
+}
+
+/// The file without a setting, or without a name that no setting has; whether there was one.
+///
+/// # Errors
+/// [`ConfigError::Syntax`].
+pub fn remove(toml: &str, name: &str) -> Result<(String, bool), ConfigError> {
+    let mut document: DocumentMut = toml.parse().map_err(|error| ConfigError::Syntax(format!("{error}")))?;
+    let removed = match name.rsplit_once('.') {
+        Some((section, entry)) => {
+            let table = document.get_mut(section).and_then(|table| table.as_table_like_mut());
+            table.is_some_and(|table| table.remove(entry).is_some())
+        }
+        None => document.remove(name).is_some(),
+    };
+    Ok((document.to_string(), removed))
 }
 
 /// Every `section.key` with its value as text.
@@ -337,14 +365,10 @@ mod tests {
     #[test]
     fn unknown_keys_and_wrong_values_say_what_would_be_right() {
         let mut config = Config::default();
-        let wrong = config.overlay_file("[core]\ncompresion_level = \"max\"", Origin::User);
-        assert_eq!(
-            wrong,
-            Err(ConfigError::UnknownKey {
-                name: "core.compresion_level".into(),
-                nearest: "core.compression_level"
-            })
-        );
+        config.overlay_file("[core]\ncompresion_level = \"max\"", Origin::User).expect("read all the same");
+        let name = "core.compresion_level".into();
+        let unknown = ConfigError::UnknownKey { name, nearest: "core.compression_level" };
+        assert_eq!(config.strangers(), [(unknown, Origin::User)]);
         for (key, value) in [
             ("core.compression_level", "9"),
             ("core.delta_encoding", "yes"),
@@ -366,5 +390,8 @@ mod tests {
         config.overlay_file(&file, Origin::User).expect("valid");
         assert_eq!(config.number("core.max_delta_depth"), 4);
         assert_eq!(config.text("user.name"), "Grace");
+        let (file, was_there) = remove(&file, "user.name").expect("valid");
+        assert!(was_there && file.contains("max_delta_depth") && !file.contains("Grace"), "{file}");
+        assert_eq!(remove(&file, "user.nope"), Ok((file, false)));
     }
 }

@@ -4,6 +4,7 @@ use super::output::{Colour, Output, note};
 use super::progress::task;
 use super::quote;
 use crate::history::TreePath;
+use crate::units::ByteSize;
 use crate::workspace::AddRequest;
 use crate::worktree::{Added, Addition, SkipReason, Skipped};
 use serde_json::json;
@@ -22,6 +23,9 @@ pub struct Args {
     /// Everything in the mounted worktree, which is there already
     #[arg(short = 'A', long, conflicts_with_all = ["paths", "to"])]
     all: bool,
+    /// Name every file, also many on a terminal
+    #[arg(short, long)]
+    verbose: bool,
     /// Put them into this directory of the worktree
     #[arg(long, value_name = "DIR")]
     to: Option<PathBuf>,
@@ -29,6 +33,9 @@ pub struct Args {
     #[arg(short = 'B', long, value_name = "NAME")]
     branch: Option<String>,
 }
+
+/// Files that are named one by one on a terminal.
+const NAMED: usize = 20;
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
@@ -66,6 +73,10 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         };
         let rows: Vec<_> = added.iter().map(row).collect();
         return out.value(&json!({ "branch": branch.as_str(), "added": rows }));
+    }
+    if out.is_terminal() && !args.verbose && added.len() > NAMED {
+        let bytes = ByteSize(added.iter().map(|file| file.len).sum());
+        return out.line(format_args!("added {} files and folders, {bytes}; `-v` names them", added.len()));
     }
     for file in &added {
         out.line(out.paint(Colour::Green, format_args!("added {}", quote::path(&file.path))))?;

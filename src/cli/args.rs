@@ -2,15 +2,14 @@
 
 use super::context::Context;
 use super::error::{CommandError, Result};
-use super::output::{Colour, Output, say};
+use super::output::{Colour, Output, Printing, say};
 use super::{
-    add, best, branch, cat, clean, commit, compare, config, diff, drain, export, fsck, habits, init, lineage,
-    log, ls, merge, mv, notes, reflog, repack, replay, reset, restore, rm, show, similar, stash, stats,
+    add, best, branch, cat, clean, commit, compare, config, diff, drain, export, fsck, habits, init, lineage, log, ls, merge, mv, notes, reference, reflog, repack, replay, reset, restore, rm, show, similar, stash, stats,
     status, switch, tag, undo,
 };
 #[cfg(feature = "mount")]
 use super::{demo, mount, umount};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -23,12 +22,21 @@ use std::process::ExitCode;
     instead, for logs; `bar` shows bars everywhere, `none` nothing. Ctrl-C ends a command cleanly, twice at once."
 )]
 struct Args {
-    /// Run as if started in DIR
+    /// Run as if started in DIR; of several each is relative to the one before
     #[arg(short = 'C', value_name = "DIR", global = true)]
-    start_in: Option<PathBuf>,
-    /// Print one JSON value instead of text
+    start_in: Vec<PathBuf>,
+    /// Print one JSON object instead of text, also of what fails
     #[arg(long, global = true)]
     json: bool,
+    /// Say nothing of what succeeds
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Paint what is printed: `auto` for terminals only, `always` or `never`
+    #[arg(long, value_name = "WHEN", global = true, default_value = "auto", value_parser = ["auto", "always", "never"])]
+    color: String,
+    /// Print long texts at once
+    #[arg(long, global = true)]
+    no_pager: bool,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -77,6 +85,10 @@ enum Verb {
     Drain(drain::Args),
     Repack(repack::Args),
     Config(config::Args),
+    Completions(reference::CompletionsArgs),
+    Man(reference::ManArgs),
+    #[command(hide = true)]
+    Reference(reference::ReferenceArgs),
     #[cfg(feature = "mount")]
     Demo(demo::Args),
 }
@@ -85,26 +97,67 @@ enum Verb {
 /// 2 wrong usage, 128 and the number of the signal that stopped it.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     survive_file_size_limit();
-    let args = match Args::try_parse_from(habits::translated(arguments)) {
+    let arguments = habits::translated(arguments);
+    // Whoever wants JSON wants it of wrong usage too.
+    let wants_json = arguments.iter().skip(1).take_while(|word| *word != "--").any(|word| word == "--json");
+    let args = match Args::try_parse_from(&arguments) {
         Ok(args) => args,
-        Err(error) => {
-            if let Some(explained) = habits::explained(&error) {
-                print(&explained);
-                return ExitCode::from(explained.exit_code());
-            }
-            // Help and version go to the standard output with success, wrong usage to the error output with 2.
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
-        }
+        Err(error) => return explain(&error, wants_json),
     };
-    let out = Output::new(args.json);
-    match dispatch(args, &out) {
+    let out = Output::new(args.verb.name(), &args.printing());
+    match dispatch(args, &out).and_then(|code| out.finish().map(|()| code)) {
         Ok(code) => code,
         Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
         Err(error) => {
+            if out.json {
+                out.failure(&error);
+            }
             print(&error);
             ExitCode::from(error.exit_code())
         }
+    }
+}
+
+/// Says what is wrong with a command line. Help and version go to the standard output with success, wrong usage to the
+/// error output with 2.
+fn explain(error: &clap::Error, wants_json: bool) -> ExitCode {
+    let code = u8::try_from(error.exit_code()).unwrap_or(2);
+    let told = habits::explained(error);
+    if wants_json && code != 0 {
+        let text = error.to_string();
+        let first = text.lines().next().unwrap_or_default();
+        let plain = CommandError::usage(first.strip_prefix("error: ").unwrap_or(first));
+        Output::new("error", &Printing { json: true, ..Printing::default() })
+            .failure(told.as_ref().unwrap_or(&plain));
+    }
+    match told {
+        Some(told) => {
+            print(&told);
+            ExitCode::from(told.exit_code())
+        }
+        None => {
+            let _ = error.print();
+            ExitCode::from(code)
+        }
+    }
+}
+
+impl Args {
+    /// How it is to be printed.
+    fn printing(&self) -> Printing {
+        let colour = match self.color.as_str() {
+            "always" => Some(true),
+            "never" => Some(false),
+            _ => None,
+        };
+        let is_long = matches!(
+            self.verb,
+            Verb::Log(_) | Verb::Diff(_) | Verb::Show(_) | Verb::Reflog(_) | Verb::Op(_) | Verb::Compare(_)
+        );
+        let pager = ["CORAL_PAGER", "PAGER"].into_iter().find_map(|name| std::env::var(name).ok());
+        let pager = pager.unwrap_or_else(|| "less".into());
+        let is_paged = is_long && !self.no_pager && !matches!(pager.as_str(), "" | "cat");
+        Printing { json: self.json, colour, quiet: self.quiet && !is_long, pager: is_paged.then_some(pager) }
     }
 }
 
@@ -121,6 +174,57 @@ fn survive_file_size_limit() {
 }
 
 impl Verb {
+    /// Its name.
+    fn name(&self) -> &'static str {
+        match self {
+            Verb::Init(_) => "init",
+            #[cfg(feature = "mount")]
+            Verb::Mount(_) => "mount",
+            #[cfg(feature = "mount")]
+            Verb::Umount(_) => "umount",
+            #[cfg(feature = "mount")]
+            Verb::Demo(_) => "demo",
+            Verb::Add(_) => "add",
+            Verb::Rm(_) => "rm",
+            Verb::Mv(_) => "mv",
+            Verb::Clean(_) => "clean",
+            Verb::Restore(_) => "restore",
+            Verb::Reset(_) => "reset",
+            Verb::Stash(_) => "stash",
+            Verb::Status(_) => "status",
+            Verb::Commit(_) => "commit",
+            Verb::Drain(_) => "drain",
+            Verb::Diff(_) => "diff",
+            Verb::Compare(_) => "compare",
+            Verb::Log(_) => "log",
+            Verb::Reflog(_) => "reflog",
+            Verb::Show(_) => "show",
+            Verb::Ls(_) => "ls",
+            Verb::Cat(_) => "cat",
+            Verb::Similar(_) => "similar",
+            Verb::Lineage(_) => "lineage",
+            Verb::Export(_) => "export",
+            Verb::Branch(_) => "branch",
+            Verb::Switch(_) => "switch",
+            Verb::Merge(_) => "merge",
+            Verb::CherryPick(_) => "cherry-pick",
+            Verb::Revert(_) => "revert",
+            Verb::Tag(_) => "tag",
+            Verb::Notes(_) => "notes",
+            Verb::Best(_) => "best",
+            Verb::Undo(_) => "undo",
+            Verb::Redo(_) => "redo",
+            Verb::Op(_) => "op",
+            Verb::Stats(_) => "stats",
+            Verb::Fsck(_) => "fsck",
+            Verb::Repack(_) => "repack",
+            Verb::Config(_) => "config",
+            Verb::Completions(_) => "completions",
+            Verb::Man(_) => "man",
+            Verb::Reference(_) => "reference",
+        }
+    }
+
     /// What is left when it was stopped, and how to go on.
     fn left_by_stop(&self) -> &'static str {
         match self {
@@ -191,6 +295,9 @@ fn perform(verb: Verb, context: &Context, out: &Output) -> Result<ExitCode> {
         Verb::Drain(args) => drain::run(context, out, args),
         Verb::Repack(args) => repack::run(context, out, args),
         Verb::Config(args) => config::run(context, out, args),
+        Verb::Completions(args) => reference::completions(Args::command(), out, &args),
+        Verb::Man(args) => reference::man(Args::command(), context, out, &args),
+        Verb::Reference(args) => reference::reference(Args::command(), out, &args),
     };
     done.map(|()| ExitCode::SUCCESS)
 }

@@ -205,7 +205,13 @@ fn list(place: &Place, out: &Output, args: &Args) -> Result<()> {
         out.line(format_args!("{mark} {shown} {} {}", &id.to_string()[..10], commit.subject()))?;
     }
     match (out.json, head) {
-        (true, _) => out.value(&Value::Array(rows)),
+        (true, head) => {
+            let (current, detached) = match head {
+                Head::Branch(name) => (Some(name.to_string()), None),
+                Head::Detached(id) => (None, Some(id.to_string())),
+            };
+            out.value(&json!({ "branches": rows, "current": current, "detached": detached }))
+        }
         (false, Head::Detached(id)) => out.line(format_args!("* (detached at {})", &id.to_string()[..10])),
         (false, Head::Branch(name)) if refs.branch(&name)?.is_none() => {
             out.line(format_args!("* {} (no commits yet)", out.paint(Colour::Green, &name)))

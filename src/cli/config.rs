@@ -1,10 +1,10 @@
 use super::context::{Context, disk};
-use super::error::Result;
+use super::error::{CommandError, Result};
 use super::output::Output;
 use super::quote;
 use crate::config::KEYS;
 use crate::workspace::Scope;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Look at settings, or change them
 ///
@@ -20,7 +20,11 @@ pub struct Args {
 enum Action {
     /// Every setting with its value, where that came from, and what it changes
     #[command(visible_alias = "show")]
-    List,
+    List {
+        /// Accepted for git's sake: where each value came from is shown in any case
+        #[arg(long, visible_alias = "show-origin")]
+        origin: bool,
+    },
     /// The value of a setting
     Get {
         /// SECTION.KEY
@@ -36,6 +40,14 @@ enum Action {
         /// What it is from now on
         value: String,
     },
+    /// Go back to the default, or take out a name that no setting has
+    Unset {
+        /// Of all repositories of this user instead
+        #[arg(long)]
+        global: bool,
+        /// SECTION.KEY
+        key: String,
+    },
     /// Check the files
     Validate,
 }
@@ -43,6 +55,15 @@ enum Action {
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let root = context.find().ok().map(|found| found.root);
     match args.action {
+        Action::Unset { global, key } => {
+            let scope = if global { Scope::User } else { Scope::Repository };
+            match context.unset(&*disk(), scope, &key)? {
+                Some(path) if out.json => out.value(&json!({ "key": key, "file": path })),
+                Some(path) => out.line(format_args!("{key} is gone from {}", quote::file(&path))),
+                None => Err(CommandError::new(format!("`{key}` is not set there"))
+                    .hint("`coral config list` tells where each value came from")),
+            }
+        }
         Action::Set { global, key, value } => set(context, out, global, &key, &value),
         Action::Get { key } => {
             let config = context.config(root.as_deref())?;
@@ -53,10 +74,15 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             }
         }
         Action::Validate => {
-            context.config(root.as_deref())?;
-            out.line("all settings hold")
+            let config = context.config(root.as_deref())?;
+            match config.strangers().first() {
+                Some((error, origin)) => {
+                    Err(CommandError::from(error.clone()).hint(format!("it is in {origin}")))
+                }
+                None => out.line("all settings hold"),
+            }
         }
-        Action::List => {
+        Action::List { .. } => {
             let config = context.config(root.as_deref())?;
             let mut rows = Vec::new();
             for key in KEYS {
@@ -70,7 +96,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
                     }
                 }
             }
-            if out.json { out.value(&Value::Array(rows)) } else { Ok(()) }
+            if out.json { out.value(&json!({ "settings": rows })) } else { Ok(()) }
         }
     }
 }

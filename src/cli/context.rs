@@ -39,8 +39,8 @@ impl Deref for Place {
 }
 
 impl Context {
-    /// The surroundings of this process, in `directory` if one is given.
-    pub fn new(directory: Option<PathBuf>) -> Result<Self> {
+    /// The surroundings of this process, or of one that was started in these directories, each in the one before.
+    pub fn new(directories: Vec<PathBuf>) -> Result<Self> {
         let cwd = std::env::current_dir().map_err(|error| match error.kind() {
             ErrorKind::NotFound => {
                 CommandError::new("the current folder is gone: it was removed, or its branch was")
@@ -48,15 +48,12 @@ impl Context {
             }
             _ => CommandError::new(format!("cannot tell the current folder: {error}")),
         })?;
-        let cwd = match directory {
-            Some(directory) => {
-                let path = cwd.join(&directory);
-                path.canonicalize().map_err(|error| {
-                    CommandError::new(format!("cannot go to `{}`: {error}", directory.display()))
-                })?
-            }
-            None => cwd,
-        };
+        let cwd = directories.into_iter().try_fold(cwd, |cwd, directory| {
+            let there = cwd.join(&directory).canonicalize();
+            there.map_err(|error| {
+                CommandError::new(format!("cannot go to `{}`: {error}", directory.display()))
+            })
+        })?;
         let now = Timestamp::from(SystemTime::now());
         let (variables, offset_minutes) = (std::env::vars_os().collect(), when::local_offset(now));
         Ok(Self(Surroundings { cwd, variables, now, offset_minutes }))
@@ -64,7 +61,11 @@ impl Context {
 
     /// Opens the repository at or above the current folder.
     pub fn open(&self) -> Result<Place> {
-        Ok(Place(Workspace::open_on(disk(), &self.0)?))
+        let workspace = Workspace::open_on(disk(), &self.0)?;
+        for (error, origin) in workspace.config.strangers() {
+            note(format!("{error}, in {origin}: `coral config unset` takes it out"));
+        }
+        Ok(Place(workspace))
     }
 }
 

@@ -63,7 +63,7 @@ pub struct Args {
     #[arg(long)]
     exit_code: bool,
     /// Print nothing, and end with 1 if something differs
-    #[arg(long)]
+    #[arg(short, long)]
     quiet: bool,
     /// Accepted for git's sake: the worktree is what the next commit takes
     #[arg(long, visible_alias = "staged")]

@@ -17,6 +17,7 @@ pub type Result<T> = std::result::Result<T, CommandError>;
 /// Why a command failed.
 #[derive(Debug)]
 pub struct CommandError {
+    code: String,
     message: String,
     hints: Vec<String>,
     exit_code: u8,
@@ -28,6 +29,7 @@ impl CommandError {
     /// A failure.
     pub fn new(message: impl Display) -> Self {
         Self {
+            code: "failed".into(),
             message: message.to_string(),
             hints: Vec::new(),
             exit_code: 1,
@@ -38,7 +40,7 @@ impl CommandError {
 
     /// A command line that means nothing.
     pub fn usage(message: impl Display) -> Self {
-        Self { exit_code: 2, ..Self::new(message) }
+        Self { exit_code: 2, code: "usage".into(), ..Self::new(message) }
     }
 
     /// What another process of this program said when it failed, with its hints.
@@ -61,6 +63,25 @@ impl CommandError {
     #[must_use]
     pub fn or_stopped(self, left: &str) -> Self {
         if self.stopped { self.hint(left) } else { self }
+    }
+
+    /// What it is, for programs: the same for all failures of a kind.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// The same as an error of this kind, which is named after its variant.
+    fn of_kind(self, error: &dyn std::fmt::Debug) -> Self {
+        let shown = format!("{error:?}");
+        let name = shown.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+        let mut code = String::new();
+        for c in name.chars() {
+            if c.is_ascii_uppercase() && !code.is_empty() {
+                code.push('_');
+            }
+            code.push(c.to_ascii_lowercase());
+        }
+        Self { code, ..self }
     }
 
     /// What the process ends with.
@@ -91,6 +112,7 @@ impl From<Error> for CommandError {
             Error::Stopped(_) => Self { exit_code: signals::exit_code(), stopped: true, ..Self::new(&error) },
             _ => Self::new(&error),
         };
+        let plain = plain.of_kind(&error);
         match hint {
             Some(hint) => plain.hint(hint),
             None => plain,
@@ -103,8 +125,8 @@ impl From<worktree::Error> for CommandError {
         match error {
             worktree::Error::History(error) => error.into(),
             error => match worktree_hint(&error) {
-                Some(hint) => Self::new(error).hint(hint),
-                None => Self::new(error),
+                Some(hint) => Self::new(&error).of_kind(&error).hint(hint),
+                None => Self::new(&error).of_kind(&error),
             },
         }
     }
@@ -240,36 +262,45 @@ through_repo!(PathError, RefNameError, DiskError, StoreError);
 
 impl From<workspace::Error> for CommandError {
     fn from(error: workspace::Error) -> Self {
+        let kind = format!("{error:?}");
+        let is_own = !matches!(error, workspace::Error::Repo(_) | workspace::Error::Worktree(_));
+        let plain = of_workspace(error);
+        if is_own { plain.of_kind(&format_args!("{kind}")) } else { plain }
+    }
+}
+
+fn of_workspace(error: workspace::Error) -> CommandError {
+    {
         use workspace::Error as E;
         match error {
             E::Repo(error) => error.into(),
             E::Worktree(error) => error.into(),
             E::Config { source, file: None } => source.into(),
             E::Config { source, file: Some(file) } => {
-                Self::from(source).hint(format!("the file is `{}`", file.display()))
+                CommandError::from(source).hint(format!("the file is `{}`", file.display()))
             }
-            E::Unreadable { .. } => Self::new(error),
-            E::Homeless => Self::new(error).hint("set HOME or XDG_CONFIG_HOME to an absolute path"),
-            E::BranchGone(_) => Self::new(error)
+            E::Unreadable { .. } => CommandError::new(error),
+            E::Homeless => CommandError::new(error).hint("set HOME or XDG_CONFIG_HOME to an absolute path"),
+            E::BranchGone(_) => CommandError::new(error)
                 .hint("`cd` to another folder; `coral branch` lists what there is. Nothing was done"),
-            E::OutOfWorktree(_) => Self::usage(error),
-            E::Nameless(_) => Self::usage(error).hint("`--to DIR` says where its files go"),
-            E::WholeWorktree => Self::usage("the whole worktree is restored by `--all`"),
-            E::NotHere { .. } => {
-                Self::new(error).hint("what is elsewhere is added by its absolute path, or with `--to DIR`")
+            E::OutOfWorktree(_) => CommandError::usage(error),
+            E::Nameless(_) => CommandError::usage(error).hint("`--to DIR` says where its files go"),
+            E::WholeWorktree => CommandError::usage("the whole worktree is restored by `--all`"),
+            E::NotHere { .. } => CommandError::new(error)
+                .hint("what is elsewhere is added by its absolute path, or with `--to DIR`"),
+            E::Mainline { .. } => {
+                CommandError::usage(error).hint("`-m 1` counts from the first, as a merge does")
             }
-            E::Mainline { .. } => Self::usage(error).hint("`-m 1` counts from the first, as a merge does"),
-            E::NothingToUndo => Self::new(error).hint("`coral op log` lists what was done"),
-            E::NoStash(_) => Self::new(error).hint("`coral stash list` lists what is put aside"),
+            E::NothingToUndo => CommandError::new(error).hint("`coral op log` lists what was done"),
+            E::NoStash(_) => CommandError::new(error).hint("`coral stash list` lists what is put aside"),
             E::Unrelated { .. } => {
-                Self::new(error).hint("`--allow-unrelated-histories` merges them all the same")
+                CommandError::new(error).hint("`--allow-unrelated-histories` merges them all the same")
             }
-            E::NotForward { .. } => Self::new(error).hint("without `--ff-only` they are merged"),
-            E::NoConflict => Self::new(error).hint("`coral status` lists what is"),
-            E::TwoWorktrees => Self::usage(error).hint("`coral commit` one of them first"),
-            E::Unfinished(_) => {
-                Self::new(error).hint("save it again; `coral commit --include-open` takes it as it is")
-            }
+            E::NotForward { .. } => CommandError::new(error).hint("without `--ff-only` they are merged"),
+            E::NoConflict => CommandError::new(error).hint("`coral status` lists what is"),
+            E::TwoWorktrees => CommandError::usage(error).hint("`coral commit` one of them first"),
+            E::Unfinished(_) => CommandError::new(error)
+                .hint("save it again; `coral commit --include-open` takes it as it is"),
         }
     }
 }

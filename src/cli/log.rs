@@ -173,7 +173,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         if args.reverse {
             rows.reverse();
         }
-        return out.value(&Value::Array(rows));
+        return out.value(&json!({ "commits": rows, "is_all": is_all }));
     }
     if !is_all {
         note(format!("there are older commits than these {most}: `-n COUNT` shows more, `-n 0` all"));

@@ -33,8 +33,9 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         }
     };
     if out.json {
-        let rows = found.iter().map(|(path, entry)| row(&place, path, entry)).collect::<Result<_>>()?;
-        return out.value(&Value::Array(rows));
+        let rows: Vec<Value> =
+            found.iter().map(|(path, entry)| row(&place, path, entry)).collect::<Result<_>>()?;
+        return out.value(&json!({ "entries": rows }));
     }
     for (path, entry) in &found {
         let shown = quote::path(path);

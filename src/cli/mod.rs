@@ -36,6 +36,7 @@ mod notes;
 mod output;
 mod progress;
 mod quote;
+mod reference;
 mod reflog;
 mod repack;
 mod replay;

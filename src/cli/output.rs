@@ -1,19 +1,97 @@
 //! What a command prints: text with colour on a terminal, plain text in a pipe, or one JSON value.
 
-use super::error::Result;
+use super::error::{CommandError, Result};
 use super::quote;
 use serde_json::Value;
 use std::fmt::Display;
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::sync::{Mutex, PoisonError};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// The standard output of a command.
 pub struct Output {
     /// Whether to print JSON instead of text.
     pub json: bool,
     colour: bool,
-    stdout: Mutex<BufWriter<io::Stdout>>,
+    /// Whether success says nothing.
+    quiet: bool,
+    /// The verb, for the name of what is printed as JSON.
+    verb: String,
+    /// What was said in words where JSON is wanted.
+    said: Mutex<Vec<String>>,
+    has_value: AtomicBool,
+    sink: Mutex<Sink>,
 }
+
+/// How somebody wants a command to print.
+#[derive(Debug, Clone, Default)]
+pub struct Printing {
+    /// One JSON object instead of text.
+    pub json: bool,
+    /// Colours: `None` if the terminal decides.
+    pub colour: Option<bool>,
+    /// Success says nothing.
+    pub quiet: bool,
+    /// The pager, if what is printed is to go through one.
+    pub pager: Option<String>,
+}
+
+/// Where text goes.
+enum Sink {
+    Stdout(BufWriter<io::Stdout>),
+    Pager { writer: Option<BufWriter<ChildStdin>>, child: Child },
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Sink::Stdout(stdout) => stdout.write(bytes),
+            Sink::Pager { writer: Some(writer), .. } => writer.write(bytes),
+            Sink::Pager { writer: None, .. } => Ok(bytes.len()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Sink::Stdout(stdout) => stdout.flush(),
+            Sink::Pager { writer: Some(writer), .. } => writer.flush(),
+            Sink::Pager { writer: None, .. } => Ok(()),
+        }
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        if let Sink::Pager { writer, child } = self {
+            // At its end the pager shows what is left, and is left when somebody has read it.
+            drop(writer.take());
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Starts a pager. That there is none is no reason to print nothing.
+fn page(pager: &str) -> Option<Sink> {
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(pager).stdin(Stdio::piped());
+    // What fits is printed, colours stay, and the screen is not cleared.
+    if std::env::var_os("LESS").is_none() {
+        command.env("LESS", "FRX");
+    }
+    let mut child = command.spawn().ok()?;
+    let writer = child.stdin.take().map(BufWriter::new);
+    Some(Sink::Pager { writer, child })
+}
+
+/// Whether a terminal is to be painted: `NO_COLOR` that says something and a dumb one are not.
+fn may_paint() -> bool {
+    let says = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    says("NO_COLOR").is_none() && says("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// What notes and errors look like; a process runs one command.
+static NOTES: OnceLock<(bool, bool)> = OnceLock::new();
 
 /// Colours with a meaning.
 #[derive(Debug, Clone, Copy)]
@@ -29,10 +107,28 @@ pub enum Colour {
 }
 
 impl Output {
-    /// Prints to the standard output.
-    pub fn new(json: bool) -> Self {
-        let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Self { json, colour, stdout: Mutex::new(BufWriter::new(io::stdout())) }
+    /// Prints to the standard output, as somebody wants it.
+    pub fn new(verb: &str, printing: &Printing) -> Self {
+        let Printing { json, colour, quiet, pager } = printing;
+        let paints = |is_terminal: bool| colour.unwrap_or_else(|| is_terminal && may_paint());
+        let _ = NOTES.set((paints(io::stderr().is_terminal()), *quiet));
+        let is_terminal = io::stdout().is_terminal();
+        let pager = pager.as_deref().filter(|_| is_terminal && !json).and_then(page);
+        let sink = pager.unwrap_or_else(|| Sink::Stdout(BufWriter::new(io::stdout())));
+        Self {
+            json: *json,
+            colour: paints(is_terminal),
+            quiet: *quiet,
+            verb: verb.to_owned(),
+            said: Mutex::default(),
+            has_value: AtomicBool::new(false),
+            sink: Mutex::new(sink),
+        }
+    }
+
+    /// Whether a person reads it.
+    pub fn is_terminal(&self) -> bool {
+        !self.json && io::stdout().is_terminal()
     }
 
     /// Prints a line, and only one: what could do harm in it is escaped. Names are quoted before.
@@ -40,7 +136,40 @@ impl Output {
     /// # Errors
     /// If nobody reads it any more, or the disk behind it is full.
     pub fn line(&self, text: impl Display) -> Result<()> {
-        self.lines(&self.harmless(&text.to_string()))
+        let text = self.harmless(&text.to_string());
+        match (self.json, self.quiet) {
+            (true, _) => {
+                self.said.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+                Ok(())
+            }
+            (false, true) => Ok(()),
+            (false, false) => self.lines(&text),
+        }
+    }
+
+    /// Prints what was only said in words where JSON is wanted: every command that succeeds has an object.
+    ///
+    /// # Errors
+    /// As [`Output::line`].
+    pub fn finish(&self) -> Result<()> {
+        if !self.json || self.has_value.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let said = std::mem::take(&mut *self.said.lock().unwrap_or_else(PoisonError::into_inner));
+        self.value(&serde_json::json!({ "message": said.join("\n") }))
+    }
+
+    /// Prints an error as JSON.
+    pub fn failure(&self, error: &CommandError) {
+        let value = serde_json::json!({
+            "schema": "coral.error/1",
+            "error": {
+                "code": error.code(), "message": error.message(), "hints": error.hints(),
+                "exit_code": error.exit_code(),
+            },
+        });
+        // Whoever does not listen hears the error output.
+        let _ = self.lines(&format!("{value:#}"));
     }
 
     /// The text with nothing in it that commands a terminal, but for the colours of [`Output::paint`].
@@ -60,9 +189,9 @@ impl Output {
     }
 
     fn lines(&self, text: &str) -> Result<()> {
-        let mut stdout = self.stdout.lock().unwrap_or_else(PoisonError::into_inner);
-        writeln!(stdout, "{text}")?;
-        Ok(stdout.flush()?)
+        let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
+        writeln!(sink, "{text}")?;
+        Ok(sink.flush()?)
     }
 
     /// Prints bytes as they are.
@@ -70,17 +199,27 @@ impl Output {
     /// # Errors
     /// As [`Output::line`].
     pub fn bytes(&self, bytes: &[u8]) -> Result<()> {
-        let mut stdout = self.stdout.lock().unwrap_or_else(PoisonError::into_inner);
-        stdout.write_all(bytes)?;
-        Ok(stdout.flush()?)
+        self.has_value.store(true, Ordering::Relaxed);
+        let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
+        sink.write_all(bytes)?;
+        Ok(sink.flush()?)
     }
 
-    /// Prints a JSON value.
+    /// Prints a JSON object, under the name and version of what it is.
     ///
     /// # Errors
     /// As [`Output::line`].
     pub fn value(&self, value: &Value) -> Result<()> {
-        self.lines(&format!("{value:#}"))
+        self.has_value.store(true, Ordering::Relaxed);
+        let mut named = serde_json::Map::new();
+        named.insert("schema".into(), format!("coral.{}/1", self.verb).into());
+        match value {
+            Value::Object(fields) => named.extend(fields.clone()),
+            other => {
+                named.insert("value".into(), other.clone());
+            }
+        }
+        self.lines(&format!("{:#}", Value::Object(named)))
     }
 
     /// A text in a colour, if the output is a terminal.
@@ -104,14 +243,17 @@ const COLOURS: [&str; 5] = [RED, GREEN, YELLOW, CYAN, PLAIN];
 
 /// Says something on the error output that is neither result nor failure.
 pub fn note(text: impl Display) {
-    say("note", Colour::Cyan, text);
+    if !NOTES.get().is_some_and(|(_, quiet)| *quiet) {
+        say("note", Colour::Cyan, text);
+    }
 }
 
 /// Says a line on the error output. That nobody can hear it is no reason to fail, or to do anything else.
 pub fn say(what: &str, colour: Colour, text: impl Display) {
     let text = quote::text(&text.to_string());
     let mut stderr = io::stderr().lock();
-    let _ = match (stderr.is_terminal(), colour) {
+    let paints = NOTES.get().map_or_else(|| stderr.is_terminal() && may_paint(), |(paints, _)| *paints);
+    let _ = match (paints, colour) {
         (true, Colour::Red) => writeln!(stderr, "{RED}{what}:{PLAIN} {text}"),
         (true, Colour::Cyan | Colour::Green | Colour::Yellow) => {
             writeln!(stderr, "{CYAN}{what}:{PLAIN} {text}")
@@ -131,7 +273,7 @@ mod tests {
 
     #[test]
     fn only_the_colours_of_coral_reach_a_terminal() {
-        let out = |colour| Output { json: false, colour, stdout: Mutex::new(BufWriter::new(io::stdout())) };
+        let out = |colour| Output::new("test", &Printing { colour: Some(colour), ..Printing::default() });
         let painted = out(true).paint(Colour::Green, "a\x1b]0;title\x07b");
         assert_eq!(out(true).harmless(&painted), "\x1b[32ma\\033]0;title\\ab\x1b[0m");
         assert_eq!(out(true).harmless("\x1b[2Jx\n"), "\\033[2Jx\\n");

@@ -40,7 +40,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     }
     let shown = args.targets.iter().map(|target| show(&place, out, target, &args.commit));
     let values: Vec<Value> = shown.collect::<Result<_>>()?;
-    if out.json { out.value(&Value::Array(values)) } else { Ok(()) }
+    if out.json { out.value(&json!({ "shown": values })) } else { Ok(()) }
 }
 
 /// Shows one thing; as a value if that is wanted, and null if it was printed.

@@ -20,7 +20,7 @@ pub fn of_file(place: &Place, out: &Output, found: &Located, pattern: &str) -> R
     let content = found.view.content(&found.entry.node)?.expect("a file has content");
     match in_content(place, out, &found.path, &content, pattern)? {
         rows if rows.is_empty() => Err(no_tensor(pattern, &found.path)),
-        rows => Ok(Value::Array(rows)),
+        rows => Ok(json!({ "tensors": rows })),
     }
 }
 
@@ -37,7 +37,7 @@ pub fn named(place: &Place, out: &Output, view: &View, pattern: &str) -> Result<
         let content = view.content(&entry.node)?.expect("a file has content");
         rows.extend(in_content(place, out, &path, &content, pattern)?);
     }
-    Ok((!rows.is_empty()).then_some(Value::Array(rows)))
+    Ok((!rows.is_empty()).then(|| json!({ "tensors": rows })))
 }
 
 /// One row for each that was found; null for what was printed.

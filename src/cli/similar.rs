@@ -56,7 +56,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         }
         near.iter().try_for_each(|likeness| out.line(format_args!("  {}", likeness_line(out, likeness))))?;
     }
-    if out.json { out.value(&Value::Array(rows)) } else { Ok(()) }
+    if out.json { out.value(&json!({ "tensors": rows })) } else { Ok(()) }
 }
 
 /// The tensors that a target names.

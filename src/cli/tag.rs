@@ -82,7 +82,8 @@ fn list(place: &Place, out: &Output) -> Result<()> {
     // What was put aside and what was noted have lists of their own.
     tags.retain(|(name, _)| !Workspace::is_of_its_own(name));
     if out.json {
-        return out.value(&tags.iter().map(|(name, tag)| row(name, tag)).collect::<Value>());
+        let rows: Vec<Value> = tags.iter().map(|(name, tag)| row(name, tag)).collect();
+        return out.value(&json!({ "tags": rows }));
     }
     for (name, tag) in &tags {
         let metrics: String = tag.metrics.iter().map(|(key, value)| format!(" {key}={value}")).collect();

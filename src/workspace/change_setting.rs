@@ -3,7 +3,7 @@
 use super::error::{Error, Result};
 use super::settings::{read, user_file};
 use super::surroundings::Surroundings;
-use crate::config::{ConfigError, edit};
+use crate::config::{ConfigError, edit, remove};
 use crate::disk::{Disk, Patience};
 use std::path::PathBuf;
 
@@ -40,6 +40,31 @@ impl Surroundings {
         })?;
         disk.replace(&path, new.as_bytes())?;
         Ok(path)
+    }
+
+    /// Takes a setting, or a name that no setting has, out of the file of its scope, durably. Returns the file; `None` if it was
+    /// not there.
+    ///
+    /// # Errors
+    /// As [`Surroundings::set`]. After any error the file is as it was.
+    pub fn unset(&self, disk: &dyn Disk, scope: Scope, key: &str) -> Result<Option<PathBuf>> {
+        let path = match scope {
+            Scope::Repository => self.find()?.root.join("coral.toml"),
+            Scope::User => user_file(&self.variables).ok_or(Error::Homeless)?,
+        };
+        if let Some(folder) = path.parent() {
+            disk.create_dir_all(folder)?;
+        }
+        // From reading to writing nobody else changes it.
+        let _lock = disk.lock(&path.with_extension("toml.lock"), true, Patience::BRIEF)?;
+        let Some(old) = read(&path)? else { return Ok(None) };
+        let file = Some(path.clone());
+        let (new, was_there) = remove(&old, key).map_err(|source| Error::Config { source, file })?;
+        if !was_there {
+            return Ok(None);
+        }
+        disk.replace(&path, new.as_bytes())?;
+        Ok(Some(path))
     }
 }
 

@@ -99,6 +99,8 @@ mod tests {
         // A relative folder is nowhere.
         assert_eq!(user_file(&variables(&[("HOME", Path::new("here"))])), None);
         fs::write(root.join("coral.toml"), "[user]\nnane = \"x\"").expect("write");
+        assert_eq!(layered(&[], Some(&root)).expect("read all the same").strangers().len(), 1);
+        fs::write(root.join("coral.toml"), "[core]\nthreads = \"many\"").expect("write");
         match layered(&[], Some(&root)) {
             Err(Error::Config { file, .. }) => assert_eq!(file, Some(root.join("coral.toml"))),
             other => panic!("{other:?}"),

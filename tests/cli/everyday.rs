@@ -65,7 +65,7 @@ fn branches_get_other_names_with_all_that_they_have() {
     bench.coral(&["commit", "-m", "second"]).succeeds();
     let list = |arguments: &[&str]| -> String {
         let rows = bench.coral(&[&["--json", "branch"], arguments].concat()).json();
-        let rows = rows.as_array().expect("a list").iter();
+        let rows = rows["branches"].as_array().expect("a list").iter();
         rows.map(|row| row["branch"].as_str().expect("a name").to_owned()).collect::<Vec<_>>().join(" ")
     };
     assert_eq!(list(&["-l", "d*"]), "dev/deep");

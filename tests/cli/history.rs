@@ -14,7 +14,8 @@ fn every_branch_has_a_worktree_of_its_own() {
     assert_eq!(bench.cat("feature/x:a"), b"feature");
     assert_eq!(bench.cat("feature/x~1:a"), b"main");
     let branches = bench.coral(&["--json", "branch"]).json();
-    let names: Vec<_> = branches.as_array().expect("a list").iter().map(|row| &row["branch"]).collect();
+    let names: Vec<_> =
+        branches["branches"].as_array().expect("a list").iter().map(|row| &row["branch"]).collect();
     assert_eq!(names, ["feature/x", "main"]);
     bench.write("b", b"on the other");
     bench.coral(&["add", "-B", "feature/x", "b"]).succeeds();
@@ -46,9 +47,9 @@ fn tags_outlive_their_process_and_do_not_move_by_accident() {
     assert_eq!(bench.cat("v1:a"), b"1");
     bench.coral(&["tag", "v1"]).fails(1, &["v1", "exists already"]);
     let tags = bench.coral(&["--json", "tag"]).json();
-    assert_eq!(tags[0]["commit"], first.as_str());
+    assert_eq!(tags["tags"][0]["commit"], first.as_str());
     assert_eq!(
-        (&tags[0]["description"], &tags[0]["metrics"]["loss"]),
+        (&tags["tags"][0]["description"], &tags["tags"][0]["metrics"]["loss"]),
         (&"the best = so far".into(), &"0.25".into())
     );
     let moved = bench.coral(&["tag", "-f", "v1"]).succeeds().stdout;

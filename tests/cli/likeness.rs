@@ -36,7 +36,7 @@ fn lineage_names_the_model_that_a_stranger_derives_from() {
     assert!(model["confidence"].as_f64() > Some(0.9), "{lineage}");
     assert_eq!(lineage["models"].as_array().map(Vec::len), Some(1));
     let similar = bench.coral(&["--json", "similar", "../derived.safetensors"]).json();
-    assert_eq!(similar[0]["similar"][0]["tensor"], "w");
+    assert_eq!(similar["tensors"][0]["similar"][0]["tensor"], "w");
     bench.coral(&["similar", "no.such.tensor"]).fails(1, &["no.such.tensor"]);
 }
 

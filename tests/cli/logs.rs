@@ -68,7 +68,7 @@ fn a_commit_is_printed_as_somebody_wants_it() {
     assert_eq!(rows[0], ["commit", "loss", "step", "subject"]);
     assert_eq!(rows[5][1..], ["0.1", "-", "step", "1"]);
     let json = bench.coral(&["--json", "log", "--name-only", "--", "even.txt"]).json();
-    assert_eq!(json[0]["changes"][0]["path"], "even.txt");
+    assert_eq!(json["commits"][0]["changes"][0]["path"], "even.txt");
     assert_eq!(
         bench.coral(&["log", "--graph", "--oneline", "-2"]).succeeds().stdout.matches("* ").count(),
         2

@@ -8,6 +8,7 @@ mod habits;
 mod history;
 mod likeness;
 mod logs;
+mod machines;
 mod merges;
 mod printing;
 mod resets;

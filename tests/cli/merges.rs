@@ -20,7 +20,9 @@ fn parted(here: Vec<u8>, there: Vec<u8>) -> Workbench {
 }
 
 fn parents(bench: &Workbench, revision: &str) -> usize {
-    bench.coral(&["--json", "log", "-1", revision]).json()[0]["parents"].as_array().map_or(0, Vec::len)
+    bench.coral(&["--json", "log", "-1", revision]).json()["commits"][0]["parents"]
+        .as_array()
+        .map_or(0, Vec::len)
 }
 
 #[test]

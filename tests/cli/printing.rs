@@ -71,8 +71,12 @@ fn json_has_the_very_bytes_of_what_is_no_text() {
     bench.coral(&["add", "d"]).succeeds();
     bench.coral(&["commit", "-m", "nasty"]).succeeds();
     let listed = bench.coral(&["--json", "ls", "-r"]).json();
-    let hex: Vec<_> =
-        listed.as_array().expect("a list").iter().filter_map(|row| row["path_hex"].as_str()).collect();
+    let hex: Vec<_> = listed["entries"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|row| row["path_hex"].as_str())
+        .collect();
     assert_eq!(hex, ["642f626164fffe2e62696e"]);
     let bad = OsStr::from_bytes(b"HEAD:d/bad\xff\xfe.bin");
     for verb in ["cat", "show", "ls"] {
@@ -85,7 +89,7 @@ fn json_has_the_very_bytes_of_what_is_no_text() {
     export.arg(bad).arg("../one");
     bench.run(export).succeeds();
     assert_eq!(fs::read(bench.path("one")).expect("read"), NASTY[5]);
-    assert!(listed.as_array().expect("a list").iter().any(|row| row["path"] == "d/nl\nname.txt"));
+    assert!(listed["entries"].as_array().expect("a list").iter().any(|row| row["path"] == "d/nl\nname.txt"));
 }
 
 #[test]

@@ -50,7 +50,10 @@ fn branches_tags_switches_and_merges_are_taken_back() {
     bench.coral(&["tag", "-f", "v1"]).succeeds();
     undo(&bench, &["tag v1"]);
     let tag = bench.coral(&["--json", "tag"]).json();
-    assert_eq!((&tag[0]["commit"], &tag[0]["description"]), (&first.as_str().into(), &"said of it".into()));
+    assert_eq!(
+        (&tag["tags"][0]["commit"], &tag["tags"][0]["description"]),
+        (&first.as_str().into(), &"said of it".into())
+    );
     bench.coral(&["switch", "dev"]).succeeds();
     undo(&bench, &["switch: from main to dev", "HEAD"]);
     assert!(bench.coral(&["status"]).succeeds().stdout.contains("on branch main"));

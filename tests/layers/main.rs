@@ -85,6 +85,8 @@ const SEALS: &[(&str, &[&str])] = &[
     ("fuser", &["fs/"]),
     ("sled", &["store/catalog/index.rs"]),
     ("clap", &["cli/"]),
+    ("clap_complete", &["cli/"]),
+    ("clap_mangen", &["cli/"]),
     ("zstd_safe", &["codec/"]),
     ("lz4_flex", &["codec/"]),
     ("fastcdc", &["format/"]),

@@ -1,0 +1,114 @@
+//! What the grammar of the command line says of itself: completions for shells, man pages, and a page of documentation.
+
+use super::context::Context;
+use super::error::{CommandError, Result};
+use super::output::Output;
+use clap::{Command, ValueEnum};
+use clap_complete::Shell;
+use std::fmt::Write;
+use std::path::PathBuf;
+
+/// Print what a shell needs to complete commands and options
+///
+/// For bash: `coral completions bash > ~/.local/share/bash-completion/completions/coral`.
+#[derive(Debug, clap::Args)]
+pub struct CompletionsArgs {
+    /// bash, zsh, fish, elvish or powershell
+    #[arg(value_name = "SHELL", value_parser = parse_shell)]
+    shell: Shell,
+}
+
+/// Write man pages
+///
+/// One for each command into DIR, such as ~/.local/share/man/man1.
+#[derive(Debug, clap::Args)]
+pub struct ManArgs {
+    /// The folder, which is made if it is missing
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+}
+
+/// Print all commands and options as Markdown
+#[derive(Debug, clap::Args)]
+pub struct ReferenceArgs {}
+
+fn parse_shell(name: &str) -> std::result::Result<Shell, String> {
+    Shell::from_str(name, true).map_err(|_| "shells are bash, zsh, fish, elvish and powershell".into())
+}
+
+/// Prints completions.
+pub fn completions(mut grammar: Command, out: &Output, args: &CompletionsArgs) -> Result<()> {
+    let mut text = Vec::new();
+    clap_complete::generate(args.shell, &mut grammar, "coral", &mut text);
+    out.bytes(&text)
+}
+
+/// Writes man pages.
+pub fn man(grammar: Command, context: &Context, out: &Output, args: &ManArgs) -> Result<()> {
+    let folder = context.absolute(&args.folder);
+    let cannot = |error| CommandError::new(format!("cannot write to `{}`: {error}", folder.display()));
+    std::fs::create_dir_all(&folder).map_err(cannot)?;
+    clap_mangen::generate_to(grammar.disable_help_subcommand(true), &folder).map_err(cannot)?;
+    out.line(format_args!("man pages in {}", folder.display()))
+}
+
+/// Prints the documentation of all commands.
+pub fn reference(mut grammar: Command, out: &Output, _: &ReferenceArgs) -> Result<()> {
+    grammar.build();
+    let mut text = String::from(
+        "# The command line\n\nWhat `coral help` says, on one page. `coral completions` and `coral man` make what shells and `man` \
+         need.\n\nExit codes: 0 success; 1 failure, or that something differs or is in conflict; 2 wrong usage; 128 and the number \
+         of the signal that stopped it. With `--json` every command prints one object with a `schema`, and of what fails \
+         `{\"schema\": \"coral.error/1\", \"error\": {\"code\", \"message\", \"hints\", \"exit_code\"}}`.\n",
+    );
+    section(&mut text, &grammar, "coral", true);
+    // In the order of the help; verbs of a verb come behind it.
+    let mut left: Vec<(String, &Command)> = below(&grammar, "coral").into_iter().rev().collect();
+    while let Some((name, command)) = left.pop() {
+        section(&mut text, command, &name, false);
+        left.extend(below(command, &name).into_iter().rev());
+    }
+    out.bytes(text.as_bytes())
+}
+
+fn below<'c>(command: &'c Command, name: &str) -> Vec<(String, &'c Command)> {
+    let shown = command.get_subcommands().filter(|verb| !verb.is_hide_set() && verb.get_name() != "help");
+    shown.map(|verb| (format!("{name} {}", verb.get_name()), verb)).collect()
+}
+
+/// Appends what is to be said of a command. Writing into a string does not fail.
+fn section(text: &mut String, command: &Command, name: &str, is_top: bool) {
+    let _ = write!(text, "\n## {name}\n\n");
+    if let Some(about) = command.get_long_about().or(command.get_about()) {
+        let _ = write!(text, "{about}\n\n");
+    }
+    let usage = command.clone().render_usage().to_string();
+    let usage =
+        usage.lines().map(|line| line.trim().trim_start_matches("Usage: ")).collect::<Vec<_>>().join("\n");
+    let _ = write!(text, "```text\n{usage}\n```\n");
+    let arguments: Vec<String> = command
+        .get_arguments()
+        .filter(|argument| !argument.is_hide_set() && (is_top || !argument.is_global_set()))
+        .filter(|argument| !matches!(argument.get_id().as_str(), "help" | "version"))
+        .map(argument)
+        .collect();
+    if !arguments.is_empty() {
+        let _ = write!(text, "\n{}\n", arguments.join("\n"));
+    }
+}
+
+fn argument(argument: &clap::Arg) -> String {
+    let names: Vec<&str> =
+        argument.get_value_names().unwrap_or_default().iter().map(|name| name.as_str()).collect();
+    let value = if argument.get_action().takes_values() { names.join(" ") } else { String::new() };
+    let short = argument.get_short().map(|short| format!("-{short}"));
+    let long = argument.get_long().map(|long| format!("--{long}"));
+    let flags: Vec<String> = short.into_iter().chain(long).collect();
+    let shown = match (flags.is_empty(), value.is_empty()) {
+        (true, _) => value,
+        (false, true) => flags.join(", "),
+        (false, false) => format!("{} {value}", flags.join(", ")),
+    };
+    let help = argument.get_help().map(|help| help.to_string()).unwrap_or_default();
+    format!("- `{shown}` {help}")
+}
