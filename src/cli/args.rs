@@ -4,8 +4,7 @@ use super::context::Context;
 use super::error::{CommandError, Result};
 use super::output::{Colour, Output, Printing, say};
 use super::{
-    add, best, branch, cat, clean, commit, compare, config, diff, drain, export, fsck, habits, init, lineage, log, ls, merge, mv, notes, reference, reflog, repack, replay, reset, restore, rm, show, similar, stash, stats,
-    status, switch, tag, undo,
+    add, best, bisect, blame, branch, cat, clean, commit, compare, config, diff, drain, export, fsck, habits, init, lineage, log, ls, merge, mv, notes, reference, reflog, repack, replay, reset, restore, rm, show, similar, stash, stats, status, switch, tag, undo,
 };
 #[cfg(feature = "mount")]
 use super::{demo, mount, umount};
@@ -77,6 +76,8 @@ enum Verb {
     Tag(tag::Args),
     Notes(notes::Args),
     Best(best::Args),
+    Blame(blame::Args),
+    Bisect(bisect::Args),
     Undo(undo::UndoArgs),
     Redo(undo::RedoArgs),
     Op(undo::OpArgs),
@@ -152,7 +153,13 @@ impl Args {
         };
         let is_long = matches!(
             self.verb,
-            Verb::Log(_) | Verb::Diff(_) | Verb::Show(_) | Verb::Reflog(_) | Verb::Op(_) | Verb::Compare(_)
+            Verb::Log(_)
+                | Verb::Diff(_)
+                | Verb::Show(_)
+                | Verb::Reflog(_)
+                | Verb::Op(_)
+                | Verb::Compare(_)
+                | Verb::Blame(_)
         );
         let pager = ["CORAL_PAGER", "PAGER"].into_iter().find_map(|name| std::env::var(name).ok());
         let pager = pager.unwrap_or_else(|| "less".into());
@@ -212,6 +219,8 @@ impl Verb {
             Verb::Tag(_) => "tag",
             Verb::Notes(_) => "notes",
             Verb::Best(_) => "best",
+            Verb::Blame(_) => "blame",
+            Verb::Bisect(_) => "bisect",
             Verb::Undo(_) => "undo",
             Verb::Redo(_) => "redo",
             Verb::Op(_) => "op",
@@ -264,6 +273,8 @@ fn perform(verb: Verb, context: &Context, out: &Output) -> Result<ExitCode> {
         Verb::Mv(args) => mv::run(context, out, args),
         Verb::Clean(args) => clean::run(context, out, args),
         Verb::Notes(args) => notes::run(context, out, args),
+        Verb::Blame(args) => blame::run(context, out, args),
+        Verb::Bisect(args) => return bisect::run(context, out, args),
         Verb::Best(args) => best::run(context, out, args),
         Verb::Rm(args) => rm::run(context, out, args),
         Verb::Reset(args) => reset::run(context, out, args),

@@ -291,6 +291,8 @@ fn of_workspace(error: workspace::Error) -> CommandError {
             E::Mainline { .. } => {
                 CommandError::usage(error).hint("`-m 1` counts from the first, as a merge does")
             }
+            E::NoBisection => CommandError::new(error).hint("`coral bisect start BAD GOOD` begins one"),
+            E::NoFile(_) => CommandError::new(error).hint("`coral ls -r` lists the files"),
             E::NothingToUndo => CommandError::new(error).hint("`coral op log` lists what was done"),
             E::NoStash(_) => CommandError::new(error).hint("`coral stash list` lists what is put aside"),
             E::Unrelated { .. } => {

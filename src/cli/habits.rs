@@ -16,8 +16,6 @@ const VERBS: &[(&str, Option<&str>)] = &[
     ("remote", Some("there are no remote repositories")),
     ("gc", Some("`coral repack` writes everything anew as one pack")),
     ("rebase", None),
-    ("blame", None),
-    ("bisect", None),
     ("checkout-index", Some("`coral export REF DIR` writes plain files")),
     ("archive", Some("`coral export REF DIR` writes plain files")),
     ("ls-files", Some("`coral ls -r`")),

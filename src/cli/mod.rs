@@ -3,6 +3,8 @@
 mod add;
 mod args;
 mod best;
+mod bisect;
+mod blame;
 mod branch;
 mod cat;
 mod change;

@@ -56,6 +56,21 @@ pub fn line_diff(old: &[u8], new: &[u8]) -> Option<LineDiff> {
     Some(found)
 }
 
+/// For each line of a newer text the line of the older one that it is, if it is one; nothing if one of them is no text.
+pub fn same_lines(old: &[u8], new: &[u8]) -> Vec<Option<usize>> {
+    let (Some(old), Some(new)) = (text(old), text(new)) else { return Vec::new() };
+    let diff = TextDiff::from_lines(old, new);
+    let mut same = Vec::new();
+    for change in diff.iter_all_changes() {
+        match change.tag() {
+            ChangeTag::Equal => same.push(change.old_index()),
+            ChangeTag::Insert => same.push(None),
+            ChangeTag::Delete => {}
+        }
+    }
+    same
+}
+
 fn text(bytes: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(bytes).ok()?;
     let is_text = !text.contains('\0') && text.split('\n').all(|line| line.len() <= LINE_MAX);

@@ -10,7 +10,7 @@ mod renames;
 mod similarity;
 mod tensors;
 
-pub use lines::{Line, LineDiff, line_diff};
+pub use lines::{Line, LineDiff, line_diff, same_lines};
 pub use renames::{FileChange, with_renames};
 pub use similarity::{Category, Likeness};
 pub use tensors::{FileDifference, TensorChange, TensorKind, Wanted, compare_files};

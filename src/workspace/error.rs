@@ -70,6 +70,12 @@ pub enum Error {
     /// Nothing is left that could be taken back, or done again.
     #[error("there is nothing left to take back or to do again")]
     NothingToUndo,
+    /// No search for a bad commit is under way.
+    #[error("no bisection is under way")]
+    NoBisection,
+    /// Something is no file of a commit.
+    #[error("`{0}` is no file of a commit")]
+    NoFile(history::TreePath),
     /// There is no stash of a number, or none at all.
     #[error("{}", .0.map_or("nothing is put aside".to_owned(), |number| format!("there is no stash {number}")))]
     NoStash(Option<u32>),

@@ -5,6 +5,8 @@
 //! in [`Surroundings`], and what there is to tell comes back as a value.
 
 mod add;
+mod bisect;
+mod blame;
 mod change_setting;
 mod diff;
 mod discover;
@@ -28,6 +30,8 @@ mod view;
 mod workspace;
 
 pub use add::AddRequest;
+pub use bisect::{Bisection, Next, Verdict};
+pub use blame::Blamed;
 pub use change_setting::Scope;
 pub use diff::FileDiff;
 pub use discover::{FOLDER, Found, root_of};

@@ -1,0 +1,178 @@
+use super::context::{Context, Place};
+use super::error::{CommandError, Result};
+use super::output::{Output, note};
+use crate::id::CommitId;
+use crate::workspace::{Next, Verdict};
+use serde_json::json;
+use std::ffi::OsString;
+use std::process::{Command, ExitCode};
+
+/// Find the commit that made something bad, by halves
+///
+/// `start`, then `bad` and `good` name where it is and is not; HEAD goes to the commit in the middle, which a mount shows as
+/// MNT/HEAD. Say `good`, `bad` or `skip` of each, or let `run CMD` say it: 0 is good, 125 cannot be told, 1 to 127 is bad.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Begin; a bad and good commits may be named at once
+    Start {
+        /// The bad one, then good ones
+        #[arg(value_name = "REF")]
+        commits: Vec<String>,
+    },
+    /// It is as it should be there
+    #[command(visible_alias = "old")]
+    Good {
+        /// Which; HEAD if none is named
+        #[arg(value_name = "REF")]
+        commits: Vec<String>,
+    },
+    /// It is not as it should be there
+    #[command(visible_alias = "new")]
+    Bad {
+        /// Which; HEAD if none is named
+        #[arg(value_name = "REF")]
+        commit: Option<String>,
+    },
+    /// It cannot be told there
+    Skip {
+        /// Which; HEAD if none is named
+        #[arg(value_name = "REF")]
+        commits: Vec<String>,
+    },
+    /// Let a command say what each commit is
+    Run {
+        /// The command with its arguments; CORAL_COMMIT names the commit that HEAD is at
+        #[arg(value_name = "CMD", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<OsString>,
+    },
+    /// What is known so far
+    Log,
+    /// End, and go back to where HEAD was
+    Reset,
+}
+
+pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
+    let place = context.open()?;
+    let resolve = |text: &str| place.repo.resolve(text, place.now());
+    let resolve_all = |texts: &[String]| -> Result<Vec<CommitId>> {
+        let head = ["HEAD".to_owned()];
+        let texts = if texts.is_empty() { &head[..] } else { texts };
+        texts.iter().map(|text| Ok(resolve(text)?)).collect()
+    };
+    let say_all = |verdict: Verdict, commits: Vec<CommitId>| -> Result<Next> {
+        let mut next = Next::Unknown { has_bad: false, has_good: false };
+        for commit in commits {
+            next = place.bisect_say(verdict, commit)?;
+        }
+        Ok(next)
+    };
+    match args.action {
+        Action::Start { commits } => {
+            let commits: Vec<CommitId> =
+                commits.iter().map(|text| Ok(resolve(text)?)).collect::<Result<_>>()?;
+            place.bisect_start()?;
+            if let Some((bad, good)) = commits.split_first() {
+                place.bisect_say(Verdict::Bad, *bad)?;
+                for good in good {
+                    place.bisect_say(Verdict::Good, *good)?;
+                }
+            }
+            told(&place, out, &place.bisect_next()?)
+        }
+        Action::Good { commits } => told(&place, out, &say_all(Verdict::Good, resolve_all(&commits)?)?),
+        Action::Skip { commits } => told(&place, out, &say_all(Verdict::Skip, resolve_all(&commits)?)?),
+        Action::Bad { commit } => {
+            let commit = resolve(commit.as_deref().unwrap_or("HEAD"))?;
+            told(&place, out, &place.bisect_say(Verdict::Bad, commit)?)
+        }
+        Action::Run { command } => search(&place, out, &command),
+        Action::Log => {
+            let known = place.bisection()?;
+            let ids =
+                |ids: &mut dyn Iterator<Item = &CommitId>| ids.map(ToString::to_string).collect::<Vec<_>>();
+            let (bad, good, skipped) =
+                (ids(&mut known.bad.iter()), ids(&mut known.good.iter()), ids(&mut known.skipped.iter()));
+            if out.json {
+                let value = json!({ "start": known.start, "bad": bad, "good": good, "skipped": skipped });
+                return out.value(&value).map(|()| ExitCode::SUCCESS);
+            }
+            for (word, ids) in [("bad", bad), ("good", good), ("skip", skipped)] {
+                ids.iter().try_for_each(|id| out.line(format_args!("{word} {}", &id[..10])))?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Action::Reset => {
+            let back = place.bisect_reset()?;
+            out.line(format_args!("HEAD is at {back} again"))?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Lets a command look at each commit until the search ends.
+fn search(place: &Place, out: &Output, command: &[OsString]) -> Result<ExitCode> {
+    let mut next = place.bisect_next()?;
+    while let Next::Look(commit, left) = next {
+        note(format!("{left} left, looking at {}", describe(place, commit)?));
+        let (program, arguments) = command.split_first().ok_or_else(|| CommandError::usage("no command"))?;
+        let ran = Command::new(program).args(arguments).env("CORAL_COMMIT", commit.to_string()).status();
+        let status =
+            ran.map_err(|error| CommandError::new(format!("cannot run `{}`: {error}", program.display())))?;
+        let verdict = match status.code() {
+            Some(0) => Verdict::Good,
+            Some(125) => Verdict::Skip,
+            Some(1..=127) => Verdict::Bad,
+            _ => {
+                return Err(CommandError::new(format!("`{}` ended with {status}", program.display()))
+                    .hint("the search is where it was; `coral bisect reset` ends it"));
+            }
+        };
+        next = place.bisect_say(verdict, commit)?;
+    }
+    told(place, out, &next)
+}
+
+fn describe(place: &Place, commit: CommitId) -> Result<String> {
+    Ok(format!("{} {}", &commit.to_string()[..10], place.repo.commit(commit)?.subject()))
+}
+
+fn told(place: &Place, out: &Output, next: &Next) -> Result<ExitCode> {
+    if out.json {
+        let value = match next {
+            Next::Unknown { has_bad, has_good } => {
+                json!({ "state": "unknown", "has_bad": has_bad, "has_good": has_good })
+            }
+            Next::Look(id, left) => json!({ "state": "look", "commit": id.to_string(), "left": left }),
+            Next::Found(id) => json!({ "state": "found", "commit": id.to_string() }),
+            Next::OneOf(ids) => {
+                json!({ "state": "one_of", "commits": ids.iter().map(ToString::to_string).collect::<Vec<_>>() })
+            }
+        };
+        return out.value(&value).map(|()| ExitCode::SUCCESS);
+    }
+    match next {
+        Next::Unknown { has_bad: false, .. } => {
+            out.line("`coral bisect bad REF` names a commit that is bad")?
+        }
+        Next::Unknown { .. } => out.line("`coral bisect good REF` names a commit that is good")?,
+        Next::Look(id, left) => {
+            out.line(format_args!("{left} left, HEAD is at {}", describe(place, *id)?))?
+        }
+        Next::Found(id) => {
+            out.line(format_args!("{} is the first that is bad", describe(place, *id)?))?;
+            note("`coral bisect reset` goes back to where HEAD was");
+        }
+        Next::OneOf(ids) => {
+            out.line("it cannot be told which of these is the first that is bad:")?;
+            ids.iter().try_for_each(|id| out.line(describe(place, *id)?))?;
+            return Ok(ExitCode::from(2));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,58 @@
+use super::context::Context;
+use super::error::Result;
+use super::output::{Colour, Output};
+use super::progress::task;
+use super::quote;
+use super::when;
+use crate::quote::clipped;
+use serde_json::{Value, json};
+use std::ffi::OsString;
+
+/// Tell which commit last changed each tensor, or each line, of a file
+///
+/// Tensors are compared by what they are stored as; nothing is read.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// PATH in the last commit, REF:PATH, or REF:PATH#TENSOR with `*` and `?`
+    #[arg(value_name = "TARGET")]
+    target: OsString,
+    /// Only these tensors
+    #[arg(short = 't', long, value_name = "NAME")]
+    tensor: Option<String>,
+}
+
+pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
+    let place = context.open()?;
+    let bytes = args.target.as_encoded_bytes();
+    let mut found = match bytes.contains(&b':') {
+        true => place.locate(bytes)?,
+        false => {
+            let commit = place.here_commit()?;
+            let path = place.tree_path(args.target.as_ref())?.to_bytes();
+            place.locate([commit.to_string().as_bytes(), b":", &path].concat())?
+        }
+    };
+    found.tensor = args.tensor.or(found.tensor);
+    let blamed = place.blame(&found, &task()?)?;
+    let mut rows = Vec::new();
+    for row in &blamed {
+        let commit = place.repo.commit(row.commit)?;
+        let short = row.commit.to_string()[..10].to_owned();
+        if out.json {
+            rows.push(json!({
+                "piece": row.piece, "commit": row.commit.to_string(), "author": commit.author.name,
+                "time": when::rfc3339(commit.author.time), "subject": commit.subject(),
+            }));
+            continue;
+        }
+        let date = &when::date(commit.author.time, commit.author.offset_minutes)[..10];
+        let (who, subject) = (clipped(&commit.author.name, 12), clipped(commit.subject(), 24));
+        let short = out.paint(Colour::Yellow, short);
+        out.line(format_args!("{short} {date} {who:<16} {subject:<28} {}", quote::text(&row.piece)))?;
+    }
+    if out.json {
+        out.value(&json!({ "path": found.path.to_string(), "pieces": Value::Array(rows) }))
+    } else {
+        Ok(())
+    }
+}

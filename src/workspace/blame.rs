@@ -1,0 +1,161 @@
+//! Which commit last changed each tensor, or each line, of a file.
+//!
+//! From the commit that is asked about, what is the same in a parent is the parent's affair, and so on; what is in no parent was
+//! made by the commit where it is found. Of tensors only keys are compared, so that nothing is read.
+
+use super::error::{Error, Result};
+use super::view::Located;
+use super::workspace::Workspace;
+use crate::compare::same_lines;
+use crate::history::{Entry, FileContent, Node, TreePath, glob};
+use crate::id::{CommitId, RecipeId};
+use crate::task::Task;
+use crate::units::Timestamp;
+use std::collections::{BinaryHeap, HashMap};
+
+/// Texts that are gone through line by line are at most so long, in bytes.
+const TEXT_MAX: u64 = 1 << 20;
+
+/// A piece of a file with the commit that made it what it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blamed {
+    /// The name of the tensor, or the line.
+    pub piece: String,
+    /// The commit.
+    pub commit: CommitId,
+}
+
+/// What a version of a file consists of.
+enum Pieces {
+    /// Names of tensors with their keys.
+    Tensors(Vec<(String, crate::id::ObjectKey)>),
+    Lines(Vec<u8>),
+    /// Something else: one piece.
+    Whole(RecipeId),
+}
+
+/// Pieces whose origin is looked for in a commit: which one of those asked about, and which one there.
+type Sought = Vec<(usize, usize)>;
+
+impl Workspace {
+    /// Tells of each tensor, or each line, of a file which commit last changed it.
+    ///
+    /// # Errors
+    /// [`Error::NoFile`] for what is no file of a commit; if history cannot be read.
+    pub fn blame(&self, found: &Located, task: &Task) -> Result<Vec<Blamed>> {
+        let not_a_file = || Error::NoFile(found.path.clone());
+        let start = found.view.commit().ok_or_else(not_a_file)?;
+        let mut versions = Versions { workspace: self, path: &found.path, known: HashMap::new() };
+        let names = {
+            let pieces = versions.of(start)?.ok_or_else(not_a_file)?;
+            pieces.names()
+        };
+        let is_asked = |name: &str| found.tensor.as_ref().is_none_or(|pattern| glob(pattern, name));
+        let asked: Vec<usize> = (0..names.len()).filter(|&at| is_asked(&names[at])).collect();
+        let mut blamed: Vec<Option<CommitId>> = vec![None; names.len()];
+        let mut sought: HashMap<CommitId, Sought> = HashMap::new();
+        sought.insert(start, asked.iter().map(|&at| (at, at)).collect());
+        let mut turns: BinaryHeap<(Timestamp, CommitId)> = BinaryHeap::new();
+        turns.push((self.repo.commit(start)?.committer.time, start));
+        while let Some((_, id)) = turns.pop() {
+            task.check().map_err(crate::history::Error::from)?;
+            let Some(mut left) = sought.remove(&id) else { continue };
+            for &parent in &self.repo.commit(id)?.parents {
+                let passed = versions.pass(id, parent, &mut left)?;
+                if !passed.is_empty() {
+                    turns.push((self.repo.commit(parent)?.committer.time, parent));
+                    sought.entry(parent).or_default().extend(passed);
+                }
+            }
+            left.into_iter().for_each(|(at, _)| blamed[at] = Some(id));
+        }
+        let row = |at: usize| Some(Blamed { piece: names[at].clone(), commit: blamed[at]? });
+        Ok(asked.into_iter().filter_map(row).collect())
+    }
+}
+
+/// The versions of a file in commits.
+struct Versions<'a> {
+    workspace: &'a Workspace,
+    path: &'a TreePath,
+    known: HashMap<RecipeId, Pieces>,
+}
+
+impl Versions<'_> {
+    fn recipe(&self, commit: CommitId) -> Result<Option<RecipeId>> {
+        let repo = &self.workspace.repo;
+        Ok(match repo.find_in_tree(repo.commit(commit)?.tree, self.path)? {
+            Some(Entry { node: Node::File { recipe, .. }, .. }) => Some(recipe),
+            _ => None,
+        })
+    }
+
+    fn of(&mut self, commit: CommitId) -> Result<Option<&Pieces>> {
+        let Some(recipe) = self.recipe(commit)? else { return Ok(None) };
+        if !self.known.contains_key(&recipe) {
+            let content = FileContent::of(&self.workspace.repo, recipe)?;
+            let tensors: Vec<_> =
+                content.tensors().map(|tensor| (tensor.info.name.clone(), tensor.key)).collect();
+            let text = match tensors.is_empty() {
+                true => content.read_short(TEXT_MAX)?.filter(|bytes| std::str::from_utf8(bytes).is_ok()),
+                false => None,
+            };
+            let pieces = match text {
+                Some(text) => Pieces::Lines(text),
+                None if tensors.is_empty() => Pieces::Whole(recipe),
+                None => Pieces::Tensors(tensors),
+            };
+            self.known.insert(recipe, pieces);
+        }
+        Ok(self.known.get(&recipe))
+    }
+
+    /// Takes out of `left` what is the same in a parent, as it is numbered there.
+    fn pass(&mut self, id: CommitId, parent: CommitId, left: &mut Sought) -> Result<Sought> {
+        if left.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (here, there) = (self.recipe(id)?, self.recipe(parent)?);
+        if here == there {
+            return Ok(std::mem::take(left));
+        }
+        if self.of(parent)?.is_none() || self.of(id)?.is_none() {
+            return Ok(Vec::new());
+        }
+        let known = |recipe: Option<RecipeId>| recipe.and_then(|recipe| self.known.get(&recipe));
+        let (Some(here), Some(there)) = (known(here), known(there)) else { return Ok(Vec::new()) };
+        let same = there.same_in(here);
+        let (mut passed, mut kept) = (Vec::new(), Vec::new());
+        for (at, number) in std::mem::take(left) {
+            match same.get(number).copied().flatten() {
+                Some(other) => passed.push((at, other)),
+                None => kept.push((at, number)),
+            }
+        }
+        *left = kept;
+        Ok(passed)
+    }
+}
+
+impl Pieces {
+    fn names(&self) -> Vec<String> {
+        match self {
+            Pieces::Tensors(tensors) => tensors.iter().map(|(name, _)| name.clone()).collect(),
+            Pieces::Lines(text) => String::from_utf8_lossy(text).lines().map(str::to_owned).collect(),
+            Pieces::Whole(_) => vec!["(the whole file)".into()],
+        }
+    }
+
+    /// For each piece of a newer version the one of this version that it is, if it is one.
+    fn same_in(&self, newer: &Pieces) -> Vec<Option<usize>> {
+        match (self, newer) {
+            (Pieces::Tensors(old), Pieces::Tensors(new)) => {
+                let known: HashMap<_, usize> = old.iter().zip(0..).collect();
+                new.iter().map(|tensor| known.get(tensor).copied()).collect()
+            }
+            (Pieces::Lines(old), Pieces::Lines(new)) => same_lines(old, new),
+            (Pieces::Whole(old), Pieces::Whole(new)) if old == new => vec![Some(0)],
+            _ => Vec::new(),
+        }
+    }
+}
