@@ -14,15 +14,21 @@ use std::path::PathBuf;
 ///
 /// A file keeps its path relative to the repository's folder if it lies in it; otherwise it goes to the top of the
 /// worktree under its own name. Its bytes and its name are durable when this returns. Sockets, pipes and devices in a
-/// directory are left out, and so is every `.coral`.
+/// directory are left out, and so is every `.coral`, what `.coralignore` says, and other programs' folders such as `.git`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Files, directories or symbolic links
-    #[arg(value_name = "PATH", required_unless_present = "all")]
+    #[arg(value_name = "PATH", required_unless_present_any = ["all", "update"])]
     paths: Vec<PathBuf>,
     /// Everything in the mounted worktree, which is there already
     #[arg(short = 'A', long, conflicts_with_all = ["paths", "to"])]
     all: bool,
+    /// Every file around the repository that the worktree has with other content
+    #[arg(short, long, conflicts_with_all = ["all", "paths", "to"])]
+    update: bool,
+    /// Take what .coralignore leaves out as well
+    #[arg(long)]
+    no_ignore: bool,
     /// Name every file, also many on a terminal
     #[arg(short, long)]
     verbose: bool,
@@ -41,8 +47,16 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     let branch = place.branch(args.branch.as_deref())?;
     let to = args.to.map(|to| TreePath::parse(to.as_os_str().as_encoded_bytes())).transpose()?;
-    let request = AddRequest { paths: args.paths, to };
-    if place.is_in_place(&branch, &request) {
+    let paths = match args.update {
+        true => {
+            let worktree = place.worktree(&branch)?;
+            let around = place.around(&worktree, &worktree.snapshot(false)?)?;
+            around.changed.iter().map(|path| place.outside(path)).collect()
+        }
+        false => args.paths,
+    };
+    let request = AddRequest { paths, to, no_ignore: args.no_ignore };
+    if !args.update && place.is_in_place(&branch, &request) {
         place.settle();
         for file in place.check_saved(&place.worktree(&branch)?, &request.paths)? {
             let file = quote::path(&file);

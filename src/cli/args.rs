@@ -4,7 +4,7 @@ use super::context::Context;
 use super::error::{CommandError, Result};
 use super::output::{Colour, Output, Printing, say};
 use super::{
-    add, best, bisect, blame, branch, cat, clean, commit, compare, config, diff, drain, export, fsck, habits, init, lineage, log, ls, merge, mv, notes, reference, reflog, repack, replay, reset, restore, rm, show, similar, stash, stats, status, switch, tag, undo,
+    add, best, bisect, blame, branch, cat, check_ignore, clean, commit, compare, config, diff, drain, export, fsck, habits, init, lineage, log, ls, merge, mv, notes, reference, reflog, repack, replay, reset, restore, rm, show, similar, stash, stats, status, switch, tag, undo,
 };
 #[cfg(feature = "mount")]
 use super::{demo, mount, umount};
@@ -85,6 +85,7 @@ enum Verb {
     Fsck(fsck::Args),
     Drain(drain::Args),
     Repack(repack::Args),
+    CheckIgnore(check_ignore::Args),
     Config(config::Args),
     Completions(reference::CompletionsArgs),
     Man(reference::ManArgs),
@@ -227,6 +228,7 @@ impl Verb {
             Verb::Stats(_) => "stats",
             Verb::Fsck(_) => "fsck",
             Verb::Repack(_) => "repack",
+            Verb::CheckIgnore(_) => "check-ignore",
             Verb::Config(_) => "config",
             Verb::Completions(_) => "completions",
             Verb::Man(_) => "man",
@@ -305,6 +307,7 @@ fn perform(verb: Verb, context: &Context, out: &Output) -> Result<ExitCode> {
         Verb::Fsck(args) => return fsck::run(context, out, args),
         Verb::Drain(args) => drain::run(context, out, args),
         Verb::Repack(args) => repack::run(context, out, args),
+        Verb::CheckIgnore(args) => return check_ignore::run(context, out, args),
         Verb::Config(args) => config::run(context, out, args),
         Verb::Completions(args) => reference::completions(Args::command(), out, &args),
         Verb::Man(args) => reference::man(Args::command(), context, out, &args),

@@ -112,6 +112,12 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         Error::History(history::Error::RefExists { .. }) => {
             CommandError::new(error).hint("nothing was committed")
         }
+        nothing @ Error::NothingToCommit { .. } => {
+            let around = worktree.snapshot(false).map_err(CommandError::from);
+            let around =
+                around.and_then(|snapshot| Ok(place.around(&worktree, &snapshot)?)).unwrap_or_default();
+            around.ways_in().iter().fold(CommandError::from(nothing), CommandError::hint)
+        }
         other => other.into(),
     })?;
     warn(&committed.warnings);

@@ -263,7 +263,10 @@ through_repo!(PathError, RefNameError, DiskError, StoreError);
 impl From<workspace::Error> for CommandError {
     fn from(error: workspace::Error) -> Self {
         let kind = format!("{error:?}");
-        let is_own = !matches!(error, workspace::Error::Repo(_) | workspace::Error::Worktree(_));
+        let is_own = !matches!(
+            error,
+            workspace::Error::Repo(_) | workspace::Error::Worktree(_) | workspace::Error::Config { .. }
+        );
         let plain = of_workspace(error);
         if is_own { plain.of_kind(&format_args!("{kind}")) } else { plain }
     }
@@ -316,8 +319,8 @@ impl From<ConfigError> for CommandError {
             ConfigError::Value { .. } | ConfigError::Syntax(_) => None,
         };
         match hint {
-            Some(hint) => Self::new(error).hint(hint),
-            None => Self::new(error),
+            Some(hint) => Self::new(&error).of_kind(&error).hint(hint),
+            None => Self::new(&error).of_kind(&error),
         }
     }
 }

@@ -1,6 +1,6 @@
 use super::context::{self, Context};
 use super::error::{CommandError, Result};
-use super::output::Output;
+use super::output::{Output, note};
 use crate::daemons::mounted_above;
 use crate::history::{BranchName, Repo};
 use crate::workspace::FOLDER;
@@ -38,6 +38,12 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     Repo::create(context::disk(), &root, &branch)?;
     match out.json {
         true => out.value(&json!({ "repository": root, "branch": branch.as_str() })),
-        false => out.line(format_args!("made an empty repository in {}", root.display())),
+        false => {
+            out.line(format_args!("made an empty repository in {}", root.display()))?;
+            note(
+                "`coral mount DIR` shows it as folders to save into; `coral add FILE` takes files without a mount",
+            );
+            Ok(())
+        }
     }
 }

@@ -114,11 +114,19 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         out.line("nothing to commit")?;
     }
     match place.repo.store().attached_len() {
-        0 => Ok(()),
-        _ if args.short => Ok(()),
+        0 => {}
+        _ if args.short => {}
         bytes => out.line(format_args!(
             "{} of commits are still as they were saved; a mount or `coral drain` makes them small",
             ByteSize(bytes)
-        )),
+        ))?,
     }
+    if args.short || args.branch.is_some() {
+        return Ok(());
+    }
+    place
+        .around(&worktree, &snapshot)?
+        .ways_in()
+        .iter()
+        .try_for_each(|way| out.line(format_args!("  ({way})")))
 }

@@ -2,14 +2,16 @@
 
 use super::discover::{FOLDER, root_of};
 use super::error::{Error, Result};
+use super::ignored::Ignored;
 use super::mounts::Heard;
 use super::workspace::Workspace;
 use crate::daemons::{Mounted, mounted};
 use crate::history::{BranchName, TreePath};
 use crate::task::Task;
-use crate::worktree::{self, Addition, Fence, ToAdd, Worktree};
+use crate::worktree::{self, Addition, Fence, Ignores, ToAdd, Worktree};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What is to be added.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub struct AddRequest {
     /// The directory of the worktree that they go into; if it is not said, a file keeps its path below the repository's
     /// folder, and goes to the top from elsewhere.
     pub to: Option<TreePath>,
+    /// Take what `.coralignore` files leave out as well.
+    pub no_ignore: bool,
 }
 
 impl Workspace {
@@ -72,7 +76,9 @@ impl Workspace {
             to.check()?;
             items.push(ToAdd { from, to });
         }
-        let fence = Fence { mounts: mounts.iter().map(|mounted| mounted.device).collect(), history };
+        let ignores =
+            (!request.no_ignore).then(|| Arc::new(Ignored::below(&self.folder)) as Arc<dyn Ignores>);
+        let fence = Fence { mounts: mounts.iter().map(|mounted| mounted.device).collect(), history, ignores };
         let added = worktree.edits().add(&items, &fence, self.now(), task)?;
         self.decide_as_they_are(worktree, items.iter().map(|item| item.to.clone()))?;
         Ok((added, self.announce()))

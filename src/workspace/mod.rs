@@ -5,6 +5,7 @@
 //! in [`Surroundings`], and what there is to tell comes back as a value.
 
 mod add;
+mod around;
 mod bisect;
 mod blame;
 mod change_setting;
@@ -12,6 +13,7 @@ mod diff;
 mod discover;
 mod drop;
 mod error;
+mod ignored;
 mod log;
 mod merge;
 mod mounts;
@@ -30,6 +32,7 @@ mod view;
 mod workspace;
 
 pub use add::AddRequest;
+pub use around::Around;
 pub use bisect::{Bisection, Next, Verdict};
 pub use blame::Blamed;
 pub use change_setting::Scope;
@@ -37,6 +40,7 @@ pub use diff::FileDiff;
 pub use discover::{FOLDER, Found, root_of};
 pub use drop::{DeletedBranch, Removed, Restore, Restored};
 pub use error::{Error, Result};
+pub use ignored::{IGNORE_FILE, Ignored};
 pub use log::{Log, LogRequest};
 pub use merge::{Forward, MergeRequest, Merged, Outcome, ReplayRequest, Strategy};
 pub use mounts::Heard;

@@ -45,7 +45,7 @@ impl Scene {
     fn add(&self, workspace: &Workspace, branch: &BranchName, bytes: &[u8]) {
         fs::write(self.path("repo/run/w.bin"), bytes).expect("write");
         let worktree = workspace.worktree(branch).expect("a worktree").worktree;
-        let request = AddRequest { paths: vec!["w.bin".into()], to: None };
+        let request = AddRequest { paths: vec!["w.bin".into()], ..AddRequest::default() };
         let (added, heard) = workspace.add(&worktree, &request, &Task::default()).expect("added");
         assert_eq!(added.added[0].path, tree_path());
         assert_eq!(heard, Heard::default());
@@ -139,7 +139,7 @@ fn a_path_does_not_climb_out_of_a_mounted_worktree() {
     assert!(workspace.tree_path(Path::new("..")).expect("valid").is_root());
     let out = workspace.tree_path(Path::new("../.."));
     assert!(matches!(out, Err(Error::OutOfWorktree(_))), "{out:?}");
-    let request = AddRequest { paths: vec!["none".into()], to: None };
+    let request = AddRequest { paths: vec!["none".into()], ..AddRequest::default() };
     assert!(workspace.is_in_place(&main, &request));
     let worktree = workspace.worktree(&main).expect("a worktree").worktree;
     let missing = workspace.check_saved(&worktree, &request.paths);

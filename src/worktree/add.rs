@@ -12,10 +12,12 @@ use crate::store::Ingest;
 use crate::task::{Meter, Task, Unit};
 use crate::units::Timestamp;
 use std::collections::HashSet;
+use std::fmt;
 use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A file or directory to take in, and where it goes.
 #[derive(Debug, Clone)]
@@ -69,6 +71,14 @@ pub struct Fence {
     pub mounts: Vec<u64>,
     /// Files in such mounts that may be taken all the same: single files of the history.
     pub history: HashSet<PathBuf>,
+    /// What is left out of folders besides; what is named itself is taken.
+    pub ignores: Option<Arc<dyn Ignores>>,
+}
+
+/// What is left out of folders that are added.
+pub trait Ignores: fmt::Debug + Send + Sync {
+    /// Whether this path is, which lies in no folder that is.
+    fn ignores(&self, path: &Path, is_dir: bool) -> bool;
 }
 
 /// One thing that was found on the user's disk.
@@ -231,6 +241,9 @@ impl Search<'_> {
             };
             let metadata = fs::symlink_metadata(&from).map_err(at("look at", &from))?;
             let kind = metadata.file_type();
+            if self.fence.ignores.as_ref().is_some_and(|ignores| ignores.ignores(&from, kind.is_dir())) {
+                continue;
+            }
             if kind.is_file() || kind.is_dir() || kind.is_symlink() {
                 inside.push(Found { to: dir.to.child(name)?, from, metadata });
             } else {

@@ -49,7 +49,7 @@ mod warning;
 #[expect(clippy::module_inception, reason = "a file is called what its type is")]
 mod worktree;
 
-pub use add::{Added, Addition, Fence, SkipReason, Skipped, ToAdd};
+pub use add::{Added, Addition, Fence, Ignores, SkipReason, Skipped, ToAdd};
 pub use branches::{Branched, Branches, Switched};
 pub use check::fsck;
 pub use coding::Coding;

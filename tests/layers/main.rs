@@ -95,6 +95,7 @@ const SEALS: &[(&str, &[&str])] = &[
     ("strsim", &["config.rs", "history/suggest.rs"]),
     // There is a verb of that name.
     ("similar", &["compare/lines.rs", "cli/args.rs"]),
+    ("ignore", &["workspace/ignored.rs"]),
     ("rustix", &["history/out_dir.rs"]),
     ("ndarray", &["demo/"]),
     ("indicatif", &["cli/progress.rs"]),
