@@ -4,7 +4,9 @@ use super::context::Context;
 use super::error::{CommandError, Result};
 use super::output::{Colour, Output, Printing, say};
 use super::{
-    add, best, bisect, blame, branch, cat, check_ignore, clean, commit, compare, config, diff, drain, export, fsck, habits, init, lineage, log, ls, merge, mv, notes, reference, reflog, repack, replay, reset, restore, rm, show, similar, stash, stats, status, switch, tag, undo,
+    add, best, bisect, blame, branch, cat, check_ignore, clean, commit, compare, config, diff, drain, export,
+    fsck, habits, init, lineage, log, ls, merge, mv, notes, reference, reflog, repack, replay, reset,
+    restore, rm, show, similar, stash, stats, status, switch, tag, undo,
 };
 #[cfg(feature = "mount")]
 use super::{demo, mount, umount};

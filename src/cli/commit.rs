@@ -4,6 +4,7 @@ use super::message::MessageArgs;
 use super::output::{Output, note, warn};
 use super::progress::task;
 use super::quote;
+use super::ways_in::ways_in;
 use crate::codec::Level;
 use crate::history::{
     self, BranchName, Commit, Repo, Signature, TagName, TreePath, metadata_pair, parse_time,
@@ -116,7 +117,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             let around = worktree.snapshot(false).map_err(CommandError::from);
             let around =
                 around.and_then(|snapshot| Ok(place.around(&worktree, &snapshot)?)).unwrap_or_default();
-            around.ways_in().iter().fold(CommandError::from(nothing), CommandError::hint)
+            ways_in(&around).iter().fold(CommandError::from(nothing), CommandError::hint)
         }
         other => other.into(),
     })?;

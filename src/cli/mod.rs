@@ -60,6 +60,7 @@ mod tensor_names;
 mod umount;
 mod undo;
 mod unsaved;
+mod ways_in;
 mod when;
 
 pub use args::run;

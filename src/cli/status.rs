@@ -4,6 +4,7 @@ use super::error::Result;
 use super::merged::{conflict_json, print_conflicts, tensors, under_way};
 use super::output::{Colour, Output};
 use super::quote;
+use super::ways_in::ways_in;
 use crate::history::{Head, Tree, TreePath};
 use crate::units::ByteSize;
 use crate::worktree::Snapshot;
@@ -124,9 +125,6 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     if args.short || args.branch.is_some() {
         return Ok(());
     }
-    place
-        .around(&worktree, &snapshot)?
-        .ways_in()
-        .iter()
-        .try_for_each(|way| out.line(format_args!("  ({way})")))
+    let ways = ways_in(&place.around(&worktree, &snapshot)?);
+    ways.iter().try_for_each(|way| out.line(format_args!("  ({way})")))
 }

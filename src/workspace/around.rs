@@ -27,29 +27,6 @@ pub struct Around {
     pub new: usize,
 }
 
-impl Around {
-    /// What there is, and how to take it, in words.
-    pub fn ways_in(&self) -> Vec<String> {
-        let files = |count: usize| if count == 1 { "1 file".to_owned() } else { format!("{count} files") };
-        let mut ways = Vec::new();
-        if !self.changed.is_empty() {
-            let differ = if self.changed.len() == 1 { "differs" } else { "differ" };
-            let count = files(self.changed.len());
-            ways.push(format!(
-                "{count} in this folder {differ} from the worktree: `coral add -u` takes what differs"
-            ));
-        }
-        if self.new > 0 {
-            let is = if self.new == 1 { "is" } else { "are" };
-            ways.push(format!(
-                "{} in this folder {is} not in the worktree: `coral add PATH` takes them",
-                files(self.new)
-            ));
-        }
-        ways
-    }
-}
-
 impl Workspace {
     /// How the plain files around the repository differ from a worktree. Of very many only some are looked at.
     ///
