@@ -68,7 +68,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
     let say_all = |verdict: Verdict, commits: Vec<CommitId>| -> Result<Next> {
         let mut next = Next::Unknown { has_bad: false, has_good: false };
         for commit in commits {
-            next = place.bisect_say(verdict, commit)?;
+            next = place.search().say(verdict, commit)?;
         }
         Ok(next)
     };
@@ -76,24 +76,24 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
         Action::Start { commits } => {
             let commits: Vec<CommitId> =
                 commits.iter().map(|text| Ok(resolve(text)?)).collect::<Result<_>>()?;
-            place.bisect_start()?;
+            place.search().start()?;
             if let Some((bad, good)) = commits.split_first() {
-                place.bisect_say(Verdict::Bad, *bad)?;
+                place.search().say(Verdict::Bad, *bad)?;
                 for good in good {
-                    place.bisect_say(Verdict::Good, *good)?;
+                    place.search().say(Verdict::Good, *good)?;
                 }
             }
-            told(&place, out, &place.bisect_next()?)
+            told(&place, out, &place.search().next()?)
         }
         Action::Good { commits } => told(&place, out, &say_all(Verdict::Good, resolve_all(&commits)?)?),
         Action::Skip { commits } => told(&place, out, &say_all(Verdict::Skip, resolve_all(&commits)?)?),
         Action::Bad { commit } => {
             let commit = resolve(commit.as_deref().unwrap_or("HEAD"))?;
-            told(&place, out, &place.bisect_say(Verdict::Bad, commit)?)
+            told(&place, out, &place.search().say(Verdict::Bad, commit)?)
         }
         Action::Run { command } => search(&place, out, &command),
         Action::Log => {
-            let known = place.bisection()?;
+            let known = place.search().known()?;
             let ids =
                 |ids: &mut dyn Iterator<Item = &CommitId>| ids.map(ToString::to_string).collect::<Vec<_>>();
             let (bad, good, skipped) =
@@ -108,7 +108,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Action::Reset => {
-            let back = place.bisect_reset()?;
+            let back = place.search().reset()?;
             out.line(format_args!("HEAD is at {back} again"))?;
             Ok(ExitCode::SUCCESS)
         }
@@ -117,7 +117,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
 
 /// Lets a command look at each commit until the search ends.
 fn search(place: &Place, out: &Output, command: &[OsString]) -> Result<ExitCode> {
-    let mut next = place.bisect_next()?;
+    let mut next = place.search().next()?;
     while let Next::Look(commit, left) = next {
         note(format!("{left} left, looking at {}", describe(place, commit)?));
         let (program, arguments) = command.split_first().ok_or_else(|| CommandError::usage("no command"))?;
@@ -133,7 +133,7 @@ fn search(place: &Place, out: &Output, command: &[OsString]) -> Result<ExitCode>
                     .hint("the search is where it was; `coral bisect reset` ends it"));
             }
         };
-        next = place.bisect_say(verdict, commit)?;
+        next = place.search().say(verdict, commit)?;
     }
     told(place, out, &next)
 }

@@ -197,7 +197,7 @@ impl Printer<'_> {
             None => Drawn { first: String::new(), between: Vec::new(), rest: String::new() },
         };
         let mut lines = self.commit_lines(id, commit);
-        if let (true, Some(note)) = (self.is_full(), self.place.note(id)?) {
+        if let (true, Some(note)) = (self.is_full(), self.place.notes().of(id)?) {
             lines.push("Notes:".into());
             lines.extend(note.lines().map(|line| format!("    {line}")));
             lines.push(String::new());

@@ -50,13 +50,13 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     match args.action.unwrap_or(Action::List) {
         Action::Add { message, append, commit } => {
             let id = resolve(&commit)?;
-            let before = place.note(id)?.unwrap_or_default();
+            let before = place.notes().of(id)?.unwrap_or_default();
             let text = message.asked(&place, &before)?;
             let text = if append && !before.is_empty() { format!("{before}\n\n{text}") } else { text };
             if text.trim().is_empty() {
                 return Err(CommandError::new("the note is empty, nothing was said"));
             }
-            warn(&place.set_note(id, &text)?);
+            warn(&place.notes().set(id, &text)?);
             match out.json {
                 true => out.value(&json!({ "commit": id.to_string(), "note": text })),
                 false => out.line(format_args!("noted of {}", &id.to_string()[..10])),
@@ -64,7 +64,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         }
         Action::Show { commit } => {
             let id = resolve(&commit)?;
-            let text = place.note(id)?.ok_or_else(|| none(&commit))?;
+            let text = place.notes().of(id)?.ok_or_else(|| none(&commit))?;
             match out.json {
                 true => out.value(&json!({ "commit": id.to_string(), "note": text })),
                 false => text.lines().try_for_each(|line| out.line(line)),
@@ -72,15 +72,15 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         }
         Action::Remove { commit } => {
             let id = resolve(&commit)?;
-            place.note(id)?.ok_or_else(|| none(&commit))?;
-            warn(&place.remove_note(id)?);
+            place.notes().of(id)?.ok_or_else(|| none(&commit))?;
+            warn(&place.notes().remove(id)?);
             match out.json {
                 true => out.value(&json!({ "commit": id.to_string(), "note": null })),
                 false => out.line(format_args!("nothing is noted of {} any more", &id.to_string()[..10])),
             }
         }
         Action::List => {
-            let notes = place.notes()?;
+            let notes = place.notes().all()?;
             if out.json {
                 let row = |(id, text): &(crate::id::CommitId, String)| json!({ "commit": id.to_string(), "note": text });
                 return out.value(&json!({ "notes": notes.iter().map(row).collect::<Vec<_>>() }));

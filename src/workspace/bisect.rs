@@ -84,18 +84,29 @@ impl Bisection {
     }
 }
 
+/// The search of a repository.
+#[derive(Debug, Clone, Copy)]
+pub struct Search<'a>(&'a Workspace);
+
 impl Workspace {
-    fn bisect_path(&self) -> PathBuf {
-        self.repo.root().join("bisect")
+    /// The search for a bad commit.
+    pub fn search(&self) -> Search<'_> {
+        Search(self)
+    }
+}
+
+impl Search<'_> {
+    fn path(&self) -> PathBuf {
+        self.0.repo.root().join("bisect")
     }
 
     /// What is known so far.
     ///
     /// # Errors
     /// [`Error::NoBisection`] if none is under way.
-    pub fn bisection(&self) -> Result<Bisection> {
-        let path = self.bisect_path();
-        let bytes = match self.repo.disk().read(&path) {
+    pub fn known(&self) -> Result<Bisection> {
+        let path = self.path();
+        let bytes = match self.0.repo.disk().read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.is_absence() => return Err(Error::NoBisection),
             Err(error) => return Err(error.into()),
@@ -105,46 +116,46 @@ impl Workspace {
         Ok(known.ok_or_else(damaged)?)
     }
 
-    fn note_bisection(&self, bisection: &Bisection) -> Result<()> {
-        Ok(self.repo.disk().replace(&self.bisect_path(), bisection.to_text().as_bytes())?)
+    fn keep(&self, bisection: &Bisection) -> Result<()> {
+        Ok(self.0.repo.disk().replace(&self.path(), bisection.to_text().as_bytes())?)
     }
 
     /// Begins a search, in place of one that is under way.
     ///
     /// # Errors
     /// If the disk fails.
-    pub fn bisect_start(&self) -> Result<()> {
-        let start = match self.bisection() {
+    pub fn start(&self) -> Result<()> {
+        let start = match self.known() {
             Ok(before) => before.start,
-            Err(_) => match self.repo.refs().head()? {
+            Err(_) => match self.0.repo.refs().head()? {
                 Head::Branch(name) => name.to_string(),
                 Head::Detached(commit) => commit.to_string(),
             },
         };
-        self.note_bisection(&Bisection { start, ..Bisection::default() })
+        self.keep(&Bisection { start, ..Bisection::default() })
     }
 
     /// Says of a commit what it is, and goes to the next one.
     ///
     /// # Errors
     /// [`Error::NoBisection`].
-    pub fn bisect_say(&self, verdict: Verdict, commit: CommitId) -> Result<Next> {
-        let mut known = self.bisection()?;
+    pub fn say(&self, verdict: Verdict, commit: CommitId) -> Result<Next> {
+        let mut known = self.known()?;
         match verdict {
             Verdict::Good => drop(known.good.insert(commit)),
             Verdict::Bad => known.bad = Some(commit),
             Verdict::Skip => drop(known.skipped.insert(commit)),
         }
-        self.note_bisection(&known)?;
-        self.bisect_next()
+        self.keep(&known)?;
+        self.next()
     }
 
     /// Goes to the next commit to look at.
     ///
     /// # Errors
     /// [`Error::NoBisection`].
-    pub fn bisect_next(&self) -> Result<Next> {
-        let known = self.bisection()?;
+    pub fn next(&self) -> Result<Next> {
+        let known = self.known()?;
         let (Some(bad), false) = (known.bad, known.good.is_empty()) else {
             return Ok(Next::Unknown { has_bad: known.bad.is_some(), has_good: !known.good.is_empty() });
         };
@@ -155,7 +166,7 @@ impl Workspace {
             ..WalkRequest::default()
         };
         let mut left = Vec::new();
-        for step in Walk::of(&self.repo, request)? {
+        for step in Walk::of(&self.0.repo, request)? {
             let (id, commit) = step?;
             left.push((id, commit.parents.clone()));
         }
@@ -169,7 +180,7 @@ impl Workspace {
             }
         };
         if let Next::Look(id, _) = next {
-            self.switch(&Switch::To(id.to_string()))?;
+            self.0.switch(&Switch::To(id.to_string()))?;
         }
         Ok(next)
     }
@@ -178,10 +189,10 @@ impl Workspace {
     ///
     /// # Errors
     /// [`Error::NoBisection`]; if HEAD cannot go there.
-    pub fn bisect_reset(&self) -> Result<String> {
-        let known = self.bisection()?;
-        self.switch(&Switch::To(known.start.clone()))?;
-        self.repo.disk().remove_file(&self.bisect_path())?;
+    pub fn reset(&self) -> Result<String> {
+        let known = self.known()?;
+        self.0.switch(&Switch::To(known.start.clone()))?;
+        self.0.repo.disk().remove_file(&self.path())?;
         Ok(known.start)
     }
 }

@@ -33,7 +33,7 @@ mod workspace;
 
 pub use add::AddRequest;
 pub use around::Around;
-pub use bisect::{Bisection, Next, Verdict};
+pub use bisect::{Bisection, Next, Search, Verdict};
 pub use blame::Blamed;
 pub use change_setting::Scope;
 pub use diff::FileDiff;
@@ -45,6 +45,7 @@ pub use log::{Log, LogRequest};
 pub use merge::{Forward, MergeRequest, Merged, Outcome, ReplayRequest, Strategy};
 pub use mounts::Heard;
 pub use naming::{DeletedTag, MadeBranch, MovedHead, Switch, TagRequest, Tagged};
+pub use notes::Notes;
 pub use pathspec::Pathspec;
 pub use reset::{ResetBranch, Stash};
 pub use settings::open_repo;

@@ -13,21 +13,32 @@ fn name_of(commit: CommitId) -> Result<TagName> {
     Ok(TagName::new(format!("{NOTES}{commit}"))?)
 }
 
+/// The notes of a repository.
+#[derive(Debug, Clone, Copy)]
+pub struct Notes<'a>(&'a Workspace);
+
 impl Workspace {
+    /// What is said about commits.
+    pub fn notes(&self) -> Notes<'_> {
+        Notes(self)
+    }
+}
+
+impl Notes<'_> {
     /// What was said about a commit.
     ///
     /// # Errors
     /// If the tag cannot be read.
-    pub fn note(&self, commit: CommitId) -> Result<Option<String>> {
-        Ok(self.repo.refs().tag(&name_of(commit)?)?.map(|tag| tag.description))
+    pub fn of(&self, commit: CommitId) -> Result<Option<String>> {
+        Ok(self.0.repo.refs().tag(&name_of(commit)?)?.map(|tag| tag.description))
     }
 
     /// Everything that was said, by commit.
     ///
     /// # Errors
     /// If a tag cannot be read.
-    pub fn notes(&self) -> Result<Vec<(CommitId, String)>> {
-        let tags = self.repo.refs().tags()?.into_iter();
+    pub fn all(&self) -> Result<Vec<(CommitId, String)>> {
+        let tags = self.0.repo.refs().tags()?.into_iter();
         Ok(tags.filter(|(name, _)| is_note(name)).map(|(_, tag)| (tag.commit, tag.description)).collect())
     }
 
@@ -35,19 +46,19 @@ impl Workspace {
     ///
     /// # Errors
     /// If the disk fails: nothing has changed then.
-    pub fn set_note(&self, commit: CommitId, text: &str) -> Result<Vec<Warning>> {
+    pub fn set(&self, commit: CommitId, text: &str) -> Result<Vec<Warning>> {
         let tag = Tag { commit, description: text.to_owned(), metrics: BTreeMap::new() };
-        let entry = self.said("note".into());
-        let durable = self.repo.store().durable(commit)?;
-        Ok(self.repo.refs().set_tag(&name_of(commit)?, &tag, durable, true, &entry)?.warnings)
+        let entry = self.0.said("note".into());
+        let durable = self.0.repo.store().durable(commit)?;
+        Ok(self.0.repo.refs().set_tag(&name_of(commit)?, &tag, durable, true, &entry)?.warnings)
     }
 
     /// Says nothing about a commit any more.
     ///
     /// # Errors
     /// [`UnknownRef`](crate::history::Error::UnknownRef) if nothing was said.
-    pub fn remove_note(&self, commit: CommitId) -> Result<Vec<Warning>> {
-        Ok(self.repo.refs().delete_tag(&name_of(commit)?, &self.said("note: removed".into()))?.warnings)
+    pub fn remove(&self, commit: CommitId) -> Result<Vec<Warning>> {
+        Ok(self.0.repo.refs().delete_tag(&name_of(commit)?, &self.0.said("note: removed".into()))?.warnings)
     }
 }
 

@@ -257,7 +257,7 @@ const METHODS: usize = 25;
 const MORE: &[(&str, &str, usize)] = &[
     ("history", "Refs", 28),
     ("history", "Repo", 26),
-    ("workspace", "Workspace", 80),
+    ("workspace", "Workspace", 78),
     ("worktree", "Worktree", 36),
 ];
 
