@@ -8,7 +8,7 @@
 //! when close(2) returns.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -34,10 +34,6 @@ impl Closer {
     /// its `stat` takes: it would wait for us, and we for it. One that ends has given its memory back before it closes
     /// anything, and does not hold that lock; reading `status`, which tells, takes none.
     pub fn of_thread(thread: u32) -> Self {
-        // As a rule it has memory, and that it has a program tells so by one call: a link that takes no lock either.
-        if fs::read_link(format!("/proc/{thread}/exe")).is_ok() {
-            return Closer::Willing;
-        }
         // A thread that cannot be seen is one of another namespace, or the kernel's own.
         let read = |name| read_at_once(&format!("/proc/{thread}/{name}")).unwrap_or_default();
         match has_memory(&read("status")) || !dies_by_signal(&read("stat")) {
