@@ -256,6 +256,26 @@ fn a_file_that_cannot_have_two_names_is_refused_and_nothing_is_stored() {
 }
 
 #[test]
+fn a_file_that_another_took_the_place_of_is_not_kept_for_it() {
+    let saved = Saved::sample();
+    let (disk, old) = saved.disk();
+    let store = open(&disk);
+    let ingest = store.begin().unwrap();
+    let bytes = &saved.files[0][HEADER..HEADER + 1_200_000];
+    let mut hasher = ContentHasher::new();
+    hasher.update(bytes);
+    let file = Arc::from(disk.open(&Saved::path(0), true).unwrap());
+    let attached = ingest.attach(Saved::path(0), file, saved.files[0].len() as u64).unwrap();
+    let place = (&attached, HEADER as u64);
+    let key = ingest.put_in_place(Dtype::F32, &bytes, &[], &hasher.finish(), place).unwrap().key;
+    disk.rename(&Saved::path(1), &Saved::path(0)).unwrap();
+    assert!(matches!(ingest.seal(), Err(StoreError::Changed)));
+    assert!(matches!(store.read(key), Err(StoreError::NotFound { .. })));
+    assert_eq!(files(&disk, ".raw").len(), 0);
+    saved.check(&disk, old, &[], false);
+}
+
+#[test]
 fn a_bit_that_flips_in_a_kept_file_is_an_error_and_never_coded() {
     let saved = Saved::sample();
     let (disk, old) = saved.disk();

@@ -130,6 +130,11 @@ impl Ingest {
                     true => StoreError::Unlinkable(error),
                     false => error.into(),
                 })?;
+                // What was hashed is what was open, whatever lies at its path by now.
+                let id = file.file.id()?;
+                if disk.stat(&name)?.is_none_or(|stat| stat.id != id) {
+                    return Err(StoreError::Changed);
+                }
             }
             // A pack without its files would be damaged: a power cut may not leave it.
             disk.sync_dir(&catalog.folders.packs)?;
