@@ -65,7 +65,7 @@ impl Plain {
             return None;
         }
         let log = self.json(&["log", "--all", "-n", "1000"]);
-        let commits: BTreeMap<&str, String> = log
+        let commits: BTreeMap<&str, String> = log["commits"]
             .as_array()
             .into_iter()
             .flatten()
