@@ -1,11 +1,12 @@
 //! What is under way on a branch between its beginning and the commit that ends it: a merge, a revert, a cherry-pick.
 //!
-//! A record beside the worktrees, `merging/BRANCH`, durable before the worktree has anything of it. It counts only as long as
-//! the branch is where it was when it was begun: the commit that ends it ends it, whatever becomes of the file.
+//! A record in the worktree's folder, `merging`, durable before the worktree has anything of it: it goes where the worktree
+//! goes. It counts only as long as the branch is where it was when it was begun: the commit that ends it ends it, whatever
+//! becomes of the file.
 
 use super::error::{Error, Result};
 use super::snapshot::Snapshot;
-use super::worktree::Worktree;
+use super::worktree::{Worktree, place};
 use crate::history::{self, BranchName, Repo, Signature, TreePath};
 use crate::id::CommitId;
 use crate::merge::Conflict;
@@ -141,7 +142,7 @@ impl Merging {
 
 impl Worktree {
     fn merging_path(&self) -> PathBuf {
-        self.repo().root().join("merging").join(self.branch().escaped())
+        place(self.repo(), self.branch()).dir.join("merging")
     }
 
     /// What is under way on the branch.
@@ -175,13 +176,7 @@ impl Worktree {
     /// # Errors
     /// Nothing is noted then, or what was before.
     pub fn note_merging(&self, merging: &Merging) -> Result<()> {
-        let path = self.merging_path();
-        let folder = self.repo().root().join("merging");
-        if self.repo().disk().stat(&folder)?.is_none() {
-            self.repo().disk().create_dir_all(&folder)?;
-            self.repo().disk().sync_dir(self.repo().root())?;
-        }
-        Ok(self.repo().disk().replace(&path, &merging.encode())?)
+        Ok(self.repo().disk().replace(&self.merging_path(), &merging.encode())?)
     }
 
     /// Nothing is under way any more.
@@ -193,7 +188,7 @@ impl Worktree {
         match self.repo().disk().remove_file(&path) {
             Err(error) if error.is_absence() => Ok(()),
             Err(error) => Err(error.into()),
-            Ok(()) => Ok(self.repo().disk().sync_dir(&self.repo().root().join("merging"))?),
+            Ok(()) => Ok(self.repo().disk().sync_dir(&place(self.repo(), self.branch()).dir)?),
         }
     }
 }

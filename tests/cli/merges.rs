@@ -222,3 +222,25 @@ fn files_are_brought_back_by_the_words_of_git() {
     bench.coral(&["checkout", "--detach", "main"]).succeeds();
     assert!(bench.coral(&["--json", "switch", "-"]).json()["branch"] == "main");
 }
+
+/// A merge that waits for its commit on a branch `topic`, which starts where `main` is.
+fn waiting() -> Workbench {
+    let bench = parted(model(3, 2), model(1, 4));
+    bench.coral(&["switch", "-c", "topic"]).succeeds();
+    bench.coral(&["merge", "--no-commit", "dev"]).succeeds();
+    bench
+}
+
+#[test]
+fn a_merge_under_way_goes_with_its_branch() {
+    let bench = waiting();
+    bench.coral(&["branch", "-m", "renamed"]).succeeds();
+    bench.coral(&["merge", "--continue"]).succeeds();
+    assert_eq!(parents(&bench, "HEAD"), 2);
+    let bench = waiting();
+    bench.coral(&["switch", "main"]).succeeds();
+    bench.coral(&["branch", "-D", "topic"]).succeeds();
+    bench.coral(&["switch", "-c", "topic"]).succeeds();
+    bench.commit("own", b"own", "own");
+    assert_eq!(parents(&bench, "HEAD"), 1);
+}
