@@ -74,13 +74,15 @@ impl Workspace {
     /// Puts the changes of a worktree aside, durably: it equals its last commit then.
     ///
     /// # Errors
-    /// [`NothingToCommit`](worktree::Error::NothingToCommit) if there are none; as [`Worktree::record`]. Nothing has changed then.
+    /// [`UnderWay`](worktree::Error::UnderWay); [`NothingToCommit`](worktree::Error::NothingToCommit) if there are none; as [`Worktree::record`]. Nothing has changed then.
     pub fn stash(
         &self,
         worktree: &Worktree,
         message: Option<String>,
         task: &Task,
     ) -> Result<(Stash, Vec<history::Warning>)> {
+        // Without its changes, the merge that goes on would drop what the other side has.
+        worktree.check_nothing_under_way()?;
         let branch = worktree.branch();
         let tip = self.repo.refs().existing_branch(branch)?;
         let (snapshot, tree) = worktree.record(task)?;

@@ -244,3 +244,11 @@ fn a_merge_under_way_goes_with_its_branch() {
     bench.commit("own", b"own", "own");
     assert_eq!(parents(&bench, "HEAD"), 1);
 }
+
+#[test]
+fn changes_of_a_merge_under_way_are_not_put_aside() {
+    let bench = waiting();
+    bench.coral(&["stash"]).fails(1, &["merge"]);
+    bench.coral(&["merge", "--continue"]).succeeds();
+    assert_eq!(bench.cat("HEAD:m.safetensors"), model(3, 4));
+}
