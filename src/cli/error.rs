@@ -215,6 +215,7 @@ fn worktree_hint(error: &worktree::Error) -> Option<String> {
         E::UnderWay { what, .. } => {
             Some(format!("`coral {what} --continue` goes on with it, `coral {what} --abort` gives it up"))
         }
+        E::CutShort { what } => Some(format!("`coral {what} --abort` gives it up; then begin it again")),
         E::NothingUnderWay(_) => Some("`coral status` tells what is".into()),
         E::OwnStore(_) => Some("name what lies beside it; the repository is not content of its own".into()),
         E::OwnMount(_) => Some(

@@ -42,7 +42,7 @@ pub struct Args {
     commits: Vec<String>,
     /// Of a merge, the number of the parent that its changes are counted from
     #[arg(short, long, value_name = "NUMBER")]
-    mainline: Option<usize>,
+    mainline: Option<u32>,
     /// Stop before the commit, with the changes of all in the worktree
     #[arg(short, long)]
     no_commit: bool,

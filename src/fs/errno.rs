@@ -166,7 +166,7 @@ fn worktree_errno(error: &worktree::Error) -> i32 {
         E::IntoItself(_) => libc::EINVAL,
         E::Stale | E::Replaced(_) => libc::ESTALE,
         E::BeingWritten(_) | E::Diverged { .. } | E::UncommittedChanges(_) => libc::EBUSY,
-        E::Unmerged(_) | E::UnderWay { .. } => libc::EBUSY,
+        E::Unmerged(_) | E::UnderWay { .. } | E::CutShort { .. } => libc::EBUSY,
         E::NothingUnderWay(_) => libc::EINVAL,
         E::LostBytes(_) | E::DamagedJournal { .. } => libc::EIO,
         E::RecordTooLong => libc::ENAMETOOLONG,

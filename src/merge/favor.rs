@@ -13,3 +13,8 @@ pub enum Favor {
     /// What was before both is taken.
     Base,
 }
+
+impl Favor {
+    /// All of them, by their numbers in an encoding.
+    pub const ALL: [Self; 4] = [Self::None, Self::Ours, Self::Theirs, Self::Base];
+}

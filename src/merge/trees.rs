@@ -47,12 +47,14 @@ pub fn merge_trees(
     };
     let ours = by_path(repo.diff_trees(sides.base, sides.ours)?);
     let theirs = repo.diff_trees(sides.base, sides.theirs)?;
-    let mut merge = Merge { repo, ingest, sides, favor, task, ours, found: TreeMerge::default() };
+    let mut merge =
+        Merge { repo, ingest, sides, favor, task, ours, found: TreeMerge::default(), whole: BTreeMap::new() };
     for change in theirs {
         task.check()?;
         merge.take(change)?;
     }
     merge.drop_empty_folders()?;
+    merge.leave_whole();
     // Names are free before they are taken.
     merge.found.edits.sort_by_key(|(path, entry)| (entry.is_some(), path.clone()));
     Ok(merge.found)
@@ -66,6 +68,9 @@ struct Merge<'a> {
     task: &'a Task,
     ours: BTreeMap<TreePath, Change>,
     found: TreeMerge,
+    /// Where the sides have things of different kinds: what of the other side takes the place, if the first side's does not
+    /// stay.
+    whole: BTreeMap<TreePath, Option<Entry>>,
 }
 
 fn stored(entry: Option<&DraftEntry>) -> Option<Entry> {
@@ -83,7 +88,7 @@ impl Merge<'_> {
             return Ok(());
         }
         if let Some(in_the_way) = self.in_the_way(&change.path, theirs.as_ref())? {
-            return self.blocked(&change, in_the_way);
+            return self.blocked(in_the_way);
         }
         let Some(mine) = self.ours.get(&change.path) else {
             self.edit(change.path, theirs);
@@ -145,21 +150,42 @@ impl Merge<'_> {
         }
     }
 
-    /// Of something that cannot be where it is on the other side, the first side's stays.
-    fn blocked(&mut self, change: &Change, (at, entry): (TreePath, Entry)) -> Result<()> {
-        if self.favor != Favor::None || self.found.conflicts.iter().any(|known| known.path == at) {
+    /// Where the first side has a file and the other one a directory, or the other way round, one of the two stands there
+    /// whole: the favored one's, or the first side's until somebody decides.
+    fn blocked(&mut self, (at, entry): (TreePath, Entry)) -> Result<()> {
+        if self.whole.contains_key(&at) {
             return Ok(());
         }
-        self.found.conflicts.push(Conflict {
-            path: at,
-            kind: ConflictKind::InTheWay,
-            base: None,
-            ours: Some(entry.clone()),
-            theirs: stored(change.new.as_ref()),
-            left: Some(entry),
-            tensors: Vec::new(),
-        });
+        let theirs = self.repo.find_in_tree(self.sides.theirs, &at)?;
+        if self.favor == Favor::None {
+            self.found.conflicts.push(Conflict {
+                path: at.clone(),
+                kind: ConflictKind::InTheWay,
+                base: None,
+                ours: Some(entry.clone()),
+                theirs: theirs.clone(),
+                left: Some(entry),
+                tensors: Vec::new(),
+            });
+        }
+        self.whole.insert(at, theirs.filter(|_| self.favor == Favor::Theirs));
         Ok(())
+    }
+
+    /// What stands somewhere whole is all that is done there and below.
+    fn leave_whole(&mut self) {
+        let whole = std::mem::take(&mut self.whole);
+        let is_within = |path: &TreePath| whole.keys().any(|at| path.starts_with(at));
+        self.found.edits.retain(|(path, _)| !is_within(path));
+        self.found
+            .conflicts
+            .retain(|conflict| whole.contains_key(&conflict.path) || !is_within(&conflict.path));
+        for (at, theirs) in whole {
+            if theirs.is_some() {
+                self.found.edits.push((at.clone(), None));
+                self.found.edits.push((at, theirs));
+            }
+        }
     }
 
     fn both(&mut self, path: TreePath, base: Option<Entry>, ours: Entry, theirs: Entry) -> Result<()> {

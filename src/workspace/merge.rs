@@ -6,15 +6,15 @@
 
 use super::error::{Error, Result};
 use super::mounts::Heard;
+use super::stale::unless_stale;
 use super::unsaved::Unsaved;
 use super::workspace::Workspace;
-use crate::history::{self, BranchName, CommitGraph, LogEntry, Signature};
-use crate::id::CommitId;
+use crate::history::{self, BranchName, CommitGraph, DraftDir, DraftTree, Entry, LogEntry, Signature, TreePath};
+use crate::id::{CommitId, TreeId};
 use crate::merge::{Conflict, Favor, Sides, base_tree, merge_trees};
-use crate::store::Ingest;
 use crate::task::Task;
 use crate::worktree::{
-    self, Coding, CommitRequest, Committed, Edit, Merging, MergingKind, Warning, Worktree,
+    self, Coding, CommitRequest, Committed, Edit, Manner, Merging, MergingKind, Snapshot, Warning, Worktree,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,6 +30,16 @@ pub enum Strategy {
     Theirs,
     /// Nothing is merged at all.
     Fail,
+}
+
+impl Strategy {
+    fn favor(self) -> Favor {
+        match self {
+            Self::Ask | Self::Fail => Favor::None,
+            Self::Ours => Favor::Ours,
+            Self::Theirs => Favor::Theirs,
+        }
+    }
 }
 
 /// Whether a branch may simply go forward to a commit that follows it.
@@ -71,7 +81,7 @@ pub struct ReplayRequest {
     /// The commits, the first one first.
     pub commits: Vec<CommitId>,
     /// Of a merge, the number of the parent that its changes are counted from.
-    pub mainline: Option<usize>,
+    pub mainline: Option<u32>,
     /// Stop before the commit, with the changes of all.
     pub no_commit: bool,
     /// Say in the message where it comes from.
@@ -108,10 +118,11 @@ pub struct Merged {
     pub heard: Heard,
 }
 
-/// One step of a merge or a replay: what is merged, and what its commit says.
+/// One step of a merge or a replay: what is merged, what its commit says, and the worktree that it comes into.
 struct Step {
     sides: Sides,
     merging: Merging,
+    snapshot: Snapshot,
 }
 
 impl Workspace {
@@ -121,12 +132,20 @@ impl Workspace {
     /// [`UnderWay`](worktree::Error::UnderWay), [`UncommittedChanges`](worktree::Error::UncommittedChanges), [`Error::Unrelated`], [`Error::NotForward`]. Nothing has changed
     /// then.
     pub fn merge(&self, worktree: &Worktree, request: &MergeRequest, task: &Task) -> Result<Merged> {
-        self.check_clean(worktree)?;
+        unless_stale(|| self.try_merge(worktree, request, task))
+    }
+
+    fn try_merge(&self, worktree: &Worktree, request: &MergeRequest, task: &Task) -> Result<Merged> {
+        let snapshot = self.check_clean(worktree)?;
         let theirs = self.repo.resolve(&request.theirs, self.now())?;
         let branch = worktree.branch();
         let Some(ours) = self.repo.refs().branch(branch)? else {
             return self.forward(worktree, None, theirs, request);
         };
+        if snapshot.base != Some(ours) {
+            // Somebody moved the branch between the two looks.
+            return Err(worktree::Error::Stale.into());
+        }
         if CommitGraph::of(&self.repo).is_ancestor(theirs, ours)? {
             return Ok(self.done(Outcome::UpToDate, Vec::new()));
         }
@@ -152,7 +171,8 @@ impl Workspace {
         let message = request.message.clone().unwrap_or_else(|| self.merge_message(request, branch));
         let step = Step {
             sides: Sides { base, ours: tree(ours)?, theirs: tree(theirs)? },
-            merging: under_way(kind, (ours, theirs), message, None, Vec::new()),
+            merging: under_way(kind, (ours, theirs), message, None),
+            snapshot,
         };
         self.take_step(worktree, step, request.strategy, request.no_commit || request.squash, task)
     }
@@ -176,10 +196,12 @@ impl Workspace {
         let mut committed = Vec::new();
         let mut warnings = Vec::new();
         for (number, &commit) in request.commits.iter().enumerate() {
-            let todo = request.commits[number + 1..].to_vec();
-            let step = self.replay_step(worktree, request, commit, todo)?;
-            let is_last = number + 1 == request.commits.len();
-            let merged = self.take_step(worktree, step, request.strategy, request.no_commit, task)?;
+            let todo = &request.commits[number + 1..];
+            let is_last = todo.is_empty();
+            let merged = unless_stale(|| {
+                let step = self.replay_step(worktree, request, commit, todo)?;
+                self.take_step(worktree, step, request.strategy, request.no_commit, task)
+            })?;
             warnings.extend(merged.warnings);
             match merged.outcome {
                 Outcome::Committed(more) => committed.extend(more),
@@ -198,11 +220,12 @@ impl Workspace {
         worktree: &Worktree,
         request: &ReplayRequest,
         id: CommitId,
-        todo: Vec<CommitId>,
+        todo: &[CommitId],
     ) -> Result<Step> {
         let commit = self.repo.commit(id)?;
         let short = &id.to_string()[..10];
-        let parent = match (commit.parents.as_slice(), request.mainline) {
+        let mainline = request.mainline.and_then(|number| usize::try_from(number).ok());
+        let parent = match (commit.parents.as_slice(), mainline) {
             ([], None) => None,
             ([only], None | Some(1)) => Some(*only),
             (parents, Some(number)) if number > 0 && number <= parents.len() => Some(parents[number - 1]),
@@ -215,8 +238,8 @@ impl Workspace {
         let tip = self.repo.refs().existing_branch(worktree.branch())?;
         // Several without commits lie on top of each other in the worktree.
         let ours = match snapshot.tree.root {
-            crate::history::DraftDir::Unchanged(tree) => tree,
-            crate::history::DraftDir::Changed(_) => self.recorded(&snapshot.tree)?,
+            DraftDir::Unchanged(tree) => tree,
+            DraftDir::Changed(_) => self.recorded(&snapshot.tree)?,
         };
         let (sides, message, author) = match request.kind {
             MergingKind::Revert => {
@@ -234,11 +257,14 @@ impl Workspace {
                 (sides, format!("{}{origin}", commit.message), Some(commit.author.clone()))
             }
         };
-        Ok(Step { sides, merging: under_way(request.kind, (tip, id), message, author, todo) })
+        let favor = request.strategy.favor();
+        let manner = Manner { favor, mainline: request.mainline, note_origin: request.note_origin };
+        let merging = under_way(request.kind, (tip, id), message, author);
+        Ok(Step { sides, merging: Merging { todo: todo.to_vec(), manner, ..merging }, snapshot })
     }
 
     /// Records a tree of the worktree all of whose files are in the store.
-    fn recorded(&self, tree: &crate::history::DraftTree) -> Result<crate::id::TreeId> {
+    fn recorded(&self, tree: &DraftTree) -> Result<TreeId> {
         let ingest = self.repo.store().begin()?;
         let id = tree.clone().record(&ingest, &Task::default())?;
         ingest.seal()?;
@@ -255,10 +281,14 @@ impl Workspace {
         let request = ReplayRequest {
             kind: merging.kind,
             commits: merging.todo.clone(),
-            mainline: None,
+            mainline: merging.manner.mainline,
             no_commit: false,
-            note_origin: false,
-            strategy: Strategy::Ask,
+            note_origin: merging.manner.note_origin,
+            strategy: match merging.manner.favor {
+                Favor::Ours => Strategy::Ours,
+                Favor::Theirs => Strategy::Theirs,
+                Favor::None | Favor::Base => Strategy::Ask,
+            },
         };
         let mut merged = match merging.todo.is_empty() {
             true => self.done(Outcome::Committed(Vec::new()), Vec::new()),
@@ -331,6 +361,8 @@ impl Workspace {
                 None => {}
             }
         }
+        // Names are free before they are taken.
+        edits.sort_by_key(|edit| matches!(edit, Edit::Put { .. }));
         worktree.edits().make(edits, self.now())?;
         merging.decided.extend(decided.iter().map(|conflict| conflict.path.clone()));
         worktree.note_merging(&merging)?;
@@ -344,7 +376,7 @@ impl Workspace {
     pub fn decide_as_they_are(
         &self,
         worktree: &Worktree,
-        paths: impl IntoIterator<Item = crate::history::TreePath>,
+        paths: impl IntoIterator<Item = TreePath>,
     ) -> Result<()> {
         if worktree.merging()?.is_none() {
             return Ok(());
@@ -360,13 +392,16 @@ impl Workspace {
         Ok(worktree.merging()?.ok_or_else(|| worktree::Error::NothingUnderWay(branch()))?)
     }
 
-    /// Refuses to begin something where something else is under way, or the worktree has changes.
-    fn check_clean(&self, worktree: &Worktree) -> Result<()> {
+    /// Refuses to begin something where something else is under way, or the worktree has changes. The result is what it is
+    /// begun on.
+    fn check_clean(&self, worktree: &Worktree) -> Result<Snapshot> {
         worktree.check_nothing_under_way()?;
+        // Who moved the branch may have been stopped before the worktree went along.
+        worktree.follow_branch()?;
         let snapshot = worktree.snapshot(false)?;
         let base = self.repo.tree_of(snapshot.base)?;
         match snapshot.is_at_rest() && snapshot.diff_from(base, worktree)?.is_empty() {
-            true => Ok(()),
+            true => Ok(snapshot),
             false => Err(worktree::Error::UncommittedChanges(worktree.branch().to_string()).into()),
         }
     }
@@ -403,19 +438,17 @@ impl Workspace {
         no_commit: bool,
         task: &Task,
     ) -> Result<Merged> {
-        let Step { sides, mut merging } = step;
-        let favor = match strategy {
-            Strategy::Ask | Strategy::Fail => Favor::None,
-            Strategy::Ours => Favor::Ours,
-            Strategy::Theirs => Favor::Theirs,
-        };
+        let Step { sides, mut merging, snapshot } = step;
         let ingest = self.repo.store().begin()?;
-        let merge = merge_trees(&self.repo, &ingest, sides, favor, task)?;
+        let merge = merge_trees(&self.repo, &ingest, sides, strategy.favor(), task)?;
         if strategy == Strategy::Fail && !merge.conflicts.is_empty() {
             return Ok(self.done(Outcome::Refused(merge.conflicts), Vec::new()));
         }
         merging.conflicts = merge.conflicts;
-        self.put_in(worktree, ingest, &merging, merge.edits)?;
+        // Whatever the worktree names is in the store before.
+        ingest.seal()?;
+        self.put_in(worktree, &snapshot, &mut merging, merge.edits)?;
+        drop(snapshot);
         let kind = merging.kind;
         if !merging.conflicts.is_empty() {
             return Ok(self.done(Outcome::Conflicts(kind, merging.conflicts), Vec::new()));
@@ -431,28 +464,23 @@ impl Workspace {
         Ok(self.done(committed.map_or(Outcome::UpToDate, |one| Outcome::Committed(vec![one])), Vec::new()))
     }
 
+    /// Puts what comes in into a worktree in which nothing happened since a snapshot was taken.
     fn put_in(
         &self,
         worktree: &Worktree,
-        ingest: Ingest,
-        merging: &Merging,
-        edits: Vec<(crate::history::TreePath, Option<crate::history::Entry>)>,
+        snapshot: &Snapshot,
+        merging: &mut Merging,
+        edits: Vec<(TreePath, Option<Entry>)>,
     ) -> Result<()> {
-        // Whatever the worktree names is in the store before.
-        ingest.seal()?;
         worktree.note_merging(merging)?;
-        let edit = |(path, entry): (crate::history::TreePath, Option<crate::history::Entry>)| match entry {
-            Some(entry) => {
-                Edit::Put { path, attributes: entry.attributes, node: entry.node, replaces_dirs: false }
-            }
-            None => Edit::Remove { path },
-        };
-        let done = worktree.edits().make(edits.into_iter().map(edit).collect(), self.now());
-        if done.is_err() {
+        let edits = edits.into_iter().map(|(path, entry)| Edit::leaving(path, entry)).collect();
+        if let Err(error) = worktree.edits().make_since(snapshot, edits, self.now()) {
             // Nothing of it is there.
             worktree.end_merging()?;
+            return Err(error.into());
         }
-        Ok(done?)
+        merging.is_in = true;
+        Ok(worktree.note_merging(merging)?)
     }
 
     /// Commits what is under way; `None` if that would change nothing.
@@ -491,8 +519,8 @@ fn under_way(
     (ours, theirs): (CommitId, CommitId),
     message: String,
     author: Option<Signature>,
-    todo: Vec<CommitId>,
 ) -> Merging {
-    let (conflicts, decided) = (Vec::new(), BTreeSet::new());
-    Merging { kind, ours, theirs, message, author, conflicts, decided, todo }
+    let (conflicts, decided, todo) = (Vec::new(), BTreeSet::new(), Vec::new());
+    let (manner, is_in) = (Manner::default(), false);
+    Merging { kind, ours, theirs, message, author, conflicts, decided, todo, manner, is_in }
 }

@@ -22,6 +22,7 @@ mod notes;
 mod pathspec;
 mod reset;
 mod settings;
+mod stale;
 mod surroundings;
 #[cfg(test)]
 mod tests;

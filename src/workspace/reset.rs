@@ -3,6 +3,7 @@
 use super::error::Result;
 use super::mounts::Heard;
 use super::notes::is_note;
+use super::stale::unless_stale;
 use super::unsaved::Unsaved;
 use super::workspace::Workspace;
 use crate::history::{self, Commit, LogEntry, Signature, Tag, TagName};
@@ -83,6 +84,15 @@ impl Workspace {
     ) -> Result<(Stash, Vec<history::Warning>)> {
         // Without its changes, the merge that goes on would drop what the other side has.
         worktree.check_nothing_under_way()?;
+        unless_stale(|| self.try_stash(worktree, message.clone(), task))
+    }
+
+    fn try_stash(
+        &self,
+        worktree: &Worktree,
+        message: Option<String>,
+        task: &Task,
+    ) -> Result<(Stash, Vec<history::Warning>)> {
         let branch = worktree.branch();
         let tip = self.repo.refs().existing_branch(branch)?;
         let (snapshot, tree) = worktree.record(task)?;
@@ -107,8 +117,11 @@ impl Workspace {
         let value = Tag { commit: durable.get(), description: message.clone(), metrics: BTreeMap::new() };
         let entry = self.said(format!("stash: {message}"));
         let moved = self.repo.refs().set_tag(&tag, &value, durable, false, &entry)?;
-        drop(snapshot);
-        worktree.edits().reset()?;
+        if let Err(error) = worktree.edits().reset_since(&snapshot) {
+            // Somebody saved meanwhile: that would be in no stash, and not in the worktree.
+            self.repo.refs().delete_tag(&tag, &self.said("stash: given up".into()))?;
+            return Err(error.into());
+        }
         self.announce();
         Ok((Stash { number, tag, commit: durable.get(), message }, moved.warnings))
     }
@@ -144,8 +157,12 @@ impl Workspace {
     /// [`Unmerged`](worktree::Error::Unmerged) if the worktree, or the branch, changed the same since. Nothing has changed then.
     pub fn unstash(&self, worktree: &Worktree, stash: &Stash, task: &Task) -> Result<()> {
         worktree.check_nothing_under_way()?;
+        unless_stale(|| self.try_unstash(worktree, stash, task))
+    }
+
+    fn try_unstash(&self, worktree: &Worktree, stash: &Stash, task: &Task) -> Result<()> {
         let commit = self.repo.commit(stash.commit)?;
-        let (_, ours) = worktree.record(task)?;
+        let (snapshot, ours) = worktree.record(task)?;
         let base = self.repo.tree_of(commit.parents.first().copied())?;
         let sides = Sides { base, ours, theirs: commit.tree };
         let ingest = self.repo.store().begin()?;
@@ -155,13 +172,8 @@ impl Workspace {
             return Err(worktree::Error::Unmerged(paths).into());
         }
         ingest.seal()?;
-        let edit = |(path, entry): (_, Option<crate::history::Entry>)| match entry {
-            Some(entry) => {
-                Edit::Put { path, attributes: entry.attributes, node: entry.node, replaces_dirs: false }
-            }
-            None => Edit::Remove { path },
-        };
-        worktree.edits().make(merge.edits.into_iter().map(edit).collect(), self.now())?;
+        let edits = merge.edits.into_iter().map(|(path, entry)| Edit::leaving(path, entry)).collect();
+        worktree.edits().make_since(&snapshot, edits, self.now())?;
         self.announce();
         Ok(())
     }

@@ -34,6 +34,18 @@ pub enum Edit {
     },
 }
 
+impl Edit {
+    /// What leaves an entry of a tree at a path, or nothing.
+    pub fn leaving(path: TreePath, entry: Option<Entry>) -> Self {
+        match entry {
+            Some(Entry { attributes, node, .. }) => {
+                Self::Put { path, attributes, node, replaces_dirs: false }
+            }
+            None => Self::Remove { path },
+        }
+    }
+}
+
 /// What stands at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {

@@ -37,6 +37,14 @@ impl Edits<'_> {
         self.worktree.append_durably(|state| Plan::of(self.worktree, state, now).run(edits))
     }
 
+    /// The same, unless something happened since a snapshot was taken: then [`Error::Stale`], and nothing has changed.
+    pub fn make_since(&self, snapshot: &Snapshot, edits: Vec<Edit>, now: Timestamp) -> Result<()> {
+        self.worktree.append_durably(|state| match state.journal.position() == snapshot.position {
+            true => Plan::of(self.worktree, state, now).run(edits),
+            false => Err(Error::Stale),
+        })
+    }
+
     /// Makes the whole worktree equal the tip of its branch, which becomes its base. Changes are dropped; who has a
     /// file open keeps it, removed.
     pub fn reset(&self) -> Result<()> {
@@ -45,7 +53,7 @@ impl Edits<'_> {
     }
 
     /// The same, unless something happened since a snapshot was taken: then [`Error::Stale`].
-    pub(crate) fn reset_since(&self, snapshot: &Snapshot) -> Result<()> {
+    pub fn reset_since(&self, snapshot: &Snapshot) -> Result<()> {
         let reset = self.to_tip()?;
         self.worktree.append_durably(|state| match state.journal.position() == snapshot.position {
             true => Ok(vec![reset]),

@@ -84,6 +84,12 @@ pub enum Error {
         /// The branch.
         branch: String,
     },
+    /// Something was begun, and what comes in was not there yet when it was stopped.
+    #[error("a {what} was stopped before its changes were there")]
+    CutShort {
+        /// `merge`, `revert` or `cherry-pick`.
+        what: &'static str,
+    },
     /// There is nothing of the kind under way that could go on or be given up.
     #[error("no merge, revert or cherry-pick is under way on `{0}`")]
     NothingUnderWay(String),

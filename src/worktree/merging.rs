@@ -1,7 +1,7 @@
 //! What is under way on a branch between its beginning and the commit that ends it: a merge, a revert, a cherry-pick.
 //!
-//! A record in the worktree's folder, `merging`, durable before the worktree has anything of it: it goes where the worktree
-//! goes. It counts only as long as the branch is where it was when it was begun: the commit that ends it ends it, whatever
+//! A record in the worktree's folder, `merging`, durable before the worktree has anything of it, and once more when it has
+//! all of it: it goes where the worktree goes. It counts only as long as the branch is where it was when it was begun: the commit that ends it ends it, whatever
 //! becomes of the file.
 
 use super::error::{Error, Result};
@@ -9,7 +9,7 @@ use super::snapshot::Snapshot;
 use super::worktree::{Worktree, place};
 use crate::history::{self, BranchName, Repo, Signature, TreePath};
 use crate::id::CommitId;
-use crate::merge::Conflict;
+use crate::merge::{Conflict, Favor};
 use crate::wire::{Reader, WireError, Writer};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -49,6 +49,36 @@ pub struct Merging {
     pub decided: BTreeSet<TreePath>,
     /// What comes next, the first one first.
     pub todo: Vec<CommitId>,
+    /// How that is done.
+    pub manner: Manner,
+    /// Whether the worktree has what came in: until then a commit would drop it.
+    pub is_in: bool,
+}
+
+/// How the changes of commits are made again, or undone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Manner {
+    /// What is taken of what both changed.
+    pub favor: Favor,
+    /// Of a merge, the number of the parent that its changes are counted from.
+    pub mainline: Option<u32>,
+    /// Say in the message where it comes from.
+    pub note_origin: bool,
+}
+
+impl Manner {
+    fn encode(self, writer: &mut Writer) {
+        writer.u8(Favor::ALL.iter().position(|favor| *favor == self.favor).map_or(0, |at| at as u8));
+        writer.u32(self.mainline.unwrap_or(0));
+        writer.u8(u8::from(self.note_origin));
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> std::result::Result<Self, WireError> {
+        let favor = usize::from(reader.u8("favor")?);
+        let favor = *Favor::ALL.get(favor).ok_or(WireError::Invalid("favor of a merge"))?;
+        let mainline = Some(reader.u32("mainline")?).filter(|number| *number > 0);
+        Ok(Self { favor, mainline, note_origin: reader.u8("note of the origin")? != 0 })
+    }
 }
 
 impl MergingKind {
@@ -85,8 +115,11 @@ impl Merging {
     }
 
     /// # Errors
-    /// [`Error::Unmerged`] if a conflict is left.
+    /// [`Error::Unmerged`] if a conflict is left, [`Error::CutShort`] if what came in is not there.
     pub(super) fn check_decided(&self, repo: &Repo, snapshot: &Snapshot) -> Result<()> {
+        if !self.is_in {
+            return Err(Error::CutShort { what: self.kind.words() });
+        }
         let left = self.undecided(repo, snapshot)?;
         match left.is_empty() {
             true => Ok(()),
@@ -110,6 +143,8 @@ impl Merging {
         self.decided.iter().for_each(|path| writer.counted(&path.to_bytes()));
         writer.u32(self.todo.len() as u32);
         self.todo.iter().for_each(|commit| writer.raw(commit.as_bytes()));
+        self.manner.encode(&mut writer);
+        writer.u8(u8::from(self.is_in));
         writer.finish_checked()
     }
 
@@ -135,8 +170,10 @@ impl Merging {
         let count = reader.count(CommitId::LEN, "count of commits")?;
         let todo = (0..count).map(|_| reader.array("commit").map(CommitId::from_bytes));
         let todo = todo.collect::<std::result::Result<_, _>>()?;
+        let manner = Manner::decode(&mut reader)?;
+        let is_in = reader.u8("whether it is in")? != 0;
         reader.finish()?;
-        Ok(Self { kind, ours, theirs, message, author, conflicts, decided, todo })
+        Ok(Self { kind, ours, theirs, message, author, conflicts, decided, todo, manner, is_in })
     }
 }
 
@@ -225,6 +262,8 @@ mod tests {
             conflicts: vec![conflict],
             decided: [path].into(),
             todo: vec![CommitId::from_bytes([3; 32])],
+            manner: Manner { favor: Favor::Theirs, mainline: Some(2), note_origin: true },
+            is_in: true,
         }
     }
 

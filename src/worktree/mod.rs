@@ -57,7 +57,7 @@ pub use commit_worktree::{CommitRequest, Committed};
 pub use edit_plan::Edit;
 pub use edits::Edits;
 pub use error::{Error, Result};
-pub use merging::{Merging, MergingKind};
+pub use merging::{Manner, Merging, MergingKind};
 pub use move_branch::{Keeps, Kept};
 pub use names::{Kind, Names, NodeAttributes, RenameMode};
 pub use nodes::{Invalidation, NodeId, Trees};

@@ -252,3 +252,65 @@ fn changes_of_a_merge_under_way_are_not_put_aside() {
     bench.coral(&["merge", "--continue"]).succeeds();
     assert_eq!(bench.cat("HEAD:m.safetensors"), model(3, 4));
 }
+
+/// `d` is a directory on one branch and a file on the other: `d/old` in the base, `d/new` beside it on `here`, and a file
+/// `d` on `there`.
+fn of_two_kinds(directory_is_here: bool) -> Workbench {
+    let bench = Workbench::new();
+    bench.write("d/old", b"old");
+    bench.coral(&["add", "d"]).succeeds();
+    bench.coral(&["commit", "-m", "base"]).succeeds();
+    bench.coral(&["branch", "dev"]).succeeds();
+    let (directory, file) = if directory_is_here { ("main", "dev") } else { ("dev", "main") };
+    bench.write("d/new", b"new");
+    bench.coral(&["add", "-B", directory, "d"]).succeeds();
+    bench.coral(&["commit", "-B", directory, "-m", "directory"]).succeeds();
+    std::fs::remove_dir_all(bench.path("repo/d")).expect("there");
+    bench.write("d", b"a file");
+    bench.coral(&["rm", "-r", "-B", file, "d"]).succeeds();
+    bench.coral(&["add", "-B", file, "d"]).succeeds();
+    bench.coral(&["commit", "-B", file, "-m", "file"]).succeeds();
+    bench
+}
+
+#[test]
+fn of_a_file_and_a_directory_in_one_place_one_is_taken_whole() {
+    for directory_is_here in [true, false] {
+        for (strategy, is_directory) in [("ours", directory_is_here), ("theirs", !directory_is_here)] {
+            let bench = of_two_kinds(directory_is_here);
+            let check = |revision: &str| match is_directory {
+                true => {
+                    assert_eq!(bench.cat(&format!("{revision}:d/old")), b"old");
+                    assert_eq!(bench.cat(&format!("{revision}:d/new")), b"new");
+                }
+                false => assert_eq!(bench.cat(&format!("{revision}:d")), b"a file"),
+            };
+            bench.coral(&["merge", "-X", strategy, "dev"]).succeeds();
+            check("HEAD");
+            bench.coral(&["undo"]).succeeds();
+            bench.coral(&["restore", "--all"]).succeeds();
+            // The same, decided afterwards.
+            bench.coral(&["merge", "dev"]).fails(1, &["conflict"]);
+            bench.coral(&["commit", "-m", "too early"]).fails(1, &["in conflict"]);
+            bench.coral(&["checkout", &format!("--{strategy}"), "."]).succeeds();
+            bench.coral(&["merge", "--continue"]).succeeds();
+            check("HEAD");
+            assert_eq!(parents(&bench, "HEAD"), 2);
+            bench.coral(&["fsck", "--full"]).succeeds();
+        }
+    }
+}
+
+#[test]
+fn what_comes_after_a_conflict_is_done_as_it_was_asked_for() {
+    let bench = parted(model(3, 5), model(1, 6));
+    let second = bench.coral(&["--json", "show", "dev"]).json()["commit"].as_str().expect("an id").to_owned();
+    bench.coral(&["switch", "dev"]).succeeds();
+    let third = bench.commit("n", b"more", "third");
+    bench.coral(&["switch", "main"]).succeeds();
+    bench.coral(&["cherry-pick", "-x", &second, &third]).fails(1, &["conflict"]);
+    bench.coral(&["checkout", "--theirs", "."]).succeeds();
+    bench.coral(&["cherry-pick", "--continue"]).succeeds();
+    let shown = bench.coral(&["show", "HEAD"]).succeeds().stdout;
+    assert!(shown.contains(&format!("(cherry picked from commit {third})")), "{shown}");
+}

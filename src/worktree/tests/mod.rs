@@ -14,6 +14,7 @@ mod full;
 mod gone;
 mod later;
 mod lost;
+mod merging;
 mod moved_over;
 mod readers;
 mod stopped;

@@ -1,0 +1,59 @@
+//! What is brought in from elsewhere while others save, and is cut short.
+
+use super::*;
+use std::collections::BTreeSet;
+
+/// A merge that is under way on a branch with one commit.
+fn under_way(worktree: &Tenant) -> Merging {
+    save(worktree, "a", b"ours", 1);
+    let ours = worktree.commit(&request("first", 2), &Task::default()).expect("commit").id;
+    Merging {
+        kind: MergingKind::Merge,
+        ours,
+        theirs: ours,
+        message: "merged".into(),
+        author: None,
+        conflicts: Vec::new(),
+        decided: BTreeSet::new(),
+        todo: Vec::new(),
+        manner: Manner::default(),
+        is_in: false,
+    }
+}
+
+#[test]
+fn a_merge_that_was_stopped_before_its_changes_were_there_is_not_committed() {
+    let (disk, repo) = create();
+    let worktree = tenant(&repo);
+    let merging = under_way(&worktree);
+    worktree.note_merging(&merging).expect("note");
+    drop(worktree);
+    let worktree = tenant(&open(&disk.crash_image(1)));
+    assert_eq!(worktree.merging().expect("read").as_ref(), Some(&merging));
+    let everything = CommitRequest { allow_empty: true, ..request("merged", 3) };
+    let error = worktree.commit(&everything, &Task::default()).expect_err("its changes are not there");
+    assert!(matches!(error, Error::CutShort { what: "merge" }), "{error}");
+    worktree.note_merging(&Merging { is_in: true, ..merging.clone() }).expect("note");
+    let id = worktree.commit(&everything, &Task::default()).expect("commit").id;
+    assert_eq!(worktree.repo().commit(id).expect("read").parents, [merging.ours, merging.theirs]);
+    assert_eq!(worktree.merging().expect("read"), None);
+}
+
+#[test]
+fn what_was_saved_since_somebody_looked_is_not_written_over() {
+    let (_, repo) = create();
+    let worktree = tenant(&repo);
+    save(&worktree, "a", b"seen", 1);
+    let snapshot = worktree.snapshot(false).expect("snapshot");
+    let remove = || vec![Edit::leaving(path("a"), None)];
+    save(&worktree, "a", b"saved since", 2);
+    let error = worktree.edits().make_since(&snapshot, remove(), at(3)).expect_err("it is another");
+    assert!(matches!(error, Error::Stale), "{error}");
+    let error = worktree.edits().reset_since(&snapshot).expect_err("it is another");
+    assert!(matches!(error, Error::Stale), "{error}");
+    assert_eq!(load(&worktree, "a"), Some(b"saved since".to_vec()));
+    drop(snapshot);
+    let snapshot = worktree.snapshot(false).expect("snapshot");
+    worktree.edits().make_since(&snapshot, remove(), at(4)).expect("nothing happened");
+    assert_eq!(load(&worktree, "a"), None);
+}
