@@ -50,19 +50,21 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let paths = match args.update {
         true => {
             let worktree = place.worktree(&branch)?;
-            let around = place.around(&worktree, &worktree.snapshot(false)?)?;
-            around.changed.iter().map(|path| place.outside(path)).collect()
+            let around = place.beside().around(&worktree, &worktree.snapshot(false)?)?;
+            around.changed.iter().map(|path| place.beside().outside(path)).collect()
         }
         false => args.paths,
     };
     let request = AddRequest { paths, to, no_ignore: args.no_ignore };
-    if !args.update && place.is_in_place(&branch, &request) {
+    if !args.update && place.adding().is_in_place(&branch, &request) {
         place.settle();
-        for file in place.check_saved(&place.worktree(&branch)?, &request.paths)? {
+        for file in place.adding().check_saved(&place.worktree(&branch)?, &request.paths)? {
             let file = quote::path(&file);
             note(format!("`{file}` is still being written: commits take it when it is closed"));
         }
-        place.decide_as_they_are(&place.worktree(&branch)?, place.tree_paths(&request.paths)?)?;
+        place
+            .merges()
+            .decide_as_they_are(&place.worktree(&branch)?, place.paths().tree_paths(&request.paths)?)?;
         return out.line("already in the worktree: what is saved into a mounted worktree needs no `add`");
     }
     if args.all {
@@ -70,7 +72,8 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             "what is saved below worktree/ of a mount needs no `add`; `coral add .` takes the files of this folder",
         ));
     }
-    let (Addition { added, skipped }, heard) = place.add(&place.worktree(&branch)?, &request, &task()?)?;
+    let (Addition { added, skipped }, heard) =
+        place.adding().add(&place.worktree(&branch)?, &request, &task()?)?;
     say_heard(&heard);
     for Skipped { path, why } in &skipped {
         let path = quote::file(path);

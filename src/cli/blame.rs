@@ -25,11 +25,11 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     let bytes = args.target.as_encoded_bytes();
     let mut found = match bytes.contains(&b':') {
-        true => place.locate(bytes)?,
+        true => place.views().locate(bytes)?,
         false => {
             let commit = place.here_commit()?;
-            let path = place.tree_path(args.target.as_ref())?.to_bytes();
-            place.locate([commit.to_string().as_bytes(), b":", &path].concat())?
+            let path = place.paths().tree_path(args.target.as_ref())?.to_bytes();
+            place.views().locate([commit.to_string().as_bytes(), b":", &path].concat())?
         }
     };
     found.tensor = args.tensor.or(found.tensor);

@@ -96,7 +96,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
 
 fn create(place: &Place, out: &Output, name: &str, start: &str) -> Result<()> {
     let branch = BranchName::new(name)?;
-    let made = place.create_branch(&branch, start)?;
+    let made = place.naming().create_branch(&branch, start)?;
     warn(&made.warnings);
     say_heard(&made.heard);
     let commit = made.commit;
@@ -114,7 +114,7 @@ fn rename(place: &Place, out: &Output, args: &Args) -> Result<()> {
     };
     if place.repo.refs().branch(&from)?.is_none() && args.start.is_none() {
         // Before the first commit the branch is a name alone.
-        let moved = place.switch(&Switch::New { branch: to.clone(), start: None })?;
+        let moved = place.naming().switch(&Switch::New { branch: to.clone(), start: None })?;
         warn(&moved.warnings);
         say_heard(&moved.heard);
     } else {
@@ -152,7 +152,7 @@ fn move_to(place: &Place, out: &Output, name: &str, to: &str) -> Result<()> {
 
 fn delete(place: &Place, out: &Output, name: &str, force: bool) -> Result<Value> {
     let branch = BranchName::new(name)?;
-    let deleted = place.delete_branch(&branch, force)?;
+    let deleted = place.drops().delete_branch(&branch, force)?;
     warn(&deleted.warnings);
     say_heard(&deleted.heard);
     let dropped = unsaved::told(deleted.dropped, &branch);

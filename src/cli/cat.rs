@@ -31,7 +31,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             return Err(CommandError::usage(format!("`{text}` names no file"))
                 .hint(format!("a file of a revision is `REF:PATH`, such as `HEAD:{text}`")));
         }
-        let found = place.locate(bytes)?;
+        let found = place.views().locate(bytes)?;
         print(&found, out, &text)?;
     }
     Ok(())

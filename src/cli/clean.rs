@@ -33,14 +33,14 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let branch = place.branch(args.branch.as_deref())?;
     place.settle();
     let worktree = place.worktree(&branch)?;
-    let paths = place.pathspec(&args.paths, &|path| Ok(worktree.names().resolve(path)?.is_some()))?;
+    let paths = place.paths().pathspec(&args.paths, &|path| Ok(worktree.names().resolve(path)?.is_some()))?;
     let snapshot = worktree.snapshot(false)?;
     let changes = snapshot.diff_from(place.repo.tree_of(snapshot.base)?, &worktree)?;
     let new =
         changes.into_iter().filter(|change| change.kind == ChangeKind::Added && paths.means(&change.path));
     let new: Vec<TreePath> = new.map(|change| change.path).collect();
     if args.force && !new.is_empty() {
-        let removed = place.remove(&worktree, &new, true)?;
+        let removed = place.drops().remove(&worktree, &new, true)?;
         say_heard(&removed.heard);
         if let Err(error) = removed.dropped {
             return Err(CommandError::from(error));

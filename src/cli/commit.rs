@@ -115,8 +115,9 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         }
         nothing @ Error::NothingToCommit { .. } => {
             let around = worktree.snapshot(false).map_err(CommandError::from);
-            let around =
-                around.and_then(|snapshot| Ok(place.around(&worktree, &snapshot)?)).unwrap_or_default();
+            let around = around
+                .and_then(|snapshot| Ok(place.beside().around(&worktree, &snapshot)?))
+                .unwrap_or_default();
             ways_in(&around).iter().fold(CommandError::from(nothing), CommandError::hint)
         }
         other => other.into(),

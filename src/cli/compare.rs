@@ -42,7 +42,7 @@ struct Row {
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     let task = task()?;
-    let (old, new) = (place.locate(&args.old)?, place.locate(&args.new)?);
+    let (old, new) = (place.views().locate(&args.old)?, place.views().locate(&args.new)?);
     let (before, after) =
         (files(&old.view, &old.path, &old.entry)?, files(&new.view, &new.path, &new.entry)?);
     let alone = before.len() == 1 && after.len() == 1;

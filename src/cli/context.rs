@@ -96,24 +96,24 @@ impl Place {
 
     /// Lets mounts of the repository show at once what a command changed.
     pub fn announce(&self) {
-        say_heard(&self.0.announce());
+        say_heard(&self.0.mounts().announce());
     }
 
     /// Lets mounts finish with files that were closed just now.
     pub fn settle(&self) {
-        say_heard(&self.0.settle());
+        say_heard(&self.0.mounts().settle());
     }
 
     /// Lets mounts make way for a commit; whether there is one, which goes on with its files afterwards.
     pub fn begin_commit(&self) -> bool {
-        let heard = self.0.begin_commit();
+        let heard = self.0.mounts().begin_commit();
         say_heard(&heard);
         heard.answered > 0
     }
 
     /// Lets mounts of the repository finish taking in what was saved.
     pub fn drain(&self, task: &Task) {
-        say_heard(&self.0.drain(task));
+        say_heard(&self.0.mounts().drain(task));
     }
 }
 

@@ -121,7 +121,7 @@ fn sides(place: &Place, args: &Args) -> Result<(Sides, Pathspec)> {
     for (at, said) in args.what.iter().enumerate() {
         let bytes = said.as_encoded_bytes();
         if bytes.contains(&b':') && !bytes.starts_with(b":/") {
-            files.push(place.locate(bytes)?);
+            files.push(place.views().locate(bytes)?);
             continue;
         }
         match revisions(place, &said.to_string_lossy()) {
@@ -130,7 +130,7 @@ fn sides(place: &Place, args: &Args) -> Result<(Sides, Pathspec)> {
             Err(error) => {
                 paths.extend(args.what[at..].iter().map(PathBuf::from));
                 let known = |path: &TreePath| is_known(place, &views, path);
-                if !known(&place.tree_path(said.as_ref())?)?
+                if !known(&place.paths().tree_path(said.as_ref())?)?
                     && !said.to_string_lossy().contains(['*', '?', '#'])
                 {
                     return Err(error.hint("`--` stands before paths"));
@@ -150,7 +150,8 @@ fn sides(place: &Place, args: &Args) -> Result<(Sides, Pathspec)> {
             .hint("`coral diff REF -- PATH` compares a path with the worktree's"));
     }
     let (old, new) = trees(place, views, args)?;
-    let paths = place.pathspec(&paths, &|path| Ok(old.find(path)?.is_some() || new.find(path)?.is_some()))?;
+    let paths =
+        place.paths().pathspec(&paths, &|path| Ok(old.find(path)?.is_some() || new.find(path)?.is_some()))?;
     Ok((Sides::Trees(Box::new((old, new))), paths))
 }
 
@@ -160,17 +161,17 @@ fn is_known(place: &Place, views: &[View], path: &TreePath) -> Result<bool> {
             return Ok(true);
         }
     }
-    let worktree = place.branch(None).and_then(|branch| place.view_worktree(&branch));
+    let worktree = place.branch(None).and_then(|branch| place.views().view_worktree(&branch));
     let is_in = |view: View| Ok::<_, CommandError>(view.find(path)?.is_some());
     Ok(worktree.map_err(CommandError::from).and_then(is_in).unwrap_or(false)
-        || place.view("HEAD").map_err(CommandError::from).and_then(is_in).unwrap_or(false))
+        || place.views().view("HEAD").map_err(CommandError::from).and_then(is_in).unwrap_or(false))
 }
 
 /// The trees that a revision or a range means.
 fn revisions(place: &Place, text: &str) -> Result<Vec<View>> {
     let view = |revision: &Revision| -> Result<View> {
         let id = Revisions::of(&place.repo).resolve(revision, place.now())?;
-        Ok(place.view_of(id, &revision.text)?)
+        Ok(place.views().view_of(id, &revision.text)?)
     };
     match Range::parse(text) {
         Some(Range::Between(from, to)) => Ok(vec![view(&from)?, view(&to)?]),
@@ -180,19 +181,19 @@ fn revisions(place: &Place, text: &str) -> Result<Vec<View>> {
             let base = bases.first().ok_or_else(|| {
                 CommandError::new(format!("`{}` and `{}` have no commit in common", one.text, other.text))
             })?;
-            Ok(vec![place.view_of(*base, &base.to_string()[..10])?, view(&other)?])
+            Ok(vec![place.views().view_of(*base, &base.to_string()[..10])?, view(&other)?])
         }
         Some(Range::Itself(one)) => {
             let id = Revisions::of(&place.repo).resolve(&one, place.now())?;
             let parent = place.repo.commit(id)?.parents.first().copied();
             let before = match parent {
-                Some(parent) => place.view_of(parent, &parent.to_string()[..10])?,
-                None => place.view_nothing(),
+                Some(parent) => place.views().view_of(parent, &parent.to_string()[..10])?,
+                None => place.views().view_nothing(),
             };
             Ok(vec![before, view(&one)?])
         }
         Some(Range::Only(_) | Range::Without(_) | Range::Parents(_) | Range::Since(..)) | None => {
-            Ok(vec![place.view(text)?])
+            Ok(vec![place.views().view(text)?])
         }
     }
 }
@@ -209,10 +210,10 @@ fn trees(place: &Place, mut views: Vec<View>, args: &Args) -> Result<(View, View
             place.settle();
             let old = match (old, place.repo.refs().branch(&branch)?) {
                 (Some(old), _) => old,
-                (None, Some(tip)) => place.view_of(tip, branch.as_str())?,
-                (None, None) => place.view_nothing(),
+                (None, Some(tip)) => place.views().view_of(tip, branch.as_str())?,
+                (None, None) => place.views().view_nothing(),
             };
-            (old, place.view_worktree(&branch)?)
+            (old, place.views().view_worktree(&branch)?)
         }
     };
     Ok(if args.reverse { (new, old) } else { (old, new) })

@@ -24,7 +24,7 @@ pub struct Args {
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
-    let found = place.locate(args.target.as_encoded_bytes())?;
+    let found = place.views().locate(args.target.as_encoded_bytes())?;
     let entry = found.entry.stored().filter(|_| found.view.commit().is_some()).ok_or_else(|| {
         CommandError::usage("the worktree is not exported")
             .hint("`coral commit` it first; a mount shows it as files")

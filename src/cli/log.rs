@@ -12,7 +12,7 @@ use crate::compare::Wanted;
 use crate::history::{Commit, Order, Signature, TagName, TreePath};
 use crate::id::CommitId;
 use crate::task::Task;
-use crate::workspace::{LogRequest, Pathspec, Workspace};
+use crate::workspace::{LogRequest, Pathspec, is_of_its_own};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -124,12 +124,12 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         CommandError::usage(format!("`{}` is no style of dates", args.date))
             .hint("they are iso, local, short, relative and unix")
     })?;
-    let head = place.here_commit().and_then(|commit| place.view_of(commit, "HEAD"));
+    let head = place.here_commit().and_then(|commit| place.views().view_of(commit, "HEAD"));
     let is_there = |path: &TreePath| match &head {
         Ok(view) => Ok(view.find(path)?.is_some()),
         Err(_) => Ok(true),
     };
-    let paths = place.pathspec(&args.paths, &is_there)?;
+    let paths = place.paths().pathspec(&args.paths, &is_there)?;
     let order = if args.topo_order || args.graph { Order::Lines } else { Order::Date };
     let merges = if args.merges { Some(true) } else { args.no_merges.then_some(false) };
     let mut log = place.log(LogRequest {
@@ -248,10 +248,10 @@ impl Printer<'_> {
             return Ok(());
         }
         let old = match commit.parents.first() {
-            Some(&parent) => self.place.view_of(parent, "parent")?,
-            None => self.place.view_nothing(),
+            Some(&parent) => self.place.views().view_of(parent, "parent")?,
+            None => self.place.views().view_nothing(),
         };
-        let new = self.place.view_tree(commit.tree, "commit");
+        let new = self.place.views().view_tree(commit.tree, "commit");
         for file in self.place.changes(&old, &new, self.paths, true)? {
             if let Changes::Names { with_status } = self.changes {
                 let (letter, _, colour) = words(file.change.kind);
@@ -296,7 +296,7 @@ pub fn names_of_commits(place: &Place) -> Result<BTreeMap<CommitId, Vec<String>>
     for (name, id) in refs.each_branch()?.into_iter().filter_map(|(name, id)| Some((name, id.ok()?))) {
         names.entry(id).or_default().push(name.to_string());
     }
-    let is_shown = |name: &TagName| !Workspace::is_of_its_own(name);
+    let is_shown = |name: &TagName| !is_of_its_own(name);
     for (name, tag) in refs.each_tag()?.into_iter().filter_map(|(name, tag)| Some((name, tag.ok()?))) {
         if is_shown(&name) {
             names.entry(tag.commit).or_default().push(format!("tag: {name}"));

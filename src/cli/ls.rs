@@ -24,7 +24,7 @@ pub struct Args {
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
-    let Located { view, path, entry, .. } = place.locate(args.target.as_encoded_bytes())?;
+    let Located { view, path, entry, .. } = place.views().locate(args.target.as_encoded_bytes())?;
     let found = match entry.node {
         DraftNode::Dir(dir) if args.recursive => view.all_below(dir)?,
         DraftNode::Dir(dir) => view.entries(dir)?.into_iter().map(|entry| (alone(&entry), entry)).collect(),

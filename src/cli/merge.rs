@@ -77,7 +77,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
     match (args.theirs, args.abort, args.quit) {
         (_, true, _) => give_up(&place, out, &worktree),
         (_, _, true) => quit(&place, out, &worktree),
-        (None, ..) => report(out, &branch, place.go_on(&worktree, args.message, &task)?),
+        (None, ..) => report(out, &branch, place.merges().go_on(&worktree, args.message, &task)?),
         (Some(theirs), ..) => {
             let forward = match (args.no_ff, args.ff_only) {
                 (true, _) => Forward::Never,
@@ -96,7 +96,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
                 strategy: args.strategy.unwrap_or_default(),
                 allow_unrelated: args.allow_unrelated_histories,
             };
-            report(out, &branch, place.merge(&worktree, &request, &task)?)
+            report(out, &branch, place.merges().merge(&worktree, &request, &task)?)
         }
     }
 }

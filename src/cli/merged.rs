@@ -127,7 +127,7 @@ pub fn under_way(merging: &Merging) -> String {
 
 /// Gives up what is under way, and says what is lost by it.
 pub fn give_up(place: &Place, out: &Output, worktree: &Worktree) -> Result<ExitCode> {
-    let (kind, dropped, heard) = place.give_up(worktree)?;
+    let (kind, dropped, heard) = place.merges().give_up(worktree)?;
     say_heard(&heard);
     let branch = worktree.branch();
     let dropped = unsaved::told(dropped, branch);
@@ -145,7 +145,7 @@ pub fn give_up(place: &Place, out: &Output, worktree: &Worktree) -> Result<ExitC
 
 /// Ends what is under way without a change.
 pub fn quit(place: &Place, out: &Output, worktree: &Worktree) -> Result<ExitCode> {
-    let kind = place.quit(worktree)?;
+    let kind = place.merges().quit(worktree)?;
     out.line(format_args!("no {} is under way any more; the worktree stays as it is", kind.words()))?;
     Ok(ExitCode::SUCCESS)
 }

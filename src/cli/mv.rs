@@ -29,7 +29,8 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     let branch = place.branch(args.branch.as_deref())?;
     let worktree = place.worktree(&branch)?;
-    let mut paths = args.paths.iter().map(|path| Ok(place.tree_path(path)?)).collect::<Result<Vec<_>>>()?;
+    let mut paths =
+        args.paths.iter().map(|path| Ok(place.paths().tree_path(path)?)).collect::<Result<Vec<_>>>()?;
     let to = paths.pop().unwrap_or_default();
     let into = worktree.edits().is_dir(&to)?;
     if paths.len() > 1 && !into {

@@ -99,7 +99,7 @@ fn run(
         return quit(&place, out, &worktree);
     }
     if args.go_on {
-        return report(out, &branch, place.go_on(&worktree, args.message, &task)?);
+        return report(out, &branch, place.merges().go_on(&worktree, args.message, &task)?);
     }
     let mut commits: Vec<CommitId> = Vec::new();
     for text in &args.commits {
@@ -127,5 +127,5 @@ fn run(
         note_origin,
         strategy: args.strategy.unwrap_or_default(),
     };
-    report(out, &branch, place.replay(&worktree, &request, &task)?)
+    report(out, &branch, place.merges().replay(&worktree, &request, &task)?)
 }

@@ -31,12 +31,12 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     let branch = place.branch(args.branch.as_deref())?;
     let worktree = place.worktree(&branch)?;
-    let restored = place.tree_paths(&args.paths)?;
+    let restored = place.paths().tree_paths(&args.paths)?;
     let what = match args.all {
         true => Restore::All,
         false => Restore::Paths { paths: restored.clone(), source: args.source },
     };
-    let Restored { dropped, heard } = place.restore(&worktree, &what)?;
+    let Restored { dropped, heard } = place.drops().restore(&worktree, &what)?;
     say_heard(&heard);
     let dropped = unsaved::told(dropped, &branch);
     if !out.json {

@@ -33,8 +33,8 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     let branch = place.branch(args.branch.as_deref())?;
     let worktree = place.worktree(&branch)?;
-    let paths = place.tree_paths(&args.paths)?;
-    let removed = place.remove(&worktree, &paths, args.recursive).map_err(|error| match error {
+    let paths = place.paths().tree_paths(&args.paths)?;
+    let removed = place.drops().remove(&worktree, &paths, args.recursive).map_err(|error| match error {
         Error::Worktree(worktree::Error::IsADirectory(path)) => {
             CommandError::new(format!("`{path}` is a directory"))
                 .hint("`-r` removes it with everything in it")

@@ -49,7 +49,7 @@ fn show(place: &Place, out: &Output, target: &OsString, commit: &str) -> Result<
     let text = target.to_string_lossy();
     let is_path = bytes.contains(&b':') && !bytes.starts_with(b":/");
     if is_path || bytes.ends_with(b"^{tree}") {
-        return match place.locate(bytes) {
+        return match place.views().locate(bytes) {
             Ok(found) => show_located(place, out, &quote::name(bytes), &found),
             // The names of tensors may have colons too.
             Err(error) => show_named(place, out, commit, &text, error.into()),
@@ -73,7 +73,7 @@ fn show(place: &Place, out: &Output, target: &OsString, commit: &str) -> Result<
 
 /// Shows the tensors of a name in whatever file of a commit they are; if there are none, what was wrong before is wrong.
 fn show_named(place: &Place, out: &Output, commit: &str, name: &str, unknown: CommandError) -> Result<Value> {
-    match place.view(commit) {
+    match place.views().view(commit) {
         Ok(view) => show_tensor::named(place, out, &view, name)?.ok_or(unknown),
         Err(_) => Err(unknown),
     }

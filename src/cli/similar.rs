@@ -67,7 +67,7 @@ pub fn tensors(context: &Context, place: &Place, target: &str, task: &Task) -> R
     }
     let resemblance = Resemblance::of(&place.repo);
     if target.contains(':') {
-        let found = place.locate(target)?;
+        let found = place.views().locate(target)?;
         let DraftNode::Known(Node::File { recipe, .. }) = found.entry.node else {
             return Err(CommandError::new(format!("`{target}` is not a file of the history")));
         };

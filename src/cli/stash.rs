@@ -57,7 +57,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     match action {
         Action::Push { message } => {
             place.settle();
-            let (stash, warnings) = place.stash(&worktree()?, message, &task()?)?;
+            let (stash, warnings) = place.stashes().push(&worktree()?, message, &task()?)?;
             warn(&warnings);
             told(out, "put aside", &stash)?;
             if !out.json {
@@ -66,14 +66,14 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             Ok(())
         }
         Action::List => {
-            let stashes = place.stashes()?;
+            let stashes = place.stashes().all()?;
             if out.json {
                 return out.value(&json!({ "stashes": stashes.iter().map(row).collect::<Vec<_>>() }));
             }
             stashes.iter().try_for_each(|stash| told(out, "", stash))
         }
         Action::Show { number } => {
-            let stash = place.find_stash(number)?;
+            let stash = place.stashes().find(number)?;
             let commit = place.repo.commit(stash.commit)?;
             let before = place.repo.tree_of(commit.parents.first().copied())?;
             let changes = place.repo.diff_trees(before, commit.tree)?;
@@ -88,19 +88,19 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             })
         }
         Action::Pop { number } => {
-            let stash = place.find_stash(number)?;
-            place.unstash(&worktree()?, &stash, &task()?)?;
-            warn(&place.drop_stash(&stash)?);
+            let stash = place.stashes().find(number)?;
+            place.stashes().pop(&worktree()?, &stash, &task()?)?;
+            warn(&place.stashes().drop(&stash)?);
             told(out, "brought back", &stash)
         }
         Action::Apply { number } => {
-            let stash = place.find_stash(number)?;
-            place.unstash(&worktree()?, &stash, &task()?)?;
+            let stash = place.stashes().find(number)?;
+            place.stashes().pop(&worktree()?, &stash, &task()?)?;
             told(out, "brought back", &stash)
         }
         Action::Drop { number } => {
-            let stash = place.find_stash(number)?;
-            warn(&place.drop_stash(&stash)?);
+            let stash = place.stashes().find(number)?;
+            warn(&place.stashes().drop(&stash)?);
             told(out, "dropped", &stash)?;
             if !out.json {
                 note(format!("`coral show {}` has its files still", &stash.commit.to_string()[..10]));

@@ -125,6 +125,6 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     if args.short || args.branch.is_some() {
         return Ok(());
     }
-    let ways = ways_in(&place.around(&worktree, &snapshot)?);
+    let ways = ways_in(&place.beside().around(&worktree, &snapshot)?);
     ways.iter().try_for_each(|way| out.line(format_args!("  ({way})")))
 }

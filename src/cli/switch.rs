@@ -62,7 +62,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         (None, None) => return Err(CommandError::usage("no branch was named")),
     };
     let MovedHead { head, warnings, heard } =
-        place.switch(&to).map_err(|error| with_what_may_be_meant(error, &to))?;
+        place.naming().switch(&to).map_err(|error| with_what_may_be_meant(error, &to))?;
     warn(&warnings);
     say_heard(&heard);
     match (out.json, &head) {
@@ -79,8 +79,8 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
 fn decide(place: &Place, out: &Output, paths: Vec<PathBuf>, favor: Favor) -> Result<()> {
     let branch = place.branch(None)?;
     let worktree = place.worktree(&branch)?;
-    let paths = place.pathspec(&paths, &|path| Ok(worktree.names().resolve(path)?.is_some()))?;
-    let decided = place.decide(&worktree, &paths, Some(favor))?;
+    let paths = place.paths().pathspec(&paths, &|path| Ok(worktree.names().resolve(path)?.is_some()))?;
+    let decided = place.merges().decide(&worktree, &paths, Some(favor))?;
     place.announce();
     if out.json {
         let paths: Vec<_> = decided.iter().map(conflict_json).collect();
@@ -96,9 +96,9 @@ fn decide(place: &Place, out: &Output, paths: Vec<PathBuf>, favor: Favor) -> Res
 fn bring_back(place: &Place, out: &Output, paths: &[PathBuf], source: Option<String>) -> Result<()> {
     let branch = place.branch(None)?;
     let worktree = place.worktree(&branch)?;
-    let paths = place.tree_paths(paths)?;
+    let paths = place.paths().tree_paths(paths)?;
     let Restored { dropped, heard } =
-        place.restore(&worktree, &Restore::Paths { paths: paths.clone(), source })?;
+        place.drops().restore(&worktree, &Restore::Paths { paths: paths.clone(), source })?;
     say_heard(&heard);
     let dropped = unsaved::told(dropped, &branch);
     if out.json {

@@ -3,7 +3,7 @@ use super::context::{Context, Place, say_heard};
 use super::error::{CommandError, Result};
 use super::output::{Colour, Output, warn};
 use crate::history::{Tag, TagName};
-use crate::workspace::{TagRequest, Workspace};
+use crate::workspace::{TagRequest, is_of_its_own};
 use serde_json::{Value, json};
 
 /// List, create or delete tags
@@ -38,7 +38,7 @@ pub struct Args {
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     if let Some(name) = &args.delete {
-        let deleted = place.delete_tag(&TagName::new(name)?)?;
+        let deleted = place.naming().delete_tag(&TagName::new(name)?)?;
         warn(&deleted.warnings);
         say_heard(&deleted.heard);
         let was = deleted.was.map(|commit| commit.to_string()).unwrap_or_default();
@@ -65,7 +65,7 @@ fn create(place: &Place, out: &Output, name: &str, args: &Args) -> Result<()> {
         metrics: key_values(&args.metrics)?,
         replace: args.force,
     };
-    let made = place.tag(&request)?;
+    let made = place.naming().tag(&request)?;
     warn(&made.warnings);
     say_heard(&made.heard);
     if out.json {
@@ -80,7 +80,7 @@ fn create(place: &Place, out: &Output, name: &str, args: &Args) -> Result<()> {
 fn list(place: &Place, out: &Output) -> Result<()> {
     let mut tags = place.repo.refs().tags()?;
     // What was put aside and what was noted have lists of their own.
-    tags.retain(|(name, _)| !Workspace::is_of_its_own(name));
+    tags.retain(|(name, _)| !is_of_its_own(name));
     if out.json {
         let rows: Vec<Value> = tags.iter().map(|(name, tag)| row(name, tag)).collect();
         return out.value(&json!({ "tags": rows }));

@@ -40,13 +40,13 @@ enum Action {
 pub fn undo(context: &Context, out: &Output, _: UndoArgs) -> Result<()> {
     let place = context.open()?;
     place.settle();
-    told(out, "undid", "coral redo", place.undo(&task()?)?)
+    told(out, "undid", "coral redo", place.operations().undo(&task()?)?)
 }
 
 pub fn redo(context: &Context, out: &Output, _: RedoArgs) -> Result<()> {
     let place = context.open()?;
     place.settle();
-    told(out, "did again", "coral undo", place.redo(&task()?)?)
+    told(out, "did again", "coral undo", place.operations().redo(&task()?)?)
 }
 
 fn told(out: &Output, what: &str, back: &str, undone: Undone) -> Result<()> {

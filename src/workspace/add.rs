@@ -25,10 +25,21 @@ pub struct AddRequest {
     pub no_ignore: bool,
 }
 
+/// Taking files into a worktree.
+#[derive(Debug, Clone, Copy)]
+pub struct Adding<'a>(&'a Workspace);
+
 impl Workspace {
+    /// Taking files into a worktree.
+    pub fn adding(&self) -> Adding<'_> {
+        Adding(self)
+    }
+}
+
+impl Adding<'_> {
     /// Whether what is named lies in the mounted worktree of the branch already, where saving is adding.
     pub fn is_in_place(&self, branch: &BranchName, request: &AddRequest) -> bool {
-        let inside = self.inside.as_ref().is_some_and(|(inside, _)| inside == branch);
+        let inside = self.0.inside.as_ref().is_some_and(|(inside, _)| inside == branch);
         inside && request.to.is_none() && request.paths.iter().all(|path| path.is_relative())
     }
 
@@ -41,11 +52,11 @@ impl Workspace {
         let snapshot = worktree.snapshot(false)?;
         let mut open = Vec::new();
         for typed in typed {
-            if self.surroundings.absolute(typed).symlink_metadata().is_err() {
+            if self.0.surroundings.absolute(typed).symlink_metadata().is_err() {
                 let branch = worktree.branch().to_string();
                 return Err(Error::NotHere { path: typed.clone(), branch });
             }
-            let path = self.tree_path(typed)?;
+            let path = self.0.paths().tree_path(typed)?;
             let find = |paths: &[TreePath]| paths.iter().find(|file| file.starts_with(&path)).cloned();
             if let Some(file) = find(&snapshot.interrupted) {
                 return Err(Error::Unfinished(file));
@@ -64,11 +75,11 @@ impl Workspace {
         let mounts = self.own_mounts();
         let (mut items, mut history) = (Vec::new(), HashSet::new());
         for typed in &request.paths {
-            let from = self.surroundings.absolute(typed);
+            let from = self.0.surroundings.absolute(typed);
             if check_mounts(&mounts, &from)? {
                 history.insert(from.clone());
             }
-            let to = match (&request.to, from.strip_prefix(&self.folder)) {
+            let to = match (&request.to, from.strip_prefix(&self.0.folder)) {
                 (Some(dir), _) => dir.concat(&own_name(&from)?),
                 (None, Ok(below)) => TreePath::parse(below.as_os_str().as_encoded_bytes())?,
                 (None, Err(_)) => own_name(&from)?,
@@ -77,18 +88,18 @@ impl Workspace {
             items.push(ToAdd { from, to });
         }
         let ignores =
-            (!request.no_ignore).then(|| Arc::new(Ignored::below(&self.folder)) as Arc<dyn Ignores>);
+            (!request.no_ignore).then(|| Arc::new(Ignored::below(&self.0.folder)) as Arc<dyn Ignores>);
         let fence = Fence { mounts: mounts.iter().map(|mounted| mounted.device).collect(), history, ignores };
-        let added = worktree.edits().add(&items, &fence, self.now(), task)?;
-        self.decide_as_they_are(worktree, items.iter().map(|item| item.to.clone()))?;
-        Ok((added, self.announce()))
+        let added = worktree.edits().add(&items, &fence, self.0.now(), task)?;
+        self.0.merges().decide_as_they_are(worktree, items.iter().map(|item| item.to.clone()))?;
+        Ok((added, self.0.mounts().announce()))
     }
 
     /// The mounts of the repository itself.
     fn own_mounts(&self) -> Vec<Mounted> {
-        let own = self.repo.root().canonicalize().ok();
+        let own = self.0.repo.root().canonicalize().ok();
         let same = |mounted: &Mounted| {
-            mounted.repository == self.folder || (own.is_some() && root_of(&mounted.repository).ok() == own)
+            mounted.repository == self.0.folder || (own.is_some() && root_of(&mounted.repository).ok() == own)
         };
         // Where the kernel does not tell, there is nothing to compare with.
         mounted().unwrap_or_default().into_iter().filter(same).collect()

@@ -27,14 +27,25 @@ pub struct Around {
     pub new: usize,
 }
 
+/// Plain files around a repository.
+#[derive(Debug, Clone, Copy)]
+pub struct Beside<'a>(&'a Workspace);
+
 impl Workspace {
+    /// Plain files around a repository.
+    pub fn beside(&self) -> Beside<'_> {
+        Beside(self)
+    }
+}
+
+impl Beside<'_> {
     /// How the plain files around the repository differ from a worktree. Of very many only some are looked at.
     ///
     /// # Errors
     /// If the worktree cannot be read. What cannot be looked at outside of it is passed over.
     pub fn around(&self, worktree: &Worktree, snapshot: &Snapshot) -> Result<Around> {
         let mut found = Around::default();
-        if self.inside.is_some() {
+        if self.0.inside.is_some() {
             return Ok(found);
         }
         let mut known: HashSet<TreePath> = HashSet::new();
@@ -45,7 +56,7 @@ impl Workspace {
             if !self.outside(&at).is_dir() {
                 continue;
             }
-            for entry in snapshot.tree.entries(dir, &self.repo)? {
+            for entry in snapshot.tree.entries(dir, &self.0.repo)? {
                 let path = at.join(entry.name.clone());
                 known.insert(path.clone());
                 match &entry.node {
@@ -67,7 +78,7 @@ impl Workspace {
 
     /// The path on the disk that a path of the worktree is added from.
     pub fn outside(&self, path: &TreePath) -> PathBuf {
-        self.folder.join(OsStr::from_bytes(&path.to_bytes()))
+        self.0.folder.join(OsStr::from_bytes(&path.to_bytes()))
     }
 
     fn differs(
@@ -98,8 +109,8 @@ impl Workspace {
 
     /// How many files there are that the worktree does not have and that adding the folder would take.
     fn count_new(&self, known: &HashSet<TreePath>, most: usize) -> usize {
-        let ignored = Ignored::below(&self.folder);
-        let mut folders = vec![(self.folder.clone(), TreePath::ROOT)];
+        let ignored = Ignored::below(&self.0.folder);
+        let mut folders = vec![(self.0.folder.clone(), TreePath::ROOT)];
         let (mut new, mut left) = (0, most);
         while let Some((folder, at)) = folders.pop() {
             for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
@@ -115,7 +126,7 @@ impl Workspace {
                 // Another disk may be a mount of this very repository.
                 let same_disk = || {
                     let of = |path: &std::path::Path| fs::metadata(path).map(|found| found.dev()).ok();
-                    of(&entry.path()) == of(&self.folder)
+                    of(&entry.path()) == of(&self.0.folder)
                 };
                 match kind.is_dir() {
                     true if !entry.path().join(super::FOLDER).exists() && same_disk() => {

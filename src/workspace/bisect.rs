@@ -180,7 +180,7 @@ impl Search<'_> {
             }
         };
         if let Next::Look(id, _) = next {
-            self.0.switch(&Switch::To(id.to_string()))?;
+            self.0.naming().switch(&Switch::To(id.to_string()))?;
         }
         Ok(next)
     }
@@ -191,7 +191,7 @@ impl Search<'_> {
     /// [`Error::NoBisection`]; if HEAD cannot go there.
     pub fn reset(&self) -> Result<String> {
         let known = self.known()?;
-        self.0.switch(&Switch::To(known.start.clone()))?;
+        self.0.naming().switch(&Switch::To(known.start.clone()))?;
         self.0.repo.disk().remove_file(&self.path())?;
         Ok(known.start)
     }

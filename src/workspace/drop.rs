@@ -55,7 +55,18 @@ pub struct DeletedBranch {
     pub heard: Heard,
 }
 
+/// Verbs that drop something.
+#[derive(Debug, Clone, Copy)]
+pub struct Drops<'a>(&'a Workspace);
+
 impl Workspace {
+    /// Verbs that drop something.
+    pub fn drops(&self) -> Drops<'_> {
+        Drops(self)
+    }
+}
+
+impl Drops<'_> {
     /// Brings paths of a worktree back from a commit, durably, all or none.
     ///
     /// # Errors
@@ -73,12 +84,12 @@ impl Workspace {
             Restore::Paths { paths, source } => {
                 let dropped = Unsaved::below(worktree, paths);
                 let source = source.as_deref().unwrap_or(worktree.branch().as_str());
-                let commit = self.repo.resolve(source, self.now())?;
-                worktree.edits().restore(paths, commit, source, self.now())?;
+                let commit = self.0.repo.resolve(source, self.0.now())?;
+                worktree.edits().restore(paths, commit, source, self.0.now())?;
                 dropped
             }
         };
-        Ok(Restored { dropped, heard: self.announce() })
+        Ok(Restored { dropped, heard: self.0.mounts().announce() })
     }
 
     /// Removes paths from a worktree, durably, all or none; directories only if `recursive`.
@@ -87,8 +98,8 @@ impl Workspace {
     /// As [`Edits::remove`](crate::worktree::Edits::remove).
     pub fn remove(&self, worktree: &Worktree, paths: &[TreePath], recursive: bool) -> Result<Removed> {
         let dropped = Unsaved::below(worktree, paths);
-        worktree.edits().remove(paths, recursive, self.now())?;
-        Ok(Removed { dropped, heard: self.announce() })
+        worktree.edits().remove(paths, recursive, self.0.now())?;
+        Ok(Removed { dropped, heard: self.0.mounts().announce() })
     }
 
     /// Deletes a branch with its worktree. Without `force` nothing is lost by it.
@@ -96,9 +107,9 @@ impl Workspace {
     /// # Errors
     /// As [`Branches::delete`].
     pub fn delete_branch(&self, branch: &BranchName, force: bool) -> Result<DeletedBranch> {
-        let dropped = if force { Unsaved::of_branch(&self.repo, branch) } else { Ok(Unsaved::default()) };
-        let deleted = Branches::of(&self.repo).delete(branch, force, &self.signature())?;
+        let dropped = if force { Unsaved::of_branch(&self.0.repo, branch) } else { Ok(Unsaved::default()) };
+        let deleted = Branches::of(&self.0.repo).delete(branch, force, &self.0.signature())?;
         let (commit, warnings) = (deleted.commit, deleted.warnings);
-        Ok(DeletedBranch { commit, dropped, warnings, heard: self.announce() })
+        Ok(DeletedBranch { commit, dropped, warnings, heard: self.0.mounts().announce() })
     }
 }

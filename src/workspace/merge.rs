@@ -9,7 +9,9 @@ use super::mounts::Heard;
 use super::stale::unless_stale;
 use super::unsaved::Unsaved;
 use super::workspace::Workspace;
-use crate::history::{self, BranchName, CommitGraph, DraftDir, DraftTree, Entry, LogEntry, Signature, TreePath};
+use crate::history::{
+    self, BranchName, CommitGraph, DraftDir, DraftTree, Entry, LogEntry, Signature, TreePath,
+};
 use crate::id::{CommitId, TreeId};
 use crate::merge::{Conflict, Favor, Sides, base_tree, merge_trees};
 use crate::task::Task;
@@ -125,7 +127,18 @@ struct Step {
     snapshot: Snapshot,
 }
 
+/// Merging, picking and reverting in one repository: what is under way on its branches, and what is to be decided.
+#[derive(Debug, Clone, Copy)]
+pub struct Merges<'a>(&'a Workspace);
+
 impl Workspace {
+    /// Merging, picking and reverting in one repository: what is under way on its branches, and what is to be decided.
+    pub fn merges(&self) -> Merges<'_> {
+        Merges(self)
+    }
+}
+
+impl Merges<'_> {
     /// Merges a commit into a branch.
     ///
     /// # Errors
@@ -137,19 +150,19 @@ impl Workspace {
 
     fn try_merge(&self, worktree: &Worktree, request: &MergeRequest, task: &Task) -> Result<Merged> {
         let snapshot = self.check_clean(worktree)?;
-        let theirs = self.repo.resolve(&request.theirs, self.now())?;
+        let theirs = self.0.repo.resolve(&request.theirs, self.0.now())?;
         let branch = worktree.branch();
-        let Some(ours) = self.repo.refs().branch(branch)? else {
+        let Some(ours) = self.0.repo.refs().branch(branch)? else {
             return self.forward(worktree, None, theirs, request);
         };
         if snapshot.base != Some(ours) {
             // Somebody moved the branch between the two looks.
             return Err(worktree::Error::Stale.into());
         }
-        if CommitGraph::of(&self.repo).is_ancestor(theirs, ours)? {
+        if CommitGraph::of(&self.0.repo).is_ancestor(theirs, ours)? {
             return Ok(self.done(Outcome::UpToDate, Vec::new()));
         }
-        let can_forward = CommitGraph::of(&self.repo).is_ancestor(ours, theirs)?;
+        let can_forward = CommitGraph::of(&self.0.repo).is_ancestor(ours, theirs)?;
         match request.forward {
             Forward::Allowed if can_forward && !request.squash && !request.no_commit => {
                 return self.forward(worktree, Some(ours), theirs, request);
@@ -161,12 +174,12 @@ impl Workspace {
             }
             Forward::Allowed | Forward::Never => {}
         }
-        let (base, bases) = base_tree(&self.repo, (ours, theirs), task)?;
+        let (base, bases) = base_tree(&self.0.repo, (ours, theirs), task)?;
         if bases.is_empty() && !request.allow_unrelated {
             let (ours, theirs) = (branch.to_string(), request.theirs.clone());
             return Err(Error::Unrelated { ours, theirs });
         }
-        let tree = |commit| Ok::<_, history::Error>(self.repo.commit(commit)?.tree);
+        let tree = |commit| Ok::<_, history::Error>(self.0.repo.commit(commit)?.tree);
         let kind = if request.squash { MergingKind::Squash } else { MergingKind::Merge };
         let message = request.message.clone().unwrap_or_else(|| self.merge_message(request, branch));
         let step = Step {
@@ -179,8 +192,8 @@ impl Workspace {
 
     fn merge_message(&self, request: &MergeRequest, into: &BranchName) -> String {
         let name = request.theirs.as_str();
-        let is_branch =
-            BranchName::new(name).is_ok_and(|branch| matches!(self.repo.refs().branch(&branch), Ok(Some(_))));
+        let is_branch = BranchName::new(name)
+            .is_ok_and(|branch| matches!(self.0.repo.refs().branch(&branch), Ok(Some(_))));
         let what = if is_branch { "branch" } else { "commit" };
         let into = if into.as_str() == "main" { String::new() } else { format!(" into {into}") };
         format!("Merge {what} '{name}'{into}")
@@ -222,7 +235,7 @@ impl Workspace {
         id: CommitId,
         todo: &[CommitId],
     ) -> Result<Step> {
-        let commit = self.repo.commit(id)?;
+        let commit = self.0.repo.commit(id)?;
         let short = &id.to_string()[..10];
         let mainline = request.mainline.and_then(|number| usize::try_from(number).ok());
         let parent = match (commit.parents.as_slice(), mainline) {
@@ -233,9 +246,9 @@ impl Workspace {
                 return Err(Error::Mainline { commit: short.to_owned(), parents: parents.len() });
             }
         };
-        let before = self.repo.tree_of(parent)?;
+        let before = self.0.repo.tree_of(parent)?;
         let snapshot = worktree.snapshot(false)?;
-        let tip = self.repo.refs().existing_branch(worktree.branch())?;
+        let tip = self.0.repo.refs().existing_branch(worktree.branch())?;
         // Several without commits lie on top of each other in the worktree.
         let ours = match snapshot.tree.root {
             DraftDir::Unchanged(tree) => tree,
@@ -265,7 +278,7 @@ impl Workspace {
 
     /// Records a tree of the worktree all of whose files are in the store.
     fn recorded(&self, tree: &DraftTree) -> Result<TreeId> {
-        let ingest = self.repo.store().begin()?;
+        let ingest = self.0.repo.store().begin()?;
         let id = tree.clone().record(&ingest, &Task::default())?;
         ingest.seal()?;
         Ok(id)
@@ -312,7 +325,7 @@ impl Workspace {
         let dropped = Unsaved::all(worktree);
         worktree.edits().reset()?;
         worktree.end_merging()?;
-        Ok((merging.kind, dropped, self.announce()))
+        Ok((merging.kind, dropped, self.0.mounts().announce()))
     }
 
     /// Ends what is under way, and leaves the worktree as it is.
@@ -363,7 +376,7 @@ impl Workspace {
         }
         // Names are free before they are taken.
         edits.sort_by_key(|edit| matches!(edit, Edit::Put { .. }));
-        worktree.edits().make(edits, self.now())?;
+        worktree.edits().make(edits, self.0.now())?;
         merging.decided.extend(decided.iter().map(|conflict| conflict.path.clone()));
         worktree.note_merging(&merging)?;
         Ok(decided)
@@ -399,7 +412,7 @@ impl Workspace {
         // Who moved the branch may have been stopped before the worktree went along.
         worktree.follow_branch()?;
         let snapshot = worktree.snapshot(false)?;
-        let base = self.repo.tree_of(snapshot.base)?;
+        let base = self.0.repo.tree_of(snapshot.base)?;
         match snapshot.is_at_rest() && snapshot.diff_from(base, worktree)?.is_empty() {
             true => Ok(snapshot),
             false => Err(worktree::Error::UncommittedChanges(worktree.branch().to_string()).into()),
@@ -416,8 +429,9 @@ impl Workspace {
     ) -> Result<Merged> {
         let branch = worktree.branch();
         let message = format!("merge {}: fast-forward", request.theirs);
-        let entry = LogEntry { who: self.signature(), message };
-        let moved = self.repo.refs().update_branch(branch, from, self.repo.store().durable(to)?, &entry)?;
+        let entry = LogEntry { who: self.0.signature(), message };
+        let moved =
+            self.0.repo.refs().update_branch(branch, from, self.0.repo.store().durable(to)?, &entry)?;
         let mut warnings: Vec<Warning> = moved.warnings.into_iter().map(Warning::from).collect();
         if let Err(error) = worktree.follow_branch() {
             warnings.push(Warning::Worktree { branch: branch.clone(), source: Box::new(error) });
@@ -426,7 +440,7 @@ impl Workspace {
     }
 
     fn done(&self, outcome: Outcome, warnings: Vec<Warning>) -> Merged {
-        Merged { outcome, warnings, heard: self.announce() }
+        Merged { outcome, warnings, heard: self.0.mounts().announce() }
     }
 
     /// Merges, puts what comes in into the worktree, and commits it if nothing is to be decided.
@@ -439,8 +453,8 @@ impl Workspace {
         task: &Task,
     ) -> Result<Merged> {
         let Step { sides, mut merging, snapshot } = step;
-        let ingest = self.repo.store().begin()?;
-        let merge = merge_trees(&self.repo, &ingest, sides, strategy.favor(), task)?;
+        let ingest = self.0.repo.store().begin()?;
+        let merge = merge_trees(&self.0.repo, &ingest, sides, strategy.favor(), task)?;
         if strategy == Strategy::Fail && !merge.conflicts.is_empty() {
             return Ok(self.done(Outcome::Refused(merge.conflicts), Vec::new()));
         }
@@ -474,7 +488,7 @@ impl Workspace {
     ) -> Result<()> {
         worktree.note_merging(merging)?;
         let edits = edits.into_iter().map(|(path, entry)| Edit::leaving(path, entry)).collect();
-        if let Err(error) = worktree.edits().make_since(snapshot, edits, self.now()) {
+        if let Err(error) = worktree.edits().make_since(snapshot, edits, self.0.now()) {
             // Nothing of it is there.
             worktree.end_merging()?;
             return Err(error.into());
@@ -491,7 +505,7 @@ impl Workspace {
         message: Option<String>,
         task: &Task,
     ) -> Result<Option<Committed>> {
-        let committer: Signature = self.signature();
+        let committer: Signature = self.0.signature();
         let request = CommitRequest {
             author: merging.author.clone().unwrap_or_else(|| committer.clone()),
             committer,

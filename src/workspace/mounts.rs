@@ -1,9 +1,9 @@
 //! Telling the mounts of a repository what changes, and what they say to it. Nothing here is needed for correctness: a
 //! dead daemon costs nothing, a hung one a few seconds, once.
 
-use crate::daemons::{Daemons, Request};
+use super::workspace::Workspace;
+use crate::daemons::Request;
 use crate::task::Task;
-use std::path::Path;
 
 /// What came back from the mounts of a repository.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,11 +16,46 @@ pub struct Heard {
     pub troubles: Vec<String>,
 }
 
-/// Asks every mount that a repository has.
-pub(super) fn ask(daemons: &Daemons, root: &Path, request: Request, task: &Task) -> Heard {
-    let known = daemons.silent();
-    let answers = daemons.ask_all(&root.join("run"), request, task).unwrap_or_default();
-    let silent = daemons.silent().into_iter().filter(|process| !known.contains(process)).collect();
-    let answered = answers.len();
-    Heard { answered, silent, troubles: answers.into_iter().filter_map(Result::err).collect() }
+/// The mounts that show a repository.
+#[derive(Debug, Clone, Copy)]
+pub struct Mounts<'a>(&'a Workspace);
+
+impl Workspace {
+    /// The mounts that show the repository.
+    pub fn mounts(&self) -> Mounts<'_> {
+        Mounts(self)
+    }
+}
+
+impl Mounts<'_> {
+    /// Lets mounts of the repository show at once what was changed.
+    pub fn announce(&self) -> Heard {
+        self.ask(Request::Refresh, &Task::default())
+    }
+
+    /// Lets mounts finish with files that were closed just now.
+    pub fn settle(&self) -> Heard {
+        self.ask(Request::Settle, &Task::default())
+    }
+
+    /// Lets mounts finish with files that were closed just now, and leave what is done in the background for a commit that
+    /// is made now.
+    pub fn begin_commit(&self) -> Heard {
+        self.ask(Request::GiveWay, &Task::default())
+    }
+
+    /// Lets mounts store what is settled, which may take long.
+    pub fn drain(&self, task: &Task) -> Heard {
+        self.ask(Request::Drain, task)
+    }
+
+    /// Asks every mount that the repository has.
+    fn ask(&self, request: Request, task: &Task) -> Heard {
+        let daemons = &self.0.daemons;
+        let known = daemons.silent();
+        let answers = daemons.ask_all(&self.0.repo.root().join("run"), request, task).unwrap_or_default();
+        let silent = daemons.silent().into_iter().filter(|process| !known.contains(process)).collect();
+        let answered = answers.len();
+        Heard { answered, silent, troubles: answers.into_iter().filter_map(Result::err).collect() }
+    }
 }

@@ -83,15 +83,26 @@ pub struct MovedHead {
     pub heard: Heard,
 }
 
+/// Making and moving branches, tags and HEAD.
+#[derive(Debug, Clone, Copy)]
+pub struct Naming<'a>(&'a Workspace);
+
 impl Workspace {
+    /// Making and moving branches, tags and HEAD.
+    pub fn naming(&self) -> Naming<'_> {
+        Naming(self)
+    }
+}
+
+impl Naming<'_> {
     /// Makes a branch that starts at a revision.
     ///
     /// # Errors
     /// As [`Branches::create`].
     pub fn create_branch(&self, branch: &BranchName, start: &str) -> Result<MadeBranch> {
         let Branched { commit, warnings } =
-            Branches::of(&self.repo).create(branch, start, &self.signature())?;
-        Ok(MadeBranch { commit, warnings, heard: self.announce() })
+            Branches::of(&self.0.repo).create(branch, start, &self.0.signature())?;
+        Ok(MadeBranch { commit, warnings, heard: self.0.mounts().announce() })
     }
 
     /// Lets HEAD go to a branch, one that is made for it, or any revision.
@@ -99,14 +110,14 @@ impl Workspace {
     /// # Errors
     /// As [`Branches::switch_to`] and [`Branches::switch_to_new`].
     pub fn switch(&self, to: &Switch) -> Result<MovedHead> {
-        let who = self.signature();
+        let who = self.0.signature();
         let Switched { head, warnings } = match to {
-            Switch::To(target) => Branches::of(&self.repo).switch_to(target, &who)?,
+            Switch::To(target) => Branches::of(&self.0.repo).switch_to(target, &who)?,
             Switch::New { branch, start } => {
-                Branches::of(&self.repo).switch_to_new(branch, start.as_deref(), &who)?
+                Branches::of(&self.0.repo).switch_to_new(branch, start.as_deref(), &who)?
             }
         };
-        Ok(MovedHead { head, warnings, heard: self.announce() })
+        Ok(MovedHead { head, warnings, heard: self.0.mounts().announce() })
     }
 
     /// Makes a tag, or moves it if that is asked for.
@@ -115,12 +126,12 @@ impl Workspace {
     /// [`RefExists`](crate::history::Error::RefExists), or that there is no such revision.
     pub fn tag(&self, request: &TagRequest) -> Result<Tagged> {
         let TagRequest { name, revision, description, metrics, replace } = request;
-        let commit = self.repo.resolve(revision, self.now())?;
+        let commit = self.0.repo.resolve(revision, self.0.now())?;
         let tag = Tag { commit, description: description.clone(), metrics: metrics.clone() };
-        let entry = LogEntry { who: self.signature(), message: format!("tag: {revision}") };
-        let target = self.repo.store().durable(commit)?;
-        let moved = self.repo.refs().set_tag(name, &tag, target, *replace, &entry)?;
-        Ok(Tagged { tag, was: moved.was, warnings: moved.warnings, heard: self.announce() })
+        let entry = LogEntry { who: self.0.signature(), message: format!("tag: {revision}") };
+        let target = self.0.repo.store().durable(commit)?;
+        let moved = self.0.repo.refs().set_tag(name, &tag, target, *replace, &entry)?;
+        Ok(Tagged { tag, was: moved.was, warnings: moved.warnings, heard: self.0.mounts().announce() })
     }
 
     /// Deletes a tag.
@@ -128,8 +139,8 @@ impl Workspace {
     /// # Errors
     /// [`UnknownRef`](crate::history::Error::UnknownRef).
     pub fn delete_tag(&self, name: &TagName) -> Result<DeletedTag> {
-        let entry = LogEntry { who: self.signature(), message: "tag: deleted".into() };
-        let moved = self.repo.refs().delete_tag(name, &entry)?;
-        Ok(DeletedTag { was: moved.was, warnings: moved.warnings, heard: self.announce() })
+        let entry = LogEntry { who: self.0.signature(), message: "tag: deleted".into() };
+        let moved = self.0.repo.refs().delete_tag(name, &entry)?;
+        Ok(DeletedTag { was: moved.was, warnings: moved.warnings, heard: self.0.mounts().announce() })
     }
 }

@@ -1,58 +1,22 @@
 //! Paths as somebody means several at once: everything below some, those that a pattern fits, tensors of a file.
 
-use super::error::Result as Answer;
-use super::workspace::Workspace;
-use crate::history::{self, Repo, TreePath, glob, is_glob};
+use crate::history::{self, Repo, TreePath, glob};
 use crate::id::TreeId;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
 
 /// Which paths are meant; all, if none was named.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pathspec {
-    specs: Vec<Spec>,
+    pub(super) specs: Vec<Spec>,
     /// Patterns of the names of tensors; all, if there is none.
     pub tensors: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Spec {
+pub(super) enum Spec {
     /// A path and everything below it.
     Below(TreePath),
     /// What a pattern fits: a whole path, or one of the folders above it.
     Glob(String),
-}
-
-impl Workspace {
-    /// What was typed, relative to where somebody stands. `is_there` tells whether something is at a path: what is not may
-    /// be a file with the tensors of it that are meant.
-    ///
-    /// # Errors
-    /// [`Error::OutOfWorktree`](super::Error::OutOfWorktree), or what no tree can have.
-    pub fn pathspec(
-        &self,
-        typed: &[PathBuf],
-        is_there: &dyn Fn(&TreePath) -> Answer<bool>,
-    ) -> Answer<Pathspec> {
-        let mut found = Pathspec::default();
-        for typed in typed {
-            let bytes = typed.as_os_str().as_bytes();
-            let hash = bytes.iter().position(|byte| *byte == b'#');
-            let (file, tensor) = match hash {
-                Some(at) if !is_there(&self.tree_path(typed)?)? => (&bytes[..at], Some(&bytes[at + 1..])),
-                Some(_) | None => (bytes, None),
-            };
-            found.specs.push(self.spec(Path::new(std::ffi::OsStr::from_bytes(file)), is_there)?);
-            found.tensors.extend(tensor.map(|name| String::from_utf8_lossy(name).into_owned()));
-        }
-        Ok(found)
-    }
-
-    fn spec(&self, typed: &Path, is_there: &dyn Fn(&TreePath) -> Answer<bool>) -> Answer<Spec> {
-        let path = self.tree_path(typed)?;
-        let text = path.to_string();
-        Ok(if is_glob(&text) && !is_there(&path)? { Spec::Glob(text) } else { Spec::Below(path) })
-    }
 }
 
 impl Pathspec {

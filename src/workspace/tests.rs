@@ -46,7 +46,7 @@ impl Scene {
         fs::write(self.path("repo/run/w.bin"), bytes).expect("write");
         let worktree = workspace.worktree(branch).expect("a worktree").worktree;
         let request = AddRequest { paths: vec!["w.bin".into()], ..AddRequest::default() };
-        let (added, heard) = workspace.add(&worktree, &request, &Task::default()).expect("added");
+        let (added, heard) = workspace.adding().add(&worktree, &request, &Task::default()).expect("added");
         assert_eq!(added.added[0].path, tree_path());
         assert_eq!(heard, Heard::default());
     }
@@ -81,7 +81,7 @@ fn a_repository_is_found_from_below_with_the_settings_that_were_handed_in() {
     let who = workspace.signature();
     assert_eq!((who.name.as_str(), who.time.seconds, who.offset_minutes), ("Ada", 7, 60));
     assert_eq!(workspace.branch(None).expect("HEAD").as_str(), "main");
-    assert_eq!(workspace.tree_path(Path::new("./w.bin")).expect("valid"), tree_path());
+    assert_eq!(workspace.paths().tree_path(Path::new("./w.bin")).expect("valid"), tree_path());
     assert_eq!(
         scene.surroundings("repo/.coral/packs").find().expect("found").root,
         scene.path("repo/.coral")
@@ -100,15 +100,15 @@ fn what_is_dropped_is_told_with_what_there_is_of_it() {
     scene.add(&workspace, &main, b"two");
     let worktree = workspace.worktree(&main).expect("a worktree").worktree;
     let paths = vec![TreePath::ROOT];
-    let refused = workspace.restore(&worktree, &Restore::Paths { paths, source: None });
+    let refused = workspace.drops().restore(&worktree, &Restore::Paths { paths, source: None });
     assert!(matches!(refused, Err(Error::WholeWorktree)), "{refused:?}");
     let what = Restore::Paths { paths: vec![tree_path()], source: None };
-    let dropped = workspace.restore(&worktree, &what).expect("restored").dropped.expect("told");
+    let dropped = workspace.drops().restore(&worktree, &what).expect("restored").dropped.expect("told");
     let lost =
         Unsaved { files: [(tree_path(), Loss::Changed(ChangeKind::Modified))].into(), has_older: true };
     assert_eq!(dropped, lost);
     // It is as it was: nothing is lost a second time.
-    let again = workspace.restore(&worktree, &Restore::All).expect("restored").dropped.expect("told");
+    let again = workspace.drops().restore(&worktree, &Restore::All).expect("restored").dropped.expect("told");
     assert_eq!(again, Unsaved::default());
 }
 
@@ -122,9 +122,9 @@ fn a_branch_is_deleted_with_what_only_it_has_when_that_is_meant() {
     let side = BranchName::new("side").expect("valid");
     Branches::of(&workspace.repo).create(&side, "HEAD", &workspace.signature()).expect("made");
     scene.add(&workspace, &side, b"two");
-    let refused = workspace.delete_branch(&side, false);
+    let refused = workspace.drops().delete_branch(&side, false);
     assert!(matches!(refused, Err(Error::Worktree(worktree::Error::UncommittedChanges(_)))), "{refused:?}");
-    let deleted = workspace.delete_branch(&side, true).expect("deleted");
+    let deleted = workspace.drops().delete_branch(&side, true).expect("deleted");
     assert_eq!(deleted.dropped.expect("told").files.len(), 1);
     assert_eq!(deleted.commit, workspace.repo.resolve("main", workspace.now()).expect("a commit"));
 }
@@ -135,14 +135,14 @@ fn a_path_does_not_climb_out_of_a_mounted_worktree() {
     let mut workspace = scene.open();
     let main = workspace.branch(None).expect("HEAD");
     workspace.inside = Some((main.clone(), TreePath::parse("run".as_bytes()).expect("valid")));
-    assert_eq!(workspace.tree_path(Path::new("w.bin")).expect("valid"), tree_path());
-    assert!(workspace.tree_path(Path::new("..")).expect("valid").is_root());
-    let out = workspace.tree_path(Path::new("../.."));
+    assert_eq!(workspace.paths().tree_path(Path::new("w.bin")).expect("valid"), tree_path());
+    assert!(workspace.paths().tree_path(Path::new("..")).expect("valid").is_root());
+    let out = workspace.paths().tree_path(Path::new("../.."));
     assert!(matches!(out, Err(Error::OutOfWorktree(_))), "{out:?}");
     let request = AddRequest { paths: vec!["none".into()], ..AddRequest::default() };
-    assert!(workspace.is_in_place(&main, &request));
+    assert!(workspace.adding().is_in_place(&main, &request));
     let worktree = workspace.worktree(&main).expect("a worktree").worktree;
-    let missing = workspace.check_saved(&worktree, &request.paths);
+    let missing = workspace.adding().check_saved(&worktree, &request.paths);
     assert!(matches!(missing, Err(Error::NotHere { .. })), "{missing:?}");
 }
 
@@ -155,11 +155,12 @@ fn names_are_given_moved_and_taken_away_as_values() {
     commit(&workspace, &main);
     let tip = workspace.repo.refs().existing_branch(&main).expect("committed");
     let side = BranchName::new("side").expect("valid");
-    let made = workspace.create_branch(&BranchName::new("other").expect("valid"), "HEAD").expect("made");
+    let made =
+        workspace.naming().create_branch(&BranchName::new("other").expect("valid"), "HEAD").expect("made");
     assert_eq!(made.commit, tip);
-    let moved = workspace.switch(&Switch::New { branch: side.clone(), start: None }).expect("made");
+    let moved = workspace.naming().switch(&Switch::New { branch: side.clone(), start: None }).expect("made");
     assert_eq!(moved.head, history::Head::Branch(side));
-    let detached = workspace.switch(&Switch::To("HEAD".into())).expect("there");
+    let detached = workspace.naming().switch(&Switch::To("HEAD".into())).expect("there");
     assert_eq!(detached.head, history::Head::Detached(tip));
     let mut request = TagRequest {
         name: history::TagName::new("v1").expect("valid"),
@@ -168,13 +169,13 @@ fn names_are_given_moved_and_taken_away_as_values() {
         metrics: [("loss".to_owned(), "0.1".to_owned())].into(),
         replace: false,
     };
-    let tagged = workspace.tag(&request).expect("made");
+    let tagged = workspace.naming().tag(&request).expect("made");
     assert_eq!((tagged.tag.commit, tagged.was), (tip, None));
     assert_eq!(workspace.repo.refs().tag(&request.name).expect("read"), Some(tagged.tag));
-    assert!(matches!(workspace.tag(&request), Err(Error::Repo(history::Error::RefExists { .. }))));
+    assert!(matches!(workspace.naming().tag(&request), Err(Error::Repo(history::Error::RefExists { .. }))));
     request.replace = true;
-    assert_eq!(workspace.tag(&request).expect("moved").was, Some(tip));
-    assert_eq!(workspace.delete_tag(&request.name).expect("there").was, Some(tip));
-    let gone = workspace.delete_tag(&request.name);
+    assert_eq!(workspace.naming().tag(&request).expect("moved").was, Some(tip));
+    assert_eq!(workspace.naming().delete_tag(&request.name).expect("there").was, Some(tip));
+    let gone = workspace.naming().delete_tag(&request.name);
     assert!(matches!(gone, Err(Error::Repo(history::Error::UnknownRef { .. }))), "{gone:?}");
 }

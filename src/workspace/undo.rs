@@ -21,14 +21,25 @@ pub struct Undone {
     pub heard: Heard,
 }
 
+/// What was done to the refs of a repository, to be taken back and done again.
+#[derive(Debug, Clone, Copy)]
+pub struct Operations<'a>(&'a Workspace);
+
 impl Workspace {
+    /// What was done to the refs of a repository, to be taken back and done again.
+    pub fn operations(&self) -> Operations<'_> {
+        Operations(self)
+    }
+}
+
+impl Operations<'_> {
     /// Takes back the last operation that was not taken back yet.
     ///
     /// # Errors
     /// [`super::Error::NothingToUndo`]; [`RefMoved`](crate::history::Error::RefMoved) if a ref is no longer where the operation left it;
     /// [`Error::UncommittedChanges`] if a branch would go whose worktree has some. Nothing has changed then.
     pub fn undo(&self, task: &Task) -> Result<Undone> {
-        let operations = self.repo.refs().operations()?;
+        let operations = self.0.repo.refs().operations()?;
         let (undo, _) = stacks(&operations);
         let last = undo.last().ok_or(super::Error::NothingToUndo)?;
         self.put_back(last, true, task)
@@ -37,9 +48,9 @@ impl Workspace {
     /// Does again what was taken back last.
     ///
     /// # Errors
-    /// As [`Workspace::undo`].
+    /// As [`Operations::undo`].
     pub fn redo(&self, task: &Task) -> Result<Undone> {
-        let operations = self.repo.refs().operations()?;
+        let operations = self.0.repo.refs().operations()?;
         let (_, redo) = stacks(&operations);
         let last = redo.last().ok_or(super::Error::NothingToUndo)?;
         self.put_back(last, false, task)
@@ -52,8 +63,8 @@ impl Workspace {
         for touched in operation.touched() {
             let Touched::Branch(branch, before, after) = touched else { continue };
             let stays = if is_undo { before } else { after };
-            let is_current = !moves_head && self.repo.refs().head()? == Head::Branch(branch.clone());
-            if !has_worktree(&self.repo, &branch)? {
+            let is_current = !moves_head && self.0.repo.refs().head()? == Head::Branch(branch.clone());
+            if !has_worktree(&self.0.repo, &branch)? {
                 continue;
             }
             match stays || is_current {
@@ -66,7 +77,7 @@ impl Workspace {
                 }
             }
         }
-        let moved = operation.put_back(&self.repo, is_undo, &self.signature())?;
+        let moved = operation.put_back(&self.0.repo, is_undo, &self.0.signature())?;
         let mut warnings: Vec<Warning> = moved.into_iter().map(Warning::from).collect();
         let trouble = |branch: &BranchName, done: std::result::Result<(), Error>| {
             done.err().map(|error| Warning::Worktree { branch: branch.clone(), source: Box::new(error) })
@@ -74,28 +85,28 @@ impl Workspace {
         for (branch, kept) in &kept {
             warnings.extend(trouble(
                 branch,
-                self.repo.worktree(branch).and_then(|worktree| worktree.go_on_with(kept)),
+                self.0.repo.worktree(branch).and_then(|worktree| worktree.go_on_with(kept)),
             ));
         }
         for branch in &gone {
-            warnings.extend(trouble(branch, Branches::of(&self.repo).delete_worktree(branch)));
+            warnings.extend(trouble(branch, Branches::of(&self.0.repo).delete_worktree(branch)));
         }
         for touched in operation.touched() {
             let Touched::Branch(branch, ..) = touched else { continue };
-            if self.repo.refs().branch(&branch)?.is_some() && has_worktree(&self.repo, &branch)? {
-                let followed = self.repo.worktree(&branch).and_then(|worktree| worktree.follow_branch());
+            if self.0.repo.refs().branch(&branch)?.is_some() && has_worktree(&self.0.repo, &branch)? {
+                let followed = self.0.repo.worktree(&branch).and_then(|worktree| worktree.follow_branch());
                 warnings.extend(trouble(&branch, followed));
             }
         }
-        Ok(Undone { operation: operation.clone(), warnings, heard: self.announce() })
+        Ok(Undone { operation: operation.clone(), warnings, heard: self.0.mounts().announce() })
     }
 
     fn keep(&self, branch: &BranchName, task: &Task) -> Result<Kept> {
-        Ok(self.repo.worktree(branch)?.keep(task)?)
+        Ok(self.0.repo.worktree(branch)?.keep(task)?)
     }
 
     fn check_saved_all(&self, branch: &BranchName) -> Result<()> {
-        match super::unsaved::Unsaved::of_branch(&self.repo, branch)?.files.is_empty() {
+        match super::unsaved::Unsaved::of_branch(&self.0.repo, branch)?.files.is_empty() {
             true => Ok(()),
             false => Err(Error::UncommittedChanges(branch.to_string()).into()),
         }

@@ -56,13 +56,24 @@ impl fmt::Display for View {
     }
 }
 
+/// What revisions and paths of a repository show.
+#[derive(Debug, Clone, Copy)]
+pub struct Views<'a>(&'a Workspace);
+
 impl Workspace {
+    /// What revisions and paths of a repository show.
+    pub fn views(&self) -> Views<'_> {
+        Views(self)
+    }
+}
+
+impl Views<'_> {
     /// The tree of a revision.
     ///
     /// # Errors
     /// As [`Repo::resolve`].
     pub fn view(&self, revision: &str) -> Result<View> {
-        let id = self.repo.resolve(revision, self.now())?;
+        let id = self.0.repo.resolve(revision, self.0.now())?;
         self.view_of(id, revision)
     }
 
@@ -71,9 +82,9 @@ impl Workspace {
     /// # Errors
     /// If it cannot be read.
     pub fn view_of(&self, id: CommitId, shown_as: &str) -> Result<View> {
-        let tree = DraftTree::of(self.repo.commit(id)?.tree);
+        let tree = DraftTree::of(self.0.repo.commit(id)?.tree);
         let what = What::Commit { id: Some(id), shown_as: shown_as.to_owned(), tree };
-        Ok(View { repo: self.repo.clone(), what })
+        Ok(View { repo: self.0.repo.clone(), what })
     }
 
     /// The tree before the first commit.
@@ -84,7 +95,7 @@ impl Workspace {
     /// A tree of the history; `shown_as` is what to call it.
     pub fn view_tree(&self, tree: TreeId, shown_as: &str) -> View {
         let (tree, shown_as) = (DraftTree::of(tree), shown_as.to_owned());
-        View { repo: self.repo.clone(), what: What::Commit { id: None, shown_as, tree } }
+        View { repo: self.0.repo.clone(), what: What::Commit { id: None, shown_as, tree } }
     }
 
     /// The worktree of a branch as a commit would take it now.
@@ -92,9 +103,9 @@ impl Workspace {
     /// # Errors
     /// As [`Workspace::worktree`].
     pub fn view_worktree(&self, branch: &BranchName) -> Result<View> {
-        let worktree = Box::new(self.worktree(branch)?.worktree);
+        let worktree = Box::new(self.0.worktree(branch)?.worktree);
         let snapshot = Box::new(worktree.snapshot(false)?);
-        Ok(View { repo: self.repo.clone(), what: What::Worktree { worktree, snapshot } })
+        Ok(View { repo: self.0.repo.clone(), what: What::Worktree { worktree, snapshot } })
     }
 
     /// What `REF`, `REF:path`, `:path` or `REF:path#tensor` means. Paths that begin with `./` or `../` count from where
@@ -111,7 +122,7 @@ impl Workspace {
         let Target { side, path } = Target::parse(text).ok_or_else(unknown)?;
         let view = match side {
             Side::Revision(revision) => self.view(&revision)?,
-            Side::Worktree => self.view_worktree(&self.branch(None)?)?,
+            Side::Worktree => self.view_worktree(&self.0.branch(None)?)?,
         };
         self.locate_in(view, &path.unwrap_or_default())
     }
@@ -139,7 +150,7 @@ impl Workspace {
         if !is_relative {
             return Ok(TreePath::parse(said)?);
         }
-        self.below(&self.here(), Path::new(OsStr::from_bytes(said)))
+        self.0.paths().below(&self.0.paths().here(), Path::new(OsStr::from_bytes(said)))
     }
 }
 

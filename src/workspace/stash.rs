@@ -1,0 +1,162 @@
+//! Putting the changes of a worktree aside, and bringing them back. A stash is a tag, so that it is as safe as other refs and
+//! has a log.
+
+use super::error::Result;
+use super::notes::is_note;
+use super::stale::unless_stale;
+use super::workspace::Workspace;
+use crate::history::{self, Commit, Signature, Tag, TagName};
+use crate::id::CommitId;
+use crate::merge::{Favor, Sides, merge_trees};
+use crate::task::Task;
+use crate::worktree::{self, Edit, Worktree};
+use std::collections::BTreeMap;
+
+/// What the names of stashes begin with: they are tags, so that they are as safe as other refs and have logs.
+const STASHES: &str = "stash/";
+
+/// Changes that were put aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stash {
+    /// Its number: the newest has the highest.
+    pub number: u32,
+    /// The tag that holds it.
+    pub tag: TagName,
+    /// The commit that has the files; its parent is the one that they differ from.
+    pub commit: CommitId,
+    /// What is said about it.
+    pub message: String,
+}
+
+/// What was put aside in a repository.
+#[derive(Debug, Clone, Copy)]
+pub struct Stashes<'a>(&'a Workspace);
+
+impl Workspace {
+    /// What was put aside.
+    pub fn stashes(&self) -> Stashes<'_> {
+        Stashes(self)
+    }
+}
+
+impl Stashes<'_> {
+    /// Puts the changes of a worktree aside, durably: it equals its last commit then.
+    ///
+    /// # Errors
+    /// [`UnderWay`](worktree::Error::UnderWay); [`NothingToCommit`](worktree::Error::NothingToCommit) if there are none; as [`Worktree::record`]. Nothing has changed then.
+    pub fn push(
+        &self,
+        worktree: &Worktree,
+        message: Option<String>,
+        task: &Task,
+    ) -> Result<(Stash, Vec<history::Warning>)> {
+        // Without its changes, the merge that goes on would drop what the other side has.
+        worktree.check_nothing_under_way()?;
+        unless_stale(|| self.try_push(worktree, message.clone(), task))
+    }
+
+    fn try_push(
+        &self,
+        worktree: &Worktree,
+        message: Option<String>,
+        task: &Task,
+    ) -> Result<(Stash, Vec<history::Warning>)> {
+        let branch = worktree.branch();
+        let tip = self.0.repo.refs().existing_branch(branch)?;
+        let (snapshot, tree) = worktree.record(task)?;
+        let under = self.0.repo.commit(tip)?;
+        if self.0.repo.diff_trees(under.tree, tree)?.is_empty() {
+            let (branch, still_open) = (branch.to_string(), Vec::new());
+            return Err(worktree::Error::NothingToCommit { branch, still_open }.into());
+        }
+        let message = message.unwrap_or_else(|| format!("on {branch}: {}", under.subject()));
+        let who: Signature = self.0.signature();
+        let commit = Commit {
+            tree,
+            parents: vec![tip],
+            author: who.clone(),
+            committer: who,
+            message: message.clone(),
+            metadata: BTreeMap::new(),
+        };
+        let durable = self.0.repo.commit_tree(self.0.repo.store().begin()?, &commit)?;
+        let number = self.all()?.first().map_or(1, |newest| newest.number.saturating_add(1));
+        let tag = TagName::new(format!("{STASHES}{number}"))?;
+        let value = Tag { commit: durable.get(), description: message.clone(), metrics: BTreeMap::new() };
+        let entry = self.0.said(format!("stash: {message}"));
+        let moved = self.0.repo.refs().set_tag(&tag, &value, durable, false, &entry)?;
+        if let Err(error) = worktree.edits().reset_since(&snapshot) {
+            // Somebody saved meanwhile: that would be in no stash, and not in the worktree.
+            self.0.repo.refs().delete_tag(&tag, &self.0.said("stash: given up".into()))?;
+            return Err(error.into());
+        }
+        self.0.mounts().announce();
+        Ok((Stash { number, tag, commit: durable.get(), message }, moved.warnings))
+    }
+
+    /// What was put aside, the newest first.
+    ///
+    /// # Errors
+    /// If a tag cannot be read.
+    pub fn all(&self) -> Result<Vec<Stash>> {
+        let tags = self.0.repo.refs().tags()?.into_iter();
+        let stash = |(tag, value): (TagName, Tag)| {
+            let number = tag.as_str().strip_prefix(STASHES)?.parse().ok()?;
+            Some(Stash { number, tag, commit: value.commit, message: value.description })
+        };
+        let mut stashes: Vec<Stash> = tags.filter_map(stash).collect();
+        stashes.sort_by_key(|stash| std::cmp::Reverse(stash.number));
+        Ok(stashes)
+    }
+
+    /// The stash of a number, or the newest.
+    ///
+    /// # Errors
+    /// [`super::Error::NoStash`].
+    pub fn find(&self, number: Option<u32>) -> Result<Stash> {
+        let mut stashes = self.all()?.into_iter();
+        let found = stashes.find(|stash| number.is_none_or(|number| stash.number == number));
+        found.ok_or(super::Error::NoStash(number))
+    }
+
+    /// Brings back what was put aside, as changes of a worktree.
+    ///
+    /// # Errors
+    /// [`Unmerged`](worktree::Error::Unmerged) if the worktree, or the branch, changed the same since. Nothing has changed then.
+    pub fn pop(&self, worktree: &Worktree, stash: &Stash, task: &Task) -> Result<()> {
+        worktree.check_nothing_under_way()?;
+        unless_stale(|| self.try_pop(worktree, stash, task))
+    }
+
+    fn try_pop(&self, worktree: &Worktree, stash: &Stash, task: &Task) -> Result<()> {
+        let commit = self.0.repo.commit(stash.commit)?;
+        let (snapshot, ours) = worktree.record(task)?;
+        let base = self.0.repo.tree_of(commit.parents.first().copied())?;
+        let sides = Sides { base, ours, theirs: commit.tree };
+        let ingest = self.0.repo.store().begin()?;
+        let merge = merge_trees(&self.0.repo, &ingest, sides, Favor::None, task)?;
+        if !merge.conflicts.is_empty() {
+            let paths = merge.conflicts.into_iter().map(|conflict| conflict.path).collect();
+            return Err(worktree::Error::Unmerged(paths).into());
+        }
+        ingest.seal()?;
+        let edits = merge.edits.into_iter().map(|(path, entry)| Edit::leaving(path, entry)).collect();
+        worktree.edits().make_since(&snapshot, edits, self.0.now())?;
+        self.0.mounts().announce();
+        Ok(())
+    }
+
+    /// Lets a stash go. Its tag's log keeps its commit.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn drop(&self, stash: &Stash) -> Result<Vec<history::Warning>> {
+        let entry = self.0.said("stash: dropped".into());
+        Ok(self.0.repo.refs().delete_tag(&stash.tag, &entry)?.warnings)
+    }
+}
+
+/// Whether a tag is a stash or a note, which are listed by themselves.
+pub fn is_of_its_own(tag: &TagName) -> bool {
+    tag.as_str().strip_prefix(STASHES).is_some_and(|number| number.parse::<u32>().is_ok()) || is_note(tag)
+}
