@@ -130,7 +130,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
 /// What the commit says: what is given, what it said before, what was prepared for it, or what an editor asks for.
 fn message(place: &Place, worktree: &Worktree, args: &Args, before: Option<&Commit>) -> Result<String> {
     let given = args.message.given()?;
-    let prepared = worktree.merging()?.map(|merging| merging.message);
+    let prepared = worktree.under_way().get()?.map(|merging| merging.message);
     match (given, before, prepared) {
         (Some(given), ..) => Ok(given),
         (None, Some(before), _) => Ok(before.message.clone()),
@@ -147,7 +147,7 @@ fn author(
     committer: &Signature,
     before: Option<&Commit>,
 ) -> Result<Signature> {
-    let picked = worktree.merging()?.and_then(|merging| merging.author);
+    let picked = worktree.under_way().get()?.and_then(|merging| merging.author);
     let known = before.map(|before| before.author.clone()).or(picked).unwrap_or_else(|| committer.clone());
     let (time, offset_minutes) = match &args.date {
         Some(said) => {

@@ -52,7 +52,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     for (path, entry) in &before {
         // Two files that are named face each other whatever their names.
         let other = if alone { after.values().next() } else { after.get(path) };
-        let diff = place.diff_file((&old.view, Some(entry)), (&new.view, other), wanted, &task)?;
+        let diff = place.views().diff_file((&old.view, Some(entry)), (&new.view, other), wanted, &task)?;
         for tensor in diff.tensors.tensors {
             match (&tensor.difference, tensor.kind) {
                 (Some(found), TensorKind::Changed | TensorKind::Reshaped | TensorKind::Same) => {

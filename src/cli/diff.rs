@@ -87,7 +87,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
     let (old, new, files) = match sides {
         Sides::Trees(both) => {
             let (old, new) = *both;
-            let files = place.changes(&old, &new, &paths, !args.no_renames)?;
+            let files = place.views().changes(&old, &new, &paths, !args.no_renames)?;
             (old, new, files)
         }
         Sides::Files(both) => {
@@ -277,7 +277,8 @@ fn print(
     for file in files {
         let entry = |entry: &'_ Option<DraftEntry>| entry.clone().filter(|entry| entry.node.is_file());
         let (before, after) = (entry(&file.change.old), entry(&file.change.new));
-        let mut diff = place.diff_file((old, before.as_ref()), (new, after.as_ref()), wanted, task)?;
+        let mut diff =
+            place.views().diff_file((old, before.as_ref()), (new, after.as_ref()), wanted, task)?;
         if let Some(key) = &args.sort {
             sort(&mut diff.tensors.tensors, key);
         }

@@ -252,7 +252,7 @@ impl Printer<'_> {
             None => self.place.views().view_nothing(),
         };
         let new = self.place.views().view_tree(commit.tree, "commit");
-        for file in self.place.changes(&old, &new, self.paths, true)? {
+        for file in self.place.views().changes(&old, &new, self.paths, true)? {
             if let Changes::Names { with_status } = self.changes {
                 let (letter, _, colour) = words(file.change.kind);
                 let path = quote::path(&file.change.path);
@@ -266,7 +266,7 @@ impl Printer<'_> {
             let (before, after) =
                 (file.change.old.as_ref().filter(is_file), file.change.new.as_ref().filter(is_file));
             let wanted = Wanted { names: &self.paths.tensors, numbers: true, same: false };
-            let diff = self.place.diff_file((&old, before), (&new, after), wanted, &self.task)?;
+            let diff = self.place.views().diff_file((&old, before), (&new, after), wanted, &self.task)?;
             match self.changes {
                 Changes::Stat => self.out.line(stat_line(self.out, &file, &diff))?,
                 _ => file_text(self.out, &file, &diff, Style { histogram: false, most: None })?,

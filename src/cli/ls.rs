@@ -3,7 +3,7 @@ use super::error::Result;
 use super::output::Output;
 use super::quote;
 use super::when;
-use crate::history::{DraftEntry, DraftNode, Node, TreePath};
+use crate::history::{DraftEntry, DraftNode, Node, TreePath, stored_len};
 use crate::workspace::Located;
 use serde_json::{Value, json};
 use std::ffi::OsString;
@@ -68,7 +68,7 @@ fn facts(place: &Place, entry: &DraftEntry) -> Result<(&'static str, u64, u64)> 
         DraftNode::Dir(_) | DraftNode::Known(Node::Dir(_)) => ("directory", 0, 0),
         DraftNode::Known(Node::Symlink(target)) => ("link", target.len() as u64, 0),
         DraftNode::Known(Node::File { recipe, len }) => {
-            ("-file", *len, place.repo.stored_len(&*place.repo.recipe(*recipe)?)?)
+            ("-file", *len, stored_len(place.repo.store(), &*place.repo.recipe(*recipe)?)?)
         }
         DraftNode::Staged { len, .. } => ("-file", *len, 0),
     })

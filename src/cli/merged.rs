@@ -152,7 +152,7 @@ pub fn quit(place: &Place, out: &Output, worktree: &Worktree) -> Result<ExitCode
 
 /// Refuses to go on with something under the name of something else.
 pub fn check_kind(worktree: &Worktree, verb: &str) -> Result<()> {
-    match worktree.merging()? {
+    match worktree.under_way().get()? {
         Some(merging) if merging.kind.words() != verb => {
             Err(CommandError::new(format!("what is under way is a {}", merging.kind.words()))
                 .hint(format!("`coral {} --continue` or `--abort`", merging.kind.words())))

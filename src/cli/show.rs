@@ -6,7 +6,7 @@ use super::output::{Colour, Output};
 use super::quote;
 use super::show_tensor;
 use super::tensor_names::tensor_json;
-use crate::history::{DraftNode, Error, Node, Tag, TagName, Tree, TreePath, TreeWalk};
+use crate::history::{DraftNode, Error, Node, Tag, TagName, Tree, TreePath, TreeWalk, stored_len};
 use crate::id::{CommitId, ObjectKey};
 use crate::recipe::{Recipe, TensorInfo};
 use crate::store::ObjectInfo;
@@ -154,7 +154,7 @@ fn show_file(place: &Place, out: &Output, shown_as: &str, found: &Located) -> Re
     let (recipe, len) = (content.recipe(), node.len());
     let (id, stored) = match node {
         DraftNode::Known(Node::File { recipe: id, .. }) => {
-            (Some(id.to_string()), Some(place.repo.stored_len(recipe)?))
+            (Some(id.to_string()), Some(stored_len(place.repo.store(), recipe)?))
         }
         _ => (None, None),
     };

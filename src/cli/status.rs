@@ -40,7 +40,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         None => Tree::empty_id(),
     };
     let changes = snapshot.diff_from(base, &worktree)?;
-    let merging = worktree.merging()?;
+    let merging = worktree.under_way().get()?;
     let undecided = match &merging {
         Some(merging) => merging.undecided(&place.repo, &snapshot)?,
         None => Vec::new(),

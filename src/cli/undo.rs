@@ -82,7 +82,7 @@ fn operation_json(operation: &Operation) -> Value {
 pub fn op(context: &Context, out: &Output, args: OpArgs) -> Result<()> {
     let Action::Log { max_count } = args.action;
     let place = context.open()?;
-    let operations = place.repo.refs().operations()?;
+    let operations = place.repo.refs().logs().operations()?;
     let next = stacks(&operations).0.last().map(|operation| operation.number);
     let most = if max_count == 0 { usize::MAX } else { max_count };
     let shown = operations.iter().rev().take(most);

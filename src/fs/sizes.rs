@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::history::Repo;
+use crate::history::{Repo, stored_len};
 use crate::id::RecipeId;
 use crate::recipe::Recipe;
 
@@ -34,7 +34,7 @@ impl StoredSizes {
         if let Some(&stored) = known().get(&id) {
             return stored;
         }
-        let measure = |recipe: Arc<Recipe>| repo.stored_len(&recipe);
+        let measure = |recipe: Arc<Recipe>| stored_len(repo.store(), &recipe);
         let Ok(stored) = repo.recipe(id).and_then(measure) else { return len };
         let mut known = known();
         if known.len() >= REMEMBERED {

@@ -124,18 +124,18 @@ impl<'a> Check<'a> {
     /// The commits that refs pointed to, also refs that were deleted: they can be asked for as `main@{1}`.
     fn logs(&mut self) {
         let refs = self.repo.refs();
-        let (branches, strangers) = self.note_error("logs/heads", refs.logged_branches()).unwrap_or_default();
+        let (branches, strangers) = self.note_error("logs/heads", refs.logs().branches()).unwrap_or_default();
         for name in branches {
-            self.log(&format!("log of branch {name}"), refs.log(&name));
+            self.log(&format!("log of branch {name}"), refs.logs().branch(&name));
         }
         self.strangers("logs/heads", strangers);
-        let (tags, strangers) = self.note_error("logs/tags", refs.logged_tags()).unwrap_or_default();
+        let (tags, strangers) = self.note_error("logs/tags", refs.logs().tags()).unwrap_or_default();
         for name in tags {
-            self.log(&format!("log of tag {name}"), refs.tag_log(&name));
+            self.log(&format!("log of tag {name}"), refs.logs().tag(&name));
         }
         self.strangers("logs/tags", strangers);
         // A HEAD that cannot be read is told of already.
-        if let Ok(lines) = refs.head_log() {
+        if let Ok(lines) = refs.logs().head() {
             self.log("log of HEAD", Ok(lines));
         }
     }
@@ -154,7 +154,7 @@ impl<'a> Check<'a> {
 
     /// Names the last commit of a branch's log that is there.
     fn way_back(&mut self, name: &BranchName) {
-        let log = self.repo.refs().log(name).unwrap_or_default();
+        let log = self.repo.refs().logs().branch(name).unwrap_or_default();
         let is_there = |line: &LogLine| line.new.is_some_and(|id| self.repo.commit(id).is_ok());
         if let Some(back) = log.iter().rev().position(is_there) {
             self.note(

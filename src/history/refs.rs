@@ -213,39 +213,9 @@ impl Refs {
         Ok(Moved { was, warnings: transaction.commit()? })
     }
 
-    /// Where a branch pointed, oldest first. Branches that were deleted have a log as well.
-    pub fn log(&self, name: &BranchName) -> Result<Vec<LogLine>> {
-        reflog::read(self.0.disk(), &self.0.log_path(&AnyRef::Branch(name.clone())), self.branch(name)?)
-    }
-
-    /// Where a tag pointed, oldest first. Tags that were deleted have a log as well.
-    pub fn tag_log(&self, name: &TagName) -> Result<Vec<LogLine>> {
-        let now = self.tag(name)?.map(|tag| tag.commit);
-        reflog::read(self.0.disk(), &self.0.log_path(&AnyRef::Tag(name.clone())), now)
-    }
-
-    /// Which commits HEAD named, oldest first: where it was switched, and how its branch moved.
-    pub fn head_log(&self) -> Result<Vec<LogLine>> {
-        let now = match self.head()? {
-            Head::Branch(branch) => self.branch(&branch)?,
-            Head::Detached(commit) => Some(commit),
-        };
-        reflog::read(self.0.disk(), &self.0.log_path(&AnyRef::Head), now)
-    }
-
-    /// What was done to refs, the first thing first.
-    pub fn operations(&self) -> Result<Vec<Operation>> {
-        self.0.operations()
-    }
-
-    /// The branches that have a log, living or deleted, and the names of files beside them that no branch has.
-    pub(crate) fn logged_branches(&self) -> Result<(Vec<BranchName>, Vec<String>)> {
-        Ok(sort_out(self.0.logs(BranchName::FOLDER)?, BranchName::unescape))
-    }
-
-    /// The tags that have a log, living or deleted, and the names of files beside them that no tag has.
-    pub(crate) fn logged_tags(&self) -> Result<(Vec<TagName>, Vec<String>)> {
-        Ok(sort_out(self.0.logs(TagName::FOLDER)?, TagName::unescape))
+    /// What refs pointed at, and what was done to them.
+    pub fn logs(&self) -> Logs<'_> {
+        Logs(self)
     }
 
     /// Files below `refs/` that are refs by their place and not by their names, as nobody lists them.
@@ -263,6 +233,47 @@ impl Refs {
         let mut names = self.0.names(BranchName::FOLDER)?;
         names.extend(self.0.names(TagName::FOLDER)?);
         Ok(names)
+    }
+}
+
+/// What refs pointed at, and what was done to them.
+#[derive(Debug, Clone, Copy)]
+pub struct Logs<'a>(&'a Refs);
+
+impl Logs<'_> {
+    /// Where a branch pointed, oldest first. Branches that were deleted have a log as well.
+    pub fn branch(&self, name: &BranchName) -> Result<Vec<LogLine>> {
+        reflog::read(self.0.0.disk(), &self.0.0.log_path(&AnyRef::Branch(name.clone())), self.0.branch(name)?)
+    }
+
+    /// Where a tag pointed, oldest first. Tags that were deleted have a log as well.
+    pub fn tag(&self, name: &TagName) -> Result<Vec<LogLine>> {
+        let now = self.0.tag(name)?.map(|tag| tag.commit);
+        reflog::read(self.0.0.disk(), &self.0.0.log_path(&AnyRef::Tag(name.clone())), now)
+    }
+
+    /// Which commits HEAD named, oldest first: where it was switched, and how its branch moved.
+    pub fn head(&self) -> Result<Vec<LogLine>> {
+        let now = match self.0.head()? {
+            Head::Branch(branch) => self.0.branch(&branch)?,
+            Head::Detached(commit) => Some(commit),
+        };
+        reflog::read(self.0.0.disk(), &self.0.0.log_path(&AnyRef::Head), now)
+    }
+
+    /// What was done to refs, the first thing first.
+    pub fn operations(&self) -> Result<Vec<Operation>> {
+        self.0.0.operations()
+    }
+
+    /// The branches that have a log, living or deleted, and the names of files beside them that no branch has.
+    pub(crate) fn branches(&self) -> Result<(Vec<BranchName>, Vec<String>)> {
+        Ok(sort_out(self.0.0.logs(BranchName::FOLDER)?, BranchName::unescape))
+    }
+
+    /// The tags that have a log, living or deleted, and the names of files beside them that no tag has.
+    pub(crate) fn tags(&self) -> Result<(Vec<TagName>, Vec<String>)> {
+        Ok(sort_out(self.0.0.logs(TagName::FOLDER)?, TagName::unescape))
     }
 }
 

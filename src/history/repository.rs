@@ -188,16 +188,6 @@ impl Repo {
         Ok(Some(entry))
     }
 
-    /// The bytes that a file takes in the store: its distinct objects, shared or not. Decodes nothing.
-    pub fn stored_len(&self, recipe: &Recipe) -> Result<u64> {
-        let keys: HashSet<_> = recipe.keys().collect();
-        let mut sum = 0;
-        for key in keys {
-            sum += self.0.store.info(key)?.map_or(0, |info| info.stored_len);
-        }
-        Ok(sum)
-    }
-
     /// The tree with this id.
     pub fn tree(&self, id: TreeId) -> Result<Arc<Tree>> {
         if id == Tree::empty_id() {
@@ -210,6 +200,16 @@ impl Repo {
             Ok((Arc::new(tree), weight))
         })
     }
+}
+
+/// The bytes that a file takes in a store: its distinct objects, shared or not. Decodes nothing.
+pub fn stored_len(store: &Store, recipe: &Recipe) -> Result<u64> {
+    let keys: HashSet<_> = recipe.keys().collect();
+    let mut sum = 0;
+    for key in keys {
+        sum += store.info(key)?.map_or(0, |info| info.stored_len);
+    }
+    Ok(sum)
 }
 
 /// The root directory of a tree as an entry, for looking up the empty path.

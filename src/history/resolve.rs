@@ -151,7 +151,7 @@ impl<'a> Revisions<'a> {
     }
 
     fn previous(&self, text: &str, back: usize) -> Result<String> {
-        let log = self.repo.refs().head_log()?;
+        let log = self.repo.refs().logs().head()?;
         let from: Vec<&str> = log.iter().filter_map(|line| switched_from(&line.message)).collect();
         let found = from.len().checked_sub(back).map(|at| from[at].to_owned());
         found.ok_or_else(|| Error::TooFar { text: text.to_owned(), has: Limit::Switches(from.len()) })
@@ -288,7 +288,7 @@ impl<'a> Revisions<'a> {
         let refs = self.repo.refs();
         let branch = match name {
             Some("HEAD" | "@") => {
-                let log = refs.head_log()?;
+                let log = refs.logs().head()?;
                 match (log.is_empty(), refs.head()?) {
                     (true, Head::Branch(branch)) => branch,
                     (_, Head::Branch(_) | Head::Detached(_)) => return Ok(("HEAD".into(), log)),
@@ -298,15 +298,15 @@ impl<'a> Revisions<'a> {
             Some(name) => {
                 let name = name.strip_prefix("refs/").unwrap_or(name);
                 if let Some(Ok(tag)) = name.strip_prefix("tags/").map(TagName::new) {
-                    return Ok((format!("tag {tag}"), refs.tag_log(&tag)?));
+                    return Ok((format!("tag {tag}"), refs.logs().tag(&tag)?));
                 }
                 let branch = BranchName::new(name.strip_prefix("heads/").unwrap_or(name));
                 branch.map_err(|_| self.unknown(text))?
             }
         };
-        let log = refs.log(&branch)?;
+        let log = refs.logs().branch(&branch)?;
         if let (true, Ok(tag)) = (log.is_empty(), TagName::new(branch.as_str())) {
-            let log = refs.tag_log(&tag)?;
+            let log = refs.logs().tag(&tag)?;
             if !log.is_empty() {
                 return Ok((format!("tag {tag}"), log));
             }

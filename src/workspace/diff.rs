@@ -2,8 +2,7 @@
 
 use super::error::{Error, Result};
 use super::pathspec::Pathspec;
-use super::view::View;
-use super::workspace::Workspace;
+use super::view::{View, Views};
 use crate::compare::{FileChange, FileDifference, LineDiff, Wanted, compare_files, line_diff, with_renames};
 use crate::history::{ChangeKind, DraftEntry, FileContent};
 use crate::task::Task;
@@ -20,7 +19,7 @@ pub struct FileDiff {
     pub lines: Option<LineDiff>,
 }
 
-impl Workspace {
+impl Views<'_> {
     /// The paths that differ from one tree to the other, sorted.
     ///
     /// # Errors
@@ -35,7 +34,7 @@ impl Workspace {
         let mut changes = old.changes_to(new)?;
         changes.retain(|change| paths.means(&change.path));
         match renames {
-            true => Ok(with_renames(&self.repo, changes)?),
+            true => Ok(with_renames(&self.0.repo, changes)?),
             false => Ok(changes.into_iter().map(|change| FileChange { change, from: None }).collect()),
         }
     }
@@ -56,7 +55,7 @@ impl Workspace {
             None => Ok(None),
         };
         let (before, after) = (content(old, before)?, content(new, after)?);
-        let threads = self.repo.store().threads();
+        let threads = self.0.repo.store().threads();
         let tensors = compare_files(threads, before.as_ref(), after.as_ref(), wanted, task)?;
         let has_tensors = [&before, &after].into_iter().flatten().any(|file| file.tensors().next().is_some());
         let lines = match wanted.numbers && !has_tensors {

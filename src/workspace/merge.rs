@@ -220,7 +220,7 @@ impl Merges<'_> {
                 Outcome::Committed(more) => committed.extend(more),
                 Outcome::UpToDate => {}
                 // The next one comes on top.
-                Outcome::Prepared(_) if !is_last => worktree.end_merging()?,
+                Outcome::Prepared(_) if !is_last => worktree.under_way().end()?,
                 other => return Ok(self.done(other, warnings)),
             }
         }
@@ -324,7 +324,7 @@ impl Merges<'_> {
         let merging = self.under_way(worktree)?;
         let dropped = Unsaved::all(worktree);
         worktree.edits().reset()?;
-        worktree.end_merging()?;
+        worktree.under_way().end()?;
         Ok((merging.kind, dropped, self.0.mounts().announce()))
     }
 
@@ -334,7 +334,7 @@ impl Merges<'_> {
     /// [`NothingUnderWay`](worktree::Error::NothingUnderWay).
     pub fn quit(&self, worktree: &Worktree) -> Result<MergingKind> {
         let merging = self.under_way(worktree)?;
-        worktree.end_merging()?;
+        worktree.under_way().end()?;
         Ok(merging.kind)
     }
 
@@ -378,7 +378,7 @@ impl Merges<'_> {
         edits.sort_by_key(|edit| matches!(edit, Edit::Put { .. }));
         worktree.edits().make(edits, self.0.now())?;
         merging.decided.extend(decided.iter().map(|conflict| conflict.path.clone()));
-        worktree.note_merging(&merging)?;
+        worktree.under_way().note(&merging)?;
         Ok(decided)
     }
 
@@ -391,7 +391,7 @@ impl Merges<'_> {
         worktree: &Worktree,
         paths: impl IntoIterator<Item = TreePath>,
     ) -> Result<()> {
-        if worktree.merging()?.is_none() {
+        if worktree.under_way().get()?.is_none() {
             return Ok(());
         }
         match self.decide(worktree, &super::Pathspec::below(paths), None) {
@@ -402,13 +402,13 @@ impl Merges<'_> {
 
     fn under_way(&self, worktree: &Worktree) -> Result<Merging> {
         let branch = || worktree.branch().to_string();
-        Ok(worktree.merging()?.ok_or_else(|| worktree::Error::NothingUnderWay(branch()))?)
+        Ok(worktree.under_way().get()?.ok_or_else(|| worktree::Error::NothingUnderWay(branch()))?)
     }
 
     /// Refuses to begin something where something else is under way, or the worktree has changes. The result is what it is
     /// begun on.
     fn check_clean(&self, worktree: &Worktree) -> Result<Snapshot> {
-        worktree.check_nothing_under_way()?;
+        worktree.under_way().check_nothing()?;
         // Who moved the branch may have been stopped before the worktree went along.
         worktree.follow_branch()?;
         let snapshot = worktree.snapshot(false)?;
@@ -470,7 +470,7 @@ impl Merges<'_> {
         if no_commit {
             // What was squashed is a change like any other.
             if kind == MergingKind::Squash {
-                worktree.end_merging()?;
+                worktree.under_way().end()?;
             }
             return Ok(self.done(Outcome::Prepared(kind), Vec::new()));
         }
@@ -486,15 +486,15 @@ impl Merges<'_> {
         merging: &mut Merging,
         edits: Vec<(TreePath, Option<Entry>)>,
     ) -> Result<()> {
-        worktree.note_merging(merging)?;
+        worktree.under_way().note(merging)?;
         let edits = edits.into_iter().map(|(path, entry)| Edit::leaving(path, entry)).collect();
         if let Err(error) = worktree.edits().make_since(snapshot, edits, self.0.now()) {
             // Nothing of it is there.
-            worktree.end_merging()?;
+            worktree.under_way().end()?;
             return Err(error.into());
         }
         merging.is_in = true;
-        Ok(worktree.note_merging(merging)?)
+        Ok(worktree.under_way().note(merging)?)
     }
 
     /// Commits what is under way; `None` if that would change nothing.
@@ -520,7 +520,7 @@ impl Merges<'_> {
         };
         match worktree.commit(&request, task) {
             Err(worktree::Error::NothingToCommit { still_open, .. }) if still_open.is_empty() => {
-                worktree.end_merging()?;
+                worktree.under_way().end()?;
                 Ok(None)
             }
             committed => Ok(Some(committed?)),

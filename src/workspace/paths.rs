@@ -74,7 +74,7 @@ impl Paths<'_> {
     /// be a file with the tensors of it that are meant.
     ///
     /// # Errors
-    /// [`Error::OutOfWorktree`](super::Error::OutOfWorktree), or what no tree can have.
+    /// [`Error::OutOfWorktree`], or what no tree can have.
     pub fn pathspec(
         &self,
         typed: &[PathBuf],

@@ -28,7 +28,7 @@ impl Workspace {
     /// Lets the branch of a worktree go to a revision.
     ///
     /// # Errors
-    /// As [`Worktree::move_branch`].
+    /// As [`Moving::branch`](crate::worktree::Moving::branch).
     pub fn reset(
         &self,
         worktree: &Worktree,
@@ -43,7 +43,7 @@ impl Workspace {
             Keeps::Nothing => Unsaved::all(worktree),
         };
         let entry = self.said(format!("reset: to {revision}"));
-        let warnings = worktree.move_branch(is, keeps, &entry, task)?;
+        let warnings = worktree.moving().branch(is, keeps, &entry, task)?;
         Ok(ResetBranch { was, is, dropped, warnings, heard: self.mounts().announce() })
     }
 

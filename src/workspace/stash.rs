@@ -43,7 +43,7 @@ impl Stashes<'_> {
     /// Puts the changes of a worktree aside, durably: it equals its last commit then.
     ///
     /// # Errors
-    /// [`UnderWay`](worktree::Error::UnderWay); [`NothingToCommit`](worktree::Error::NothingToCommit) if there are none; as [`Worktree::record`]. Nothing has changed then.
+    /// [`UnderWay`](worktree::Error::UnderWay); [`NothingToCommit`](worktree::Error::NothingToCommit) if there are none; as [`Moving::record`](crate::worktree::Moving::record). Nothing has changed then.
     pub fn push(
         &self,
         worktree: &Worktree,
@@ -51,7 +51,7 @@ impl Stashes<'_> {
         task: &Task,
     ) -> Result<(Stash, Vec<history::Warning>)> {
         // Without its changes, the merge that goes on would drop what the other side has.
-        worktree.check_nothing_under_way()?;
+        worktree.under_way().check_nothing()?;
         unless_stale(|| self.try_push(worktree, message.clone(), task))
     }
 
@@ -63,7 +63,7 @@ impl Stashes<'_> {
     ) -> Result<(Stash, Vec<history::Warning>)> {
         let branch = worktree.branch();
         let tip = self.0.repo.refs().existing_branch(branch)?;
-        let (snapshot, tree) = worktree.record(task)?;
+        let (snapshot, tree) = worktree.moving().record(task)?;
         let under = self.0.repo.commit(tip)?;
         if self.0.repo.diff_trees(under.tree, tree)?.is_empty() {
             let (branch, still_open) = (branch.to_string(), Vec::new());
@@ -124,13 +124,13 @@ impl Stashes<'_> {
     /// # Errors
     /// [`Unmerged`](worktree::Error::Unmerged) if the worktree, or the branch, changed the same since. Nothing has changed then.
     pub fn pop(&self, worktree: &Worktree, stash: &Stash, task: &Task) -> Result<()> {
-        worktree.check_nothing_under_way()?;
+        worktree.under_way().check_nothing()?;
         unless_stale(|| self.try_pop(worktree, stash, task))
     }
 
     fn try_pop(&self, worktree: &Worktree, stash: &Stash, task: &Task) -> Result<()> {
         let commit = self.0.repo.commit(stash.commit)?;
-        let (snapshot, ours) = worktree.record(task)?;
+        let (snapshot, ours) = worktree.moving().record(task)?;
         let base = self.0.repo.tree_of(commit.parents.first().copied())?;
         let sides = Sides { base, ours, theirs: commit.tree };
         let ingest = self.0.repo.store().begin()?;

@@ -39,7 +39,7 @@ impl Operations<'_> {
     /// [`super::Error::NothingToUndo`]; [`RefMoved`](crate::history::Error::RefMoved) if a ref is no longer where the operation left it;
     /// [`Error::UncommittedChanges`] if a branch would go whose worktree has some. Nothing has changed then.
     pub fn undo(&self, task: &Task) -> Result<Undone> {
-        let operations = self.0.repo.refs().operations()?;
+        let operations = self.0.repo.refs().logs().operations()?;
         let (undo, _) = stacks(&operations);
         let last = undo.last().ok_or(super::Error::NothingToUndo)?;
         self.put_back(last, true, task)
@@ -50,7 +50,7 @@ impl Operations<'_> {
     /// # Errors
     /// As [`Operations::undo`].
     pub fn redo(&self, task: &Task) -> Result<Undone> {
-        let operations = self.0.repo.refs().operations()?;
+        let operations = self.0.repo.refs().logs().operations()?;
         let (_, redo) = stacks(&operations);
         let last = redo.last().ok_or(super::Error::NothingToUndo)?;
         self.put_back(last, false, task)
@@ -85,7 +85,7 @@ impl Operations<'_> {
         for (branch, kept) in &kept {
             warnings.extend(trouble(
                 branch,
-                self.0.repo.worktree(branch).and_then(|worktree| worktree.go_on_with(kept)),
+                self.0.repo.worktree(branch).and_then(|worktree| worktree.moving().go_on_with(kept)),
             ));
         }
         for branch in &gone {
@@ -102,7 +102,7 @@ impl Operations<'_> {
     }
 
     fn keep(&self, branch: &BranchName, task: &Task) -> Result<Kept> {
-        Ok(self.0.repo.worktree(branch)?.keep(task)?)
+        Ok(self.0.repo.worktree(branch)?.moving().keep(task)?)
     }
 
     fn check_saved_all(&self, branch: &BranchName) -> Result<()> {

@@ -58,7 +58,7 @@ impl fmt::Display for View {
 
 /// What revisions and paths of a repository show.
 #[derive(Debug, Clone, Copy)]
-pub struct Views<'a>(&'a Workspace);
+pub struct Views<'a>(pub(super) &'a Workspace);
 
 impl Workspace {
     /// What revisions and paths of a repository show.

@@ -44,7 +44,7 @@ impl Workspace {
     /// Opens the repository at or above the folder that somebody stands in.
     ///
     /// # Errors
-    /// As [`Surroundings::find`] and [`Surroundings::config`]; [`Error::BranchGone`].
+    /// As [`Surroundings::find`] and [`Surroundings::config`]; [`Error::BranchGone`](super::Error::BranchGone).
     pub fn open(surroundings: &Surroundings) -> Result<Self> {
         Self::open_on(Arc::new(RealDisk), surroundings)
     }

@@ -163,7 +163,7 @@ impl<'a> Branches<'a> {
             && self.repo.refs().head()? != Head::Branch(branch.clone())
             && has_worktree(self.repo, branch)?;
         Ok(match is_gone {
-            true => self.repo.refs().log(branch)?.last().and_then(|line| line.old),
+            true => self.repo.refs().logs().branch(branch)?.last().and_then(|line| line.old),
             false => None,
         })
     }

@@ -7,6 +7,7 @@ use super::merging::{Merging, MergingKind};
 use super::record::Record;
 use super::snapshot::{Snapshot, settle_interrupted};
 use super::staging::StagedFile;
+use super::sync::let_go_of_garbage;
 use super::warning::Warning;
 use super::worktree::Worktree;
 use crate::codec::Level;
@@ -98,7 +99,7 @@ impl Worktree {
                 }
                 other => {
                     // The snapshot held them until now; what cannot be let go is swept by who comes when nobody is at work.
-                    let _ = self.let_go_of_garbage();
+                    let _ = let_go_of_garbage(self);
                     return other;
                 }
             }
@@ -155,7 +156,7 @@ impl Attempt<'_> {
         if tip != snapshot.base {
             return Err(Error::Diverged { branch: worktree.branch().to_string(), base: snapshot.base });
         }
-        let merging = worktree.merging()?;
+        let merging = worktree.under_way().get()?;
         if let Some(merging) = &merging {
             merging.check_decided(repo, &snapshot)?;
         }
@@ -192,7 +193,7 @@ impl Attempt<'_> {
         task.check()?;
         let (id, mut warnings) = self.land(ingest, &commit, &snapshot, &recipes)?;
         if merging.is_some()
-            && let Err(error) = worktree.end_merging()
+            && let Err(error) = worktree.under_way().end()
         {
             warnings.push(Warning::Worktree { branch: worktree.branch().clone(), source: Box::new(error) });
         }

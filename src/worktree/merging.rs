@@ -177,33 +177,44 @@ impl Merging {
     }
 }
 
+/// What is under way in a worktree.
+#[derive(Debug, Clone, Copy)]
+pub struct UnderWay<'a>(&'a Worktree);
+
 impl Worktree {
-    fn merging_path(&self) -> PathBuf {
-        place(self.repo(), self.branch()).dir.join("merging")
+    /// What is under way in it.
+    pub fn under_way(&self) -> UnderWay<'_> {
+        UnderWay(self)
+    }
+}
+
+impl UnderWay<'_> {
+    fn path(&self) -> PathBuf {
+        place(self.0.repo(), self.0.branch()).dir.join("merging")
     }
 
     /// What is under way on the branch.
     ///
     /// # Errors
     /// [`DamagedFile`](history::Error::DamagedFile) if its record is no record.
-    pub fn merging(&self) -> Result<Option<Merging>> {
-        let path = self.merging_path();
-        let bytes = match self.repo().disk().read(&path) {
+    pub fn get(&self) -> Result<Option<Merging>> {
+        let path = self.path();
+        let bytes = match self.0.repo().disk().read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.is_absence() => return Ok(None),
             Err(error) => return Err(error.into()),
         };
         let merging = Merging::decode(&bytes)
             .map_err(|error| history::Error::DamagedFile { path, what: error.to_string() })?;
-        let tip = self.repo().refs().branch(self.branch())?;
+        let tip = self.0.repo().refs().branch(self.0.branch())?;
         Ok((tip == Some(merging.ours)).then_some(merging))
     }
 
     /// # Errors
     /// [`Error::UnderWay`] if something is.
-    pub fn check_nothing_under_way(&self) -> Result<()> {
-        match self.merging()? {
-            Some(merging) => Err(merging.under_way(self.branch())),
+    pub fn check_nothing(&self) -> Result<()> {
+        match self.get()? {
+            Some(merging) => Err(merging.under_way(self.0.branch())),
             None => Ok(()),
         }
     }
@@ -212,20 +223,20 @@ impl Worktree {
     ///
     /// # Errors
     /// Nothing is noted then, or what was before.
-    pub fn note_merging(&self, merging: &Merging) -> Result<()> {
-        Ok(self.repo().disk().replace(&self.merging_path(), &merging.encode())?)
+    pub fn note(&self, merging: &Merging) -> Result<()> {
+        Ok(self.0.repo().disk().replace(&self.path(), &merging.encode())?)
     }
 
     /// Nothing is under way any more.
     ///
     /// # Errors
     /// If the disk fails.
-    pub fn end_merging(&self) -> Result<()> {
-        let path = self.merging_path();
-        match self.repo().disk().remove_file(&path) {
+    pub fn end(&self) -> Result<()> {
+        let path = self.path();
+        match self.0.repo().disk().remove_file(&path) {
             Err(error) if error.is_absence() => Ok(()),
             Err(error) => Err(error.into()),
-            Ok(()) => Ok(self.repo().disk().sync_dir(&place(self.repo(), self.branch()).dir)?),
+            Ok(()) => Ok(self.0.repo().disk().sync_dir(&place(self.0.repo(), self.0.branch()).dir)?),
         }
     }
 }

@@ -10,6 +10,7 @@
 //! the check of a whole repository (`check.rs`).
 
 mod add;
+mod ahead;
 mod branches;
 mod check;
 mod coding;
@@ -57,8 +58,8 @@ pub use commit_worktree::{CommitRequest, Committed};
 pub use edit_plan::Edit;
 pub use edits::Edits;
 pub use error::{Error, Result};
-pub use merging::{Manner, Merging, MergingKind};
-pub use move_branch::{Keeps, Kept};
+pub use merging::{Manner, Merging, MergingKind, UnderWay};
+pub use move_branch::{Keeps, Kept, Moving};
 pub use names::{Kind, Names, NodeAttributes, RenameMode};
 pub use nodes::{Invalidation, NodeId, Trees};
 pub use open::has_worktree;

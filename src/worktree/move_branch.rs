@@ -28,11 +28,22 @@ pub struct Kept {
     tree: TreeId,
 }
 
+/// Letting the branch of a worktree go elsewhere.
+#[derive(Debug, Clone, Copy)]
+pub struct Moving<'a>(&'a Worktree);
+
 impl Worktree {
+    /// Lets its branch go elsewhere.
+    pub fn moving(&self) -> Moving<'_> {
+        Moving(self)
+    }
+}
+
+impl Moving<'_> {
     /// Takes the worktree as it is into the history, to go on with it when its branch has moved.
     ///
     /// # Errors
-    /// As [`Worktree::record`].
+    /// As [`Moving::record`].
     pub fn keep(&self, task: &Task) -> Result<Kept> {
         let (snapshot, tree) = self.record(task)?;
         Ok(Kept { snapshot, tree })
@@ -43,8 +54,8 @@ impl Worktree {
     /// # Errors
     /// [`Error::Stale`] if somebody saved meanwhile: what is there stays.
     pub fn go_on_with(&self, kept: &Kept) -> Result<()> {
-        let base = self.repo().refs().branch(self.branch())?;
-        self.append_durably(|state| match state.journal.position() == kept.snapshot.position {
+        let base = self.0.repo().refs().branch(self.0.branch())?;
+        self.0.append_durably(|state| match state.journal.position() == kept.snapshot.position {
             true => Ok(vec![Record::Reset { base, tree: kept.tree }]),
             false => Err(Error::Stale),
         })
@@ -56,17 +67,17 @@ impl Worktree {
     /// # Errors
     /// [`Error::BeingWritten`] if a file is not complete, [`Error::LostBytes`].
     pub fn record(&self, task: &Task) -> Result<(Snapshot, TreeId)> {
-        let snapshot = self.snapshot(false)?;
+        let snapshot = self.0.snapshot(false)?;
         if let Some(path) = snapshot.lost.first() {
             return Err(Error::LostBytes(path.clone()));
         }
         if let Some(path) = snapshot.still_open.first().or(snapshot.interrupted.first()) {
             return Err(Error::BeingWritten(path.clone()));
         }
-        let repo = self.repo();
+        let repo = self.0.repo();
         let ingest = repo.store().begin()?;
         let recipes =
-            ingest_snapshot(self, &ingest, &snapshot, repo.tree_of(snapshot.base)?, Coding::Now, task)?;
+            ingest_snapshot(self.0, &ingest, &snapshot, repo.tree_of(snapshot.base)?, Coding::Now, task)?;
         let tree = snapshot.tree.with_stored(&|staging| {
             let (recipe, len) = recipes[&staging];
             Node::File { recipe, len }
@@ -79,35 +90,29 @@ impl Worktree {
     /// Lets the branch name another commit, and the worktree go on from it. Ends what is under way.
     ///
     /// # Errors
-    /// [`Unborn`](crate::history::Error::Unborn); [`RefMoved`](crate::history::Error::RefMoved) if somebody else moves it; as [`Worktree::record`] if files are kept. Nothing has
+    /// [`Unborn`](crate::history::Error::Unborn); [`RefMoved`](crate::history::Error::RefMoved) if somebody else moves it; as [`Moving::record`] if files are kept. Nothing has
     /// changed then.
-    pub fn move_branch(
-        &self,
-        to: CommitId,
-        keeps: Keeps,
-        entry: &LogEntry,
-        task: &Task,
-    ) -> Result<Vec<Warning>> {
-        let repo = self.repo();
-        let tip = repo.refs().existing_branch(self.branch())?;
+    pub fn branch(&self, to: CommitId, keeps: Keeps, entry: &LogEntry, task: &Task) -> Result<Vec<Warning>> {
+        let repo = self.0.repo();
+        let tip = repo.refs().existing_branch(self.0.branch())?;
         let target = repo.commit(to)?.tree;
         let kept = match keeps {
             Keeps::Files => Some(self.record(task)?),
             Keeps::Nothing => None,
         };
         let durable = repo.store().durable(to)?;
-        let moved = repo.refs().update_branch(self.branch(), Some(tip), durable, entry)?;
+        let moved = repo.refs().update_branch(self.0.branch(), Some(tip), durable, entry)?;
         let mut warnings: Vec<Warning> = moved.warnings.into_iter().map(Warning::from).collect();
         let position = kept.as_ref().map(|(snapshot, _)| snapshot.position);
         let tree = kept.as_ref().map_or(target, |(_, tree)| *tree);
-        let gone_on = self.append_durably(|state| match position {
+        let gone_on = self.0.append_durably(|state| match position {
             // Somebody saved meanwhile: what is there stays, and differs from another commit than it says.
             Some(position) if state.journal.position() != position => Err(Error::Stale),
             Some(_) | None => Ok(vec![Record::Reset { base: Some(to), tree }]),
         });
-        for done in [gone_on, self.end_merging()] {
+        for done in [gone_on, self.0.under_way().end()] {
             if let Err(error) = done {
-                warnings.push(Warning::Worktree { branch: self.branch().clone(), source: Box::new(error) });
+                warnings.push(Warning::Worktree { branch: self.0.branch().clone(), source: Box::new(error) });
             }
         }
         Ok(warnings)

@@ -65,9 +65,11 @@ impl Worktree {
 impl Names<'_> {
     /// The node that a name in a directory leads to.
     pub fn lookup(&self, dir: NodeId, name: &Name) -> Result<Option<(NodeId, NodeAttributes)>> {
-        self.worktree.read_in(dir, |state| match state.nodes.find(dir, name, self.worktree.repo())? {
-            Some(node) => Ok(Some((node, self.attributes_of(state, node)?))),
-            None => Ok(None),
+        self.worktree.ahead().and_look(dir, |state| {
+            match state.nodes.find(dir, name, self.worktree.repo())? {
+                Some(node) => Ok(Some((node, self.attributes_of(state, node)?))),
+                None => Ok(None),
+            }
         })
     }
 
@@ -85,7 +87,7 @@ impl Names<'_> {
 
     /// The child with this name; `None` also if the node is no directory.
     fn lookup_in(&self, dir: NodeId, name: &Name) -> Result<Option<NodeId>> {
-        self.worktree.read_in(dir, |state| match &state.nodes.get(dir)?.body {
+        self.worktree.ahead().and_look(dir, |state| match &state.nodes.get(dir)?.body {
             Body::Dir(_) => state.nodes.find(dir, name, self.worktree.repo()),
             Body::File(_) | Body::Symlink(_) => Ok(None),
         })
@@ -119,7 +121,7 @@ impl Names<'_> {
 
     /// What is in a directory, sorted by name.
     pub fn entries(&self, dir: NodeId) -> Result<Vec<(Name, NodeId, NodeAttributes)>> {
-        self.worktree.read_in(dir, |state| {
+        self.worktree.ahead().and_look(dir, |state| {
             let children: Vec<(Name, NodeId)> = state
                 .nodes
                 .children(dir, self.worktree.repo())?
@@ -163,7 +165,7 @@ impl Names<'_> {
     }
 
     fn make(&self, dir: NodeId, name: &Name, mode: u32, now: Timestamp, node: Node) -> Result<NodeId> {
-        self.worktree.read_ahead(dir)?;
+        self.worktree.ahead().directory(dir)?;
         self.worktree.change(|state| {
             let path = self.vacant(state, dir, name)?;
             let attributes = Attributes { mode: recorded_mode(mode), modified: now };
@@ -183,7 +185,7 @@ impl Names<'_> {
 
     /// Removes a name that is not a directory. Who has the file open keeps it.
     pub fn unlink(&self, dir: NodeId, name: &Name, now: Timestamp) -> Result<()> {
-        self.worktree.read_ahead(dir)?;
+        self.worktree.ahead().directory(dir)?;
         self.change_making_room(|state| {
             let (node, path) = self.occupied(state, dir, name)?;
             match state.nodes.get(node)?.body {
@@ -197,7 +199,7 @@ impl Names<'_> {
 
     /// Removes an empty directory.
     pub fn remove_dir(&self, dir: NodeId, name: &Name, now: Timestamp) -> Result<()> {
-        self.worktree.read_ahead_of(dir, name)?;
+        self.worktree.ahead().what_changes(dir, name)?;
         self.change_making_room(|state| {
             let (node, path) = self.occupied(state, dir, name)?;
             if !state.nodes.children(node, self.worktree.repo())?.is_empty() {
@@ -238,8 +240,8 @@ impl Names<'_> {
         mode: RenameMode,
         now: Timestamp,
     ) -> Result<()> {
-        self.worktree.read_ahead(from.0)?;
-        self.worktree.read_ahead_of(to.0, to.1)?;
+        self.worktree.ahead().directory(from.0)?;
+        self.worktree.ahead().what_changes(to.0, to.1)?;
         let exchange = mode == RenameMode::Exchange;
         self.worktree.change_unlocked(|| {
             let (moved, from, target, to) = {

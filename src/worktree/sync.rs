@@ -19,23 +19,6 @@ impl Worktree {
         self.syncs.join(|| sync_now(self))
     }
 
-    /// Removes the staging files that no record needs, if there are any.
-    pub(crate) fn let_go_of_garbage(&self) -> Result<()> {
-        let (garbage, freed) = {
-            let state = self.state();
-            (state.nodes.garbage.len(), state.freed.len())
-        };
-        match (garbage, freed) {
-            (0, 0) => Ok(()),
-            (0, _) => {
-                self.check_held()?;
-                remove_freed(self);
-                Ok(())
-            }
-            (_, _) => self.sync_records(),
-        }
-    }
-
     /// Appends the records that `plan` makes for the tree as it is, and applies them when they are durable. What the disk
     /// does not take is taken back: after any error nothing has changed, unless the disk refuses that as well.
     pub(super) fn append_durably(&self, plan: impl FnOnce(&mut State) -> Result<Vec<Record>>) -> Result<()> {
@@ -65,6 +48,23 @@ impl Worktree {
             Err(error @ Error::Replaced(_)) => Err(error),
             Ok(()) | Err(_) => Ok(()),
         }
+    }
+}
+
+/// Removes the staging files that no record needs, if there are any.
+pub(crate) fn let_go_of_garbage(worktree: &Worktree) -> Result<()> {
+    let (garbage, freed) = {
+        let state = worktree.state();
+        (state.nodes.garbage.len(), state.freed.len())
+    };
+    match (garbage, freed) {
+        (0, 0) => Ok(()),
+        (0, _) => {
+            worktree.check_held()?;
+            remove_freed(worktree);
+            Ok(())
+        }
+        (_, _) => worktree.sync_records(),
     }
 }
 

@@ -67,7 +67,7 @@ impl Tenant {
 
     /// Creates an empty file and opens it for writing.
     pub fn create(&self, dir: NodeId, name: &Name, mode: u32, now: Timestamp) -> Result<NodeId> {
-        self.read_ahead(dir)?;
+        self.ahead().directory(dir)?;
         let staged = self.fresh_staging_file()?;
         let created = self.change(|state| {
             let path = self.names().vacant(state, dir, name)?;

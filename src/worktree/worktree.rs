@@ -10,10 +10,9 @@ use super::folder::Folder;
 use super::generation::{Place, Standing};
 use super::group_sync::GroupSync;
 use super::journal::Journal;
-use super::nodes::NodeId;
 use super::state::State;
-use crate::history::{BranchName, Name, Repo};
-use crate::id::{CommitId, TreeId};
+use crate::history::{BranchName, Repo};
+use crate::id::CommitId;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -156,34 +155,6 @@ impl Worktree {
             }
         }
     }
-
-    /// Reads a directory of the history into the copy before it is changed, so that it is not read while the copy is
-    /// held. Whoever changes it catches up with the others then.
-    pub(super) fn read_ahead(&self, dir: NodeId) -> Result<()> {
-        let unread = self.state().nodes.unread(dir);
-        unread.map_or(Ok(()), |id| fill(self, dir, id))
-    }
-
-    /// Looks at the tree as it is now, and into this directory of it, which is read before if it is in the history.
-    pub(super) fn read_in<T>(&self, dir: NodeId, look: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
-        let mut state = self.state();
-        if state.journal.has_news()? {
-            state.catch_up(&self.repo)?;
-        }
-        let Some(id) = state.nodes.unread(dir) else { return look(&mut state) };
-        drop(state);
-        fill(self, dir, id)?;
-        self.read(look)
-    }
-
-    /// The same for a directory of which a name is about to change, and for what that name leads to.
-    pub(super) fn read_ahead_of(&self, dir: NodeId, name: &Name) -> Result<()> {
-        self.read_ahead(dir)?;
-        match self.read(|state| Ok(state.nodes.loaded_child(dir, name)))? {
-            Some(child) => self.read_ahead(child),
-            None => Ok(()),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -194,7 +165,7 @@ impl Worktree {
     }
 
     /// How many last writers of a file are gone without a record that its bytes are complete.
-    pub(super) fn closing(&self, node: NodeId) -> u32 {
+    pub(super) fn closing(&self, node: super::nodes::NodeId) -> u32 {
         self.state().open.get(&node).map_or(0, super::open_files::OpenFile::closing)
     }
 }
@@ -211,9 +182,4 @@ pub(super) fn base_among(
     }
     let tip = repo.refs().branch(branch)?;
     Ok(tip.filter(|tip| announced.contains(tip)).or(base))
-}
-
-fn fill(worktree: &Worktree, dir: NodeId, id: TreeId) -> Result<()> {
-    let tree = worktree.repo.tree(id)?;
-    worktree.state().nodes.fill(dir, id, &tree)
 }

@@ -67,9 +67,9 @@ fn see(disk: &SimulatedDisk) -> Seen {
     Seen {
         head: refs.head().expect("HEAD"),
         branches: branches
-            .map(|(name, commit)| (name.clone(), commit, refs.log(&name).expect("log")))
+            .map(|(name, commit)| (name.clone(), commit, refs.logs().branch(&name).expect("log")))
             .collect(),
-        tags: tags.map(|(name, tag)| (name.clone(), tag, refs.tag_log(&name).expect("log"))).collect(),
+        tags: tags.map(|(name, tag)| (name.clone(), tag, refs.logs().tag(&name).expect("log"))).collect(),
     }
 }
 
@@ -218,7 +218,7 @@ fn each_change_of_a_transaction_sees_those_before_it_and_a_refused_one_drops_all
     assert!(transaction.commit().expect("free disk").is_empty());
     assert_eq!(repo.refs().branch(&branch("b")).expect("read"), Some(one.get()));
     assert_eq!(repo.refs().branch(&branch("c")).expect("read"), None);
-    let log = repo.refs().log(&branch("b")).expect("log");
+    let log = repo.refs().logs().branch(&branch("b")).expect("log");
     assert_eq!(
         log.iter().map(|line| line.new).collect::<Vec<_>>(),
         [two, three, one].map(|id| Some(id.get()))

@@ -300,7 +300,7 @@ fn a_log_is_durable_before_its_ref_also_when_a_first_attempt_was_killed() {
         for seed in 0..16 {
             let repo = open(&disk.crash_image(seed));
             let there = repo.refs().branch(&branch).unwrap().is_some();
-            if there && repo.refs().log(&branch).unwrap().is_empty() {
+            if there && repo.refs().logs().branch(&branch).unwrap().is_empty() {
                 bad.push((nth, seed));
             }
         }
@@ -405,7 +405,7 @@ fn a_staging_file_that_is_needed_again_is_not_removed_for_what_had_its_number_be
     let needed: Vec<StagingId> = worktree.state().nodes.stagings().collect();
     assert_eq!(needed.len(), 1);
     worktree.state().freed.extend(needed);
-    worktree.let_go_of_garbage().expect("nothing fails");
+    super::super::sync::let_go_of_garbage(&worktree).expect("nothing fails");
     let other = open(&disk);
     let other = other.worktree(&main()).expect("worktree");
     assert_eq!(load(&other, "old").as_deref(), Some(&b"old"[..]));

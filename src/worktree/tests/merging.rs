@@ -26,17 +26,17 @@ fn a_merge_that_was_stopped_before_its_changes_were_there_is_not_committed() {
     let (disk, repo) = create();
     let worktree = tenant(&repo);
     let merging = under_way(&worktree);
-    worktree.note_merging(&merging).expect("note");
+    worktree.under_way().note(&merging).expect("note");
     drop(worktree);
     let worktree = tenant(&open(&disk.crash_image(1)));
-    assert_eq!(worktree.merging().expect("read").as_ref(), Some(&merging));
+    assert_eq!(worktree.under_way().get().expect("read").as_ref(), Some(&merging));
     let everything = CommitRequest { allow_empty: true, ..request("merged", 3) };
     let error = worktree.commit(&everything, &Task::default()).expect_err("its changes are not there");
     assert!(matches!(error, Error::CutShort { what: "merge" }), "{error}");
-    worktree.note_merging(&Merging { is_in: true, ..merging.clone() }).expect("note");
+    worktree.under_way().note(&Merging { is_in: true, ..merging.clone() }).expect("note");
     let id = worktree.commit(&everything, &Task::default()).expect("commit").id;
     assert_eq!(worktree.repo().commit(id).expect("read").parents, [merging.ours, merging.theirs]);
-    assert_eq!(worktree.merging().expect("read"), None);
+    assert_eq!(worktree.under_way().get().expect("read"), None);
 }
 
 #[test]

@@ -32,14 +32,14 @@ pub(super) fn see(disk: &SimulatedDisk) -> Seen {
     let branches = refs.branches().expect("branches").into_iter();
     let branches: Vec<_> = branches
         .map(|(name, tip)| {
-            let log = refs.log(&name).expect("log");
+            let log = refs.logs().branch(&name).expect("log");
             (name, tip, log)
         })
         .collect();
     let tags = refs.tags().expect("tags").into_iter();
     let tags = tags
         .map(|(name, tag)| {
-            let log = refs.tag_log(&name).expect("log");
+            let log = refs.logs().tag(&name).expect("log");
             (name, tag, log)
         })
         .collect();
