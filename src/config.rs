@@ -4,6 +4,11 @@
 //! wins: default, the user's file, the repository's file, environment (`CORAL_<SECTION>_<KEY>`), explicit. Reads no
 //! file and no environment itself.
 
+mod former;
+
+pub use former::{FORMER, Former};
+
+use former::{former, level_of_number};
 use std::collections::BTreeMap;
 use std::fmt;
 use toml_edit::{DocumentMut, Item, TableLike, value};
@@ -109,6 +114,13 @@ pub enum Origin {
     Environment,
 }
 
+impl Key {
+    /// The variable of the environment that says it.
+    pub fn variable(&self) -> String {
+        format!("CORAL_{}", self.name.replace('.', "_").to_uppercase())
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -131,6 +143,14 @@ pub enum ConfigError {
         /// The nearest name that exists.
         nearest: &'static str,
     },
+    /// The original had it, and nothing listens to it here.
+    #[error("`{name}` is of the original Coral, and nothing listens to it: {instead}")]
+    Former {
+        /// What was given.
+        name: String,
+        /// What there is instead.
+        instead: &'static str,
+    },
     /// The value is outside of what the setting may be.
     #[error("`{key}` cannot be `{value}`: it is {domain}")]
     Value {
@@ -142,63 +162,73 @@ pub enum ConfigError {
         domain: String,
     },
     /// The file is not TOML.
-    #[error("not a TOML file: {0}")]
-    Syntax(String),
+    #[error("not a TOML file: line {line}: {what}")]
+    Syntax {
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong there.
+        what: String,
+    },
+}
+
+/// Something in a source of settings that does not hold, and is passed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// What.
+    pub error: ConfigError,
+    /// Where.
+    pub origin: Origin,
+}
+
+impl Trouble {
+    /// Whether it is only a name that no setting has, which a newer program may know.
+    pub fn is_stranger(&self) -> bool {
+        matches!(self.error, ConfigError::UnknownKey { .. } | ConfigError::Former { .. })
+    }
 }
 
 /// The settings in force.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
     values: BTreeMap<&'static str, (String, Origin)>,
-    strangers: Vec<(ConfigError, Origin)>,
+    troubles: Vec<Trouble>,
 }
 
 impl Config {
-    /// Lays the values of a TOML file over what is there. Names that no setting has are passed over, and kept to be told of:
-    /// a newer program may know them.
-    ///
-    /// # Errors
-    /// [`ConfigError`] for the first value that does not hold; nothing is laid over then.
-    pub fn overlay_file(&mut self, toml: &str, origin: Origin) -> Result<(), ConfigError> {
-        let document: DocumentMut = toml.parse().map_err(|error| ConfigError::Syntax(format!("{error}")))?;
-        let mut values = Vec::new();
-        collect(document.as_table(), "", &mut values);
-        self.overlay(values, origin)
+    /// Lays the values of a TOML file over what is there. What does not hold is passed over, and kept to be told of: a file that
+    /// one program cannot read must not keep people from their history.
+    pub fn overlay_file(&mut self, toml: &str, origin: Origin) {
+        match parse(toml) {
+            Ok(document) => {
+                let mut values = Vec::new();
+                collect(document.as_table(), "", &mut values);
+                self.overlay(values, origin);
+            }
+            Err(error) => self.troubles.push(Trouble { error, origin }),
+        }
     }
 
     /// Lays the variables `CORAL_<SECTION>_<KEY>` over what is there; other variables are passed over.
-    ///
-    /// # Errors
-    /// [`ConfigError::Value`] for a value that does not hold.
-    pub fn overlay_environment(
-        &mut self,
-        variables: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<(), ConfigError> {
-        let variable = |key: &Key| format!("CORAL_{}", key.name.replace('.', "_").to_uppercase());
+    pub fn overlay_environment(&mut self, variables: impl IntoIterator<Item = (String, String)>) {
         let known = variables.into_iter().filter_map(|(name, value)| {
-            let key = KEYS.iter().find(|key| variable(key) == name)?;
+            let key = KEYS.iter().find(|key| key.variable() == name)?;
             Some((key.name.to_owned(), value))
         });
-        self.overlay(known.collect(), Origin::Environment)
+        self.overlay(known.collect(), Origin::Environment);
     }
 
-    fn overlay(&mut self, values: Vec<(String, String)>, origin: Origin) -> Result<(), ConfigError> {
-        let (mut checked, mut strangers) = (Vec::new(), Vec::new());
+    fn overlay(&mut self, values: Vec<(String, String)>, origin: Origin) {
         for (name, value) in values {
             match check(&name, &value) {
-                Ok(key) => checked.push((key.name, (value, origin))),
-                Err(error @ ConfigError::UnknownKey { .. }) => strangers.push((error, origin)),
-                Err(error) => return Err(error),
+                Ok(key) => drop(self.values.insert(key.name, (value, origin))),
+                Err(error) => self.troubles.push(Trouble { error, origin }),
             }
         }
-        self.values.extend(checked);
-        self.strangers.extend(strangers);
-        Ok(())
     }
 
-    /// Names in files that no setting has, and whose files they are.
-    pub fn strangers(&self) -> &[(ConfigError, Origin)] {
-        &self.strangers
+    /// What does not hold in the sources, in the order in which they were laid over.
+    pub fn troubles(&self) -> &[Trouble] {
+        &self.troubles
     }
 
     /// The value of a setting and where it came from.
@@ -238,7 +268,7 @@ impl Config {
 /// [`ConfigError`] if the file, the name or the value does not hold.
 pub fn edit(toml: &str, name: &str, text: &str) -> Result<String, ConfigError> {
     let key = check(name, text)?;
-    let mut document: DocumentMut = toml.parse().map_err(|error| ConfigError::Syntax(format!("{error}")))?;
+    let mut document = parse(toml)?;
     let (section, entry) = key.name.split_once('.').expect("every name has a section");
     let table = document.entry(section).or_insert_with(toml_edit::table);
     let typed = match key.domain {
@@ -248,7 +278,7 @@ pub fn edit(toml: &str, name: &str, text: &str) -> Result<String, ConfigError> {
     };
     match table.as_table_like_mut() {
         Some(table) => table.insert(entry, typed),
-        None => return Err(ConfigError::Syntax(format!("`{section}` is not a section"))),
+        None => return Err(ConfigError::Syntax { line: 1, what: format!("`{section}` is not a section") }),
     };
     Ok(document.to_string())
 }
@@ -258,15 +288,71 @@ pub fn edit(toml: &str, name: &str, text: &str) -> Result<String, ConfigError> {
 /// # Errors
 /// [`ConfigError::Syntax`].
 pub fn remove(toml: &str, name: &str) -> Result<(String, bool), ConfigError> {
-    let mut document: DocumentMut = toml.parse().map_err(|error| ConfigError::Syntax(format!("{error}")))?;
+    let mut document = parse(toml)?;
     let removed = match name.rsplit_once('.') {
         Some((section, entry)) => {
-            let table = document.get_mut(section).and_then(|table| table.as_table_like_mut());
+            let top: &mut dyn TableLike = document.as_table_mut();
+            let table =
+                section.split('.').try_fold(top, |table, name| table.get_mut(name)?.as_table_like_mut());
             table.is_some_and(|table| table.remove(entry).is_some())
         }
         None => document.remove(name).is_some(),
     };
     Ok((document.to_string(), removed))
+}
+
+fn parse(toml: &str) -> Result<DocumentMut, ConfigError> {
+    toml.parse().map_err(|error: toml_edit::TomlError| {
+        let at = error.span().map_or(0, |span| span.start);
+        let before = toml.as_bytes().get(..at).unwrap_or(toml.as_bytes());
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        ConfigError::Syntax { line, what: error.message().replace('\n', ", ") }
+    })
+}
+
+/// What became of a line of a file of the original.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Migrated {
+    /// It says the same in the words of this program.
+    Changed {
+        /// The setting.
+        name: String,
+        /// What it said.
+        was: String,
+        /// What it says.
+        is: String,
+    },
+    /// It was taken out.
+    TakenOut {
+        /// The setting.
+        name: String,
+        /// What there is instead.
+        instead: &'static str,
+    },
+}
+
+/// A file of the original in the words of this program: former settings go, numbers for levels become names. Everything else
+/// stays.
+///
+/// # Errors
+/// [`ConfigError::Syntax`].
+pub fn migrate(toml: &str) -> Result<(String, Vec<Migrated>), ConfigError> {
+    let mut values = Vec::new();
+    collect(parse(toml)?.as_table(), "", &mut values);
+    let (mut toml, mut done) = (toml.to_owned(), Vec::new());
+    for (name, was) in values {
+        if let Some(former) = former(&name) {
+            toml = remove(&toml, &name)?.0;
+            done.push(Migrated::TakenOut { name, instead: former.instead });
+        } else if let (Err(ConfigError::Value { .. }), "core.compression_level") =
+            (check(&name, &was), name.as_str())
+            && let Some(level) = level_of_number(&was)
+        {
+            toml = edit(&toml, &name, level)?;
+            done.push(Migrated::Changed { name, was, is: level.to_owned() });
+        }
+    }
+    Ok((toml, done))
 }
 
 /// Every `section.key` with its value as text.
@@ -284,6 +370,9 @@ fn collect(table: &dyn TableLike, prefix: &str, out: &mut Vec<(String, String)>)
 }
 
 fn find(name: &str) -> Result<&'static Key, ConfigError> {
+    if let Some(former) = former(name) {
+        return Err(ConfigError::Former { name: name.to_owned(), instead: former.instead });
+    }
     let nearest = || KEYS.iter().map(|key| key.name).min_by_key(|key| strsim::damerau_levenshtein(name, key));
     KEYS.iter().find(|key| key.name == name).ok_or_else(|| ConfigError::UnknownKey {
         name: name.to_owned(),
@@ -352,11 +441,11 @@ mod tests {
     fn later_layers_win() {
         let mut config = Config::default();
         assert_eq!(config.get("user.name"), Ok(("Anonymous", Origin::Default)));
-        config.overlay_file("[user]\nname = \"Ada\"\nemail = \"a@b\"", Origin::User).expect("valid");
-        config.overlay_file("[user]\nname = \"Grace\"", Origin::Repository).expect("valid");
+        config.overlay_file("[user]\nname = \"Ada\"\nemail = \"a@b\"", Origin::User);
+        config.overlay_file("[user]\nname = \"Grace\"", Origin::Repository);
         let variables = [("CORAL_CORE_CACHE_SIZE", "1GiB"), ("CORAL_NO_SUCH", "x"), ("HOME", "/")];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        config.overlay_environment(variables).expect("valid");
+        config.overlay_environment(variables);
         assert_eq!(config.get("user.name"), Ok(("Grace", Origin::Repository)));
         assert_eq!(config.get("user.email"), Ok(("a@b", Origin::User)));
         assert_eq!(config.number("core.cache_size"), 1 << 30);
@@ -365,10 +454,14 @@ mod tests {
     #[test]
     fn unknown_keys_and_wrong_values_say_what_would_be_right() {
         let mut config = Config::default();
-        config.overlay_file("[core]\ncompresion_level = \"max\"", Origin::User).expect("read all the same");
+        config.overlay_file("[core]\ncompresion_level = \"max\"\nthreads = 2", Origin::User);
         let name = "core.compresion_level".into();
         let unknown = ConfigError::UnknownKey { name, nearest: "core.compression_level" };
-        assert_eq!(config.strangers(), [(unknown, Origin::User)]);
+        assert_eq!(config.troubles(), [Trouble { error: unknown, origin: Origin::User }]);
+        assert_eq!(config.number("core.threads"), 2);
+        config.overlay_file("[core]\n\nthreads = [", Origin::Repository);
+        let syntax = &config.troubles()[1].error;
+        assert!(matches!(syntax, ConfigError::Syntax { line: 3, .. }), "{syntax:?}");
         for (key, value) in [
             ("core.compression_level", "9"),
             ("core.delta_encoding", "yes"),
@@ -387,11 +480,28 @@ mod tests {
         let file = edit(&file, "user.name", "Grace").expect("valid");
         assert!(file.contains("# mine"));
         let mut config = Config::default();
-        config.overlay_file(&file, Origin::User).expect("valid");
+        config.overlay_file(&file, Origin::User);
+        assert_eq!(config.troubles(), []);
         assert_eq!(config.number("core.max_delta_depth"), 4);
         assert_eq!(config.text("user.name"), "Grace");
         let (file, was_there) = remove(&file, "user.name").expect("valid");
         assert!(was_there && file.contains("max_delta_depth") && !file.contains("Grace"), "{file}");
         assert_eq!(remove(&file, "user.nope"), Ok((file, false)));
+    }
+
+    #[test]
+    fn a_file_of_the_original_becomes_one_of_this_program() {
+        let file = "[user]\nname = \"Ada\"\n[core]\ncompression_level = 9\nenable_lsh = true\n[delta]\nx = 1\n\
+                    [remotes.origin]\nurl = \"s3://b\"\n";
+        let mut config = Config::default();
+        config.overlay_file(file, Origin::User);
+        assert_eq!(config.troubles().iter().filter(|trouble| trouble.is_stranger()).count(), 3);
+        let (file, done) = migrate(file).expect("valid");
+        let taken_out = |done: &&Migrated| matches!(done, Migrated::TakenOut { .. });
+        assert_eq!((done.len(), done.iter().filter(taken_out).count()), (4, 3), "{done:?}");
+        let mut config = Config::default();
+        config.overlay_file(&file, Origin::User);
+        assert_eq!((config.troubles(), config.text("core.compression_level")), (&[][..], "max"), "{file}");
+        assert_eq!(migrate(&file), Ok((file, Vec::new())));
     }
 }

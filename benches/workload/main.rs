@@ -129,5 +129,6 @@ fn request(message: &str, time: Timestamp) -> CommitRequest {
         tag: None,
         amend: false,
         coding: Coding::Now,
+        only: Vec::new(),
     }
 }

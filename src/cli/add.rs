@@ -1,5 +1,6 @@
 use super::context::{Context, say_heard};
 use super::error::{CommandError, Result};
+use super::globs;
 use super::output::{Colour, Output, note};
 use super::progress::task;
 use super::quote;
@@ -17,7 +18,7 @@ use std::path::PathBuf;
 /// directory are left out, and so is every `.coral`, what `.coralignore` says, and other programs' folders such as `.git`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Files, directories or symbolic links
+    /// Files, directories or symbolic links; `*` and `?` fit names
     #[arg(value_name = "PATH", required_unless_present_any = ["all", "update"])]
     paths: Vec<PathBuf>,
     /// Everything in the mounted worktree, which is there already
@@ -53,7 +54,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             let around = place.beside().around(&worktree, &worktree.snapshot(false)?)?;
             around.changed.iter().map(|path| place.beside().outside(path)).collect()
         }
-        false => args.paths,
+        false => globs::on_disk(&place.surroundings, &args.paths)?,
     };
     let request = AddRequest { paths, to, no_ignore: args.no_ignore };
     if !args.update && place.adding().is_in_place(&branch, &request) {

@@ -10,7 +10,9 @@ use super::{
 };
 #[cfg(feature = "mount")]
 use super::{demo, mount, umount};
+use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
+use serde_json::json;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -97,16 +99,17 @@ enum Verb {
     Demo(demo::Args),
 }
 
-/// Runs the command with these arguments, the program's name first, and says how it ended: 0 success, 1 failure,
-/// 2 wrong usage, 128 and the number of the signal that stopped it.
+/// Runs the command with these arguments, the program's name first, and says how it ended: 0 success, 1 failure or no,
+/// 2 wrong usage, 3 that it could not be told where 1 is no, 4 damage, 128 and the number of the signal that stopped it.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     survive_file_size_limit();
-    let arguments = habits::translated(arguments);
-    // Whoever wants JSON wants it of wrong usage too.
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    // Whoever wants JSON wants it of wrong usage, help and the version too.
     let wants_json = arguments.iter().skip(1).take_while(|word| *word != "--").any(|word| word == "--json");
+    let arguments = habits::translated(arguments);
     let args = match Args::try_parse_from(&arguments) {
         Ok(args) => args,
-        Err(error) => return explain(&error, wants_json),
+        Err(error) => return explain(&error, &arguments, wants_json),
     };
     let out = Output::new(args.verb.name(), &args.printing());
     match dispatch(args, &out).and_then(|code| out.finish().map(|()| code)) {
@@ -124,10 +127,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// Says what is wrong with a command line. Help and version go to the standard output with success, wrong usage to the
 /// error output with 2.
-fn explain(error: &clap::Error, wants_json: bool) -> ExitCode {
+fn explain(error: &clap::Error, arguments: &[OsString], wants_json: bool) -> ExitCode {
     let code = u8::try_from(error.exit_code()).unwrap_or(2);
-    let told = habits::explained(error);
-    if wants_json && code != 0 {
+    let told = habits::explained(error, arguments, &Args::command());
+    if wants_json && code == 0 {
+        return print_text_as_json(error);
+    }
+    if wants_json {
         let text = error.to_string();
         let first = text.lines().next().unwrap_or_default();
         let plain = CommandError::usage(first.strip_prefix("error: ").unwrap_or(first));
@@ -142,6 +148,23 @@ fn explain(error: &clap::Error, wants_json: bool) -> ExitCode {
         None => {
             let _ = error.print();
             ExitCode::from(code)
+        }
+    }
+}
+
+/// Help and the version are texts.
+fn print_text_as_json(error: &clap::Error) -> ExitCode {
+    let (verb, value) = match error.kind() {
+        ErrorKind::DisplayVersion => ("version", json!({ "version": env!("CARGO_PKG_VERSION") })),
+        _ => ("help", json!({ "text": error.to_string() })),
+    };
+    let out = Output::new(verb, &Printing { json: true, ..Printing::default() });
+    match out.value(&value) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(error) => {
+            print(&error);
+            ExitCode::from(error.exit_code())
         }
     }
 }
@@ -238,6 +261,44 @@ impl Verb {
         }
     }
 
+    /// Whether it changes nothing of the repository.
+    fn only_looks(&self) -> bool {
+        match self {
+            Verb::Branch(args) => args.only_looks(),
+            Verb::Tag(args) => args.only_looks(),
+            Verb::Status(_)
+            | Verb::Diff(_)
+            | Verb::Compare(_)
+            | Verb::Log(_)
+            | Verb::Reflog(_)
+            | Verb::Show(_)
+            | Verb::Ls(_)
+            | Verb::Cat(_)
+            | Verb::Similar(_)
+            | Verb::Lineage(_)
+            | Verb::Export(_)
+            | Verb::Best(_)
+            | Verb::Blame(_)
+            | Verb::Stats(_)
+            | Verb::Fsck(_)
+            | Verb::CheckIgnore(_)
+            | Verb::Config(_)
+            | Verb::Completions(_)
+            | Verb::Man(_)
+            | Verb::Reference(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether it ends with 1 to say no, so that it ends with another number if it cannot tell.
+    fn answers(&self) -> bool {
+        match self {
+            Verb::Diff(args) => args.answers(),
+            Verb::CheckIgnore(_) => true,
+            _ => false,
+        }
+    }
+
     /// What is left when it was stopped, and how to go on.
     fn left_by_stop(&self) -> &'static str {
         match self {
@@ -259,9 +320,9 @@ impl Verb {
 }
 
 fn dispatch(args: Args, out: &Output) -> Result<ExitCode> {
-    let context = Context::new(args.start_in)?;
-    let left = args.verb.left_by_stop();
-    perform(args.verb, &context, out).map_err(|error| error.or_stopped(left))
+    let context = Context::new(args.start_in, args.verb.only_looks())?;
+    let (left, answers) = (args.verb.left_by_stop(), args.verb.answers());
+    perform(args.verb, &context, out).map_err(|error| error.or_stopped(left).or_no_answer(answers))
 }
 
 fn perform(verb: Verb, context: &Context, out: &Output) -> Result<ExitCode> {

@@ -41,6 +41,9 @@ pub struct Args {
     /// Accepted for git's sake: all branches are here
     #[arg(short, long)]
     all: bool,
+    /// Branches of other repositories, of which there are none
+    #[arg(short, long, conflicts_with_all = ["name", "delete", "force_delete"])]
+    remotes: bool,
     /// The name of the current branch alone
     #[arg(long)]
     show_current: bool,
@@ -53,9 +56,35 @@ pub struct Args {
     /// Only branches that have commits which this one has not
     #[arg(long, value_name = "REF", num_args = 0..=1, default_missing_value = "HEAD")]
     no_merged: Option<String>,
-    /// `name`, or `date` for the newest first
-    #[arg(long, value_name = "KEY", default_value = "name", value_parser = ["name", "date"])]
-    sort: String,
+    /// `name`, or `date` for the newest first; git's `refname` and `-committerdate` are the same
+    #[arg(long, value_name = "KEY", default_value = "name", allow_hyphen_values = true, value_parser = sorting)]
+    sort: Sorting,
+}
+
+/// An order of branches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sorting {
+    Name,
+    Oldest,
+    Newest,
+}
+
+fn sorting(key: &str) -> std::result::Result<Sorting, String> {
+    match key {
+        "name" | "refname" => Ok(Sorting::Name),
+        "date" | "-date" | "-committerdate" => Ok(Sorting::Newest),
+        "committerdate" => Ok(Sorting::Oldest),
+        _ => Err("branches are ordered by `name` or by `date`".into()),
+    }
+}
+
+impl Args {
+    /// Whether it only lists.
+    pub fn only_looks(&self) -> bool {
+        self.list
+            || self.show_current
+            || (self.name.is_none() && self.delete.is_empty() && self.force_delete.is_empty())
+    }
 }
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
@@ -100,6 +129,7 @@ fn create(place: &Place, out: &Output, name: &str, start: &str) -> Result<()> {
     warn(&made.warnings);
     say_heard(&made.heard);
     let commit = made.commit;
+    place.heed_names([name]);
     match out.json {
         true => out.value(&json!({ "branch": name, "commit": commit.to_string() })),
         false => out.line(format_args!("branch {name} starts at {}", &commit.to_string()[..10])),
@@ -185,13 +215,15 @@ fn list(place: &Place, out: &Output, args: &Args) -> Result<()> {
     let refs = place.repo.refs();
     let head = refs.head()?;
     let mut found = Vec::new();
-    for (name, id) in refs.branches()? {
+    for (name, id) in refs.branches()?.into_iter().filter(|_| !args.remotes) {
         if is_wanted(place, args, &name, id)? {
             found.push((name, id, place.repo.commit(id)?));
         }
     }
-    if args.sort == "date" {
-        found.sort_by_key(|(_, _, commit)| std::cmp::Reverse(commit.committer.time));
+    match args.sort {
+        Sorting::Name => {}
+        Sorting::Oldest => found.sort_by_key(|(_, _, commit)| commit.committer.time),
+        Sorting::Newest => found.sort_by_key(|(_, _, commit)| std::cmp::Reverse(commit.committer.time)),
     }
     let mut rows = Vec::new();
     for (name, id, commit) in &found {

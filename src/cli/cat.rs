@@ -1,20 +1,25 @@
 use super::context::Context;
 use super::error::{CommandError, Result};
 use super::output::Output;
+use super::quote;
 use super::tensor_names::no_tensor;
 use crate::history::{DraftNode, Node, glob};
 use crate::store::{Source, StoreError};
+use crate::units::ByteSize;
 use crate::workspace::Located;
+use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::ffi::os_str::Display;
 
 /// Bytes that are printed at once.
 const PIECE: usize = 1 << 20;
+/// Files that are printed as JSON are at most so long, in bytes.
+const JSON_MAX: u64 = 1 << 20;
 
 /// Print the bytes of a file of a revision
 ///
 /// `:PATH` is the file of the worktree, `REF:PATH#NAME` the bytes of one of its tensors, in the order of the file if NAME has
-/// `*` or `?` and several match.
+/// `*` or `?` and several match. As JSON files of at most 1 MiB, as text or in hexadecimal digits.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// REF:PATH, :PATH or REF:PATH#TENSOR
@@ -24,6 +29,7 @@ pub struct Args {
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
+    let mut rows = Vec::new();
     for text in &args.targets {
         let bytes = text.as_encoded_bytes();
         let text = text.display();
@@ -32,9 +38,37 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
                 .hint(format!("a file of a revision is `REF:PATH`, such as `HEAD:{text}`")));
         }
         let found = place.views().locate(bytes)?;
-        print(&found, out, &text)?;
+        match out.json {
+            true => rows.push(row(&found, &text)?),
+            false => print(&found, out, &text)?,
+        }
     }
-    Ok(())
+    match (out.json, rows.as_slice()) {
+        (false, _) => Ok(()),
+        (true, [only]) => out.value(only),
+        (true, _) => out.value(&json!({ "files": rows })),
+    }
+}
+
+/// A short file, as text or in hexadecimal digits.
+fn row(found: &Located, shown_as: &Display<'_>) -> Result<Value> {
+    let too_long = || {
+        CommandError::usage(format!("`{shown_as}` is no file of at most {} as JSON", ByteSize(JSON_MAX)))
+            .hint("without `--json` its bytes are printed as they are")
+    };
+    let content =
+        found.view.content(&found.entry.node)?.filter(|_| found.tensor.is_none()).ok_or_else(too_long)?;
+    let bytes = content.read_short(JSON_MAX)?.ok_or_else(too_long)?;
+    let mut row = json!({ "path": null, "bytes": bytes.len() });
+    quote::put_path(&mut row, &found.path);
+    match String::from_utf8(bytes) {
+        Ok(text) => row["text"] = json!(text),
+        Err(error) => {
+            let digits: Vec<String> = error.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+            row["hex"] = json!(digits.concat());
+        }
+    }
+    Ok(row)
 }
 
 /// Prints a file, a link's target, or the bytes of tensors.

@@ -1,5 +1,7 @@
+use super::change::{change_json, words};
 use super::context::{Context, Place};
 use super::error::{CommandError, Result};
+use super::globs;
 use super::message::MessageArgs;
 use super::output::{Output, note, warn};
 use super::progress::task;
@@ -10,9 +12,12 @@ use crate::history::{
     self, BranchName, Commit, Repo, Signature, TagName, TreePath, metadata_pair, parse_time,
 };
 use crate::id::TreeId;
+use crate::units::Timestamp;
+use crate::workspace::Pathspec;
 use crate::worktree::{Coding, CommitRequest, Committed, Error, Worktree};
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// Record the worktree as the next commit of its branch
 ///
@@ -34,6 +39,15 @@ pub struct Args {
     /// Accepted for git's sake: every change of the worktree is committed
     #[arg(short, long)]
     all: bool,
+    /// Only what is at and below these paths; `*` and `?` fit names. What else differs stays a change
+    #[arg(value_name = "PATH", conflicts_with = "amend")]
+    paths: Vec<PathBuf>,
+    /// Say what would be committed, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Add a line `Signed-off-by` with who commits to the message
+    #[arg(short, long)]
+    signoff: bool,
     /// Who made the change, if not who commits
     #[arg(long, value_name = "NAME")]
     author: Option<String>,
@@ -75,6 +89,10 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let branch = place.branch(args.branch.as_deref())?;
     let tag = args.tag.as_deref().map(TagName::new).transpose()?;
     let worktree = place.worktree(&branch)?;
+    let only = globs::in_worktree(&place, &worktree, &args.paths)?;
+    if args.dry_run {
+        return foretell(&place, out, &branch, &worktree, &only);
+    }
     let before = match (args.amend, place.repo.refs().branch(&branch)?) {
         (true, Some(tip)) => Some(place.repo.commit(tip)?),
         _ => None,
@@ -84,7 +102,8 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         return Err(CommandError::new("the message is empty, nothing was committed")
             .hint("`-m TEXT` says why; `--allow-empty-message` commits without"));
     }
-    let committer = place.signature();
+    let committer = committer(&place)?;
+    let message = if args.signoff { signed_off(&message, &committer) } else { message };
     let author = author(&place, &worktree, &args, &committer, before.as_deref())?;
     check_person(&author)?;
     let mut metadata = before.map(|before| before.metadata.clone()).unwrap_or_default();
@@ -100,6 +119,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         tag,
         amend: args.amend,
         coding: Coding::Now,
+        only,
     };
     let task = task()?;
     // A mount makes small what it finds afterwards.
@@ -149,12 +169,10 @@ fn author(
 ) -> Result<Signature> {
     let picked = worktree.under_way().get()?.and_then(|merging| merging.author);
     let known = before.map(|before| before.author.clone()).or(picked).unwrap_or_else(|| committer.clone());
-    let (time, offset_minutes) = match &args.date {
-        Some(said) => {
-            let time =
-                parse_time(said, place.now()).ok_or_else(|| history::Error::UnknownTime(said.clone()))?;
-            (time, committer.offset_minutes)
-        }
+    let variable = place.surroundings.variable("CORAL_AUTHOR_DATE").filter(|_| before.is_none());
+    let said = args.date.clone().or(variable.map(|said| said.to_string_lossy().into_owned()));
+    let (time, offset_minutes) = match said {
+        Some(said) => (time_of(place, &said)?, committer.offset_minutes),
         None => (known.time, known.offset_minutes),
     };
     // `Ada <a@b>` has both, as in git.
@@ -172,6 +190,62 @@ fn author(
         time,
         offset_minutes,
     })
+}
+
+/// Who commits, and when: now, if the environment says nothing else.
+fn committer(place: &Place) -> Result<Signature> {
+    let plain = place.signature();
+    let surroundings = &place.surroundings;
+    let said = surroundings.variable("CORAL_COMMITTER_DATE");
+    // Whoever makes something that can be made again says it in seconds.
+    let epoch = surroundings.variable("SOURCE_DATE_EPOCH").map(|said| format!("@{}", said.to_string_lossy()));
+    match said.map(|said| said.to_string_lossy().into_owned()).or(epoch) {
+        Some(said) => Ok(Signature { time: time_of(place, &said)?, ..plain }),
+        None => Ok(plain),
+    }
+}
+
+fn time_of(place: &Place, said: &str) -> Result<Timestamp> {
+    let seconds = said.strip_prefix('@').and_then(|seconds| seconds.parse().ok());
+    let time = seconds.map(|seconds| Timestamp { seconds, nanoseconds: 0 }).or(parse_time(said, place.now()));
+    time.ok_or_else(|| history::Error::UnknownTime(said.to_owned()).into())
+}
+
+/// A message with who stands for it, said once.
+fn signed_off(message: &str, who: &Signature) -> String {
+    let line = format!("Signed-off-by: {} <{}>", who.name, who.email);
+    let message = message.trim_end();
+    match message.lines().last() {
+        Some(last) if last == line => message.to_owned(),
+        Some(last) if last.starts_with("Signed-off-by: ") => format!("{message}\n{line}"),
+        _ => format!("{message}\n\n{line}"),
+    }
+}
+
+/// Says what a commit would record.
+fn foretell(
+    place: &Place,
+    out: &Output,
+    branch: &BranchName,
+    worktree: &Worktree,
+    only: &[TreePath],
+) -> Result<()> {
+    place.settle();
+    let snapshot = worktree.snapshot(false)?;
+    let changes = snapshot.diff_from(place.repo.tree_of(snapshot.base)?, worktree)?;
+    let pathspec = Pathspec::below(only.iter().cloned());
+    let meant = changes.iter().filter(|change| {
+        pathspec.means(&change.path) || only.iter().any(|meant| meant.starts_with(&change.path))
+    });
+    if out.json {
+        let rows: Vec<_> = meant.map(change_json).collect();
+        return out.value(&json!({ "branch": branch.as_str(), "commit": null, "changes": rows }));
+    }
+    for change in meant {
+        let (letter, _, colour) = words(change.kind);
+        out.line(out.paint(colour, format_args!("{letter} {}", quote::path(&change.path))))?;
+    }
+    Ok(())
 }
 
 fn report(
@@ -226,10 +300,17 @@ fn check_person(who: &Signature) -> Result<()> {
     }
 }
 
-/// `KEY=VALUE` pairs.
+/// `KEY=VALUE` pairs, each key once.
 pub fn key_values(pairs: &[String]) -> Result<BTreeMap<String, String>> {
     let split = |pair: &String| {
         metadata_pair(pair).ok_or_else(|| CommandError::usage(format!("`{pair}` is not KEY=VALUE")))
     };
-    pairs.iter().map(split).collect()
+    let mut found = BTreeMap::new();
+    for pair in pairs {
+        let (key, value) = split(pair)?;
+        if let Some(other) = found.insert(key.clone(), value) {
+            return Err(CommandError::usage(format!("`{key}` is given twice, once as `{other}`")));
+        }
+    }
+    Ok(found)
 }

@@ -1,15 +1,18 @@
 use super::context::{Context, disk};
+use super::editor::edit_settings;
 use super::error::{CommandError, Result};
-use super::output::Output;
+use super::output::{Output, note};
 use super::quote;
-use crate::config::KEYS;
+use crate::config::{Config, KEYS, Migrated, Origin};
 use crate::workspace::Scope;
-use serde_json::json;
+use serde_json::{Value, json};
+use std::path::Path;
 
 /// Look at settings, or change them
 ///
 /// What wins, strongest first: the environment (CORAL_SECTION_KEY), the repository's coral.toml, the user's
-/// ~/.config/coral/config.toml, the default.
+/// ~/.config/coral/config.toml, the default. Files that do not hold stop no command that only looks, and none of these but
+/// `validate`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -21,7 +24,7 @@ enum Action {
     /// Every setting with its value, where that came from, and what it changes
     #[command(visible_alias = "show")]
     List {
-        /// Accepted for git's sake: where each value came from is shown in any case
+        /// The file, or the variable, of each value that is no default
         #[arg(long, visible_alias = "show-origin")]
         origin: bool,
     },
@@ -38,6 +41,7 @@ enum Action {
         /// SECTION.KEY
         key: String,
         /// What it is from now on
+        #[arg(allow_hyphen_values = true)]
         value: String,
     },
     /// Go back to the default, or take out a name that no setting has
@@ -48,64 +52,146 @@ enum Action {
         /// SECTION.KEY
         key: String,
     },
-    /// Check the files
+    /// Write into the file of settings with an editor
+    Edit {
+        /// The one for all repositories of this user instead
+        #[arg(long)]
+        global: bool,
+    },
+    /// Check the files and the environment
     Validate,
+    /// Put a file of the original Coral into the words of this one
+    ///
+    /// Settings that nothing listens to here are taken out, each with what there is instead; numbers of compression levels become
+    /// their names. Everything else stays as it is.
+    Migrate {
+        /// The one for all repositories of this user instead
+        #[arg(long)]
+        global: bool,
+    },
 }
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let root = context.find().ok().map(|found| found.root);
+    let config = context.config(root.as_deref())?;
+    let root = root.as_deref();
     match args.action {
-        Action::Unset { global, key } => {
-            let scope = if global { Scope::User } else { Scope::Repository };
-            match context.unset(&*disk(), scope, &key)? {
-                Some(path) if out.json => out.value(&json!({ "key": key, "file": path })),
-                Some(path) => out.line(format_args!("{key} is gone from {}", quote::file(&path))),
-                None => Err(CommandError::new(format!("`{key}` is not set there"))
-                    .hint("`coral config list` tells where each value came from")),
+        Action::Unset { global, key } => unset(context, out, scope(global), &key),
+        Action::Set { global, key, value } => {
+            let path = context.set(&*disk(), scope(global), &key, &value)?;
+            match out.json {
+                true => out.value(&json!({ "key": key, "value": value, "file": path })),
+                false => out.line(format_args!("{key} = {value} in {}", quote::file(&path))),
             }
         }
-        Action::Set { global, key, value } => set(context, out, global, &key, &value),
+        Action::Edit { global } => edit(context, out, scope(global)),
+        Action::Migrate { global } => migrate(context, out, scope(global)),
         Action::Get { key } => {
-            let config = context.config(root.as_deref())?;
             let (value, origin) = config.get(&key)?;
             match out.json {
                 true => out.value(&json!({ "key": key, "value": value, "origin": origin.to_string() })),
                 false => out.line(value),
             }
         }
-        Action::Validate => {
-            let config = context.config(root.as_deref())?;
-            match config.strangers().first() {
-                Some((error, origin)) => {
-                    Err(CommandError::from(error.clone()).hint(format!("it is in {origin}")))
+        Action::Validate => validate(context, out, &config, root),
+        Action::List { origin } => list(context, out, &config, root, origin),
+    }
+}
+
+fn scope(global: bool) -> Scope {
+    if global { Scope::User } else { Scope::Repository }
+}
+
+fn unset(context: &Context, out: &Output, scope: Scope, key: &str) -> Result<()> {
+    match context.unset(&*disk(), scope, key)? {
+        Some(path) if out.json => out.value(&json!({ "key": key, "file": path })),
+        Some(path) => out.line(format_args!("{key} is gone from {}", quote::file(&path))),
+        None => Err(CommandError::new(format!("`{key}` is not set there"))
+            .hint("`coral config list` tells where each value came from")),
+    }
+}
+
+/// Opens a file in an editor. What is wrong in it afterwards is said, and stays for the next time.
+fn edit(context: &Context, out: &Output, scope: Scope) -> Result<()> {
+    let path = context.file_of_scope(scope)?;
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    edit_settings(context, &path)?;
+    let mut config = Config::default();
+    match std::fs::read_to_string(&path) {
+        Ok(text) => config.overlay_file(&text, Origin::Repository),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(CommandError::new(format!("cannot read `{}`: {error}", path.display()))),
+    }
+    match config.troubles().first() {
+        Some(trouble) => Err(CommandError::from(trouble.error.clone())
+            .hint(format!("`{}` is as it was written; `coral config edit` opens it again", path.display()))),
+        None if out.json => out.value(&json!({ "file": path })),
+        None => out.line(format_args!("{} holds", quote::file(&path))),
+    }
+}
+
+fn migrate(context: &Context, out: &Output, scope: Scope) -> Result<()> {
+    let (path, done) = context.migrate(&*disk(), scope)?;
+    if out.json {
+        let rows: Vec<Value> = done
+            .iter()
+            .map(|done| match done {
+                Migrated::Changed { name, was, is } => json!({ "key": name, "was": was, "is": is }),
+                Migrated::TakenOut { name, instead } => {
+                    json!({ "key": name, "is": null, "instead": instead })
                 }
-                None => out.line("all settings hold"),
-            }
+            })
+            .collect();
+        return out.value(&json!({ "file": path, "changes": rows }));
+    }
+    for done in &done {
+        match done {
+            Migrated::Changed { name, was, is } => out.line(format_args!("{name} = {is} (was {was})"))?,
+            Migrated::TakenOut { name, instead } => out.line(format_args!("{name} is gone: {instead}"))?,
         }
-        Action::List { .. } => {
-            let config = context.config(root.as_deref())?;
-            let mut rows = Vec::new();
-            for key in KEYS {
-                let (value, origin) = config.get(key.name)?;
-                match out.json {
-                    true => rows.push(json!({
-                        "key": key.name, "value": value, "origin": origin.to_string(), "about": key.about,
-                    })),
-                    false => {
-                        out.line(format_args!("{:<24} {value:<12} ({origin}) {}", key.name, key.about))?
-                    }
-                }
-            }
-            if out.json { out.value(&json!({ "settings": rows })) } else { Ok(()) }
+    }
+    match done.is_empty() {
+        true => out.line(format_args!("nothing in {} is of the original", quote::file(&path))),
+        false => Ok(()),
+    }
+}
+
+/// Everything that does not hold is told, and one of it is the error.
+fn validate(context: &Context, out: &Output, config: &Config, root: Option<&Path>) -> Result<()> {
+    let said_in = |origin| match context.settings_file(origin, root) {
+        Some(file) => format!("it is in `{}`; `coral config edit` opens that", file.display()),
+        None => "it is in the environment".to_owned(),
+    };
+    match config.troubles() {
+        [] => out.line("all settings hold"),
+        [first, others @ ..] => {
+            others.iter().for_each(|other| note(format!("{}: {}", other.error, said_in(other.origin))));
+            Err(CommandError::from(first.error.clone()).hint(said_in(first.origin)))
         }
     }
 }
 
-fn set(context: &Context, out: &Output, global: bool, key: &str, value: &str) -> Result<()> {
-    let scope = if global { Scope::User } else { Scope::Repository };
-    let path = context.set(&*disk(), scope, key, value)?;
-    match out.json {
-        true => out.value(&json!({ "key": key, "value": value, "file": path })),
-        false => out.line(format_args!("{key} = {value} in {}", quote::file(&path))),
+fn list(context: &Context, out: &Output, config: &Config, root: Option<&Path>, origins: bool) -> Result<()> {
+    for trouble in config.troubles() {
+        note(format!("{}, in {}: it is passed over", trouble.error, trouble.origin));
     }
+    let mut rows = Vec::new();
+    for key in KEYS {
+        let (value, origin) = config.get(key.name)?;
+        let file = context.settings_file(origin, root);
+        let place = match (&file, origin) {
+            (Some(file), _) if origins => quote::file(file),
+            (None, Origin::Environment) if origins => key.variable(),
+            (Some(_) | None, _) => origin.to_string(),
+        };
+        match out.json {
+            true => rows.push(json!({
+                "key": key.name, "value": value, "origin": origin.to_string(), "file": file, "about": key.about,
+            })),
+            false => out.line(format_args!("{:<24} {value:<12} ({place}) {}", key.name, key.about))?,
+        }
+    }
+    if out.json { out.value(&json!({ "settings": rows })) } else { Ok(()) }
 }

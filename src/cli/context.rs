@@ -4,20 +4,25 @@ use super::error::{CommandError, Result};
 use super::output::note;
 use super::signals::Signals;
 use super::when;
+use crate::config::Config;
 use crate::disk::{Disk, StoppableDisk};
-use crate::history::BranchName;
+use crate::history::{BranchName, Revisions};
 use crate::task::Task;
 use crate::units::Timestamp;
 use crate::workspace::{Heard, OpenedWorktree, Surroundings, Workspace};
 use crate::worktree::{Fallback, Interrupted, Worktree};
 use std::io::ErrorKind;
 use std::ops::Deref;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 /// The surroundings of a command.
-pub struct Context(Surroundings);
+pub struct Context {
+    surroundings: Surroundings,
+    /// Whether the command only looks: settings that do not hold are no reason not to then.
+    only_looks: bool,
+}
 
 /// A repository, and the place in it that a command runs at.
 pub struct Place(Workspace);
@@ -26,7 +31,7 @@ impl Deref for Context {
     type Target = Surroundings;
 
     fn deref(&self) -> &Surroundings {
-        &self.0
+        &self.surroundings
     }
 }
 
@@ -40,7 +45,7 @@ impl Deref for Place {
 
 impl Context {
     /// The surroundings of this process, or of one that was started in these directories, each in the one before.
-    pub fn new(directories: Vec<PathBuf>) -> Result<Self> {
+    pub fn new(directories: Vec<PathBuf>, only_looks: bool) -> Result<Self> {
         let cwd = std::env::current_dir().map_err(|error| match error.kind() {
             ErrorKind::NotFound => {
                 CommandError::new("the current folder is gone: it was removed, or its branch was")
@@ -56,16 +61,36 @@ impl Context {
         })?;
         let now = Timestamp::from(SystemTime::now());
         let (variables, offset_minutes) = (std::env::vars_os().collect(), when::local_offset(now));
-        Ok(Self(Surroundings { cwd, variables, now, offset_minutes }))
+        Ok(Self { surroundings: Surroundings { cwd, variables, now, offset_minutes }, only_looks })
     }
 
     /// Opens the repository at or above the current folder.
     pub fn open(&self) -> Result<Place> {
-        let workspace = Workspace::open_on(disk(), &self.0)?;
-        for (error, origin) in workspace.config.strangers() {
-            note(format!("{error}, in {origin}: `coral config unset` takes it out"));
-        }
+        let workspace = Workspace::open_on(disk(), &self.surroundings)?;
+        self.heed(&workspace.config, Some(workspace.repo.root()))?;
         Ok(Place(workspace))
+    }
+
+    /// Tells of settings that do not hold. Of one that has no meaning a command that changes something makes nothing: what
+    /// somebody wanted of it is not known.
+    pub fn heed(&self, config: &Config, root: Option<&Path>) -> Result<()> {
+        for trouble in config.troubles() {
+            let (error, file) = (&trouble.error, self.settings_file(trouble.origin, root));
+            let place =
+                file.as_ref().map_or("the environment".to_owned(), |file| format!("`{}`", file.display()));
+            match (trouble.is_stranger(), self.only_looks) {
+                (true, _) => note(format!("{error}, in {place}: `coral config unset` takes it out")),
+                (false, true) => note(format!("{error}, in {place}: it is passed over")),
+                (false, false) => {
+                    let hint = match file {
+                        Some(_) => format!("it is in {place}; `coral config edit` opens that"),
+                        None => format!("it is in {place}; commands that change nothing pass it over"),
+                    };
+                    return Err(CommandError::from(error.clone()).hint(hint));
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -92,6 +117,17 @@ impl Place {
             ));
         }
         Ok(worktree)
+    }
+
+    /// Tells of names that mean something else as well. That it cannot be told is no reason to fail.
+    pub fn heed_names<'t>(&self, texts: impl IntoIterator<Item = &'t str>) {
+        for text in texts {
+            for other in Revisions::of(&self.0.repo).other_meanings(text).unwrap_or_default() {
+                note(format!(
+                    "`{text}` is ambiguous: here it is the ref of that name, `{other}` is something else"
+                ));
+            }
+        }
     }
 
     /// Lets mounts of the repository show at once what a command changed.

@@ -79,6 +79,13 @@ enum Sides {
     Files(Box<(Located, Located)>),
 }
 
+impl Args {
+    /// Whether it ends with 1 to say that something differs.
+    pub fn answers(&self) -> bool {
+        self.exit_code || self.quiet
+    }
+}
+
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
     let place = context.open()?;
     let task = task()?;
@@ -98,7 +105,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
         }
     };
     let differs = !files.is_empty();
-    let ended = || match differs && (args.exit_code || args.quiet) {
+    let ended = || match differs && args.answers() {
         true => ExitCode::from(1),
         false => ExitCode::SUCCESS,
     };

@@ -11,6 +11,11 @@ use crate::{workspace, worktree};
 use std::fmt::Display;
 use std::io;
 
+/// What a command ends with that could not tell what it was asked, where 1 is an answer.
+const NO_ANSWER: u8 = 3;
+/// What a command ends with that found bytes wrong, or missing.
+pub const DAMAGE: u8 = 4;
+
 /// A result of a command.
 pub type Result<T> = std::result::Result<T, CommandError>;
 
@@ -36,6 +41,12 @@ impl CommandError {
             broken_pipe: false,
             stopped: false,
         }
+    }
+
+    /// The same of a command that ends with 1 to say no: that it could not tell is another number.
+    #[must_use]
+    pub fn or_no_answer(self, answers: bool) -> Self {
+        if answers && self.exit_code == 1 { Self { exit_code: NO_ANSWER, ..self } } else { self }
     }
 
     /// A command line that means nothing.
@@ -110,6 +121,7 @@ impl From<Error> for CommandError {
         let hint = hint(&error);
         let plain = match error {
             Error::Stopped(_) => Self { exit_code: signals::exit_code(), stopped: true, ..Self::new(&error) },
+            _ if is_damage(&error) => Self { exit_code: DAMAGE, ..Self::new(&error) },
             _ => Self::new(&error),
         };
         let plain = plain.of_kind(&error);
@@ -246,6 +258,18 @@ fn matching(matches: &[(CommitId, String)], count: usize) -> String {
     format!("type more of its digits: {}{more}", shown.join(", "))
 }
 
+/// Whether something that was stored is not there as it was stored.
+fn is_damage(error: &Error) -> bool {
+    match error {
+        Error::WrongBytes(_)
+        | Error::WrongLength { .. }
+        | Error::Damaged { .. }
+        | Error::MissingCommit { .. } => true,
+        Error::Store(error) => error.is_corruption(),
+        _ => false,
+    }
+}
+
 fn is_read_only(error: &DiskError) -> bool {
     matches!(error.source.raw_os_error(), Some(libc::EROFS | libc::EACCES | libc::EPERM))
 }
@@ -280,15 +304,16 @@ fn of_workspace(error: workspace::Error) -> CommandError {
             E::Repo(error) => error.into(),
             E::Worktree(error) => error.into(),
             E::Config { source, file: None } => source.into(),
-            E::Config { source, file: Some(file) } => {
-                CommandError::from(source).hint(format!("the file is `{}`", file.display()))
-            }
+            E::Config { source, file: Some(file) } => CommandError::from(source)
+                .hint(format!("it is in `{}`; `coral config edit` opens that", file.display())),
             E::Unreadable { .. } => CommandError::new(error),
             E::Homeless => CommandError::new(error).hint("set HOME or XDG_CONFIG_HOME to an absolute path"),
             E::BranchGone(_) => CommandError::new(error)
                 .hint("`cd` to another folder; `coral branch` lists what there is. Nothing was done"),
             E::OutOfWorktree(_) => CommandError::usage(error),
             E::Nameless(_) => CommandError::usage(error).hint("`--to DIR` says where its files go"),
+            E::Around(_) => CommandError::usage(error)
+                .hint("`--to DIR` says where its files go; `coral add .` takes those beside the repository"),
             E::WholeWorktree => CommandError::usage("the whole worktree is restored by `--all`"),
             E::NotHere { .. } => CommandError::new(error)
                 .hint("what is elsewhere is added by its absolute path, or with `--to DIR`"),
@@ -317,7 +342,10 @@ impl From<ConfigError> for CommandError {
             ConfigError::UnknownKey { nearest, .. } => {
                 Some(format!("did you mean `{nearest}`? `coral config list` shows every setting"))
             }
-            ConfigError::Value { .. } | ConfigError::Syntax(_) => None,
+            ConfigError::Former { .. } => {
+                Some("`coral config migrate` takes such settings out of a file".into())
+            }
+            ConfigError::Value { .. } | ConfigError::Syntax { .. } => None,
         };
         match hint {
             Some(hint) => Self::new(&error).of_kind(&error).hint(hint),

@@ -1,5 +1,5 @@
 use super::context::Context;
-use super::error::Result;
+use super::error::{DAMAGE, Result};
 use super::output::{Colour, Output};
 use super::progress::task;
 use super::quote;
@@ -12,7 +12,7 @@ use std::process::ExitCode;
 /// Check that everything the repository promises is there
 ///
 /// Quick: refs, logs, worktrees, commits, directories and file recipes are whole, and every object is in a pack. Ends
-/// with 1 if anything is wrong, or was set aside by --rebuild.
+/// with 4 if anything is wrong, or was set aside by --rebuild.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Read back and compare every byte as well
@@ -69,5 +69,5 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
         }
     }
     let is_well = report.findings.is_empty() && moved.is_empty();
-    Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::from(DAMAGE) })
 }

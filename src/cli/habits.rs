@@ -3,6 +3,7 @@
 //! Owns the words of other programs; promises nothing that Coral does not do.
 
 use super::error::CommandError;
+use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::ffi::OsString;
 
@@ -25,12 +26,34 @@ const VERBS: &[(&str, Option<&str>)] = &[
     ("describe", Some("`coral log --oneline` shows the tags of commits")),
 ];
 
-/// The command line as the grammar has it: `log -3` is `log -n 3`.
+/// What people call verbs for short.
+const SHORT: &[(&str, &str)] = &[
+    ("br", "branch"),
+    ("ci", "commit"),
+    ("co", "checkout"),
+    ("cp", "cherry-pick"),
+    ("list", "ls"),
+    ("mkdir", "switch -c"),
+    ("remove", "rm"),
+    ("save", "commit"),
+    ("sb", "status -s"),
+    ("st", "status"),
+    ("sw", "switch"),
+    ("verify", "fsck --full"),
+];
+
+/// The command line as the grammar has it: `log -3` is `log -n 3`, and `help` says all it says as JSON.
 pub fn translated(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut translated: Vec<OsString> = Vec::new();
     let mut is_log = false;
     let mut is_over = false;
+    let mut is_help = false;
     for argument in arguments {
+        // `help` takes names of verbs alone.
+        if is_help && argument == "--json" {
+            continue;
+        }
+        is_help = is_help || (argument == "help" && translated.iter().skip(1).all(|word| word == "--json"));
         let count = argument.to_str().and_then(|text| text.strip_prefix('-'));
         let count =
             count.filter(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()));
@@ -48,18 +71,104 @@ pub fn translated(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString
     translated
 }
 
-/// What to say of a verb that only git has.
-pub fn explained(error: &clap::Error) -> Option<CommandError> {
-    if error.kind() != ErrorKind::InvalidSubcommand {
-        return None;
+/// What to say of a command line that means nothing here: of what only git has, of typing errors, of options that are not
+/// there. `None` leaves it to the grammar.
+pub fn explained(error: &clap::Error, arguments: &[OsString], grammar: &Command) -> Option<CommandError> {
+    match error.kind() {
+        ErrorKind::InvalidSubcommand => {
+            unknown_verb(&text_of(error, ContextKind::InvalidSubcommand)?, grammar)
+        }
+        ErrorKind::UnknownArgument => {
+            let argument = text_of(error, ContextKind::InvalidArg)?;
+            Some(unknown_argument(&argument, text_of(error, ContextKind::SuggestedArg), arguments, grammar))
+        }
+        ErrorKind::MissingRequiredArgument => missing(arguments, grammar),
+        _ => None,
     }
-    let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else { return None };
-    let (verb, way) = VERBS.iter().find(|(verb, _)| verb == typed)?;
-    let plain = CommandError::usage(format!("coral has no `{verb}`"));
-    Some(match way {
-        Some(way) => plain.hint(way),
-        None => plain.hint("`coral help` lists what there is"),
+}
+
+fn text_of(error: &clap::Error, kind: ContextKind) -> Option<String> {
+    match error.get(kind)? {
+        ContextValue::String(text) => Some(text.clone()),
+        ContextValue::Strings(texts) => texts.first().cloned(),
+        _ => None,
+    }
+}
+
+fn unknown_verb(typed: &str, grammar: &Command) -> Option<CommandError> {
+    if let Some((_, way)) = VERBS.iter().find(|(verb, _)| *verb == typed) {
+        let plain = CommandError::usage(format!("coral has no `{typed}`"));
+        return Some(plain.hint(way.unwrap_or("`coral help` lists what there is")));
+    }
+    let plain = CommandError::usage(format!("coral has no command `{typed}`"));
+    let near = near_verbs(typed, grammar);
+    Some(match near.is_empty() {
+        true => plain.hint("`coral help` lists what there is"),
+        false => plain.hint(format!("did you mean {}?", near.join(" or "))),
     })
+}
+
+/// The verbs that are probably meant, quoted: those nearest by letters, of which two may stand in the other order.
+fn near_verbs(typed: &str, grammar: &Command) -> Vec<String> {
+    if let Some((_, verb)) = SHORT.iter().find(|(short, _)| *short == typed) {
+        return vec![format!("`{verb}`")];
+    }
+    let names = grammar.get_subcommands().filter(|verb| !verb.is_hide_set()).flat_map(|verb| {
+        [verb.get_name()].into_iter().chain(verb.get_visible_aliases()).map(str::to_owned).collect::<Vec<_>>()
+    });
+    let distance = |name: &String| strsim::damerau_levenshtein(typed, name);
+    let mut near: Vec<(usize, String)> = names.map(|name| (distance(&name), name)).collect();
+    near.sort();
+    let least = near.first().map_or(0, |(distance, _)| *distance);
+    let is_near = |(distance, name): &&(usize, String)| {
+        *distance == least && distance * 3 <= name.chars().count().max(typed.chars().count())
+    };
+    near.iter().filter(is_near).take(3).map(|(_, name)| format!("`{name}`")).collect()
+}
+
+/// The words of a command line that name its verb: `coral config set`.
+fn verb_of(arguments: &[OsString], grammar: &Command) -> String {
+    let (mut at, mut named) = (grammar, String::from("coral"));
+    for word in arguments.iter().skip(1).filter_map(|word| word.to_str()) {
+        let Some(below) = at.find_subcommand(word) else { continue };
+        at = below;
+        named += &format!(" {}", below.get_name());
+    }
+    named
+}
+
+fn unknown_argument(
+    argument: &str,
+    suggested: Option<String>,
+    arguments: &[OsString],
+    grammar: &Command,
+) -> CommandError {
+    let verb = verb_of(arguments, grammar);
+    let plain = match argument.starts_with('-') {
+        true => CommandError::usage(format!("`{verb}` has no option `{argument}`")),
+        false => CommandError::usage(format!("`{verb}` takes no `{argument}` there")),
+    };
+    let plain = match suggested {
+        Some(suggested) => plain.hint(format!("did you mean `{suggested}`?")),
+        None => plain,
+    };
+    plain.hint(format!("`{verb} --help` lists what it takes"))
+}
+
+/// What is missing where somebody means what the option is in git.
+fn missing(arguments: &[OsString], grammar: &Command) -> Option<CommandError> {
+    let verb = verb_of(arguments, grammar);
+    match verb.as_str() {
+        "coral restore" => Some(
+            CommandError::usage("it is not said what is to be restored")
+                .hint("`coral restore PATH` brings back files, `coral restore --all` the whole worktree"),
+        ),
+        "coral switch" if arguments.iter().any(|word| word == "-C") => Some(
+            CommandError::usage("`-C DIR` is the folder to run in, and no branch was named")
+                .hint("`coral branch -f NAME REF` moves a branch, `coral switch NAME` goes there"),
+        ),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -77,6 +186,7 @@ mod tests {
             translate("coral -C x log --oneline -12 dev").join(" "),
             "coral -C x log --oneline -n 12 dev"
         );
+        assert_eq!(translate("coral help log --json"), ["coral", "help", "log"]);
         for same in
             ["coral log -n -3", "coral log -- -3", "coral cat -3", "coral log -3x", "coral commit -m -3"]
         {

@@ -132,6 +132,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let paths = place.paths().pathspec(&args.paths, &is_there)?;
     let order = if args.topo_order || args.graph { Order::Lines } else { Order::Date };
     let merges = if args.merges { Some(true) } else { args.no_merges.then_some(false) };
+    place.heed_names(args.revisions.iter().map(String::as_str));
     let mut log = place.log(LogRequest {
         revisions: args.revisions.clone(),
         all: args.all,
@@ -330,10 +331,17 @@ pub fn print_commit(out: &Output, id: CommitId, commit: &Commit, names: &[String
     full(out, &printed, false, true).into_iter().try_for_each(|line| out.line(line))
 }
 
+/// A ref that names a commit, as JSON.
+fn ref_json(name: &String) -> Value {
+    match name.strip_prefix("tag: ") {
+        Some(tag) => json!({ "kind": "tag", "name": tag }),
+        None => json!({ "kind": "branch", "name": name }),
+    }
+}
+
 /// A commit as JSON.
 pub fn commit_json(id: CommitId, commit: &Commit, names: &[String]) -> Value {
-    let who =
-        |who: &Signature| json!({ "name": who.name, "email": who.email, "time": when::rfc3339(who.time) });
+    let who = |who: &Signature| json!({ "name": who.name, "email": who.email, "time": when::rfc3339_there(who.time, who.offset_minutes) });
     json!({
         "commit": id.to_string(),
         "parents": commit.parents.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -342,6 +350,6 @@ pub fn commit_json(id: CommitId, commit: &Commit, names: &[String]) -> Value {
         "committer": who(&commit.committer),
         "message": commit.message,
         "metadata": commit.metadata,
-        "refs": names,
+        "refs": names.iter().map(ref_json).collect::<Vec<_>>(),
     })
 }

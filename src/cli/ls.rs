@@ -7,37 +7,45 @@ use crate::history::{DraftEntry, DraftNode, Node, TreePath, stored_len};
 use crate::workspace::Located;
 use serde_json::{Value, json};
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 /// List files of a revision, or of the worktree
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// REF, REF:PATH, or :PATH for the worktree
+    /// REF, REF:PATH, :PATH for the worktree, or a path of the last commit
     #[arg(value_name = "TARGET", default_value = "HEAD")]
     target: OsString,
+    /// Only these paths of the revision
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
     /// Mode, size, stored bytes and time as well
     #[arg(short, long)]
     long: bool,
     /// Everything below
     #[arg(short, long)]
     recursive: bool,
+    /// Paths end with a NUL byte and are not quoted
+    #[arg(short = 'z')]
+    nul: bool,
 }
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
-    let Located { view, path, entry, .. } = place.views().locate(args.target.as_encoded_bytes())?;
-    let found = match entry.node {
-        DraftNode::Dir(dir) if args.recursive => view.all_below(dir)?,
-        DraftNode::Dir(dir) => view.entries(dir)?.into_iter().map(|entry| (alone(&entry), entry)).collect(),
-        DraftNode::Known(_) | DraftNode::Staged { .. } => {
-            vec![(path.split_last().map(|(_, name)| name.clone()).into_iter().collect(), entry)]
-        }
-    };
+    let mut found = Vec::new();
+    for located in targets(&place, &args)? {
+        found.extend(listed(located, args.recursive)?);
+    }
     if out.json {
         let rows: Vec<Value> =
             found.iter().map(|(path, entry)| row(&place, path, entry)).collect::<Result<_>>()?;
         return out.value(&json!({ "entries": rows }));
     }
     for (path, entry) in &found {
+        if args.nul {
+            out.bytes(&[&path.to_bytes()[..], b"\0"].concat())?;
+            continue;
+        }
         let shown = quote::path(path);
         let slash = if matches!(entry.node, DraftNode::Dir(_)) { "/" } else { "" };
         match args.long {
@@ -55,6 +63,38 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What is to be listed: a target that is no revision may be a path of the last commit.
+fn targets(place: &Place, args: &Args) -> Result<Vec<Located>> {
+    let target = args.target.as_encoded_bytes();
+    if !args.paths.is_empty() {
+        let of = |path: &PathBuf| [target, b":./", path.as_os_str().as_bytes()].concat();
+        return Ok(args
+            .paths
+            .iter()
+            .map(|path| place.views().locate(of(path)))
+            .collect::<std::result::Result<_, _>>()?);
+    }
+    match place.views().locate(target) {
+        Ok(located) => Ok(vec![located]),
+        Err(error) => match place.views().locate([b"HEAD:./", target].concat()) {
+            Ok(located) => Ok(vec![located]),
+            Err(_) => Err(error.into()),
+        },
+    }
+}
+
+/// What is in a directory, or the file itself.
+fn listed(located: Located, recursive: bool) -> Result<Vec<(TreePath, DraftEntry)>> {
+    let Located { view, path, entry, .. } = located;
+    Ok(match entry.node {
+        DraftNode::Dir(dir) if recursive => view.all_below(dir)?,
+        DraftNode::Dir(dir) => view.entries(dir)?.into_iter().map(|entry| (alone(&entry), entry)).collect(),
+        DraftNode::Known(_) | DraftNode::Staged { .. } => {
+            vec![(path.split_last().map(|(_, name)| name.clone()).into_iter().collect(), entry)]
+        }
+    })
 }
 
 /// The path of an entry that stands by itself.

@@ -1,10 +1,10 @@
 //! The message of a commit: from the command line, a file, or an editor.
 
 use super::context::Place;
+use super::editor;
 use super::error::{CommandError, Result};
-use std::io::{IsTerminal, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// Where a message comes from.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -48,30 +48,13 @@ impl MessageArgs {
 
 /// Lets somebody write a message.
 fn edit(place: &Place, begin: &str) -> Result<String> {
-    let variable = |name: &str| {
-        let known = place.surroundings.variables.iter().find(|(known, _)| known == name);
-        known.map(|(_, value)| value.clone()).filter(|value| !value.is_empty())
-    };
-    let editor = ["CORAL_EDITOR", "GIT_EDITOR", "VISUAL", "EDITOR"].into_iter().find_map(variable);
-    let is_asked = std::io::stdin().is_terminal() || variable("CORAL_EDITOR").is_some();
-    let Some(editor) = editor.filter(|_| is_asked) else {
-        return Err(CommandError::usage("there is no message")
-            .hint("`-m TEXT` or `-F FILE` gives one; on a terminal the editor of CORAL_EDITOR, VISUAL or EDITOR asks for it"));
-    };
     let path = place.repo.root().join("COMMIT_EDITMSG");
     let cannot = |error| CommandError::new(format!("cannot use `{}`: {error}", path.display()));
     std::fs::write(&path, format!("{begin}\n{HELP}")).map_err(cannot)?;
-    // Editors are named with their options, as git has it.
-    let status = Command::new("sh")
-        .arg("-c")
-        .arg(format!("{} \"$1\"", editor.to_string_lossy()))
-        .arg("sh")
-        .arg(&path)
-        .status();
-    let ended = status.map_err(|error| CommandError::new(format!("cannot run the editor: {error}")))?;
-    if !ended.success() {
-        return Err(CommandError::new("the editor failed, and nothing was committed"));
-    }
+    editor::edit(&place.surroundings, &path, || {
+        CommandError::usage("there is no message")
+            .hint("`-m TEXT` or `-F FILE` gives one; on a terminal the editor of CORAL_EDITOR, VISUAL or EDITOR asks for it")
+    })?;
     written(&path).map_err(cannot)
 }
 

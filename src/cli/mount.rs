@@ -73,6 +73,7 @@ fn serve(context: &Context, _out: &Output, args: &Args) -> Result<crate::fs::Mou
     raise_descriptor_limit();
     let root = root_of(&context.absolute(&args.repository))?;
     let config = context.config(Some(&root))?;
+    context.heed(&config, Some(&root))?;
     let repo = open_repo(disk(), &root, &config)?;
     let author = Author {
         name: config.text("user.name").to_owned(),

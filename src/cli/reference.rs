@@ -57,8 +57,15 @@ pub fn reference(mut grammar: Command, out: &Output, _: &ReferenceArgs) -> Resul
     grammar.build();
     let mut text = String::from(
         "# The command line\n\nWhat `coral help` says, on one page. `coral completions` and `coral man` make what shells and `man` \
-         need.\n\nExit codes: 0 success; 1 failure, or that something differs or is in conflict; 2 wrong usage; 128 and the number \
-         of the signal that stopped it. With `--json` every command prints one object with a `schema`, and of what fails \
+         need.\n\nExit codes:\n\n\
+         | code | meaning |\n|---|---|\n\
+         | 0 | success |\n\
+         | 1 | failure; where something was asked (`diff --exit-code`, `check-ignore`, `check-attr`): no; of `merge`, `cherry-pick` and `revert` \
+         also: conflicts are left |\n\
+         | 2 | wrong usage |\n\
+         | 3 | of the commands that ask: it could not be told |\n\
+         | 4 | damage: stored bytes are wrong or missing; `fsck` found something |\n\
+         | 128 + n | stopped by the signal n |\n\nWith `--json` every command prints one object with a `schema`, and of what fails \
          `{\"schema\": \"coral.error/1\", \"error\": {\"code\", \"message\", \"hints\", \"exit_code\"}}`.\n",
     );
     section(&mut text, &grammar, "coral", true);

@@ -1,5 +1,6 @@
 use super::context::{Context, say_heard};
-use super::error::Result;
+use super::error::{CommandError, Result};
+use super::globs;
 use super::output::Output;
 use super::quote;
 use super::unsaved;
@@ -13,9 +14,15 @@ use std::path::PathBuf;
 /// equal. All are restored, durably, or none.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Paths in the worktree
+    /// Paths in the worktree; `*` and `?` fit names
     #[arg(value_name = "PATH", required_unless_present = "all")]
     paths: Vec<PathBuf>,
+    /// Accepted for git's sake: it is always the worktree
+    #[arg(short = 'W', long)]
+    worktree: bool,
+    /// Refused: there is no index beside the worktree
+    #[arg(short = 'S', long, hide = true)]
+    staged: bool,
     /// Drop every change of the worktree
     #[arg(long, conflicts_with_all = ["paths", "source"])]
     all: bool,
@@ -28,10 +35,18 @@ pub struct Args {
 }
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
+    if args.staged {
+        return Err(CommandError::usage(
+            "there is no index that could be restored: the worktree is what is committed",
+        )
+        .hint(
+            "`coral restore PATH` brings back the worktree's; `coral commit -- PATH` commits only some paths",
+        ));
+    }
     let place = context.open()?;
     let branch = place.branch(args.branch.as_deref())?;
     let worktree = place.worktree(&branch)?;
-    let restored = place.paths().tree_paths(&args.paths)?;
+    let restored = globs::in_worktree(&place, &worktree, &args.paths)?;
     let what = match args.all {
         true => Restore::All,
         false => Restore::Paths { paths: restored.clone(), source: args.source },

@@ -1,5 +1,6 @@
 use super::context::{Context, say_heard};
 use super::error::{CommandError, Result};
+use super::globs;
 use super::output::Output;
 use super::quote;
 use super::unsaved;
@@ -15,7 +16,7 @@ use std::path::PathBuf;
 /// durably, or none.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Paths in the worktree
+    /// Paths in the worktree; `*` and `?` fit names
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
     /// Remove directories with everything in them
@@ -33,7 +34,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     let branch = place.branch(args.branch.as_deref())?;
     let worktree = place.worktree(&branch)?;
-    let paths = place.paths().tree_paths(&args.paths)?;
+    let paths = globs::in_worktree(&place, &worktree, &args.paths)?;
     let removed = place.drops().remove(&worktree, &paths, args.recursive).map_err(|error| match error {
         Error::Worktree(worktree::Error::IsADirectory(path)) => {
             CommandError::new(format!("`{path}` is a directory"))

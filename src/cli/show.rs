@@ -6,7 +6,9 @@ use super::output::{Colour, Output};
 use super::quote;
 use super::show_tensor;
 use super::tensor_names::tensor_json;
-use crate::history::{DraftNode, Error, Node, Tag, TagName, Tree, TreePath, TreeWalk, stored_len};
+use crate::history::{
+    BranchName, DraftNode, Error, Node, Tag, TagName, Tree, TreePath, TreeWalk, stored_len,
+};
 use crate::id::{CommitId, ObjectKey};
 use crate::recipe::{Recipe, TensorInfo};
 use crate::store::ObjectInfo;
@@ -57,7 +59,12 @@ fn show(place: &Place, out: &Output, target: &OsString, commit: &str) -> Result<
     }
     match place.repo.resolve(&text, place.now()) {
         Ok(id) => {
-            let tag = TagName::new(text.strip_prefix("tags/").unwrap_or(&text)).ok();
+            place.heed_names([&*text]);
+            let is_branch = match BranchName::new(&*text) {
+                Ok(branch) => place.repo.refs().branch(&branch)?.is_some(),
+                Err(_) => false,
+            };
+            let tag = TagName::new(text.strip_prefix("tags/").unwrap_or(&text)).ok().filter(|_| !is_branch);
             let tag = tag.map(|name| Ok::<_, Error>(Some((name.clone(), place.repo.refs().tag(&name)?))));
             match tag.transpose()?.flatten() {
                 Some((name, Some(tag))) if tag.commit == id => show_tag(place, out, &name, &tag),

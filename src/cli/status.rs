@@ -5,7 +5,8 @@ use super::merged::{conflict_json, print_conflicts, tensors, under_way};
 use super::output::{Colour, Output};
 use super::quote;
 use super::ways_in::ways_in;
-use crate::history::{Head, Tree, TreePath};
+use crate::history::{Change, Head, Tree, TreePath};
+use crate::merge::Conflict;
 use crate::units::ByteSize;
 use crate::worktree::Snapshot;
 use serde_json::json;
@@ -14,8 +15,11 @@ use serde_json::json;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// One line a path, no explanations
-    #[arg(short, long)]
+    #[arg(short, long, visible_alias = "porcelain")]
     short: bool,
+    /// The same; paths end with a NUL byte and are not quoted
+    #[arg(short = 'z')]
+    nul: bool,
     /// The branch, if not the current one
     #[arg(short = 'B', long, value_name = "NAME")]
     branch: Option<String>,
@@ -25,7 +29,12 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     if let (None, None, Head::Detached(commit)) = (&args.branch, &place.inside, place.repo.refs().head()?) {
         return match out.json {
-            true => out.value(&json!({ "detached": commit.to_string() })),
+            true => out.value(&json!({
+                "branch": null, "detached": commit.to_string(), "base": commit.to_string(), "changes": [], "still_open": [],
+                "interrupted": [], "lost": [], "under_way": null, "conflicts": [],
+                "waiting_bytes": place.repo.store().attached_len(),
+            })),
+            false if args.short || args.nul => Ok(()),
             false => {
                 out.line(format_args!("HEAD is detached at {commit}; `coral switch -c NAME` makes a branch"))
             }
@@ -50,6 +59,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         let plain = |paths: &[TreePath]| paths.iter().map(ToString::to_string).collect::<Vec<_>>();
         return out.value(&json!({
             "branch": branch.as_str(),
+            "detached": null,
             "base": snapshot.base.map(|id| id.to_string()),
             "changes": changes.iter().map(change_json).collect::<Vec<_>>(),
             "still_open": plain(still_open),
@@ -61,6 +71,9 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             "conflicts": undecided.iter().map(|conflict| conflict_json(conflict)).collect::<Vec<_>>(),
             "waiting_bytes": place.repo.store().attached_len(),
         }));
+    }
+    if args.nul {
+        return print_with_nul(out, &undecided, &changes, &snapshot);
     }
     if !args.short {
         out.line(format_args!("on branch {}", out.paint(Colour::Cyan, &branch)))?;
@@ -127,4 +140,22 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     }
     let ways = ways_in(&place.beside().around(&worktree, &snapshot)?);
     ways.iter().try_for_each(|way| out.line(format_args!("  ({way})")))
+}
+
+/// One letter and the bytes of a path each.
+fn print_with_nul(
+    out: &Output,
+    undecided: &[&Conflict],
+    changes: &[Change],
+    snapshot: &Snapshot,
+) -> Result<()> {
+    let Snapshot { still_open, interrupted, lost, .. } = snapshot;
+    let conflicts = undecided.iter().map(|conflict| ('C', &conflict.path));
+    let changes = changes.iter().map(|change| (words(change.kind).0, &change.path));
+    let unfinished = [('W', still_open), ('I', interrupted), ('L', lost)].into_iter();
+    let unfinished = unfinished.flat_map(|(letter, paths)| paths.iter().map(move |path| (letter, path)));
+    for (letter, path) in conflicts.chain(changes).chain(unfinished) {
+        out.bytes(&[format!("{letter} ").as_bytes(), &path.to_bytes(), b"\0"].concat())?;
+    }
+    Ok(())
 }

@@ -61,13 +61,16 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         (None, Some(target)) => Switch::To(target),
         (None, None) => return Err(CommandError::usage("no branch was named")),
     };
+    if let Switch::To(target) = &to {
+        place.heed_names([target.as_str()]);
+    }
     let MovedHead { head, warnings, heard } =
         place.naming().switch(&to).map_err(|error| with_what_may_be_meant(error, &to))?;
     warn(&warnings);
     say_heard(&heard);
     match (out.json, &head) {
-        (true, Head::Branch(name)) => out.value(&json!({ "branch": name.as_str() })),
-        (true, Head::Detached(id)) => out.value(&json!({ "detached": id.to_string() })),
+        (true, Head::Branch(name)) => out.value(&json!({ "branch": name.as_str(), "detached": null })),
+        (true, Head::Detached(id)) => out.value(&json!({ "branch": null, "detached": id.to_string() })),
         (false, Head::Branch(name)) => out.line(format_args!("on branch {name}")),
         (false, Head::Detached(id)) => {
             out.line(format_args!("HEAD is detached at {}", &id.to_string()[..10]))

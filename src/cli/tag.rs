@@ -2,19 +2,23 @@ use super::commit::key_values;
 use super::context::{Context, Place, say_heard};
 use super::error::{CommandError, Result};
 use super::output::{Colour, Output, warn};
-use crate::history::{Tag, TagName};
+use crate::history::{CommitGraph, Tag, TagName, glob};
 use crate::workspace::{TagRequest, is_of_its_own};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// List, create or delete tags
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Make a tag of this name
+    /// Make a tag of this name; with -l only those that it fits, with `*` and `?`
     #[arg(value_name = "NAME")]
     name: Option<String>,
-    /// The commit to name
-    #[arg(short, long, value_name = "REF", default_value = "HEAD")]
-    commit: String,
+    /// The commit to name, if not HEAD
+    #[arg(value_name = "REF", requires = "name", conflicts_with = "commit")]
+    start: Option<String>,
+    /// The same
+    #[arg(short, long, value_name = "REF")]
+    commit: Option<String>,
     /// What it is
     #[arg(short, long, value_name = "TEXT", visible_alias = "message", visible_short_alias = 'm')]
     description: Option<String>,
@@ -27,24 +31,37 @@ pub struct Args {
     /// Move the tag if it exists
     #[arg(short, long)]
     force: bool,
-    /// Delete the tag of this name
-    #[arg(short = 'D', long, value_name = "NAME", conflicts_with = "name")]
-    delete: Option<String>,
+    /// Delete tags
+    #[arg(short = 'D', long, value_name = "NAME", num_args = 1.., conflicts_with = "name")]
+    delete: Vec<String>,
+    /// Only tags of commits that have this one
+    #[arg(long, value_name = "REF", conflicts_with = "name")]
+    contains: Option<String>,
     /// List tags, which is also what no argument does
     #[arg(short, long)]
     list: bool,
 }
 
+impl Args {
+    /// Whether it only lists.
+    pub fn only_looks(&self) -> bool {
+        self.list || (self.name.is_none() && self.delete.is_empty())
+    }
+
+    /// The commit that a new tag names, as it was said.
+    fn revision(&self) -> &str {
+        self.start.as_deref().or(self.commit.as_deref()).unwrap_or("HEAD")
+    }
+}
+
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
-    if let Some(name) = &args.delete {
-        let deleted = place.naming().delete_tag(&TagName::new(name)?)?;
-        warn(&deleted.warnings);
-        say_heard(&deleted.heard);
-        let was = deleted.was.map(|commit| commit.to_string()).unwrap_or_default();
-        return match out.json {
-            true => out.value(&json!({ "deleted": name, "commit": was })),
-            false => out.line(format_args!("deleted tag {name} (was {:.10})", was)),
+    if !args.delete.is_empty() {
+        let rows = args.delete.iter().map(|name| delete(&place, out, name)).collect::<Result<Vec<_>>>()?;
+        return match (out.json, rows.as_slice()) {
+            (false, _) => Ok(()),
+            (true, [only]) => out.value(only),
+            (true, _) => out.value(&json!({ "tags": rows })),
         };
     }
     if let (None, Some(text)) = (&args.name, &args.description) {
@@ -53,21 +70,46 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     }
     match &args.name {
         Some(name) if !args.list => create(&place, out, name, &args),
-        _ => list(&place, out),
+        _ => list(&place, out, &args),
+    }
+}
+
+fn delete(place: &Place, out: &Output, name: &str) -> Result<Value> {
+    let deleted = place.naming().delete_tag(&TagName::new(name)?)?;
+    warn(&deleted.warnings);
+    say_heard(&deleted.heard);
+    let was = deleted.was.map(|commit| commit.to_string()).unwrap_or_default();
+    if !out.json {
+        out.line(format_args!("deleted tag {name} (was {was:.10})"))?;
+    }
+    Ok(json!({ "deleted": name, "commit": was }))
+}
+
+/// What was measured: numbers, each once.
+fn metrics(pairs: &[String]) -> Result<BTreeMap<String, String>> {
+    let metrics = key_values(pairs)?;
+    let odd = metrics.iter().find(|(_, value)| !value.trim().parse::<f64>().is_ok_and(f64::is_finite));
+    match odd {
+        Some((key, value)) => {
+            Err(CommandError::usage(format!("`{value}` is no finite number, and `{key}` is a metric"))
+                .hint("`-m TEXT` describes a tag in words, `coral commit -d KEY=VALUE` takes any fact"))
+        }
+        None => Ok(metrics),
     }
 }
 
 fn create(place: &Place, out: &Output, name: &str, args: &Args) -> Result<()> {
     let request = TagRequest {
         name: TagName::new(name)?,
-        revision: args.commit.clone(),
+        revision: args.revision().to_owned(),
         description: args.description.clone().unwrap_or_default(),
-        metrics: key_values(&args.metrics)?,
+        metrics: metrics(&args.metrics)?,
         replace: args.force,
     };
     let made = place.naming().tag(&request)?;
     warn(&made.warnings);
     say_heard(&made.heard);
+    place.heed_names([name]);
     if out.json {
         let mut value = row(&request.name, &made.tag);
         value["was"] = json!(made.was.map(|id| id.to_string()));
@@ -77,10 +119,22 @@ fn create(place: &Place, out: &Output, name: &str, args: &Args) -> Result<()> {
     out.line(format_args!("tag {} names {}{was}", request.name, &made.tag.commit.to_string()[..10]))
 }
 
-fn list(place: &Place, out: &Output) -> Result<()> {
+fn list(place: &Place, out: &Output, args: &Args) -> Result<()> {
     let mut tags = place.repo.refs().tags()?;
     // What was put aside and what was noted have lists of their own.
     tags.retain(|(name, _)| !is_of_its_own(name));
+    if let Some(pattern) = &args.name {
+        tags.retain(|(name, _)| glob(pattern, name.as_str()));
+    }
+    if let Some(text) = &args.contains {
+        let (wanted, mut having) = (place.repo.resolve(text, place.now())?, Vec::new());
+        for (name, tag) in tags {
+            if CommitGraph::of(&place.repo).is_ancestor(wanted, tag.commit)? {
+                having.push((name, tag));
+            }
+        }
+        tags = having;
+    }
     if out.json {
         let rows: Vec<Value> = tags.iter().map(|(name, tag)| row(name, tag)).collect();
         return out.value(&json!({ "tags": rows }));

@@ -116,6 +116,7 @@ impl<'a> Commands<'a> {
             tag: command.tag.clone().map(TagName::new).transpose()?,
             amend: false,
             coding,
+            only: Vec::new(),
         };
         let committed = self.0.worktrees.open(&branch)?.commit(&request, &Task::default())?;
         self.0.ingest.attached(self.0.repo.store());

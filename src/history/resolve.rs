@@ -136,6 +136,36 @@ impl<'a> Revisions<'a> {
         Ok(())
     }
 
+    /// What else a text names than the commit that it stands for, each as one would have to say it: a tag besides a branch, a
+    /// commit besides either. Empty for what has one meaning, or none.
+    ///
+    /// # Errors
+    /// If refs or packs cannot be read.
+    pub fn other_meanings(&self, text: &str) -> Result<Vec<String>> {
+        let Some(Revision { base: Base::Named(name), .. }) = Revision::parse(text) else {
+            return Ok(Vec::new());
+        };
+        let branch = match BranchName::new(name.as_str()) {
+            Ok(branch) => self.repo.refs().branch(&branch)?,
+            Err(_) => None,
+        };
+        let tag = match TagName::new(name.as_str()) {
+            Ok(tag) => self.repo.refs().tag(&tag)?.map(|tag| tag.commit),
+            Err(_) => None,
+        };
+        let Some(meant) = branch.or(tag) else { return Ok(Vec::new()) };
+        let mut others = Vec::new();
+        if let Some(tag) = tag.filter(|tag| branch.is_some() && *tag != meant) {
+            others.push((format!("tags/{name}"), tag));
+        }
+        if let Ok(commit) = self.prefixed(text, &name)
+            && commit != meant
+        {
+            others.push((commit.to_string(), commit));
+        }
+        Ok(others.into_iter().map(|(said, _)| said).collect())
+    }
+
     /// The name of what HEAD was at before it was switched, if a text says `-` or `@{-n}`; `None` if it says something
     /// else.
     ///

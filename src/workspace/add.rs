@@ -69,7 +69,7 @@ impl Adding<'_> {
     /// Takes what was typed into a worktree, durably, all or nothing.
     ///
     /// # Errors
-    /// [`Error::Nameless`]; [`OwnMount`](worktree::Error::OwnMount) for what lies in a mount of the repository itself, but
+    /// [`Error::Nameless`], [`Error::Around`]; [`OwnMount`](worktree::Error::OwnMount) for what lies in a mount of the repository itself, but
     /// for single files of its history; as [`Edits::add`](worktree::Edits::add).
     pub fn add(&self, worktree: &Worktree, request: &AddRequest, task: &Task) -> Result<(Addition, Heard)> {
         let mounts = self.own_mounts();
@@ -82,6 +82,9 @@ impl Adding<'_> {
             let to = match (&request.to, from.strip_prefix(&self.0.folder)) {
                 (Some(dir), _) => dir.concat(&own_name(&from)?),
                 (None, Ok(below)) => TreePath::parse(below.as_os_str().as_encoded_bytes())?,
+                (None, Err(_)) if self.0.folder.starts_with(&from) => {
+                    return Err(Error::Around(typed.clone()));
+                }
                 (None, Err(_)) => own_name(&from)?,
             };
             to.check()?;

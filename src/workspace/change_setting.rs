@@ -1,9 +1,9 @@
 //! A setting that somebody changes: in which file, and nothing of it if it does not hold.
 
 use super::error::{Error, Result};
-use super::settings::{read, user_file};
+use super::settings::{file_of, read, user_file};
 use super::surroundings::Surroundings;
-use crate::config::{ConfigError, edit, remove};
+use crate::config::{ConfigError, Migrated, edit, migrate, remove};
 use crate::disk::{Disk, Patience};
 use std::path::PathBuf;
 
@@ -23,22 +23,7 @@ impl Surroundings {
     /// [`Error::Config`] if the file, the key or the value does not hold, [`Error::Homeless`], and what
     /// [`Surroundings::find`] says. After any error the file is as it was.
     pub fn set(&self, disk: &dyn Disk, scope: Scope, key: &str, value: &str) -> Result<PathBuf> {
-        let path = match scope {
-            Scope::Repository => self.find()?.root.join("coral.toml"),
-            Scope::User => user_file(&self.variables).ok_or(Error::Homeless)?,
-        };
-        if let Some(folder) = path.parent() {
-            disk.create_dir_all(folder)?;
-        }
-        // From reading to writing nobody else changes it.
-        let _lock = disk.lock(&path.with_extension("toml.lock"), true, Patience::BRIEF)?;
-        let old = read(&path)?.unwrap_or_default();
-        let file = Some(path.clone());
-        let new = edit(&old, key, value).map_err(|source| match source {
-            ConfigError::Syntax(_) => Error::Config { source, file },
-            source => Error::Config { source, file: None },
-        })?;
-        disk.replace(&path, new.as_bytes())?;
+        let (path, ()) = self.rewrite(disk, scope, |old| Ok((Some(edit(old, key, value)?), ())))?;
         Ok(path)
     }
 
@@ -48,23 +33,58 @@ impl Surroundings {
     /// # Errors
     /// As [`Surroundings::set`]. After any error the file is as it was.
     pub fn unset(&self, disk: &dyn Disk, scope: Scope, key: &str) -> Result<Option<PathBuf>> {
-        let path = match scope {
-            Scope::Repository => self.find()?.root.join("coral.toml"),
-            Scope::User => user_file(&self.variables).ok_or(Error::Homeless)?,
-        };
+        let (path, was_there) = self.rewrite(disk, scope, |old| {
+            let (new, was_there) = remove(old, key)?;
+            Ok((was_there.then_some(new), was_there))
+        })?;
+        Ok(was_there.then_some(path))
+    }
+
+    /// Puts the file of a scope into the words of this program, durably. Returns the file, and what became of its lines.
+    ///
+    /// # Errors
+    /// As [`Surroundings::set`]. After any error the file is as it was.
+    pub fn migrate(&self, disk: &dyn Disk, scope: Scope) -> Result<(PathBuf, Vec<Migrated>)> {
+        self.rewrite(disk, scope, |old| {
+            let (new, done) = migrate(old)?;
+            Ok(((!done.is_empty()).then_some(new), done))
+        })
+    }
+
+    /// The file of a scope, which may not be there yet.
+    ///
+    /// # Errors
+    /// [`Error::Homeless`], and what [`Surroundings::find`] says.
+    pub fn file_of_scope(&self, scope: Scope) -> Result<PathBuf> {
+        match scope {
+            Scope::Repository => Ok(file_of(&self.find()?.root)),
+            Scope::User => user_file(&self.variables).ok_or(Error::Homeless),
+        }
+    }
+
+    /// Writes the file of a scope anew, if `change` makes something else of it, while nobody else does.
+    fn rewrite<T>(
+        &self,
+        disk: &dyn Disk,
+        scope: Scope,
+        change: impl FnOnce(&str) -> std::result::Result<(Option<String>, T), ConfigError>,
+    ) -> Result<(PathBuf, T)> {
+        let path = self.file_of_scope(scope)?;
         if let Some(folder) = path.parent() {
             disk.create_dir_all(folder)?;
         }
         // From reading to writing nobody else changes it.
         let _lock = disk.lock(&path.with_extension("toml.lock"), true, Patience::BRIEF)?;
-        let Some(old) = read(&path)? else { return Ok(None) };
+        let old = read(&path)?.unwrap_or_default();
         let file = Some(path.clone());
-        let (new, was_there) = remove(&old, key).map_err(|source| Error::Config { source, file })?;
-        if !was_there {
-            return Ok(None);
+        let (new, done) = change(&old).map_err(|source| match source {
+            ConfigError::Syntax { .. } => Error::Config { source, file },
+            source => Error::Config { source, file: None },
+        })?;
+        if let Some(new) = new {
+            disk.replace(&path, new.as_bytes())?;
         }
-        disk.replace(&path, new.as_bytes())?;
-        Ok(Some(path))
+        Ok((path, done))
     }
 }
 

@@ -92,13 +92,16 @@ impl Drops<'_> {
         Ok(Restored { dropped, heard: self.0.mounts().announce() })
     }
 
-    /// Removes paths from a worktree, durably, all or none; directories only if `recursive`.
+    /// Removes paths from a worktree, durably, all or none; directories only if `recursive`. Directories that are left without
+    /// anything go as well.
     ///
     /// # Errors
     /// As [`Edits::remove`](crate::worktree::Edits::remove).
     pub fn remove(&self, worktree: &Worktree, paths: &[TreePath], recursive: bool) -> Result<Removed> {
         let dropped = Unsaved::below(worktree, paths);
-        worktree.edits().remove(paths, recursive, self.0.now())?;
+        // The folder of a mounted worktree that somebody stands in must not go from under him.
+        let standing_in = self.0.inside.as_ref().map(|(_, at)| at.clone()).unwrap_or_default();
+        worktree.edits().remove_with_emptied(paths, recursive, &standing_in, self.0.now())?;
         Ok(Removed { dropped, heard: self.0.mounts().announce() })
     }
 

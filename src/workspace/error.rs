@@ -48,6 +48,9 @@ pub enum Error {
     /// A path has no last name under which it could be added.
     #[error("`{}` has no name of its own", .0.display())]
     Nameless(PathBuf),
+    /// A folder around the repository was to be added under its own name.
+    #[error("`{}` is around the repository, and not said is where it is to go", .0.display())]
+    Around(PathBuf),
     /// The whole worktree was named where only all of it, said so, may be dropped.
     #[error("the whole worktree was named")]
     WholeWorktree,

@@ -517,6 +517,7 @@ impl Merges<'_> {
             tag: None,
             amend: false,
             coding: Coding::Now,
+            only: Vec::new(),
         };
         match worktree.commit(&request, task) {
             Err(worktree::Error::NothingToCommit { still_open, .. }) if still_open.is_empty() => {

@@ -3,9 +3,9 @@
 use super::discover::{self, Found};
 use super::error::Result;
 use super::settings;
-use crate::config::Config;
+use crate::config::{Config, Origin};
 use crate::units::Timestamp;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
 
 /// Where somebody asks, and when.
@@ -35,12 +35,32 @@ impl Surroundings {
         settings::layered(&self.variables, root)
     }
 
-    /// The repository at or above the folder, also from inside a mount of it.
+    /// The file that settings of an origin are in; `None` for what is in none.
+    pub fn settings_file(&self, origin: Origin, root: Option<&Path>) -> Option<PathBuf> {
+        match origin {
+            Origin::User => settings::user_file(&self.variables),
+            Origin::Repository => root.map(settings::file_of),
+            Origin::Default | Origin::Environment => None,
+        }
+    }
+
+    /// A variable of the environment, if it says something.
+    pub fn variable(&self, name: &str) -> Option<&OsStr> {
+        let said = self.variables.iter().find(|(known, _)| known == OsStr::new(name));
+        said.map(|(_, value)| value.as_os_str()).filter(|value| !value.is_empty())
+    }
+
+    /// The repository that `CORAL_DIR` names, or else the one at or above the folder, also from inside a mount of it.
     ///
     /// # Errors
     /// [`NotARepository`](crate::history::Error::NotARepository).
     pub fn find(&self) -> Result<Found> {
-        discover::find(&self.cwd)
+        match self.variable("CORAL_DIR") {
+            Some(said) => {
+                Ok(Found { root: discover::root_of(&self.absolute(Path::new(said)))?, mount: None })
+            }
+            None => discover::find(&self.cwd),
+        }
     }
 }
 

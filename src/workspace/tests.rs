@@ -68,6 +68,7 @@ fn commit(workspace: &Workspace, branch: &BranchName) {
         tag: None,
         amend: false,
         coding: Coding::Now,
+        only: Vec::new(),
     };
     let worktree = workspace.worktree(branch).expect("a worktree").worktree;
     worktree.commit(&request, &Task::default()).expect("committed");

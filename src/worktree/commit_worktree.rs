@@ -4,6 +4,7 @@
 use super::coding::Coding;
 use super::error::{Error, Result};
 use super::merging::{Merging, MergingKind};
+use super::part::part;
 use super::record::Record;
 use super::snapshot::{Snapshot, settle_interrupted};
 use super::staging::StagedFile;
@@ -12,7 +13,7 @@ use super::warning::Warning;
 use super::worktree::Worktree;
 use crate::codec::Level;
 use crate::history::{
-    self, Commit, CommitGraph, Intake, LogEntry, Node, Signature, Tag, TagName, Tree, TreePath,
+    self, Commit, CommitGraph, DraftTree, Intake, LogEntry, Node, Signature, Tag, TagName, Tree, TreePath,
 };
 use crate::id::{CommitId, RecipeId, StagingId, TreeId};
 use crate::store::{Ingest, StoreError};
@@ -46,6 +47,9 @@ pub struct CommitRequest {
     pub amend: bool,
     /// When large files become small.
     pub coding: Coding,
+    /// Only what is at and below these paths; everything if there are none. What else differs stays as it is, a change upon the
+    /// new commit.
+    pub only: Vec<TreePath>,
 }
 
 /// Shorter files are coded at once, in bytes: that takes less than a file of its own does.
@@ -157,6 +161,9 @@ impl Attempt<'_> {
             return Err(Error::Diverged { branch: worktree.branch().to_string(), base: snapshot.base });
         }
         let merging = worktree.under_way().get()?;
+        if let (Some(merging), false) = (&merging, request.only.is_empty()) {
+            return Err(merging.under_way(worktree.branch()));
+        }
         if let Some(merging) = &merging {
             merging.check_decided(repo, &snapshot)?;
         }
@@ -169,8 +176,12 @@ impl Attempt<'_> {
             Some(level) => repo.store().begin_at(level)?,
             None => repo.store().begin()?,
         };
-        let recipes = ingest_snapshot(worktree, &ingest, &snapshot, parent_tree, coding, task)?;
-        let tree = snapshot.tree.with_stored(&|staging| {
+        let meant = match request.only.as_slice() {
+            [] => snapshot.tree.clone(),
+            only => part(repo, parent_tree, &snapshot.tree, only)?,
+        };
+        let recipes = ingest_tree(worktree, &ingest, &meant, parent_tree, coding, task)?;
+        let tree = meant.with_stored(&|staging| {
             let (recipe, len) = recipes[&staging];
             Node::File { recipe, len }
         });
@@ -284,7 +295,9 @@ impl Attempt<'_> {
                 }
                 let (generation, since) = snapshot.position;
                 let (is_now, end) = state.journal.position();
-                if is_now != generation || end < STARTS_OVER_AT {
+                // What this commit has no part of would go with the old journal.
+                let is_whole = self.request.only.is_empty();
+                if is_now != generation || end < STARTS_OVER_AT || !is_whole {
                     return state.append(self.worktree.repo(), Record::Committed { commit });
                 }
                 state.journal.next_generation(since)?
@@ -322,7 +335,19 @@ pub(super) fn ingest_snapshot(
     coding: Coding,
     task: &Task,
 ) -> Result<Recipes> {
-    let staged = snapshot.tree.staged();
+    ingest_tree(worktree, ingest, &snapshot.tree, parent, coding, task)
+}
+
+/// Takes the staged files of a tree into the store, which a snapshot holds.
+fn ingest_tree(
+    worktree: &Worktree,
+    ingest: &Ingest,
+    tree: &DraftTree,
+    parent: TreeId,
+    coding: Coding,
+    task: &Task,
+) -> Result<Recipes> {
+    let staged = tree.staged();
     let (repo, all) = (worktree.repo(), staged.iter().map(|(_, _, len)| len).sum());
     let intake = Intake::begin(task, all);
     let waiting = repo.store().attached_len().saturating_add(all);

@@ -32,6 +32,11 @@ pub enum Edit {
         /// Where.
         path: TreePath,
     },
+    /// A directory goes if nothing is left in it.
+    Prune {
+        /// Where.
+        path: TreePath,
+    },
 }
 
 impl Edit {
@@ -85,6 +90,11 @@ impl<'a> Plan<'a> {
                     self.put(path, attributes, node, replaces_dirs)?;
                 }
                 Edit::Remove { path } => self.remove(path)?,
+                Edit::Prune { path } => {
+                    if self.standing(&path)? == Standing::Dir && self.is_empty(&path)? {
+                        self.remove(path)?;
+                    }
+                }
             }
         }
         Ok(self.records)

@@ -75,6 +75,34 @@ impl Edits<'_> {
     /// [`UnknownPath`](history::Error::UnknownPath) with the nearest that the last commit has, [`Error::IsADirectory`]. After any error nothing
     /// has changed.
     pub fn remove(&self, paths: &[TreePath], recursive: bool, now: Timestamp) -> Result<()> {
+        let paths = self.removable(paths, recursive)?;
+        self.make(paths.into_iter().map(|path| Edit::Remove { path }).collect(), now)
+    }
+
+    /// The same; directories that are left without anything go as well, but for those that somebody stands in: at and above
+    /// `standing_in`.
+    ///
+    /// # Errors
+    /// As [`Edits::remove`].
+    pub fn remove_with_emptied(
+        &self,
+        paths: &[TreePath],
+        recursive: bool,
+        standing_in: &TreePath,
+        now: Timestamp,
+    ) -> Result<()> {
+        let paths = self.removable(paths, recursive)?;
+        let mut emptied: Vec<TreePath> = paths.iter().flat_map(above).collect();
+        emptied.retain(|dir| !standing_in.starts_with(dir));
+        // The deepest come first.
+        emptied.sort_by_key(|dir| std::cmp::Reverse(dir.names().len()));
+        emptied.dedup();
+        let removed = paths.into_iter().map(|path| Edit::Remove { path });
+        self.make(removed.chain(emptied.into_iter().map(|path| Edit::Prune { path })).collect(), now)
+    }
+
+    /// The paths that go, each without those below it.
+    fn removable(&self, paths: &[TreePath], recursive: bool) -> Result<Vec<TreePath>> {
         for path in paths {
             let Some(node) = self.worktree.names().resolve(path)? else { return Err(self.unknown(path)?) };
             if path.is_root() || (!recursive && self.worktree.names().attributes(node)?.kind == Kind::Dir) {
@@ -85,7 +113,7 @@ impl Edits<'_> {
         paths.sort();
         // What lies in a directory goes with it.
         paths.dedup_by(|path, above| path.starts_with(above));
-        self.make(paths.into_iter().map(|path| Edit::Remove { path }).collect(), now)
+        Ok(paths)
     }
 
     /// Whether there is a directory at a path.
@@ -184,4 +212,9 @@ impl Edits<'_> {
         let place = format!("the worktree of `{}`", self.worktree.branch());
         Ok(history::Error::UnknownPath { path: path.clone(), place, nearest }.into())
     }
+}
+
+/// The directories above a path, but for the top.
+fn above(path: &TreePath) -> Vec<TreePath> {
+    (1..path.names().len()).map(|len| path.names()[..len].iter().cloned().collect()).collect()
 }

@@ -31,6 +31,7 @@ mod names;
 mod nodes;
 mod open;
 mod open_files;
+mod part;
 mod reach;
 mod readers;
 mod record;

@@ -6,6 +6,7 @@ mod borders;
 mod daily;
 mod diffs;
 mod everyday;
+mod expectations;
 mod habits;
 mod history;
 mod likeness;

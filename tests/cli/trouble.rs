@@ -117,10 +117,10 @@ fn a_flipped_byte_is_reported_with_file_and_object_and_never_read() {
     fs::write(&pack, bytes).expect("write");
     bench.coral(&["fsck"]).succeeds();
     let report = bench.coral(&["--json", "fsck", "--full"]);
-    assert_eq!(report.code, 1, "{report:?}");
+    assert_eq!(report.code, 4, "{report:?}");
     assert!(report.stdout.contains("model.safetensors in commit"), "{report:?}");
     assert!(report.stdout.contains("object"), "{report:?}");
-    bench.coral(&["cat", "HEAD:model.safetensors"]).fails(1, &["damaged", "fsck"]);
+    bench.coral(&["cat", "HEAD:model.safetensors"]).fails(4, &["damaged", "fsck"]);
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn everything_that_names_a_commit_which_is_missing_is_told() {
     };
     let found = |what: &str| {
         let report = bench.coral(&["fsck"]);
-        assert_eq!(report.code, 1, "{report:?}");
+        assert_eq!(report.code, 4, "{report:?}");
         assert!(report.stdout.contains(what), "no `{what}` in {report:?}");
     };
     write("refs/heads/lost", &nowhere);
@@ -163,7 +163,7 @@ fn everything_that_names_a_commit_which_is_missing_is_told() {
     found("the last commit of its log that is there is `main@{0}`");
     bench
         .coral(&["log"])
-        .fails(1, &["`HEAD` names commit 1111111111, which is not in the store", "coral fsck"]);
+        .fails(4, &["`HEAD` names commit 1111111111, which is not in the store", "coral fsck"]);
     assert_eq!(bench.cat("main@{0}:a"), b"3");
     write("refs/heads/main", &third);
     bench.coral(&["fsck"]).succeeds();
@@ -176,7 +176,7 @@ fn one_damaged_ref_hides_no_other() {
     bench.coral(&["branch", "bad"]).succeeds();
     fs::write(bench.path("repo/.coral/refs/heads/bad"), "garbage").expect("write");
     assert!(bench.coral(&["log"]).succeeds().stdout.contains("first"));
-    bench.coral(&["fsck"]).fails(1, &[]);
+    bench.coral(&["fsck"]).fails(4, &[]);
     let report = bench.coral(&["fsck"]).stdout;
     assert!(report.contains("branch bad") && report.contains("1 commits"), "{report}");
 }
@@ -188,9 +188,9 @@ fn what_a_rebuild_sets_aside_is_told_and_listed_ever_after() {
     fs::write(bench.path("repo/.coral/packs/").join(format!("{}.cpk", "a".repeat(64))), "no pack")
         .expect("write");
     let found = bench.coral(&["fsck"]);
-    assert!(found.code == 1 && found.stdout.contains(&"a".repeat(64)), "{found:?}");
+    assert!(found.code == 4 && found.stdout.contains(&"a".repeat(64)), "{found:?}");
     let rebuilt = bench.coral(&["fsck", "--rebuild"]);
-    assert!(rebuilt.code == 1 && rebuilt.stdout.contains("moved to"), "{rebuilt:?}");
+    assert!(rebuilt.code == 4 && rebuilt.stdout.contains("moved to"), "{rebuilt:?}");
     let after = bench.coral(&["fsck"]).succeeds();
     assert!(after.stdout.contains("set aside: ") && after.stdout.contains("quarantine"), "{after:?}");
 }

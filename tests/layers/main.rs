@@ -92,7 +92,7 @@ const SEALS: &[(&str, &[&str])] = &[
     ("fastcdc", &["format/"]),
     ("memmap2", &["disk/"]),
     ("toml_edit", &["config.rs"]),
-    ("strsim", &["config.rs", "history/suggest.rs"]),
+    ("strsim", &["config.rs", "history/suggest.rs", "cli/habits.rs"]),
     // There is a verb of that name.
     ("similar", &["compare/lines.rs", "cli/args.rs"]),
     ("ignore", &["workspace/ignored.rs"]),

@@ -85,6 +85,7 @@ pub(super) fn request(message: &str, seconds: i64) -> CommitRequest {
         tag: None,
         amend: false,
         coding: Coding::Now,
+        only: Vec::new(),
     }
 }
 
