@@ -6,7 +6,7 @@ use super::output::{Colour, Output, Printing, say};
 use super::{
     add, best, bisect, blame, branch, cat, check_ignore, clean, commit, compare, config, diff, drain, export,
     fsck, habits, init, lineage, log, ls, merge, mv, notes, reference, reflog, repack, replay, reset,
-    restore, rm, show, similar, stash, stats, status, switch, tag, undo,
+    restore, rm, show, similar, stash, stats, status, switch, tag, undo, watch,
 };
 #[cfg(feature = "mount")]
 use super::{demo, mount, umount};
@@ -85,6 +85,7 @@ enum Verb {
     Undo(undo::UndoArgs),
     Redo(undo::RedoArgs),
     Op(undo::OpArgs),
+    Watch(watch::Args),
     Stats(stats::Args),
     Fsck(fsck::Args),
     Drain(drain::Args),
@@ -250,6 +251,7 @@ impl Verb {
             Verb::Undo(_) => "undo",
             Verb::Redo(_) => "redo",
             Verb::Op(_) => "op",
+            Verb::Watch(_) => "watch",
             Verb::Stats(_) => "stats",
             Verb::Fsck(_) => "fsck",
             Verb::Repack(_) => "repack",
@@ -366,6 +368,7 @@ fn perform(verb: Verb, context: &Context, out: &Output) -> Result<ExitCode> {
         Verb::Undo(args) => undo::undo(context, out, args),
         Verb::Redo(args) => undo::redo(context, out, args),
         Verb::Op(args) => undo::op(context, out, args),
+        Verb::Watch(args) => watch::run(context, out, args),
         Verb::Stats(args) => stats::run(context, out, args),
         Verb::Fsck(args) => return fsck::run(context, out, args),
         Verb::Drain(args) => drain::run(context, out, args),

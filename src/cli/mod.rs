@@ -62,6 +62,7 @@ mod tensor_names;
 mod umount;
 mod undo;
 mod unsaved;
+mod watch;
 mod ways_in;
 mod when;
 

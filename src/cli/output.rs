@@ -210,6 +210,18 @@ impl Output {
     /// # Errors
     /// As [`Output::line`].
     pub fn value(&self, value: &Value) -> Result<()> {
+        self.lines(&format!("{:#}", self.named(value)))
+    }
+
+    /// Prints one of many JSON objects, on a line of its own.
+    ///
+    /// # Errors
+    /// As [`Output::line`].
+    pub fn record(&self, value: &Value) -> Result<()> {
+        self.lines(&self.named(value).to_string())
+    }
+
+    fn named(&self, value: &Value) -> Value {
         self.has_value.store(true, Ordering::Relaxed);
         let mut named = serde_json::Map::new();
         named.insert("schema".into(), format!("coral.{}/1", self.verb).into());
@@ -219,7 +231,7 @@ impl Output {
                 named.insert("value".into(), other.clone());
             }
         }
-        self.lines(&format!("{:#}", Value::Object(named)))
+        Value::Object(named)
     }
 
     /// A text in a colour, if the output is a terminal.

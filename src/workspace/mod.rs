@@ -31,6 +31,7 @@ mod tests;
 mod undo;
 mod unsaved;
 mod view;
+mod watch;
 #[expect(clippy::module_inception, reason = "a file is called what its type is")]
 mod workspace;
 
@@ -58,4 +59,5 @@ pub use surroundings::Surroundings;
 pub use undo::Undone;
 pub use unsaved::{Loss, Unsaved};
 pub use view::{Located, View};
+pub use watch::{RefMove, RefPlace, RefWatch, WatchedRef};
 pub use workspace::{OpenedWorktree, Workspace};
