@@ -68,10 +68,10 @@ pub fn what_a_commit_left_as_it_was_saved_becomes_small_and_survives_the_daemon(
 }
 
 /// A disk of so many bytes in memory; unmounted when dropped.
-struct SmallDisk(PathBuf);
+pub struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    fn new(stage: &Stage, path: &Path, mib: u32) -> Result<Self, Missing> {
+    pub fn new(stage: &Stage, path: &Path, mib: u32) -> Result<Self, Missing> {
         needs_root()?;
         fs::create_dir(path).expect("new");
         let size = format!("size={mib}m");

@@ -154,7 +154,7 @@ pub fn a_mount_that_is_stopped_is_freed() -> Result<(), Missing> {
         log: None,
         background_ingest: true,
     };
-    let options = MountOptions { settings, allow_other: false, read_only: false };
+    let options = MountOptions::new(settings);
     let mounted = mount(repo, &stage.path("mnt"), options).expect("it mounts");
     fs::write(stage.worktree("a"), "saved").expect("room");
     stage.in_repo(&["status"]).succeeds();

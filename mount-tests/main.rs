@@ -11,6 +11,7 @@ mod differential;
 mod exerciser;
 #[macro_use]
 mod harness;
+mod life;
 mod places;
 mod posix;
 mod python;
@@ -108,6 +109,17 @@ fn main() -> ExitCode {
             a_mount_right_after_an_unmount_gets_the_index_in_time,
             what_the_daemon_says_last_reaches_who_started_it,
             who_stands_in_a_mount_is_told_to_leave_it;
+        life:
+            what_is_mounted_is_listed_with_who_serves_it,
+            who_watches_a_branch_hears_of_every_move_of_it_and_outlives_the_mount,
+            who_watches_everything_hears_of_head_and_runs_a_command,
+            a_line_of_fstab_mounts_and_umount_waits_for_the_process,
+            units_of_systemd_hold_what_systemd_wants,
+            an_init_system_is_told_when_the_mount_answers,
+            files_belong_to_whom_the_mount_says,
+            a_repository_that_cannot_be_written_is_mounted_and_read,
+            umount_makes_small_what_it_is_asked_to_and_says_what_it_leaves,
+            a_user_without_fuse3_is_told_what_to_install;
         readme:
             five_minutes_are_as_the_readme_says,
             five_minutes_with_python_are_as_the_readme_says;

@@ -164,6 +164,12 @@ impl Stage {
         assert!(daemon.process.wait().expect("it ran").success());
     }
 
+    /// Waits for the end of the daemon of the last mount, which a test took away.
+    pub fn wait_for_the_last(&mut self) {
+        let mut daemon = self.daemons.pop().expect("a daemon");
+        assert!(daemon.process.wait().expect("it ran").success());
+    }
+
     /// The number of the process that serves the last mount.
     pub fn daemon_process(&self) -> u32 {
         self.daemons.last().expect("a daemon").process.id()

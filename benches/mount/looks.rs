@@ -60,7 +60,7 @@ fn mount_slowly(bench: &Bench) -> Result<Mount> {
     let author = Author { name: "bench".into(), email: "bench@localhost".into(), offset_minutes: 0 };
     let clock = Arc::new(|| Timestamp::from(SystemTime::now()));
     let settings = Settings { view: View::All, author, clock, log: None, background_ingest: true };
-    let options = MountOptions { settings, allow_other: false, read_only: false };
+    let options = MountOptions::new(settings);
     Ok(coral::fs::mount(repo, &bench.mount(), options)?)
 }
 

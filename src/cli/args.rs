@@ -9,7 +9,7 @@ use super::{
     restore, rm, show, similar, stash, stats, status, switch, tag, undo, watch,
 };
 #[cfg(feature = "mount")]
-use super::{demo, mount, umount};
+use super::{demo, mount, mount_options, mounts, umount};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use serde_json::json;
@@ -52,6 +52,8 @@ enum Verb {
     #[cfg(feature = "mount")]
     #[command(visible_alias = "unmount")]
     Umount(umount::Args),
+    #[cfg(feature = "mount")]
+    Mounts(mounts::Args),
     Add(add::Args),
     Rm(rm::Args),
     Mv(mv::Args),
@@ -105,6 +107,8 @@ enum Verb {
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     survive_file_size_limit();
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    #[cfg(feature = "mount")]
+    let arguments = mount_options::translated(arguments);
     // Whoever wants JSON wants it of wrong usage, help and the version too.
     let wants_json = arguments.iter().skip(1).take_while(|word| *word != "--").any(|word| word == "--json");
     let arguments = habits::translated(arguments);
@@ -216,6 +220,8 @@ impl Verb {
             Verb::Mount(_) => "mount",
             #[cfg(feature = "mount")]
             Verb::Umount(_) => "umount",
+            #[cfg(feature = "mount")]
+            Verb::Mounts(_) => "mounts",
             #[cfg(feature = "mount")]
             Verb::Demo(_) => "demo",
             Verb::Add(_) => "add",
@@ -334,6 +340,8 @@ fn perform(verb: Verb, context: &Context, out: &Output) -> Result<ExitCode> {
         Verb::Mount(args) => mount::run(context, out, args),
         #[cfg(feature = "mount")]
         Verb::Umount(args) => umount::run(context, out, args),
+        #[cfg(feature = "mount")]
+        Verb::Mounts(args) => mounts::run(context, out, args),
         #[cfg(feature = "mount")]
         Verb::Demo(args) => demo::run(context, out, args),
         Verb::Add(args) => add::run(context, out, args),

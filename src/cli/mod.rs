@@ -36,8 +36,14 @@ mod merged;
 mod message;
 #[cfg(feature = "mount")]
 mod mount;
+#[cfg(feature = "mount")]
+mod mount_options;
+#[cfg(feature = "mount")]
+mod mounts;
 mod mv;
 mod notes;
+#[cfg(feature = "mount")]
+mod notify;
 mod output;
 mod progress;
 mod quote;

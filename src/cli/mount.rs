@@ -1,9 +1,11 @@
 use super::context::{Context, disk};
 use super::error::{CommandError, Result};
+use super::mount_options::{self, MountOption};
+use super::notify;
 use super::output::{Output, note};
 use crate::fs::{
-    Author, LaunchError, Launched, MountError, MountOptions, ReadySignal, Settings, View, block_stop_signals,
-    launch, mount, raise_descriptor_limit, wait_for_stop_signal,
+    Author, Guards, LaunchError, Launched, MountError, MountOptions, Owner, ReadySignal, Settings, View,
+    block_stop_signals, launch, mount, raise_descriptor_limit, wait_for_stop_signal,
 };
 use crate::history::{BranchName, Repo};
 use crate::quote;
@@ -45,17 +47,41 @@ pub struct Args {
     /// Let nobody write
     #[arg(long)]
     read_only: bool,
+    /// Show files as belonging to this user, by number; whoever mounts if not said
+    #[arg(long, value_name = "UID")]
+    uid: Option<u32>,
+    /// Show files as belonging to this group, by number
+    #[arg(long, value_name = "GID")]
+    gid: Option<u32>,
+    /// Show every file and directory with all permissions but these, in octal digits: 022 lets everybody read. Files that
+    /// are recorded as programs can be run
+    #[arg(long, value_name = "MASK", value_parser = mount_options::permissions)]
+    umask: Option<u32>,
+    /// Options as mount(8) takes them, with commas: ro, allow_other, ref=, worktree=, log=, uid=, gid=, umask=, noexec,
+    /// nosuid, nodev
+    #[arg(short = 'o', value_name = "OPTIONS")]
+    options: Vec<String>,
+    /// Do all but mount
+    #[arg(long, hide = true)]
+    fake: bool,
     /// Where to say that the mount is ready
     #[arg(long, value_name = "NUMBER", hide = true)]
     ready_fd: Option<i32>,
 }
 
-pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
+pub fn run(context: &Context, out: &Output, mut args: Args) -> Result<()> {
+    let guards = args.take_options()?;
+    if args.fake {
+        return Ok(());
+    }
     if args.daemon {
-        return start_in_background(context, out, args);
+        return start_in_background(context, out, args, guards);
     }
     let ready = args.ready_fd.map(ReadySignal::from_descriptor).transpose()?;
-    let served = serve(context, out, &args)?;
+    let served = serve(context, &args, guards)?;
+    if let Err(error) = notify::ready(std::env::var_os("NOTIFY_SOCKET").as_deref()) {
+        note(format!("nobody hears that the mount is ready: {error}"));
+    }
     match ready {
         Some(ready) => ready.ready(),
         None => out.line(format_args!(
@@ -67,7 +93,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
 }
 
 /// The mount, answering; a stop signal unmounts it.
-fn serve(context: &Context, _out: &Output, args: &Args) -> Result<crate::fs::Mount> {
+fn serve(context: &Context, args: &Args, guards: Guards) -> Result<crate::fs::Mount> {
     // Before the first thread, so that only the waiting one gets them.
     block_stop_signals()?;
     raise_descriptor_limit();
@@ -87,10 +113,17 @@ fn serve(context: &Context, _out: &Output, args: &Args) -> Result<crate::fs::Mou
         log: log_file(context, args, &root)?,
         background_ingest: true,
     };
-    let options = MountOptions { settings, allow_other: args.allow_other, read_only: args.read_only };
+    let own = Owner::of_process();
+    let owner =
+        Owner { uid: args.uid.unwrap_or(own.uid), gid: args.gid.unwrap_or(own.gid), umask: args.umask };
+    let read_only = args.read_only;
+    let options = MountOptions { settings, allow_other: args.allow_other, read_only, owner, guards };
     let served = mount(repo, &context.absolute(&args.mount_point), options)?;
     if let Some(trouble) = served.index_trouble() {
         note(format!("there is no index for now, packs are searched one by one: {trouble}"));
+    }
+    if served.is_read_only() && !read_only {
+        note("the repository cannot be written here, and so the mount cannot");
     }
     let stopper = served.stopper();
     std::thread::Builder::new().name("signals".into()).spawn(move || {
@@ -141,7 +174,35 @@ fn view(repo: &Repo, args: &Args) -> Result<View> {
     }
 }
 
-fn start_in_background(context: &Context, out: &Output, args: Args) -> Result<()> {
+impl Args {
+    /// Takes what `-o` says as if it had been said by options of their own.
+    fn take_options(&mut self) -> Result<Guards> {
+        let mut guards = Guards::default();
+        for text in std::mem::take(&mut self.options) {
+            for option in mount_options::parse(&text)? {
+                match option {
+                    MountOption::ReadOnly => self.read_only = true,
+                    MountOption::AllowOther => self.allow_other = true,
+                    MountOption::NoExec => guards.no_exec = true,
+                    MountOption::NoSuid => guards.no_suid = true,
+                    MountOption::NoDev => guards.no_dev = true,
+                    MountOption::Revision(revision) => self.revision = Some(revision),
+                    MountOption::Worktree(branch) => self.worktree = Some(branch),
+                    MountOption::Log(log) => self.log = Some(log.into()),
+                    MountOption::Uid(uid) => self.uid = Some(uid),
+                    MountOption::Gid(gid) => self.gid = Some(gid),
+                    MountOption::Umask(umask) => self.umask = Some(umask),
+                }
+            }
+        }
+        match self.revision.is_some() && self.worktree.is_some() {
+            true => Err(CommandError::usage("a mount shows one tree alone: `ref` or `worktree`, not both")),
+            false => Ok(guards),
+        }
+    }
+}
+
+fn start_in_background(context: &Context, out: &Output, args: Args, guards: Guards) -> Result<()> {
     let program = std::env::current_exe()?;
     let mut command = Command::new(program);
     command.arg("-C").arg(&context.cwd).arg("mount").arg(&args.repository).arg(&args.mount_point);
@@ -153,11 +214,18 @@ fn start_in_background(context: &Context, out: &Output, args: Args) -> Result<()
     if let Some(log) = &args.log {
         command.arg("--log").arg(log);
     }
-    for (name, set) in [("--allow-other", args.allow_other), ("--read-only", args.read_only)] {
-        if set {
-            command.arg(name);
-        }
+    for (name, number) in [("--uid", args.uid), ("--gid", args.gid)] {
+        command.args(number.map(|number| format!("{name}={number}")));
     }
+    command.args(args.umask.map(|umask| format!("--umask={umask:03o}")));
+    let flags = [
+        ("--allow-other", args.allow_other),
+        ("--read-only", args.read_only),
+        ("-onoexec", guards.no_exec),
+        ("-onosuid", guards.no_suid),
+        ("-onodev", guards.no_dev),
+    ];
+    command.args(flags.iter().filter(|(_, set)| *set).map(|(name, _)| name));
     let Launched { process, said } = launch(command).map_err(|error| match error {
         LaunchError::Failed(said) => CommandError::heard(&said),
         LaunchError::Died(_) | LaunchError::Start(_) => CommandError::new(error),

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
-use crate::task::Task;
+use crate::task::{Meter, Task, Unit};
 
 use super::protocol::{Answer, LINE_MAX, PATIENCE, Request, is_socket, on_short_path, process_of, unescape};
 
@@ -121,17 +121,39 @@ fn converse(mut stream: &UnixStream, request: Request, task: &Task) -> io::Resul
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     writeln!(stream, "{}", request.word())?;
+    let mut coding = Coding { task, meter: None, left: 0 };
     for line in BufReader::new(stream.take(LINE_MAX * 1024)).lines() {
         let line = line?;
         match line.split_once(' ').unwrap_or((&line, "")) {
             ("busy", _) if task.check().is_err() => return Ok(None),
-            ("busy", _) => {}
+            ("busy", left) => coding.note(request, left),
             ("ok", text) => return Ok(Some(Ok(unescape(text)))),
             ("failed", text) => return Ok(Some(Err(unescape(text)))),
             _ => return Ok(None),
         }
     }
     Ok(None)
+}
+
+/// How far a daemon is that codes what was saved.
+struct Coding<'a> {
+    task: &'a Task,
+    meter: Option<Box<dyn Meter>>,
+    left: u64,
+}
+
+impl Coding<'_> {
+    /// Hears how many bytes are left.
+    fn note(&mut self, request: Request, left: &str) {
+        let (Request::Drain, Ok(left)) = (request, left.parse::<u64>()) else { return };
+        let meter = self.meter.get_or_insert_with(|| {
+            self.left = left;
+            self.task.begin("coding", Unit::Bytes, Some(left))
+        });
+        // Others may save meanwhile.
+        meter.advance(self.left.saturating_sub(left));
+        self.left = left;
+    }
 }
 
 #[cfg(test)]

@@ -4,8 +4,10 @@
 
 mod client;
 mod mountinfo;
+mod process;
 mod protocol;
 
 pub use client::Daemons;
 pub use mountinfo::{FILE_SYSTEM_TYPE, Located, Mounted, locate, mounted, mounted_above};
-pub use protocol::{Answer, LINE_MAX, PATIENCE, Request, escape, on_short_path, socket_of};
+pub use process::Process;
+pub use protocol::{Answer, LINE_MAX, PATIENCE, Request, Served, escape, on_short_path, socket_of};

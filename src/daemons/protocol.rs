@@ -3,9 +3,11 @@
 //! One request a connection: a word on a line; answered by lines `busy ...` while it works and a last one `ok ...` or
 //! `failed ...`. Does not know who asks, nor what answers.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,6 +25,8 @@ const SOCKET: &str = "sock";
 pub enum Request {
     /// Whether it lives: answers with its process id and mount point.
     Ping,
+    /// What it serves: answers with a [`Served`].
+    About,
     /// To look at the repository again now: refs or worktrees were changed by the asker.
     Refresh,
     /// To finish with files that were closed just now, and answer when their completion can be seen.
@@ -39,8 +43,9 @@ pub enum Request {
 }
 
 impl Request {
-    const ALL: [Request; 7] = [
+    const ALL: [Request; 8] = [
         Request::Ping,
+        Request::About,
         Request::Refresh,
         Request::Settle,
         Request::GiveWay,
@@ -53,6 +58,7 @@ impl Request {
     pub const fn word(self) -> &'static str {
         match self {
             Request::Ping => "ping",
+            Request::About => "about",
             Request::Refresh => "refresh",
             Request::Settle => "settle",
             Request::GiveWay => "give-way",
@@ -70,6 +76,41 @@ impl Request {
 
 /// What a daemon answered: `Err` if it tried and failed.
 pub type Answer = Result<String, String>;
+
+/// What a daemon says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Served {
+    /// Its process.
+    pub process: u32,
+    /// Where it mounted.
+    pub mount_point: PathBuf,
+    /// When it began, in seconds since 1970.
+    pub since: i64,
+    /// What it shows, for people.
+    pub shows: String,
+    /// Bytes that were saved or committed and are not yet coded.
+    pub waiting: u64,
+}
+
+impl Served {
+    /// As a daemon answers it: a line each, the mount point as the kernel has it.
+    pub fn to_text(&self) -> String {
+        let point: String =
+            self.mount_point.as_os_str().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{}\n{}\n{}\n{point}\n{}", self.process, self.since, self.waiting, self.shows)
+    }
+
+    /// What such a text says; `None` if it says something else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut lines = text.splitn(5, '\n');
+        let mut line = || lines.next();
+        let (process, since, waiting) = (line()?.parse().ok()?, line()?.parse().ok()?, line()?.parse().ok()?);
+        let digits =
+            line()?.as_bytes().chunks(2).map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok());
+        let mount_point = OsString::from_vec(digits.collect::<Option<_>>()?).into();
+        Some(Self { process, mount_point, since, shows: line()?.to_owned(), waiting })
+    }
+}
 
 /// The socket of a process in a folder.
 pub fn socket_of(run: &Path, process: u32) -> PathBuf {
@@ -116,4 +157,20 @@ pub fn unescape(line: &str) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_daemon_says_of_itself_is_heard_whole() {
+        let mount_point = PathBuf::from(OsString::from_vec(b"/mnt/a b\n\xff".to_vec()));
+        let shows = "all of it,\nand more".to_owned();
+        let served = Served { process: 7, mount_point, since: -3, shows, waiting: 1 << 40 };
+        assert_eq!(Served::parse(&unescape(&escape(&served.to_text()))), Some(served));
+        for nonsense in ["", "7", "7\n1\n2\nzz\nx", "7\n1\n2\n2f"] {
+            assert_eq!(Served::parse(nonsense), None);
+        }
+    }
 }

@@ -9,22 +9,8 @@ use fuser::Errno;
 use super::errno::Result;
 use super::file_system::FileSystem;
 use super::meter::Question;
+use super::owner::Owner;
 use super::upkeep::Upkeep;
-
-/// Whom files belong to: the user whose daemon it is.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Owner {
-    pub uid: u32,
-    pub gid: u32,
-}
-
-impl Owner {
-    /// The user of this process.
-    pub fn of_process() -> Self {
-        // SAFETY: geteuid and getegid have no preconditions and cannot fail.
-        unsafe { Self { uid: libc::geteuid(), gid: libc::getegid() } }
-    }
-}
 
 /// A request that is being answered.
 pub(super) struct Asked<'a> {

@@ -20,8 +20,22 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How long nobody is let in when there is nothing to let them in with.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Does what a request asks for.
-pub(super) type Handler = dyn Fn(Request) -> Answer + Send + Sync;
+/// Does what is asked for.
+pub(super) trait Handler: Send + Sync {
+    /// Does what a request asks for.
+    fn answer(&self, request: Request) -> Answer;
+
+    /// Bytes that are left to do, for who waits for it.
+    fn left(&self) -> Option<u64> {
+        None
+    }
+}
+
+impl<F: Fn(Request) -> Answer + Send + Sync> Handler for F {
+    fn answer(&self, request: Request) -> Answer {
+        self(request)
+    }
+}
 
 /// A listening socket; when this is dropped it is removed, and its thread ends.
 #[derive(Debug)]
@@ -33,7 +47,7 @@ pub(super) struct ControlSocket {
 
 impl ControlSocket {
     /// Listens in the folder `run`, which must exist, under a name of this process, and answers in threads of its own.
-    pub fn listen(run: &Path, process: u32, handler: Arc<Handler>) -> io::Result<Self> {
+    pub fn listen(run: &Path, process: u32, handler: Arc<dyn Handler>) -> io::Result<Self> {
         let path = socket_of(run, process);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -62,7 +76,11 @@ impl Drop for ControlSocket {
 }
 
 /// Answers until nobody listens any more. `pause` waits a while.
-fn accept(incoming: impl Iterator<Item = io::Result<UnixStream>>, handler: &Arc<Handler>, pause: impl Fn()) {
+fn accept(
+    incoming: impl Iterator<Item = io::Result<UnixStream>>,
+    handler: &Arc<dyn Handler>,
+    pause: impl Fn(),
+) {
     for stream in incoming {
         let stream = match stream {
             Ok(stream) => stream,
@@ -83,7 +101,7 @@ fn accept(incoming: impl Iterator<Item = io::Result<UnixStream>>, handler: &Arc<
 }
 
 /// Answers one connection. Errors end it: the asker is gone, or neither speaks nor listens.
-fn serve(stream: UnixStream, handler: &Handler) {
+fn serve(stream: UnixStream, handler: &dyn Handler) {
     let patient = stream.set_read_timeout(Some(PATIENCE)).and(stream.set_write_timeout(Some(PATIENCE)));
     if !peer_is_trusted(&stream) || patient.is_err() {
         return;
@@ -93,7 +111,7 @@ fn serve(stream: UnixStream, handler: &Handler) {
         return;
     }
     let answer = match Request::parse(&line) {
-        Some(request) => with_heartbeat(&stream, || handler(request)),
+        Some(request) => with_heartbeat(&stream, handler, request),
         None => Err(format!("unknown request `{}`", line.trim().escape_debug())),
     };
     let (word, text) = match &answer {
@@ -103,18 +121,19 @@ fn serve(stream: UnixStream, handler: &Handler) {
     let _ = writeln!(&stream, "{word} {}", escape(text));
 }
 
-/// Runs `work`, writing `busy` lines until it is done.
-fn with_heartbeat(mut stream: &UnixStream, work: impl FnOnce() -> Answer) -> Answer {
+/// Carries a request out, writing `busy` lines until that is done, with the bytes that are left where that is known.
+fn with_heartbeat(mut stream: &UnixStream, handler: &dyn Handler, request: Request) -> Answer {
     let (done, wait) = bounded::<()>(0);
     thread::scope(|scope| {
         scope.spawn(move || {
             while wait.recv_timeout(HEARTBEAT) == Err(crossbeam_channel::RecvTimeoutError::Timeout) {
-                if stream.write_all(b"busy\n").is_err() {
+                let left = handler.left().map(|left| format!(" {left}")).unwrap_or_default();
+                if writeln!(stream, "busy{left}").is_err() {
                     return;
                 }
             }
         });
-        let answer = work();
+        let answer = handler.answer(request);
         drop(done);
         answer
     })
@@ -231,7 +250,7 @@ mod tests {
         let gone = Err(io::Error::from_raw_os_error(libc::ECONNABORTED));
         let incoming = [full(), full(), gone, Ok(stream), Err(io::ErrorKind::InvalidInput.into()), full()];
         let pauses = std::cell::Cell::new(0);
-        let handler: Arc<Handler> = Arc::new(|request: Request| Ok(request.word().to_owned()));
+        let handler: Arc<dyn Handler> = Arc::new(|request: Request| Ok(request.word().to_owned()));
         accept(incoming.into_iter(), &handler, || pauses.set(pauses.get() + 1));
         assert_eq!(pauses.get(), 2);
         let mut answer = String::new();

@@ -22,7 +22,7 @@ use fuser::{
 use crate::disk::DiskFile;
 use crate::worktree::RenameMode;
 
-use super::asked::{Asked, Owner};
+use super::asked::Asked;
 use super::changes::Changes;
 use super::completion::Closer;
 use super::errno::Result;
@@ -31,6 +31,7 @@ use super::lanes::Lanes;
 use super::meter::{Operation, Question};
 use super::open_file::OpenFile;
 use super::opening::{OpenMode, Seek};
+use super::owner::Owner;
 use super::passthrough::Passthrough;
 use super::reply::{self, GENERATION, file_attr, file_type, open_mode};
 use super::workers::{Lane, Workers, shielded};
@@ -85,8 +86,8 @@ impl fmt::Debug for AtEnd {
 }
 
 impl Adapter {
-    pub fn new(core: Arc<FileSystem>, workers: Workers, at_end: AtEnd) -> Self {
-        Self { core, workers, owner: Owner::of_process(), passthrough: Arc::default(), at_end }
+    pub fn new(core: Arc<FileSystem>, workers: Workers, owner: Owner, at_end: AtEnd) -> Self {
+        Self { core, workers, owner, passthrough: Arc::default(), at_end }
     }
 
     /// Answers a request in a lane: on this thread if it is short and others listen.

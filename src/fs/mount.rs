@@ -11,17 +11,18 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use fuser::{Config, INodeNo, MountOption, Notifier, Session, SessionACL};
 
-use crate::daemons::{Answer, Request, mounted};
+use crate::daemons::{Answer, Request, Served, mounted};
 use crate::history::Repo;
 use crate::quote;
 use crate::threads::answer_at_once;
 
-use super::control::ControlSocket;
+use super::control::{ControlSocket, Handler};
 use super::file_system::FileSystem;
 use super::fuse::{Adapter, AtEnd};
 use super::limits;
 use super::mount_number::{is_bare, mount_number};
 use super::mount_point::{MountError, check_fuse, prepare, system, unmount_own};
+use super::owner::Owner;
 use super::settings::Settings;
 use super::superblock::Teller;
 use super::texts::Texts;
@@ -49,12 +50,36 @@ pub struct MountOptions {
     pub allow_other: bool,
     /// Whether the whole mount is read-only.
     pub read_only: bool,
+    /// Whom everything belongs to.
+    pub owner: Owner,
+    /// What the kernel is to refuse.
+    pub guards: Guards,
+}
+
+impl MountOptions {
+    /// For this process's user alone.
+    pub fn new(settings: Settings) -> Self {
+        let (owner, guards) = (Owner::of_process(), Guards::default());
+        Self { settings, allow_other: false, read_only: false, owner, guards }
+    }
+}
+
+/// What the kernel refuses in a mount, as mount(8) has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Guards {
+    /// Nothing is run.
+    pub no_exec: bool,
+    /// Nothing is run as somebody else.
+    pub no_suid: bool,
+    /// No file is a device.
+    pub no_dev: bool,
 }
 
 /// A file system that is mounted and answers. Dropping it unmounts.
 #[derive(Debug)]
 pub struct Mount {
     mount_point: PathBuf,
+    read_only: bool,
     core: Arc<FileSystem>,
     ended: Arc<Ended>,
     _socket: Option<ControlSocket>,
@@ -119,16 +144,18 @@ pub fn mount(repo: Repo, mount_point: &Path, options: MountOptions) -> Result<Mo
     check_fuse()?;
     let mount_point = prepare(mount_point)?;
     let failed = |operation| system(operation, &mount_point);
-    let core = FileSystem::new(repo, options.settings).map_err(MountError::Unservable)?;
+    let MountOptions { settings, owner, .. } = options.clone();
+    let core = FileSystem::new(repo, settings).map_err(MountError::Unservable)?;
     let core = Arc::new(core);
     let upkeep = Upkeep::of(&core.shared);
     upkeep.attach_index();
     upkeep.go_on();
     let workers = Workers::start(SESSION_THREADS).map_err(failed("start threads for"))?;
-    let config = config(&core, options.allow_other, options.read_only);
+    let read_only = options.read_only || !limits::may_write(core.repo().root());
+    let config = config(&core, &options, read_only);
     let ended = Arc::new(Ended::default());
     let ours = Arc::new(OnceLock::new());
-    let adapter = Adapter::new(Arc::clone(&core), workers, leaving(&mount_point, &ours, &ended));
+    let adapter = Adapter::new(Arc::clone(&core), workers, owner, leaving(&mount_point, &ours, &ended));
     let reserved = limits::reserve_memory(SESSION_MEMORY)
         .map_err(|source| MountError::TooLittleMemory { bytes: SESSION_MEMORY, source })?;
     let session = Session::new(adapter, &mount_point, &config).map_err(refused(&mount_point))?;
@@ -158,7 +185,7 @@ pub fn mount(repo: Repo, mount_point: &Path, options: MountOptions) -> Result<Mo
     core.shared.log.line(core.shared.now(), format_args!("mounted at {}", quote::file(&mount_point)));
     // The session answers this, or nothing else either.
     raise_read_ahead(&mount_point);
-    Ok(Mount { mount_point, core, ended, _socket: socket, _wake: wake })
+    Ok(Mount { mount_point, read_only, core, ended, _socket: socket, _wake: wake })
 }
 
 /// Which mount it is: by a number that is given once, and by that of its device where the kernel has no such numbers.
@@ -205,6 +232,11 @@ impl Mount {
     /// Where it is mounted, as an absolute path.
     pub fn mount_point(&self) -> &Path {
         &self.mount_point
+    }
+
+    /// Whether nobody can write to it, as it was asked for or because the repository cannot be written.
+    pub fn is_read_only(&self) -> bool {
+        self.read_only
     }
 
     /// The file system behind it.
@@ -267,10 +299,10 @@ impl Drop for Mount {
     }
 }
 
-fn config(core: &FileSystem, allow_other: bool, read_only: bool) -> Config {
+fn config(core: &FileSystem, options: &MountOptions, read_only: bool) -> Config {
     let mut config = Config::default();
     config.n_threads = Some(SESSION_THREADS);
-    config.acl = if allow_other { SessionACL::All } else { SessionACL::Owner };
+    config.acl = if options.allow_other { SessionACL::All } else { SessionACL::Owner };
     config.mount_options = vec![
         MountOption::FSName(mount_source(core.shared.repository_folder())),
         // The library's own option for this reaches only the setuid helper.
@@ -280,6 +312,10 @@ fn config(core: &FileSystem, allow_other: bool, read_only: bool) -> Config {
         MountOption::NoAtime,
         if read_only { MountOption::RO } else { MountOption::RW },
     ];
+    let Guards { no_exec, no_suid, no_dev } = options.guards;
+    let guards =
+        [(no_exec, MountOption::NoExec), (no_suid, MountOption::NoSuid), (no_dev, MountOption::NoDev)];
+    config.mount_options.extend(guards.into_iter().filter(|(is_on, _)| *is_on).map(|(_, option)| option));
     config
 }
 
@@ -350,17 +386,33 @@ fn look_around(core: &Weak<FileSystem>, notifier: &Notifier, woken: &Receiver<Se
 fn listen(core: &Arc<FileSystem>, stopper: Stopper) -> Option<ControlSocket> {
     let run = core.repo().root().join("run");
     fs::create_dir_all(&run).ok()?;
-    let core = Arc::downgrade(core);
-    let handler = move |request| match core.upgrade() {
-        Some(core) => answer(&core, &stopper, request),
-        None => Err("the mount is gone".to_owned()),
-    };
+    let handler = Answers { core: Arc::downgrade(core), stopper };
     ControlSocket::listen(&run, std::process::id(), Arc::new(handler)).ok()
+}
+
+/// Who answers other processes.
+struct Answers {
+    core: Weak<FileSystem>,
+    stopper: Stopper,
+}
+
+impl Handler for Answers {
+    fn answer(&self, request: Request) -> Answer {
+        match self.core.upgrade() {
+            Some(core) => answer(&core, &self.stopper, request),
+            None => Err("the mount is gone".to_owned()),
+        }
+    }
+
+    fn left(&self) -> Option<u64> {
+        self.core.upgrade().map(|core| core.repo().store().attached_len())
+    }
 }
 
 fn answer(core: &FileSystem, stopper: &Stopper, request: Request) -> Answer {
     let done = match request {
         Request::Ping => Ok(format!("{} {}", std::process::id(), stopper.mount_point.display())),
+        Request::About => Ok(about(core, stopper).to_text()),
         Request::Refresh => Upkeep::of(&core.shared).refresh().map(|()| String::new()),
         Request::Settle => {
             core.shared.settle();
@@ -379,4 +431,14 @@ fn answer(core: &FileSystem, stopper: &Stopper, request: Request) -> Answer {
         }
     };
     done.map_err(|error| error.to_string())
+}
+
+fn about(core: &FileSystem, stopper: &Stopper) -> Served {
+    Served {
+        process: std::process::id(),
+        mount_point: stopper.mount_point.clone(),
+        since: core.shared.started.seconds,
+        shows: core.shared.view.to_string(),
+        waiting: core.repo().store().attached_len(),
+    }
 }

@@ -140,7 +140,9 @@ pub fn unmount(path: &Path, lazy: bool) -> Result<(), MountError> {
 }
 
 /// What is known of the daemon behind a mount.
-enum Daemon {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Daemon {
+    /// It answers.
     Alive,
     /// Its process is gone.
     Dead,
@@ -148,7 +150,11 @@ enum Daemon {
     Silent,
 }
 
-fn daemon_of(mounted: &Mounted) -> Result<Daemon, MountError> {
+/// Looks whether the daemon behind a mount answers; one that hangs is not waited for.
+///
+/// # Errors
+/// If no process can be started that looks.
+pub fn daemon_of(mounted: &Mounted) -> Result<Daemon, MountError> {
     let path = &mounted.mount_point;
     match unresponsive::open_dir(&c_path(path)?).map_err(system("look at", path))? {
         Outcome::Failed(libc::ENOTCONN) => Ok(Daemon::Dead),

@@ -11,12 +11,13 @@ use fuser::{
 use crate::disk::Space;
 use crate::units::Timestamp;
 
-use super::asked::{Asked, Owner};
+use super::asked::Asked;
 use super::attr::{Attr, Kind, Lifetime};
 use super::changes::SetTime;
 use super::errno::Result;
 use super::file_system::Lookup;
 use super::opening::{Cache, OpenMode, Opened};
+use super::owner::Owner;
 
 /// What the kernel counts blocks in, in bytes.
 const BLOCK: u64 = 512;
@@ -36,7 +37,7 @@ pub(super) fn file_attr(attr: &Attr, owner: Owner) -> FileAttr {
         ctime: attr.changed.to_system_time(),
         crtime: modified,
         kind: file_type(attr.kind),
-        perm: (attr.mode & 0o7777) as u16,
+        perm: (owner.shown_mode(attr.kind, attr.mode) & 0o7777) as u16,
         // A file of many snapshots has many names; nobody counts them. One is what tools take for "no hard links".
         nlink: attr.linked.into(),
         uid: owner.uid,

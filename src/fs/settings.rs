@@ -1,5 +1,6 @@
 //! What a mount is told when it begins: what it shows, who changes the repository through it, and what tells the time.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -49,4 +50,15 @@ pub enum View {
     },
     /// One writable tree.
     Worktree(BranchName),
+}
+
+impl fmt::Display for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            View::All => f.write_str("everything"),
+            View::Snapshot { revision, folder } if folder.is_empty() => f.write_str(revision),
+            View::Snapshot { revision, folder } => write!(f, "{revision}:{folder}"),
+            View::Worktree(branch) => write!(f, "the worktree of {branch}"),
+        }
+    }
 }
