@@ -5,9 +5,11 @@
 mod difference;
 mod dtype;
 mod lane;
+mod real;
 mod statistics;
 
 pub use difference::{Difference, ULP_CLASSES};
 pub use dtype::{Dtype, UnknownDtype};
 pub use lane::Lane;
+pub use real::{is_real, narrow, widen};
 pub use statistics::Statistics;
