@@ -10,7 +10,7 @@ mod chunks;
 pub mod npy;
 mod propose;
 mod region;
-mod safetensors;
+pub mod safetensors;
 #[cfg(test)]
 mod testing;
 mod zip;

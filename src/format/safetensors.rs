@@ -34,6 +34,44 @@ pub(super) fn parse(file: &dyn Bytes) -> io::Result<Option<Vec<Region>>> {
         .and_then(|header| regions(header, data_start, file.len())))
 }
 
+/// The beginning of a safetensors file of these tensors, which lie behind it in this order without gaps. What `before`, the
+/// header of another one, says in its metadata is said again. `None` if the tensors are too many, or too large.
+pub fn write_header(before: Option<&[u8]>, tensors: &[(&str, Dtype, &[u64])]) -> Option<Vec<u8>> {
+    let mut entries = serde_json::Map::new();
+    let metadata = before.and_then(|header| serde_json::from_slice::<Metadata>(header).ok()?.metadata);
+    if let Some(metadata) = metadata {
+        entries.insert("__metadata__".into(), serde_json::to_value(metadata).ok()?);
+    }
+    let mut at = 0u64;
+    for (name, dtype, shape) in tensors {
+        let end = at.checked_add(dtype.byte_len(shape)?)?;
+        let entry = serde_json::json!({ "dtype": dtype.name(), "shape": shape, "data_offsets": [at, end] });
+        entries.insert((*name).to_owned(), entry);
+        at = end;
+    }
+    let mut header = serde_json::to_vec(&entries).ok()?;
+    // Padded, so that tensors lie where any number may.
+    header.resize(header.len().next_multiple_of(8), b' ');
+    let len = header.len() as u64;
+    (len <= HEADER_MAX).then(|| [&len.to_le_bytes()[..], &header].concat())
+}
+
+/// The header of a safetensors file; `None` if it is none.
+pub fn read_header(file: &dyn Bytes) -> io::Result<Option<Vec<u8>>> {
+    let Some(prefix) = array::<9>(file, 0, file.len())? else { return Ok(None) };
+    let len = u64::from_le_bytes(prefix[..8].try_into().expect("eight of nine bytes"));
+    if prefix[8] != b'{' || len > HEADER_MAX || len.saturating_add(8) > file.len() {
+        return Ok(None);
+    }
+    block(file, 8, len as usize).map(Some)
+}
+
+#[derive(serde::Deserialize)]
+struct Metadata {
+    #[serde(rename = "__metadata__")]
+    metadata: Option<std::collections::BTreeMap<String, String>>,
+}
+
 /// The header's entries in the order of the file, duplicates and all.
 struct Header(Vec<(String, Entry)>);
 
@@ -150,6 +188,29 @@ mod tests {
                 format!(r#"{{"t":{{"dtype":"{}","shape":[4,2],"data_offsets":[0,{len}]}}}}"#, dtype.name());
             assert_eq!(tensors_of(&safetensors_file(&header, &vec![0; len as usize]))[0].2, dtype);
         }
+    }
+
+    #[test]
+    fn a_header_that_is_written_is_read_and_keeps_what_was_said() {
+        let before =
+            br#"{"__metadata__":{"format":"pt"},"x":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}"#;
+        let shapes: [&[u64]; 2] = [&[2, 3], &[]];
+        let tensors = [("b", Dtype::Bf16, shapes[0]), ("a", Dtype::F32, shapes[1])];
+        let mut file = write_header(Some(before), &tensors).expect("a header");
+        let start = file.len() as u64;
+        assert_eq!(start % 8, 0);
+        file.extend([0; 16]);
+        assert_eq!(
+            tensors_of(&file),
+            [
+                (start, 12, Dtype::Bf16, vec![2, 3], "b".to_owned()),
+                (start + 12, 4, Dtype::F32, vec![], "a".to_owned()),
+            ]
+        );
+        let header = read_header(&file).expect("bytes").expect("a header");
+        assert!(String::from_utf8_lossy(&header).starts_with(r#"{"__metadata__":{"format":"pt"},"#));
+        assert_eq!(write_header(None, &[("x", Dtype::F64, &[u64::MAX, 2])]), None);
+        assert_eq!(read_header(&b"no header at all".to_vec()).expect("bytes"), None);
     }
 
     #[test]

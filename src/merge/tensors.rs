@@ -7,7 +7,8 @@ use super::favor::Favor;
 use crate::history::{FileContent, Repo, Result, assemble};
 use crate::id::{ObjectKey, RecipeId};
 use crate::recipe::{Extent, Recipe, TensorInfo};
-use crate::store::{Ingest, StoreError};
+use crate::soup::has_checksums;
+use crate::store::Ingest;
 use crate::task::Task;
 use std::collections::HashMap;
 
@@ -91,17 +92,4 @@ pub(super) fn three_way<T: PartialEq>(base: Option<T>, ours: T, theirs: T) -> Op
         Some(base) if base == theirs => Some(ours),
         Some(_) | None => None,
     }
-}
-
-/// Whether a container may say something of the bytes of its tensors: archives do. Of `.npy` and safetensors it is known
-/// that they do not.
-fn has_checksums(file: &FileContent) -> Result<bool> {
-    let mut first = [0; 9];
-    if file.recipe().len() < first.len() as u64 {
-        return Ok(true);
-    }
-    file.bytes().read_exact_at(&mut first, 0).map_err(StoreError::from)?;
-    let is_npy = first.starts_with(b"\x93NUMPY");
-    // A length of eight bytes, then JSON.
-    Ok(!(is_npy || first[8] == b'{'))
 }

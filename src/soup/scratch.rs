@@ -1,0 +1,61 @@
+//! A file of the repository's own disk that is needed for a while, and goes with whoever made it.
+//!
+//! Who makes one holds a lock on it as long as it lives: what is not held was left by a process that was killed, and the
+//! next one takes it away.
+
+use crate::disk::{Disk, DiskFile};
+use crate::history::{Repo, Result};
+use crate::random::unpredictable;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A file that is needed for a while.
+pub(super) struct Scratch {
+    disk: Arc<dyn Disk>,
+    /// Where it is.
+    pub path: PathBuf,
+    /// The same, open.
+    pub file: Arc<dyn DiskFile>,
+}
+
+/// The folder of such files, in the repository's own.
+const FOLDER: &str = "scratch";
+
+impl Scratch {
+    /// Makes an empty one.
+    pub(super) fn new(repo: &Repo) -> Result<Self> {
+        let (disk, folder) = (Arc::clone(repo.disk()), repo.root().join(FOLDER));
+        disk.create_dir_all(&folder)?;
+        sweep(&*disk, &folder)?;
+        loop {
+            let path = folder.join(format!("{:032x}", unpredictable()));
+            let file: Arc<dyn DiskFile> = Arc::from(disk.create_new(&path)?);
+            file.try_lock()?;
+            // Who swept between the two took it for left behind.
+            if disk.stat(&path)?.is_some() {
+                return Ok(Self { disk, path, file });
+            }
+        }
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What stays is swept by who makes the next one.
+        let _ = self.disk.remove_file(&self.path);
+    }
+}
+
+/// Takes away what nobody holds.
+fn sweep(disk: &dyn Disk, folder: &Path) -> Result<()> {
+    for name in disk.list(folder)? {
+        let path = folder.join(name);
+        match disk.open(&path, true).and_then(|file| file.is_locked()) {
+            Ok(true) => {}
+            Ok(false) => drop(disk.remove_file(&path)),
+            Err(error) if error.is_absence() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
