@@ -14,6 +14,9 @@ use std::time::SystemTime;
 /// The ending of files that are being filled.
 const UNFINISHED: &str = ".tmp";
 
+/// How often a file is made anew that somebody swept away before it was marked.
+const ATTEMPTS: usize = 8;
+
 /// Files shorter than this are read from the packs: that costs no more than opening another file.
 const LEN_MIN: u64 = 1 << 20;
 
@@ -111,12 +114,9 @@ impl PlainCopies {
             return Ok(Begun::None);
         }
         self.0.disk.create_dir_all(&self.0.dir)?;
-        let name = format!("{}.{:016x}{UNFINISHED}", hex(blake3), unpredictable() as u64);
-        let path = self.0.dir.join(name);
-        let file = self.0.disk.create_new(&path)?;
+        let Some((path, file)) = self.create_unfinished(blake3)? else { return Ok(Begun::Busy) };
         let disk = Arc::clone(&self.0.disk);
-        let filling =
-            file.try_lock().and_then(|_| Filling::new(disk, path.clone(), file.into(), *blake3, len));
+        let filling = Filling::new(disk, path.clone(), file.into(), *blake3, len);
         let filling = Arc::new(filling.inspect_err(|_| drop(self.0.disk.remove_file(&path)))?);
         all.push(Arc::downgrade(&filling));
         Ok(Begun::New(filling.join()))
@@ -253,11 +253,33 @@ impl PlainCopies {
         Ok(self.0.disk.space(around)?.available >= needed)
     }
 
+    /// Makes a file to fill, marked as in use. Whoever sweeps between its making and its mark takes it for one that was
+    /// left behind: then another is made. `None` if that goes on.
+    fn create_unfinished(&self, blake3: &[u8; 32]) -> Result<Option<(PathBuf, Box<dyn DiskFile>)>> {
+        for _ in 0..ATTEMPTS {
+            let name = format!("{}.{:016x}{UNFINISHED}", hex(blake3), unpredictable() as u64);
+            let path = self.0.dir.join(name);
+            let file = self.0.disk.create_new(&path)?;
+            let is_ours = file.try_lock().and_then(|marked| Ok(marked && self.0.disk.stat(&path)?.is_some()));
+            match is_ours {
+                Ok(true) => return Ok(Some((path, file))),
+                // Whoever marked it removes it.
+                Ok(false) => {}
+                Err(error) => {
+                    let _ = self.0.disk.remove_file(&path);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(None)
+    }
+
     /// Removes what somebody left behind who is gone. Returns how many bytes that frees.
     fn sweep(&self, path: &Path) -> u64 {
-        let Ok(file) = self.0.disk.open(path, false) else { return 0 };
+        let Ok(file) = self.0.disk.open(path, true) else { return 0 };
         let takes = self.0.disk.stat(path).ok().flatten().map_or(0, |stat| stat.allocated);
-        let is_left = file.is_locked().is_ok_and(|is_locked| !is_locked);
+        // It stays marked until it is gone: whoever made it just now makes another.
+        let is_left = file.try_lock().is_ok_and(|marked| marked);
         if is_left && self.0.disk.remove_file(path).is_ok() { takes } else { 0 }
     }
 
@@ -297,6 +319,7 @@ mod tests {
     use super::super::filling::{CHUNK_LEN, Part};
     use super::*;
     use crate::disk::SimulatedDisk;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     const ROOT: &str = "/repo/.coral";
 
@@ -410,6 +433,32 @@ mod tests {
         assert!(disk.stat(&path).unwrap().is_some());
         drop(going_on);
         assert!(disk.stat(&path).unwrap().is_none(), "nobody holds it any more");
+    }
+
+    #[test]
+    fn whoever_sweeps_takes_nothing_away_that_somebody_begins_at_the_same_time() {
+        let disk = SimulatedDisk::new();
+        let (ours, others) = (copies(&disk, 1 << 30), copies(&disk, 1 << 30));
+        let over = AtomicBool::new(false);
+        let taken = std::thread::scope(|scope| {
+            let sweeping = scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    others.shrink_to(0)?;
+                }
+                Result::Ok(())
+            });
+            let taken: Result<Vec<u16>> = (0..2000)
+                .map(|n| {
+                    let begun = ours.begin(&content(n as u8, CHUNK_LEN).1, CHUNK_LEN)?;
+                    let Begun::New(begun) = begun else { return Ok(None) };
+                    Ok(disk.stat(begun.filling().path())?.is_none().then_some(n))
+                })
+                .filter_map(Result::transpose)
+                .collect();
+            over.store(true, Ordering::Relaxed);
+            sweeping.join().unwrap().and(taken)
+        });
+        assert_eq!(taken.unwrap(), Vec::<u16>::new());
     }
 
     #[test]
