@@ -93,6 +93,12 @@ impl Store {
         self.decoder.catalog.lookups()
     }
 
+    /// How many locks reading took so far.
+    #[cfg(test)]
+    pub(super) fn locks(&self) -> u64 {
+        self.decoder.memory.locks()
+    }
+
     /// Fills `buf` from byte `offset` of an object. Decodes the frames that the range touches and no others.
     ///
     /// # Errors

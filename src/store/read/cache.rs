@@ -4,14 +4,15 @@
 //! are immutable and named by content, so nothing is ever invalidated.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::id::ObjectKey;
 use crate::store::object::Kind;
 use crate::store::pack::{Entry, Object, frame_len};
 
 use super::buffers::Buffers;
+use super::counted::Counted;
 
 /// A frame of an object, by its number.
 pub type FrameName = (ObjectKey, u64);
@@ -29,6 +30,12 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// How often a lock was taken so far.
+    #[cfg(test)]
+    pub fn locks(&self) -> u64 {
+        self.buffers.locks() + self.cache.shards.iter().map(Counted::locks).sum::<u64>()
+    }
+
     /// A frame in the cache, as long as it is in the object. The cache names content alone: metadata may have a key that
     /// somebody gave to content.
     pub fn cached(&self, object: &Object, index: u64) -> Option<Arc<Vec<u8>>> {
@@ -46,7 +53,7 @@ impl Memory {
 }
 
 pub struct Cache {
-    shards: Vec<Mutex<Shard>>,
+    shards: Vec<Counted<Shard>>,
     /// How many frames are in the cache whose names hash to each number. Most look-ups, for a frame of every base of a
     /// chain, find nothing: these take no lock.
     present: Vec<AtomicU32>,
@@ -70,13 +77,13 @@ impl Cache {
     pub fn new(budget: usize) -> Self {
         let count = (budget / MIN_SHARD_BYTES).clamp(1, MAX_SHARDS);
         Self {
-            shards: (0..count).map(|_| Mutex::default()).collect(),
+            shards: (0..count).map(|_| Counted::default()).collect(),
             present: (0..PRESENCES).map(|_| AtomicU32::new(0)).collect(),
             budget: budget / count,
         }
     }
 
-    fn shard(&self, (key, index): &FrameName) -> &Mutex<Shard> {
+    fn shard(&self, (key, index): &FrameName) -> &Counted<Shard> {
         let spread = usize::from(key.as_bytes()[8]) + *index as usize;
         &self.shards[spread % self.shards.len()]
     }
@@ -92,7 +99,7 @@ impl Cache {
         if self.presence(name).load(Ordering::Relaxed) == 0 {
             return None;
         }
-        let mut shard = self.shard(name).lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shard = self.shard(name).lock();
         let cached = shard.frames.get_mut(name)?;
         cached.used = true;
         Some(Arc::clone(&cached.bytes))
@@ -102,7 +109,7 @@ impl Cache {
         if bytes.len() > self.budget {
             return;
         }
-        let mut shard = self.shard(&name).lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shard = self.shard(&name).lock();
         let len = bytes.len();
         if shard.frames.insert(name, Cached { bytes, used: false }).is_none() {
             shard.bytes += len;

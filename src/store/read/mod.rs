@@ -6,6 +6,7 @@ mod buffers;
 mod by_key;
 mod cache;
 mod chain;
+mod counted;
 mod decoder;
 mod equals;
 mod frames;

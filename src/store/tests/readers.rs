@@ -27,6 +27,24 @@ fn reading_looks_nothing_up_however_deep_the_chain_is() {
 }
 
 #[test]
+fn reading_takes_as_many_locks_however_deep_the_chain_is() {
+    let family = Family::new();
+    let mut locks = Vec::new();
+    for (key, bytes) in &family.objects[..5] {
+        // Each thread takes its own.
+        let options = Options { threads: 1, ..options() };
+        let store = Store::open(Arc::new(family.disk.clone()), Path::new(ROOT), options).unwrap();
+        let reader = store.reader(*key).unwrap();
+        let mut buf = vec![0; bytes.len().min(1 << 20)];
+        let before = store.locks();
+        reader.read_at(0, &mut buf).unwrap();
+        locks.push(store.locks() - before);
+    }
+    assert!(locks[0] > 0);
+    assert_eq!(locks, [locks[0]; 5]);
+}
+
+#[test]
 fn a_reader_goes_on_when_a_repack_removed_its_packs() {
     let family = Family::new();
     let store = open(&family.disk);
