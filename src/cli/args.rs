@@ -6,7 +6,7 @@ use super::output::{Colour, Output, Printing, say};
 use super::{
     add, best, bisect, blame, branch, cat, check_ignore, clean, commit, compare, config, diff, drain, export,
     fsck, habits, init, lineage, log, ls, merge, mv, notes, reference, reflog, repack, replay, reset,
-    restore, rm, show, similar, stash, stats, status, switch, tag, undo, watch,
+    restore, rm, show, similar, soup, stash, stats, status, switch, tag, undo, watch,
 };
 #[cfg(feature = "mount")]
 use super::{demo, mount, mount_options, mounts, umount};
@@ -77,6 +77,7 @@ enum Verb {
     #[command(visible_alias = "checkout")]
     Switch(switch::Args),
     Merge(merge::Args),
+    Soup(soup::Args),
     CherryPick(replay::CherryPick),
     Revert(replay::Revert),
     Tag(tag::Args),
@@ -247,6 +248,7 @@ impl Verb {
             Verb::Branch(_) => "branch",
             Verb::Switch(_) => "switch",
             Verb::Merge(_) => "merge",
+            Verb::Soup(_) => "soup",
             Verb::CherryPick(_) => "cherry-pick",
             Verb::Revert(_) => "revert",
             Verb::Tag(_) => "tag",
@@ -370,6 +372,7 @@ fn perform(verb: Verb, context: &Context, out: &Output) -> Result<ExitCode> {
         Verb::Branch(args) => branch::run(context, out, args),
         Verb::Switch(args) => switch::run(context, out, args),
         Verb::Merge(args) => return merge::run(context, out, args),
+        Verb::Soup(args) => soup::run(context, out, args),
         Verb::CherryPick(args) => return replay::cherry_pick(context, out, args),
         Verb::Revert(args) => return replay::revert(context, out, args),
         Verb::Tag(args) => tag::run(context, out, args),

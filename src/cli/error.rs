@@ -328,6 +328,10 @@ fn of_workspace(error: workspace::Error) -> CommandError {
                 CommandError::new(error).hint("`--allow-unrelated-histories` merges them all the same")
             }
             E::NotForward { .. } => CommandError::new(error).hint("without `--ff-only` they are merged"),
+            E::Soup { .. } => CommandError::new(error).hint(
+                "`--copy PATTERN` takes tensors from the first model; docs/merge.md says what is mixed. Nothing was changed",
+            ),
+            E::SoupRefused(_) => CommandError::new(error),
             E::NoConflict => CommandError::new(error).hint("`coral status` lists what is"),
             E::TwoWorktrees => CommandError::usage(error).hint("`coral commit` one of them first"),
             E::Unfinished(_) => CommandError::new(error)

@@ -3,6 +3,7 @@ use super::error::{CommandError, Result};
 use super::merged::{check_kind, give_up, quit, report};
 use super::output::Output;
 use super::progress::task;
+use crate::merge::Mix;
 use crate::workspace::{Forward, MergeRequest, Strategy};
 use std::process::ExitCode;
 
@@ -35,9 +36,12 @@ pub struct Args {
     /// Stop before the commit
     #[arg(long)]
     no_commit: bool,
-    /// Of what both changed, take `ours`, `theirs`, or `fail` without a change
-    #[arg(short = 's', long, visible_short_alias = 'X', value_name = "STRATEGY", value_parser = parse_strategy)]
+    /// Of what both changed, take `ours` or `theirs`, mix tensors by `average` or `weighted`, or `fail` without a change
+    #[arg(short = 's', long, visible_short_alias = 'X', value_name = "STRATEGY", value_parser = parse_merge_strategy)]
     strategy: Option<Strategy>,
+    /// How much of this branch is in a tensor that both changed, from 0 to 1 (weighted)
+    #[arg(long, value_name = "A", value_parser = parse_alpha, requires = "strategy")]
+    alpha: Option<f64>,
     /// Merge histories that have nothing in common
     #[arg(long)]
     allow_unrelated_histories: bool,
@@ -55,6 +59,24 @@ pub struct Args {
     branch: Option<String>,
 }
 
+/// A strategy of a merge by its name: tensors may be mixed as well.
+fn parse_merge_strategy(name: &str) -> std::result::Result<Strategy, String> {
+    match name {
+        "average" => Ok(Strategy::Mix(Mix::Average)),
+        "weighted" => Ok(Strategy::Mix(Mix::Weighted(0.5))),
+        _ => {
+            parse_strategy(name).map_err(|_| "strategies are ours, theirs, average, weighted and fail".into())
+        }
+    }
+}
+
+fn parse_alpha(text: &str) -> std::result::Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(alpha) if (0.0..=1.0).contains(&alpha) => Ok(alpha),
+        Ok(_) | Err(_) => Err("it is a number from 0 to 1".into()),
+    }
+}
+
 /// A strategy by its name.
 pub fn parse_strategy(name: &str) -> std::result::Result<Strategy, String> {
     match name {
@@ -62,6 +84,15 @@ pub fn parse_strategy(name: &str) -> std::result::Result<Strategy, String> {
         "theirs" => Ok(Strategy::Theirs),
         "fail" => Ok(Strategy::Fail),
         _ => Err("strategies are ours, theirs and fail".into()),
+    }
+}
+
+/// What is done with conflicts.
+fn strategy(strategy: Option<Strategy>, alpha: Option<f64>) -> Result<Strategy> {
+    match (strategy.unwrap_or_default(), alpha) {
+        (Strategy::Mix(Mix::Weighted(_)), Some(alpha)) => Ok(Strategy::Mix(Mix::Weighted(alpha))),
+        (_, Some(_)) => Err(CommandError::usage("`--alpha` is of the strategy `weighted`")),
+        (strategy, None) => Ok(strategy),
     }
 }
 
@@ -93,7 +124,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
                 forward,
                 squash: args.squash,
                 no_commit: args.no_commit,
-                strategy: args.strategy.unwrap_or_default(),
+                strategy: strategy(args.strategy, args.alpha)?,
                 allow_unrelated: args.allow_unrelated_histories,
             };
             report(out, &branch, place.merges().merge(&worktree, &request, &task)?)

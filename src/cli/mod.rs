@@ -58,6 +58,7 @@ mod show;
 mod show_tensor;
 mod signals;
 mod similar;
+mod soup;
 mod stash;
 mod stats;
 mod status;

@@ -1,4 +1,6 @@
-//! Whose change wins where both sides changed the same thing. Ways to make a third of both come in here.
+//! Whose change wins where both sides changed the same thing, or how a third is made of both.
+
+use super::share::Mix;
 
 /// What is done where both sides changed the same thing, each in its own way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -17,4 +19,19 @@ pub enum Favor {
 impl Favor {
     /// All of them, by their numbers in an encoding.
     pub const ALL: [Self; 4] = [Self::None, Self::Ours, Self::Theirs, Self::Base];
+}
+
+/// What is done where both sides changed the same thing: tensors of numbers may be mixed; of what is not, one is favored.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Way {
+    /// Whose change wins.
+    pub favor: Favor,
+    /// How tensors are mixed, before anybody is favored.
+    pub mix: Option<Mix>,
+}
+
+impl From<Favor> for Way {
+    fn from(favor: Favor) -> Self {
+        Self { favor, mix: None }
+    }
 }

@@ -5,11 +5,14 @@
 
 mod conflict;
 mod favor;
+mod mix;
+mod share;
 mod tensors;
 mod trees;
 mod virtual_base;
 
 pub use conflict::{Conflict, ConflictKind};
-pub use favor::Favor;
+pub use favor::{Favor, Way};
+pub use share::Mix;
 pub use trees::{Sides, TreeMerge, merge_trees};
 pub use virtual_base::base_tree;

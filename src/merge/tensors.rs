@@ -1,9 +1,11 @@
 //! Merging one file three ways by its tensors.
 //!
 //! Only where that can be done by exchanging bytes that lie at the same places: both sides have the same tensors in the same
-//! types and shapes, in a container that keeps no checksums of them. What lies between tensors is the first side's.
+//! types and shapes, in a container that keeps no checksums of them. What lies between tensors is the first side's. Tensors that
+//! both changed may be mixed: see `mix.rs`.
 
-use super::favor::Favor;
+use super::favor::{Favor, Way};
+use super::mix::{Taken, can_mix, write_mixed};
 use crate::history::{FileContent, Repo, Result, assemble};
 use crate::id::{ObjectKey, RecipeId};
 use crate::recipe::{Extent, Recipe, TensorInfo};
@@ -38,7 +40,7 @@ pub(super) fn merge_files(
     ingest: &Ingest,
     base: Option<RecipeId>,
     (ours_id, theirs_id): (RecipeId, RecipeId),
-    favor: Favor,
+    way: Way,
     task: &Task,
 ) -> Result<FileMerge> {
     let (ours, theirs) = (repo.recipe(ours_id)?, repo.recipe(theirs_id)?);
@@ -49,10 +51,11 @@ pub(super) fn merge_files(
         there.get(name).is_some_and(|(other, _)| (other.dtype, &other.shape) == (tensor.dtype, &tensor.shape))
     };
     let same_layout = here.len() == there.len() && here.iter().all(|(name, (tensor, _))| face(name, tensor));
-    if here.is_empty() || !same_layout || has_checksums(&FileContent::of(repo, ours_id)?)? {
+    let ours_content = FileContent::of(repo, ours_id)?;
+    if here.is_empty() || !same_layout || has_checksums(&ours_content)? {
         return Ok(FileMerge::Whole);
     }
-    let mut conflicts = Vec::new();
+    let (mut conflicts, mut taken) = (Vec::new(), HashMap::new());
     let mut extents = Vec::with_capacity(ours.extents().len());
     for extent in ours.extents() {
         task.check()?;
@@ -60,11 +63,15 @@ pub(super) fn merge_files(
             extents.push(extent.clone());
             continue;
         };
-        let other = there[tensor.name.as_str()].1;
+        let (was_here, other) = (*key, there[tensor.name.as_str()].1);
         let was = before.get(tensor.name.as_str()).map(|(_, key)| *key);
         let key = match three_way(was, *key, other) {
             Some(key) => key,
-            None => match favor {
+            None if can_mix(way, tensor.dtype).is_some() => {
+                taken.insert(tensor.name.clone(), Taken::Mixed);
+                *key
+            }
+            None => match way.favor {
                 Favor::Ours => *key,
                 Favor::Theirs => other,
                 Favor::Base => was.unwrap_or(*key),
@@ -74,7 +81,16 @@ pub(super) fn merge_files(
                 }
             },
         };
+        if key == other && key != was_here {
+            taken.insert(tensor.name.clone(), Taken::Theirs);
+        }
         extents.push(Extent::Tensor { key, len: *len, tensor: tensor.clone() });
+    }
+    if let Some(mix) = way.mix.filter(|_| taken.values().any(|taken| *taken == Taken::Mixed)) {
+        let theirs = FileContent::of(repo, theirs_id)?;
+        let (recipe, len) =
+            write_mixed(repo, ingest, (ours_id, &ours_content), &theirs, (&taken, mix), task)?;
+        return Ok(FileMerge::Merged { recipe, len, conflicts });
     }
     let (recipe, len) = match extents.as_slice() {
         same if same == ours.extents() => (ours_id, ours.len()),

@@ -1,7 +1,7 @@
 //! Merging trees three ways, path by path.
 
 use super::conflict::{Conflict, ConflictKind};
-use super::favor::Favor;
+use super::favor::{Favor, Way};
 use super::tensors::{FileMerge, merge_files, three_way};
 use crate::history::{
     Attributes, Change, ChangeKind, DraftEntry, Entry, Node, Repo, Result, Tree, TreePath, TreeWalk,
@@ -39,16 +39,17 @@ pub fn merge_trees(
     repo: &Repo,
     ingest: &Ingest,
     sides: Sides,
-    favor: Favor,
+    way: impl Into<Way>,
     task: &Task,
 ) -> Result<TreeMerge> {
+    let way = way.into();
     let by_path = |changes: Vec<Change>| -> BTreeMap<TreePath, Change> {
         changes.into_iter().map(|change| (change.path.clone(), change)).collect()
     };
     let ours = by_path(repo.diff_trees(sides.base, sides.ours)?);
     let theirs = repo.diff_trees(sides.base, sides.theirs)?;
     let mut merge =
-        Merge { repo, ingest, sides, favor, task, ours, found: TreeMerge::default(), whole: BTreeMap::new() };
+        Merge { repo, ingest, sides, way, task, ours, found: TreeMerge::default(), whole: BTreeMap::new() };
     for change in theirs {
         task.check()?;
         merge.take(change)?;
@@ -64,7 +65,7 @@ struct Merge<'a> {
     repo: &'a Repo,
     ingest: &'a Ingest,
     sides: Sides,
-    favor: Favor,
+    way: Way,
     task: &'a Task,
     ours: BTreeMap<TreePath, Change>,
     found: TreeMerge,
@@ -157,7 +158,7 @@ impl Merge<'_> {
             return Ok(());
         }
         let theirs = self.repo.find_in_tree(self.sides.theirs, &at)?;
-        if self.favor == Favor::None {
+        if self.way.favor == Favor::None {
             self.found.conflicts.push(Conflict {
                 path: at.clone(),
                 kind: ConflictKind::InTheWay,
@@ -168,7 +169,7 @@ impl Merge<'_> {
                 tensors: Vec::new(),
             });
         }
-        self.whole.insert(at, theirs.filter(|_| self.favor == Favor::Theirs));
+        self.whole.insert(at, theirs.filter(|_| self.way.favor == Favor::Theirs));
         Ok(())
     }
 
@@ -213,7 +214,7 @@ impl Merge<'_> {
             Node::File { recipe, .. } => Some(recipe),
             Node::Dir(_) | Node::Symlink(_) => None,
         });
-        let merged = merge_files(self.repo, self.ingest, before, (*here, *there), self.favor, self.task)?;
+        let merged = merge_files(self.repo, self.ingest, before, (*here, *there), self.way, self.task)?;
         let FileMerge::Merged { recipe, len, conflicts } = merged else {
             return self.disagree(path, kind, [base, Some(ours), Some(theirs)]);
         };
@@ -231,7 +232,7 @@ impl Merge<'_> {
     /// Where both sides want something else, the favored one gets it, or the first side's stays until somebody decides.
     fn disagree(&mut self, path: TreePath, kind: ConflictKind, sides: [Option<Entry>; 3]) -> Result<()> {
         let [base, ours, theirs] = sides;
-        let (is_conflict, left) = match self.favor {
+        let (is_conflict, left) = match self.way.favor {
             Favor::Ours => (false, &ours),
             Favor::Theirs => (false, &theirs),
             Favor::Base => (false, &base),

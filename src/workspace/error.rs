@@ -98,6 +98,17 @@ pub enum Error {
         /// Where it was to go.
         theirs: String,
     },
+    /// A model cannot be made of others.
+    #[error("`{path}` cannot be mixed: {why}")]
+    Soup {
+        /// The model.
+        path: history::TreePath,
+        /// What is in the way.
+        why: String,
+    },
+    /// What was asked for makes no soup.
+    #[error("{0}")]
+    SoupRefused(String),
     /// None of the paths that were named is in conflict.
     #[error("nothing of that is in conflict")]
     NoConflict,

@@ -10,10 +10,10 @@ use super::stale::unless_stale;
 use super::unsaved::Unsaved;
 use super::workspace::Workspace;
 use crate::history::{
-    self, BranchName, CommitGraph, DraftDir, DraftTree, Entry, LogEntry, Signature, TreePath,
+    self, BranchName, CommitGraph, DraftDir, DraftTree, Entry, LogEntry, Repo, Signature, TreePath,
 };
 use crate::id::{CommitId, TreeId};
-use crate::merge::{Conflict, Favor, Sides, base_tree, merge_trees};
+use crate::merge::{Conflict, Favor, Mix, Sides, Way, base_tree, merge_trees};
 use crate::task::Task;
 use crate::worktree::{
     self, Coding, CommitRequest, Committed, Edit, Manner, Merging, MergingKind, Snapshot, Warning, Worktree,
@@ -21,7 +21,7 @@ use crate::worktree::{
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is done where both sides changed the same thing.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub enum Strategy {
     /// It is left to be decided.
     #[default]
@@ -32,14 +32,23 @@ pub enum Strategy {
     Theirs,
     /// Nothing is merged at all.
     Fail,
+    /// Tensors of numbers are mixed; the rest is left to be decided.
+    Mix(Mix),
 }
 
 impl Strategy {
     fn favor(self) -> Favor {
         match self {
-            Self::Ask | Self::Fail => Favor::None,
+            Self::Ask | Self::Fail | Self::Mix(_) => Favor::None,
             Self::Ours => Favor::Ours,
             Self::Theirs => Favor::Theirs,
+        }
+    }
+
+    fn way(self) -> Way {
+        match self {
+            Self::Mix(mix) => Way { mix: Some(mix), ..Way::default() },
+            other => other.favor().into(),
         }
     }
 }
@@ -149,7 +158,7 @@ impl Merges<'_> {
     }
 
     fn try_merge(&self, worktree: &Worktree, request: &MergeRequest, task: &Task) -> Result<Merged> {
-        let snapshot = self.check_clean(worktree)?;
+        let snapshot = check_clean(&self.0.repo, worktree)?;
         let theirs = self.0.repo.resolve(&request.theirs, self.0.now())?;
         let branch = worktree.branch();
         let Some(ours) = self.0.repo.refs().branch(branch)? else {
@@ -205,7 +214,7 @@ impl Merges<'_> {
     /// [`UnderWay`](worktree::Error::UnderWay), [`UncommittedChanges`](worktree::Error::UncommittedChanges); [`Error::Mainline`] of a merge without a number, or a
     /// number that it has no parent of.
     pub fn replay(&self, worktree: &Worktree, request: &ReplayRequest, task: &Task) -> Result<Merged> {
-        self.check_clean(worktree)?;
+        check_clean(&self.0.repo, worktree)?;
         let mut committed = Vec::new();
         let mut warnings = Vec::new();
         for (number, &commit) in request.commits.iter().enumerate() {
@@ -405,20 +414,6 @@ impl Merges<'_> {
         Ok(worktree.under_way().get()?.ok_or_else(|| worktree::Error::NothingUnderWay(branch()))?)
     }
 
-    /// Refuses to begin something where something else is under way, or the worktree has changes. The result is what it is
-    /// begun on.
-    fn check_clean(&self, worktree: &Worktree) -> Result<Snapshot> {
-        worktree.under_way().check_nothing()?;
-        // Who moved the branch may have been stopped before the worktree went along.
-        worktree.follow_branch()?;
-        let snapshot = worktree.snapshot(false)?;
-        let base = self.0.repo.tree_of(snapshot.base)?;
-        match snapshot.is_at_rest() && snapshot.diff_from(base, worktree)?.is_empty() {
-            true => Ok(snapshot),
-            false => Err(worktree::Error::UncommittedChanges(worktree.branch().to_string()).into()),
-        }
-    }
-
     /// Lets a branch, and its worktree, go forward to a commit.
     fn forward(
         &self,
@@ -454,7 +449,7 @@ impl Merges<'_> {
     ) -> Result<Merged> {
         let Step { sides, mut merging, snapshot } = step;
         let ingest = self.0.repo.store().begin()?;
-        let merge = merge_trees(&self.0.repo, &ingest, sides, strategy.favor(), task)?;
+        let merge = merge_trees(&self.0.repo, &ingest, sides, strategy.way(), task)?;
         if strategy == Strategy::Fail && !merge.conflicts.is_empty() {
             return Ok(self.done(Outcome::Refused(merge.conflicts), Vec::new()));
         }
@@ -538,4 +533,18 @@ fn under_way(
     let (conflicts, decided, todo) = (Vec::new(), BTreeSet::new(), Vec::new());
     let (manner, is_in) = (Manner::default(), false);
     Merging { kind, ours, theirs, message, author, conflicts, decided, todo, manner, is_in }
+}
+
+/// Refuses to begin something where something else is under way, or the worktree has changes. The result is what it is
+/// begun on.
+pub(super) fn check_clean(repo: &Repo, worktree: &Worktree) -> Result<Snapshot> {
+    worktree.under_way().check_nothing()?;
+    // Who moved the branch may have been stopped before the worktree went along.
+    worktree.follow_branch()?;
+    let snapshot = worktree.snapshot(false)?;
+    let base = repo.tree_of(snapshot.base)?;
+    match snapshot.is_at_rest() && snapshot.diff_from(base, worktree)?.is_empty() {
+        true => Ok(snapshot),
+        false => Err(worktree::Error::UncommittedChanges(worktree.branch().to_string()).into()),
+    }
 }

@@ -31,6 +31,7 @@ fn every_command_prints_one_object_with_a_schema() {
         &["notes"],
         &["op", "log"],
         &["best", "--metric", "loss"],
+        &["soup", "HEAD", "HEAD~1", "--method", "linear", "-n"],
         &["stats"],
         &["fsck"],
         &["config", "list"],

@@ -16,6 +16,7 @@ mod merges;
 mod printing;
 mod resets;
 mod revisions;
+mod soups;
 mod stopping;
 mod trouble;
 mod undos;

@@ -118,7 +118,9 @@ fn a_strategy_decides_at_once() {
     bench.coral(&["merge", "-s", "fail", "dev"]).fails(1, &["nothing was changed"]);
     assert_eq!(bench.coral(&["--json", "show"]).json()["commit"], before);
     assert!(bench.coral(&["status"]).succeeds().stdout.contains("nothing to commit"));
-    bench.coral(&["merge", "-s", "best", "dev"]).fails(2, &["strategies are ours, theirs and fail"]);
+    bench
+        .coral(&["merge", "-s", "best", "dev"])
+        .fails(2, &["strategies are ours, theirs, average, weighted and fail"]);
 }
 
 #[test]
