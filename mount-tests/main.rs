@@ -11,6 +11,7 @@ mod differential;
 mod exerciser;
 #[macro_use]
 mod harness;
+mod guides;
 mod life;
 mod places;
 mod posix;
@@ -109,6 +110,11 @@ fn main() -> ExitCode {
             a_mount_right_after_an_unmount_gets_the_index_in_time,
             what_the_daemon_says_last_reaches_who_started_it,
             who_stands_in_a_mount_is_told_to_leave_it;
+        guides:
+            a_training_run_is_as_the_guide_says,
+            many_fine_tunes_are_as_the_guide_says,
+            serving_is_as_the_guide_says,
+            merging_is_as_the_guide_says;
         life:
             what_is_mounted_is_listed_with_who_serves_it,
             who_watches_a_branch_hears_of_every_move_of_it_and_outlives_the_mount,

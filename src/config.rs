@@ -74,6 +74,18 @@ pub const KEYS: &[Key] = &[
         about: "how differences are coded; `compressed` is the smallest, all are lossless",
     },
     Key {
+        name: "core.hook_timeout",
+        domain: Domain::Integer(0, 86_400),
+        default: "60",
+        about: "seconds that a hook has; 0: as long as it takes",
+    },
+    Key {
+        name: "core.hooks",
+        domain: Domain::Bool,
+        default: "false",
+        about: "run the programs in .coral/hooks; only the repository's own file turns them on",
+    },
+    Key {
         name: "core.max_delta_depth",
         domain: Domain::Integer(1, 64),
         default: "8",

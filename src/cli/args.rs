@@ -5,8 +5,9 @@ use super::error::{CommandError, Result};
 use super::output::{Colour, Output, Printing, say};
 use super::{
     add, best, bisect, blame, branch, cat, check_ignore, clean, commit, compare, config, diff, drain, export,
-    fsck, habits, init, lineage, log, ls, merge, mv, notes, reference, reflog, repack, replay, reset,
-    restore, rm, show, similar, soup, stash, stats, status, switch, tag, undo, watch,
+    fsck, habits, hooks, init, lineage, log, ls, merge, mv, notes, plot, progress, reference, reflog, repack,
+    replay, reset, restore, rm, show, similar, soup, stash, stats, status, switch, tag, undo, watch,
+    workflows,
 };
 #[cfg(feature = "mount")]
 use super::{demo, mount, mount_options, mounts, umount};
@@ -72,6 +73,7 @@ enum Verb {
     Cat(cat::Args),
     Similar(similar::Args),
     Lineage(lineage::Args),
+    Plot(plot::Args),
     Export(export::Args),
     Branch(branch::Args),
     #[command(visible_alias = "checkout")]
@@ -97,6 +99,8 @@ enum Verb {
     Config(config::Args),
     Completions(reference::CompletionsArgs),
     Man(reference::ManArgs),
+    #[command(hide = true)]
+    Workflows(workflows::Args),
     #[command(hide = true)]
     Reference(reference::ReferenceArgs),
     #[cfg(feature = "mount")]
@@ -244,6 +248,7 @@ impl Verb {
             Verb::Cat(_) => "cat",
             Verb::Similar(_) => "similar",
             Verb::Lineage(_) => "lineage",
+            Verb::Plot(_) => "plot",
             Verb::Export(_) => "export",
             Verb::Branch(_) => "branch",
             Verb::Switch(_) => "switch",
@@ -267,6 +272,7 @@ impl Verb {
             Verb::Config(_) => "config",
             Verb::Completions(_) => "completions",
             Verb::Man(_) => "man",
+            Verb::Workflows(_) => "workflows",
             Verb::Reference(_) => "reference",
         }
     }
@@ -276,7 +282,10 @@ impl Verb {
         match self {
             Verb::Branch(args) => args.only_looks(),
             Verb::Tag(args) => args.only_looks(),
-            Verb::Status(_)
+            #[cfg(feature = "mount")]
+            Verb::Mounts(_) => true,
+            Verb::Watch(_)
+            | Verb::Status(_)
             | Verb::Diff(_)
             | Verb::Compare(_)
             | Verb::Log(_)
@@ -286,6 +295,7 @@ impl Verb {
             | Verb::Cat(_)
             | Verb::Similar(_)
             | Verb::Lineage(_)
+            | Verb::Plot(_)
             | Verb::Export(_)
             | Verb::Best(_)
             | Verb::Blame(_)
@@ -295,6 +305,7 @@ impl Verb {
             | Verb::Config(_)
             | Verb::Completions(_)
             | Verb::Man(_)
+            | Verb::Workflows(_)
             | Verb::Reference(_) => true,
             _ => false,
         }
@@ -332,7 +343,16 @@ impl Verb {
 fn dispatch(args: Args, out: &Output) -> Result<ExitCode> {
     let context = Context::new(args.start_in, args.verb.only_looks())?;
     let (left, answers) = (args.verb.left_by_stop(), args.verb.answers());
-    perform(args.verb, &context, out).map_err(|error| error.or_stopped(left).or_no_answer(answers))
+    let watched = match args.verb.only_looks() {
+        true => None,
+        // Where there is no repository yet, nobody has programs in it.
+        false => context.open_quietly().and_then(|place| Some((hooks::Moves::watched(&place)?, place))),
+    };
+    let done = perform(args.verb, &context, out);
+    if let Some((moves, place)) = watched {
+        moves.tell(&place, &progress::task()?);
+    }
+    done.map_err(|error| error.or_stopped(left).or_no_answer(answers))
 }
 
 fn perform(verb: Verb, context: &Context, out: &Output) -> Result<ExitCode> {
@@ -368,6 +388,7 @@ fn perform(verb: Verb, context: &Context, out: &Output) -> Result<ExitCode> {
         Verb::Cat(args) => cat::run(context, out, args),
         Verb::Similar(args) => similar::run(context, out, args),
         Verb::Lineage(args) => lineage::run(context, out, args),
+        Verb::Plot(args) => plot::run(context, out, args),
         Verb::Export(args) => export::run(context, out, args),
         Verb::Branch(args) => branch::run(context, out, args),
         Verb::Switch(args) => switch::run(context, out, args),
@@ -388,6 +409,7 @@ fn perform(verb: Verb, context: &Context, out: &Output) -> Result<ExitCode> {
         Verb::Config(args) => config::run(context, out, args),
         Verb::Completions(args) => reference::completions(Args::command(), out, &args),
         Verb::Man(args) => reference::man(Args::command(), context, out, &args),
+        Verb::Workflows(args) => workflows::run(out, args),
         Verb::Reference(args) => reference::reference(Args::command(), out, &args),
     };
     done.map(|()| ExitCode::SUCCESS)

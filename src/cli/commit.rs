@@ -2,6 +2,7 @@ use super::change::{change_json, words};
 use super::context::{Context, Place};
 use super::error::{CommandError, Result};
 use super::globs;
+use super::hooks;
 use super::message::MessageArgs;
 use super::output::{Output, note, warn};
 use super::progress::task;
@@ -9,7 +10,7 @@ use super::quote;
 use super::ways_in::ways_in;
 use crate::codec::Level;
 use crate::history::{
-    self, BranchName, Commit, Repo, Signature, TagName, TreePath, metadata_pair, parse_time,
+    self, BranchName, Change, Commit, Repo, Signature, TagName, TreePath, metadata_pair, parse_time,
 };
 use crate::id::TreeId;
 use crate::units::Timestamp;
@@ -45,6 +46,9 @@ pub struct Args {
     /// Say what would be committed, and do nothing
     #[arg(long)]
     dry_run: bool,
+    /// Do not ask the hook `pre-commit`
+    #[arg(long)]
+    no_verify: bool,
     /// Add a line `Signed-off-by` with who commits to the message
     #[arg(short, long)]
     signoff: bool,
@@ -122,6 +126,12 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         only,
     };
     let task = task()?;
+    if !args.no_verify {
+        let changes = changes(&place, &worktree, &request.only)?;
+        let rows: Vec<_> = changes.iter().map(change_json).collect();
+        let what = json!({ "branch": branch.as_str(), "message": request.message, "changes": rows });
+        hooks::before(&place, "pre-commit", what, &task)?;
+    }
     // A mount makes small what it finds afterwards.
     let later = (place.begin_commit() || args.no_pack) && !request.include_open;
     if !later {
@@ -144,6 +154,9 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     })?;
     warn(&committed.warnings);
     place.announce();
+    let what =
+        json!({ "branch": branch.as_str(), "commit": committed.id.to_string(), "message": request.message });
+    hooks::after(&place, "post-commit", what, &task);
     report(&place.repo, out, &branch, &committed, &request)
 }
 
@@ -222,6 +235,16 @@ fn signed_off(message: &str, who: &Signature) -> String {
     }
 }
 
+/// What a commit of some paths, or of everything, would record.
+fn changes(place: &Place, worktree: &Worktree, only: &[TreePath]) -> Result<Vec<Change>> {
+    let snapshot = worktree.snapshot(false)?;
+    let mut changes = snapshot.diff_from(place.repo.tree_of(snapshot.base)?, worktree)?;
+    let pathspec = Pathspec::below(only.iter().cloned());
+    let is_meant = |path: &TreePath| pathspec.means(path) || only.iter().any(|meant| meant.starts_with(path));
+    changes.retain(|change| is_meant(&change.path));
+    Ok(changes)
+}
+
 /// Says what a commit would record.
 fn foretell(
     place: &Place,
@@ -231,17 +254,12 @@ fn foretell(
     only: &[TreePath],
 ) -> Result<()> {
     place.settle();
-    let snapshot = worktree.snapshot(false)?;
-    let changes = snapshot.diff_from(place.repo.tree_of(snapshot.base)?, worktree)?;
-    let pathspec = Pathspec::below(only.iter().cloned());
-    let meant = changes.iter().filter(|change| {
-        pathspec.means(&change.path) || only.iter().any(|meant| meant.starts_with(&change.path))
-    });
+    let changes = changes(place, worktree, only)?;
     if out.json {
-        let rows: Vec<_> = meant.map(change_json).collect();
+        let rows: Vec<_> = changes.iter().map(change_json).collect();
         return out.value(&json!({ "branch": branch.as_str(), "commit": null, "changes": rows }));
     }
-    for change in meant {
+    for change in &changes {
         let (letter, _, colour) = words(change.kind);
         out.line(out.paint(colour, format_args!("{letter} {}", quote::path(&change.path))))?;
     }

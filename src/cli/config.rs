@@ -77,6 +77,10 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let root = root.as_deref();
     match args.action {
         Action::Unset { global, key } => unset(context, out, scope(global), &key),
+        Action::Set { global: true, key, .. } if key == "core.hooks" => {
+            Err(CommandError::usage("hooks are turned on by each repository for itself, not for all")
+                .hint("`coral config set core.hooks true` in a repository turns on its own"))
+        }
         Action::Set { global, key, value } => {
             let path = context.set(&*disk(), scope(global), &key, &value)?;
             match out.json {

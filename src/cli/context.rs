@@ -71,6 +71,11 @@ impl Context {
         Ok(Place(workspace))
     }
 
+    /// The same without a word, if there is one.
+    pub fn open_quietly(&self) -> Option<Place> {
+        Workspace::open_on(disk(), &self.surroundings).ok().map(Place)
+    }
+
     /// Tells of settings that do not hold. Of one that has no meaning a command that changes something makes nothing: what
     /// somebody wanted of it is not known.
     pub fn heed(&self, config: &Config, root: Option<&Path>) -> Result<()> {

@@ -53,6 +53,9 @@ pub fn translated(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString
         if is_help && argument == "--json" {
             continue;
         }
+        if is_help && argument == "workflows" {
+            translated.retain(|word| word != "help");
+        }
         is_help = is_help || (argument == "help" && translated.iter().skip(1).all(|word| word == "--json"));
         let count = argument.to_str().and_then(|text| text.strip_prefix('-'));
         let count =

@@ -1,10 +1,12 @@
 use super::context::Context;
 use super::error::{CommandError, Result};
+use super::hooks;
 use super::merged::{check_kind, give_up, quit, report};
 use super::output::Output;
 use super::progress::task;
 use crate::merge::Mix;
 use crate::workspace::{Forward, MergeRequest, Strategy};
+use serde_json::json;
 use std::process::ExitCode;
 
 /// Bring the changes of another branch into this one
@@ -54,6 +56,9 @@ pub struct Args {
     /// Forget the merge, and leave the worktree as it is
     #[arg(long, conflicts_with = "theirs")]
     quit: bool,
+    /// Do not ask the hook `pre-merge`
+    #[arg(long)]
+    no_verify: bool,
     /// The branch, if not the current one
     #[arg(short = 'B', long, value_name = "NAME")]
     branch: Option<String>,
@@ -117,6 +122,10 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
             };
             if theirs.contains("..") {
                 return Err(CommandError::usage("a merge takes one commit, not a range"));
+            }
+            if !args.no_verify {
+                let what = json!({ "branch": branch.as_str(), "theirs": theirs, "message": args.message });
+                hooks::before(&place, "pre-merge", what, &task)?;
             }
             let request = MergeRequest {
                 theirs,

@@ -26,6 +26,7 @@ mod fsck;
 mod globs;
 mod graph;
 mod habits;
+mod hooks;
 mod init;
 mod lineage;
 mod log;
@@ -45,6 +46,7 @@ mod notes;
 #[cfg(feature = "mount")]
 mod notify;
 mod output;
+mod plot;
 mod progress;
 mod quote;
 mod reference;
@@ -72,5 +74,6 @@ mod unsaved;
 mod watch;
 mod ways_in;
 mod when;
+mod workflows;
 
 pub use args::run;

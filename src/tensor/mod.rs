@@ -4,12 +4,14 @@
 
 mod difference;
 mod dtype;
+mod histogram;
 mod lane;
 mod real;
 mod statistics;
 
 pub use difference::{Difference, ULP_CLASSES};
 pub use dtype::{Dtype, UnknownDtype};
+pub use histogram::Histogram;
 pub use lane::Lane;
 pub use real::{is_real, narrow, widen};
 pub use statistics::Statistics;

@@ -23,7 +23,7 @@ const ORDERS: &[(&str, Layers)] = &[
             &["history"],
             &["soup"],
             &["merge"],
-            &["worktree", "tensors", "compare"],
+            &["worktree", "tensors", "compare", "report"],
             &["fs", "demo", "workspace"],
             &["cli"],
         ],
@@ -113,6 +113,8 @@ const SEALS: &[(&str, &[&str])] = &[
     ("libm", &["soup/"]),
     ("ndarray", &["demo/"]),
     ("indicatif", &["cli/progress.rs"]),
+    ("png", &["report/", "cli/plot.rs"]),
+    ("noto_sans_mono_bitmap", &["report/png.rs"]),
     ("crossbeam_channel", &["fs/"]),
     // Dates are a matter of those who show them, and of revisions that name them.
     ("jiff", &["cli/", "fs/", "history/said_time.rs"]),

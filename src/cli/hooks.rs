@@ -1,0 +1,255 @@
+//! Programs of a repository that are run around its changes: `pre-commit`, `post-commit`, `pre-merge`, `post-move`.
+//!
+//! They lie in the repository's own `hooks` folder, which no tree can have, and are off until the repository's own file of
+//! settings turns them on (`core.hooks`): what somebody was given as a repository runs nothing by itself. They are run by
+//! commands and not by mounts, which have no terminal, and whose saves must not wait for anybody's program.
+
+use super::context::Place;
+use super::error::{CommandError, Result};
+use super::output::note;
+use crate::config::Origin;
+use crate::history::{self, Head};
+use crate::task::Task;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Seek, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// How often it is looked whether a program ended.
+const LOOK: Duration = Duration::from_millis(5);
+/// How long a program has to end by itself when it is asked to.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// A program of the repository that is to be run.
+struct Hook<'a> {
+    place: &'a Place,
+    name: &'static str,
+    path: PathBuf,
+}
+
+/// Why a program did not end well.
+enum Ended {
+    Failed(ExitStatus),
+    TimedOut(u64),
+    Stopped,
+}
+
+/// Whether hooks are on: the repository's own file says so, and the environment does not say no.
+fn are_on(place: &Place) -> bool {
+    matches!(place.config.get("core.hooks"), Ok(("true", Origin::Repository)))
+}
+
+/// The program of this name, if there is one that may be run.
+fn find<'a>(place: &'a Place, name: &'static str) -> Option<Hook<'a>> {
+    if !are_on(place) {
+        return None;
+    }
+    let path = place.repo.root().join("hooks").join(name);
+    let found = std::fs::metadata(&path).ok()?;
+    let own = std::fs::metadata("/proc/self").map(|own| own.uid());
+    match (found.is_file() && found.permissions().mode() & 0o111 != 0, own) {
+        (false, _) => {
+            note(format!("the hook `{}` is no program that can be run, and was passed over", path.display()));
+            None
+        }
+        // Whoever can write into a repository that is shared runs nothing as somebody else.
+        (true, Ok(own)) if found.uid() != own && found.uid() != 0 => {
+            note(format!("the hook `{}` belongs to somebody else, and was passed over", path.display()));
+            None
+        }
+        (true, _) => Some(Hook { place, name, path }),
+    }
+}
+
+/// Runs a hook before something is done, with what that is; it can say no.
+///
+/// # Errors
+/// If it does, or does not end in time, or a signal came: nothing was done.
+pub fn before(place: &Place, name: &'static str, what: Value, task: &Task) -> Result<()> {
+    let Some(hook) = find(place, name) else { return Ok(()) };
+    let hint = "nothing was done; `--no-verify` does it without asking";
+    match hook.run(what, task)? {
+        Ok(()) => Ok(()),
+        Err(Ended::Stopped) => Err(history::Error::Stopped(crate::task::Stopped).into()),
+        Err(Ended::TimedOut(seconds)) => {
+            Err(CommandError::new(format!("the hook `{name}` did not end within {seconds} seconds"))
+                .hint(hint)
+                .hint("`coral config set core.hook_timeout SECONDS` gives it longer"))
+        }
+        Err(Ended::Failed(status)) => {
+            Err(CommandError::new(format!("the hook `{name}` said no ({})", words(status))).hint(hint))
+        }
+    }
+}
+
+/// Runs a hook after something was done, which it does not change.
+pub fn after(place: &Place, name: &'static str, what: Value, task: &Task) {
+    let Some(hook) = find(place, name) else { return };
+    match hook.run(what, task) {
+        Ok(Ok(())) => {}
+        Ok(Err(Ended::Failed(status))) => {
+            note(format!("the hook `{name}` failed ({}), after it was done", words(status)));
+        }
+        Ok(Err(Ended::TimedOut(seconds))) => {
+            note(format!("the hook `{name}` did not end within {seconds} seconds, after it was done"));
+        }
+        Ok(Err(Ended::Stopped)) => note(format!("the hook `{name}` was stopped, after it was done")),
+        Err(error) => note(error.message()),
+    }
+}
+
+fn words(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(signal)) => format!("signal {signal}"),
+        (None, None) => "it ended".into(),
+    }
+}
+
+impl Hook<'_> {
+    fn run(&self, what: Value, task: &Task) -> Result<std::result::Result<(), Ended>> {
+        let cannot = |error: std::io::Error| {
+            CommandError::new(format!("cannot run the hook `{}`: {error}", self.path.display()))
+        };
+        let place = self.place;
+        let mut command = Command::new(&self.path);
+        command
+            .current_dir(&place.folder)
+            .env("CORAL_DIR", place.repo.root())
+            .env("CORAL_HOOK", self.name)
+            .stdin(self.told(what).map_err(cannot)?)
+            // What it prints is no result of the command.
+            .stdout(std::io::stderr().as_fd().try_clone_to_owned().map_err(cannot)?)
+            // What it starts ends with it.
+            .process_group(0);
+        if let Some(branch) = place.branch(None).ok() {
+            command.env("CORAL_BRANCH", branch.as_str());
+        }
+        let child = command.spawn().map_err(cannot)?;
+        wait(child, place.config.number("core.hook_timeout"), task).map_err(cannot)
+    }
+
+    /// What it reads: a JSON object, in a file without a name, so that nobody waits for it to read.
+    fn told(&self, mut what: Value) -> std::io::Result<Stdio> {
+        what["schema"] = json!("coral.hook/1");
+        what["hook"] = json!(self.name);
+        let path = self.place.repo.root().join(format!("hook.{}", std::process::id()));
+        let mut file = File::options().read(true).write(true).create_new(true).open(&path)?;
+        std::fs::remove_file(&path)?;
+        file.write_all(what.to_string().as_bytes())?;
+        file.rewind()?;
+        Ok(file.into())
+    }
+}
+
+/// Waits for a program; 0 seconds are as long as it takes.
+fn wait(mut child: Child, seconds: u64, task: &Task) -> std::io::Result<std::result::Result<(), Ended>> {
+    let begun = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(if status.success() { Ok(()) } else { Err(Ended::Failed(status)) });
+        }
+        let is_late = seconds > 0 && begun.elapsed() >= Duration::from_secs(seconds);
+        if task.check().is_err() || is_late {
+            end(&mut child)?;
+            return Ok(Err(if is_late { Ended::TimedOut(seconds) } else { Ended::Stopped }));
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// Ends a program with all that it started: first it is asked to.
+fn end(child: &mut Child) -> std::io::Result<()> {
+    let tell = |child: &Child, signal| {
+        // The number of a process that was not waited for is nobody else's.
+        if let Ok(group) = i32::try_from(child.id()) {
+            // SAFETY: the call takes numbers alone.
+            let _ = unsafe { libc::killpg(group, signal) };
+        }
+    };
+    tell(child, libc::SIGTERM);
+    let asked = Instant::now();
+    while asked.elapsed() < GRACE {
+        if child.try_wait()?.is_some() {
+            return Ok(());
+        }
+        std::thread::sleep(LOOK);
+    }
+    tell(child, libc::SIGKILL);
+    child.wait().map(drop)
+}
+
+/// Where every ref was before a command, if somebody wants to hear of moves.
+pub struct Moves {
+    before: BTreeMap<String, String>,
+}
+
+impl Moves {
+    /// Where refs are now; `None` if nobody wants to know.
+    pub fn watched(place: &Place) -> Option<Self> {
+        find(place, "post-move")?;
+        Some(Self { before: refs(place) })
+    }
+
+    /// Tells of refs that are elsewhere now.
+    pub fn tell(self, place: &Place, task: &Task) {
+        let now = refs(place);
+        let names: std::collections::BTreeSet<&String> = self.before.keys().chain(now.keys()).collect();
+        let moved = names.into_iter().filter(|name| self.before.get(*name) != now.get(*name));
+        let moves: Vec<Value> = moved
+            .map(|name| json!({ "ref": name, "old": self.before.get(name), "new": now.get(name) }))
+            .collect();
+        if !moves.is_empty() {
+            after(place, "post-move", json!({ "moves": moves }), task);
+        }
+    }
+}
+
+/// Every ref with what it names. One that cannot be read did not move.
+fn refs(place: &Place) -> BTreeMap<String, String> {
+    let refs = place.repo.refs();
+    let mut found = BTreeMap::new();
+    if let Ok(head) = refs.head() {
+        let names = match head {
+            Head::Branch(branch) => format!("ref: refs/heads/{branch}"),
+            Head::Detached(commit) => commit.to_string(),
+        };
+        found.insert("HEAD".to_owned(), names);
+    }
+    for (name, commit) in refs.branches().unwrap_or_default() {
+        found.insert(format!("refs/heads/{name}"), commit.to_string());
+    }
+    for (name, tag) in refs.tags().unwrap_or_default() {
+        found.insert(format!("refs/tags/{name}"), tag.commit.to_string());
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ran(script: &str, seconds: u64, task: &Task) -> std::result::Result<(), Ended> {
+        let child = Command::new("sh").arg("-c").arg(script).process_group(0).spawn().expect("sh");
+        wait(child, seconds, task).expect("it can be waited for")
+    }
+
+    #[test]
+    fn a_program_that_does_not_end_is_ended_with_all_it_started() {
+        let ended = ran("trap '' TERM; (sleep 600; true) & sleep 600", 1, &Task::default());
+        assert!(matches!(ended, Err(Ended::TimedOut(1))));
+        assert!(ran("exit 0", 1, &Task::default()).is_ok());
+        assert!(
+            matches!(ran("exit 3", 0, &Task::default()), Err(Ended::Failed(status)) if words(status) == "exit code 3")
+        );
+        assert!(
+            matches!(ran("kill -9 $$", 0, &Task::default()), Err(Ended::Failed(status)) if words(status) == "signal 9")
+        );
+    }
+}
