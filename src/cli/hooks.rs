@@ -128,7 +128,7 @@ impl Hook<'_> {
             .stdout(std::io::stderr().as_fd().try_clone_to_owned().map_err(cannot)?)
             // What it starts ends with it.
             .process_group(0);
-        if let Some(branch) = place.branch(None).ok() {
+        if let Ok(branch) = place.branch(None) {
             command.env("CORAL_BRANCH", branch.as_str());
         }
         let child = command.spawn().map_err(cannot)?;

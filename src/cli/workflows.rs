@@ -33,7 +33,7 @@ Many fine-tunes of one model
   coral similar REF:FILE              which models are near it
 
 Serving
-  coral mount . DIR --ref production --daemon    a server loads from DIR, and what it loaded never changes
+  coral mount . DIR --daemon          a server loads from DIR/branches/production; what it has open stays
   coral branch -f production REF      the next load sees another model, at once
   coral undo                          back to the one before
   coral export REF DIR                plain files, every byte checked

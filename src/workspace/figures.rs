@@ -34,6 +34,9 @@ pub struct Taken {
 /// How far the tensors of one kind in one layer went.
 pub type Moved = BTreeMap<(String, Option<u64>), Difference>;
 
+/// Points of a curve, from the left to the right.
+pub type Points = Vec<(f64, f64)>;
+
 /// How the numbers of a tensor lie.
 #[derive(Debug, Clone)]
 pub struct Lie {
@@ -167,12 +170,7 @@ impl<'a> Figures<'a> {
     ///
     /// # Errors
     /// As [`Workspace::log`].
-    pub fn metrics(
-        &self,
-        names: &[String],
-        over: &str,
-        revisions: &[String],
-    ) -> Result<(bool, Vec<Vec<(f64, f64)>>)> {
+    pub fn metrics(&self, names: &[String], over: &str, revisions: &[String]) -> Result<(bool, Vec<Points>)> {
         let number = |commit: &Commit, name: &str| {
             let value: f64 = commit.metadata.get(name)?.trim().parse().ok()?;
             value.is_finite().then_some(value)
@@ -187,7 +185,7 @@ impl<'a> Figures<'a> {
                 let x = if is_over { number(commit, over)? } else { *at as f64 };
                 Some((x, number(commit, name)?))
             };
-            let mut points: Vec<(f64, f64)> = saying.iter().filter_map(point).collect();
+            let mut points: Points = saying.iter().filter_map(point).collect();
             points.sort_by(|a, b| a.0.total_cmp(&b.0));
             points
         });

@@ -47,7 +47,7 @@ pub use diff::FileDiff;
 pub use discover::{FOLDER, Found, root_of};
 pub use drop::{DeletedBranch, Drops, Removed, Restore, Restored};
 pub use error::{Error, Result};
-pub use figures::{Figures, Lie, Moved, Taken};
+pub use figures::{Figures, Lie, Moved, Points, Taken};
 pub use ignored::{IGNORE_FILE, Ignored};
 pub use log::{Log, LogRequest};
 pub use merge::{Forward, MergeRequest, Merged, Outcome, ReplayRequest, Strategy};

@@ -40,8 +40,8 @@ fn every_picture_is_drawn_in_the_terminal_and_as_numbers() {
     for what in [
         &["storage"][..],
         &["changes"],
-        &["weights", "HEAD:#wte"],
-        &["weights", "HEAD:#h*"],
+        &["weights", "HEAD:m.safetensors#wte"],
+        &["weights", "HEAD:m.safetensors#h*"],
         &["metrics", "loss"],
     ] {
         let arguments = [&["plot"], what].concat();
