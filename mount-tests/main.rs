@@ -139,6 +139,7 @@ fn main() -> ExitCode {
             a_worktree_refuses_a_stranger_what_a_disk_refuses_him;
         same_content:
             a_file_of_a_commit_has_one_number_whichever_ref_leads_to_it,
+            a_copy_of_a_stored_file_takes_neither_time_nor_room,
             copies_of_equal_files_are_as_many_files,
             rsync_links_no_equal_files,
             find_and_du_take_equal_files_for_different_ones,

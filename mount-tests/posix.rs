@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use memmap2::{Mmap, MmapMut};
 
-use crate::stage::{Missing, Stage, weights};
+use crate::stage::{Missing, Stage, weights, xattr};
 
 fn c_path(path: &Path) -> CString {
     CString::new(path.as_os_str().as_bytes()).expect("no NUL")
@@ -178,15 +178,7 @@ pub fn extended_attributes_tell_of_the_store() -> Result<(), Missing> {
     let stage = Stage::new()?;
     fs::write(stage.worktree("w"), weights(3, 100_000)).expect("room");
     let id = stage.commit("first");
-    let get = |path: &str, name: &str| {
-        let (path, name) = (c_path(&stage.mnt(path)), CString::new(name).expect("no NUL"));
-        let mut value = [0u8; 200];
-        // SAFETY: path, name and value outlive the call, and the length is the value's.
-        let len =
-            unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), value.as_mut_ptr().cast(), value.len()) };
-        let len = usize::try_from(len).map_err(|_| io::Error::last_os_error())?;
-        Ok(String::from_utf8_lossy(&value[..len]).into_owned())
-    };
+    let get = |path: &str, name: &str| xattr(&stage.mnt(path), name);
     assert_eq!(get("branches/main", "user.coral.commit").expect("there"), id);
     assert_eq!(get("branches/main/w", "user.coral.id").expect("there").len(), 64);
     let stored: u64 = get("branches/main/w", "user.coral.stored").expect("there").parse().expect("a number");

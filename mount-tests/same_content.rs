@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 
-use crate::stage::{Missing, Stage, needs_root};
+use crate::stage::{Missing, Stage, needs_root, xattr};
 
 /// Equal files in two directories and in one, equal links, and one other file.
 const TWINS: &str = "cd \"$W\"
@@ -54,6 +54,28 @@ pub fn a_file_of_a_commit_has_one_number_whichever_ref_leads_to_it() -> Result<(
     stage.sh("printf more > \"$W\"/more").succeeds();
     stage.commit("more");
     assert_ne!(number("branches/main/three".into()), number("tags/v1/three".into()), "another commit's");
+    Ok(())
+}
+
+pub fn a_copy_of_a_stored_file_takes_neither_time_nor_room() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    stage.sh("head -c 3000000 /dev/urandom > \"$W\"/weights; printf x > \"$W\"/short").succeeds();
+    stage.commit("stored");
+    let id = |path: &str| xattr(&stage.mnt(path), "user.coral.id").expect("there");
+    stage
+        .sh("cd \"$W\" && cp \"$M\"/branches/main/weights one && cp weights two && printf old > three &&
+            cp weights three && dd if=weights of=part bs=1000 count=1 status=none && cp short four")
+        .succeeds();
+    let stored = id("branches/main/weights");
+    // Nothing was committed or drained: they are what they were copied from.
+    for copy in ["one", "two", "three"] {
+        assert_eq!(id(&format!("worktree/main/{copy}")), stored, "{copy}");
+    }
+    stage
+        .sh("cd \"$W\" && cmp weights one && cmp weights two && cmp weights three && cmp short four &&
+            cmp -n 1000 weights part && test $(stat -c %s part) = 1000 &&
+            printf y >> one && cmp -n 3000000 one two && test $(stat -c %s one) = 3000001 && cmp weights two")
+        .succeeds();
     Ok(())
 }
 

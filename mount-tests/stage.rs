@@ -1,7 +1,8 @@
 //! A scratch repository, mounted, and programs that run in it. Whatever happens, nothing stays mounted or running.
 
+use std::ffi::CString;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -227,6 +228,16 @@ pub fn detach(mount_point: &Path) {
     let path = std::ffi::CString::new(mount_point.as_os_str().as_bytes()).expect("no NUL");
     // SAFETY: the path is NUL-terminated and outlives the call. Failure means that nothing is mounted there.
     unsafe { libc::umount2(path.as_ptr(), libc::MNT_DETACH) };
+}
+
+/// An extended attribute of a file.
+pub fn xattr(path: &Path, name: &str) -> io::Result<String> {
+    let (path, name) = (CString::new(path.as_os_str().as_bytes())?, CString::new(name)?);
+    let mut value = [0u8; 200];
+    // SAFETY: path, name and value outlive the call, and the length is the value's.
+    let len = unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), value.as_mut_ptr().cast(), value.len()) };
+    let len = usize::try_from(len).map_err(|_| io::Error::last_os_error())?;
+    Ok(String::from_utf8_lossy(&value[..len]).into_owned())
 }
 
 pub fn coral() -> &'static str {

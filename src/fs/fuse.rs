@@ -13,10 +13,10 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use fuser::{
-    BackingId, BsdFileFlags, Errno, FileHandle, INodeNo, InitFlags, IoctlFlags, KernelConfig, LockOwner,
-    OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus,
-    ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request,
-    TimeOrNow, WriteFlags,
+    BackingId, BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, INodeNo, InitFlags, IoctlFlags,
+    KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory,
+    ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite,
+    ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 
 use crate::disk::DiskFile;
@@ -580,6 +580,27 @@ impl fuser::Filesystem for Adapter {
         self.answer(Question::of_node(Operation::Allocate, ino.0), lane, move |asked| {
             let allocated = asked.core.opened(handle.0).and_then(|file| file.allocate(offset, len, keep_len));
             reply::empty(asked, allocated, reply)
+        });
+    }
+
+    fn copy_file_range(
+        &self,
+        _: &Request,
+        from: INodeNo,
+        _: FileHandle,
+        from_offset: u64,
+        to: INodeNo,
+        handle: FileHandle,
+        offset: u64,
+        len: u64,
+        _: CopyFileRangeFlags,
+        reply: ReplyWrite,
+    ) {
+        if from_offset != 0 || offset != 0 {
+            return reply.error(Errno::EOPNOTSUPP);
+        }
+        self.answer(Question::of_node(Operation::Copy, to.0), Lane::Change, move |asked| {
+            reply::copied(asked, asked.core.copy(from.0, handle.0, len), reply)
         });
     }
 

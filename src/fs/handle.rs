@@ -151,6 +151,12 @@ impl OpenNode {
         }
     }
 
+    /// It took the bytes of another file: the next write copies them.
+    pub fn took(&self) {
+        self.wrote();
+        self.begun.store(false, Ordering::Relaxed);
+    }
+
     /// Somebody closed a descriptor, maybe the last.
     pub fn closing(&self, closer: impl FnOnce() -> Closer) {
         if let Some(closing) = &self.closing {

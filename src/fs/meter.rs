@@ -44,6 +44,7 @@ macro_rules! operations {
 operations! {
     Create = "create",
     Allocate = "fallocate",
+    Copy = "copy_file_range",
     Flush = "flush",
     Forget = "forget",
     Sync = "fsync",

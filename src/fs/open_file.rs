@@ -5,6 +5,7 @@
 use std::sync::{Arc, PoisonError};
 
 use crate::history::FileReader;
+use crate::id::RecipeId;
 
 use super::command::Commands;
 use super::completion::Closer;
@@ -80,6 +81,20 @@ impl OpenFile<'_> {
             | Handle::Generated(_)
             | Handle::Listing(_) => Err(Error::BadHandle),
         }
+    }
+
+    /// Takes all the bytes of a stored file, if it has none itself; copies nothing. Whether it did.
+    pub fn take(&self, recipe: RecipeId, len: u64) -> Result<bool> {
+        let Handle::Worktree(open) = &*self.handle else { return Err(Error::BadHandle) };
+        if !open.write {
+            return Err(Error::BadHandle);
+        }
+        let taken = open.act(|worktree, node| Ok(worktree.take(node, recipe, len, self.shared.now())?))?;
+        if taken {
+            open.took();
+            self.shared.note_changes(&open.worktree, [open.node]);
+        }
+        Ok(taken)
     }
 
     /// Takes from it what would let others run it as somebody else: who may not keep it wrote to it.

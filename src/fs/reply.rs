@@ -157,6 +157,16 @@ pub(super) fn written(asked: &Asked<'_>, result: Result<()>, len: usize, reply: 
     }
 }
 
+/// Without an answer the kernel reads and writes.
+pub(super) fn copied(asked: &Asked<'_>, result: Result<Option<u64>>, reply: ReplyWrite) {
+    match asked.noted(result) {
+        // The kernel asks for no more than that.
+        Ok(Some(len)) => reply.written(u32::try_from(len).unwrap_or(u32::MAX)),
+        Ok(None) => reply.error(Errno::EOPNOTSUPP),
+        Err(errno) => reply.error(errno),
+    }
+}
+
 pub(super) fn space(asked: &Asked<'_>, result: Result<Space>, reply: ReplyStatfs) {
     let block = u64::from(STATFS_BLOCK);
     match asked.noted(result) {

@@ -44,6 +44,7 @@ mod staging_sync;
 mod state;
 mod still;
 mod sync;
+mod take;
 mod tenant;
 #[cfg(test)]
 mod tests;

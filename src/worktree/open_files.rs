@@ -109,6 +109,12 @@ impl OpenFile {
         self.written = true;
     }
 
+    /// Nothing is written to the staging file any more: the file has other bytes, which are complete. The writers stay.
+    pub(super) fn give_back(&mut self) {
+        self.access = Access::Reading(None);
+        self.len = None;
+    }
+
     /// Bytes were written up to an offset, or it is not known how many: a sync that began before does not cover them. Once
     /// it is not known it stays so: two who cut and write at once may tell of it in another order than they did it.
     pub(super) fn note_written(&mut self, end: Option<u64>) {

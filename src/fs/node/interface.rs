@@ -1,5 +1,6 @@
 //! What is asked of a node, and what one answers that has nothing to say.
 
+use crate::id::RecipeId;
 use crate::worktree::NodeAttributes;
 
 use super::super::attr::{Attr, Kind, Lifetime};
@@ -56,6 +57,11 @@ pub trait Node {
     /// Opens it as a file, known to the kernel by this number.
     fn open(&self, _ino: u64, _shared: &Superblock, _mode: OpenMode) -> Result<(Handle, Cache)> {
         Err(Error::Invalid)
+    }
+
+    /// The recipe and the length of a file that is stored, as it is now.
+    fn stored_file(&self, _shared: &Superblock) -> Result<Option<(RecipeId, u64)>> {
+        Ok(None)
     }
 
     /// The target of a symbolic link.

@@ -1,5 +1,6 @@
 //! A file of a snapshot.
 
+use crate::id::RecipeId;
 use crate::worktree::NodeAttributes;
 
 use super::super::attr::{Attr, Kind, Lifetime};
@@ -27,6 +28,10 @@ impl Node for SnapshotFile {
 
     fn open(&self, _: u64, shared: &Superblock, _: OpenMode) -> Result<(Handle, Cache)> {
         Ok((Handle::Snapshot(shared.repo.reader(&shared.repo.recipe(self.recipe)?)), Cache::Keep))
+    }
+
+    fn stored_file(&self, _: &Superblock) -> Result<Option<(RecipeId, u64)>> {
+        Ok(Some((self.recipe, self.len)))
     }
 
     fn xattr(&self, shared: &Superblock, wanted: Xattr) -> Result<Option<String>> {

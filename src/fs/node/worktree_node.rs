@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::history::{Attributes, Name};
+use crate::id::RecipeId;
 use crate::worktree::{self, NodeAttributes};
 
 use super::super::attr::{Attr, Kind, Lifetime};
@@ -101,6 +102,11 @@ impl Node for WorktreeNode {
             }
         };
         Ok((Handle::Worktree(open), cache))
+    }
+
+    fn stored_file(&self, shared: &Superblock) -> Result<Option<(RecipeId, u64)>> {
+        let known = attributes(self, shared)?;
+        Ok(known.recipe.map(|recipe| (recipe, known.len)))
     }
 
     fn read_link(&self, shared: &Superblock) -> Result<Vec<u8>> {

@@ -18,6 +18,7 @@ mod merging;
 mod moved_over;
 mod readers;
 mod stopped;
+mod take;
 mod unchanged;
 
 use super::*;

@@ -1,0 +1,107 @@
+//! Files that take the bytes of stored ones.
+
+use super::*;
+use crate::id::RecipeId;
+
+const BYTES: &[u8] = b"bytes that are stored";
+
+/// A worktree with a committed file `from`, and what that is in the store.
+fn stored() -> (SimulatedDisk, Repo, Tenant, RecipeId) {
+    let (disk, repo) = create();
+    let worktree = tenant(&repo);
+    save(&worktree, "from", BYTES, 1);
+    worktree.commit(&request("first", 2), &Task::default()).expect("commit");
+    let node = worktree.names().resolve(&path("from")).expect("resolve").expect("there");
+    let recipe = worktree.names().attributes(node).expect("attributes").recipe.expect("stored");
+    (disk, repo, worktree, recipe)
+}
+
+fn new(worktree: &Tenant, file: &str) -> NodeId {
+    worktree.create(NodeId::ROOT, &name(file), 0o644, at(3)).expect("create")
+}
+
+fn take(worktree: &Tenant, node: NodeId, recipe: RecipeId) -> bool {
+    worktree.take(node, recipe, BYTES.len() as u64, at(4)).expect("take")
+}
+
+#[test]
+fn a_file_that_took_bytes_has_them_at_once_for_everybody_and_in_commits() {
+    let (_disk, repo, worktree, recipe) = stored();
+    let node = new(&worktree, "to");
+    let staging = worktree.state().open[&node].writing().expect("is written").0;
+    assert!(take(&worktree, node, recipe));
+    assert_eq!(load(&worktree, "to").as_deref(), Some(BYTES));
+    let other = repo.worktree(&main()).expect("another process's");
+    assert_eq!(load(&other, "to").as_deref(), Some(BYTES));
+    worktree.release(node, true, Release::Complete).expect("release");
+    worktree.commit(&request("second", 5), &Task::default()).expect("commit");
+    assert_eq!(committed(&repo, "main", "to").as_deref(), Some(BYTES));
+    // No staging file is left of it.
+    worktree.sync_records().expect("sync");
+    let path = worktree.staging().path(staging);
+    assert!(repo.disk().stat(&path).expect("stat").is_none());
+}
+
+#[test]
+fn whoever_writes_on_changes_the_copy_alone() {
+    let (_disk, _repo, worktree, recipe) = stored();
+    let node = new(&worktree, "to");
+    assert!(take(&worktree, node, recipe));
+    worktree.write_at(node, BYTES.len() as u64, b", and more", at(5)).expect("write");
+    worktree.write_at(node, 0, b"B", at(5)).expect("write");
+    worktree.release(node, true, Release::Complete).expect("release");
+    let expected: &[u8] = b"Bytes that are stored, and more";
+    assert_eq!(load(&worktree, "to").as_deref(), Some(expected));
+    assert_eq!(load(&worktree, "from").as_deref(), Some(BYTES));
+    // Emptied and taken again, as one who copies over it does.
+    worktree.open_file(node, true).expect("open");
+    worktree.set_len(node, 0, at(6)).expect("empty");
+    assert!(take(&worktree, node, recipe));
+    worktree.set_len(node, 5, at(7)).expect("cut");
+    worktree.release(node, true, Release::Complete).expect("release");
+    assert_eq!(load(&worktree, "to").as_deref(), Some(&BYTES[..5]));
+}
+
+#[test]
+fn what_has_bytes_or_no_name_or_no_writer_takes_none() {
+    let (_disk, _repo, worktree, recipe) = stored();
+    let written = new(&worktree, "written");
+    worktree.write_at(written, 0, b"x", at(3)).expect("write");
+    assert!(!take(&worktree, written, recipe));
+    assert_eq!(load(&worktree, "written").as_deref(), Some(&b"x"[..]));
+    let gone = new(&worktree, "gone");
+    worktree.names().unlink(NodeId::ROOT, &name("gone"), at(4)).expect("remove");
+    assert!(!take(&worktree, gone, recipe));
+    let closed = new(&worktree, "closed");
+    worktree.release(closed, true, Release::Complete).expect("release");
+    assert!(!take(&worktree, closed, recipe));
+    assert_eq!(load(&worktree, "closed").as_deref(), Some(&b""[..]));
+}
+
+#[test]
+fn bytes_that_were_taken_and_synced_survive_a_power_cut_anywhere() {
+    let session = |worktree: &Tenant, recipe: RecipeId| -> Result<()> {
+        let node = worktree.create(NodeId::ROOT, &name("to"), 0o644, at(3))?;
+        worktree.take(node, recipe, BYTES.len() as u64, at(4))?;
+        worktree.sync(node)?;
+        worktree.release(node, true, Release::Complete)
+    };
+    let (disk, _repo, worktree, recipe) = stored();
+    let before = disk.operations();
+    session(&worktree, recipe).expect("nothing fails");
+    for n in 1..=disk.operations() - before + 1 {
+        let (disk, repo, worktree, recipe) = stored();
+        disk.stop_at_nth(n);
+        let done = session(&worktree, recipe).is_ok();
+        drop((worktree, repo));
+        for seed in 0..4 {
+            let image = disk.crash_image(seed);
+            let repo = open(&image);
+            let found = load(&tenant(&repo), "to");
+            let whole = found.as_deref() == Some(BYTES);
+            // Until then it may not be there, or be as empty as it was when it was created.
+            assert!(whole || !done && found.is_none_or(|bytes| bytes.is_empty()), "{n}, {seed}");
+            assert_eq!(load(&tenant(&repo), "from").as_deref(), Some(BYTES), "{n}, {seed}");
+        }
+    }
+}
