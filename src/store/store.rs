@@ -93,12 +93,6 @@ impl Store {
         self.decoder.catalog.lookups()
     }
 
-    /// How many locks reading took so far.
-    #[cfg(test)]
-    pub(super) fn locks(&self) -> u64 {
-        self.decoder.memory.locks()
-    }
-
     /// Fills `buf` from byte `offset` of an object. Decodes the frames that the range touches and no others.
     ///
     /// # Errors
@@ -265,5 +259,13 @@ impl Store {
     /// If packs cannot be looked for, or the task is stopped; what is damaged or unreadable is reported, not an error.
     pub fn verify(&self, decoded: &(dyn Fn(ObjectKey) -> bool + Sync), task: &Task) -> Result<Report> {
         care::verify(&self.decoder, decoded, task)
+    }
+}
+
+#[cfg(test)]
+impl Store {
+    /// How many locks reading took so far.
+    pub(super) fn locks(&self) -> u64 {
+        self.decoder.memory.locks()
     }
 }
