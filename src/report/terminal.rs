@@ -14,6 +14,8 @@ pub struct Span {
 
 /// Rows of letters that curves and counts take.
 const ROWS: usize = 16;
+/// Letters that what stands beside an axis or a row takes at most where room is short.
+const LABELS: usize = 14;
 const EIGHTHS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 const SHADES: [char; 5] = ['·', '░', '▒', '▓', '█'];
 
@@ -28,6 +30,36 @@ pub fn terminal(chart: &Chart, width: usize) -> Vec<Vec<Span>> {
 
 fn plain(text: impl Into<String>) -> Vec<Span> {
     vec![Span { text: text.into(), curve: None }]
+}
+
+/// A text in as many lines as it takes, broken between words; a word that is too long is cut.
+fn wrapped(text: &str, width: usize) -> Vec<Vec<Span>> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let word: String = word.chars().take(width).collect();
+        let last = lines.last().map_or(0, |line| line.chars().count());
+        match lines.last_mut() {
+            Some(line) if last > 0 && last + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(&word);
+            }
+            Some(line) if last == 0 => line.push_str(&word),
+            _ => lines.push(word),
+        }
+    }
+    lines.into_iter().map(plain).collect()
+}
+
+/// A text that is no longer than this.
+fn shortened(text: &str, width: usize) -> String {
+    text.chars().take(width).collect()
+}
+
+/// What stands in the middle below an axis.
+fn centred(text: &str, left: usize, room: usize) -> Vec<Span> {
+    let text: String = text.chars().take(room).collect();
+    let before = left + (room - text.chars().count()) / 2;
+    plain(format!("{}{text}", " ".repeat(before)))
 }
 
 /// A grid of dots, two by four in a letter.
@@ -119,32 +151,40 @@ fn lines(chart: &Lines, width: usize) -> Vec<Vec<Span>> {
         points.windows(2).for_each(|pair| dots.line(pair[0], pair[1], number));
         points.iter().for_each(|point| dots.line(*point, *point, number));
     }
-    let mut text = vec![plain(&chart.title), plain(&chart.y)];
+    let mut text = wrapped(&chart.title, width);
+    text.extend(wrapped(&chart.y, width));
     for (row, label) in left.into_iter().enumerate() {
         let mut spans = plain(label);
         spans.extend(dots.row(row));
         text.push(spans);
     }
     text.push(plain(below(&x, margin, room)));
-    text.push(plain(format!("{:^1$}", chart.x, margin * 2 + room)));
+    text.push(centred(&chart.x, margin, room));
     for (number, series) in chart.series.iter().enumerate() {
         let end = series.points.last().filter(|_| chart.tells_ends);
         let end = end.map(|(_, value)| told(*value, chart.unit)).unwrap_or_default();
-        text.push(vec![Span { text: format!("── {} {end}", series.name), curve: Some(number) }]);
+        text.push(vec![Span {
+            text: shortened(&format!("── {} {end}", series.name), width),
+            curve: Some(number),
+        }]);
     }
     text
 }
 
 fn bars(chart: &Bars, width: usize) -> Vec<Vec<Span>> {
-    let y = Axis::around(chart.counts.iter().map(|count| *count as f64).chain([0.0]), Unit::Number, false);
+    // Where there are more intervals than letters, neighbours are counted together.
+    let together = chart.counts.len().div_ceil(width - LABELS).max(1);
+    let counts: Vec<u64> = chart.counts.chunks(together).map(|counts| counts.iter().sum()).collect();
+    let y = Axis::around(counts.iter().map(|count| *count as f64).chain([0.0]), Unit::Number, false);
     let rows = ROWS - 4;
     let left = labels(&y, rows);
     let margin = left.first().map_or(0, |label| label.chars().count());
-    let each = (width.saturating_sub(margin + 2) / chart.counts.len().max(1)).clamp(1, 2);
-    let mut text = vec![plain(&chart.title), plain(&chart.note)];
+    let each = (width.saturating_sub(margin) / counts.len().max(1)).clamp(1, 2);
+    let mut text = wrapped(&chart.title, width);
+    text.extend(wrapped(&chart.note, width));
     for (row, label) in left.into_iter().enumerate() {
         let mut line = label;
-        for count in &chart.counts {
+        for count in &counts {
             let eighths = (y.share(*count as f64) * (rows * 8) as f64).ceil() as usize;
             let filled = eighths.saturating_sub((rows - 1 - row) * 8).min(8);
             line.extend(std::iter::repeat_n(EIGHTHS[filled], each));
@@ -152,34 +192,37 @@ fn bars(chart: &Bars, width: usize) -> Vec<Vec<Span>> {
         text.push(vec![Span { text: line.trim_end().to_owned(), curve: Some(0) }]);
     }
     let x = Axis::between(chart.range.0, chart.range.1);
-    let room = each * chart.counts.len().max(2);
+    let room = each * counts.len().max(2);
     text.push(plain(below(&x, margin, room)));
-    text.push(plain(format!("{:^1$}", chart.x, margin * 2 + room)));
+    text.push(centred(&chart.x, margin, room));
     text
 }
 
 fn heat(chart: &Heat, width: usize) -> Vec<Vec<Span>> {
     let count = |text: &str| text.chars().count();
-    let names = chart
-        .rows
-        .iter()
-        .map(|(name, _)| count(name))
-        .max()
-        .unwrap_or(0)
-        .max(count(&chart.columns_are))
-        .min(width / 2);
-    let widest = chart.columns.iter().map(|name| count(name)).max().unwrap_or(1);
-    let each = (width.saturating_sub(names + 1) / chart.columns.len().max(1)).clamp(1, widest.max(2) + 1);
+    // Where there are more columns than letters, of neighbours the greatest value is shown.
+    let together = chart.columns.len().div_ceil(width - LABELS).max(1);
+    let columns: Vec<&String> = chart.columns.iter().step_by(together).collect();
+    let longest = chart.rows.iter().map(|(name, _)| count(name)).max().unwrap_or(0);
+    let names = longest.max(count(&chart.columns_are)).min(width / 2).min(width - 1 - columns.len());
+    let widest = columns.iter().map(|name| count(name)).max().unwrap_or(1);
+    let each = (width.saturating_sub(names + 1) / columns.len().max(1)).clamp(1, widest.max(2) + 1);
     let end = |text: &str| text.chars().skip(count(text).saturating_sub(names)).collect::<String>();
-    let mut text = vec![plain(&chart.title), plain(&chart.value)];
+    let mut text = wrapped(&chart.title, width);
+    text.extend(wrapped(&chart.value, width));
     if each > widest {
-        let columns: String = chart.columns.iter().map(|name| format!("{name:<each$}")).collect();
+        let columns: String = columns.iter().map(|name| format!("{name:<each$}")).collect();
         text.push(plain(format!("{:>names$} {columns}", end(&chart.columns_are)).trim_end()));
     }
     let range = chart.range();
     for (name, values) in &chart.rows {
-        let cell = |value: &Option<f64>| {
-            let shade = value.map_or(' ', |value| {
+        let cell = |values: &[Option<f64>]| {
+            let greatest = values
+                .iter()
+                .flatten()
+                .copied()
+                .fold(None, |most: Option<f64>, value| Some(most.map_or(value, |most| most.max(value))));
+            let shade = greatest.map_or(' ', |value| {
                 let share = range.map_or(0.0, |range| Heat::share(range, value));
                 let at = if value > 0.0 { 1.0 + share * (SHADES.len() - 2) as f64 } else { 0.0 };
                 SHADES[at.round() as usize]
@@ -187,7 +230,7 @@ fn heat(chart: &Heat, width: usize) -> Vec<Vec<Span>> {
             let wide = if each > 2 { each - 1 } else { each };
             format!("{}{}", shade.to_string().repeat(wide), " ".repeat(each - wide))
         };
-        let cells: String = values.iter().map(cell).collect();
+        let cells: String = values.chunks(together).map(cell).collect();
         text.push(vec![
             Span { text: format!("{:>names$} ", end(name)), curve: None },
             Span { text: cells.trim_end().to_owned(), curve: Some(0) },
