@@ -4,10 +4,10 @@ use super::context::Context;
 use super::error::{CommandError, Result};
 use super::output::{Colour, Output, Printing, say};
 use super::{
-    add, best, bisect, blame, branch, cat, check_ignore, clean, commit, compare, config, diff, drain, export,
-    fsck, habits, hooks, init, lineage, log, ls, merge, mv, notes, plot, progress, reference, reflog, repack,
-    replay, reset, restore, rm, show, similar, soup, stash, stats, status, switch, tag, undo, watch,
-    workflows,
+    add, best, bisect, blame, branch, cat, check_attr, check_ignore, clean, commit, compare, config, diff,
+    drain, export, fsck, habits, hooks, init, lineage, log, ls, merge, mv, notes, plot, progress, reference,
+    reflog, repack, replay, reset, restore, rm, show, similar, soup, stash, stats, status, switch, tag, undo,
+    watch, workflows,
 };
 #[cfg(feature = "mount")]
 use super::{demo, mount, mount_options, mounts, umount};
@@ -96,6 +96,7 @@ enum Verb {
     Drain(drain::Args),
     Repack(repack::Args),
     CheckIgnore(check_ignore::Args),
+    CheckAttr(check_attr::Args),
     Config(config::Args),
     Completions(reference::CompletionsArgs),
     Man(reference::ManArgs),
@@ -269,6 +270,7 @@ impl Verb {
             Verb::Fsck(_) => "fsck",
             Verb::Repack(_) => "repack",
             Verb::CheckIgnore(_) => "check-ignore",
+            Verb::CheckAttr(_) => "check-attr",
             Verb::Config(_) => "config",
             Verb::Completions(_) => "completions",
             Verb::Man(_) => "man",
@@ -302,6 +304,7 @@ impl Verb {
             | Verb::Stats(_)
             | Verb::Fsck(_)
             | Verb::CheckIgnore(_)
+            | Verb::CheckAttr(_)
             | Verb::Config(_)
             | Verb::Completions(_)
             | Verb::Man(_)
@@ -315,7 +318,7 @@ impl Verb {
     fn answers(&self) -> bool {
         match self {
             Verb::Diff(args) => args.answers(),
-            Verb::CheckIgnore(_) => true,
+            Verb::CheckIgnore(_) | Verb::CheckAttr(_) => true,
             _ => false,
         }
     }
@@ -406,6 +409,7 @@ fn perform(verb: Verb, context: &Context, out: &Output) -> Result<ExitCode> {
         Verb::Drain(args) => drain::run(context, out, args),
         Verb::Repack(args) => repack::run(context, out, args),
         Verb::CheckIgnore(args) => return check_ignore::run(context, out, args),
+        Verb::CheckAttr(args) => return check_attr::run(context, out, args),
         Verb::Config(args) => config::run(context, out, args),
         Verb::Completions(args) => reference::completions(Args::command(), out, &args),
         Verb::Man(args) => reference::man(Args::command(), context, out, &args),

@@ -8,6 +8,7 @@ mod blame;
 mod branch;
 mod cat;
 mod change;
+mod check_attr;
 mod check_ignore;
 mod clean;
 mod commit;

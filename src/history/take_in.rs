@@ -9,7 +9,8 @@ use crate::format;
 use crate::id::{ObjectKey, RecipeId};
 use crate::recipe::{Extent, INLINE_LIMIT, Recipe, TensorInfo};
 use crate::store::{
-    AttachedFile, ContentHasher, Hashed, Ingest, Kind, Put, Slice, Source, SourceError, StoreError, Watched,
+    AttachedFile, ContentHasher, Hashed, Ingest, Kind, Put, Slice, Source, SourceError, StoreError,
+    Treatment, Watched,
 };
 use crate::task::{Meter, Task, Unit};
 use crate::tensor::Dtype;
@@ -29,6 +30,8 @@ pub struct IngestFile {
     pub shown_as: String,
     /// The version of the file that it probably derives from: the one at the same path in the parent commit.
     pub parent: Option<RecipeId>,
+    /// How somebody wants it to be stored.
+    pub treatment: Treatment,
     /// Where the bytes lie, if they may stay there and be coded later.
     pub in_place: Option<InPlace>,
 }
@@ -105,7 +108,7 @@ fn ingest_extents(
         .in_place
         .as_ref()
         .and_then(|InPlace { path, file }| ingest.attach(path.clone(), Arc::clone(file), source.len()));
-    let into = Into { ingest, source, bases: &bases, attached: attached.as_ref() };
+    let into = Into { ingest, source, bases: &bases, attached: attached.as_ref(), treatment: file.treatment };
     let put = |(part, hashed): (&format::Proposed, Hashed)| {
         let extent = into.put(part, &hashed)?;
         intake.stored.advance(part.len);
@@ -165,6 +168,7 @@ struct Into<'a> {
     source: &'a dyn Source,
     bases: &'a Bases,
     attached: Option<&'a AttachedFile>,
+    treatment: Treatment,
 }
 
 impl Into<'_> {
@@ -203,7 +207,7 @@ impl Into<'_> {
     ) -> Result<Put> {
         Ok(match self.attached {
             Some(file) => self.ingest.put_in_place(dtype, slice, bases, hashed, (file, slice.offset))?,
-            None => self.ingest.put_hashed(dtype, slice, bases, hashed.key)?,
+            None => self.ingest.put_treated(dtype, slice, bases, hashed.key, self.treatment)?,
         })
     }
 }

@@ -6,7 +6,7 @@ use super::passes::Passes;
 use super::scratch::Scratch;
 use crate::history::{Error, InPlace, IngestFile, Intake, Repo, Result};
 use crate::id::RecipeId;
-use crate::store::{FileSource, Ingest, Slice, Source, StoreError};
+use crate::store::{FileSource, Ingest, Slice, Source, StoreError, Treatment};
 use crate::task::{Meter, Unit};
 use crate::threads::while_waiting;
 use std::sync::Arc;
@@ -146,7 +146,12 @@ fn take_in(
 ) -> Result<(RecipeId, u64)> {
     let source = FileSource::up_to(&*scratch.file, len);
     let in_place = how.later.then(|| InPlace { path: scratch.path.clone(), file: Arc::clone(&scratch.file) });
-    let file = IngestFile { shown_as: how.shown_as.clone(), parent: how.parent, in_place };
+    let file = IngestFile {
+        shown_as: how.shown_as.clone(),
+        parent: how.parent,
+        treatment: Treatment::default(),
+        in_place,
+    };
     let intake = Intake::begin(passes.task, len);
     let take = || repo.ingest(ingest, &source, &file, &intake);
     if !how.later {

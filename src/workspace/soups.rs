@@ -478,7 +478,7 @@ impl Pot<'_> {
         let Node::File { recipe, .. } = entry.node else { return Ok(()) };
         let bytes = FileContent::of(self.repo, recipe)?.read_short(SIDE_FILE_MAX)?;
         let Some(made) = bytes.and_then(|bytes| edit(&bytes)) else { return Ok(()) };
-        let file = IngestFile { shown_as: path.to_string(), parent: Some(recipe), in_place: None };
+        let file = IngestFile { shown_as: path.to_string(), parent: Some(recipe), ..IngestFile::default() };
         let intake = Intake::begin(self.task, made.len() as u64);
         let (recipe, len) = self.repo.ingest(&self.ingest, &made, &file, &intake)?;
         let attributes = Attributes { modified: now, ..entry.attributes };

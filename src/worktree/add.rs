@@ -1,5 +1,6 @@
 //! Plain files and directories into a worktree, without a mount.
 
+use super::attributes::PathAttributes;
 use super::edit_plan::Edit;
 use super::edits::Edits;
 use super::error::{Error, Result};
@@ -127,7 +128,10 @@ impl Edits<'_> {
         let ingest = repo.store().begin()?;
         let files = found.iter().filter(|item| item.metadata.is_file());
         let intake = Intake::begin(task, files.map(|item| item.metadata.len()).sum());
-        let take_in = |item: &Found| self.take_in(&ingest, item, parent, &intake);
+        // What is said by files that come along holds from the next time on.
+        let snapshot = self.worktree.snapshot(false)?;
+        let said = PathAttributes::of(self.worktree, &snapshot.tree);
+        let take_in = |item: &Found| self.take_in(&ingest, item, parent, &said, &intake);
         let nodes: Vec<Node> = repo.store().threads().try_map(found.iter(), take_in)?;
         task.check()?;
         ingest.seal()?;
@@ -143,7 +147,14 @@ impl Edits<'_> {
         Ok(Addition { added, skipped })
     }
 
-    fn take_in(&self, ingest: &Ingest, item: &Found, parent: TreeId, intake: &Intake<'_>) -> Result<Node> {
+    fn take_in(
+        &self,
+        ingest: &Ingest,
+        item: &Found,
+        parent: TreeId,
+        attributes: &PathAttributes<'_>,
+        intake: &Intake<'_>,
+    ) -> Result<Node> {
         let kind = item.metadata.file_type();
         if kind.is_dir() {
             return Ok(Node::Dir(Tree::empty_id()));
@@ -155,15 +166,19 @@ impl Edits<'_> {
         // A link that took the place of the file meanwhile is not followed.
         let (file, before) = open_file(&item.from, libc::O_NOFOLLOW)?;
         let source = PlainFile { file: &file, len: before.len() };
-        let parent = match self.worktree.repo().find_in_tree(parent, &item.to)? {
-            Some(Entry { node: Node::File { recipe, .. }, .. }) => Some(recipe),
-            _ => None,
+        let said = attributes.at(&item.to)?;
+        let known = self.worktree.repo().find_in_tree(parent, &item.to)?;
+        let parent = match (attributes.base_of(&said, &item.to)?, known) {
+            (Some(base), _) => Some(base),
+            (None, Some(Entry { node: Node::File { recipe, .. }, .. })) => Some(recipe),
+            (None, _) => None,
         };
+        let treatment = said.treatment();
         let shown_as = item.from.display().to_string();
         let (recipe, len) = self.worktree.repo().ingest(
             ingest,
             &source,
-            &IngestFile { shown_as, parent, in_place: None },
+            &IngestFile { shown_as, parent, treatment, in_place: None },
             intake,
         )?;
         let after = file.metadata().map_err(at("look at", &item.from))?;

@@ -1,6 +1,7 @@
 //! Making a commit: a snapshot of the worktree becomes objects, the objects become durable, and the branch is swapped
 //! to the new commit. That swap is the only commit point.
 
+use super::attributes::PathAttributes;
 use super::coding::Coding;
 use super::error::{Error, Result};
 use super::merging::{Merging, MergingKind};
@@ -180,7 +181,7 @@ impl Attempt<'_> {
             [] => snapshot.tree.clone(),
             only => part(repo, parent_tree, &snapshot.tree, only)?,
         };
-        let recipes = ingest_tree(worktree, &ingest, &meant, parent_tree, coding, task)?;
+        let recipes = ingest_tree(worktree, &ingest, (&meant, &snapshot.tree), parent_tree, coding, task)?;
         let tree = meant.with_stored(&|staging| {
             let (recipe, len) = recipes[&staging];
             Node::File { recipe, len }
@@ -335,14 +336,14 @@ pub(super) fn ingest_snapshot(
     coding: Coding,
     task: &Task,
 ) -> Result<Recipes> {
-    ingest_tree(worktree, ingest, &snapshot.tree, parent, coding, task)
+    ingest_tree(worktree, ingest, (&snapshot.tree, &snapshot.tree), parent, coding, task)
 }
 
-/// Takes the staged files of a tree into the store, which a snapshot holds.
+/// Takes the staged files of a tree into the store, which a snapshot holds, as the attributes of the whole one say.
 fn ingest_tree(
     worktree: &Worktree,
     ingest: &Ingest,
-    tree: &DraftTree,
+    (tree, whole): (&DraftTree, &DraftTree),
     parent: TreeId,
     coding: Coding,
     task: &Task,
@@ -352,10 +353,12 @@ fn ingest_tree(
     let intake = Intake::begin(task, all);
     let waiting = repo.store().attached_len().saturating_add(all);
     let later = coding == Coding::Later && waiting <= repo.plain().budget();
-    let take_in = |(staging, path, len)| {
+    let attributes = PathAttributes::of(worktree, whole);
+    let take_in = |(staging, path, len)| -> Result<_> {
         let file = StagedFile { staging, path, len };
         let coding = if later && len >= IN_PLACE_MIN { Coding::Later } else { Coding::Now };
-        worktree.staging().ingest(ingest, &file, parent, coding, &intake).map(|put| (staging, put))
+        let put = worktree.staging().ingest_as(ingest, &file, parent, coding, &intake, &attributes)?;
+        Ok((staging, put))
     };
     Ok(repo.store().threads().try_map(staged.into_iter(), take_in)?.into_iter().collect())
 }

@@ -11,6 +11,7 @@
 
 mod add;
 mod ahead;
+mod attributes;
 mod branches;
 mod check;
 mod coding;
@@ -53,6 +54,7 @@ mod warning;
 mod worktree;
 
 pub use add::{Added, Addition, Fence, Ignores, SkipReason, Skipped, ToAdd};
+pub use attributes::{ATTRIBUTES_FILE, PathAttributes, Said};
 pub use branches::{Branched, Branches, Switched};
 pub use check::fsck;
 pub use coding::Coding;

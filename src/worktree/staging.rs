@@ -1,5 +1,6 @@
 //! Reading the bytes of a worktree's files, and handing complete ones to the store.
 
+use super::attributes::PathAttributes;
 use super::coding::Coding;
 use super::error::{Error, Result};
 use super::nodes::{Body, Content, File, NodeId};
@@ -8,7 +9,7 @@ use super::record::Record;
 use super::state::State;
 use super::worktree::Worktree;
 use crate::disk::DiskFile;
-use crate::history::{self, Entry, InPlace, IngestFile, Intake, Node, ReaderSlot, Repo, TreePath};
+use crate::history::{self, DraftTree, Entry, InPlace, IngestFile, Intake, Node, ReaderSlot, Repo, TreePath};
 use crate::id::{RecipeId, StagingId, TreeId};
 use crate::store::{FileSource, Ingest};
 use crate::threads::while_waiting;
@@ -210,16 +211,38 @@ impl Staging<'_> {
         coding: Coding,
         intake: &Intake<'_>,
     ) -> Result<(RecipeId, u64)> {
+        let tree = DraftTree::of(parent);
+        self.ingest_as(ingest, file, parent, coding, intake, &PathAttributes::of(self.worktree, &tree))
+    }
+
+    /// The same as attributes of another tree than the parent's say it.
+    ///
+    /// # Errors
+    /// As [`Staging::ingest`].
+    pub fn ingest_as(
+        &self,
+        ingest: &Ingest,
+        file: &StagedFile,
+        parent: TreeId,
+        coding: Coding,
+        intake: &Intake<'_>,
+        attributes: &PathAttributes<'_>,
+    ) -> Result<(RecipeId, u64)> {
         let repo = self.worktree.repo();
-        let parent = match repo.find_in_tree(parent, &file.path)? {
-            Some(Entry { node: Node::File { recipe, .. }, .. }) => Some(recipe),
-            _ => None,
+        let said = attributes.at(&file.path)?;
+        let parent = match (attributes.base_of(&said, &file.path)?, repo.find_in_tree(parent, &file.path)?) {
+            (Some(base), _) => Some(base),
+            (None, Some(Entry { node: Node::File { recipe, .. }, .. })) => Some(recipe),
+            (None, _) => None,
         };
+        // What is left as it was saved is coded as everything else is.
+        let treatment = said.treatment();
+        let coding = if treatment.is_usual() { coding } else { Coding::Now };
         self.with_complete_bytes(file, |bytes| {
             let source = FileSource::up_to(&**bytes, file.len);
             let in_place = (coding == Coding::Later)
                 .then(|| InPlace { path: self.path(file.staging), file: Arc::clone(bytes) });
-            let named = IngestFile { shown_as: file.path.to_string(), parent, in_place };
+            let named = IngestFile { shown_as: file.path.to_string(), parent, treatment, in_place };
             if named.in_place.is_none() {
                 return Ok(repo.ingest(ingest, &source, &named, intake)?);
             }

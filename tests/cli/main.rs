@@ -1,6 +1,7 @@
 //! The `coral` command as its users run it: one process a command, no mount.
 
 mod around;
+mod attributes;
 mod blames;
 mod borders;
 mod daily;
@@ -18,6 +19,7 @@ mod pictures;
 mod printing;
 mod resets;
 mod revisions;
+mod snapshots;
 mod soups;
 mod stopping;
 mod trouble;

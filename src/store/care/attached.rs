@@ -12,7 +12,7 @@ use crate::id::{ObjectKey, PackId};
 use crate::similarity::Signature;
 use crate::store::catalog::{Catalog, Packs, sign};
 use crate::store::error::{Result, StoreError};
-use crate::store::object::{Digest, Kind, Watched};
+use crate::store::object::{Digest, Kind, Treatment, Watched};
 use crate::store::options::Options;
 use crate::store::pack::{Entry, Object, Pack};
 use crate::store::read::{Chain, Decoder, Stored, same_bytes};
@@ -143,7 +143,17 @@ impl Work<'_> {
             let signature = if kind == Kind::Content { sign(dtype, source)? } else { None };
             let bases: Vec<ObjectKey> = hint.into_iter().collect();
             let digest = Digest::Content;
-            let incoming = Incoming { kind, digest, key, dtype, source, len, bases: &bases, signature };
+            let incoming = Incoming {
+                kind,
+                digest,
+                key,
+                dtype,
+                source,
+                len,
+                bases: &bases,
+                treatment: Treatment::default(),
+                signature,
+            };
             let base = Candidates::of(&self.ingest.writer).choose(&incoming)?;
             match self.ingest.writer.store_on(&incoming, base.as_ref()) {
                 // Each frame had its checksum, and together they are something else.

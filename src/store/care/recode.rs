@@ -3,7 +3,7 @@
 use crate::id::ObjectKey;
 use crate::similarity::Signature;
 use crate::store::error::Result;
-use crate::store::object::{Digest, Kind, Watched, key_of};
+use crate::store::object::{Digest, Kind, Treatment, Watched, key_of};
 use crate::store::pack::{Entry, Object};
 use crate::store::read::{Chain, Objects, Stored};
 use crate::store::write::{Candidates, Incoming, Writer};
@@ -32,7 +32,17 @@ pub fn recode(
             None => return Err(object.corrupt("its bytes do not hash to its key")),
         }
     };
-    let incoming = Incoming { kind, digest, key, dtype, source, len, bases: &bases, signature };
+    let incoming = Incoming {
+        kind,
+        digest,
+        key,
+        dtype,
+        source,
+        len,
+        bases: &bases,
+        treatment: Treatment::default(),
+        signature,
+    };
     let base = Candidates::of(writer).choose_own(&incoming, max_depth)?;
     writer.store_on(&incoming, base.as_ref()).map(drop)
 }

@@ -7,6 +7,7 @@ mod info;
 mod key;
 mod kind;
 mod source;
+mod treatment;
 mod watched;
 
 pub use hashed::{ContentHasher, Hashed};
@@ -14,4 +15,5 @@ pub use info::{Encoding, ObjectInfo};
 pub use key::{Digest, KeyHasher, key_of, metadata_key};
 pub use kind::{Kind, METADATA_MAX};
 pub use source::{FileSource, Slice, Source, SourceError};
+pub use treatment::Treatment;
 pub use watched::Watched;

@@ -33,7 +33,7 @@ impl<'a> Candidates<'a> {
     /// else what it resembles under whatever name.
     pub fn choose(&self, incoming: &Incoming<'_>) -> Result<Option<Chain>> {
         let max_depth = self.writer.options.max_depth;
-        if incoming.kind != Kind::Content || max_depth == 0 {
+        if incoming.kind != Kind::Content || max_depth == 0 || incoming.treatment.no_delta {
             return Ok(None);
         }
         let mut named = incoming.bases.to_vec();

@@ -12,7 +12,7 @@ use crate::codec::RAW_TAG;
 use crate::disk::DiskFile;
 use crate::id::ObjectKey;
 use crate::store::error::{Result, StoreError};
-use crate::store::object::{Digest, Hashed, Kind, Source};
+use crate::store::object::{Digest, Hashed, Kind, Source, Treatment};
 use crate::store::pack::{Attached, Entry, Frame, frame_count, frame_len};
 use crate::tensor::Dtype;
 
@@ -60,7 +60,17 @@ impl Ingest {
             return Err(StoreError::Changed);
         }
         let (kind, digest) = (Kind::Content, Digest::Content);
-        let incoming = Incoming { kind, digest, key, dtype, source, len, bases, signature: None };
+        let incoming = Incoming {
+            kind,
+            digest,
+            key,
+            dtype,
+            source,
+            len,
+            bases,
+            treatment: Treatment::default(),
+            signature: None,
+        };
         let keep = || {
             let is_kept = self.writer.keep_in_place(&incoming, hashed, file.number, offset)?;
             Ok(is_kept.then_some(Put { key, len, stored_len: len, outcome: Outcome::New }))

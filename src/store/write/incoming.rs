@@ -2,7 +2,7 @@
 
 use crate::id::ObjectKey;
 use crate::similarity::Signature;
-use crate::store::object::{Digest, Kind, Source};
+use crate::store::object::{Digest, Kind, Source, Treatment};
 use crate::tensor::Dtype;
 
 /// What is to be stored unless it is there.
@@ -18,6 +18,8 @@ pub struct Incoming<'a> {
     pub len: u64,
     /// What it may resemble, the likeliest first.
     pub bases: &'a [ObjectKey],
+    /// How somebody wants it to be stored.
+    pub treatment: Treatment,
     /// What it is found by among its like; `None` before it was signed, or if it has no direction.
     pub signature: Option<Signature>,
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::id::ObjectKey;
 use crate::store::catalog::{Packs, sign};
 use crate::store::error::{Result, StoreError};
-use crate::store::object::{Digest, Kind, METADATA_MAX, Source, key_of, metadata_key};
+use crate::store::object::{Digest, Kind, METADATA_MAX, Source, Treatment, key_of, metadata_key};
 use crate::store::options::Options;
 use crate::store::pack::Object;
 use crate::store::read::{Chain, Decoder};
@@ -85,9 +85,25 @@ impl Ingest {
         bases: &[ObjectKey],
         hashed: ObjectKey,
     ) -> Result<Put> {
+        self.put_treated(dtype, source, bases, hashed, Treatment::default())
+    }
+
+    /// The same, stored as somebody wants it.
+    ///
+    /// # Errors
+    /// As [`Ingest::put_hashed`].
+    pub fn put_treated(
+        &self,
+        dtype: Dtype,
+        source: &dyn Source,
+        bases: &[ObjectKey],
+        hashed: ObjectKey,
+        treatment: Treatment,
+    ) -> Result<Put> {
         let (kind, len) = (Kind::Content, source.len());
         let digest = Digest::Content;
-        let incoming = Incoming { kind, digest, key: hashed, dtype, source, len, bases, signature: None };
+        let incoming =
+            Incoming { kind, digest, key: hashed, dtype, source, len, bases, treatment, signature: None };
         if let Some(put) = self.put_unless_known(&incoming)? {
             return Ok(put);
         }
@@ -115,8 +131,17 @@ impl Ingest {
             return Err(StoreError::WrongId { key });
         }
         let (digest, dtype) = (Digest::Metadata, Dtype::Opaque);
-        let incoming =
-            Incoming { kind, digest, key, dtype, source: &bytes, len, bases: &[], signature: None };
+        let incoming = Incoming {
+            kind,
+            digest,
+            key,
+            dtype,
+            source: &bytes,
+            len,
+            bases: &[],
+            treatment: Treatment::default(),
+            signature: None,
+        };
         self.put_unless_known(&incoming)?.map(drop).ok_or(StoreError::WrongId { key })
     }
 

@@ -87,7 +87,7 @@ impl Writer {
     /// `None` if its key was appended by another thread meanwhile.
     pub fn store_on(&self, incoming: &Incoming<'_>, base: Option<&Chain>) -> Result<Option<u64>> {
         let Incoming { key, source, len, dtype, .. } = *incoming;
-        let (lane, level) = (dtype.lane(), self.level(incoming.kind));
+        let (lane, level) = (dtype.lane(), self.level(incoming));
         let (delta_type, memory) = (self.options.delta_type, &self.decoder.memory);
         let pipeline = FramePipeline { key, source, len, lane, level, delta_type, base, memory };
         let threads = &self.decoder.threads;
@@ -102,9 +102,9 @@ impl Writer {
     }
 
     /// Metadata is small and read often: it is worth the time.
-    fn level(&self, kind: Kind) -> Level {
-        match kind {
-            Kind::Content => self.options.level,
+    fn level(&self, incoming: &Incoming<'_>) -> Level {
+        match incoming.kind {
+            Kind::Content => incoming.treatment.level.unwrap_or(self.options.level),
             Kind::Recipe | Kind::Tree | Kind::Commit => Level::Max,
         }
     }

@@ -1,0 +1,71 @@
+use super::context::Context;
+use super::error::Result;
+use super::output::{Output, note};
+use super::quote;
+use crate::codec::Level;
+use crate::worktree::PathAttributes;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Tell what .coralattributes says of paths
+///
+/// A line has a pattern and words: `*.safetensors level=max base=main:`, `logs/* -delta`. `level` is fast, default or max; `-delta`
+/// stores a file for itself and not as a difference; `base=REF:PATH` names the file that it derives from, `base=REF:` the one at the
+/// same path. A file holds for its folder and what is below. Ends with 1 if nothing is said of any of the paths.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Paths in the worktree, which need not be there
+    #[arg(value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+    /// The branch, if not the current one
+    #[arg(short = 'B', long, value_name = "NAME")]
+    branch: Option<String>,
+}
+
+pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
+    let place = context.open()?;
+    let branch = place.branch(args.branch.as_deref())?;
+    let worktree = place.worktree(&branch)?;
+    let snapshot = worktree.snapshot(false)?;
+    let attributes = PathAttributes::of(&worktree, &snapshot.tree);
+    let (mut rows, mut is_said) = (Vec::new(), false);
+    for path in place.paths().tree_paths(&args.paths)? {
+        let said = attributes.at(&path)?;
+        is_said = is_said || !said.is_nothing();
+        let shown = quote::path(&path);
+        let words = [
+            said.level.map(|level| ("level", name(level).to_owned())),
+            said.delta.map(|delta| ("delta", delta.to_string())),
+            said.base.clone().map(|base| ("base", base)),
+        ];
+        for word in &said.unknown {
+            note(format!("`{}` means nothing, and is said of `{shown}`", quote::text(word)));
+        }
+        if said.base.is_some() && attributes.base_of(&said, &path)?.is_none() {
+            note(format!("there is no file that `{shown}` could derive from"));
+        }
+        let words: Vec<(&str, String)> = words.into_iter().flatten().collect();
+        if !out.json {
+            words.iter().try_for_each(|(name, value)| {
+                out.line(format_args!("{shown}: {name}: {}", quote::text(value)))
+            })?;
+        }
+        let mut row = json!({ "path": null });
+        quote::put_path(&mut row, &path);
+        words.into_iter().for_each(|(name, value)| row[name] = json!(value));
+        rows.push(row);
+    }
+    if out.json {
+        out.value(&json!({ "attributes": Value::Array(rows) }))?;
+    }
+    Ok(if is_said { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn name(level: Level) -> &'static str {
+    match level {
+        Level::Fast => "fast",
+        Level::Default => "default",
+        Level::Max => "max",
+    }
+}
