@@ -52,6 +52,7 @@ fn main() -> ExitCode {
             a_command_in_ctl_is_carried_out_and_answers,
             a_command_that_fails_fails_the_write,
             what_is_asked_is_counted_and_damage_is_told_to_people_too,
+            what_is_prefetched_is_there_before_it_is_read,
             a_file_that_was_read_as_a_whole_is_read_by_the_kernel_from_then_on,
             a_directory_made_beside_worktrees_is_a_branch,
             snapshots_refuse_every_change,

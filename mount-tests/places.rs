@@ -128,6 +128,41 @@ fn reads(stage: &Stage) -> u64 {
     stats["operations"]["read"]["count"].as_u64().unwrap_or(0)
 }
 
+pub fn what_is_prefetched_is_there_before_it_is_read() -> Result<(), Missing> {
+    let mut stage = Stage::new()?;
+    let (a, b) = (weights(5, 9 << 20), weights(6, 9 << 20));
+    fs::create_dir(stage.worktree("d")).expect("new");
+    for (name, bytes) in [("a", &a[..]), ("d/b", &b[..]), ("d/short", b"x")] {
+        fs::write(stage.worktree(name), bytes).expect("room");
+    }
+    stage.commit("two models");
+    stage.in_repo(&["drain"]).succeeds();
+    let folder = stage.path("repo/.coral/plain");
+    let has_copy = |bytes: &[u8]| folder.join(blake3::hash(bytes).to_hex().as_str()).exists();
+    let forget = || drop(fs::remove_dir_all(&folder));
+    let told = |ran: crate::stage::Ran| -> serde_json::Value {
+        serde_json::from_str(&ran.succeeds().text()).expect("one value")
+    };
+    forget();
+    // By a path of the mount, and by a name of the history.
+    let said = told(stage.sh("cd \"$M\"; \"$CORAL\" --json prefetch branches/main/d"));
+    assert_eq!((&said["made_files"], &said["short_files"]), (&1.into(), &1.into()), "{said}");
+    assert!(has_copy(&b) && !has_copy(&a));
+    let said = told(stage.in_repo(&["--json", "prefetch", "HEAD", "main:d"]));
+    assert_eq!((&said["made_files"], &said["known_files"]), (&1.into(), &1.into()), "{said}");
+    assert!(has_copy(&a));
+    assert!(fs::read(stage.mnt("branches/main/a")).expect("readable") == a);
+    // What is wanted first is made; it does not push out itself.
+    stage.in_repo(&["config", "set", "core.plain_size", "10MiB"]).succeeds();
+    forget();
+    let said = told(stage.in_repo(&["--json", "prefetch", "main:d/b", "main"]));
+    assert_eq!((&said["made_files"], &said["left_files"]), (&1.into(), &1.into()), "{said}");
+    assert!(has_copy(&b) && !has_copy(&a));
+    stage.in_repo(&["prefetch", "main:none"]).fails(&["none"]);
+    stage.unmount();
+    Ok(())
+}
+
 pub fn a_file_that_was_read_as_a_whole_is_read_by_the_kernel_from_then_on() -> Result<(), Missing> {
     needs_passthrough()?;
     let mut stage = Stage::new()?;

@@ -5,9 +5,9 @@ use super::error::{CommandError, Result};
 use super::output::{Colour, Output, Printing, say};
 use super::{
     add, best, bisect, blame, branch, cat, check_attr, check_ignore, clean, commit, compare, config, diff,
-    drain, export, fsck, habits, hooks, init, lineage, log, ls, merge, mv, notes, plot, progress, reference,
-    reflog, repack, replay, reset, restore, rm, show, similar, soup, stash, stats, status, switch, tag, undo,
-    watch, workflows,
+    drain, export, fsck, habits, hooks, init, lineage, log, ls, merge, mv, notes, plot, prefetch, progress,
+    reference, reflog, repack, replay, reset, restore, rm, show, similar, soup, stash, stats, status, switch,
+    tag, undo, watch, workflows,
 };
 #[cfg(feature = "mount")]
 use super::{demo, mount, mount_options, mounts, umount};
@@ -94,6 +94,7 @@ enum Verb {
     Stats(stats::Args),
     Fsck(fsck::Args),
     Drain(drain::Args),
+    Prefetch(prefetch::Args),
     Repack(repack::Args),
     CheckIgnore(check_ignore::Args),
     CheckAttr(check_attr::Args),
@@ -240,6 +241,7 @@ impl Verb {
             Verb::Status(_) => "status",
             Verb::Commit(_) => "commit",
             Verb::Drain(_) => "drain",
+            Verb::Prefetch(_) => "prefetch",
             Verb::Diff(_) => "diff",
             Verb::Compare(_) => "compare",
             Verb::Log(_) => "log",
@@ -334,6 +336,7 @@ impl Verb {
                 "`coral status` tells whether it is under way: then `--continue` goes on with it, `--abort` gives it up"
             }
             Verb::Export(_) => "what was written was removed again; the same command begins again",
+            Verb::Prefetch(_) => "the copies that were made stay; the same command goes on",
             Verb::Drain(_) | Verb::Repack(_) => "every object is where it was; the same command begins again",
             Verb::Fsck(_) => {
                 "checking changes nothing, and what --rebuild wrote anew is whole; the same command begins again"
@@ -407,6 +410,7 @@ fn perform(verb: Verb, context: &Context, out: &Output) -> Result<ExitCode> {
         Verb::Stats(args) => stats::run(context, out, args),
         Verb::Fsck(args) => return fsck::run(context, out, args),
         Verb::Drain(args) => drain::run(context, out, args),
+        Verb::Prefetch(args) => prefetch::run(context, out, args),
         Verb::Repack(args) => repack::run(context, out, args),
         Verb::CheckIgnore(args) => return check_ignore::run(context, out, args),
         Verb::CheckAttr(args) => return check_attr::run(context, out, args),

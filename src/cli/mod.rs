@@ -48,6 +48,7 @@ mod notes;
 mod notify;
 mod output;
 mod plot;
+mod prefetch;
 mod progress;
 mod quote;
 mod reference;

@@ -71,7 +71,7 @@ pub use glob::{glob, is_glob};
 pub use lineage::{Likeness, Lineage, Location, Resemblance, Wanted};
 pub use operations::{Operation, Touched, stacks};
 pub use path::{DEPTH_MAX, NAME_MAX, Name, PATH_MAX, PathError, TreePath};
-pub use plain_copy::Fill;
+pub use plain_copy::{Fill, Prefetched, prefetch};
 pub(crate) use plain_file::{PlainFile, at, open_file};
 pub use reader::FileReader;
 pub(crate) use reader::ReaderSlot;

@@ -6,7 +6,8 @@ use super::file_hash::hash_whole;
 use super::reader::{FileReader, ReaderSlot};
 use super::repository::Repo;
 use crate::disk::DiskFile;
-use crate::plain::{CHUNK_LEN, Filling, Part};
+use crate::id::RecipeId;
+use crate::plain::{Begun, CHUNK_LEN, Filling, Part};
 use crate::recipe::Recipe;
 use crate::store::{Source, SourceError, StoreError};
 use crate::task::Task;
@@ -151,5 +152,49 @@ impl Fill {
             );
         }
         Ok(self.repo.plain().finish(&self.filling)?)
+    }
+}
+
+/// What came of the wish for a plain copy of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prefetched {
+    /// There is one now.
+    Made,
+    /// There was one.
+    Known,
+    /// It is so short that it is read from the packs as fast.
+    Short,
+    /// There is no room for one: on the disk, or among the bytes that copies may take.
+    NoRoom,
+}
+
+/// Makes a plain copy of a file before somebody reads it, and waits for it.
+///
+/// # Errors
+/// As [`Fill::run`].
+pub fn prefetch(repo: &Repo, recipe: RecipeId, task: &Task) -> Result<Prefetched> {
+    let recipe = Arc::new(repo.recipe(recipe)?);
+    if !repo.plain().takes(recipe.len()) {
+        let is_long = recipe.len() > repo.plain().budget();
+        return Ok(if is_long { Prefetched::NoRoom } else { Prefetched::Short });
+    }
+    loop {
+        task.check().map_err(Error::from)?;
+        let reader = match repo.plain().begin(recipe.blake3(), recipe.len())? {
+            // Another thread of this process is making room.
+            Begun::Busy => {
+                std::thread::yield_now();
+                continue;
+            }
+            Begun::Named(_) => return Ok(Prefetched::Known),
+            Begun::None => return Ok(Prefetched::NoRoom),
+            Begun::New(reader) | Begun::Joined(reader) => reader,
+        };
+        let filling = Arc::clone(reader.filling());
+        filling.want_all();
+        let fill = Fill::new(repo, &recipe, &filling);
+        while fill.run(task)? {}
+        let _ = reader.leave();
+        return Ok(if filling.is_named() { Prefetched::Made } else { Prefetched::NoRoom });
     }
 }
