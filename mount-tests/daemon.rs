@@ -152,6 +152,7 @@ pub fn a_mount_that_is_stopped_is_freed() -> Result<(), Missing> {
         author: Author::default(),
         clock: Arc::new(|| coral::units::Timestamp::from(std::time::SystemTime::now())),
         log: None,
+        auto_commit: None,
         background_ingest: true,
     };
     let options = MountOptions::new(settings);

@@ -2,6 +2,7 @@
 //!
 //! What is missing for a test here is told by `harness.rs`.
 
+mod auto_commit;
 mod completion;
 mod coreutils;
 mod crash;
@@ -31,6 +32,11 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     harness::run(tests! {
+        auto_commit:
+            checkpoints_of_a_trainer_are_committed_as_they_are_completed,
+            what_programs_write_last_is_what_commits_wait_for,
+            a_mount_commits_when_it_is_quiet_and_what_waits_when_it_goes,
+            a_server_sees_whole_checkpoints_whenever_the_daemon_dies;
         coreutils:
             a_tree_made_by_coreutils_is_the_tree_that_they_make_elsewhere,
             a_copy_of_a_snapshot_is_the_tree_that_was_committed,

@@ -44,6 +44,42 @@ pub struct Key {
 /// Every setting, sorted by name.
 pub const KEYS: &[Key] = &[
     Key {
+        name: "auto_commit.message",
+        domain: Domain::Text,
+        default: "{checkpoint}: {facts}",
+        about: "what those commits say; {step}, {loss} and the like are facts of the checkpoint",
+    },
+    Key {
+        name: "auto_commit.paths",
+        domain: Domain::Text,
+        default: "",
+        about: "where checkpoints are looked for: paths with `*`, with blanks between them; empty: everywhere",
+    },
+    Key {
+        name: "auto_commit.quiet",
+        domain: Domain::Integer(1, 86400),
+        default: "30",
+        about: "seconds without a change after which `quiet` commits",
+    },
+    Key {
+        name: "auto_commit.tag_best",
+        domain: Domain::Text,
+        default: "",
+        about: "the tag that follows the checkpoint that its trainer calls the best",
+    },
+    Key {
+        name: "auto_commit.tag_last",
+        domain: Domain::Text,
+        default: "",
+        about: "the tag that follows the last checkpoint",
+    },
+    Key {
+        name: "auto_commit.when",
+        domain: Domain::Choice(&["off", "sentinel", "quiet", "close"]),
+        default: "off",
+        about: "when a mount commits by itself: when a checkpoint is complete, nothing changed for a while, or a file is closed",
+    },
+    Key {
         name: "core.cache_size",
         domain: Domain::Bytes(0, 1 << 40),
         default: "64MiB",

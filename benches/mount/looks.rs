@@ -59,7 +59,8 @@ fn mount_slowly(bench: &Bench) -> Result<Mount> {
     let repo = Repo::open(slow_disk(SLOWER), &bench.path("repo/.coral"), Default::default())?;
     let author = Author { name: "bench".into(), email: "bench@localhost".into(), offset_minutes: 0 };
     let clock = Arc::new(|| Timestamp::from(SystemTime::now()));
-    let settings = Settings { view: View::All, author, clock, log: None, background_ingest: true };
+    let settings =
+        Settings { view: View::All, author, clock, log: None, auto_commit: None, background_ingest: true };
     let options = MountOptions::new(settings);
     Ok(coral::fs::mount(repo, &bench.mount(), options)?)
 }

@@ -3,11 +3,13 @@ use super::error::{CommandError, Result};
 use super::mount_options::{self, MountOption};
 use super::notify;
 use super::output::{Output, note};
+use crate::checkpoint::When;
+use crate::config::Config;
 use crate::fs::{
-    Author, Guards, LaunchError, Launched, MountError, MountOptions, Owner, ReadySignal, Settings, View,
-    block_stop_signals, launch, mount, raise_descriptor_limit, wait_for_stop_signal,
+    Author, AutoCommitSettings, Guards, LaunchError, Launched, MountError, MountOptions, Owner, ReadySignal,
+    Settings, View, block_stop_signals, launch, mount, raise_descriptor_limit, wait_for_stop_signal,
 };
-use crate::history::{BranchName, Repo};
+use crate::history::{BranchName, Repo, TagName};
 use crate::quote;
 use crate::units::Timestamp;
 use crate::workspace::{open_repo, root_of};
@@ -15,7 +17,7 @@ use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// Show a repository as a file system
 ///
@@ -57,8 +59,13 @@ pub struct Args {
     /// are recorded as programs can be run
     #[arg(long, value_name = "MASK", value_parser = mount_options::permissions)]
     umask: Option<u32>,
-    /// Options as mount(8) takes them, with commas: ro, allow_other, ref=, worktree=, log=, uid=, gid=, umask=, noexec,
-    /// nosuid, nodev
+    /// Commit by itself: when a checkpoint is complete (`sentinel`), when nothing changed for a while (`quiet`), when a file
+    /// is closed (`close`), or not (`off`). `coral config list` has what else there is to say of it
+    #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "sentinel",
+          value_parser = ["off", "sentinel", "quiet", "close"])]
+    auto_commit: Option<String>,
+    /// Options as mount(8) takes them, with commas: ro, allow_other, ref=, worktree=, log=, uid=, gid=, umask=, auto_commit=,
+    /// noexec, nosuid, nodev
     #[arg(short = 'o', value_name = "OPTIONS")]
     options: Vec<String>,
     /// Do all but mount
@@ -111,6 +118,7 @@ fn serve(context: &Context, args: &Args, guards: Guards) -> Result<crate::fs::Mo
         author,
         clock: Arc::new(|| Timestamp::from(SystemTime::now())),
         log: log_file(context, args, &root)?,
+        auto_commit: auto_commit(args, &config)?,
         background_ingest: true,
     };
     let own = Owner::of_process();
@@ -134,6 +142,27 @@ fn serve(context: &Context, args: &Args, guards: Guards) -> Result<crate::fs::Mo
         }
     })?;
     Ok(served)
+}
+
+/// How the mount commits by itself, if it does.
+fn auto_commit(args: &Args, config: &Config) -> Result<Option<AutoCommitSettings>> {
+    let when = match args.auto_commit.as_deref().unwrap_or(config.text("auto_commit.when")) {
+        "sentinel" => When::Sentinel,
+        "quiet" => When::Quiet(Duration::from_secs(config.number("auto_commit.quiet"))),
+        "close" => When::Close,
+        _ => return Ok(None),
+    };
+    let tag = |key| match config.text(key) {
+        "" => Ok(None),
+        name => TagName::new(name).map(Some),
+    };
+    Ok(Some(AutoCommitSettings {
+        when,
+        paths: config.text("auto_commit.paths").to_owned(),
+        message: config.text("auto_commit.message").to_owned(),
+        tag_last: tag("auto_commit.tag_last")?,
+        tag_best: tag("auto_commit.tag_best")?,
+    }))
 }
 
 /// The log that is asked for; the repository's own if none is, where there is room for it.
@@ -192,6 +221,7 @@ impl Args {
                     MountOption::Uid(uid) => self.uid = Some(uid),
                     MountOption::Gid(gid) => self.gid = Some(gid),
                     MountOption::Umask(umask) => self.umask = Some(umask),
+                    MountOption::AutoCommit(when) => self.auto_commit = Some(when),
                 }
             }
         }
@@ -218,6 +248,7 @@ fn start_in_background(context: &Context, out: &Output, args: Args, guards: Guar
         command.args(number.map(|number| format!("{name}={number}")));
     }
     command.args(args.umask.map(|umask| format!("--umask={umask:03o}")));
+    command.args(args.auto_commit.map(|when| format!("--auto-commit={when}")));
     let flags = [
         ("--allow-other", args.allow_other),
         ("--read-only", args.read_only),

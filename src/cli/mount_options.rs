@@ -63,6 +63,8 @@ pub enum MountOption {
     Gid(u32),
     /// Which permissions files do not have.
     Umask(u32),
+    /// When to commit by itself.
+    AutoCommit(String),
 }
 
 /// The options in a list with commas.
@@ -85,10 +87,18 @@ pub fn parse(text: &str) -> Result<Vec<MountOption>> {
             "uid" => MountOption::Uid(number(option, value)?),
             "gid" => MountOption::Gid(number(option, value)?),
             "umask" => MountOption::Umask(permissions(value).map_err(CommandError::usage)?),
+            "auto_commit" => match value {
+                "" => MountOption::AutoCommit("sentinel".to_owned()),
+                "off" | "sentinel" | "quiet" | "close" => MountOption::AutoCommit(value.to_owned()),
+                _ => {
+                    return Err(CommandError::usage(format!("`{option}` says nothing"))
+                        .hint("it is off, sentinel, quiet or close"));
+                }
+            },
             _ if name.starts_with("x-") || name == "comment" || OTHERS.contains(&name) => continue,
             _ => {
                 return Err(CommandError::usage(format!("`{option}` is no option of a mount")).hint(
-                    "there are ro, allow_other, ref=, worktree=, log=, uid=, gid=, umask=, noexec, nosuid and nodev",
+                    "there are ro, allow_other, ref=, worktree=, log=, uid=, gid=, umask=, auto_commit, noexec, nosuid and nodev",
                 ));
             }
         });
@@ -175,7 +185,7 @@ mod tests {
             MountOption::NoSuid,
         ];
         assert_eq!(told.expect("valid"), meant);
-        for wrong in ["dance", "uid=ada", "umask=9", "umask=7777", "gid="] {
+        for wrong in ["dance", "auto_commit=often", "uid=ada", "umask=9", "umask=7777", "gid="] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
         assert!(OTHERS.is_sorted());

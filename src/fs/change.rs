@@ -74,6 +74,7 @@ impl FileSystem {
         let name = removable(shared, parent, name)?;
         writable(shared, parent, |worktree, dir| {
             worktree.names().unlink(dir, &name, shared.now())?;
+            shared.auto_events.removed(worktree, dir, &name);
             shared.note_changes(worktree, [dir]);
             shared.ingest.freed(Arc::clone(worktree));
             Ok(())
@@ -89,6 +90,7 @@ impl FileSystem {
         let name = removable(shared, parent, name)?;
         writable(shared, parent, |worktree, dir| {
             worktree.names().remove_dir(dir, &name, shared.now())?;
+            shared.auto_events.removed(worktree, dir, &name);
             shared.note_changes(worktree, [dir]);
             Ok(())
         })
@@ -108,6 +110,7 @@ impl FileSystem {
                     }
                     let (dir, into) = (source.node(), target.node());
                     worktree.names().rename((dir, &from), (into, &to), mode, shared.now())?;
+                    shared.auto_events.moved(worktree, (dir, &from), (into, &to));
                     shared.note_changes(worktree, [dir, into]);
                     // What was moved has changed too; of an exchange, both have.
                     for (dir, name) in [(into, &to), (dir, &from)] {

@@ -5,10 +5,11 @@ use std::fmt::Display;
 
 use crate::codec::Level;
 use crate::history::{BranchName, LogEntry, Signature, Tag, TagName, TreePath, metadata_pair};
+use crate::id::CommitId;
 use crate::quote;
 use crate::task::Task;
 use crate::units::Timestamp;
-use crate::worktree::{Coding, CommitRequest};
+use crate::worktree::{Coding, CommitRequest, Committed};
 
 use super::errno::Result;
 use super::report::{Report, shown};
@@ -81,7 +82,26 @@ impl<'a> Commands<'a> {
         }
     }
 
-    fn commit(&self, command: &CommitCommand) -> Result<String> {
+    /// Commits a checkpoint of a branch.
+    pub fn commit_checkpoint(
+        &self,
+        branch: &BranchName,
+        message: String,
+        metadata: BTreeMap<String, String>,
+    ) -> Result<CommitId> {
+        let branch = Some(branch.as_str().to_owned());
+        let (_, committed) =
+            self.make_commit(&CommitCommand { message, branch, metadata, ..CommitCommand::default() })?;
+        Ok(committed.id)
+    }
+
+    /// Lets a tag name a commit, whatever it named before.
+    pub fn move_tag(&self, name: &TagName, commit: CommitId) -> Result<()> {
+        let (name, revision) = (name.as_str().to_owned(), commit.to_string());
+        self.tag(&TagCommand { name, revision, replace: true, description: String::new() }).map(drop)
+    }
+
+    fn make_commit(&self, command: &CommitCommand) -> Result<(BranchName, Committed)> {
         let branch = match (&command.branch, &self.0.view) {
             (Some(name), _) => BranchName::new(name.clone())?,
             (None, View::Worktree(branch)) => branch.clone(),
@@ -121,6 +141,11 @@ impl<'a> Commands<'a> {
         let committed = self.0.worktrees.open(&branch)?.commit(&request, &Task::default())?;
         self.0.ingest.attached(self.0.repo.store());
         self.0.announce();
+        Ok((branch, committed))
+    }
+
+    fn commit(&self, command: &CommitCommand) -> Result<String> {
+        let (branch, committed) = self.make_commit(command)?;
         let mut report = Report::default();
         report.line(format_args!("[{branch} {}] {} changed", committed.id, committed.changed));
         let tree = self.0.repo.commit(committed.id)?.tree;

@@ -11,6 +11,7 @@ use crate::tensors::Array;
 use crate::worktree::{NodeAttributes, NodeId, Release, Tenant};
 
 use super::attr::Kind;
+use super::auto_events::AutoEvents;
 use super::completion::{Closer, Closings};
 use super::errno::{Error, Result};
 use super::ingest_queue::IngestQueue;
@@ -89,8 +90,15 @@ struct Closing {
     is_noted: AtomicBool,
     /// Whether the last one was closed by the death of its process.
     is_killed: AtomicBool,
-    closings: Arc<Closings>,
-    queue: Arc<IngestQueue>,
+    end: Ending,
+}
+
+/// Who hears of the end of an opening for writing.
+#[derive(Debug)]
+pub(super) struct Ending {
+    pub closings: Arc<Closings>,
+    pub queue: Arc<IngestQueue>,
+    pub events: AutoEvents,
 }
 
 impl OpenNode {
@@ -107,19 +115,12 @@ impl OpenNode {
     }
 
     /// A file that was opened for writing; `begun` if it has a staging file of its own already.
-    pub fn writer(
-        worktree: Arc<OpenWorktree>,
-        node: NodeId,
-        begun: bool,
-        closings: Arc<Closings>,
-        queue: Arc<IngestQueue>,
-    ) -> Self {
+    pub fn writer(worktree: Arc<OpenWorktree>, node: NodeId, begun: bool, end: Ending) -> Self {
         let closing = Closing {
-            number: closings.number(),
+            number: end.closings.number(),
             is_noted: AtomicBool::new(false),
             is_killed: AtomicBool::new(false),
-            closings,
-            queue,
+            end,
         };
         Self {
             worktree,
@@ -147,7 +148,7 @@ impl OpenNode {
         if let Some(closing) = &self.closing
             && closing.is_noted.swap(false, Ordering::Relaxed)
         {
-            closing.closings.end(closing.number);
+            closing.end.closings.end(closing.number);
         }
     }
 
@@ -162,7 +163,7 @@ impl OpenNode {
         if let Some(closing) = &self.closing {
             closing.is_killed.store(closer() == Closer::Killed, Ordering::Relaxed);
             closing.is_noted.store(true, Ordering::Relaxed);
-            closing.closings.note(closing.number);
+            closing.end.closings.note(closing.number);
         }
     }
 }
@@ -176,8 +177,9 @@ impl Drop for OpenNode {
         let how = if is_killed { Release::Interrupted } else { Release::Complete };
         let _ = self.worktree.release(self.node, self.write, how);
         if let Some(closing) = &self.closing {
-            closing.closings.end(closing.number);
-            closing.queue.settled(Arc::clone(&self.worktree));
+            closing.end.closings.end(closing.number);
+            closing.end.queue.settled(Arc::clone(&self.worktree));
+            closing.end.events.closed(&self.worktree, self.node, !is_killed);
         }
     }
 }

@@ -6,6 +6,8 @@
 
 mod asked;
 mod attr;
+mod auto_commit;
+mod auto_events;
 mod change;
 mod changes;
 mod command;
@@ -72,5 +74,5 @@ pub use mount_point::{Daemon, MountError, daemon_of, unmount};
 pub use open_file::OpenFile;
 pub use opening::{Cache, OpenMode, Opened, Seek};
 pub use owner::Owner;
-pub use settings::{Author, Clock, Settings, View};
+pub use settings::{Author, AutoCommitSettings, Clock, Settings, View};
 pub use signals::{block_stop_signals, wait_for_stop_signal};

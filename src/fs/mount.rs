@@ -16,6 +16,7 @@ use crate::history::Repo;
 use crate::quote;
 use crate::threads::answer_at_once;
 
+use super::auto_commit;
 use super::control::{ControlSocket, Handler};
 use super::file_system::FileSystem;
 use super::fuse::{Adapter, AtEnd};
@@ -145,6 +146,7 @@ pub fn mount(repo: Repo, mount_point: &Path, options: MountOptions) -> Result<Mo
     let mount_point = prepare(mount_point)?;
     let failed = |operation| system(operation, &mount_point);
     let MountOptions { settings, owner, .. } = options.clone();
+    let auto_commit = settings.auto_commit.clone();
     let core = FileSystem::new(repo, settings).map_err(MountError::Unservable)?;
     let core = Arc::new(core);
     let upkeep = Upkeep::of(&core.shared);
@@ -173,6 +175,9 @@ pub fn mount(repo: Repo, mount_point: &Path, options: MountOptions) -> Result<Mo
     thread::Builder::new().name("look-around".into()).spawn(watch).map_err(failed("watch"))?;
     let stopper = Stopper { mount_point: mount_point.clone(), ended: Arc::clone(&ended) };
     let socket = listen(&core, stopper);
+    if let Some(settings) = auto_commit.filter(|_| !read_only) {
+        auto_commit::start(&core, settings).map_err(failed("commit by itself what is saved to"))?;
+    }
 
     let told = Arc::clone(&ended);
     // Its threads start from this one.
@@ -275,6 +280,8 @@ impl Mount {
 
     fn finish(&self) -> Result<(), MountError> {
         let shared = &self.core.shared;
+        shared.handles.close_noted();
+        shared.auto_events.end();
         let synced = Upkeep::of(shared).sync();
         match &synced {
             Ok(()) => shared.log.line(shared.now(), "unmounted"),

@@ -4,7 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::history::BranchName;
+use crate::checkpoint::When;
+use crate::history::{BranchName, TagName};
 use crate::units::Timestamp;
 
 /// Tells the time.
@@ -21,6 +22,21 @@ pub struct Author {
     pub offset_minutes: i16,
 }
 
+/// How a mount commits by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AutoCommitSettings {
+    /// On what.
+    pub when: When,
+    /// Which paths count, as [`Policy`](crate::checkpoint::Policy) takes them.
+    pub paths: String,
+    /// What commits say, as [`message`](crate::checkpoint::message) takes it.
+    pub message: String,
+    /// The tag that names the last one.
+    pub tag_last: Option<TagName>,
+    /// The tag that names the best one, as its program says.
+    pub tag_best: Option<TagName>,
+}
+
 /// What a file system needs to know beside its repository.
 #[derive(Clone)]
 pub struct Settings {
@@ -32,6 +48,8 @@ pub struct Settings {
     pub clock: Clock,
     /// The file that tells what went wrong when the mount is gone, if one is kept.
     pub log: Option<PathBuf>,
+    /// Whether the mount commits by itself, and how.
+    pub auto_commit: Option<AutoCommitSettings>,
     /// Whether large files are stored as soon as they are complete, by a thread of its own.
     pub background_ingest: bool,
 }

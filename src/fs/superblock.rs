@@ -12,10 +12,11 @@ use crate::tensors::Tensors;
 use crate::units::Timestamp;
 use crate::worktree::{self, NodeId};
 
+use super::auto_events::AutoEvents;
 use super::completion::Closings;
 use super::errno::{Error, Result};
 use super::fills::Fills;
-use super::handle::{Handles, OpenNode};
+use super::handle::{Ending, Handles, OpenNode};
 use super::history::History;
 use super::index::Index;
 use super::ingest_queue::IngestQueue;
@@ -48,6 +49,7 @@ pub(super) struct Superblock {
     /// Files that were closed and may be released any moment.
     pub closings: Arc<Closings>,
     pub ingest: Arc<IngestQueue>,
+    pub auto_events: AutoEvents,
     pub fills: Fills,
     pub history: History,
     pub tensors: Tensors,
@@ -67,7 +69,7 @@ impl Superblock {
     /// # Errors
     /// If the view names a revision or folder that does not exist.
     pub fn new(repo: Repo, settings: Settings) -> Result<Self> {
-        let Settings { view, author, clock, log, background_ingest } = settings;
+        let Settings { view, author, clock, log, background_ingest, auto_commit: _ } = settings;
         let started = clock();
         let root = root_place(&repo, &view, started)?;
         let failed = |error: io::Error| Error::Background(error.to_string());
@@ -88,6 +90,7 @@ impl Superblock {
             worktrees: OpenWorktrees::of(&repo, Arc::clone(&log), Arc::clone(&clock)),
             closings: Arc::default(),
             ingest: Arc::new(ingest),
+            auto_events: AutoEvents::default(),
             fills,
             history: History::default(),
             tensors: Tensors::of(&repo),
@@ -141,7 +144,13 @@ impl Superblock {
         let worktree = Arc::clone(worktree);
         match write {
             true => {
-                OpenNode::writer(worktree, node, begun, Arc::clone(&self.closings), Arc::clone(&self.ingest))
+                self.auto_events.opened(&worktree, node);
+                let end = Ending {
+                    closings: Arc::clone(&self.closings),
+                    queue: Arc::clone(&self.ingest),
+                    events: self.auto_events.clone(),
+                };
+                OpenNode::writer(worktree, node, begun, end)
             }
             false => OpenNode::reader(worktree, node),
         }

@@ -57,6 +57,7 @@ fn open_with_log(disk: &Arc<dyn Disk>, log: Option<PathBuf>) -> FileSystem {
         author: Author { name: "Ada".into(), ..Author::default() },
         clock: Arc::new(move || Timestamp { seconds: ticks.fetch_add(1, Ordering::Relaxed), nanoseconds: 0 }),
         log,
+        auto_commit: None,
         background_ingest: false,
     };
     let repo = Repo::open(Arc::clone(disk), Path::new(REPOSITORY), Options::default());

@@ -21,7 +21,7 @@ const ORDERS: &[(&str, Layers)] = &[
             &["codec", "similarity", "recipe", "disk"],
             &["plain", "store"],
             &["history"],
-            &["soup"],
+            &["soup", "checkpoint"],
             &["merge"],
             &["worktree", "tensors", "compare", "report"],
             &["fs", "demo", "workspace"],
@@ -73,7 +73,7 @@ const ORDERS: &[(&str, Layers)] = &[
             ],
             &["fills", "history", "ingest_batch", "meter", "mount_point", "moving", "worktrees"],
             &["open_worktrees", "place", "write_back"],
-            &["ingest_queue", "inode", "snapshots"],
+            &["auto_events", "ingest_queue", "inode", "snapshots"],
             &["handle"],
             // What the kinds of nodes share, and they.
             &["superblock"],
@@ -82,7 +82,7 @@ const ORDERS: &[(&str, Layers)] = &[
             &["lanes", "numbers", "open_file"],
             // The requests, without FUSE and with it.
             &["file_system"],
-            &["asked", "change"],
+            &["asked", "auto_commit", "change"],
             &["io", "reply"],
             &["fuse"],
             &["mount"],
@@ -119,7 +119,10 @@ const SEALS: &[(&str, &[&str])] = &[
     // Dates are a matter of those who show them, and of revisions that name them.
     ("jiff", &["cli/", "fs/", "history/said_time.rs"]),
     ("serde", &["format/safetensors.rs", "fs/", "tensors/"]),
-    ("serde_json", &["format/safetensors.rs", "soup/side_files.rs", "fs/", "cli/", "demo/"]),
+    (
+        "serde_json",
+        &["checkpoint/facts.rs", "cli/", "demo/", "format/safetensors.rs", "fs/", "soup/side_files.rs"],
+    ),
     ("xxhash_rust", &["store/", "similarity/", "worktree/"]),
     // Numbers of errors, and calls that nothing safer offers.
     (

@@ -101,6 +101,7 @@ impl World {
                 nanoseconds: 0,
             }),
             log: None,
+            auto_commit: None,
             background_ingest: false,
         };
         self.core = Some(FileSystem::new(repo, settings).expect("a file system"));
