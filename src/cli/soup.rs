@@ -225,7 +225,8 @@ fn say_parameters(args: &Args, request: &mut SoupRequest) -> Result<()> {
     }
     recipe.parameters.all.extend(said);
     for weights in &args.weights {
-        say_weights(weights, args.models.len(), recipe)?;
+        // The last commits of one revision are as many models.
+        say_weights(weights, args.last.unwrap_or(args.models.len()), recipe)?;
     }
     recipe.seed = args.seed;
     recipe.clamp = args.clamp;

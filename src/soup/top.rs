@@ -98,7 +98,6 @@ fn histograms(
     passes.each_piece(
         facing,
         |strips| {
-            // Most pieces have few values: these are what is handed on.
             let mut counts = vec![vec![0u32; HALF]; models];
             strips(&mut |strip: &Strip<'_>| {
                 for (model, (counts, numbers)) in counts.iter_mut().zip(strip.models).enumerate() {

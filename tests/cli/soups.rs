@@ -158,6 +158,9 @@ fn the_last_commits_and_the_best_ones_are_models() {
     }
     bench.coral(&["soup", "main", "--last", "2", "--method", "ema", "--decay", "0.9"]).succeeds();
     assert_eq!(made(&bench), mixed(&[model(2), model(3)], |x| x[0] + (1.0 - 0.9) * (x[1] - x[0])));
+    bench.coral(&["reset", "--hard", "step3"]).succeeds();
+    bench.coral(&["soup", "main", "--last", "2", "--method", "linear", "--weights", "1,3"]).succeeds();
+    assert_eq!(made(&bench), mixed(&[model(2), model(3)], |x| (1.0 * x[0] + 3.0 * x[1]) / 4.0));
     let greedy = ["soup", "step1", "step2", "step3", "--method", "greedy", "--metric", "loss"];
     let ran = bench.coral(&[&["--json"], &greedy[..]].concat()).json();
     assert_eq!((&ran["models"][0]["name"], &ran["models"][1]["name"]), (&json!("step2"), &json!("step3")));
