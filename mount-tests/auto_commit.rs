@@ -148,7 +148,10 @@ fn whole_checkpoints(top: &Path) -> io::Result<Vec<u32>> {
     let mut steps = Vec::new();
     for entry in fs::read_dir(&top)? {
         let folder = entry?.path();
-        let Ok(state) = fs::read_to_string(folder.join("trainer_state.json")) else { continue };
+        let state = match fs::read_to_string(folder.join("trainer_state.json")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            state => state?,
+        };
         let state: Value = serde_json::from_str(&state).unwrap_or_else(|error| panic!("{error}: {state}"));
         let step = state["global_step"].as_u64().expect("a step") as u32;
         for name in ["model.safetensors", "optimizer.pt"] {
