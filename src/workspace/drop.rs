@@ -70,10 +70,12 @@ impl Drops<'_> {
     /// Brings paths of a worktree back from a commit, durably, all or none.
     ///
     /// # Errors
-    /// [`Error::WholeWorktree`] if one of the paths is all of it; as [`Edits::restore`](crate::worktree::Edits::restore) and [`Edits::reset`](crate::worktree::Edits::reset).
+    /// [`UnderWay`](crate::worktree::Error::UnderWay) if all of it is meant and a merge is under way; [`Error::WholeWorktree`] if one of the paths is all of it; as [`Edits::restore`](crate::worktree::Edits::restore) and [`Edits::reset`](crate::worktree::Edits::reset).
     pub fn restore(&self, worktree: &Worktree, what: &Restore) -> Result<Restored> {
         let dropped = match what {
             Restore::All => {
+                // The commit that ends a merge would drop what the other side has.
+                worktree.under_way().check_nothing()?;
                 let dropped = Unsaved::all(worktree);
                 worktree.edits().reset()?;
                 dropped

@@ -332,6 +332,8 @@ impl Merges<'_> {
     pub fn give_up(&self, worktree: &Worktree) -> Result<(MergingKind, Result<Unsaved>, Heard)> {
         let merging = self.under_way(worktree)?;
         let dropped = Unsaved::all(worktree);
+        // Whatever happens in between: a commit of what is half taken back would drop what came in, and is refused.
+        worktree.under_way().note(&Merging { is_in: false, ..merging.clone() })?;
         worktree.edits().reset()?;
         worktree.under_way().end()?;
         Ok((merging.kind, dropped, self.0.mounts().announce()))

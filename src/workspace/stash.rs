@@ -50,8 +50,6 @@ impl Stashes<'_> {
         message: Option<String>,
         task: &Task,
     ) -> Result<(Stash, Vec<history::Warning>)> {
-        // Without its changes, the merge that goes on would drop what the other side has.
-        worktree.under_way().check_nothing()?;
         unless_stale(|| self.try_push(worktree, message.clone(), task))
     }
 
@@ -64,7 +62,12 @@ impl Stashes<'_> {
         let branch = worktree.branch();
         let tip = self.0.repo.refs().existing_branch(branch)?;
         let (snapshot, tree) = worktree.moving().record(task)?;
-        let under = self.0.repo.commit(tip)?;
+        // Without its changes, the merge that goes on would drop what the other side has. What begins from here on makes
+        // the snapshot stale.
+        worktree.under_way().check_nothing()?;
+        // What was changed was changed there, wherever the branch is now.
+        let base = snapshot.base.unwrap_or(tip);
+        let under = self.0.repo.commit(base)?;
         if self.0.repo.diff_trees(under.tree, tree)?.is_empty() {
             let (branch, still_open) = (branch.to_string(), Vec::new());
             return Err(worktree::Error::NothingToCommit { branch, still_open }.into());
@@ -73,7 +76,7 @@ impl Stashes<'_> {
         let who: Signature = self.0.signature();
         let commit = Commit {
             tree,
-            parents: vec![tip],
+            parents: vec![base],
             author: who.clone(),
             committer: who,
             message: message.clone(),
@@ -124,13 +127,13 @@ impl Stashes<'_> {
     /// # Errors
     /// [`Unmerged`](worktree::Error::Unmerged) if the worktree, or the branch, changed the same since. Nothing has changed then.
     pub fn pop(&self, worktree: &Worktree, stash: &Stash, task: &Task) -> Result<()> {
-        worktree.under_way().check_nothing()?;
         unless_stale(|| self.try_pop(worktree, stash, task))
     }
 
     fn try_pop(&self, worktree: &Worktree, stash: &Stash, task: &Task) -> Result<()> {
         let commit = self.0.repo.commit(stash.commit)?;
         let (snapshot, ours) = worktree.moving().record(task)?;
+        worktree.under_way().check_nothing()?;
         let base = self.0.repo.tree_of(commit.parents.first().copied())?;
         let sides = Sides { base, ours, theirs: commit.tree };
         let ingest = self.0.repo.store().begin()?;

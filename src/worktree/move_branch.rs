@@ -4,6 +4,7 @@
 use super::coding::Coding;
 use super::commit_worktree::ingest_snapshot;
 use super::error::{Error, Result};
+use super::merging::Merging;
 use super::record::Record;
 use super::snapshot::Snapshot;
 use super::warning::Warning;
@@ -101,7 +102,16 @@ impl Moving<'_> {
             Keeps::Nothing => None,
         };
         let durable = repo.store().durable(to)?;
-        let moved = repo.refs().update_branch(self.0.branch(), Some(tip), durable, entry)?;
+        let merging = self.0.under_way().get()?;
+        if let Some(merging) = &merging {
+            // Whatever happens in between: a commit of what is half taken back would drop what came in, and is refused.
+            self.0.under_way().note(&Merging { is_in: false, ..merging.clone() })?;
+        }
+        let moved = repo.refs().update_branch(self.0.branch(), Some(tip), durable, entry);
+        let moved = moved.inspect_err(|_| {
+            // It can be given up at any rate.
+            let _ = merging.as_ref().map(|merging| self.0.under_way().note(merging));
+        })?;
         let mut warnings: Vec<Warning> = moved.warnings.into_iter().map(Warning::from).collect();
         let position = kept.as_ref().map(|(snapshot, _)| snapshot.position);
         let tree = kept.as_ref().map_or(target, |(_, tree)| *tree);
@@ -110,10 +120,9 @@ impl Moving<'_> {
             Some(position) if state.journal.position() != position => Err(Error::Stale),
             Some(_) | None => Ok(vec![Record::Reset { base: Some(to), tree }]),
         });
-        for done in [gone_on, self.0.under_way().end()] {
-            if let Err(error) = done {
-                warnings.push(Warning::Worktree { branch: self.0.branch().clone(), source: Box::new(error) });
-            }
+        // What the worktree still has of it is given up by whoever is told.
+        if let Err(error) = gone_on.and_then(|()| self.0.under_way().end()) {
+            warnings.push(Warning::Worktree { branch: self.0.branch().clone(), source: Box::new(error) });
         }
         Ok(warnings)
     }

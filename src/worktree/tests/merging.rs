@@ -57,3 +57,35 @@ fn what_was_saved_since_somebody_looked_is_not_written_over() {
     worktree.edits().make_since(&snapshot, remove(), at(4)).expect("nothing happened");
     assert_eq!(load(&worktree, "a"), None);
 }
+
+#[test]
+fn a_merge_that_is_taken_back_is_never_committed_without_what_came_in() {
+    // A merge whose changes are in, of a file `b`, and the way back.
+    let begun = || {
+        let (disk, repo) = create();
+        let worktree = tenant(&repo);
+        let merging = Merging { is_in: true, ..under_way(&worktree) };
+        let node = save(&worktree, "b", b"theirs", 3);
+        worktree.sync(node).expect("sync");
+        worktree.under_way().note(&merging).expect("note");
+        (disk, worktree, merging.ours)
+    };
+    let entry = LogEntry { who: request("", 4).author, message: "reset".into() };
+    let back =
+        |worktree: &Tenant, ours| worktree.moving().branch(ours, Keeps::Nothing, &entry, &Task::default());
+    let (disk, worktree, ours) = begun();
+    let before = disk.operations();
+    assert!(back(&worktree, ours).expect("nothing fails").is_empty());
+    for n in 1..=disk.operations() - before {
+        let (disk, worktree, ours) = begun();
+        disk.stop_at_nth(n);
+        let _ = back(&worktree, ours);
+        drop(worktree);
+        for seed in 0..4 {
+            let worktree = tenant(&open(&disk.crash_image(seed)));
+            let merging = worktree.under_way().get().expect("read");
+            let has_it = load(&worktree, "b").is_some();
+            assert!(has_it || merging.is_none_or(|merging| !merging.is_in), "{n}, {seed}");
+        }
+    }
+}
