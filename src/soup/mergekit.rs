@@ -147,6 +147,9 @@ fn number_of(models: &mut Vec<String>, name: String) -> usize {
     })
 }
 
+/// More layers than any model has: each that is missing is named.
+const LAYERS_MAX: u64 = 1 << 16;
+
 fn layer_range(list: Option<Vec<Yaml>>) -> Result<Range<u64>> {
     let number = |value: &Yaml| match value {
         Yaml::Scalar(text) => text.parse::<u64>().ok(),
@@ -154,7 +157,8 @@ fn layer_range(list: Option<Vec<Yaml>>) -> Result<Range<u64>> {
     };
     match list.as_deref() {
         Some([from, to]) => match (number(from), number(to)) {
-            (Some(from), Some(to)) if from < to => Ok(from..to),
+            (Some(from), Some(to)) if from < to && to <= LAYERS_MAX => Ok(from..to),
+            (Some(_), Some(to)) if to > LAYERS_MAX => refused("a `layer_range` ends at 65536 or before"),
             _ => refused("a `layer_range` is [first, behind the last]"),
         },
         _ => refused("each source has a `layer_range` of two numbers"),

@@ -30,9 +30,8 @@ impl Scratch {
         loop {
             let path = folder.join(format!("{:032x}", unpredictable()));
             let file: Arc<dyn DiskFile> = Arc::from(disk.create_new(&path)?);
-            file.try_lock()?;
-            // Who swept between the two took it for left behind.
-            if disk.stat(&path)?.is_some() {
+            // Who swept between the two took it for left behind, and marked it or took it away.
+            if file.try_lock()? && disk.stat(&path)?.is_some() {
                 return Ok(Self { disk, path, file });
             }
         }
@@ -50,9 +49,11 @@ impl Drop for Scratch {
 fn sweep(disk: &dyn Disk, folder: &Path) -> Result<()> {
     for name in disk.list(folder)? {
         let path = folder.join(name);
-        match disk.open(&path, true).and_then(|file| file.is_locked()) {
-            Ok(true) => {}
-            Ok(false) => drop(disk.remove_file(&path)),
+        let marked = disk.open(&path, true).and_then(|file| Ok(file.try_lock()?.then_some(file)));
+        match marked {
+            Ok(None) => {}
+            // It stays marked until it is gone: whoever made it just now makes another.
+            Ok(Some(_marked)) => drop(disk.remove_file(&path)),
             Err(error) if error.is_absence() => {}
             Err(error) => return Err(error.into()),
         }

@@ -276,7 +276,11 @@ impl Soups<'_> {
         ingest.seal()?;
         written.iter().for_each(|written| written.keep_copy(repo));
         worktree.edits().make_since(snapshot, edits, self.0.now())?;
-        souped.committed = self.commit(worktree, request, commits, task)?;
+        let made = worktree.snapshot(false)?;
+        souped.committed = self.commit(worktree, request, commits, task).inspect_err(|_| {
+            // There were no changes before; who saved since keeps what he has, and the soup as changes.
+            let _ = worktree.edits().reset_since(&made);
+        })?;
         souped.heard = self.0.mounts().announce();
         Ok(souped)
     }
@@ -305,11 +309,7 @@ impl Soups<'_> {
         match worktree.commit(&commit, task) {
             Ok(committed) => Ok(Some(committed)),
             Err(worktree::Error::NothingToCommit { still_open, .. }) if still_open.is_empty() => Ok(None),
-            Err(error) => {
-                // The worktree had no changes before.
-                worktree.edits().reset()?;
-                Err(error.into())
-            }
+            Err(error) => Err(error.into()),
         }
     }
 }

@@ -98,7 +98,12 @@ impl<'a> PathAttributes<'a> {
             return Ok(None);
         };
         let repo = self.worktree.repo();
-        let at = if at.is_empty() { path.clone() } else { TreePath::parse(at)? };
+        // What no tree can have is not there.
+        let at = match TreePath::parse(at) {
+            Ok(_) if at.is_empty() => path.clone(),
+            Ok(at) => at,
+            Err(_) => return Ok(None),
+        };
         // A ref that is gone is no reason not to store something.
         let Ok(commit) = repo.resolve(revision, Timestamp::EPOCH) else { return Ok(None) };
         Ok(match repo.find_in_tree(repo.commit(commit)?.tree, &at)?.map(|entry| entry.node) {

@@ -22,7 +22,7 @@ fn a_file_is_stored_as_the_attributes_of_its_path_say() {
     let bench = Workbench::new();
     bench.write(
         ".coralattributes",
-        b"alone/* -delta\nother.safetensors base=HEAD:m.safetensors\n*.log level=max odd\n",
+        b"alone/* -delta\nother.safetensors base=HEAD:m.safetensors\nalone/* base=HEAD:../m.safetensors\n*.log level=max odd\n",
     );
     bench.coral(&["add", ".coralattributes"]).succeeds();
     for name in ["m.safetensors", "alone/m.safetensors"] {

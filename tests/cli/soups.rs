@@ -275,6 +275,11 @@ fn layers_are_stacked_by_a_recipe() {
     let config = String::from_utf8(bench.cat("HEAD:config.json")).expect("text");
     assert!(config.contains("\"num_hidden_layers\": 3"), "{config}");
     assert!(metadata(&bench, "soup.recipe").as_str().is_some_and(|text| text.contains("passthrough")));
+    bench.write(
+        "r.yml",
+        b"slices:\n  - sources: [{model: math, layer_range: [0, 18446744073709551615]}]\nmerge_method: passthrough\n",
+    );
+    bench.coral(&["soup", "--recipe", "r.yml"]).fails(1, &["65536"]);
 }
 
 #[test]
