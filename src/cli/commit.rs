@@ -136,7 +136,11 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let later = (place.begin_commit() || args.no_pack) && !request.include_open;
     if !later {
         place.drain(&task);
-        place.code_attached(&task)?;
+        if let Err(error) = place.code_attached(&task) {
+            task.check().map_err(history::Error::from)?;
+            // What is damaged costs what it alone has.
+            note(format!("files of earlier commits stay as they were saved: {error}"));
+        }
     }
     let request = CommitRequest { coding: if later { Coding::Later } else { Coding::Now }, ..request };
     let committed = worktree.commit(&request, &task).map_err(|error| match error {

@@ -175,14 +175,23 @@ fn end(child: &mut Child) -> std::io::Result<()> {
     };
     tell(child, libc::SIGTERM);
     let asked = Instant::now();
-    while asked.elapsed() < GRACE {
-        if child.try_wait()?.is_some() {
-            return Ok(());
-        }
+    while asked.elapsed() < GRACE && !has_ended(child) {
         std::thread::sleep(LOOK);
     }
+    // What it started may go on without it; its own number is not given anew before it was waited for.
     tell(child, libc::SIGKILL);
     child.wait().map(drop)
+}
+
+/// Whether a process ended; it is waited for later.
+fn has_ended(child: &Child) -> bool {
+    // SAFETY: all zeros is a value of this plain structure.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: `info` outlives the call.
+    let asked = unsafe { libc::waitid(libc::P_PID, child.id(), &mut info, flags) };
+    // SAFETY: the field is set by a call that succeeds, and zero as long as the process runs.
+    asked != 0 || unsafe { info.si_pid() } != 0
 }
 
 /// Where every ref was before a command, if somebody wants to hear of moves.

@@ -163,8 +163,8 @@ fn work(
 ) {
     compute_at_length();
     let mut waiting = Waiting::default();
+    let mut askers = Vec::new();
     loop {
-        let mut askers = Vec::new();
         // What gave way to somebody is taken up again when it has been quiet for a while.
         let patience = if waiting.is_empty() { Duration::MAX } else { AFTER_GIVING_WAY };
         match receiver.recv_timeout(patience) {
@@ -187,7 +187,10 @@ fn work(
             tell(why);
         }
         *trouble.lock().unwrap_or_else(PoisonError::into_inner) = failed;
-        drop(askers);
+        // Who asked hears of it when nothing waits any more.
+        if waiting.is_empty() {
+            askers.clear();
+        }
     }
 }
 
