@@ -13,9 +13,9 @@ use std::path::PathBuf;
 /// the other commit; with --hard it has what the commit has. There is no index: --soft and --mixed are the same.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where to
-    #[arg(value_name = "REF", default_value = "HEAD")]
-    revision: String,
+    /// Where to; its own last commit if it is not said
+    #[arg(value_name = "REF")]
+    revision: Option<String>,
     /// Keep the files
     #[arg(long, conflicts_with_all = ["hard", "mixed"])]
     soft: bool,
@@ -43,7 +43,8 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     place.settle();
     let worktree = place.worktree(&branch)?;
     let keeps = if args.hard { Keeps::Nothing } else { Keeps::Files };
-    let reset = place.reset(&worktree, &args.revision, keeps, &task()?)?;
+    let reset =
+        place.reset(&worktree, args.revision.as_deref().unwrap_or(branch.as_str()), keeps, &task()?)?;
     warn(&reset.warnings);
     say_heard(&reset.heard);
     let dropped = unsaved::told(reset.dropped, &branch);

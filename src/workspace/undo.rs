@@ -67,6 +67,8 @@ impl Operations<'_> {
             if !has_worktree(&self.0.repo, &branch)? {
                 continue;
             }
+            // What it is merged with, and what is undecided, would be forgotten.
+            self.0.repo.worktree(&branch)?.under_way().check_nothing()?;
             match stays || is_current {
                 // The first commit of the current branch leaves its files to it.
                 true if is_commit => kept.push((branch.clone(), self.keep(&branch, task)?)),

@@ -22,9 +22,12 @@ fn a_file_is_stored_as_the_attributes_of_its_path_say() {
     let bench = Workbench::new();
     bench.write(
         ".coralattributes",
-        b"alone/* -delta\nother.safetensors base=HEAD:m.safetensors\nalone/* base=HEAD:../m.safetensors\n*.log level=max odd\n",
+        b"alone/* -delta\nother.safetensors base=HEAD:m.safetensors\n*.odd base=HEAD:../m.safetensors\n*.log level=max odd\n",
     );
     bench.coral(&["add", ".coralattributes"]).succeeds();
+    // A base that no tree can have is like one that is not there.
+    bench.write("a.odd", b"odd");
+    bench.coral(&["add", "a.odd"]).succeeds();
     for name in ["m.safetensors", "alone/m.safetensors"] {
         bench.write(name, &model(0.0));
         bench.coral(&["add", name]).succeeds();

@@ -320,8 +320,10 @@ fn what_comes_after_a_conflict_is_done_as_it_was_asked_for() {
 #[test]
 fn a_merge_under_way_is_given_up_as_a_merge_and_by_nothing_that_forgets_it() {
     let bench = parted(model(3, 5), model(1, 6));
+    bench.commit("more", b"more", "more");
     bench.coral(&["merge", "dev"]).fails(1, &["conflict"]);
     bench.coral(&["restore", "--all"]).fails(1, &["merge", "--abort"]);
+    bench.coral(&["undo"]).fails(1, &["merge", "--abort"]);
     bench.coral(&["merge", "--abort"]).succeeds();
     bench.coral(&["restore", "--all"]).succeeds();
     bench.coral(&["commit", "-m", "nothing"]).fails(1, &["nothing to commit"]);

@@ -79,3 +79,14 @@ fn changes_are_put_aside_and_brought_back() {
     bench.coral(&["stash", "drop"]).succeeds();
     assert_eq!(bench.coral(&["stash", "list"]).succeeds().stdout, "");
 }
+
+#[test]
+fn a_branch_that_is_not_the_current_one_is_reset_to_its_own_commit() {
+    let bench = Workbench::new();
+    bench.commit("a", b"one", "first");
+    bench.coral(&["switch", "-c", "side"]).succeeds();
+    let tip = bench.commit("a", b"two", "second");
+    bench.coral(&["switch", "main"]).succeeds();
+    bench.coral(&["reset", "-B", "side", "--hard"]).succeeds();
+    assert_eq!(bench.coral(&["--json", "show", "side"]).json()["commit"], tip.as_str());
+}
