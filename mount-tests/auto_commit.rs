@@ -145,7 +145,7 @@ pub fn a_mount_commits_when_it_is_quiet_and_what_waits_when_it_goes() -> Result<
 fn whole_checkpoints(top: &Path) -> io::Result<Vec<u32>> {
     let held = File::open(top)?;
     let top = format!("/proc/self/fd/{}/out", held.as_raw_fd());
-    let mut steps = Vec::new();
+    let (mut steps, mut half) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(&top)? {
         let folder = entry?.path();
         let state = match fs::read_to_string(folder.join("trainer_state.json")) {
@@ -154,17 +154,34 @@ fn whole_checkpoints(top: &Path) -> io::Result<Vec<u32>> {
         };
         let state: Value = serde_json::from_str(&state).unwrap_or_else(|error| panic!("{error}: {state}"));
         let step = state["global_step"].as_u64().expect("a step") as u32;
+        let mut is_whole = true;
         for name in ["model.safetensors", "optimizer.pt"] {
-            let bytes = fs::read(folder.join(name))?;
-            assert!(
-                bytes == weights(u64::from(step), bytes.len()) && bytes.len() == 300_000,
-                "{name} of {step}"
-            );
+            match fs::read(folder.join(name)) {
+                // Its program was just removing it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => is_whole = false,
+                bytes => {
+                    let bytes = bytes?;
+                    assert!(
+                        bytes == weights(u64::from(step), bytes.len()) && bytes.len() == 300_000,
+                        "{name} of {step}"
+                    );
+                }
+            }
         }
-        steps.push(step);
+        if is_whole { steps.push(step) } else { half.push(step) }
     }
     steps.sort_unstable();
+    assert!(half.iter().all(|half| steps.last().is_some_and(|newest| half < newest)), "{half:?}, {steps:?}");
     Ok(steps)
+}
+
+/// Says that something is over when it is dropped.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 pub fn a_server_sees_whole_checkpoints_whenever_the_daemon_dies() -> Result<(), Missing> {
@@ -186,6 +203,8 @@ pub fn a_server_sees_whole_checkpoints_whenever_the_daemon_dies() -> Result<(), 
                 seen.store(newest, Ordering::Relaxed);
             }
         });
+        // Whatever fails, the server ends.
+        let _over = Over(&done);
         let mut random = Random::new(seeds(&[1])[0]);
         for step in 1..=STEPS {
             let folder = stage.worktree(&format!("out/checkpoint-{step}"));
@@ -205,7 +224,6 @@ pub fn a_server_sees_whole_checkpoints_whenever_the_daemon_dies() -> Result<(), 
         // The last one may have been killed before it was committed: what its program does next completes it.
         save(&stage.worktree("out/checkpoint-99"), 99, 99, 300_000).expect("room");
         stage.wait_until("the last is served", || seen.load(Ordering::Relaxed) == 99);
-        done.store(true, Ordering::Relaxed);
     });
     let all = commits(&stage);
     for commit in &all {
