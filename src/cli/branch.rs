@@ -4,8 +4,8 @@ use super::output::{Colour, Output, note, warn};
 use super::unsaved;
 use crate::history::{BranchName, CommitGraph, Head, glob};
 use crate::id::CommitId;
-use crate::workspace::{Switch, Unsaved};
-use crate::worktree::{Branches, Keeps};
+use crate::workspace::{self, Switch};
+use crate::worktree::{self, Branches, Keeps};
 use serde_json::{Value, json};
 
 /// List, create, rename, copy, move or delete branches
@@ -164,13 +164,16 @@ fn move_to(place: &Place, out: &Output, name: &str, to: &str) -> Result<()> {
         return create(place, out, name, to);
     }
     let worktree = place.worktree(&branch)?;
-    if !Unsaved::all(&worktree)?.files.is_empty() {
-        return Err(CommandError::new(format!(
-            "the worktree of `{branch}` has changes that are not committed"
-        ))
-        .hint(format!("`coral reset -B {branch} {to}` moves it and keeps them")));
-    }
-    let reset = place.reset(&worktree, to, Keeps::Nothing, &super::progress::task()?)?;
+    let reset =
+        place.reset(&worktree, to, Keeps::Unchanged, &super::progress::task()?).map_err(
+            |error| match error {
+                workspace::Error::Worktree(worktree::Error::UncommittedChanges(_)) => {
+                    CommandError::from(error)
+                        .hint(format!("`coral reset -B {branch} {to}` moves it and keeps them"))
+                }
+                other => other.into(),
+            },
+        )?;
     warn(&reset.warnings);
     say_heard(&reset.heard);
     let (was, is) = (reset.was.to_string(), reset.is.to_string());

@@ -214,14 +214,18 @@ impl Merges<'_> {
     /// [`UnderWay`](worktree::Error::UnderWay), [`UncommittedChanges`](worktree::Error::UncommittedChanges); [`Error::Mainline`] of a merge without a number, or a
     /// number that it has no parent of.
     pub fn replay(&self, worktree: &Worktree, request: &ReplayRequest, task: &Task) -> Result<Merged> {
-        check_clean(&self.0.repo, worktree)?;
         let mut committed = Vec::new();
         let mut warnings = Vec::new();
         for (number, &commit) in request.commits.iter().enumerate() {
             let todo = &request.commits[number + 1..];
             let is_last = todo.is_empty();
             let merged = unless_stale(|| {
-                let step = self.replay_step(worktree, request, commit, todo)?;
+                // What was saved between two would be a part of the next one's commit.
+                let snapshot = match request.no_commit && number > 0 {
+                    true => worktree.snapshot(false)?,
+                    false => check_clean(&self.0.repo, worktree)?,
+                };
+                let step = self.replay_step(worktree, request, (commit, todo), snapshot)?;
                 self.take_step(worktree, step, request.strategy, request.no_commit, task)
             })?;
             warnings.extend(merged.warnings);
@@ -229,7 +233,11 @@ impl Merges<'_> {
                 Outcome::Committed(more) => committed.extend(more),
                 Outcome::UpToDate => {}
                 // The next one comes on top.
-                Outcome::Prepared(_) if !is_last => worktree.under_way().end()?,
+                Outcome::Prepared(_) if !is_last => {
+                    if let Some(merging) = worktree.under_way().get()? {
+                        worktree.under_way().end(&merging)?;
+                    }
+                }
                 other => return Ok(self.done(other, warnings)),
             }
         }
@@ -241,8 +249,8 @@ impl Merges<'_> {
         &self,
         worktree: &Worktree,
         request: &ReplayRequest,
-        id: CommitId,
-        todo: &[CommitId],
+        (id, todo): (CommitId, &[CommitId]),
+        snapshot: Snapshot,
     ) -> Result<Step> {
         let commit = self.0.repo.commit(id)?;
         let short = &id.to_string()[..10];
@@ -256,8 +264,11 @@ impl Merges<'_> {
             }
         };
         let before = self.0.repo.tree_of(parent)?;
-        let snapshot = worktree.snapshot(false)?;
         let tip = self.0.repo.refs().existing_branch(worktree.branch())?;
+        if snapshot.base != Some(tip) {
+            // Somebody moved the branch between the two looks.
+            return Err(worktree::Error::Stale.into());
+        }
         // Several without commits lie on top of each other in the worktree.
         let ours = match snapshot.tree.root {
             DraftDir::Unchanged(tree) => tree,
@@ -333,9 +344,9 @@ impl Merges<'_> {
         let merging = self.under_way(worktree)?;
         let dropped = Unsaved::all(worktree);
         // Whatever happens in between: a commit of what is half taken back would drop what came in, and is refused.
-        worktree.under_way().note(&Merging { is_in: false, ..merging.clone() })?;
+        let taken_back = worktree.under_way().take_back(&merging)?;
         worktree.edits().reset()?;
-        worktree.under_way().end()?;
+        worktree.under_way().end(&taken_back)?;
         Ok((merging.kind, dropped, self.0.mounts().announce()))
     }
 
@@ -345,7 +356,7 @@ impl Merges<'_> {
     /// [`NothingUnderWay`](worktree::Error::NothingUnderWay).
     pub fn quit(&self, worktree: &Worktree) -> Result<MergingKind> {
         let merging = self.under_way(worktree)?;
-        worktree.under_way().end()?;
+        worktree.under_way().end(&merging)?;
         Ok(merging.kind)
     }
 
@@ -359,7 +370,8 @@ impl Merges<'_> {
         paths: &super::Pathspec,
         side: Option<Favor>,
     ) -> Result<Vec<Conflict>> {
-        let mut merging = self.under_way(worktree)?;
+        let before = self.under_way(worktree)?;
+        let mut merging = before.clone();
         let decided: Vec<Conflict> =
             merging.conflicts.iter().filter(|conflict| paths.means(&conflict.path)).cloned().collect();
         if decided.is_empty() {
@@ -389,7 +401,7 @@ impl Merges<'_> {
         edits.sort_by_key(|edit| matches!(edit, Edit::Put { .. }));
         worktree.edits().make(edits, self.0.now())?;
         merging.decided.extend(decided.iter().map(|conflict| conflict.path.clone()));
-        worktree.under_way().note(&merging)?;
+        worktree.under_way().change(&before, &merging)?;
         Ok(decided)
     }
 
@@ -430,7 +442,13 @@ impl Merges<'_> {
         let moved =
             self.0.repo.refs().update_branch(branch, from, self.0.repo.store().durable(to)?, &entry)?;
         let mut warnings: Vec<Warning> = moved.warnings.into_iter().map(Warning::from).collect();
-        if let Err(error) = worktree.follow_branch() {
+        let stayed = |base| worktree::Error::Diverged { branch: branch.to_string(), base };
+        let followed = worktree.follow_branch().and_then(|()| match worktree.base()? {
+            Some(base) if base == to => Ok(()),
+            // Somebody saved meanwhile.
+            base => Err(stayed(base)),
+        });
+        if let Err(error) = followed {
             warnings.push(Warning::Worktree { branch: branch.clone(), source: Box::new(error) });
         }
         Ok(self.done(Outcome::Forwarded(from.unwrap_or(to), to), warnings))
@@ -467,7 +485,7 @@ impl Merges<'_> {
         if no_commit {
             // What was squashed is a change like any other.
             if kind == MergingKind::Squash {
-                worktree.under_way().end()?;
+                worktree.under_way().end(&merging)?;
             }
             return Ok(self.done(Outcome::Prepared(kind), Vec::new()));
         }
@@ -483,15 +501,16 @@ impl Merges<'_> {
         merging: &mut Merging,
         edits: Vec<(TreePath, Option<Entry>)>,
     ) -> Result<()> {
-        worktree.under_way().note(merging)?;
+        worktree.under_way().begin(merging)?;
         let edits = edits.into_iter().map(|(path, entry)| Edit::leaving(path, entry)).collect();
         if let Err(error) = worktree.edits().make_since(snapshot, edits, self.0.now()) {
             // Nothing of it is there.
-            worktree.under_way().end()?;
+            worktree.under_way().end(merging)?;
             return Err(error.into());
         }
+        let begun = merging.clone();
         merging.is_in = true;
-        Ok(worktree.under_way().note(merging)?)
+        Ok(worktree.under_way().change(&begun, merging)?)
     }
 
     /// Commits what is under way; `None` if that would change nothing.
@@ -518,7 +537,7 @@ impl Merges<'_> {
         };
         match worktree.commit(&request, task) {
             Err(worktree::Error::NothingToCommit { still_open, .. }) if still_open.is_empty() => {
-                worktree.under_way().end()?;
+                worktree.under_way().end(merging)?;
                 Ok(None)
             }
             committed => Ok(Some(committed?)),

@@ -39,7 +39,7 @@ impl Workspace {
         let is = self.repo.resolve(revision, self.now())?;
         let was = self.repo.refs().existing_branch(worktree.branch())?;
         let dropped = match keeps {
-            Keeps::Files => Ok(Unsaved::default()),
+            Keeps::Files | Keeps::Unchanged => Ok(Unsaved::default()),
             Keeps::Nothing => Unsaved::all(worktree),
         };
         let entry = self.said(format!("reset: to {revision}"));

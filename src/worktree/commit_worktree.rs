@@ -153,15 +153,19 @@ impl Attempt<'_> {
         if request.include_open {
             settle_interrupted(worktree)?;
         }
+        let before = (repo.refs().branch(worktree.branch())?, worktree.under_way().get()?);
         let snapshot = worktree.snapshot(request.include_open)?;
         if let Some(path) = snapshot.lost.first() {
             return Err(Error::LostBytes(path.clone()));
         }
-        let tip = repo.refs().branch(worktree.branch())?;
+        let (tip, merging) = (repo.refs().branch(worktree.branch())?, worktree.under_way().get()?);
+        if before != (tip, merging.clone()) {
+            // Somebody committed, or began or ended a merge: the snapshot may be of before or of afterwards.
+            return Err(Error::Stale);
+        }
         if tip != snapshot.base {
             return Err(Error::Diverged { branch: worktree.branch().to_string(), base: snapshot.base });
         }
-        let merging = worktree.under_way().get()?;
         if let (Some(merging), false) = (&merging, request.only.is_empty()) {
             return Err(merging.under_way(worktree.branch()));
         }
@@ -204,8 +208,8 @@ impl Attempt<'_> {
         // From here on it is made.
         task.check()?;
         let (id, mut warnings) = self.land(ingest, &commit, &snapshot, &recipes)?;
-        if merging.is_some()
-            && let Err(error) = worktree.under_way().end()
+        if let Some(merging) = &merging
+            && let Err(error) = worktree.under_way().end(merging)
         {
             warnings.push(Warning::Worktree { branch: worktree.branch().clone(), source: Box::new(error) });
         }

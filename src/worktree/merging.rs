@@ -198,6 +198,13 @@ impl UnderWay<'_> {
     /// # Errors
     /// [`DamagedFile`](history::Error::DamagedFile) if its record is no record.
     pub fn get(&self) -> Result<Option<Merging>> {
+        let Some(merging) = self.recorded()? else { return Ok(None) };
+        let tip = self.0.repo().refs().branch(self.0.branch())?;
+        Ok((tip == Some(merging.ours)).then_some(merging))
+    }
+
+    /// What is recorded, whether it counts or not.
+    fn recorded(&self) -> Result<Option<Merging>> {
         let path = self.path();
         let bytes = match self.0.repo().disk().read(&path) {
             Ok(bytes) => bytes,
@@ -206,8 +213,7 @@ impl UnderWay<'_> {
         };
         let merging = Merging::decode(&bytes)
             .map_err(|error| history::Error::DamagedFile { path, what: error.to_string() })?;
-        let tip = self.0.repo().refs().branch(self.0.branch())?;
-        Ok((tip == Some(merging.ours)).then_some(merging))
+        Ok(Some(merging))
     }
 
     /// # Errors
@@ -219,25 +225,54 @@ impl UnderWay<'_> {
         }
     }
 
-    /// Notes what is under way, durably.
+    /// Notes what is begun, durably.
     ///
     /// # Errors
-    /// Nothing is noted then, or what was before.
-    pub fn note(&self, merging: &Merging) -> Result<()> {
+    /// [`Error::UnderWay`] if something is under way already, which stays; nothing is noted after any other error, or all of it.
+    pub fn begin(&self, merging: &Merging) -> Result<()> {
+        self.0.change_unlocked(|| {
+            self.check_nothing()?;
+            self.write(merging)
+        })
+    }
+
+    /// Notes how what is under way has come along, durably.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] if somebody else ended it meanwhile, or noted something else.
+    pub fn change(&self, before: &Merging, after: &Merging) -> Result<()> {
+        self.0.change_unlocked(|| match self.recorded()? {
+            Some(recorded) if recorded == *before => self.write(after),
+            Some(_) | None => Err(Error::Stale),
+        })
+    }
+
+    /// Notes, durably, that what came in is being taken back, and returns what is noted.
+    ///
+    /// # Errors
+    /// As [`UnderWay::change`].
+    pub fn take_back(&self, merging: &Merging) -> Result<Merging> {
+        let taken_back = Merging { is_in: false, ..merging.clone() };
+        self.change(merging, &taken_back)?;
+        Ok(taken_back)
+    }
+
+    fn write(&self, merging: &Merging) -> Result<()> {
         Ok(self.0.repo().disk().replace(&self.path(), &merging.encode())?)
     }
 
-    /// Nothing is under way any more.
+    /// This is not under way any more. What somebody else began since stays.
     ///
     /// # Errors
     /// If the disk fails.
-    pub fn end(&self) -> Result<()> {
-        let path = self.path();
-        match self.0.repo().disk().remove_file(&path) {
-            Err(error) if error.is_absence() => Ok(()),
-            Err(error) => Err(error.into()),
-            Ok(()) => Ok(self.0.repo().disk().sync_dir(&place(self.0.repo(), self.0.branch()).dir)?),
-        }
+    pub fn end(&self, merging: &Merging) -> Result<()> {
+        self.0.change_unlocked(|| {
+            if self.recorded()?.as_ref() != Some(merging) {
+                return Ok(());
+            }
+            self.0.repo().disk().remove_file(&self.path())?;
+            Ok(self.0.repo().disk().sync_dir(&place(self.0.repo(), self.0.branch()).dir)?)
+        })
     }
 }
 

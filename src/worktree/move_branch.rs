@@ -20,6 +20,8 @@ pub enum Keeps {
     Files,
     /// What the commit has.
     Nothing,
+    /// What the commit has, if it has no changes: else nothing moves.
+    Unchanged,
 }
 
 /// A worktree as it was before its branch moved.
@@ -88,6 +90,16 @@ impl Moving<'_> {
         Ok((snapshot, tree))
     }
 
+    /// The worktree as it is, which has no changes.
+    fn unchanged(&self) -> Result<Snapshot> {
+        let snapshot = self.0.snapshot(false)?;
+        let base = self.0.repo().tree_of(snapshot.base)?;
+        match snapshot.is_at_rest() && snapshot.diff_from(base, self.0)?.is_empty() {
+            true => Ok(snapshot),
+            false => Err(Error::UncommittedChanges(self.0.branch().to_string())),
+        }
+    }
+
     /// Lets the branch name another commit, and the worktree go on from it. Ends what is under way.
     ///
     /// # Errors
@@ -100,17 +112,18 @@ impl Moving<'_> {
         let kept = match keeps {
             Keeps::Files => Some(self.record(task)?),
             Keeps::Nothing => None,
+            Keeps::Unchanged => Some((self.unchanged()?, target)),
         };
         let durable = repo.store().durable(to)?;
-        let merging = self.0.under_way().get()?;
-        if let Some(merging) = &merging {
-            // Whatever happens in between: a commit of what is half taken back would drop what came in, and is refused.
-            self.0.under_way().note(&Merging { is_in: false, ..merging.clone() })?;
-        }
+        // Whatever happens in between: a commit of what is half taken back would drop what came in, and is refused.
+        let taken_back =
+            |merging: Merging| Ok::<_, Error>((self.0.under_way().take_back(&merging)?, merging));
+        let merging = self.0.under_way().get()?.map(taken_back).transpose()?;
         let moved = repo.refs().update_branch(self.0.branch(), Some(tip), durable, entry);
         let moved = moved.inspect_err(|_| {
             // It can be given up at any rate.
-            let _ = merging.as_ref().map(|merging| self.0.under_way().note(merging));
+            let _ =
+                merging.as_ref().map(|(taken_back, merging)| self.0.under_way().change(taken_back, merging));
         })?;
         let mut warnings: Vec<Warning> = moved.warnings.into_iter().map(Warning::from).collect();
         let position = kept.as_ref().map(|(snapshot, _)| snapshot.position);
@@ -121,7 +134,8 @@ impl Moving<'_> {
             Some(_) | None => Ok(vec![Record::Reset { base: Some(to), tree }]),
         });
         // What the worktree still has of it is given up by whoever is told.
-        if let Err(error) = gone_on.and_then(|()| self.0.under_way().end()) {
+        let ended = || merging.map_or(Ok(()), |(taken_back, _)| self.0.under_way().end(&taken_back));
+        if let Err(error) = gone_on.and_then(|()| ended()) {
             warnings.push(Warning::Worktree { branch: self.0.branch().clone(), source: Box::new(error) });
         }
         Ok(warnings)

@@ -26,14 +26,14 @@ fn a_merge_that_was_stopped_before_its_changes_were_there_is_not_committed() {
     let (disk, repo) = create();
     let worktree = tenant(&repo);
     let merging = under_way(&worktree);
-    worktree.under_way().note(&merging).expect("note");
+    worktree.under_way().begin(&merging).expect("note");
     drop(worktree);
     let worktree = tenant(&open(&disk.crash_image(1)));
     assert_eq!(worktree.under_way().get().expect("read").as_ref(), Some(&merging));
     let everything = CommitRequest { allow_empty: true, ..request("merged", 3) };
     let error = worktree.commit(&everything, &Task::default()).expect_err("its changes are not there");
     assert!(matches!(error, Error::CutShort { what: "merge" }), "{error}");
-    worktree.under_way().note(&Merging { is_in: true, ..merging.clone() }).expect("note");
+    worktree.under_way().change(&merging, &Merging { is_in: true, ..merging.clone() }).expect("note");
     let id = worktree.commit(&everything, &Task::default()).expect("commit").id;
     assert_eq!(worktree.repo().commit(id).expect("read").parents, [merging.ours, merging.theirs]);
     assert_eq!(worktree.under_way().get().expect("read"), None);
@@ -67,7 +67,7 @@ fn a_merge_that_is_taken_back_is_never_committed_without_what_came_in() {
         let merging = Merging { is_in: true, ..under_way(&worktree) };
         let node = save(&worktree, "b", b"theirs", 3);
         worktree.sync(node).expect("sync");
-        worktree.under_way().note(&merging).expect("note");
+        worktree.under_way().begin(&merging).expect("note");
         (disk, worktree, merging.ours)
     };
     let entry = LogEntry { who: request("", 4).author, message: "reset".into() };
@@ -88,4 +88,23 @@ fn a_merge_that_is_taken_back_is_never_committed_without_what_came_in() {
             assert!(has_it || merging.is_none_or(|merging| !merging.is_in), "{n}, {seed}");
         }
     }
+}
+
+#[test]
+fn nobody_ends_or_overwrites_a_merge_that_somebody_else_began() {
+    let (_disk, repo) = create();
+    let worktree = tenant(&repo);
+    let other = repo.worktree(&main()).expect("another process's");
+    let ours = under_way(&worktree);
+    let theirs = Merging { message: "another".into(), ..ours.clone() };
+    worktree.under_way().begin(&ours).expect("begin");
+    let refused = other.under_way().begin(&theirs).expect_err("one is under way");
+    assert!(matches!(refused, Error::UnderWay { .. }), "{refused}");
+    // Who was refused, or late, takes nothing away.
+    other.under_way().end(&theirs).expect("nothing to do");
+    assert!(matches!(other.under_way().change(&theirs, &ours), Err(Error::Stale)));
+    assert_eq!(worktree.under_way().get().expect("read").as_ref(), Some(&ours));
+    other.under_way().end(&ours).expect("end");
+    assert!(matches!(worktree.under_way().take_back(&ours), Err(Error::Stale)), "it is given up already");
+    assert_eq!(worktree.under_way().get().expect("read"), None);
 }
