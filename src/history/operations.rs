@@ -2,7 +2,8 @@
 //!
 //! `logs/operations` has a line for each change of refs: who, when and why as in other logs, then what each ref said before and
 //! after, in hexadecimal digits. It is written before the refs move and not synced: after a power cut the last lines may be
-//! missing, or tell of what did not happen. Whoever takes something back finds out, since refs must say what the line says.
+//! missing, or tell of what did not happen, as those of somebody who was stopped before the refs moved do. Whoever reads them leaves
+//! these out, and whoever takes something back finds out, since refs must say what the line says.
 
 use super::any_ref::AnyRef;
 use super::commit::Signature;
@@ -121,6 +122,37 @@ pub(super) fn read(disk: &dyn Disk, path: &Path) -> Result<Vec<Operation>> {
     Ok(operations.map(|(operation, number)| Operation { number, ..operation }).collect())
 }
 
+/// Those that happened. One that was told of, and whose refs never moved because somebody was stopped in between, is left out:
+/// what is now, with what each later one tells that was before it, is what it tells that was before itself. `now` tells what a
+/// ref says.
+pub(super) fn that_happened(
+    operations: Vec<Operation>,
+    mut now: impl FnMut(&AnyRef) -> Result<Option<Vec<u8>>>,
+) -> Result<Vec<Operation>> {
+    let mut after: Vec<(AnyRef, Option<Vec<u8>>)> = Vec::new();
+    let mut happened = Vec::with_capacity(operations.len());
+    for operation in operations.into_iter().rev() {
+        let mut never = !operation.changes.is_empty();
+        for Change { which, from, to } in &operation.changes {
+            let known = after.iter().find(|(known, _)| known == which).map(|(_, text)| text.clone());
+            let text = known.map_or_else(|| now(which), Ok)?;
+            never = never && text == *from && from != to;
+        }
+        if never {
+            continue;
+        }
+        for Change { which, from, .. } in &operation.changes {
+            match after.iter_mut().find(|(known, _)| known == which) {
+                Some((_, text)) => text.clone_from(from),
+                None => after.push((which.clone(), from.clone())),
+            }
+        }
+        happened.push(operation);
+    }
+    happened.reverse();
+    Ok(happened)
+}
+
 fn format_line(changes: &[Change], entry: &LogEntry) -> String {
     let Signature { name, email, time, offset_minutes } = &entry.who;
     let plain = |text: &str| text.replace(['\n', '\r', '\t', '<', '>'], " ");
@@ -211,6 +243,27 @@ mod tests {
         for cut in [0, 5, line.find('\t').expect("a tab"), line.len() - 4] {
             assert_ne!(parse_line(&line[..cut]).map(|found| found.changes.len()), Some(3), "{cut}");
         }
+    }
+
+    #[test]
+    fn what_was_told_of_and_never_happened_is_left_out() {
+        let main = || AnyRef::Branch(BranchName::new("main").expect("valid"));
+        let text = |text: &str| Some(text.as_bytes().to_vec());
+        let moved = |number, from: &str, to: &str| Operation {
+            number,
+            who: entry("").who,
+            message: String::new(),
+            changes: vec![Change { which: main(), from: text(from), to: text(to) }],
+        };
+        let told = vec![moved(1, "a", "b"), moved(2, "b", "x"), moved(3, "b", "c"), moved(4, "c", "y")];
+        let numbers = |now: &str| -> Vec<usize> {
+            let happened = that_happened(told.clone(), |_| Ok(text(now))).expect("nothing fails");
+            happened.into_iter().map(|operation| operation.number).collect()
+        };
+        assert_eq!(numbers("c"), [1, 3], "stopped twice, before each ref moved");
+        assert_eq!(numbers("y"), [1, 3, 4]);
+        // Somebody moved it without a word: what cannot be told is left in.
+        assert_eq!(numbers("z"), [1, 3, 4]);
     }
 
     #[test]

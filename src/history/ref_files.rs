@@ -137,9 +137,10 @@ impl RefFiles {
         operations::append(self.disk(), &self.operations_path(), changes, entry)
     }
 
-    /// All changes that were told of.
+    /// All changes that were told of and happened.
     pub(super) fn operations(&self) -> Result<Vec<Operation>> {
-        operations::read(self.disk(), &self.operations_path())
+        let told = operations::read(self.disk(), &self.operations_path())?;
+        operations::that_happened(told, |which| self.read(which))
     }
 
     fn operations_path(&self) -> PathBuf {
