@@ -4,7 +4,7 @@ use super::path::{Name, PathError, TreePath};
 use super::ref_name::RefNameError;
 use crate::disk::DiskError;
 use crate::id::CommitId;
-use crate::store::StoreError;
+use crate::store::{SourceError, StoreError};
 use crate::task::Stopped;
 use crate::wire::WireError;
 use std::fmt;
@@ -270,6 +270,11 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Stopped(stopped) => Error::Stopped(stopped),
+            // What was to be stored or looked at was itself read from here.
+            StoreError::Source(error) => match error.into_cause().downcast::<Error>() {
+                Ok(error) => *error,
+                Err(cause) => Error::Store(StoreError::Source(SourceError::new(cause))),
+            },
             error => Error::Store(error),
         }
     }

@@ -121,6 +121,9 @@ fn a_flipped_byte_is_reported_with_file_and_object_and_never_read() {
     assert!(report.stdout.contains("model.safetensors in commit"), "{report:?}");
     assert!(report.stdout.contains("object"), "{report:?}");
     bench.coral(&["cat", "HEAD:model.safetensors"]).fails(4, &["damaged", "fsck"]);
+    // Whatever it is read for.
+    let drawn = bench.coral(&["plot", "weights", "HEAD:model.safetensors"]).fails(4, &["damaged", "fsck"]);
+    assert!(!drawn.stderr.contains("to store"), "{drawn:?}");
 }
 
 #[test]
