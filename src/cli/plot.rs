@@ -132,7 +132,7 @@ fn storage(place: &Workspace, revisions: &[String], is_log: bool) -> Result<Char
 }
 
 fn changes(place: &Workspace, old: &str, new: &str, is_share: bool) -> Result<Chart> {
-    let (before, after) = (place.views().locate(old)?.view, place.views().locate(new)?.view);
+    let (before, after) = (place.views().locate(old)?, place.views().locate(new)?);
     let moved = Figures::of(place).moved(&before, &after, &task()?)?;
     if moved.is_empty() {
         return Err(CommandError::new(format!("`{old}` and `{new}` have no tensors in common"))

@@ -7,7 +7,7 @@ use super::log::LogRequest;
 use super::view::{Located, View};
 use super::workspace::Workspace;
 use crate::compare::Wanted;
-use crate::history::{Commit, DraftEntry, DraftNode, Node, TreePath, glob};
+use crate::history::{Commit, DraftDir, DraftEntry, DraftNode, Node, TreePath, glob};
 use crate::id::{CommitId, ObjectKey, TreeId};
 use crate::store::{Source, StoreError};
 use crate::task::Task;
@@ -91,13 +91,19 @@ impl<'a> Figures<'a> {
     ///
     /// # Errors
     /// If a file cannot be read, or the task is stopped.
-    pub fn moved(&self, old: &View, new: &View, task: &Task) -> Result<Moved> {
+    pub fn moved(&self, old: &Located, new: &Located, task: &Task) -> Result<Moved> {
         let mut moved = Moved::new();
-        for (path, after) in new.all_below(new.tree().root)? {
-            let Some(before) = old.find(&path)?.filter(|before| before.node.is_file()) else { continue };
-            let Some(content) = new.content(&after.node)? else { continue };
+        let below = match new.entry.node {
+            DraftNode::Dir(dir) => new.view.all_below(dir)?,
+            DraftNode::Known(Node::Dir(tree)) => new.view.all_below(DraftDir::Unchanged(tree))?,
+            _ => vec![(TreePath::ROOT, new.entry.clone())],
+        };
+        for (path, after) in below {
+            let before = old.view.find(&old.path.concat(&path))?;
+            let Some(before) = before.filter(|before| before.node.is_file()) else { continue };
+            let Some(content) = new.view.content(&after.node)? else { continue };
             let names: Vec<String> = content.tensors().map(|tensor| tensor.info.name.clone()).collect();
-            let differences = self.differences((old, &before), (new, &after), task)?;
+            let differences = self.differences((&old.view, &before), (&new.view, &after), task)?;
             for name in names {
                 let layer = moved.entry(layer_of(&name));
                 match differences.get(&name) {

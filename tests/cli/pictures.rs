@@ -31,6 +31,11 @@ fn every_picture_is_drawn_in_the_terminal_and_as_numbers() {
     assert_eq!(changes["rows"][0]["values"][0], serde_json::Value::Null);
     assert_eq!(changes["rows"][0]["values"][1], 0.0);
     assert!(changes["rows"][0]["values"][2].as_f64() > Some(0.5), "{changes}");
+    // Of two files those are compared, whatever they are called.
+    bench.coral(&["mv", "m.safetensors", "n.safetensors"]).succeeds();
+    let files = ["HEAD~1:m.safetensors", ":n.safetensors"];
+    let renamed = bench.coral(&["--json", "plot", "changes", files[0], files[1]]).json();
+    assert_eq!(renamed["rows"], changes["rows"]);
     let lie = bench.coral(&["--json", "plot", "weights", "HEAD:m.safetensors#wte", "--bins", "20"]).json();
     let all: u64 =
         lie["counts"].as_array().expect("counts").iter().filter_map(serde_json::Value::as_u64).sum();
