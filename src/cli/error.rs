@@ -1,5 +1,6 @@
 //! Errors as a person reads them: what went wrong, and the way out.
 
+use super::quote;
 use super::signals;
 use crate::config::ConfigError;
 use crate::disk::DiskError;
@@ -323,6 +324,15 @@ fn of_workspace(error: workspace::Error) -> CommandError {
             E::NoBisection => CommandError::new(error).hint("`coral bisect start BAD GOOD` begins one"),
             E::NoFile(_) => CommandError::new(error).hint("`coral ls -r` lists the files"),
             E::NothingToUndo => CommandError::new(error).hint("`coral op log` lists what was done"),
+            E::StashConflicts { number, ref paths } => {
+                let path = paths.first().map(quote::path).unwrap_or_default();
+                CommandError::new(error).hint(format!(
+                    "nothing has changed; `coral diff stash/{number}` shows it, `coral restore -s stash/{number} {path}` takes \
+                     what it has there"
+                ))
+            }
+            E::BadBeforeGood { .. } => CommandError::new(error)
+                .hint("the bad one is named first: `coral bisect start BAD GOOD`"),
             E::NoStash(_) => CommandError::new(error).hint("`coral stash list` lists what is put aside"),
             E::Unrelated { .. } => {
                 CommandError::new(error).hint("`--allow-unrelated-histories` merges them all the same")

@@ -6,7 +6,7 @@
 use super::error::{Error, Result};
 use super::naming::Switch;
 use super::workspace::Workspace;
-use crate::history::{Head, Order, Walk, WalkRequest};
+use crate::history::{CommitGraph, Head, Order, Walk, WalkRequest};
 use crate::id::CommitId;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
@@ -138,13 +138,20 @@ impl Search<'_> {
     /// Says of a commit what it is, and goes to the next one.
     ///
     /// # Errors
-    /// [`Error::NoBisection`].
+    /// [`Error::NoBisection`]; [`Error::BadBeforeGood`], and it was not said.
     pub fn say(&self, verdict: Verdict, commit: CommitId) -> Result<Next> {
         let mut known = self.known()?;
         match verdict {
             Verdict::Good => drop(known.good.insert(commit)),
             Verdict::Bad => known.bad = Some(commit),
             Verdict::Skip => drop(known.skipped.insert(commit)),
+        }
+        if let Some(bad) = known.bad {
+            for good in &known.good {
+                if CommitGraph::of(&self.0.repo).is_ancestor(bad, *good)? {
+                    return Err(Error::BadBeforeGood { bad, good: *good });
+                }
+            }
         }
         self.keep(&known)?;
         self.next()

@@ -2,7 +2,8 @@
 
 use crate::config::ConfigError;
 use crate::disk::DiskError;
-use crate::history::{self, PathError, RefNameError};
+use crate::history::{self, PathError, RefNameError, TreePath};
+use crate::id::CommitId;
 use crate::store::StoreError;
 use crate::worktree;
 use std::io;
@@ -82,6 +83,22 @@ pub enum Error {
     /// There is no stash of a number, or none at all.
     #[error("{}", .0.map_or("nothing is put aside".to_owned(), |number| format!("there is no stash {number}")))]
     NoStash(Option<u32>),
+    /// A stash and the worktree, or what was committed since, changed the same. The first path is named.
+    #[error("{} path(s) of the stash changed otherwise since, the first is `{}`", paths.len(), paths.first().map(ToString::to_string).unwrap_or_default())]
+    StashConflicts {
+        /// Which stash.
+        number: u32,
+        /// Where they differ.
+        paths: Vec<TreePath>,
+    },
+    /// A commit that is good comes behind one that is bad, or is the same.
+    #[error("{} is bad, and {}, which is good, is not before it", &bad.to_string()[..10], &good.to_string()[..10])]
+    BadBeforeGood {
+        /// The bad one.
+        bad: CommitId,
+        /// The good one.
+        good: CommitId,
+    },
     /// Two commits have no ancestor in common.
     #[error("`{ours}` and `{theirs}` have no commit in common")]
     Unrelated {

@@ -125,7 +125,7 @@ impl Stashes<'_> {
     /// Brings back what was put aside, as changes of a worktree.
     ///
     /// # Errors
-    /// [`Unmerged`](worktree::Error::Unmerged) if the worktree, or the branch, changed the same since. Nothing has changed then.
+    /// [`StashConflicts`](super::Error::StashConflicts) if the worktree, or the branch, changed the same since. Nothing has changed then.
     pub fn pop(&self, worktree: &Worktree, stash: &Stash, task: &Task) -> Result<()> {
         unless_stale(|| self.try_pop(worktree, stash, task))
     }
@@ -140,7 +140,7 @@ impl Stashes<'_> {
         let merge = merge_trees(&self.0.repo, &ingest, sides, Favor::None, task)?;
         if !merge.conflicts.is_empty() {
             let paths = merge.conflicts.into_iter().map(|conflict| conflict.path).collect();
-            return Err(worktree::Error::Unmerged(paths).into());
+            return Err(super::Error::StashConflicts { number: stash.number, paths });
         }
         ingest.seal()?;
         let edits = merge.edits.into_iter().map(|(path, entry)| Edit::leaving(path, entry)).collect();

@@ -73,6 +73,10 @@ fn a_command_says_what_each_commit_is_and_may_not_know() {
     );
     std::fs::write(&script, text).expect("write");
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).expect("permissions");
+    bench
+        .coral(&["bisect", "start", &commits[0], "HEAD"])
+        .fails(1, &["is not before it", "bisect start BAD GOOD"]);
+    bench.coral(&["bisect", "start", "HEAD", "HEAD"]).fails(1, &["is not before it"]);
     bench.coral(&["bisect", "start", "HEAD", &commits[0]]).succeeds();
     let mut command = bench.command(&bench.path("repo"), &["bisect", "run"]);
     command.arg(&script).env("PATH", "/usr/bin:/bin");

@@ -73,7 +73,9 @@ fn changes_are_put_aside_and_brought_back() {
     // Where something else was changed nothing is brought back.
     bench.coral(&["stash"]).succeeds();
     bench.commit("a", b"5", "else");
-    bench.coral(&["stash", "pop"]).fails(1, &["in conflict, the first is `a`"]);
+    bench
+        .coral(&["stash", "pop"])
+        .fails(1, &["changed otherwise since, the first is `a`", "coral restore -s stash/"]);
     assert_eq!(bench.cat(":a"), b"5");
     bench.coral(&["stash", "drop", "7"]).fails(1, &["no stash 7"]);
     bench.coral(&["stash", "drop"]).succeeds();
