@@ -51,16 +51,25 @@ impl Agent {
         loop {
             let next = self.policies.values().filter_map(Policy::next).min();
             let wait = next.map_or(Duration::MAX, |next| next.saturating_sub(self.began.elapsed()));
-            match told.recv_timeout(wait) {
-                Ok(Told::Event(branch, event)) => {
-                    let new = || Policy::new(self.settings.when, &self.settings.paths);
-                    self.policies.entry(branch).or_insert_with(new).hear(&event, self.began.elapsed());
+            // All that happened until now, which is what a commit takes: it is called after the last of it.
+            let mut next = told.recv_timeout(wait);
+            let mut known = told.len();
+            while let Ok(Told::Event(branch, event)) = next {
+                let new = || Policy::new(self.settings.when, &self.settings.paths);
+                self.policies.entry(branch).or_insert_with(new).hear(&event, self.began.elapsed());
+                if known == 0 {
+                    next = Err(RecvTimeoutError::Timeout);
+                    break;
                 }
+                known -= 1;
+                next = told.recv_timeout(Duration::ZERO);
+            }
+            match next {
                 Ok(Told::End(asker)) => {
                     self.commit_due(Policy::take_all);
                     drop(asker);
                 }
-                Err(RecvTimeoutError::Timeout) => {}
+                Ok(Told::Event(..)) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             let now = self.began.elapsed();
@@ -92,16 +101,20 @@ fn commit(
     due: &[Due],
 ) -> Result<()> {
     let worktree = shared.worktrees.open(branch)?;
-    let known = due.iter().map(|due| known_of(&worktree, due));
-    // Of several the latest one counts.
-    let Some((name, facts)) = known.max_by_key(|(_, facts)| facts.step) else { return Ok(()) };
+    let known: Vec<_> = due.iter().map(|due| known_of(&worktree, due)).collect();
     drop(worktree);
+    // The commit has all of them.
+    let is_best = known.iter().any(|(_, facts)| facts.is_best);
+    // Of several the latest one counts.
+    let Some((name, facts)) = known.into_iter().max_by_key(|(_, facts)| facts.step) else { return Ok(()) };
     let text = message(&settings.message, &name, &facts);
     let commands = Commands::of(shared);
     let id = commands.commit_checkpoint(branch, text, facts.values)?;
-    let best = settings.tag_best.as_ref().filter(|_| facts.is_best);
+    let best = settings.tag_best.as_ref().filter(|_| is_best);
     for tag in settings.tag_last.iter().chain(best) {
-        commands.move_tag(tag, id)?;
+        if let Err(error) = commands.move_tag(tag, id) {
+            shared.log.line(shared.now(), format_args!("the tag {tag} was not moved to {id}: {error}"));
+        }
     }
     shared.log.line(shared.now(), format_args!("committed {name} on {branch} as {id}"));
     Ok(())
