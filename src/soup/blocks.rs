@@ -13,6 +13,17 @@ const PIECE: u64 = 1 << 18;
 const PIECE_OF_MANY: u64 = 1 << 17;
 /// More models than this are many.
 const MANY: usize = 4;
+/// Elements of all models together that are read at once: of more than 32 models shorter pieces, whatever their number.
+const PIECES: u64 = 32 * PIECE_OF_MANY;
+
+/// Elements of each of so many models that are read at once: whole blocks.
+fn piece_of(models: usize) -> u64 {
+    let block = BLOCK as u64;
+    match models {
+        0..=MANY => PIECE,
+        many => (PIECES / many as u64 / block * block).clamp(block, PIECE_OF_MANY),
+    }
+}
 
 /// The pieces of a tensor.
 #[derive(Debug, Clone, Copy)]
@@ -26,8 +37,7 @@ pub(super) struct Pieces {
 impl Pieces {
     /// Those of tensors whose elements are each made by themselves.
     pub(super) fn of(facing: &Facing<'_>) -> Self {
-        let piece = if facing.models.len() > MANY { PIECE_OF_MANY } else { PIECE };
-        Self { elements: facing.elements(), piece, strip: BLOCK as u64 }
+        Self { elements: facing.elements(), piece: piece_of(facing.models.len()), strip: BLOCK as u64 }
     }
 
     /// Those of tensors whose rows are made as wholes.
@@ -55,5 +65,19 @@ impl Pieces {
             let from = range.start + number * strip;
             from..(from + strip).min(end)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_at_once_of_all_models_is_bounded_and_whole_blocks() {
+        for models in 1..3000 {
+            let piece = piece_of(models);
+            assert!(piece >= BLOCK as u64 && piece.is_multiple_of(BLOCK as u64), "{models}");
+            assert!(piece * models as u64 <= PIECES || piece == BLOCK as u64, "{models}");
+        }
     }
 }

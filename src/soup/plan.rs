@@ -77,13 +77,14 @@ pub(super) fn plan(recipe: &Recipe, models: &[Model], base: Option<&Model>) -> R
     let drafts = if recipe.slices.is_empty() { planner.as_they_are()? } else { planner.stacked()? };
     let mut problems = Trouble::default();
     let mut outputs = Vec::with_capacity(drafts.len());
-    // Tensors that are one object everywhere are made once, under one name, and stay one object.
-    let mut tied: HashMap<Vec<crate::id::ObjectKey>, String> = HashMap::new();
+    // Tensors that are one object everywhere are made once, under one name and at one depth, and stay one object.
+    let mut tied: HashMap<Vec<crate::id::ObjectKey>, (String, f64)> = HashMap::new();
     for draft in drafts {
         let keys =
             draft.models.iter().map(|(_, tensor)| tensor.key).chain(draft.base.iter().map(|base| base.key));
-        let called = tied.entry(keys.collect()).or_insert_with(|| draft.name.clone()).clone();
-        match planner.decide(draft, called) {
+        let first = tied.entry(keys.collect()).or_insert_with(|| (draft.name.clone(), draft.depth));
+        let (called, depth) = first.clone();
+        match planner.decide(Draft { depth, ..draft }, called) {
             Ok(output) => outputs.push(output),
             Err(problem) => problems.add(problem),
         }
