@@ -9,6 +9,7 @@ use super::error::{CommandError, Result};
 use super::output::note;
 use crate::config::Origin;
 use crate::history::{self, Head};
+use crate::random::unpredictable;
 use crate::task::Task;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -51,7 +52,15 @@ fn find<'a>(place: &'a Place, name: &'static str) -> Option<Hook<'a>> {
         return None;
     }
     let path = place.repo.root().join("hooks").join(name);
-    let found = std::fs::metadata(&path).ok()?;
+    let found = match std::fs::metadata(&path) {
+        Ok(found) => found,
+        // A link that leads nowhere was meant to be one.
+        Err(_) if std::fs::symlink_metadata(&path).is_err() => return None,
+        Err(error) => {
+            note(format!("the hook `{}` cannot be found, and was passed over: {error}", path.display()));
+            return None;
+        }
+    };
     let own = std::fs::metadata("/proc/self").map(|own| own.uid());
     match (found.is_file() && found.permissions().mode() & 0o111 != 0, own) {
         (false, _) => {
@@ -139,7 +148,7 @@ impl Hook<'_> {
     fn told(&self, mut what: Value) -> std::io::Result<Stdio> {
         what["schema"] = json!("coral.hook/1");
         what["hook"] = json!(self.name);
-        let path = self.place.repo.root().join(format!("hook.{}", std::process::id()));
+        let path = self.place.repo.root().join(format!("hook.{:032x}", unpredictable()));
         let mut file = File::options().read(true).write(true).create_new(true).open(&path)?;
         std::fs::remove_file(&path)?;
         file.write_all(what.to_string().as_bytes())?;
@@ -254,6 +263,23 @@ mod tests {
         let ended = ran("trap '' TERM; (sleep 600; true) & sleep 600", 1, &Task::default());
         assert!(matches!(ended, Err(Ended::TimedOut(1))));
         assert!(ran("exit 0", 1, &Task::default()).is_ok());
+        // What it started goes with it, also if it goes at once and the other does not.
+        let noted = std::env::temp_dir().join(format!("{:032x}", unpredictable()));
+        let script =
+            format!("(trap '' TERM; echo started; exec sleep 600) & echo $! > {}; wait", noted.display());
+        assert!(matches!(ran(&script, 1, &Task::default()), Err(Ended::TimedOut(1))));
+        let other = std::fs::read_to_string(&noted).expect("its number");
+        std::fs::remove_file(&noted).expect("a file");
+        let begun = Instant::now();
+        let is_there = || {
+            let status =
+                std::fs::read_to_string(format!("/proc/{}/status", other.trim())).unwrap_or_default();
+            status.lines().any(|line| line.starts_with("State:") && !line.contains('Z'))
+        };
+        while is_there() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "it goes on");
+            std::thread::sleep(LOOK);
+        }
         assert!(
             matches!(ran("exit 3", 0, &Task::default()), Err(Ended::Failed(status)) if words(status) == "exit code 3")
         );
