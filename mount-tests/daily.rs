@@ -23,6 +23,26 @@ pub fn commands_follow_each_other_from_inside_a_worktree() -> Result<(), Missing
     Ok(())
 }
 
+pub fn head_is_the_branch_whose_worktree_one_stands_in() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    stage
+        .sh("echo 1 > \"$W\"/f; \"$CORAL\" -C \"$W\" commit -m 'on main'; E=\"$M\"/worktree/exp; mkdir \"$E\"
+            mkdir \"$E\"/d; echo 2 > \"$E\"/d/g; \"$CORAL\" -C \"$E\" commit -m 'on exp'
+            [ \"$(\"$CORAL\" -C repo log -n 1 --format %s)\" = 'on main' ]
+            coral() { \"$CORAL\" -C \"$E\" -C d \"$@\"; }
+            coral tag here; [ \"$(\"$CORAL\" -C repo log -n 1 --format %s here)\" = 'on exp' ]
+            coral ls -r | grep -q d/g; coral ls HEAD:./ | grep -q g; [ \"$(coral cat HEAD:./g)\" = 2 ]
+            [ \"$(coral log --format %s main..)\" = 'on exp' ]; [ \"$(coral branch --show-current)\" = exp ]
+            coral branch | grep -q '^[*] exp '; coral reflog | grep -q 'on exp'; coral diff --name-only main HEAD | grep -q d/g
+            coral branch copy; [ \"$(coral log -n 1 --format %s copy)\" = 'on exp' ]
+            coral notes add -m noted; \"$CORAL\" -C repo notes show exp | grep -q noted
+            coral switch main 2> said; grep -q 'exp' said
+            echo 3 > \"$E\"/d/g; coral commit -m again; coral reset --hard HEAD~1; [ \"$(cat \"$E\"/d/g)\" = 2 ]
+            cd \"$E\"/d; \"$CORAL\" log -n 1 --format %s | grep -q 'on exp'; \"$CORAL\" status | grep -q exp")
+        .succeeds();
+    Ok(())
+}
+
 pub fn a_commit_leaves_out_a_file_that_is_open_and_names_it() -> Result<(), Missing> {
     let stage = Stage::new()?;
     // A process that forks closes its files once more in the child, so the writer is one that does not.

@@ -28,20 +28,20 @@ enum Action {
     /// It is as it should be there
     #[command(visible_alias = "old")]
     Good {
-        /// Which; HEAD if none is named
+        /// Which; the one that the search went to if none is named
         #[arg(value_name = "REF")]
         commits: Vec<String>,
     },
     /// It is not as it should be there
     #[command(visible_alias = "new")]
     Bad {
-        /// Which; HEAD if none is named
+        /// Which; the one that the search went to if none is named
         #[arg(value_name = "REF")]
         commit: Option<String>,
     },
     /// It cannot be told there
     Skip {
-        /// Which; HEAD if none is named
+        /// Which; the one that the search went to if none is named
         #[arg(value_name = "REF")]
         commits: Vec<String>,
     },
@@ -61,9 +61,10 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
     let place = context.open()?;
     let resolve = |text: &str| place.repo.resolve(text, place.now());
     let resolve_all = |texts: &[String]| -> Result<Vec<CommitId>> {
-        let head = ["HEAD".to_owned()];
-        let texts = if texts.is_empty() { &head[..] } else { texts };
-        texts.iter().map(|text| Ok(resolve(text)?)).collect()
+        match texts {
+            [] => Ok(vec![place.search().looked_at()?]),
+            texts => texts.iter().map(|text| Ok(resolve(text)?)).collect(),
+        }
     };
     let say_all = |verdict: Verdict, commits: Vec<CommitId>| -> Result<Next> {
         let mut next = Next::Unknown { has_bad: false, has_good: false };
@@ -88,7 +89,8 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
         Action::Good { commits } => told(&place, out, &say_all(Verdict::Good, resolve_all(&commits)?)?),
         Action::Skip { commits } => told(&place, out, &say_all(Verdict::Skip, resolve_all(&commits)?)?),
         Action::Bad { commit } => {
-            let commit = resolve(commit.as_deref().unwrap_or("HEAD"))?;
+            let commit = commit.as_deref().map(resolve).transpose()?;
+            let commit = commit.map_or_else(|| place.search().looked_at(), Ok)?;
             told(&place, out, &place.search().say(Verdict::Bad, commit)?)
         }
         Action::Run { command } => search(&place, out, &command),

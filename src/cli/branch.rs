@@ -90,7 +90,7 @@ impl Args {
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     if args.show_current {
-        let current = place.repo.refs().current_branch()?;
+        let current = place.repo.head()?.into_branch()?;
         return match out.json {
             true => out.value(&json!({ "branch": current.as_str() })),
             false => out.line(current),
@@ -216,7 +216,7 @@ fn is_wanted(place: &Place, args: &Args, name: &BranchName, tip: CommitId) -> Re
 
 fn list(place: &Place, out: &Output, args: &Args) -> Result<()> {
     let refs = place.repo.refs();
-    let head = refs.head()?;
+    let head = place.repo.head()?;
     let mut found = Vec::new();
     for (name, id) in refs.branches()?.into_iter().filter(|_| !args.remotes) {
         if is_wanted(place, args, &name, id)? {

@@ -27,7 +27,7 @@ pub struct Args {
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
-    if let (None, None, Head::Detached(commit)) = (&args.branch, &place.inside, place.repo.refs().head()?) {
+    if let (None, Head::Detached(commit)) = (&args.branch, place.repo.head()?) {
         return match out.json {
             true => out.value(&json!({
                 "branch": null, "detached": commit.to_string(), "base": commit.to_string(), "changes": [], "still_open": [],

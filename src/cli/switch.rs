@@ -1,7 +1,7 @@
 use super::context::{Context, Place, say_heard};
 use super::error::{CommandError, Result};
 use super::merged::conflict_json;
-use super::output::{Output, warn};
+use super::output::{Output, note, warn};
 use super::quote;
 use super::unsaved;
 use crate::history::{BranchName, Error, Head};
@@ -68,6 +68,13 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         place.naming().switch(&to).map_err(|error| with_what_may_be_meant(error, &to))?;
     warn(&warnings);
     say_heard(&heard);
+    if let Some((branch, _)) =
+        place.inside.as_ref().filter(|(branch, _)| head != Head::Branch(branch.clone()))
+    {
+        note(format!(
+            "in this folder HEAD is the branch of the worktree, {branch}; elsewhere it is where it went now"
+        ));
+    }
     match (out.json, &head) {
         (true, Head::Branch(name)) => out.value(&json!({ "branch": name.as_str(), "detached": null })),
         (true, Head::Detached(id)) => out.value(&json!({ "branch": null, "detached": id.to_string() })),

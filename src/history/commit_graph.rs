@@ -94,19 +94,19 @@ impl<'a> CommitGraph<'a> {
             let unknown = self.unknown_to(&graph, &commits)?;
             // It is let go before, so that it need not be copied.
             drop(graph);
-            graph = self.repo.0.graph.extend(&unknown);
+            graph = self.repo.inner.graph.extend(&unknown);
         }
         let rows = commits.iter().filter_map(|&commit| graph.find(commit)).collect();
         Ok((graph, rows))
     }
 
     fn known(&self) -> Arc<Graph> {
-        if let Some(graph) = self.repo.0.graph.get() {
+        if let Some(graph) = self.repo.inner.graph.get() {
             return graph;
         }
         // Whatever is wrong with the file: all that it says is in the commits.
         let graph = self.read().ok().flatten().unwrap_or_default();
-        self.repo.0.graph.keep(graph)
+        self.repo.inner.graph.keep(graph)
     }
 
     fn read(&self) -> Result<Option<Graph>> {

@@ -18,6 +18,17 @@ pub enum Head {
 }
 
 impl Head {
+    /// The branch that it is on.
+    ///
+    /// # Errors
+    /// [`Error::DetachedHead`] if it is on none.
+    pub fn into_branch(self) -> Result<BranchName> {
+        match self {
+            Head::Branch(name) => Ok(name),
+            Head::Detached(commit) => Err(Error::DetachedHead(commit)),
+        }
+    }
+
     pub(super) fn to_text(&self) -> String {
         match self {
             Head::Branch(name) => format!("ref: refs/heads/{name}\n"),

@@ -61,10 +61,7 @@ impl Refs {
     /// # Errors
     /// [`Error::DetachedHead`] if there is none.
     pub fn current_branch(&self) -> Result<BranchName> {
-        match self.head()? {
-            Head::Branch(name) => Ok(name),
-            Head::Detached(commit) => Err(Error::DetachedHead(commit)),
-        }
+        self.head()?.into_branch()
     }
 
     /// Points HEAD elsewhere, durably, and logs it.

@@ -4,7 +4,7 @@ use super::commit::Commit;
 use super::error::{Error, Result};
 use super::known_graph::KnownGraph;
 use super::path::TreePath;
-use super::refs::{BranchName, Refs};
+use super::refs::{BranchName, Head, Refs};
 use super::tree::{Attributes, Entry, Node, Tree};
 use super::two_generations::Recent;
 use crate::disk::{Disk, DiskFile, FileId};
@@ -35,9 +35,13 @@ pub struct Options {
     pub plain_bytes: u64,
 }
 
-/// An open repository. Clones share everything.
+/// An open repository, perhaps as somebody sees it who stands on one of its branches. Clones share everything.
 #[derive(Clone)]
-pub struct Repo(pub(super) Arc<Inner>);
+pub struct Repo {
+    pub(super) inner: Arc<Inner>,
+    /// The branch that HEAD means here, whatever the repository's own HEAD says.
+    pub(super) stood_on: Option<BranchName>,
+}
 
 pub(super) struct Inner {
     disk: Arc<dyn Disk>,
@@ -57,7 +61,7 @@ pub(super) struct Inner {
 
 impl fmt::Debug for Repo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Repo").field(&self.0.root).finish()
+        f.debug_tuple("Repo").field(&self.inner.root).finish()
     }
 }
 
@@ -97,7 +101,7 @@ impl Repo {
         let plain = PlainCopies::new(disk.clone(), root, options.plain_bytes, options.store.reserve_bytes);
         let store = Store::open(disk.clone(), root, options.store)?;
         let refs = Refs::new(disk.clone(), root);
-        Ok(Self(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             disk,
             root: root.to_owned(),
             format,
@@ -108,7 +112,26 @@ impl Repo {
             recipes: Recent::new(REMEMBERED),
             commits: Recent::new(REMEMBERED / 10),
             graph: KnownGraph::default(),
-        })))
+        });
+        Ok(Self { inner, stood_on: None })
+    }
+
+    /// The same repository for somebody who stands on a branch: what HEAD means in revisions is that branch. The repository's own
+    /// HEAD, which [`Refs::head`] tells, is what it was.
+    #[must_use]
+    pub fn standing_on(&self, branch: BranchName) -> Self {
+        Self { inner: self.inner.clone(), stood_on: Some(branch) }
+    }
+
+    /// What HEAD means here: the branch that is stood on, or what the repository's own HEAD says.
+    ///
+    /// # Errors
+    /// If that cannot be read.
+    pub fn head(&self) -> Result<Head> {
+        match &self.stood_on {
+            Some(branch) => Ok(Head::Branch(branch.clone())),
+            None => self.refs().head(),
+        }
     }
 
     /// Whether what lies at its path is still this repository: not moved away, and no other one in its place.
@@ -116,36 +139,36 @@ impl Repo {
     /// # Errors
     /// [`Error::Replaced`] if not: then nothing that is done to it may be acknowledged.
     pub fn check_held(&self) -> Result<()> {
-        let there = self.0.disk.stat(&self.0.root.join("format"))?;
-        match there.is_some_and(|stat| stat.id == self.0.format.0) {
+        let there = self.inner.disk.stat(&self.inner.root.join("format"))?;
+        match there.is_some_and(|stat| stat.id == self.inner.format.0) {
             true => Ok(()),
-            false => Err(Error::Replaced(self.0.root.clone())),
+            false => Err(Error::Replaced(self.inner.root.clone())),
         }
     }
 
     /// The disk that it lies on.
     pub fn disk(&self) -> &Arc<dyn Disk> {
-        &self.0.disk
+        &self.inner.disk
     }
 
     /// The repository's own folder.
     pub fn root(&self) -> &Path {
-        &self.0.root
+        &self.inner.root
     }
 
     /// Its objects.
     pub fn store(&self) -> &Store {
-        &self.0.store
+        &self.inner.store
     }
 
     /// Its plain copies.
     pub fn plain(&self) -> &PlainCopies {
-        &self.0.plain
+        &self.inner.plain
     }
 
     /// Its branches, tags and HEAD.
     pub fn refs(&self) -> &Refs {
-        &self.0.refs
+        &self.inner.refs
     }
 
     /// The tree of a commit; of none, the empty one.
@@ -158,8 +181,8 @@ impl Repo {
 
     /// The commit with this id.
     pub fn commit(&self, id: CommitId) -> Result<Arc<Commit>> {
-        self.0.commits.get_or(id, || {
-            let bytes = self.0.store.read_meta(Kind::Commit, id.as_bytes())?;
+        self.inner.commits.get_or(id, || {
+            let bytes = self.inner.store.read_meta(Kind::Commit, id.as_bytes())?;
             let commit = Commit::decode(&bytes).map_err(|source| damaged("commit", id, source))?;
             Ok((Arc::new(commit), 1))
         })
@@ -167,8 +190,8 @@ impl Repo {
 
     /// The recipe with this id.
     pub fn recipe(&self, id: RecipeId) -> Result<Arc<Recipe>> {
-        self.0.recipes.get_or(id, || {
-            let bytes = self.0.store.read_meta(Kind::Recipe, id.as_bytes())?;
+        self.inner.recipes.get_or(id, || {
+            let bytes = self.inner.store.read_meta(Kind::Recipe, id.as_bytes())?;
             let recipe = Recipe::decode(&bytes).map_err(|source| damaged("recipe", id, source))?;
             let weight = recipe.extents().len() + 1;
             Ok((Arc::new(recipe), weight))
@@ -193,8 +216,8 @@ impl Repo {
         if id == Tree::empty_id() {
             return Ok(Arc::default());
         }
-        self.0.trees.get_or(id, || {
-            let bytes = self.0.store.read_meta(Kind::Tree, id.as_bytes())?;
+        self.inner.trees.get_or(id, || {
+            let bytes = self.inner.store.read_meta(Kind::Tree, id.as_bytes())?;
             let tree = Tree::decode(&bytes).map_err(|source| damaged("tree", id, source))?;
             let weight = tree.entries().len() + 1;
             Ok((Arc::new(tree), weight))

@@ -43,19 +43,6 @@ impl Repo {
         let revision = Revision::parse(text).ok_or_else(|| revisions.unknown(text))?;
         revisions.resolve(&revision, now)
     }
-
-    /// The commit that HEAD names.
-    ///
-    /// # Errors
-    /// [`Error::Unborn`] if its branch has none yet.
-    pub fn head_commit(&self) -> Result<CommitId> {
-        match self.refs().head()? {
-            Head::Detached(commit) => Ok(commit),
-            Head::Branch(branch) => {
-                self.refs().branch(&branch)?.ok_or_else(|| Error::Unborn(branch.to_string()))
-            }
-        }
-    }
 }
 
 /// What texts mean in a repository.
@@ -77,7 +64,7 @@ impl<'a> Revisions<'a> {
     pub fn resolve(&self, revision: &Revision, now: Timestamp) -> Result<CommitId> {
         let text = revision.text.as_str();
         let mut commit = match &revision.base {
-            Base::Head => self.repo.head_commit()?,
+            Base::Head => self.head()?,
             Base::Named(name) => self.named(text, name)?,
             Base::Logged { name, at } => self.logged(text, name.as_deref(), at, now)?,
             Base::Previous(back) => self.named(text, &self.previous(text, *back)?)?,
@@ -91,6 +78,17 @@ impl<'a> Revisions<'a> {
             commit = self.step(text, commit, step)?;
         }
         Ok(commit)
+    }
+
+    /// The commit that HEAD names here.
+    fn head(&self) -> Result<CommitId> {
+        match self.repo.head()? {
+            Head::Detached(commit) => Ok(commit),
+            Head::Branch(branch) => {
+                let commit = self.repo.refs().branch(&branch)?;
+                commit.ok_or_else(|| Error::Unborn(branch.to_string()))
+            }
+        }
     }
 
     /// The commits that texts name together: `a..b`, `^a b`, and the like.
@@ -245,7 +243,7 @@ impl<'a> Revisions<'a> {
         {
             return Ok(tag.commit);
         }
-        if let Head::Branch(branch) = self.repo.refs().head()?
+        if let Head::Branch(branch) = self.repo.head()?
             && as_branch == Some(branch.as_str())
         {
             return Err(Error::Unborn(branch.to_string()));
@@ -313,18 +311,19 @@ impl<'a> Revisions<'a> {
         }
     }
 
-    /// The log of what a name means, and its whole name. Before HEAD had a log of its own it is that of its branch.
+    /// The log of what a name means, and its whole name. HEAD's is that of its branch for who stands on one, and before HEAD had
+    /// a log of its own.
     fn log_called(&self, text: &str, name: Option<&str>) -> Result<(String, Vec<LogLine>)> {
         let refs = self.repo.refs();
         let branch = match name {
             Some("HEAD" | "@") => {
-                let log = refs.logs().head()?;
-                match (log.is_empty(), refs.head()?) {
+                let log = if self.repo.stood_on.is_some() { Vec::new() } else { refs.logs().head()? };
+                match (log.is_empty(), self.repo.head()?) {
                     (true, Head::Branch(branch)) => branch,
                     (_, Head::Branch(_) | Head::Detached(_)) => return Ok(("HEAD".into(), log)),
                 }
             }
-            None => refs.current_branch()?,
+            None => self.repo.head()?.into_branch()?,
             Some(name) => {
                 let name = name.strip_prefix("refs/").unwrap_or(name);
                 if let Some(Ok(tag)) = name.strip_prefix("tags/").map(TagName::new) {

@@ -116,6 +116,17 @@ impl Search<'_> {
         Ok(known.ok_or_else(damaged)?)
     }
 
+    /// The commit that is looked at: where the repository's own HEAD is, wherever somebody stands.
+    ///
+    /// # Errors
+    /// [`Unborn`](crate::history::Error::Unborn).
+    pub fn looked_at(&self) -> Result<CommitId> {
+        match self.0.repo.refs().head()? {
+            Head::Branch(name) => Ok(self.0.repo.refs().existing_branch(&name)?),
+            Head::Detached(commit) => Ok(commit),
+        }
+    }
+
     fn keep(&self, bisection: &Bisection) -> Result<()> {
         Ok(self.0.repo.disk().replace(&self.path(), bisection.to_text().as_bytes())?)
     }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// A repository, and the place in it that somebody stands at.
 #[derive(Debug)]
 pub struct Workspace {
-    /// The repository.
+    /// The repository; HEAD means the branch that he stands in.
     pub repo: Repo,
     /// The settings in force.
     pub config: Config,
@@ -61,6 +61,10 @@ impl Workspace {
             Some(mount) => inside_worktree(&repo, mount, &surroundings.cwd)?,
             None => None,
         };
+        let repo = match &inside {
+            Some((branch, _)) => repo.standing_on(branch.clone()),
+            None => repo,
+        };
         let folder = root.parent().unwrap_or(&root).to_owned();
         Ok(Self { repo, config, folder, inside, surroundings: surroundings.clone(), daemons: Daemons::new() })
     }
@@ -92,10 +96,7 @@ impl Workspace {
             }
             return Ok(branch);
         }
-        match &self.inside {
-            Some((branch, _)) => Ok(branch.clone()),
-            None => Ok(self.repo.refs().current_branch()?),
-        }
+        Ok(self.repo.head()?.into_branch()?)
     }
 
     /// The worktree of a branch, as it is after whatever a mount of it has under way, recovered if nobody else uses it and

@@ -109,3 +109,26 @@ fn ranges_show_some_and_hide_some() {
     assert_eq!(selected(&["main^@"]), selection(&[two, side], &[]));
     assert_eq!(selected(&["main^-2"]), selection(&[merge], &[side]));
 }
+
+#[test]
+fn head_is_the_branch_that_somebody_stands_on() {
+    let (repo, [one, _, side, merge]) = history();
+    let dev = BranchName::new("dev").expect("valid");
+    let there = repo.standing_on(dev.clone());
+    let of = |text: &str| there.resolve(text, now()).expect(text);
+    assert_eq!(
+        (of("HEAD"), of("@~"), of("main"), of("@{0}"), of("HEAD@{0}")),
+        (side, one, merge, side, side)
+    );
+    let selected = Revisions::of(&there).select(["main..", "..main"], now()).expect("ranges");
+    assert_eq!((selected.tips, selected.hidden), (vec![side, merge], vec![merge, side]));
+    assert_eq!(Revisions::of(&there).moves_of("HEAD").expect("a log").0, "dev");
+    assert_eq!(there.head().and_then(Head::into_branch).expect("stood on"), dev);
+    let main = repo.standing_on(BranchName::new("main").expect("valid"));
+    assert_eq!(Revisions::of(&main).moves_of("HEAD").expect("a log").0, "main");
+    // The repository's own is where it was.
+    assert_eq!(repo.resolve("HEAD", now()).expect("HEAD"), merge);
+    assert_eq!(there.refs().current_branch().expect("HEAD").as_str(), "main");
+    let nowhere = repo.standing_on(BranchName::new("new").expect("valid"));
+    assert!(matches!(nowhere.resolve("HEAD", now()), Err(Error::Unborn(name)) if name == "new"));
+}
