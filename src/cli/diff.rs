@@ -363,7 +363,10 @@ pub fn kind_word(kind: TensorKind) -> &'static str {
 fn tensor_json(tensor: &TensorChange) -> Value {
     let side = |side: &Option<(crate::recipe::TensorInfo, crate::id::ObjectKey)>| {
         side.as_ref().map(|(info, key)| {
-            json!({ "name": info.name, "dtype": info.dtype.name(), "shape": info.shape, "id": key.to_string() })
+            json!({
+                "name": info.name, "dtype": info.shown_dtype(), "shape": info.shown_shape(),
+                "id": key.to_string(),
+            })
         })
     };
     let numbers = tensor.difference.as_ref().map(|found| {

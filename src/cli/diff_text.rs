@@ -100,7 +100,7 @@ fn sizes(out: &Output, file: &FileChange, same: usize) -> Result<()> {
 
 fn tensor_text(out: &Output, tensor: &TensorChange) -> Result<()> {
     let name = quote::text(&tensor.name);
-    let info = |info: &TensorInfo| format!("{} {:?}", info.dtype.name(), info.shape);
+    let info = |info: &TensorInfo| format!("{} {:?}", info.shown_dtype(), info.shown_shape());
     let side = |side: &Option<(TensorInfo, _)>| side.as_ref().map(|(of, _)| info(of)).unwrap_or_default();
     match tensor.kind {
         TensorKind::Added => {

@@ -180,7 +180,7 @@ fn show_file(place: &Place, out: &Output, shown_as: &str, found: &Located) -> Re
     out.line(format_args!("  {} ({len} bytes), {stored}", ByteSize(len)))?;
     out.line(format_args!("  BLAKE3 {}", hex(recipe.blake3())))?;
     for (tensor, info, len) in &rows {
-        out.line(format_args!("  {}", tensor_line(tensor, *len, info.as_ref())))?;
+        out.line(format_args!("  {}", tensor_line(tensor, *len, info.as_ref(), id.is_some())))?;
     }
     if let (true, Some(text)) = (rows.is_empty(), content.read_short(TEXT_MAX)?.and_then(text)) {
         out.line("")?;
@@ -207,9 +207,10 @@ fn tensors(
     is_stored: bool,
 ) -> Result<Vec<(TensorInfo, Option<ObjectInfo>, u64)>> {
     let mut rows = Vec::new();
-    for (tensor, key, len) in recipe.tensors() {
-        let info = place.repo.store().info(key)?;
-        if info.is_none() && is_stored {
+    for tensor in recipe.table() {
+        let (key, (_, len), tensor) = (recipe.key_of(tensor), recipe.range_of(tensor), &tensor.info);
+        let info = key.map(|key| place.repo.store().info(key)).transpose()?.flatten();
+        if let (None, Some(key), true) = (&info, key, is_stored) {
             return Err(CommandError::new(format!("object {key} of `{}` is missing", tensor.name)));
         }
         rows.push((tensor.clone(), info, len));
@@ -217,18 +218,19 @@ fn tensors(
     Ok(rows)
 }
 
-fn tensor_line(tensor: &TensorInfo, len: u64, info: Option<&ObjectInfo>) -> String {
+fn tensor_line(tensor: &TensorInfo, len: u64, info: Option<&ObjectInfo>, is_stored: bool) -> String {
     let stored = match info {
         Some(info) => {
             let base = info.base.map(|base| format!(" on {}", short(base))).unwrap_or_default();
             format!("{:>10} stored, depth {}{base}", ByteSize(info.stored_len).to_string(), info.depth)
         }
+        None if is_stored => "in parts".into(),
         None => "not stored yet".into(),
     };
     format!(
         "{:<8} {:<20} {:>10} {stored}  {}",
-        tensor.dtype.name(),
-        format!("{:?}", tensor.shape),
+        tensor.shown_dtype(),
+        format!("{:?}", tensor.shown_shape()),
         ByteSize(len).to_string(),
         quote::text(&tensor.name),
     )

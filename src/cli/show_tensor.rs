@@ -31,7 +31,7 @@ pub fn named(place: &Place, out: &Output, view: &View, pattern: &str) -> Result<
         // Of a file that has none of them not a byte is read.
         let DraftNode::Known(Node::File { recipe, .. }) = entry.node else { continue };
         let recipe = place.repo.recipe(recipe)?;
-        if !recipe.tensors().any(|(tensor, _, _)| glob(pattern, &tensor.name)) {
+        if !recipe.table().iter().any(|tensor| glob(pattern, &tensor.info.name)) {
             continue;
         }
         let content = view.content(&entry.node)?.expect("a file has content");
@@ -73,7 +73,7 @@ fn one(
         });
         return Ok(value);
     }
-    let (shape, dtype) = (&tensor.info.shape, tensor.info.dtype.name());
+    let (shape, dtype) = (tensor.info.shown_shape(), tensor.info.shown_dtype());
     out.line(format_args!("{} in {}", quote::text(&tensor.info.name), quote::path(path)))?;
     out.line(format_args!("  shape {shape:?}, {dtype}, {} bytes, id {}", tensor.len, tensor.key))?;
     match info {

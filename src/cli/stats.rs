@@ -111,7 +111,7 @@ fn weigh(
                 Node::File { recipe, len } => {
                     let recipe = place.repo.recipe(*recipe)?;
                     objects.extend(recipe.keys());
-                    (1, *len, recipe.tensors().count() as u64)
+                    (1, *len, recipe.table().len() as u64)
                 }
             };
             sum = (sum.0 + files, sum.1 + bytes, sum.2 + tensors);

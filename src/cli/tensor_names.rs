@@ -16,7 +16,7 @@ pub fn no_tensor(pattern: &str, file: &TreePath) -> CommandError {
 /// A tensor as JSON.
 pub fn tensor_json(tensor: &TensorInfo, len: u64, info: Option<&ObjectInfo>) -> Value {
     json!({
-        "name": tensor.name, "dtype": tensor.dtype.name(), "shape": tensor.shape, "bytes": len,
+        "name": tensor.name, "dtype": tensor.shown_dtype(), "shape": tensor.shown_shape(), "bytes": len,
         "stored_bytes": info.map(|info| info.stored_len),
         "base": info.and_then(|info| info.base).map(|key| key.to_string()),
         "depth": info.map(|info| info.depth),

@@ -6,7 +6,7 @@ use crate::id::ObjectKey;
 use crate::recipe::TensorInfo;
 use crate::store::{Source, StoreError};
 use crate::task::{Meter, Task, Unit};
-use crate::tensor::{Difference, Dtype};
+use crate::tensor::{Difference, Dtype, Element};
 use crate::threads::Threads;
 
 /// Bytes of a side that are compared at once; a multiple of every element.
@@ -99,7 +99,7 @@ fn change(pair: &Pair<'_>) -> TensorChange {
         Pair::Gone(old) => (TensorKind::Removed, Some(old), None),
         Pair::New(new) => (TensorKind::Added, None, Some(new)),
         Pair::Both(old, new) => {
-            let is_like = (old.info.dtype, &old.info.shape) == (new.info.dtype, &new.info.shape);
+            let is_like = is_like(old.info, new.info);
             let kind = match (is_like, old.key == new.key, old.info.name == new.info.name) {
                 (false, _, _) => TensorKind::Reshaped,
                 (true, false, _) => TensorKind::Changed,
@@ -111,6 +111,11 @@ fn change(pair: &Pair<'_>) -> TensorChange {
     };
     let name = pair.name().to_owned();
     TensorChange { name, kind, old: old.map(of), new: new.map(of), difference: None }
+}
+
+/// Whether two tensors are of one type and shape, and their payloads mean the same.
+fn is_like(old: &TensorInfo, new: &TensorInfo) -> bool {
+    (old.dtype, &old.shape, &old.declared) == (new.dtype, &new.shape, &new.declared)
 }
 
 /// A part of two tensors that face each other.
@@ -167,8 +172,16 @@ fn cut<'a>(
     };
     let (count, others) = (elements(before)?, elements(after)?);
     let widths = [before.info.dtype, after.info.dtype].map(|dtype| dtype.bits() / 8);
-    // Numbers of another shape say nothing about each other.
-    if count != others || before.info.shape != after.info.shape {
+    // Numbers of another shape say nothing about each other, nor do bytes of blocks.
+    let are_numbers = |tensor: &TensorAt<'_>| {
+        let element = tensor.info.declared.as_ref().map(|declared| declared.element);
+        element.is_none_or(|element| matches!(element, Element::Number(_)))
+    };
+    let is_same_shape = before.info.shape == after.info.shape
+        && before.info.shown_shape() == after.info.shown_shape()
+        && are_numbers(before)
+        && are_numbers(after);
+    if count != others || !is_same_shape {
         return None;
     }
     let step = PIECE / widths[0].max(widths[1]);

@@ -108,7 +108,7 @@ impl Training {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::{Extent, propose};
+    use crate::format::propose;
 
     #[test]
     fn the_network_learns_its_text() {
@@ -122,14 +122,8 @@ mod tests {
     fn checkpoints_are_safetensors_with_every_parameter() {
         let training = Training::new(&"abc ".repeat(20), Size { hidden: 8, batch: 4 });
         let checkpoint = training.checkpoint();
-        let extents = propose(&checkpoint.files[0].1).expect("readable");
-        let names: Vec<String> = extents
-            .into_iter()
-            .filter_map(|part| match part.kind {
-                Extent::Tensor { name, .. } => Some(name),
-                Extent::Literal | Extent::Chunk => None,
-            })
-            .collect();
+        let proposal = propose(&checkpoint.files[0].1).expect("readable");
+        let names: Vec<String> = proposal.tensors.into_iter().map(|tensor| tensor.name).collect();
         assert_eq!(names, training.network.parameters().map(|(name, _)| name.to_owned()));
     }
 }

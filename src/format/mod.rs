@@ -8,14 +8,17 @@
 mod bytes;
 mod chunks;
 pub mod npy;
+mod pickle;
 mod propose;
 mod region;
 pub mod safetensors;
 #[cfg(test)]
 mod testing;
+mod torch;
+mod torch_legacy;
 mod zip;
 
 pub use bytes::Bytes;
 pub use chunks::{CHUNK_AVERAGE, CHUNK_MAX, CHUNK_MIN};
-pub use propose::{Extent, Proposed, propose};
-pub use region::LITERAL_MAX;
+pub use propose::{Extent, Proposal, Proposed, propose};
+pub use region::{Found, LITERAL_MAX};

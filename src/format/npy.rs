@@ -3,16 +3,17 @@
 //! Layout per numpy's `numpy.lib.format`: magic `\x93NUMPY`, version, header length (2 bytes in version 1, 4 later), a
 //! Python dictionary of `descr`, `fortran_order` and `shape`, padded so that the data is 64-byte aligned.
 //!
-//! The payload of a Fortran-ordered array is proposed as a flat tensor, because in C order no other shape would be
-//! true of it; [`fortran_shape`] finds the true one again. Big-endian, structured and pickled arrays are plain bytes.
+//! The payload of a Fortran-ordered array is what it is in memory: its transposed in C order. The names that
+//! `ml_dtypes` have in `.npy` files say little: `V2` is bfloat16, `V1` one of several types of a byte. Structured and
+//! pickled arrays are plain bytes. A file may have several arrays, as several calls of `numpy.save` write them.
 
 use std::io;
 
-use crate::tensor::Dtype;
+use crate::tensor::{Declared, Dtype, Element, c_strides};
 
 use super::Bytes;
 use super::bytes::{array, block};
-use super::region::{Region, Tensor};
+use super::region::{Findings, Found};
 
 /// The first bytes of every `.npy` file.
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
@@ -23,14 +24,20 @@ const RANK_MAX: usize = 64;
 /// Data begins at a multiple of this, so that a mapping of the file is aligned for every element type and for SIMD.
 const ALIGNMENT: usize = 64;
 
-/// The array of an `.npy` file, named `array`; `None` if it is not one or lies about its length.
-pub(super) fn parse(file: &dyn Bytes) -> io::Result<Option<Vec<Region>>> {
-    let Some(member) = parse_span(file, 0, file.len(), "array")? else { return Ok(None) };
-    Ok(Some(vec![member]))
+/// The arrays of an `.npy` file, named `array`, `array.1` and so on; `None` if the first is none, or not whole.
+pub(super) fn parse(file: &dyn Bytes) -> io::Result<Option<Findings>> {
+    let mut findings = Findings::default();
+    let (mut at, mut name) = (0, "array".to_owned());
+    while let Some(found) = parse_span(file, at, file.len(), &name)? {
+        at = found.start + found.len;
+        findings.add(found);
+        name = format!("array.{}", findings.tensors.len());
+    }
+    Ok((!findings.tensors.is_empty()).then_some(findings))
 }
 
-/// The payload of the `.npy` that lies in `start..end` of a file.
-pub(super) fn parse_span(file: &dyn Bytes, start: u64, end: u64, name: &str) -> io::Result<Option<Region>> {
+/// The payload of the array that begins the bytes `start..end` of a file.
+pub(super) fn parse_span(file: &dyn Bytes, start: u64, end: u64, name: &str) -> io::Result<Option<Found>> {
     let Some(prefix) = array::<8>(file, start, end)? else { return Ok(None) };
     if &prefix[..6] != MAGIC {
         return Ok(None);
@@ -45,7 +52,7 @@ pub(super) fn parse_span(file: &dyn Bytes, start: u64, end: u64, name: &str) -> 
     };
     let text = block(file, at, len as usize)?;
     let data = at + u64::from(len);
-    Ok(Header::parse(&text).and_then(|header| header.region(data, end - data, name)))
+    Ok(Header::parse(&text).and_then(|header| header.found(data, end - data, name)))
 }
 
 /// The bytes that make `payload` an `.npy` file when put before it; their count is a multiple of 64.
@@ -63,6 +70,13 @@ pub fn header(dtype: Dtype, shape: &[u64]) -> Option<Vec<u8>> {
 /// The same for a payload in Fortran order.
 pub fn fortran_header(dtype: Dtype, shape: &[u64]) -> Vec<u8> {
     dictionary(dtype, true, shape)
+}
+
+/// The same for a payload of numbers whose first byte is the highest; `None` if NumPy has no such type.
+pub fn big_endian_header(dtype: Dtype, declared: &Declared) -> Option<Vec<u8>> {
+    let kind = descr(dtype).strip_prefix('<')?;
+    let (is_fortran, shape) = (declared.is_fortran(), &declared.shape);
+    Some(dictionary_of(&format!(">{kind}"), is_fortran, shape))
 }
 
 /// So many bytes before a payload are enough for [`fortran_shape`].
@@ -88,9 +102,13 @@ pub fn fortran_shape(before: &[u8], count: u64) -> Option<Vec<u64>> {
 }
 
 fn dictionary(dtype: Dtype, fortran_order: bool, shape: &[u64]) -> Vec<u8> {
+    dictionary_of(descr(dtype), fortran_order, shape)
+}
+
+fn dictionary_of(descr: &str, fortran_order: bool, shape: &[u64]) -> Vec<u8> {
     let order = if fortran_order { "True" } else { "False" };
     let shape = tuple(shape);
-    frame(format!("{{'descr': '{}', 'fortran_order': {order}, 'shape': {shape}, }}", descr(dtype)))
+    frame(format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}"))
 }
 
 /// Pads the dictionary with spaces and a line feed, and puts magic, version and length before it.
@@ -136,8 +154,8 @@ const fn descr(dtype: Dtype) -> &'static str {
     }
 }
 
-/// The element type with this numpy name, if it is little-endian and ours.
-fn dtype_of(descr: &str) -> Option<Dtype> {
+/// The element type with this numpy name, if it is ours, and whether its first byte is the highest.
+fn dtype_of(descr: &str) -> Option<(Dtype, bool)> {
     let order = descr.as_bytes().first()?;
     let dtype = match descr.get(1..)? {
         "b1" => Dtype::Bool,
@@ -145,11 +163,13 @@ fn dtype_of(descr: &str) -> Option<Dtype> {
         "i2" => Dtype::I16,
         "i4" => Dtype::I32,
         "i8" => Dtype::I64,
-        "u1" => Dtype::U8,
+        "u1" | "V1" => Dtype::U8,
         "u2" => Dtype::U16,
         "u4" => Dtype::U32,
         "u8" => Dtype::U64,
+        "f1" => Dtype::F8E5M2,
         "f2" => Dtype::F16,
+        "V2" => Dtype::Bf16,
         "f4" => Dtype::F32,
         "f8" => Dtype::F64,
         "c8" => Dtype::C64,
@@ -157,8 +177,9 @@ fn dtype_of(descr: &str) -> Option<Dtype> {
         _ => return None,
     };
     match order {
-        b'<' => Some(dtype),
-        b'|' => (dtype.bits() == 8).then_some(dtype),
+        b'<' => Some((dtype, false)),
+        b'|' => (dtype.bits() == 8 || dtype == Dtype::Bf16).then_some((dtype, false)),
+        b'>' => Some((dtype, dtype.bits() > 8)),
         _ => None,
     }
 }
@@ -193,14 +214,33 @@ impl Header {
         Some(Self { descr: descr?, fortran_order: fortran_order?, shape: shape? })
     }
 
-    /// The `data_len` bytes at `data`, if they are what the header says.
-    fn region(self, data: u64, data_len: u64, name: &str) -> Option<Region> {
-        let dtype = dtype_of(&self.descr)?;
-        let len = dtype.byte_len(&self.shape).filter(|len| *len == data_len)?;
-        let flat = self.fortran_order && self.shape.len() > 1;
-        let shape = if flat { vec![self.shape.iter().product()] } else { self.shape };
-        Some(Region { start: data, len, tensor: Some(Tensor { dtype, shape, name: name.to_owned() }) })
+    /// The array whose payload begins the `data_len` bytes at `data`, if they are enough.
+    fn found(self, data: u64, data_len: u64, name: &str) -> Option<Found> {
+        let (dtype, is_big_endian) = dtype_of(&self.descr)?;
+        let len = dtype.byte_len(&self.shape).filter(|len| *len <= data_len)?;
+        let strides = match self.fortran_order && self.shape.len() > 1 {
+            true => Some(fortran_strides(&self.shape)?),
+            false => None,
+        };
+        let mut payload = (dtype, self.shape.clone());
+        if strides.is_some() {
+            payload.1.reverse();
+        }
+        let mut element = Element::Number(dtype);
+        if is_big_endian {
+            (payload, element) = ((Dtype::U8, vec![len]), Element::BigEndian(dtype));
+        }
+        let is_plain = strides.is_none() && !is_big_endian;
+        let declared = || Box::new(Declared { strides, ..Declared::plain(element, self.shape) });
+        let declared = (!is_plain).then(declared);
+        Some(Found { start: data, len, name: name.to_owned(), dtype: payload.0, shape: payload.1, declared })
     }
+}
+
+/// The strides of an array whose first axis is the fastest.
+fn fortran_strides(shape: &[u64]) -> Option<Vec<u64>> {
+    let reversed: Vec<u64> = shape.iter().rev().copied().collect();
+    c_strides(&reversed).map(|strides| strides.into_iter().rev().collect())
 }
 
 /// A reader of the few Python literals that an `.npy` header consists of.
@@ -279,9 +319,57 @@ mod tests {
     }
 
     #[test]
-    fn fortran_ordered_arrays_are_flat() {
+    fn arrays_in_fortran_order_are_the_transposed_in_memory() {
         let file = npy_file(1, "{'descr': '<f8', 'fortran_order': True, 'shape': (2, 3)}", &[5; 48]);
-        assert_eq!(tensors_of(&file)[0].3, [6]);
+        let found = parse(&file).unwrap().unwrap().tensors.swap_remove(0);
+        assert_eq!((found.dtype, found.shape), (Dtype::F64, vec![3, 2]));
+        let declared = found.declared.expect("it is declared");
+        assert!(declared.is_fortran());
+        assert_eq!((declared.shape, declared.strides), (vec![2, 3], Some(vec![1, 2])));
+        let vector = npy_file(1, "{'descr': '<f8', 'fortran_order': True, 'shape': (6,)}", &[5; 48]);
+        assert_eq!(parse(&vector).unwrap().unwrap().tensors[0].declared, None);
+    }
+
+    #[test]
+    fn numbers_whose_first_byte_is_the_highest_are_bytes_that_are_declared() {
+        for (order, fortran) in [("True", true), ("False", false)] {
+            let text = format!("{{'descr': '>f4', 'fortran_order': {order}, 'shape': (2, 3)}}");
+            let found = parse(&npy_file(1, &text, &[5; 24])).unwrap().unwrap().tensors.swap_remove(0);
+            assert_eq!((found.dtype, found.shape), (Dtype::U8, vec![24]));
+            let declared = found.declared.expect("it is declared");
+            assert_eq!(declared.element, Element::BigEndian(Dtype::F32));
+            assert_eq!((declared.is_fortran(), &declared.shape[..]), (fortran, &[2, 3][..]));
+            let header = big_endian_header(Dtype::F32, &declared).expect("NumPy has it");
+            let written = Header::parse(&header[10..]).expect("a header");
+            assert_eq!((&written.descr[..], written.fortran_order), (">f4", fortran));
+        }
+        let bytes = npy_file(1, "{'descr': '>i1', 'fortran_order': False, 'shape': (2,)}", &[5; 2]);
+        assert_eq!(tensors_of(&bytes)[0].2, Dtype::I8);
+    }
+
+    #[test]
+    fn types_of_other_libraries_are_numbers_where_that_is_known() {
+        for (descr, dtype) in [
+            ("<V2", Dtype::Bf16),
+            ("|V2", Dtype::Bf16),
+            ("|V1", Dtype::U8),
+            ("<V1", Dtype::U8),
+            ("<f1", Dtype::F8E5M2),
+        ] {
+            let text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': (2,), }}");
+            let len = dtype.bits() as usize / 4;
+            assert_eq!(tensors_of(&npy_file(1, &text, &vec![5; len]))[0].2, dtype, "{descr}");
+        }
+    }
+
+    #[test]
+    fn several_arrays_in_one_file_are_all_found() {
+        let one = npy_file(1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }", &[5; 8]);
+        let other = npy_file(2, "{'descr': '<i2', 'fortran_order': False, 'shape': (3,), }", &[6; 6]);
+        let file = [one, other, b"and so on".to_vec()].concat();
+        let found: Vec<_> = tensors_of(&file).into_iter().map(|found| (found.4, found.2, found.1)).collect();
+        let expected = [("array".to_owned(), Dtype::F32, 8), ("array.1".to_owned(), Dtype::I16, 6)];
+        assert_eq!(found, expected);
     }
 
     #[test]
@@ -294,8 +382,8 @@ mod tests {
     }
 
     #[test]
-    fn arrays_that_are_not_little_endian_numbers_are_plain() {
-        for descr in ["'>f4'", "'|O'", "'<U4'", "'<f16'", "'|f4'", "[('a', '<f4')]", "'<'", "''"] {
+    fn arrays_that_are_not_numbers_are_plain() {
+        for descr in ["'|O'", "'<U4'", "'<f16'", "'|f4'", "'|V4'", "[('a', '<f4')]", "'<'", "''"] {
             let text = format!("{{'descr': {descr}, 'fortran_order': False, 'shape': (6,), }}");
             assert_eq!(tensors_of(&npy_file(1, &text, &[5; 24])), [], "{descr}");
         }
@@ -305,7 +393,7 @@ mod tests {
     fn wrong_lengths_and_versions_are_plain() {
         let text = "{'descr': '<f4', 'fortran_order': False, 'shape': (6,), }";
         assert_eq!(tensors_of(&npy_file(1, text, &[5; 23])), []);
-        assert_eq!(tensors_of(&npy_file(1, text, &[5; 25])), []);
+        assert_eq!(tensors_of(&npy_file(1, text, &[5; 25])).len(), 1, "what comes behind is plain");
         assert_eq!(tensors_of(&npy_file(9, text, &[5; 24])), []);
         let huge = "{'descr': '<f4', 'fortran_order': False, 'shape': (18446744073709551615, 4), }";
         assert_eq!(tensors_of(&npy_file(1, huge, &[5; 24])), []);
@@ -343,8 +431,8 @@ mod tests {
                 prop_assert_eq!(file.len() % ALIGNMENT, 0);
                 let len = dtype.byte_len(&shape).unwrap();
                 file.resize(file.len() + len as usize, 1);
-                let regions = parse(&file).unwrap().unwrap();
-                prop_assert_eq!(regions[0].len, len);
+                let findings = parse(&file).unwrap().unwrap();
+                prop_assert_eq!(findings.tensors[0].len, len);
             }
         }
 

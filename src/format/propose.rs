@@ -1,74 +1,78 @@
-//! From a parser's findings to extents that tile the file.
+//! From a parser's findings to extents that tile the file, and the tensors that lie in them.
 
 use std::io;
 
 use crate::tensor::Dtype;
 
-use super::region::{LITERAL_MAX, Region, Tensor};
-use super::{Bytes, chunks, npy, safetensors, zip};
+use super::region::{Findings, Found, LITERAL_MAX, Region};
+use super::{Bytes, chunks, npy, safetensors, torch_legacy, zip};
+
+/// What a file is proposed to be made of.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Proposal {
+    /// Its parts: in order, without gap or overlap, from its first byte to its last.
+    pub parts: Vec<Proposed>,
+    /// Its tensors in the order in which their payloads begin and end; each lies inside of the file.
+    pub tensors: Vec<Found>,
+}
 
 /// A part of a file, proposed to be stored as one thing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Proposed {
     /// Where in the file it begins, in bytes.
     pub start: u64,
-    /// How many bytes it has; zero only for a tensor without elements.
+    /// How many bytes it has; zero only for the payload of a tensor without elements.
     pub len: u64,
     /// What it is.
     pub kind: Extent,
 }
 
 /// What a part of a file is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
     /// A few plain bytes (at most [`LITERAL_MAX`]), not worth an object.
     Literal,
-    /// The little-endian payload of one tensor.
-    Tensor {
-        /// Its element type.
-        dtype: Dtype,
-        /// Its shape, outermost first, in C order: `dtype.byte_len(&shape)` is the part's length.
-        shape: Vec<u64>,
-        /// Its name in the container; any text at all.
-        name: String,
-    },
+    /// The payload of one tensor, or of several that share it.
+    Payload(Dtype),
     /// Plain bytes cut where their content says.
     Chunk,
 }
 
-/// The extents of a file: in order, without gap or overlap, from its first byte to its last.
+/// What a file is made of.
 ///
 /// # Errors
-/// Only those of reading `file`. Content is never an error: what no parser accepts whole is plain bytes.
-pub fn propose(file: &dyn Bytes) -> io::Result<Vec<Proposed>> {
+/// Only those of reading `file`. Content is never an error: what no parser accepts is plain bytes.
+pub fn propose(file: &dyn Bytes) -> io::Result<Proposal> {
     let len = file.len();
-    let regions = find_regions(file)?.and_then(|found| fill_gaps(found, len));
-    let regions = regions.unwrap_or_else(|| vec![plain(0, len)]);
-    let mut extents = Vec::with_capacity(regions.len());
-    for region in regions {
-        expand(file, region, &mut extents)?;
+    let Findings { regions, mut tensors } = find(file)?.unwrap_or_default();
+    let mut parts = Vec::with_capacity(regions.len());
+    for region in fill_gaps(regions, len) {
+        expand(file, region, &mut parts)?;
     }
-    Ok(extents)
+    tensors.retain(|tensor| tensor.start.checked_add(tensor.len).is_some_and(|end| end <= len));
+    tensors.sort_by_key(|tensor| (tensor.start, tensor.len));
+    Ok(Proposal { parts, tensors })
 }
 
-/// What the first parser that accepts the file found.
-fn find_regions(file: &dyn Bytes) -> io::Result<Option<Vec<Region>>> {
-    for parse in [safetensors::parse, npy::parse, zip::parse] {
-        if let Some(regions) = parse(file)? {
-            return Ok(Some(regions));
+/// What the first parser that knows the file found.
+fn find(file: &dyn Bytes) -> io::Result<Option<Findings>> {
+    for parse in [safetensors::parse, npy::parse, zip::parse, torch_legacy::parse] {
+        if let Some(findings) = parse(file)? {
+            return Ok(Some(findings));
         }
     }
     Ok(None)
 }
 
-/// Sorts the findings and puts plain regions between them; `None` if they overlap or leave the file.
-fn fill_gaps(mut found: Vec<Region>, len: u64) -> Option<Vec<Region>> {
-    found.sort_by_key(|region| (region.start, region.len));
-    let mut tiles = Vec::with_capacity(found.len() + 1);
+/// Sorts the regions, leaves out what leaves the file or overlaps one before it, and puts plain ones between them.
+fn fill_gaps(mut found: Vec<Region>, len: u64) -> Vec<Region> {
+    found.sort_by_key(|region| (region.start, region.len, region.dtype.is_none()));
+    let mut tiles: Vec<Region> = Vec::with_capacity(found.len() + 1);
     let mut at = 0;
     for region in found {
-        let gap = region.start.checked_sub(at)?;
-        let end = region.start.checked_add(region.len).filter(|end| *end <= len)?;
+        let is_known = tiles.last().is_some_and(|last| (last.start, last.len) == (region.start, region.len));
+        let Some(end) = region.start.checked_add(region.len).filter(|end| *end <= len) else { continue };
+        let Some(gap) = region.start.checked_sub(at).filter(|_| !is_known) else { continue };
         if gap > 0 {
             tiles.push(plain(at, gap));
         }
@@ -78,23 +82,21 @@ fn fill_gaps(mut found: Vec<Region>, len: u64) -> Option<Vec<Region>> {
     if at < len {
         tiles.push(plain(at, len - at));
     }
-    Some(tiles)
+    tiles
 }
 
 fn plain(start: u64, len: u64) -> Region {
-    Region { start, len, tensor: None }
+    Region { start, len, dtype: None }
 }
 
-fn expand(file: &dyn Bytes, region: Region, extents: &mut Vec<Proposed>) -> io::Result<()> {
-    let Region { start, len, tensor } = region;
-    match tensor {
-        Some(Tensor { dtype, shape, name }) => {
-            extents.push(Proposed { start, len, kind: Extent::Tensor { dtype, shape, name } });
-        }
+fn expand(file: &dyn Bytes, region: Region, parts: &mut Vec<Proposed>) -> io::Result<()> {
+    let Region { start, len, dtype } = region;
+    match dtype {
+        Some(dtype) => parts.push(Proposed { start, len, kind: Extent::Payload(dtype) }),
         None if len == 0 => {}
-        None if len <= LITERAL_MAX => extents.push(Proposed { start, len, kind: Extent::Literal }),
+        None if len <= LITERAL_MAX => parts.push(Proposed { start, len, kind: Extent::Literal }),
         None => chunks::cut(file, start, len, |start, len| {
-            extents.push(Proposed { start, len, kind: Extent::Chunk });
+            parts.push(Proposed { start, len, kind: Extent::Chunk });
         })?,
     }
     Ok(())
@@ -109,21 +111,24 @@ mod tests {
 
     #[test]
     fn an_empty_file_has_no_extents() {
-        assert_eq!(propose(&Vec::new()).unwrap(), []);
+        assert_eq!(propose(&Vec::new()).unwrap(), Proposal::default());
     }
 
     #[test]
     fn a_short_plain_file_is_one_literal() {
-        let extents = propose(&b"{\"model_type\": \"gpt2\"}".to_vec()).unwrap();
-        assert_eq!(extents, [Proposed { start: 0, len: 22, kind: Extent::Literal }]);
+        let proposal = propose(&b"{\"model_type\": \"gpt2\"}".to_vec()).unwrap();
+        assert_eq!(proposal.parts, [Proposed { start: 0, len: 22, kind: Extent::Literal }]);
     }
 
     #[test]
-    fn overlapping_or_leaving_findings_are_refused() {
-        assert_eq!(fill_gaps(vec![plain(0, 5), plain(4, 2)], 10), None);
-        assert_eq!(fill_gaps(vec![plain(8, 3)], 10), None);
-        assert_eq!(fill_gaps(vec![plain(u64::MAX, 3)], 10), None);
-        assert_eq!(fill_gaps(vec![plain(2, 3)], 10), Some(vec![plain(0, 2), plain(2, 3), plain(5, 5)]));
+    fn findings_that_overlap_or_leave_the_file_are_left_out() {
+        assert_eq!(fill_gaps(vec![plain(4, 2), plain(0, 5)], 10), [plain(0, 5), plain(5, 5)]);
+        assert_eq!(fill_gaps(vec![plain(8, 3), plain(u64::MAX, 3)], 10), [plain(0, 10)]);
+        assert_eq!(fill_gaps(vec![plain(2, 3)], 10), [plain(0, 2), plain(2, 3), plain(5, 5)]);
+        let payload = |start, len| Region { start, len, dtype: Some(Dtype::F32) };
+        // Tied tensors, also without elements.
+        let tied = vec![plain(0, 4), payload(0, 4), payload(0, 4), payload(4, 0), payload(4, 0)];
+        assert_eq!(fill_gaps(tied, 4), [payload(0, 4), payload(4, 0)]);
     }
 
     #[test]

@@ -1,22 +1,50 @@
 //! What a parser says of a file.
 
-use crate::tensor::Dtype;
+use crate::tensor::{Declared, Dtype};
 
 /// Plain bytes up to this many become a literal; more are worth an object that other files can share.
 pub const LITERAL_MAX: u64 = 1024;
 
-/// What a parser found at one place; what lies between findings is plain.
+/// What a parser found: which bytes belong together, and which tensors lie in them.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Findings {
+    /// In any order. Of those that overlap, the first in the file counts; what lies between them is plain.
+    pub regions: Vec<Region>,
+    /// In any order; any number may share bytes.
+    pub tensors: Vec<Found>,
+}
+
+/// Bytes that belong together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Region {
     pub start: u64,
     pub len: u64,
-    /// `None` for plain bytes that deserve chunks of their own, as an archive's member does.
-    pub tensor: Option<Tensor>,
+    /// The elements of what is one payload; `None` for plain bytes that deserve chunks of their own, as an archive's member
+    /// does.
+    pub dtype: Option<Dtype>,
 }
 
+/// A tensor of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Tensor {
-    pub dtype: Dtype,
-    pub shape: Vec<u64>,
+pub struct Found {
+    /// Where in the file its payload begins, in bytes.
+    pub start: u64,
+    /// How many bytes it has.
+    pub len: u64,
+    /// Its name in the container; any text at all.
     pub name: String,
+    /// The elements that its payload consists of, little-endian.
+    pub dtype: Dtype,
+    /// Their shape, outermost first, in C order: `dtype.byte_len(&shape)` is its length.
+    pub shape: Vec<u64>,
+    /// What it is to the container, if that is something else.
+    pub declared: Option<Box<Declared>>,
+}
+
+impl Findings {
+    /// Adds a tensor whose payload is bytes of its own.
+    pub fn add(&mut self, found: Found) {
+        self.regions.push(Region { start: found.start, len: found.len, dtype: Some(found.dtype) });
+        self.tensors.push(found);
+    }
 }

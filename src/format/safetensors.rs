@@ -1,37 +1,37 @@
-//! The safetensors format: a length, a JSON header, and the tensors' bytes without gaps.
+//! The safetensors format: a length, a JSON header, and the tensors' bytes.
 //!
 //! Layout per the format's own description (`huggingface/safetensors`, README "Format"): 8 bytes little-endian header
-//! length, the header (begins with `{`, may end in spaces), then the data that `data_offsets` index. Accepted only
-//! whole: offsets must cover the data exactly, and a known element type's size must agree with its range.
+//! length, the header (begins with `{`, may end in spaces), then the data that `data_offsets` index. The reference
+//! implementation wants offsets to cover the data exactly; here every entry counts that is consistent by itself, so that files
+//! with alignment between tensors, with something behind them, and files that are cut short have their tensors too.
 
 use std::fmt;
 use std::io;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::tensor::Dtype;
 
 use super::Bytes;
 use super::bytes::{array, block};
-use super::region::{Region, Tensor};
+use super::region::{Findings, Found, Region};
 
 /// The reference implementation accepts no longer header either, in bytes.
 const HEADER_MAX: u64 = 100_000_000;
 /// More dimensions than any framework has; bounds what a header of short numbers can make us keep.
 const RANK_MAX: usize = 64;
 
-/// The tensors of a safetensors file; `None` if it is not one or lies about itself.
-pub(super) fn parse(file: &dyn Bytes) -> io::Result<Option<Vec<Region>>> {
-    let Some(prefix) = array::<9>(file, 0, file.len())? else { return Ok(None) };
-    let header_len = u64::from_le_bytes(prefix[..8].try_into().expect("eight of nine bytes"));
-    let data_start = header_len.saturating_add(8);
-    if prefix[8] != b'{' || header_len > HEADER_MAX || data_start > file.len() {
-        return Ok(None);
-    }
-    let header = block(file, 8, header_len as usize)?;
-    Ok(serde_json::from_slice::<Header>(&header)
-        .ok()
-        .and_then(|header| regions(header, data_start, file.len())))
+/// The tensors of a safetensors file; `None` if it is not one.
+pub(super) fn parse(file: &dyn Bytes) -> io::Result<Option<Findings>> {
+    let Some(header) = read_header(file)? else { return Ok(None) };
+    let data_start = header.len() as u64 + 8;
+    // Some writers pad with NUL.
+    let text = header.trim_ascii_end();
+    let text = &text[..text.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)];
+    let Ok(entries) = serde_json::from_slice::<Entries>(text) else { return Ok(None) };
+    drop(header);
+    let findings = findings(entries, data_start, file.len());
+    Ok(findings)
 }
 
 /// The beginning of a safetensors file of these tensors, which lie behind it in this order without gaps. What `before`, the
@@ -73,26 +73,76 @@ struct Metadata {
 }
 
 /// The header's entries in the order of the file, duplicates and all.
-struct Header(Vec<(String, Entry)>);
+struct Entries(Vec<(String, Entry)>);
 
 #[derive(serde::Deserialize)]
 struct Entry {
-    dtype: String,
-    shape: Vec<u64>,
+    dtype: Named,
+    shape: Shape,
     data_offsets: (u64, u64),
 }
 
-impl<'de> Deserialize<'de> for Header {
+/// An element type, or `None` for one that we do not know.
+struct Named(Option<Dtype>);
+
+impl<'de> Deserialize<'de> for Named {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries;
-        impl<'de> Visitor<'de> for Entries {
-            type Value = Header;
+        struct Name;
+        impl Visitor<'_> for Name {
+            type Value = Named;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of an element type")
+            }
+
+            fn visit_str<E: Error>(self, name: &str) -> Result<Named, E> {
+                Ok(Named(Dtype::from_name(name).ok().filter(|dtype| *dtype != Dtype::Opaque)))
+            }
+        }
+        deserializer.deserialize_str(Name)
+    }
+}
+
+/// A shape of at most [`RANK_MAX`] dimensions; what has more is given up while it is read.
+struct Shape(Vec<u64>);
+
+impl<'de> Deserialize<'de> for Shape {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Extents;
+        impl<'de> Visitor<'de> for Extents {
+            type Value = Shape;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "at most {RANK_MAX} numbers")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut extents: A) -> Result<Shape, A::Error> {
+                let mut shape = Vec::new();
+                while let Some(extent) = extents.next_element()? {
+                    if shape.len() == RANK_MAX {
+                        return Err(A::Error::custom("more dimensions than any framework has"));
+                    }
+                    shape.push(extent);
+                }
+                shape.shrink_to_fit();
+                Ok(Shape(shape))
+            }
+        }
+        deserializer.deserialize_seq(Extents)
+    }
+}
+
+impl<'de> Deserialize<'de> for Entries {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Map;
+        impl<'de> Visitor<'de> for Map {
+            type Value = Entries;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a map from tensor names to their places")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
                 let mut entries = Vec::new();
                 while let Some(name) = map.next_key::<String>()? {
                     if name == "__metadata__" {
@@ -101,48 +151,34 @@ impl<'de> Deserialize<'de> for Header {
                         entries.push((name, map.next_value()?));
                     }
                 }
-                Ok(Header(entries))
+                Ok(Entries(entries))
             }
         }
-        deserializer.deserialize_map(Entries)
+        deserializer.deserialize_map(Map)
     }
 }
 
-/// The entries as regions of the file, if they tile `data_start..end` and no name comes twice.
-fn regions(Header(mut entries): Header, data_start: u64, end: u64) -> Option<Vec<Region>> {
-    if has_duplicates(&entries) {
-        return None;
+/// The entries that are consistent by themselves; `None` if there are some and none is.
+fn findings(Entries(entries): Entries, data_start: u64, end: u64) -> Option<Findings> {
+    let is_empty = entries.is_empty();
+    let mut findings = Findings::default();
+    for (name, Entry { dtype, shape, data_offsets }) in entries {
+        let (from, to) = data_offsets;
+        let place = || {
+            let start = data_start.checked_add(from)?;
+            let len = to.checked_sub(from)?;
+            (data_start.checked_add(to)? <= end).then_some((start, len))
+        };
+        let Some((start, len)) = place() else { continue };
+        match dtype.0 {
+            Some(dtype) if dtype.byte_len(&shape.0) == Some(len) => {
+                findings.add(Found { start, len, name, dtype, shape: shape.0, declared: None });
+            }
+            Some(_) => {}
+            None => findings.regions.push(Region { start, len, dtype: Some(Dtype::Opaque) }),
+        }
     }
-    entries.sort_by_key(|(_, entry)| entry.data_offsets);
-    let mut regions = Vec::with_capacity(entries.len());
-    let mut at = 0;
-    for (name, entry) in entries {
-        let (start, stop) = entry.data_offsets;
-        let len = stop.checked_sub(start).filter(|_| start == at)?;
-        regions.push(Region {
-            start: data_start.checked_add(start)?,
-            len,
-            tensor: tensor(name, entry, len)?,
-        });
-        at = stop;
-    }
-    (data_start.checked_add(at)? == end).then_some(regions)
-}
-
-/// `Some(None)` for an element type that we do not know, whose bytes are plain; `None` for a lie.
-fn tensor(name: String, entry: Entry, len: u64) -> Option<Option<Tensor>> {
-    if entry.shape.len() > RANK_MAX {
-        return None;
-    }
-    let known = Dtype::from_name(&entry.dtype).ok().filter(|dtype| *dtype != Dtype::Opaque);
-    let Some(dtype) = known else { return Some(None) };
-    (dtype.byte_len(&entry.shape)? == len).then_some(Some(Tensor { dtype, shape: entry.shape, name }))
-}
-
-fn has_duplicates(entries: &[(String, Entry)]) -> bool {
-    let mut names: Vec<&str> = entries.iter().map(|(name, _)| name.as_str()).collect();
-    names.sort_unstable();
-    names.windows(2).any(|pair| pair[0] == pair[1])
+    (is_empty || !findings.regions.is_empty()).then_some(findings)
 }
 
 #[cfg(test)]
@@ -150,7 +186,7 @@ mod tests {
     use super::super::testing::{safetensors_file, tensors_of};
     use super::*;
 
-    fn found(header: &str, data: usize) -> Option<Vec<Region>> {
+    fn found(header: &str, data: usize) -> Option<Findings> {
         parse(&safetensors_file(header, &vec![7; data])).unwrap()
     }
 
@@ -214,51 +250,84 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_element_type_leaves_its_bytes_plain() {
+    fn an_unknown_element_type_makes_its_bytes_one_payload_without_a_name() {
         let header = r#"{"t":{"dtype":"I4","shape":[9],"data_offsets":[0,5]},"u":{"dtype":"U8","shape":[2],"data_offsets":[5,7]}}"#;
-        let regions = found(header, 7).unwrap();
-        assert_eq!(regions[0].tensor, None);
-        assert_eq!(regions[1].tensor.as_ref().unwrap().name, "u");
+        let findings = found(header, 7).unwrap();
+        assert_eq!(findings.regions[0].dtype, Some(Dtype::Opaque));
+        assert_eq!(findings.tensors[0].name, "u");
     }
 
     #[test]
     fn files_without_tensors_are_accepted() {
-        assert_eq!(found("{}", 0), Some(vec![]));
-        assert_eq!(found(r#"{"__metadata__":{}}"#, 0), Some(vec![]));
+        assert_eq!(found("{}", 0), Some(Findings::default()));
+        assert_eq!(found(r#"{"__metadata__":{}}"#, 0), Some(Findings::default()));
     }
 
     #[test]
-    fn lying_headers_are_not_safetensors() {
+    fn entries_that_lie_are_left_out_and_those_beside_them_are_not() {
+        let good = r#""g":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}"#;
         let lies = [
-            (r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, 9),
-            (r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, 7),
-            (r#"{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}"#, 8),
-            (r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}"#, 8),
-            (
-                r#"{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}}"#,
-                3,
-            ),
-            (
-                r#"{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"b":{"dtype":"U8","shape":[1],"data_offsets":[2,3]}}"#,
-                3,
-            ),
-            (
-                r#"{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}"#,
-                2,
-            ),
-            (r#"{"a":{"dtype":"U8","shape":[18446744073709551615,2],"data_offsets":[0,2]}}"#, 2),
-            (r#"{"a":{"dtype":"U8","shape":[-1],"data_offsets":[0,2]}}"#, 2),
-            (r#"{"a":{"dtype":"U8","shape":[2]}}"#, 2),
-            (r#"{"a":"U8"}"#, 2),
-            (
-                r#"{"a":{"dtype":"U8","shape":[0],"data_offsets":[18446744073709551615,18446744073709551615]}}"#,
-                0,
-            ),
-            (r#"{"#, 0),
+            r#""a":{"dtype":"F32","shape":[3],"data_offsets":[8,16]}"#,
+            r#""a":{"dtype":"F32","shape":[2],"data_offsets":[16,8]}"#,
+            r#""a":{"dtype":"F32","shape":[2],"data_offsets":[12,20]}"#,
+            r#""a":{"dtype":"U8","shape":[18446744073709551615,2],"data_offsets":[8,10]}"#,
+            r#""a":{"dtype":"U8","shape":[0],"data_offsets":[18446744073709551615,18446744073709551615]}"#,
         ];
-        for (header, data) in lies {
-            assert_eq!(found(header, data), None, "{header}");
+        for lie in lies {
+            let names = |header: &str| {
+                tensors_of(&safetensors_file(header, &[7; 16]))
+                    .into_iter()
+                    .map(|found| found.4)
+                    .collect::<Vec<_>>()
+            };
+            assert_eq!(names(&format!("{{{good},{lie}}}")), ["g"], "{lie}");
+            assert_eq!(names(&format!("{{{lie}}}")), [""; 0], "{lie}");
         }
+    }
+
+    #[test]
+    fn headers_that_are_no_map_of_entries_are_not_safetensors() {
+        let headers = [
+            r#"{"a":{"dtype":"U8","shape":[-1],"data_offsets":[0,2]}}"#,
+            r#"{"a":{"dtype":"U8","shape":[1.5],"data_offsets":[0,2]}}"#,
+            r#"{"a":{"dtype":"U8","shape":[2]}}"#,
+            r#"{"a":"U8"}"#,
+            r#"{"#,
+            "{}\0{}",
+        ];
+        for header in headers {
+            assert_eq!(found(header, 2), None, "{header}");
+        }
+    }
+
+    #[test]
+    fn gaps_padding_trailing_bytes_and_a_missing_end_keep_what_is_whole() {
+        let header = "{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]},\
+            \"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[8,10]}} \0\0";
+        let start = 8 + header.len() as u64;
+        let whole = safetensors_file(header, &[7; 16]);
+        let places =
+            |file: &[u8]| tensors_of(file).into_iter().map(|found| found.0 - start).collect::<Vec<_>>();
+        assert_eq!(places(&whole), [0, 8]);
+        assert_eq!(places(&whole[..start as usize + 9]), [0]);
+    }
+
+    #[test]
+    fn tensors_that_overlap_are_all_named_and_their_bytes_tiled() {
+        let header = r#"{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},
+            "b":{"dtype":"U8","shape":[2],"data_offsets":[1,3]},"c":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}"#;
+        let names: Vec<_> =
+            tensors_of(&safetensors_file(header, &[7; 3])).into_iter().map(|found| found.4).collect();
+        assert_eq!(names, ["a", "c", "b"]);
+    }
+
+    #[test]
+    fn a_shape_of_too_many_dimensions_is_given_up_where_it_begins() {
+        let shape = vec!["1"; RANK_MAX + 1].join(",");
+        let header = format!(r#"{{"a":{{"dtype":"U8","shape":[{shape}],"data_offsets":[0,1]}}}}"#);
+        assert_eq!(found(&header, 1), None);
+        let longest = header.replacen("1,", "", 1);
+        assert_eq!(found(&longest, 1).expect("a file").tensors[0].shape.len(), RANK_MAX);
     }
 
     #[test]

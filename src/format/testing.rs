@@ -1,35 +1,56 @@
 //! Handmade containers for the parsers' tests, built from the formats' descriptions and not from our writers.
 
+pub(super) mod torch;
+
+use crate::random::Random;
 use crate::tensor::Dtype;
 
-use super::{Extent, Proposed, propose};
+use super::{Extent, Found, Proposal, propose};
 
 /// `(start, len, dtype, shape, name)` of the tensors proposed for a file.
 pub(super) fn tensors_of(file: &[u8]) -> Vec<(u64, u64, Dtype, Vec<u64>, String)> {
     let file = file.to_vec();
-    let extents = propose(&file).unwrap();
-    assert_tiles(&file, &extents);
-    extents
-        .into_iter()
-        .filter_map(|Proposed { start, len, kind }| match kind {
-            Extent::Tensor { dtype, shape, name } => Some((start, len, dtype, shape, name)),
-            Extent::Literal | Extent::Chunk => None,
-        })
-        .collect()
+    let proposal = propose(&file).unwrap();
+    assert_tiles(&file, &proposal);
+    let plain = |found: Found| (found.start, found.len, found.dtype, found.shape, found.name);
+    proposal.tensors.into_iter().map(plain).collect()
 }
 
-/// The invariant of `propose`: the extents are the file, in order, and each is as long as it says.
-pub(super) fn assert_tiles(file: &[u8], extents: &[Proposed]) {
+/// The invariants of `propose`: the parts are the file, in order; each tensor lies in it, in the order of their
+/// beginnings, and is as long as it says.
+pub(super) fn assert_tiles(file: &[u8], proposal: &Proposal) {
     let mut at = 0;
-    for extent in extents {
-        assert_eq!(extent.start, at, "a gap or overlap before {extent:?}");
-        match &extent.kind {
-            Extent::Tensor { dtype, shape, .. } => assert_eq!(dtype.byte_len(shape), Some(extent.len)),
-            Extent::Literal | Extent::Chunk => assert!(extent.len > 0),
-        }
-        at += extent.len;
+    for part in &proposal.parts {
+        assert_eq!(part.start, at, "a gap or overlap before {part:?}");
+        assert!(part.len > 0 || matches!(part.kind, Extent::Payload(_)), "{part:?} is nothing");
+        at += part.len;
     }
     assert_eq!(at, file.len() as u64);
+    assert!(proposal.tensors.is_sorted_by_key(|tensor| (tensor.start, tensor.len)));
+    for tensor in &proposal.tensors {
+        assert_eq!(tensor.dtype.byte_len(&tensor.shape), Some(tensor.len), "{tensor:?}");
+        assert!(tensor.start + tensor.len <= file.len() as u64, "{tensor:?} leaves the file");
+    }
+}
+
+/// Calls `check` with so many files that differ from this one in some bytes, in their length or in both: always the same.
+pub(super) fn for_mutations(file: &[u8], count: u64, check: impl Fn(&[u8])) {
+    for seed in 0..count {
+        let mut random = Random::new(seed);
+        let mut mutated = file.to_vec();
+        for _ in 0..random.below(6) + 1 {
+            let at = random.below(mutated.len());
+            mutated[at] = match random.below(4) {
+                0 => 0,
+                1 => 0xff,
+                _ => random.below(256) as u8,
+            };
+        }
+        if random.below(4) == 0 {
+            mutated.truncate(random.below(mutated.len()));
+        }
+        check(&mutated);
+    }
 }
 
 /// One small file of each container.
@@ -38,7 +59,15 @@ pub(super) fn fixtures() -> Vec<Vec<u8>> {
     let members = [ZipMember::stored("w.npy", npy.clone()), ZipMember::stored("data/0", vec![3; 1500])];
     let header = r#"{"__metadata__":{"k":"v"},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},
         "b":{"dtype":"F4","shape":[3,2],"data_offsets":[8,11]}}"#;
-    vec![safetensors_file(header, &[1; 11]), npy, zip_file(&members, false), zip_file(&members, true)]
+    let checkpoint = torch::Checkpoint::default().storage("Float", &[1; 24]).tensor("w", 0, &[2, 3]);
+    vec![
+        safetensors_file(header, &[1; 11]),
+        npy,
+        zip_file(&members, false),
+        zip_file(&members, true),
+        checkpoint.archive(),
+        checkpoint.legacy(),
+    ]
 }
 
 pub(super) fn safetensors_file(header: &str, data: &[u8]) -> Vec<u8> {
@@ -61,15 +90,15 @@ pub(super) fn npy_file(version: u8, dictionary: &str, data: &[u8]) -> Vec<u8> {
 }
 
 pub(super) struct ZipMember {
-    pub name: &'static str,
+    pub name: String,
     pub body: Vec<u8>,
     pub method: u16,
     pub flags: u16,
 }
 
 impl ZipMember {
-    pub fn stored(name: &'static str, body: Vec<u8>) -> Self {
-        Self { name, body, method: 0, flags: 0 }
+    pub fn stored(name: impl Into<String>, body: Vec<u8>) -> Self {
+        Self { name: name.into(), body, method: 0, flags: 0 }
     }
 }
 

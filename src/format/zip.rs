@@ -2,15 +2,20 @@
 //!
 //! Layout per PKWARE's APPNOTE.TXT 6.3 (sections 4.3 and 4.5.3): the central directory says where members are and how
 //! long; its zip64 fields replace those that overflow. Sizes come from there alone, because a local header may defer
-//! them. Stored `.npy` members become tensors, other stored members plain bytes of their own; compressed members and
-//! all headers are what lies between.
+//! them. Stored `.npy` members become tensors, and the storages of PyTorch's checkpoints what the pickle beside them says;
+//! other stored members are plain bytes of their own, compressed members and all headers what lies between.
 
+use std::collections::HashMap;
 use std::io;
+
+use crate::tensor::Dtype;
 
 use super::Bytes;
 use super::bytes::{array, block};
 use super::npy;
-use super::region::{LITERAL_MAX, Region};
+use super::pickle::Pickle;
+use super::region::{Findings, LITERAL_MAX, Region};
+use super::torch::{self, Storage};
 
 const LOCAL: u32 = 0x0403_4b50;
 const CENTRAL: u32 = 0x0201_4b50;
@@ -25,22 +30,76 @@ const END_LEN: u64 = 22;
 const LOCATOR_LEN: u64 = 20;
 /// Bytes of a central entry before its name.
 const CENTRAL_LEN: usize = 46;
+/// Pickles longer than this are not walked, in bytes: half a million tensors.
+const PICKLE_MAX: u64 = 64 << 20;
 /// Central directories longer than this are not read, in bytes: half a million members.
 const DIRECTORY_MAX: u64 = 64 << 20;
 
 /// The stored members of a zip archive; `None` if it is not one or its directory is damaged.
-pub(super) fn parse(file: &dyn Bytes) -> io::Result<Option<Vec<Region>>> {
+pub(super) fn parse(file: &dyn Bytes) -> io::Result<Option<Findings>> {
     if array::<4>(file, 0, file.len())? != Some(LOCAL.to_le_bytes()) {
         return Ok(None);
     }
     let Some(directory) = find_directory(file)? else { return Ok(None) };
     let entries = block(file, directory.start, directory.len as usize)?;
     let Some(members) = members(&entries) else { return Ok(None) };
-    let mut regions = Vec::new();
-    for member in members.into_iter().filter(|member| member.stored) {
-        regions.extend(member_region(file, &member, directory.start)?);
+    let mut placed = Vec::new();
+    for member in members.iter().filter(|member| member.stored) {
+        if let Some(storage) = payload(file, member, directory.start)? {
+            placed.push((member.name, storage));
+        }
     }
-    Ok(Some(regions))
+    let mut findings = Findings::default();
+    let mut storages = Vec::new();
+    for (name, place) in &placed {
+        if let Some(stem) = pickle_stem(name).filter(|_| place.len <= PICKLE_MAX) {
+            add_checkpoint(file, &placed, stem, *place, &mut findings)?;
+            storages.push([stem, "/"].concat());
+        }
+    }
+    for (name, place) in &placed {
+        let is_storage = storages.iter().any(|folder| name.starts_with(folder.as_bytes()));
+        match is_storage {
+            // Whatever is in it, other archives have it as one too.
+            true => findings.regions.push(payload_region(*place)),
+            false => add_member(file, name, *place, &mut findings)?,
+        }
+    }
+    Ok(Some(findings))
+}
+
+/// The name of a pickle without its suffix, if one of its name has storages: they are in the folder of that name.
+fn pickle_stem(member: &[u8]) -> Option<&str> {
+    let stem = std::str::from_utf8(member).ok()?.strip_suffix(".pkl")?;
+    matches!(stem.rsplit('/').next()?, "data" | "constants").then_some(stem)
+}
+
+/// Adds the tensors that a pickle of a PyTorch archive describes.
+fn add_checkpoint(
+    file: &dyn Bytes,
+    members: &[(&[u8], Storage)],
+    stem: &str,
+    pickle: Storage,
+    findings: &mut Findings,
+) -> io::Result<()> {
+    let bytes = block(file, pickle.start, pickle.len as usize)?;
+    let Some(pickle) = Pickle::read(&bytes) else { return Ok(()) };
+    let by_name: HashMap<&[u8], Storage> = members.iter().copied().collect();
+    let order =
+        stem.rsplit_once('/').map_or_else(|| "byteorder".to_owned(), |(top, _)| format!("{top}/byteorder"));
+    let is_big_endian = match by_name.get(order.as_bytes()) {
+        Some(order) if order.len == 3 => array(file, order.start, order.start + order.len)? == Some(*b"big"),
+        _ => false,
+    };
+    let place = |key: &str| by_name.get(format!("{stem}/{key}").as_bytes()).copied();
+    let Findings { regions, tensors } = torch::tensors(&pickle, is_big_endian, place);
+    findings.regions.extend(regions);
+    findings.tensors.extend(tensors);
+    Ok(())
+}
+
+fn payload_region(place: Storage) -> Region {
+    Region { start: place.start, len: place.len, dtype: Some(Dtype::Opaque) }
 }
 
 /// Where the central directory is.
@@ -133,8 +192,21 @@ fn zip64_values(mut extra: &[u8]) -> impl Iterator<Item = u64> {
     field.chunks_exact(8).map(|value| u64::from_le_bytes(value.try_into().expect("chunks of eight bytes")))
 }
 
-/// A stored member's region, or `None` if it is too short to matter or its local header is not where it should be.
-fn member_region(file: &dyn Bytes, member: &Member, limit: u64) -> io::Result<Option<Region>> {
+/// Adds what a stored member is.
+fn add_member(file: &dyn Bytes, name: &[u8], place: Storage, findings: &mut Findings) -> io::Result<()> {
+    let Storage { start, len } = place;
+    if let Some(name) = array_name(name)
+        && let Some(found) = npy::parse_span(file, start, start + len, name)?
+    {
+        findings.add(found);
+    } else if len > LITERAL_MAX {
+        findings.regions.push(Region { start, len, dtype: None });
+    }
+    Ok(())
+}
+
+/// Where a member's bytes are; `None` if its local header is not where it should be.
+fn payload(file: &dyn Bytes, member: &Member, limit: u64) -> io::Result<Option<Storage>> {
     let Some(local) = array::<30>(file, member.local, limit)? else { return Ok(None) };
     let (Some(LOCAL), Some(name_len), Some(extra_len)) =
         (u32_at(&local, 0), u16_at(&local, 26), u16_at(&local, 28))
@@ -142,13 +214,8 @@ fn member_region(file: &dyn Bytes, member: &Member, limit: u64) -> io::Result<Op
         return Ok(None);
     };
     let start = member.local + 30 + u64::from(name_len) + u64::from(extra_len);
-    let Some(end) = start.checked_add(member.len).filter(|end| *end <= limit) else { return Ok(None) };
-    if let Some(name) = array_name(member.name)
-        && let Some(region) = npy::parse_span(file, start, end, name)?
-    {
-        return Ok(Some(region));
-    }
-    Ok((member.len > LITERAL_MAX).then_some(Region { start, len: member.len, tensor: None }))
+    let end = start.checked_add(member.len).filter(|end| *end <= limit);
+    Ok(end.map(|_| Storage { start, len: member.len }))
 }
 
 /// The name of the array in a member called `<name>.npy`.
@@ -216,11 +283,13 @@ mod tests {
 
     #[test]
     fn long_members_of_other_kinds_get_bytes_of_their_own() {
-        let file =
-            zip_file(&[ZipMember::stored("data/0", vec![3; 5000]), ZipMember::stored("s", vec![1])], false);
-        let regions = parse(&file).unwrap().unwrap();
-        let found: Vec<_> = regions.iter().map(|region| (region.len, region.tensor.is_none())).collect();
-        assert_eq!(found, [(5000, true)]);
+        let file = zip_file(
+            &[ZipMember::stored("model.bin", vec![3; 5000]), ZipMember::stored("s", vec![1])],
+            false,
+        );
+        let findings = parse(&file).unwrap().unwrap();
+        let found: Vec<_> = findings.regions.iter().map(|region| (region.len, region.dtype)).collect();
+        assert_eq!(found, [(5000, None)]);
     }
 
     #[test]

@@ -3,14 +3,14 @@
 //! What is not in the store is made of what it would be made of there, under the same keys, so that equal pieces are
 //! known to be equal without a look at both.
 
+use super::composition::{Between, is_inline, read_literal, recipe};
 use super::error::Result;
 use super::file_hash::hash;
 use super::reader::FileReader;
 use super::repository::Repo;
 use super::take_in::propose;
-use crate::format;
 use crate::id::{ObjectKey, RecipeId};
-use crate::recipe::{Extent, INLINE_LIMIT, Recipe, TensorInfo};
+use crate::recipe::{Extent, Recipe, TensorInfo};
 use crate::store::{Slice, Source, SourceError, StoreError};
 use std::fmt;
 use std::sync::Arc;
@@ -26,7 +26,8 @@ pub struct FileContent {
 pub struct TensorAt<'a> {
     /// What the file says of it.
     pub info: &'a TensorInfo,
-    /// The object that it is, or would be.
+    /// The object that it is, or would be. Of one whose bytes are parts of other objects, a name that equal parts of equal
+    /// objects have.
     pub key: ObjectKey,
     /// Where its bytes begin in the file.
     pub start: u64,
@@ -40,19 +41,29 @@ impl fmt::Debug for FileContent {
     }
 }
 
-fn extent(source: &dyn Source, part: format::Proposed, key: ObjectKey) -> Result<Extent> {
-    let len = part.len;
-    Ok(match part.kind {
-        format::Extent::Tensor { dtype, shape, name } => {
-            Extent::Tensor { key, len, tensor: TensorInfo { name, dtype, shape } }
-        }
-        format::Extent::Literal | format::Extent::Chunk if len <= INLINE_LIMIT as u64 => {
-            let mut bytes = vec![0; len as usize];
-            source.read_exact_at(&mut bytes, part.start).map_err(StoreError::from)?;
-            Extent::Inline(bytes)
-        }
-        format::Extent::Literal | format::Extent::Chunk => Extent::Object { key, len },
-    })
+/// Separates the names of parts from keys, which are no BLAKE3 of this kind.
+const PARTS_CONTEXT: &str = "coral name of a tensor in parts of objects, version 1";
+
+/// A name for bytes of a file that are no object.
+fn name_of_parts(recipe: &Recipe, start: u64, len: u64) -> ObjectKey {
+    let mut hasher = blake3::Hasher::new_derive_key(PARTS_CONTEXT);
+    for (extent, range) in recipe.covering(start, len) {
+        let (key, offset) = match extent {
+            Extent::Inline(bytes) => {
+                let inside = &bytes[range.start as usize..range.end as usize];
+                hasher.update(inside);
+                continue;
+            }
+            Extent::Object { key, .. } => (key, 0),
+            Extent::Part { key, offset, .. } => (key, *offset),
+        };
+        hasher.update(key.as_bytes());
+        hasher.update(&(offset + range.start).to_le_bytes());
+        hasher.update(&(range.end - range.start).to_le_bytes());
+    }
+    let mut name = [0; ObjectKey::LEN];
+    hasher.finalize_xof().fill(&mut name);
+    ObjectKey::from_bytes(name)
 }
 
 impl FileContent {
@@ -69,11 +80,19 @@ impl FileContent {
     /// If it cannot be read.
     pub fn of_bytes(repo: &Repo, bytes: Box<dyn Source + Send>) -> Result<Self> {
         let source: &dyn Source = &*bytes;
-        let proposed = propose(source)?;
-        let (blake3, keys) = hash(repo.store().threads(), source, &proposed)?;
-        let extents = proposed.into_iter().zip(keys).map(|(part, hashed)| extent(source, part, hashed.key));
+        let proposal = propose(source)?;
+        let (blake3, keys) = hash(repo.store().threads(), source, &proposal.parts)?;
+        let between = Between::gather(source, &proposal, &keys)?;
+        let gathered: Vec<ObjectKey> = between.objects.iter().map(|object| object.hashed.key).collect();
+        let extents = proposal.parts.iter().zip(keys).enumerate().map(|(number, (part, hashed))| {
+            Ok(match between.extent(number, part.len, &gathered) {
+                Some(extent) => extent,
+                None if is_inline(part) => Extent::Inline(read_literal(source, part, &hashed)?),
+                None => Extent::Object { key: hashed.key, len: part.len },
+            })
+        });
         let extents = extents.collect::<Result<Vec<_>>>()?;
-        let recipe = Arc::new(Recipe::new(extents, blake3).ok_or(StoreError::Changed)?);
+        let recipe = Arc::new(recipe(proposal, extents, blake3)?);
         Ok(Self { recipe, bytes })
     }
 
@@ -89,12 +108,10 @@ impl FileContent {
 
     /// Its tensors, in the order of the file.
     pub fn tensors(&self) -> impl Iterator<Item = TensorAt<'_>> {
-        self.recipe.extents().iter().enumerate().filter_map(|(number, extent)| match extent {
-            Extent::Tensor { key, len, tensor } => {
-                let start = self.recipe.start(number)?;
-                Some(TensorAt { info: tensor, key: *key, start, len: *len })
-            }
-            Extent::Inline(_) | Extent::Object { .. } => None,
+        self.recipe.table().iter().map(|tensor| {
+            let (start, len) = self.recipe.range_of(tensor);
+            let key = self.recipe.key_of(tensor).unwrap_or_else(|| name_of_parts(&self.recipe, start, len));
+            TensorAt { info: &tensor.info, key, start, len }
         })
     }
 

@@ -228,9 +228,9 @@ impl<'a> Check<'a> {
             self.note(&place, format!("recipe has {} bytes, its directory says {len}", recipe.len()));
         }
         for extent in recipe.extents() {
-            let Some(key) = extent.key() else { continue };
+            let Some((key, len)) = extent.object() else { continue };
             if self.objects.insert(key) {
-                self.object(&place, key, extent.len());
+                self.object(&place, key, len);
             }
         }
     }

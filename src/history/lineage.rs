@@ -1,12 +1,12 @@
 //! Which stored tensors resemble those of a file, and which stored model a file derives from.
 
+use super::composition::info;
 use super::error::Result;
 use super::path::TreePath;
 use super::plain_file::{PlainFile, open_file};
 use super::repository::Repo;
 use super::tree::Node;
 use super::walk::Walk;
-use crate::format;
 use crate::id::{CommitId, ObjectKey, RecipeId, TreeId};
 use crate::recipe::{Recipe, TensorInfo};
 use crate::similarity::Signature;
@@ -91,13 +91,12 @@ impl<'a> Resemblance<'a> {
         let source = Watched { source: &plain, task, meter: None };
         let signed = task.begin("signing", Unit::Tensors, None);
         let mut wanted = Vec::new();
-        for part in super::take_in::propose(&source)? {
-            let format::Extent::Tensor { dtype, shape, name } = part.kind else { continue };
-            let slice = Slice { source: &source, offset: part.start, len: part.len };
-            let signature = Store::signature_of(dtype, &slice)?;
-            let tensor = TensorInfo { name, dtype, shape };
+        for found in super::take_in::propose(&source)?.tensors {
+            let (offset, len) = (found.start, found.len);
+            let slice = Slice { source: &source, offset, len };
+            let signature = Store::signature_of(found.dtype, &slice)?;
             signed.advance(1);
-            wanted.push(Wanted { tensor, len: part.len, signature, key: None });
+            wanted.push(Wanted { tensor: info(found), len, signature, key: None });
         }
         Ok(wanted)
     }

@@ -73,8 +73,10 @@ impl FileReader {
                 Extent::Inline(bytes) => {
                     part.copy_from_slice(&bytes[range.start as usize..range.end as usize]);
                 }
-                Extent::Object { key, len } | Extent::Tensor { key, len, .. } => {
-                    self.read_object(*key, *len, range, part)?;
+                Extent::Object { key, len } => self.read_object(*key, *len, range, part)?,
+                Extent::Part { key, whole, offset, .. } => {
+                    let range = range.start + offset..range.end + offset;
+                    self.read_object(*key, *whole, range, part)?;
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 use super::commit::Commit;
 use super::error::{Error, Result};
+use super::format_version::{self, FORMAT};
 use super::known_graph::KnownGraph;
 use super::path::TreePath;
 use super::refs::{BranchName, Head, Refs};
@@ -19,9 +20,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// The format of repositories that this program makes; it reads older ones and no newer one.
-pub const FORMAT: u32 = 2;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Entries of trees, and extents of recipes, that are kept decoded.
 const REMEMBERED: usize = 400_000;
@@ -49,6 +48,8 @@ pub(super) struct Inner {
     /// The file that says that this is a repository, as it was when it was opened: another one in its place is another
     /// repository.
     format: (FileId, Box<dyn DiskFile>),
+    /// The version that it was seen to be of.
+    version: AtomicU32,
     store: Store,
     plain: PlainCopies,
     refs: Refs,
@@ -94,7 +95,7 @@ impl Repo {
     /// # Errors
     /// [`Error::NotARepository`], or [`Error::NewerFormat`].
     pub fn open(disk: Arc<dyn Disk>, root: &Path, options: Options) -> Result<Self> {
-        check_format(&*disk, root)?;
+        let version = format_version::check(&*disk, root)?;
         let format = disk.open(&root.join("format"), false)?;
         // Held open, its number is given to no other file.
         let format = (format.id()?, format);
@@ -105,6 +106,7 @@ impl Repo {
             disk,
             root: root.to_owned(),
             format,
+            version: AtomicU32::new(version),
             store,
             plain,
             refs,
@@ -144,6 +146,15 @@ impl Repo {
             true => Ok(()),
             false => Err(Error::Replaced(self.inner.root.clone())),
         }
+    }
+
+    /// Makes it a repository that only programs of this version read, before something is written that others cannot.
+    pub(super) fn raise_format(&self) -> Result<()> {
+        if self.0.version.load(Ordering::Relaxed) < FORMAT {
+            format_version::raise(&*self.0.disk, &self.0.root)?;
+            self.0.version.store(FORMAT, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// The disk that it lies on.
@@ -193,7 +204,7 @@ impl Repo {
         self.inner.recipes.get_or(id, || {
             let bytes = self.inner.store.read_meta(Kind::Recipe, id.as_bytes())?;
             let recipe = Recipe::decode(&bytes).map_err(|source| damaged("recipe", id, source))?;
-            let weight = recipe.extents().len() + 1;
+            let weight = recipe.extents().len() + recipe.table().len() + 1;
             Ok((Arc::new(recipe), weight))
         })
     }
@@ -245,23 +256,4 @@ pub(super) fn root_entry(tree: TreeId) -> Entry {
 
 fn damaged(kind: &str, id: impl std::fmt::Display, source: WireError) -> Error {
     Error::Damaged { what: format!("{kind} {id}"), source }
-}
-
-fn check_format(disk: &dyn Disk, root: &Path) -> Result<()> {
-    let path = root.join("format");
-    if disk.stat(&path)?.is_none() {
-        return Err(Error::NotARepository(root.to_owned()));
-    }
-    let text = String::from_utf8_lossy(&disk.read(&path)?).trim().to_owned();
-    // What else there is are facts about this repository.
-    let version = text.lines().next().unwrap_or_default();
-    match version.strip_prefix("coral ").map(str::parse::<u32>) {
-        Some(Ok(format)) if format <= FORMAT => Ok(()),
-        Some(Ok(_)) => {
-            Err(Error::NewerFormat { path: root.to_owned(), found: version.to_owned(), known: FORMAT })
-        }
-        Some(Err(_)) | None => {
-            Err(Error::DamagedFile { path, what: format!("`{text}` is not a repository format") })
-        }
-    }
 }

@@ -1,16 +1,17 @@
 //! From a file's bytes to its recipe: extents are proposed by what the bytes are, each becomes an object, and the
 //! whole is hashed so that the recipe carries proof of what went in.
 
+use super::assembled::record;
+use super::composition::{Between, Gathered, is_inline, read_literal, recipe, tensors_at};
 use super::error::{Error, Result};
 use super::file_hash::{hash, hash_whole};
 use super::repository::Repo;
 use crate::disk::DiskFile;
 use crate::format;
 use crate::id::{ObjectKey, RecipeId};
-use crate::recipe::{Extent, INLINE_LIMIT, Recipe, TensorInfo};
+use crate::recipe::{Extent, Recipe};
 use crate::store::{
-    AttachedFile, ContentHasher, Hashed, Ingest, Kind, Put, Slice, Source, SourceError, StoreError,
-    Treatment, Watched,
+    AttachedFile, Hashed, Ingest, Put, Slice, Source, SourceError, StoreError, Treatment, Watched,
 };
 use crate::task::{Meter, Task, Unit};
 use crate::tensor::Dtype;
@@ -96,30 +97,45 @@ fn ingest_extents(
     file: &IngestFile,
     intake: &Intake<'_>,
 ) -> Result<(RecipeId, u64)> {
-    let proposed = propose(source)?;
-    let bases = match file.parent {
-        Some(parent) => Bases::of(&*repo.recipe(parent)?),
-        None => Bases::default(),
-    };
+    let proposal = propose(source)?;
+    let parent = file.parent.map(|parent| Ok::<_, Error>((parent, repo.recipe(parent)?))).transpose()?;
     let threads = repo.store().threads();
     let hashed = Watched { source, task: intake.task, meter: Some(&*intake.hashed) };
-    let (blake3, keys) = hash(threads, &hashed, &proposed)?;
+    let (blake3, keys) = hash(threads, &hashed, &proposal.parts)?;
+    let unchanged = parent.as_ref().filter(|(_, before)| *before.blake3() == blake3);
+    if let Some((id, before)) = unchanged
+        && !has_same_cuts(before, &proposal.parts)
+    {
+        // It was cut as programs before this one cut it, and stays so.
+        intake.stored.advance(source.len());
+        return Ok((*id, before.len()));
+    }
+    let bases = parent.as_ref().map_or_else(Bases::default, |(_, before)| Bases::of(before));
     let attached = file
         .in_place
         .as_ref()
         .and_then(|InPlace { path, file }| ingest.attach(path.clone(), Arc::clone(file), source.len()));
     let into = Into { ingest, source, bases: &bases, attached: attached.as_ref(), treatment: file.treatment };
-    let put = |(part, hashed): (&format::Proposed, Hashed)| {
-        let extent = into.put(part, &hashed)?;
+    let between = Between::gather(source, &proposal, &keys)?;
+    let gathered = threads.try_map(between.objects.iter(), |gathered| into.put_gathered(gathered))?;
+    let put = |(number, (part, hashed)): (usize, (&format::Proposed, Hashed))| {
+        let extent = match between.extent(number, part.len, &gathered) {
+            Some(extent) => extent,
+            None => into.put(part, tensors_at(&proposal.tensors, part), &hashed)?,
+        };
         intake.stored.advance(part.len);
         Ok::<_, Error>(extent)
     };
-    let extents: Vec<Extent> = threads.try_map(proposed.iter().zip(keys), put)?;
-    let recipe = Recipe::new(extents, blake3).ok_or(StoreError::Changed)?;
-    let encoding = recipe.encode();
-    let id = Recipe::id_of(&encoding);
-    ingest.put_meta(Kind::Recipe, id.as_bytes(), &encoding)?;
-    Ok((id, recipe.len()))
+    let extents: Vec<Extent> = threads.try_map(proposal.parts.iter().zip(keys).enumerate(), put)?;
+    let (recorded, len) = record(repo, ingest, &recipe(proposal, extents, blake3)?)?;
+    // Nobody hears of a change where none is.
+    Ok((unchanged.map_or(recorded, |(id, _)| *id), len))
+}
+
+/// Whether a file was cut into these parts.
+fn has_same_cuts(recipe: &Recipe, parts: &[format::Proposed]) -> bool {
+    recipe.extents().len() == parts.len()
+        && recipe.extents().iter().zip(parts).all(|(extent, part)| extent.len() == part.len)
 }
 
 /// BLAKE3 of all bytes of a source, by the threads of a repository.
@@ -135,7 +151,7 @@ fn read_whole(source: &dyn Source) -> Result<Vec<u8>> {
 }
 
 /// The extents that a file's bytes suggest.
-pub(super) fn propose(source: &dyn Source) -> Result<Vec<format::Proposed>> {
+pub(super) fn propose(source: &dyn Source) -> Result<format::Proposal> {
     Ok(format::propose(&FileBytes(source)).map_err(|error| StoreError::from(SourceError::new(error)))?)
 }
 
@@ -151,14 +167,13 @@ impl Bases {
         Self { by_name }
     }
 
-    /// The tensor of the same name, if it is as long: a difference needs bytes that face each other.
-    fn tensor(&self, name: &str, len: u64) -> Vec<ObjectKey> {
-        self.by_name
-            .get(name)
-            .filter(|(_, base_len)| *base_len == len)
-            .map(|(key, _)| *key)
-            .into_iter()
-            .collect()
+    /// The tensors of the same names, if they are as long: a difference needs bytes that face each other.
+    fn of_payload<'t>(&self, len: u64, tensors: impl Iterator<Item = &'t format::Found>) -> Vec<ObjectKey> {
+        let named = tensors.filter_map(|tensor| self.by_name.get(&tensor.name));
+        let mut keys: Vec<ObjectKey> =
+            named.filter(|(_, base_len)| *base_len == len).map(|(key, _)| *key).collect();
+        keys.dedup();
+        keys
     }
 }
 
@@ -172,30 +187,27 @@ struct Into<'a> {
 }
 
 impl Into<'_> {
-    fn put(&self, part: &format::Proposed, hashed: &Hashed) -> Result<Extent> {
-        let slice = Slice { source: self.source, offset: part.start, len: part.len };
-        match &part.kind {
-            format::Extent::Literal | format::Extent::Chunk if part.len <= INLINE_LIMIT as u64 => {
-                let mut bytes = vec![0; part.len as usize];
-                slice.read_exact_at(&mut bytes, 0).map_err(StoreError::from)?;
-                let mut hasher = ContentHasher::new();
-                hasher.update(&bytes);
-                // These bytes go into the recipe beside the hash of the whole file.
-                if hasher.finish() != *hashed {
-                    return Err(StoreError::Changed.into());
-                }
-                Ok(Extent::Inline(bytes))
-            }
-            format::Extent::Literal | format::Extent::Chunk => {
-                let put = self.put_object(Dtype::Opaque, &slice, &[], hashed)?;
-                Ok(Extent::Object { key: put.key, len: part.len })
-            }
-            format::Extent::Tensor { dtype, shape, name } => {
-                let put = self.put_object(*dtype, &slice, &self.bases.tensor(name, part.len), hashed)?;
-                let tensor = TensorInfo { name: name.clone(), dtype: *dtype, shape: shape.clone() };
-                Ok(Extent::Tensor { key: put.key, len: part.len, tensor })
-            }
+    fn put<'t>(
+        &self,
+        part: &format::Proposed,
+        tensors: impl Iterator<Item = &'t format::Found>,
+        hashed: &Hashed,
+    ) -> Result<Extent> {
+        if is_inline(part) {
+            return Ok(Extent::Inline(read_literal(self.source, part, hashed)?));
         }
+        let slice = Slice { source: self.source, offset: part.start, len: part.len };
+        let (dtype, bases) = match part.kind {
+            format::Extent::Payload(dtype) => (dtype, self.bases.of_payload(part.len, tensors)),
+            format::Extent::Literal | format::Extent::Chunk => (Dtype::Opaque, Vec::new()),
+        };
+        let put = self.put_object(dtype, &slice, &bases, hashed)?;
+        Ok(Extent::Object { key: put.key, len: part.len })
+    }
+
+    fn put_gathered(&self, gathered: &Gathered) -> Result<ObjectKey> {
+        let Gathered { bytes, hashed } = gathered;
+        Ok(self.ingest.put_treated(Dtype::Opaque, bytes, &[], hashed.key, self.treatment)?.key)
     }
 
     fn put_object(

@@ -8,7 +8,7 @@ use super::favor::{Favor, Way};
 use super::mix::{Taken, can_mix, write_mixed};
 use crate::history::{FileContent, Repo, Result, assemble};
 use crate::id::{ObjectKey, RecipeId};
-use crate::recipe::{Extent, Recipe, TensorInfo};
+use crate::recipe::{Extent, Place, Recipe, TensorInfo};
 use crate::soup::has_checksums;
 use crate::store::Ingest;
 use crate::task::Task;
@@ -52,20 +52,19 @@ pub(super) fn merge_files(
     };
     let same_layout = here.len() == there.len() && here.iter().all(|(name, (tensor, _))| face(name, tensor));
     let ours_content = FileContent::of(repo, ours_id)?;
-    if here.is_empty() || !same_layout || has_checksums(&ours_content)? {
+    let are_separate = ours.has_separate_tensors() && theirs.has_separate_tensors();
+    if here.is_empty() || !same_layout || !are_separate || has_checksums(&ours_content)? {
         return Ok(FileMerge::Whole);
     }
     let (mut conflicts, mut taken) = (Vec::new(), HashMap::new());
-    let mut extents = Vec::with_capacity(ours.extents().len());
-    for extent in ours.extents() {
+    let mut extents = ours.extents().to_vec();
+    for tensor in ours.table() {
         task.check()?;
-        let Extent::Tensor { key, len, tensor } = extent else {
-            extents.push(extent.clone());
-            continue;
-        };
+        let (Place::Extent(number), tensor) = (tensor.place, &tensor.info) else { continue };
+        let Extent::Object { key, .. } = &mut extents[number] else { continue };
         let (was_here, other) = (*key, there[tensor.name.as_str()].1);
         let was = before.get(tensor.name.as_str()).map(|(_, key)| *key);
-        let key = match three_way(was, *key, other) {
+        let merged = match three_way(was, *key, other) {
             Some(key) => key,
             None if can_mix(way, tensor.dtype).is_some() => {
                 taken.insert(tensor.name.clone(), Taken::Mixed);
@@ -81,10 +80,10 @@ pub(super) fn merge_files(
                 }
             },
         };
-        if key == other && key != was_here {
+        if merged == other && merged != was_here {
             taken.insert(tensor.name.clone(), Taken::Theirs);
         }
-        extents.push(Extent::Tensor { key, len: *len, tensor: tensor.clone() });
+        *key = merged;
     }
     if let Some(mix) = way.mix.filter(|_| taken.values().any(|taken| *taken == Taken::Mixed)) {
         let theirs = FileContent::of(repo, theirs_id)?;
@@ -95,7 +94,7 @@ pub(super) fn merge_files(
     let (recipe, len) = match extents.as_slice() {
         same if same == ours.extents() => (ours_id, ours.len()),
         same if same == theirs.extents() => (theirs_id, theirs.len()),
-        _ => assemble(repo, ingest, extents)?,
+        _ => assemble(repo, ingest, extents, ours.table())?,
     };
     Ok(FileMerge::Merged { recipe, len, conflicts })
 }

@@ -9,7 +9,7 @@ use super::plan::{Made, Output, Recipe, plan};
 use super::write::Part;
 use crate::format::{Bytes, safetensors};
 use crate::history::FileContent;
-use crate::recipe::Extent;
+use crate::recipe::Place;
 use crate::store::{Slice, StoreError};
 use std::collections::HashMap;
 use std::io;
@@ -181,17 +181,16 @@ fn exchanged<'a>(
     file: usize,
     tensors: Vec<(Output, Part<'a>)>,
 ) -> Result<Vec<Part<'a>>> {
-    if has_checksums(content)? {
+    if has_checksums(content)? || !content.recipe().has_separate_tensors() {
         return Err(Error::Container { file });
     }
     let mut by_name: HashMap<String, Part<'a>> =
         tensors.into_iter().map(|(output, part)| (output.models[0].1.info.name.clone(), part)).collect();
     let mut parts = Vec::with_capacity(content.recipe().extents().len());
+    let mut tensors = content.recipe().table().iter().peekable();
     for (number, extent) in content.recipe().extents().iter().enumerate() {
-        let known = match extent {
-            Extent::Tensor { tensor, .. } => by_name.remove(&tensor.name),
-            Extent::Inline(_) | Extent::Object { .. } => None,
-        };
+        let tensor = tensors.next_if(|tensor| tensor.place == Place::Extent(number));
+        let known = tensor.and_then(|tensor| by_name.remove(&tensor.info.name));
         let offset = content.recipe().start(number).unwrap_or_default();
         parts.push(known.unwrap_or(Part::Of(Slice { source: content.bytes(), offset, len: extent.len() })));
     }

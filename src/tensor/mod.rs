@@ -2,6 +2,8 @@
 //!
 //! Knows nothing of files or of how tensors are stored.
 
+mod block;
+mod declared;
 mod difference;
 mod dtype;
 mod histogram;
@@ -9,6 +11,8 @@ mod lane;
 mod real;
 mod statistics;
 
+pub use block::Block;
+pub use declared::{Declared, Element, c_strides, memory_order};
 pub use difference::{Difference, ULP_CLASSES};
 pub use dtype::{Dtype, UnknownDtype};
 pub use histogram::Histogram;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::format::npy;
 use crate::history::{FileReader, Repo};
-use crate::recipe::{Extent, Recipe, TensorInfo};
+use crate::recipe::{Place, Recipe, Tensor, TensorInfo};
+use crate::tensor::Element;
 
 use super::error::{Error, Result};
 use super::index::Located;
@@ -23,14 +24,14 @@ impl Array {
     /// Opens a tensor. Looks no object up, unless the header of an `.npy` file stands before it.
     pub(super) fn open(repo: &Repo, at: Located) -> Result<Self> {
         let recipe = repo.recipe(at.recipe)?;
-        let (header, payload) = parts(repo, &recipe, at.extent)?;
-        let start = recipe.start(at.extent).ok_or(Error::NotAnArray)?;
+        let (header, payload) = parts(repo, &recipe, at.tensor)?;
+        let (_, start, _) = tensor_at(&recipe, at.tensor)?;
         Ok(Self { header, start, payload, file: repo.reader(&recipe) })
     }
 
     /// The length that it has when it is opened.
     pub(super) fn len_of(repo: &Repo, at: Located) -> Result<u64> {
-        let (header, payload) = parts(repo, &repo.recipe(at.recipe)?, at.extent)?;
+        let (header, payload) = parts(repo, &repo.recipe(at.recipe)?, at.tensor)?;
         Ok(header.len() as u64 + payload)
     }
 
@@ -57,31 +58,49 @@ impl Array {
 }
 
 /// The header of a tensor's file, and how many bytes come after it.
-fn parts(repo: &Repo, recipe: &Arc<Recipe>, extent: usize) -> Result<(Vec<u8>, u64)> {
-    let (info, payload) = tensor_at(recipe, extent)?;
-    let header = match fortran_shape(repo, recipe, extent)? {
-        Some(shape) => npy::fortran_header(info.dtype, &shape),
-        None => npy::header(info.dtype, &info.shape).ok_or(Error::NotAnArray)?,
+fn parts(repo: &Repo, recipe: &Arc<Recipe>, tensor: usize) -> Result<(Vec<u8>, u64)> {
+    let (found, _, payload) = tensor_at(recipe, tensor)?;
+    let header = match fortran_shape(repo, recipe, tensor)? {
+        Some(shape) => npy::fortran_header(found.info.dtype, &shape),
+        None => header(&found.info).ok_or(Error::NotAnArray)?,
     };
     Ok((header, payload))
 }
 
-/// The tensor that an extent is, and its bytes.
-pub(super) fn tensor_at(recipe: &Recipe, extent: usize) -> Result<(&TensorInfo, u64)> {
-    match recipe.extents().get(extent) {
-        Some(Extent::Tensor { tensor, len, .. }) => Ok((tensor, *len)),
-        Some(Extent::Inline(_) | Extent::Object { .. }) | None => Err(Error::NotAnArray),
+/// What NumPy can say of a tensor as it is declared, or else of its payload.
+fn header(info: &TensorInfo) -> Option<Vec<u8>> {
+    match info.declared.as_deref() {
+        Some(declared) if declared.is_fortran() && declared.element == Element::Number(info.dtype) => {
+            Some(npy::fortran_header(info.dtype, &declared.shape))
+        }
+        Some(declared) => match declared.element {
+            Element::BigEndian(dtype) => npy::big_endian_header(dtype, declared),
+            Element::Number(_) | Element::Block(_) => npy::header(info.dtype, &info.shape),
+        },
+        None => npy::header(info.dtype, &info.shape),
     }
 }
 
-/// The shape that a flat tensor has in Fortran order, if the header of an `.npy` file stands before it.
-pub(super) fn fortran_shape(repo: &Repo, recipe: &Arc<Recipe>, extent: usize) -> Result<Option<Vec<u64>>> {
-    let (info, _) = tensor_at(recipe, extent)?;
-    let before = extent.checked_sub(1).and_then(|before| recipe.extents().get(before));
-    let (&[count], Some(Extent::Inline(_) | Extent::Object { .. })) = (&info.shape[..], before) else {
+/// The tensor of a number, where in the file its payload begins, and its bytes.
+pub(super) fn tensor_at(recipe: &Recipe, number: usize) -> Result<(&Tensor, u64, u64)> {
+    let tensor = recipe.table().get(number).ok_or(Error::NotAnArray)?;
+    let (start, len) = recipe.range_of(tensor);
+    Ok((tensor, start, len))
+}
+
+/// The shape that a flat tensor has in Fortran order, if the header of an `.npy` file stands before it: recipes without a
+/// table do not tell.
+pub(super) fn fortran_shape(repo: &Repo, recipe: &Arc<Recipe>, number: usize) -> Result<Option<Vec<u64>>> {
+    let (tensor, start, _) = tensor_at(recipe, number)?;
+    let (&[count], Place::Extent(extent), true) = (&tensor.info.shape[..], tensor.place, recipe.is_plain())
+    else {
         return Ok(None);
     };
-    let start = recipe.start(extent).unwrap_or_default();
+    let last = number.checked_sub(1).map(|last| recipe.table()[last].place);
+    // Where a tensor or nothing lies before it, no header does.
+    if extent == 0 || last == Some(Place::Extent(extent - 1)) {
+        return Ok(None);
+    }
     let mut before = vec![0; npy::HEADER_SEARCH.min(usize::try_from(start).unwrap_or(usize::MAX))];
     let from = start - before.len() as u64;
     repo.reader(recipe).read_at(from, &mut before)?;

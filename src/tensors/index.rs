@@ -6,17 +6,17 @@ use std::cmp::Ordering;
 
 use crate::history::{self, Repo};
 use crate::id::RecipeId;
-use crate::recipe::{Extent, Recipe};
+use crate::recipe::Recipe;
 
 use super::names::tensor_stems;
 
-/// Which extent of which file a tensor is.
+/// Which tensor of which file one is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Located {
     /// The file.
     pub recipe: RecipeId,
-    /// Which of the file's extents it is.
-    pub extent: usize,
+    /// Its number in the file's table.
+    pub tensor: usize,
 }
 
 /// Names without extension, each distinct and legal as a file name, with the tensors that they stand for; sorted.
@@ -36,7 +36,7 @@ struct Entry {
     end: usize,
     /// Which of the files has it.
     file: u32,
-    extent: u32,
+    tensor: u32,
 }
 
 impl Index {
@@ -54,9 +54,9 @@ impl Index {
         let mut named: Vec<(String, (u32, u32))> = tensor_stems(&names).into_iter().zip(places).collect();
         named.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         let mut names = String::with_capacity(named.iter().map(|(name, _)| name.len()).sum());
-        let entries = named.into_iter().map(|(name, (file, extent))| {
+        let entries = named.into_iter().map(|(name, (file, tensor))| {
             names.push_str(&name);
-            Entry { end: names.len(), file, extent }
+            Entry { end: names.len(), file, tensor }
         });
         let entries = entries.collect();
         (Self { names, entries, files: recipes.into_iter().map(|(id, _)| id).collect() }, damage)
@@ -67,7 +67,7 @@ impl Index {
         let entry = self.entries.get(position)?;
         let begin = position.checked_sub(1).map_or(0, |before| self.entries[before].end);
         let recipe = self.files[entry.file as usize];
-        Some((&self.names[begin..entry.end], Located { recipe, extent: entry.extent as usize }))
+        Some((&self.names[begin..entry.end], Located { recipe, tensor: entry.tensor as usize }))
     }
 
     /// The tensor with this name.
@@ -96,10 +96,7 @@ impl Index {
     }
 }
 
-/// The tensors of one file by name, with which file it is and which of its extents they are.
+/// The tensors of one file by name, with which file it is and their numbers in it.
 fn tensors_of(file: u32, content: &Recipe) -> impl Iterator<Item = (&str, (u32, u32))> {
-    (0..).zip(content.extents()).filter_map(move |(extent, what)| match what {
-        Extent::Tensor { tensor, .. } => Some((tensor.name.as_str(), (file, extent))),
-        Extent::Inline(_) | Extent::Object { .. } => None,
-    })
+    (0..).zip(content.table()).map(move |(number, tensor)| (tensor.info.name.as_str(), (file, number)))
 }

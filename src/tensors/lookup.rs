@@ -93,8 +93,8 @@ impl Tensors {
     /// What a tensor takes in the store; the length of its payload where that cannot be told.
     pub fn stored_len(&self, at: Located) -> Result<u64> {
         let recipe = self.repo.recipe(at.recipe)?;
-        let (_, len) = tensor_at(&recipe, at.extent)?;
-        let info = recipe.extents()[at.extent].key().map(|key| self.repo.store().info(key));
+        let (tensor, _, len) = tensor_at(&recipe, at.tensor)?;
+        let info = recipe.key_of(tensor).map(|key| self.repo.store().info(key));
         Ok(info.and_then(|info| info.ok().flatten()).map_or(len, |info| info.stored_len))
     }
 

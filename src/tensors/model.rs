@@ -74,7 +74,7 @@ fn file(entry: &Entry) -> Option<(&Entry, RecipeId)> {
 
 /// What is damaged counts: who looks into it hears of it, and nobody else.
 fn has_tensors(repo: &Repo, recipe: RecipeId) -> bool {
-    repo.recipe(recipe).map_or(true, |recipe| recipe.tensors().next().is_some())
+    repo.recipe(recipe).map_or(true, |recipe| !recipe.table().is_empty())
 }
 
 /// The name that a file's tensors are shown under: the model's for a shard, unless something has that name.

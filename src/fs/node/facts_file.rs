@@ -58,7 +58,7 @@ fn json(facts: &Facts) -> Result<Vec<u8>> {
 pub(super) fn tensor_xattr(shared: &Superblock, at: Located, wanted: Xattr) -> Result<Option<String>> {
     let facts = shared.tensors.facts(at)?;
     Ok(match wanted {
-        Xattr::Id => Some(facts.id),
+        Xattr::Id => facts.id,
         Xattr::Encoding => Some(facts.encoding.to_owned()),
         Xattr::Base => facts.base,
         Xattr::Stored => Some(facts.stored_bytes.to_string()),

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::history::{FileReader, ReaderSlot};
-use crate::recipe::{Extent, Recipe, TensorInfo};
+use crate::recipe::{Extent, Place, Recipe, Tensor, TensorInfo};
 use crate::task::{Silent, StopHandle};
 use crate::tensor::Dtype;
 
@@ -16,15 +16,17 @@ fn weights(count: u32, step: u32) -> Vec<u8> {
 fn file_of(repo: &Repo, tensors: &[Vec<u8>], chained: bool) -> (Arc<Recipe>, Vec<u8>) {
     let ingest = repo.store().begin().expect("begin");
     let mut extents: Vec<Extent> = vec![Extent::Inline(b"header".to_vec())];
+    let mut table = Vec::new();
     for bytes in tensors {
         let last: Vec<_> = extents.last().filter(|_| chained).and_then(Extent::key).into_iter().collect();
         let key = ingest.put(Dtype::F32, bytes, &last).expect("put").key;
-        let tensor = TensorInfo { name: "w".into(), dtype: Dtype::F32, shape: vec![bytes.len() as u64 / 4] };
-        extents.push(Extent::Tensor { key, len: bytes.len() as u64, tensor });
+        let info = TensorInfo::plain("w", Dtype::F32, vec![bytes.len() as u64 / 4]);
+        table.push(Tensor { info, place: Place::Extent(extents.len()) });
+        extents.push(Extent::Object { key, len: bytes.len() as u64 });
     }
     ingest.seal().expect("seal");
     let bytes = [&b"header"[..], &tensors.concat()].concat();
-    (Arc::new(Recipe::new(extents, *blake3::hash(&bytes).as_bytes()).expect("a recipe")), bytes)
+    (Arc::new(Recipe::new(extents, table, *blake3::hash(&bytes).as_bytes()).expect("a recipe")), bytes)
 }
 
 #[test]

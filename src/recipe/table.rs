@@ -1,0 +1,58 @@
+//! The tensors of a file, told of apart from the bytes: several may share some, as tied ones and views do.
+
+use crate::tensor::{Declared, Dtype};
+
+/// What a file says of a tensor in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorInfo {
+    /// Its name in the file.
+    pub name: String,
+    /// The type of the elements that its payload consists of.
+    pub dtype: Dtype,
+    /// Elements along each axis as they lie in the payload, slowest first: `dtype.byte_len(&shape)` is its length.
+    pub shape: Vec<u64>,
+    /// What the container means by it, where that is something else.
+    pub declared: Option<Box<Declared>>,
+}
+
+impl TensorInfo {
+    /// A tensor that is to its container what its payload is.
+    pub fn plain(name: impl Into<String>, dtype: Dtype, shape: Vec<u64>) -> Self {
+        Self { name: name.into(), dtype, shape, declared: None }
+    }
+
+    /// The shape that the container gives it.
+    pub fn shown_shape(&self) -> &[u64] {
+        self.declared.as_ref().map_or(&self.shape, |declared| &declared.shape)
+    }
+
+    /// The name of the element type that the container gives it.
+    pub fn shown_dtype(&self) -> String {
+        self.declared
+            .as_ref()
+            .map_or_else(|| self.dtype.name().to_owned(), |declared| declared.element.name())
+    }
+}
+
+/// Where the payload of a tensor lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// It is the extent of this number, a whole object.
+    Extent(usize),
+    /// It is these bytes of the file, which may be some of one extent, or of several.
+    Range {
+        /// Where in the file it begins.
+        start: u64,
+        /// How many bytes it has.
+        len: u64,
+    },
+}
+
+/// A tensor of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tensor {
+    /// What it is.
+    pub info: TensorInfo,
+    /// Where it lies.
+    pub place: Place,
+}
