@@ -150,9 +150,9 @@ impl Repo {
 
     /// Makes it a repository that only programs of this version read, before something is written that others cannot.
     pub(super) fn raise_format(&self) -> Result<()> {
-        if self.0.version.load(Ordering::Relaxed) < FORMAT {
-            format_version::raise(&*self.0.disk, &self.0.root)?;
-            self.0.version.store(FORMAT, Ordering::Relaxed);
+        if self.inner.version.load(Ordering::Relaxed) < FORMAT {
+            format_version::raise(&*self.inner.disk, &self.inner.root)?;
+            self.inner.version.store(FORMAT, Ordering::Relaxed);
         }
         Ok(())
     }
