@@ -7,11 +7,13 @@
 
 mod bytes;
 mod chunks;
+mod gguf;
 pub mod npy;
 mod pickle;
 mod propose;
 mod region;
 pub mod safetensors;
+mod sniff;
 #[cfg(test)]
 mod testing;
 mod torch;

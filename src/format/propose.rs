@@ -5,7 +5,7 @@ use std::io;
 use crate::tensor::Dtype;
 
 use super::region::{Findings, Found, LITERAL_MAX, Region};
-use super::{Bytes, chunks, npy, safetensors, torch_legacy, zip};
+use super::{Bytes, chunks, gguf, npy, safetensors, torch_legacy, zip};
 
 /// What a file is proposed to be made of.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -34,8 +34,8 @@ pub enum Extent {
     Literal,
     /// The payload of one tensor, or of several that share it.
     Payload(Dtype),
-    /// Plain bytes cut where their content says.
-    Chunk,
+    /// Plain bytes cut where their content says, and the elements that they seem to be.
+    Chunk(Dtype),
 }
 
 /// What a file is made of.
@@ -56,7 +56,7 @@ pub fn propose(file: &dyn Bytes) -> io::Result<Proposal> {
 
 /// What the first parser that knows the file found.
 fn find(file: &dyn Bytes) -> io::Result<Option<Findings>> {
-    for parse in [safetensors::parse, npy::parse, zip::parse, torch_legacy::parse] {
+    for parse in [safetensors::parse, gguf::parse, npy::parse, zip::parse, torch_legacy::parse] {
         if let Some(findings) = parse(file)? {
             return Ok(Some(findings));
         }
@@ -95,8 +95,8 @@ fn expand(file: &dyn Bytes, region: Region, parts: &mut Vec<Proposed>) -> io::Re
         Some(dtype) => parts.push(Proposed { start, len, kind: Extent::Payload(dtype) }),
         None if len == 0 => {}
         None if len <= LITERAL_MAX => parts.push(Proposed { start, len, kind: Extent::Literal }),
-        None => chunks::cut(file, start, len, |start, len| {
-            parts.push(Proposed { start, len, kind: Extent::Chunk });
+        None => chunks::cut(file, start, len, |start, len, dtype| {
+            parts.push(Proposed { start, len, kind: Extent::Chunk(dtype) });
         })?,
     }
     Ok(())

@@ -1,6 +1,9 @@
 //! Handmade containers for the parsers' tests, built from the formats' descriptions and not from our writers.
 
+mod gguf;
 pub(super) mod torch;
+
+pub(super) use gguf::Gguf;
 
 use crate::random::Random;
 use crate::tensor::Dtype;
@@ -60,7 +63,10 @@ pub(super) fn fixtures() -> Vec<Vec<u8>> {
     let header = r#"{"__metadata__":{"k":"v"},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},
         "b":{"dtype":"F4","shape":[3,2],"data_offsets":[8,11]}}"#;
     let checkpoint = torch::Checkpoint::default().storage("Float", &[1; 24]).tensor("w", 0, &[2, 3]);
+    let mut gguf = Gguf::default();
+    gguf.tensor("w", 2, &[2, 32], &[9; 36]);
     vec![
+        gguf.file(),
         safetensors_file(header, &[1; 11]),
         npy,
         zip_file(&members, false),

@@ -391,7 +391,7 @@ mod tests {
     fn payloads(proposal: &Proposal) -> Vec<(u64, Dtype)> {
         let payload = |kind| match kind {
             Extent::Payload(dtype) => Some(dtype),
-            Extent::Literal | Extent::Chunk => None,
+            Extent::Literal | Extent::Chunk(_) => None,
         };
         proposal.parts.iter().filter_map(|part| Some((part.len, payload(part.kind)?))).collect()
     }

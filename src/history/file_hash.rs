@@ -7,6 +7,7 @@
 use super::error::Result;
 use crate::format::{Extent, Proposed};
 use crate::store::{ContentHasher, Hashed, Source, StoreError};
+use crate::tensor::Dtype;
 use crate::threads::Threads;
 use blake3::hazmat::{ChainingValue, HasherExt, Mode, merge_subtrees_non_root, merge_subtrees_root};
 
@@ -58,7 +59,7 @@ pub(super) fn hash(
 
 /// BLAKE3 of a whole file.
 pub(super) fn hash_whole(threads: &Threads, source: &dyn Source) -> Result<[u8; 32]> {
-    let whole = Proposed { start: 0, len: source.len(), kind: Extent::Chunk };
+    let whole = Proposed { start: 0, len: source.len(), kind: Extent::Chunk(Dtype::Opaque) };
     Ok(hash(threads, source, &[whole])?.0)
 }
 
@@ -184,7 +185,7 @@ mod tests {
             let bytes: Vec<u8> = (0..lens.iter().sum::<usize>()).map(|at| (at * 7 / 3) as u8).collect();
             let mut start = 0;
             let extents = lens.iter().map(|&len| {
-                let extent = Proposed { start, len: len as u64, kind: Extent::Chunk };
+                let extent = Proposed { start, len: len as u64, kind: Extent::Chunk(Dtype::Opaque) };
                 start += len as u64;
                 extent
             });

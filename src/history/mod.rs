@@ -45,6 +45,7 @@ mod repository;
 mod resolve;
 mod revision;
 mod said_time;
+mod series;
 mod served;
 mod suggest;
 mod tag;

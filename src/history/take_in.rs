@@ -6,6 +6,7 @@ use super::composition::{Between, Gathered, is_inline, read_literal, recipe, ten
 use super::error::{Error, Result};
 use super::file_hash::{hash, hash_whole};
 use super::repository::Repo;
+use super::series::continued;
 use crate::disk::DiskFile;
 use crate::format;
 use crate::id::{ObjectKey, RecipeId};
@@ -97,8 +98,11 @@ fn ingest_extents(
     file: &IngestFile,
     intake: &Intake<'_>,
 ) -> Result<(RecipeId, u64)> {
-    let proposal = propose(source)?;
     let parent = file.parent.map(|parent| Ok::<_, Error>((parent, repo.recipe(parent)?))).transpose()?;
+    let proposal = match &parent {
+        Some((_, before)) => continued(repo, before, propose(source)?)?,
+        None => propose(source)?,
+    };
     let threads = repo.store().threads();
     let hashed = Watched { source, task: intake.task, meter: Some(&*intake.hashed) };
     let (blake3, keys) = hash(threads, &hashed, &proposal.parts)?;
@@ -110,7 +114,7 @@ fn ingest_extents(
         intake.stored.advance(source.len());
         return Ok((*id, before.len()));
     }
-    let bases = parent.as_ref().map_or_else(Bases::default, |(_, before)| Bases::of(before));
+    let bases = parent.as_ref().map_or_else(Bases::default, |(_, before)| Bases::new(before, source.len()));
     let attached = file
         .in_place
         .as_ref()
@@ -159,19 +163,40 @@ pub(super) fn propose(source: &dyn Source) -> Result<format::Proposal> {
 #[derive(Default)]
 struct Bases {
     by_name: HashMap<String, (ObjectKey, u64)>,
+    /// By where they begin and how long they are, if the file is as long as that one.
+    by_place: HashMap<(u64, u64), ObjectKey>,
 }
 
 impl Bases {
-    fn of(recipe: &Recipe) -> Self {
+    /// What a file of so many bytes may have in common with that of a recipe.
+    fn new(recipe: &Recipe, len: u64) -> Self {
         let by_name = recipe.tensors().map(|(tensor, key, len)| (tensor.name.clone(), (key, len))).collect();
-        Self { by_name }
+        let mut by_place = HashMap::new();
+        // Where every tensor is a part of its own, names tell as much.
+        let has_nameless = recipe.table().is_empty() || !recipe.has_separate_tensors();
+        if recipe.len() == len && has_nameless {
+            for (number, extent) in recipe.extents().iter().enumerate() {
+                if let (Extent::Object { key, len }, Some(start)) = (extent, recipe.start(number)) {
+                    by_place.insert((start, *len), *key);
+                }
+            }
+        }
+        Self { by_name, by_place }
     }
 
-    /// The tensors of the same names, if they are as long: a difference needs bytes that face each other.
-    fn of_payload<'t>(&self, len: u64, tensors: impl Iterator<Item = &'t format::Found>) -> Vec<ObjectKey> {
+    /// The tensors of the same names, or else what is at the same place, if they are as long: a difference needs bytes that
+    /// face each other.
+    fn of<'t>(
+        &self,
+        part: &format::Proposed,
+        tensors: impl Iterator<Item = &'t format::Found>,
+    ) -> Vec<ObjectKey> {
         let named = tensors.filter_map(|tensor| self.by_name.get(&tensor.name));
         let mut keys: Vec<ObjectKey> =
-            named.filter(|(_, base_len)| *base_len == len).map(|(key, _)| *key).collect();
+            named.filter(|(_, base_len)| *base_len == part.len).map(|(key, _)| *key).collect();
+        if keys.is_empty() {
+            keys.extend(self.by_place.get(&(part.start, part.len)));
+        }
         keys.dedup();
         keys
     }
@@ -198,8 +223,10 @@ impl Into<'_> {
         }
         let slice = Slice { source: self.source, offset: part.start, len: part.len };
         let (dtype, bases) = match part.kind {
-            format::Extent::Payload(dtype) => (dtype, self.bases.of_payload(part.len, tensors)),
-            format::Extent::Literal | format::Extent::Chunk => (Dtype::Opaque, Vec::new()),
+            format::Extent::Literal | format::Extent::Chunk(Dtype::Opaque) => (Dtype::Opaque, Vec::new()),
+            format::Extent::Payload(dtype) | format::Extent::Chunk(dtype) => {
+                (dtype, self.bases.of(part, tensors))
+            }
         };
         let put = self.put_object(dtype, &slice, &bases, hashed)?;
         Ok(Extent::Object { key: put.key, len: part.len })

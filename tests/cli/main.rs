@@ -4,6 +4,7 @@ mod around;
 mod attributes;
 mod blames;
 mod borders;
+mod containers;
 mod daily;
 mod diffs;
 mod everyday;
