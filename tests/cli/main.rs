@@ -26,3 +26,5 @@ mod stopping;
 mod trouble;
 mod undos;
 mod workbench;
+#[path = "../written/mod.rs"]
+mod written;

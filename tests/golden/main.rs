@@ -2,13 +2,18 @@
 //!
 //! `repository.tar` was made once by [`made::make`], with the program of its day; it changes only when a new format is
 //! added beside the old ones. `manifest.txt` lists the bytes that were put in, hashed before any program saw them.
+//! `containers.tar` and `containers.txt` are the same of the first repository of version 3.
 
 mod archive;
+mod containers;
 mod made;
 mod manifest;
+#[path = "../written/mod.rs"]
+mod written;
 
 use coral::disk::RealDisk;
 use coral::history::{Node, Repo, TreeWalk};
+use coral::recipe::{Extent, Place};
 use coral::store::Encoding;
 use manifest::{MANIFEST, Reached};
 use std::fs;
@@ -32,6 +37,58 @@ fn every_file_of_every_commit_is_what_was_put_in() {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let reached = manifest::of(&copy(folder.path()));
     assert_eq!(reached, MANIFEST);
+}
+
+#[test]
+fn every_file_of_the_repository_of_containers_is_what_was_put_in() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    archive::unpack(containers::ARCHIVE, folder.path());
+    assert_eq!(manifest::of(&open(folder.path())), containers::MANIFEST);
+    made::coral(folder.path(), &["fsck", "--full"]);
+    made::coral(folder.path(), &["repack"]);
+    assert_eq!(manifest::of(&open(folder.path())), containers::MANIFEST);
+}
+
+/// A golden repository that has no table of tensors would say nothing about reading them.
+#[test]
+fn the_repository_of_containers_has_tensors_of_every_kind() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    archive::unpack(containers::ARCHIVE, folder.path());
+    let Reached { repo, commits } = Reached::by(&open(folder.path()));
+    let (mut parts, mut declared, mut ranges, mut extents) = (0, 0, 0, 0);
+    for (_, tree) in commits {
+        for step in TreeWalk::below(&repo, tree) {
+            let Node::File { recipe, .. } = step.expect("walked").1.node else { continue };
+            let recipe = repo.recipe(recipe).expect("a recipe");
+            let is_part = |extent: &&Extent| matches!(extent, Extent::Part { .. });
+            parts += recipe.extents().iter().filter(is_part).count();
+            for tensor in recipe.table() {
+                declared += usize::from(tensor.info.declared.is_some());
+                match tensor.place {
+                    Place::Range { .. } => ranges += 1,
+                    Place::Extent(_) => extents += 1,
+                }
+            }
+        }
+    }
+    assert!(parts > 0 && declared > 0 && ranges > 0 && extents > 0, "{parts} {declared} {ranges} {extents}");
+}
+
+#[test]
+fn the_repository_of_containers_can_be_made_again() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    assert_eq!(containers::make(folder.path()), containers::MANIFEST);
+    assert_eq!(manifest::of(&open(folder.path())), containers::MANIFEST);
+}
+
+#[test]
+#[ignore = "writes a new golden repository of containers into the sources, with the program that CORAL_PROGRAM names"]
+fn make_the_golden_repository_of_containers() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let text = containers::make(folder.path());
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    fs::write(sources.join("containers.txt"), text).expect("written");
+    archive::pack(folder.path(), made::REPOSITORY, &sources.join("containers.tar"));
 }
 
 #[test]
