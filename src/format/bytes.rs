@@ -41,6 +41,41 @@ impl Bytes for Vec<u8> {
     }
 }
 
+/// Why a parser found nothing: there is nothing, or the medium failed.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    None,
+    Medium(io::Error),
+}
+
+/// What a parser reads.
+pub(super) type Read<T> = Result<T, Trouble>;
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        Self::Medium(error)
+    }
+}
+
+/// A part of a file as a file of its own.
+pub(super) struct Section<'a> {
+    pub file: &'a dyn Bytes,
+    pub start: u64,
+    pub len: u64,
+}
+
+impl Bytes for Section<'_> {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        let end = offset.checked_add(buf.len() as u64).filter(|end| *end <= self.len);
+        end.ok_or(io::ErrorKind::UnexpectedEof)?;
+        self.file.read_exact_at(buf, self.start + offset)
+    }
+}
+
 /// The `N` bytes at `offset`, or `None` if the span `offset..end` has fewer.
 pub(super) fn array<const N: usize>(file: &dyn Bytes, offset: u64, end: u64) -> io::Result<Option<[u8; N]>> {
     if end.checked_sub(offset).is_none_or(|left| left < N as u64) {

@@ -9,7 +9,7 @@ use std::io;
 use crate::tensor::{Block, Declared, Dtype, Element};
 
 use super::Bytes;
-use super::bytes::block;
+use super::bytes::{Read, Trouble, block};
 use super::region::{Findings, Found};
 
 const MAGIC: &[u8; 4] = b"GGUF";
@@ -36,14 +36,6 @@ pub(super) fn parse(file: &dyn Bytes) -> io::Result<Option<Findings>> {
         Err(Trouble::Medium(error)) => Err(error),
     }
 }
-
-/// Why nothing was found: there is nothing, or the medium failed.
-enum Trouble {
-    None,
-    Medium(io::Error),
-}
-
-type Read<T> = Result<T, Trouble>;
 
 /// What the header says of a tensor.
 struct Record {
@@ -192,7 +184,7 @@ impl Reader<'_> {
         let has_it = start >= self.window_at && self.at <= self.window_at + self.window.len() as u64;
         if !has_it {
             let wanted = len.max(WINDOW).min(self.file.len() - start);
-            self.window = block(self.file, start, wanted as usize).map_err(Trouble::Medium)?;
+            self.window = block(self.file, start, wanted as usize)?;
             self.window_at = start;
         }
         let from = (start - self.window_at) as usize;

@@ -8,12 +8,14 @@
 mod bytes;
 mod chunks;
 mod gguf;
+mod hdf5;
 pub mod npy;
 mod pickle;
 mod propose;
 mod region;
 pub mod safetensors;
 mod sniff;
+mod tar;
 #[cfg(test)]
 mod testing;
 mod torch;

@@ -5,7 +5,10 @@ use std::io;
 use crate::tensor::Dtype;
 
 use super::region::{Findings, Found, LITERAL_MAX, Region};
-use super::{Bytes, chunks, gguf, npy, safetensors, torch_legacy, zip};
+use super::{Bytes, chunks, gguf, hdf5, npy, safetensors, tar, torch_legacy, zip};
+
+/// Archives in archives are looked into so deep.
+const ARCHIVES: u32 = 2;
 
 /// What a file is proposed to be made of.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -44,7 +47,7 @@ pub enum Extent {
 /// Only those of reading `file`. Content is never an error: what no parser accepts is plain bytes.
 pub fn propose(file: &dyn Bytes) -> io::Result<Proposal> {
     let len = file.len();
-    let Findings { regions, mut tensors } = find(file)?.unwrap_or_default();
+    let Findings { regions, mut tensors } = find(file, ARCHIVES)?.unwrap_or_default();
     let mut parts = Vec::with_capacity(regions.len());
     for region in fill_gaps(regions, len) {
         expand(file, region, &mut parts)?;
@@ -54,10 +57,19 @@ pub fn propose(file: &dyn Bytes) -> io::Result<Proposal> {
     Ok(Proposal { parts, tensors })
 }
 
-/// What the first parser that knows the file found.
-fn find(file: &dyn Bytes) -> io::Result<Option<Findings>> {
-    for parse in [safetensors::parse, gguf::parse, npy::parse, zip::parse, torch_legacy::parse] {
+/// What the first parser that knows the file found. Archives may have files in them that a parser knows, so often.
+fn find(file: &dyn Bytes, depth: u32) -> io::Result<Option<Findings>> {
+    for parse in [safetensors::parse, gguf::parse, npy::parse, torch_legacy::parse, hdf5::parse] {
         if let Some(findings) = parse(file)? {
+            return Ok(Some(findings));
+        }
+    }
+    let inner = |file: &dyn Bytes| match depth.checked_sub(1) {
+        Some(depth) => find(file, depth),
+        None => Ok(None),
+    };
+    for parse in [zip::parse, tar::parse] {
+        if let Some(findings) = parse(file, &inner)? {
             return Ok(Some(findings));
         }
     }

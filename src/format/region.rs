@@ -47,4 +47,13 @@ impl Findings {
         self.regions.push(Region { start: found.start, len: found.len, dtype: Some(found.dtype) });
         self.tensors.push(found);
     }
+
+    /// Adds what was found in a part of the file that begins at `start`.
+    pub fn add_inner(&mut self, inner: Findings, start: u64) {
+        let shift = |at: u64| at.saturating_add(start);
+        let regions = inner.regions.into_iter();
+        self.regions.extend(regions.map(|region| Region { start: shift(region.start), ..region }));
+        let tensors = inner.tensors.into_iter();
+        self.tensors.extend(tensors.map(|tensor| Found { start: shift(tensor.start), ..tensor }));
+    }
 }

@@ -1,9 +1,11 @@
 //! Handmade containers for the parsers' tests, built from the formats' descriptions and not from our writers.
 
 mod gguf;
+mod hdf5;
 pub(super) mod torch;
 
 pub(super) use gguf::Gguf;
+pub(super) use hdf5::Hdf5;
 
 use crate::random::Random;
 use crate::tensor::Dtype;
@@ -67,6 +69,7 @@ pub(super) fn fixtures() -> Vec<Vec<u8>> {
     gguf.tensor("w", 2, &[2, 32], &[9; 36]);
     vec![
         gguf.file(),
+        Hdf5 { is_new: false, user_block: 0 }.file(&[("a", "b", &[1; 8])]),
         safetensors_file(header, &[1; 11]),
         npy,
         zip_file(&members, false),

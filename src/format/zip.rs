@@ -11,7 +11,7 @@ use std::io;
 use crate::tensor::Dtype;
 
 use super::Bytes;
-use super::bytes::{array, block};
+use super::bytes::{Section, array, block};
 use super::npy;
 use super::pickle::Pickle;
 use super::region::{Findings, LITERAL_MAX, Region};
@@ -35,8 +35,11 @@ const PICKLE_MAX: u64 = 64 << 20;
 /// Central directories longer than this are not read, in bytes: half a million members.
 const DIRECTORY_MAX: u64 = 64 << 20;
 
+/// The parser of files in archives.
+type Inner<'a> = &'a dyn Fn(&dyn Bytes) -> io::Result<Option<Findings>>;
+
 /// The stored members of a zip archive; `None` if it is not one or its directory is damaged.
-pub(super) fn parse(file: &dyn Bytes) -> io::Result<Option<Findings>> {
+pub(super) fn parse(file: &dyn Bytes, inner: Inner<'_>) -> io::Result<Option<Findings>> {
     if array::<4>(file, 0, file.len())? != Some(LOCAL.to_le_bytes()) {
         return Ok(None);
     }
@@ -62,7 +65,7 @@ pub(super) fn parse(file: &dyn Bytes) -> io::Result<Option<Findings>> {
         match is_storage {
             // Whatever is in it, other archives have it as one too.
             true => findings.regions.push(payload_region(*place)),
-            false => add_member(file, name, *place, &mut findings)?,
+            false => add_member(file, name, *place, inner, &mut findings)?,
         }
     }
     Ok(Some(findings))
@@ -193,14 +196,23 @@ fn zip64_values(mut extra: &[u8]) -> impl Iterator<Item = u64> {
 }
 
 /// Adds what a stored member is.
-fn add_member(file: &dyn Bytes, name: &[u8], place: Storage, findings: &mut Findings) -> io::Result<()> {
+fn add_member(
+    file: &dyn Bytes,
+    name: &[u8],
+    place: Storage,
+    inner: Inner<'_>,
+    findings: &mut Findings,
+) -> io::Result<()> {
     let Storage { start, len } = place;
     if let Some(name) = array_name(name)
         && let Some(found) = npy::parse_span(file, start, start + len, name)?
     {
         findings.add(found);
     } else if len > LITERAL_MAX {
-        findings.regions.push(Region { start, len, dtype: None });
+        match inner(&Section { file, start, len })? {
+            Some(found) => findings.add_inner(found, start),
+            None => findings.regions.push(Region { start, len, dtype: None }),
+        }
     }
     Ok(())
 }
@@ -287,7 +299,7 @@ mod tests {
             &[ZipMember::stored("model.bin", vec![3; 5000]), ZipMember::stored("s", vec![1])],
             false,
         );
-        let findings = parse(&file).unwrap().unwrap();
+        let findings = parse(&file, &|_| Ok(None)).unwrap().unwrap();
         let found: Vec<_> = findings.regions.iter().map(|region| (region.len, region.dtype)).collect();
         assert_eq!(found, [(5000, None)]);
     }
@@ -301,7 +313,7 @@ mod tests {
             bad[at] = value;
             assert_eq!(tensors_of(&bad), [], "byte {at}");
         }
-        assert_eq!(parse(&good[..good.len() - 1].to_vec()).unwrap(), None);
+        assert_eq!(parse(&good[..good.len() - 1].to_vec(), &|_| Ok(None)).unwrap(), None);
     }
 
     #[test]

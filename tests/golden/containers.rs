@@ -51,7 +51,7 @@ pub fn make(folder: &Path) -> String {
 /// Few distinct numbers, so that the repository stays small, some of which move in their last places.
 fn weights(step: u32, count: u32) -> Vec<f32> {
     (0..count)
-        .map(|at| f32::from_bits(0x3c00_0000 + (at * 7 % 23 << 16) + step * u32::from(at % 17 == 0)))
+        .map(|at| f32::from_bits(0x3c00_0000 + ((at * 7 % 23) << 16) + step * u32::from(at % 17 == 0)))
         .collect()
 }
 
