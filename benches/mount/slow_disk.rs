@@ -136,6 +136,14 @@ impl DiskFile for SlowFile {
         self.inner.changed()
     }
 
+    fn modified(&self) -> Result<SystemTime> {
+        self.inner.modified()
+    }
+
+    fn has_writers(&self) -> Result<bool> {
+        self.inner.has_writers()
+    }
+
     fn try_lock(&self) -> Result<bool> {
         self.inner.try_lock()
     }

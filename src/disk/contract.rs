@@ -275,6 +275,56 @@ fn a_file_is_the_same_under_any_name_and_another_when_it_is_made_again() {
 }
 
 #[test]
+fn an_open_file_tells_when_its_bytes_changed() {
+    on_each_disk(|disk, dir| {
+        let path = dir.join("file");
+        let file = disk.create_new(&path).unwrap();
+        let before = file.modified().unwrap();
+        // A clock may stand still for some milliseconds.
+        let later = (0..10_000u32).any(|byte| {
+            file.write_all_at(&byte.to_le_bytes(), 0).unwrap();
+            file.modified().unwrap() > before
+        });
+        assert!(later);
+        assert_eq!(disk.stat(&path).unwrap().unwrap().modified, file.modified().unwrap());
+    });
+}
+
+#[test]
+fn who_reads_a_file_is_told_whether_anybody_can_write_to_it() {
+    on_each_disk(|disk, dir| {
+        let path = dir.join("file");
+        let writer = disk.create_new(&path).unwrap();
+        let reader = disk.open(&path, false).unwrap();
+        assert!(reader.has_writers().unwrap());
+        drop(writer);
+        let _second = disk.open(&path, false).unwrap();
+        assert!(!reader.has_writers().unwrap() && !reader.has_writers().unwrap());
+        let _writer = disk.open(&path, true).unwrap();
+        assert!(reader.has_writers().unwrap());
+    });
+}
+
+/// Whoever begins to write while it is asked is not kept from it, and nobody is killed.
+#[test]
+fn who_asks_for_writers_is_in_nobody_s_way() {
+    on_each_disk(|disk, dir| {
+        let path = dir.join("file");
+        drop(disk.create_new(&path).unwrap());
+        std::thread::scope(|scope| {
+            let (disk, path) = (&disk, &path);
+            scope.spawn(move || {
+                let reader = disk.open(path, false).unwrap();
+                (0..2000).for_each(|_| {
+                    reader.has_writers().unwrap();
+                });
+            });
+            (0..2000).for_each(|_| drop(disk.open(path, true).unwrap()));
+        });
+    });
+}
+
+#[test]
 fn a_run_goes_on_as_long_as_nobody_ends_it() {
     on_each_disk(|disk, dir| {
         let before = disk.run(dir);

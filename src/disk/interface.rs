@@ -262,11 +262,19 @@ pub trait DiskFile: Send + Sync + Debug {
     fn id(&self) -> Result<FileId>;
     /// When anything about it last changed, by the disk's clock: nobody can set it.
     fn changed(&self) -> Result<SystemTime>;
+    /// When its bytes last changed, by the disk's clock, or what somebody said when that was.
+    fn modified(&self) -> Result<SystemTime>;
     /// Marks the file as in use by whoever has this open, until it is closed or the process ends; `false` if somebody
     /// else marked it.
     fn try_lock(&self) -> Result<bool>;
     /// Whether somebody else marked the file. Asking is seen by nobody.
     fn is_locked(&self) -> Result<bool>;
+    /// Whether anybody, this process included, has the file open for writing, mapped so or handed to the kernel for it. To be
+    /// asked of a file that is open to be read alone.
+    ///
+    /// # Errors
+    /// If the disk cannot tell.
+    fn has_writers(&self) -> Result<bool>;
     /// Fails if the disk is known to have lost bytes that were written to the file, now and ever after; makes nothing
     /// durable, and waits for nothing where that can be told without waiting. What was read before a call that succeeds is
     /// what was written.

@@ -25,6 +25,8 @@ use crate::task::{Stop, Stopped};
 /// How long a waiter for a lock sleeps at first and at most: flock(2) knows no deadline.
 /// The longest is short, because a lock that others take again and again is free for moments only.
 const LOCK_POLL: (Duration, Duration) = (Duration::from_micros(100), Duration::from_millis(1));
+/// How long a file that somebody has a lease of is waited for.
+const LEASED: Duration = Duration::from_secs(1);
 /// An offset that no file has bytes at: the last page that one could have.
 const BEHIND_ALL: i64 = i64::MAX - 4095;
 
@@ -155,7 +157,16 @@ fn changed_of(metadata: &fs::Metadata) -> SystemTime {
 
 /// Opens a regular file, and nothing else: a pipe that has its name would be waited for, a device may do anything.
 fn open_regular(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-    let file = options.custom_flags(libc::O_NONBLOCK).open(path)?;
+    let begun = Instant::now();
+    let file = loop {
+        match options.custom_flags(libc::O_NONBLOCK).open(path) {
+            // Somebody who asks whether anybody writes to it holds a lease for a moment.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && begun.elapsed() < LEASED => {
+                thread::sleep(LOCK_POLL.0);
+            }
+            opened => break opened?,
+        }
+    };
     match file.metadata()?.file_type() {
         kind if kind.is_file() => Ok(file),
         kind if kind.is_dir() => Err(io::Error::from_raw_os_error(libc::EISDIR)),
@@ -285,6 +296,26 @@ fn ofd_lock(file: &File, command: libc::c_int, lock: &mut libc::flock) -> io::Re
     match unsafe { libc::fcntl(file.as_raw_fd(), command, lock) } {
         -1 => Err(io::Error::last_os_error()),
         _ => Ok(()),
+    }
+}
+
+/// Whether anybody has a file open for writing: nobody gets a lease to read it then (fcntl(2), "Leases").
+fn has_writers(file: &File) -> io::Result<bool> {
+    /// `F_SETSIG` of Linux's `fcntl.h`, which the library does not name.
+    const SET_SIGNAL: libc::c_int = 10;
+    let ask = |command, argument: libc::c_int| {
+        // SAFETY: these commands take a number, and the descriptor is open as long as `file` is borrowed.
+        match unsafe { libc::fcntl(file.as_raw_fd(), command, argument) } {
+            -1 => Err(io::Error::last_os_error()),
+            _ => Ok(()),
+        }
+    };
+    // Who comes to write while the lease is held makes the kernel send a signal: one that nobody hears.
+    ask(SET_SIGNAL, libc::SIGURG)?;
+    match ask(libc::F_SETLEASE, libc::F_RDLCK) {
+        Ok(()) => ask(libc::F_SETLEASE, libc::F_UNLCK).map(|()| false),
+        Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => Ok(true),
+        Err(error) => Err(error),
     }
 }
 
@@ -437,6 +468,10 @@ impl DiskFile for RealFile {
         Ok(changed_of(&at("stat", &self.path, self.file.metadata())?))
     }
 
+    fn modified(&self) -> Result<SystemTime> {
+        at("stat", &self.path, self.file.metadata().and_then(|metadata| metadata.modified()))
+    }
+
     fn try_lock(&self) -> Result<bool> {
         match ofd_lock(&self.file, libc::F_OFD_SETLK, &mut whole_file()) {
             Ok(()) => Ok(true),
@@ -450,6 +485,10 @@ impl DiskFile for RealFile {
         let mut lock = whole_file();
         let asked = at("ask for locks of", &self.path, ofd_lock(&self.file, libc::F_OFD_GETLK, &mut lock));
         asked.map(|()| i32::from(lock.l_type) != libc::F_UNLCK)
+    }
+
+    fn has_writers(&self) -> Result<bool> {
+        at("ask for writers of", &self.path, has_writers(&self.file))
     }
 
     fn check_kept(&self) -> Result<()> {

@@ -51,6 +51,8 @@ struct State {
     read_only: bool,
     /// For each locked file the number of shared holders, or `EXCLUSIVE`.
     locks: HashMap<Ino, usize>,
+    /// How many have each file open for writing.
+    writers: HashMap<Ino, usize>,
     /// How often the machine started before.
     boots: u64,
     /// How often the disk was mounted before, if the system tells.
@@ -82,6 +84,7 @@ impl SimulatedDisk {
             capacity: None,
             read_only: false,
             locks: HashMap::new(),
+            writers: HashMap::new(),
             boots: 0,
             mounts: Some(0),
         };
@@ -351,6 +354,9 @@ impl SimulatedDisk {
     }
 
     fn boxed(&self, path: &Path, ino: Ino, write: bool) -> Box<dyn DiskFile> {
+        if write {
+            *self.state().writers.entry(ino).or_default() += 1;
+        }
         Box::new(SimulatedFile {
             disk: self.clone(),
             ino,

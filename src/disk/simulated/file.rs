@@ -28,6 +28,14 @@ impl SimulatedFile {
     }
 }
 
+impl Drop for SimulatedFile {
+    fn drop(&mut self) {
+        if self.write {
+            self.disk.state().writers.entry(self.ino).and_modify(|writers| *writers -= 1);
+        }
+    }
+}
+
 impl DiskFile for SimulatedFile {
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
         self.disk.read_with("read", &self.path, |state| {
@@ -85,6 +93,10 @@ impl DiskFile for SimulatedFile {
         at("stat", &self.path, self.disk.state().file(self.ino).map(|file| time(file.modified)))
     }
 
+    fn modified(&self) -> Result<SystemTime> {
+        self.changed()
+    }
+
     fn try_lock(&self) -> Result<bool> {
         let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         if lock.is_none() && self.disk.state().try_lock(self.ino, true) {
@@ -96,6 +108,10 @@ impl DiskFile for SimulatedFile {
     fn is_locked(&self) -> Result<bool> {
         let own = self.lock.lock().unwrap_or_else(PoisonError::into_inner).is_some();
         Ok(!own && self.disk.state().locks.contains_key(&self.ino))
+    }
+
+    fn has_writers(&self) -> Result<bool> {
+        Ok(self.disk.state().writers.get(&self.ino).is_some_and(|writers| *writers > 0))
     }
 
     fn check_kept(&self) -> Result<()> {
