@@ -26,6 +26,7 @@ mod generation;
 mod group_sync;
 mod hold;
 mod journal;
+mod lend;
 mod merging;
 mod move_branch;
 mod names;

@@ -108,8 +108,8 @@ impl Names<'_> {
 
     /// The same as far as this process knows, for one who just changed it and needs no news of others.
     pub fn attributes_here(&self, node: NodeId) -> Result<NodeAttributes> {
-        let state = self.worktree.state();
-        self.attributes_of(&state, node)
+        let mut state = self.worktree.state();
+        self.attributes_of(&mut state, node)
     }
 
     /// The directory that a node is in; the root's is itself.
@@ -140,7 +140,8 @@ impl Names<'_> {
         })
     }
 
-    fn attributes_of(&self, state: &State, node: NodeId) -> Result<NodeAttributes> {
+    fn attributes_of(&self, state: &mut State, node: NodeId) -> Result<NodeAttributes> {
+        let Attributes { mode, modified } = state.lent_attributes(node)?;
         let found = state.nodes.get(node)?;
         let (kind, len, recipe) = match &found.body {
             Body::Dir(_) => (Kind::Dir, 0, None),
@@ -150,7 +151,6 @@ impl Names<'_> {
                 Content::Staged { .. } => (Kind::File, self.worktree.staging().len(state, node, file)?, None),
             },
         };
-        let Attributes { mode, modified } = found.attributes;
         Ok(NodeAttributes { kind, mode, modified, len, recipe, linked: state.nodes.is_linked(node) })
     }
 
@@ -305,7 +305,7 @@ impl Names<'_> {
         modified: Option<Timestamp>,
     ) -> Result<NodeAttributes> {
         self.worktree.change(|state| {
-            let old = state.nodes.get(node)?.attributes;
+            let old = state.lent_attributes(node)?;
             let attributes = Attributes {
                 mode: mode.map_or(old.mode, recorded_mode),
                 modified: modified.unwrap_or(old.modified),
@@ -317,6 +317,7 @@ impl Names<'_> {
                 Ok(_) | Err(Error::Stale) => state.nodes.set_modified(node, attributes)?,
                 Err(error) => return Err(error),
             }
+            state.say_modified(node);
             self.attributes_of(state, node)
         })
     }

@@ -6,6 +6,9 @@
 //!                                                                  \-- killed -----------> Reading(nothing)
 //! ```
 //!
+//! A staging file may be lent (`lend.rs`): then whoever has the file open reads and writes it without being heard. It stays
+//! `Writing` until nobody has it open any more.
+//!
 //! Between a writer's last word and the record that its bytes are complete others come and go: they may write on in the
 //! same staging file and close it as well. Until the record of each is made the file is neither let go nor given up.
 //!
@@ -16,6 +19,7 @@ use crate::disk::DiskFile;
 use crate::id::StagingId;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// A staging file that is open.
 pub(super) type Staged = (StagingId, Arc<dyn DiskFile>);
@@ -45,8 +49,21 @@ pub(super) struct OpenFile {
     len: Option<u64>,
     /// Whether bytes were written since the last sync of them began.
     written: bool,
+    /// Openings for writing so far: whoever finds the same number twice knows that nobody wrote in between, if nobody writes.
+    pub(super) begun_writers: u64,
+    /// What is known of the staging file that is being written, if it is lent.
+    lent: Option<Lent>,
     /// When it was last opened or read, by the clock of [`Readers`](super::readers::Readers).
     used: u64,
+}
+
+/// A staging file that others write without saying so.
+#[derive(Debug, Clone, Copy)]
+struct Lent {
+    /// The disk's time of its bytes when the file's own was last said: as long as it is this one, what was said stands.
+    modified: SystemTime,
+    /// Whether the last writer was killed, and none came since.
+    is_interrupted: bool,
 }
 
 /// What the holders of an open file do with it.
@@ -77,6 +94,7 @@ impl OpenFile {
             *held = Some(bytes);
         }
         *self.count(write) += 1;
+        self.begun_writers += u64::from(write);
     }
 
     /// It is opened or read now. If nobody holds its bytes, `bytes` is the staging file that has them.
@@ -105,13 +123,39 @@ impl OpenFile {
     /// Those who have it open for writing write to this staging file from now on; it has this length, if that is known.
     pub(super) fn begin(&mut self, staged: Staged, len: Option<u64>) {
         self.access = Access::Writing(staged);
+        self.lent = None;
         self.len = len;
         self.written = true;
     }
 
+    /// What is written to the staging file is not told from now on; its time is this one as long as nobody writes.
+    pub(super) fn lend(&mut self, modified: SystemTime) {
+        self.lent.get_or_insert(Lent { modified, is_interrupted: false });
+        self.len = None;
+        self.written = true;
+    }
+
+    /// Whether whoever has it open reads and writes the staging file without being heard.
+    pub(super) fn is_lent(&self) -> bool {
+        self.lent.is_some()
+    }
+
+    /// Whether it is lent to some who only read: what they see is what the next writer writes.
+    pub(super) fn is_lent_to_readers(&self) -> bool {
+        self.is_lent() && self.readers > 0
+    }
+
+    /// The disk's time of a lent staging file when the file's own was last said, and the staging file.
+    pub(super) fn lent_since(&mut self) -> Option<(&mut SystemTime, &dyn DiskFile)> {
+        match (&mut self.lent, &self.access) {
+            (Some(lent), Access::Writing((_, file))) => Some((&mut lent.modified, &**file)),
+            _ => None,
+        }
+    }
+
     /// Nothing is written to the staging file any more: the file has other bytes, which are complete. The writers stay.
     pub(super) fn give_back(&mut self) {
-        self.access = Access::Reading(None);
+        self.read(None);
         self.len = None;
     }
 
@@ -133,25 +177,36 @@ impl OpenFile {
         self.written = false;
     }
 
-    /// Whether a sync that succeeded covers all that was written.
+    /// Whether a sync that succeeded covers all that was written, as far as that is told.
     pub(super) fn is_synced(&self) -> bool {
         !self.written
     }
 
-    /// One fewer has it open. The result is the staging file that may be complete now, if it was the last writer's: who
-    /// gets it says [`OpenFile::closed`] in the end.
+    /// One fewer has it open. The result is the staging file that may be complete now, if it was the last writer's, or, of
+    /// one that is lent, the last one's of all: who gets it says [`OpenFile::closed`] in the end.
     #[must_use]
     pub(super) fn close(&mut self, write: bool, how: Release) -> Option<Staged> {
         let count = self.count(write);
         *count = count.saturating_sub(1);
-        match (&self.access, write && self.writers == 0, how) {
+        let readers = self.readers;
+        let (is_end, how) = match &mut self.lent {
+            Some(lent) => {
+                if write {
+                    lent.is_interrupted = how == Release::Interrupted;
+                }
+                let how = if lent.is_interrupted { Release::Interrupted } else { Release::Complete };
+                (self.writers == 0 && (readers == 0 || write && how == Release::Complete), how)
+            }
+            None => (write && self.writers == 0, how),
+        };
+        match (&self.access, is_end, how) {
             (Access::Writing(staged), true, Release::Complete) => {
                 self.closing += 1;
                 Some(staged.clone())
             }
             (Access::Writing(_), true, Release::Interrupted) => {
                 // Without the descriptor the mark is gone: anybody sees that nobody is at work.
-                self.access = Access::Reading(None);
+                self.read(None);
                 None
             }
             _ => None,
@@ -169,7 +224,7 @@ impl OpenFile {
         if self.is_written(staging)
             && let Access::Writing(settled) = &self.access
         {
-            self.access = Access::Reading(Some(settled.clone()));
+            self.read(Some(settled.clone()));
         }
     }
 
@@ -177,9 +232,15 @@ impl OpenFile {
     /// given up.
     pub(super) fn closed(&mut self) {
         self.closing = self.closing.saturating_sub(1);
-        if self.writers == 0 && self.closing == 0 && self.writing().is_some() {
-            self.access = Access::Reading(None);
+        if self.writers == 0 && self.closing == 0 && !self.is_lent_to_readers() && self.writing().is_some() {
+            self.read(None);
         }
+    }
+
+    /// Nobody writes any more.
+    fn read(&mut self, held: Option<Staged>) {
+        self.access = Access::Reading(held);
+        self.lent = None;
     }
 
     /// Whether nobody has it open.
@@ -285,6 +346,33 @@ mod tests {
         let mut file = OpenFile::created(staged(1));
         assert!(file.close(true, Release::Interrupted).is_none());
         assert!(file.held().is_none() && !file.is_written(StagingId(1)) && file.is_closed());
+    }
+
+    #[test]
+    fn a_lent_file_is_written_until_nobody_has_it_open() {
+        let mut file = OpenFile::created(staged(1));
+        file.lend(SystemTime::UNIX_EPOCH);
+        file.open(false, None);
+        let first = file.close(true, Release::Complete).unwrap();
+        assert!(file.is_written(first.0) && file.is_lent_to_readers());
+        file.closed();
+        assert_eq!(number(file.writing()), Some(1), "its readers see what the next one writes");
+        file.open(true, None);
+        assert!(file.close(true, Release::Interrupted).is_none());
+        assert_eq!(number(file.writing()), Some(1));
+        assert!(file.close(false, Release::Complete).is_none(), "a killed writer's bytes are not complete");
+        assert!(file.held().is_none() && file.is_closed());
+
+        let mut file = OpenFile::created(staged(2));
+        file.lend(SystemTime::UNIX_EPOCH);
+        file.open(false, None);
+        let first = file.close(true, Release::Complete).unwrap();
+        let last = file.close(false, Release::Complete).unwrap();
+        file.settle(last.0);
+        assert!(!file.is_written(first.0));
+        file.closed();
+        file.closed();
+        assert!(file.is_closed());
     }
 
     #[test]

@@ -113,28 +113,32 @@ impl Staging<'_> {
         Ok(file)
     }
 
-    /// Opens a staging file to read it.
+    /// Opens a staging file to read it, or to sync it. Whoever has it so is nobody who might write to it.
     ///
     /// # Errors
     /// [`Replaced`](history::Error::Replaced) if another repository is where this one was, or its disk went away and came back: that has
     /// files of the same names with other bytes.
     pub(crate) fn open(&self, staging: StagingId) -> history::Result<Arc<dyn DiskFile>> {
-        let path = self.path(staging);
-        let opened = self.worktree.repo().disk().open(&path, true).or_else(|error| {
-            match error.source.raw_os_error() {
-                Some(libc::EROFS | libc::EACCES) => self.worktree.repo().disk().open(&path, false),
-                _ => Err(error),
-            }
-        });
-        let file = opened?;
+        self.open_as(staging, false)
+    }
+
+    /// Opens a staging file to write to it.
+    pub(super) fn open_to_write(&self, staging: StagingId) -> Result<Arc<dyn DiskFile>> {
+        Ok(self.open_as(staging, true)?)
+    }
+
+    fn open_as(&self, staging: StagingId, write: bool) -> history::Result<Arc<dyn DiskFile>> {
+        let file = self.worktree.repo().disk().open(&self.path(staging), write)?;
         self.worktree.repo().check_held()?;
         Ok(Arc::from(file))
     }
 
-    /// Whether some process, this one included, is writing to a staging file.
+    /// Whether some process, this one included, is writing to a staging file, or the kernel is for one, though whoever lent
+    /// it the file may be gone.
     pub(super) fn is_in_use(&self, staging: StagingId) -> Result<bool> {
         match self.open(staging) {
-            Ok(file) => Ok(file.is_locked()?),
+            // Where the disk cannot tell of writers nothing is lent.
+            Ok(file) => Ok(file.is_locked()? || file.has_writers().unwrap_or(false)),
             Err(error) if error.is_absence() => Ok(false),
             Err(error) => Err(error.into()),
         }

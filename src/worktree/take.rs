@@ -11,7 +11,7 @@ use crate::units::Timestamp;
 impl Tenant {
     /// Lets a file that is being written here, and has no bytes yet, have those of a stored one: it is complete then, and
     /// as durable as any that is stored once its name is synced. Whoever writes on writes to a copy. `false` if it has bytes
-    /// or no name: then nothing has changed.
+    /// or no name, or is lent: then nothing has changed.
     ///
     /// The caller sees to it that nobody writes to it meanwhile.
     ///
@@ -19,7 +19,7 @@ impl Tenant {
     /// As [`Tenant::write_at`]. Nothing has changed then.
     pub fn take(&self, node: NodeId, recipe: RecipeId, len: u64, now: Timestamp) -> Result<bool> {
         self.change(|state| {
-            let Some(open) = state.open.get(&node) else { return Ok(false) };
+            let Some(open) = state.open.get(&node).filter(|open| !open.is_lent()) else { return Ok(false) };
             let Some(staging) = open.writing().map(|(staging, _)| *staging) else { return Ok(false) };
             let is_empty = open.written_len(staging).transpose()? == Some(0);
             let is_current = state.nodes.by_staging(staging) == Some(node) && state.nodes.is_linked(node);

@@ -140,7 +140,7 @@ impl Tenant {
             let Some(open) = state.open.get_mut(&node) else { return Ok(()) };
             open.close(write, how)
         };
-        let settled = complete.as_ref().map_or(Ok(()), |staged| self.settle(node, staged));
+        let settled = complete.as_ref().map_or(Ok(()), |staged| self.end(node, staged));
         let mut state = self.state();
         if let Some(open) = state.open.get_mut(&node) {
             if complete.is_some() {
@@ -168,17 +168,31 @@ impl Tenant {
         settled
     }
 
-    /// Declares the bytes of a file complete, unless a writer began again.
-    fn settle(&self, node: NodeId, (staging, file): &Staged) -> Result<()> {
+    /// The last writer is gone, and of a lent file perhaps everybody: what it left is complete.
+    fn end(&self, node: NodeId, staged: &Staged) -> Result<()> {
+        let (is_lent, was_synced, stays_lent) = match self.state().open.get(&node) {
+            Some(open) => (open.is_lent(), open.is_synced(), open.is_lent_to_readers()),
+            None => return Ok(()),
+        };
+        if stays_lent {
+            return self.lending().settle_apart(node, staged);
+        }
+        // Nobody said whether it was written to since it was synced: if not, this costs nothing.
+        let is_durable = was_synced && (!is_lent || staged.1.sync().is_ok());
+        self.settle(node, staged, is_durable)
+    }
+
+    /// Declares the bytes of a file complete, unless a writer began again. `is_durable` if all of them were synced.
+    fn settle(&self, node: NodeId, (staging, file): &Staged, is_durable: bool) -> Result<()> {
         self.change(|state| {
             let Some(open) = state.open.get_mut(&node) else { return Ok(()) };
-            if !open.is_written(*staging) {
+            if !open.is_written(*staging) || open.is_lent_to_readers() {
                 return Ok(());
             }
             // Others may have written on since the writer closed whose end this is: only now nobody can.
             let len = open.written_len(*staging).unwrap_or_else(|| file.len())?;
-            let is_durable = open.is_synced();
-            let modified = state.nodes.get(node)?.attributes.modified;
+            let is_durable = is_durable && open.is_synced();
+            let modified = state.lent_attributes(node)?.modified;
             match state.nodes.is_linked(node) {
                 true => {
                     state.append(self.repo(), Record::Settle { staging: *staging, len, modified })?;
@@ -280,6 +294,12 @@ impl Tenant {
             })?;
             let begun = match target {
                 Target::Ready(file) => return Ok(file),
+                // Whoever has it open goes on in that one: no other can be begun before they are gone.
+                Target::Begun(staging) | Target::Complete(Content::Staged { staging, .. })
+                    if self.lending().is_lent(node) =>
+                {
+                    return Err(self.state().lost_bytes(staging));
+                }
                 Target::Begun(staging) => self.resume(node, staging, now)?,
                 Target::Complete(content) => self.begin(node, content, keep, now)?,
             };
@@ -291,7 +311,7 @@ impl Tenant {
 
     /// Goes on where a writer that is gone left off; `None` if the file changed meanwhile.
     fn resume(&self, node: NodeId, staging: StagingId, now: Timestamp) -> Result<Option<Arc<dyn DiskFile>>> {
-        let file = self.staging().open(staging)?;
+        let file = self.staging().open_to_write(staging)?;
         let free = file.try_lock()?;
         self.change(|state| match state.target(node)? {
             Target::Begun(begun) if begun == staging && free => {
@@ -369,14 +389,14 @@ impl Tenant {
 
     /// Copies the bytes of a version into an empty file: all of them, or it is an error.
     fn copy(&self, node: NodeId, content: Content, to: &dyn DiskFile) -> Result<()> {
-        let mut offset = 0;
-        let mut put = |bytes: &[u8]| -> Result<()> {
-            to.write_all_at(bytes, offset)?;
-            offset += bytes.len() as u64;
-            Ok(())
-        };
         match content {
             Content::Stored { recipe, len } => {
+                let mut offset = 0;
+                let put = |bytes: &[u8]| -> Result<()> {
+                    to.write_all_at(bytes, offset)?;
+                    offset += bytes.len() as u64;
+                    Ok(())
+                };
                 let shown_as = self.names().path_of(node).unwrap_or_default();
                 self.repo().read_through(recipe, len, &shown_as, put)
             }
@@ -387,21 +407,26 @@ impl Tenant {
                     false => Ok(()),
                 })?;
                 let from = self.staging().of_node(node, staging)?;
-                let mut buf = vec![0; COPY_LEN.min(usize::try_from(len).unwrap_or(COPY_LEN))];
-                let mut left = len;
-                while left > 0 {
-                    let part = &mut buf[..COPY_LEN.min(usize::try_from(left).unwrap_or(COPY_LEN))];
-                    from.read_exact_at(part, len - left)?;
-                    put(part)?;
-                    left -= part.len() as u64;
-                }
-                Ok(())
+                self.copy_staged(&*from, len, to)
             }
         }
     }
 
+    /// Copies the first `len` bytes of a staging file into an empty file.
+    pub(super) fn copy_staged(&self, from: &dyn DiskFile, len: u64, to: &dyn DiskFile) -> Result<()> {
+        let mut buf = vec![0; COPY_LEN.min(usize::try_from(len).unwrap_or(COPY_LEN))];
+        let mut offset = 0;
+        while offset < len {
+            let part = &mut buf[..COPY_LEN.min(usize::try_from(len - offset).unwrap_or(COPY_LEN))];
+            from.read_exact_at(part, offset)?;
+            to.write_all_at(part, offset)?;
+            offset += part.len() as u64;
+        }
+        Ok(())
+    }
+
     /// A new, empty staging file, marked as being written. That its name is taken keeps other processes from using it.
-    fn fresh_staging_file(&self) -> Result<Staged> {
+    pub(super) fn fresh_staging_file(&self) -> Result<Staged> {
         loop {
             let staging = self.state().nodes.fresh_staging();
             match self.repo().disk().create_new(&self.staging().path(staging)) {
@@ -426,7 +451,7 @@ impl Tenant {
     }
 
     /// Takes back a staging file that no record names, with the room that it took.
-    fn drop_fresh(&self, (staging, _): &Staged) {
+    pub(super) fn drop_fresh(&self, (staging, _): &Staged) {
         if self.state().nodes.by_staging(*staging).is_none() {
             // What cannot be removed now is swept by the next process that finds nobody at work.
             let _ = self.repo().disk().remove_file(&self.staging().path(*staging));

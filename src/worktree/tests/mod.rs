@@ -13,6 +13,7 @@ mod free;
 mod full;
 mod gone;
 mod later;
+mod lent;
 mod lost;
 mod merging;
 mod moved_over;

@@ -1,0 +1,253 @@
+//! Staging files that somebody else writes without a word: a kernel.
+
+use super::*;
+use crate::disk::DiskFile;
+
+/// Creates a file and lends it, as a mount does for a program that saves.
+fn lend(worktree: &Tenant, file: &str) -> (NodeId, Arc<dyn DiskFile>) {
+    let node = worktree.create(NodeId::ROOT, &name(file), 0o644, at(1)).expect("create");
+    (node, lent(worktree, node))
+}
+
+/// What a kernel writes to that a file is lent to: it opens anew what it is given.
+fn lent(worktree: &Tenant, node: NodeId) -> Arc<dyn DiskFile> {
+    let file = try_lend(worktree, node).expect("lend");
+    file.expect("it is being written")
+}
+
+fn try_lend(worktree: &Tenant, node: NodeId) -> Result<Option<Arc<dyn DiskFile>>> {
+    let Some(given) = worktree.lending().lendable(node) else { return Ok(None) };
+    worktree.lending().lend(node)?;
+    let disk = worktree.repo().disk();
+    let staged = disk.list(&worktree.staging().dir())?;
+    for staged in staged.iter().map(|name| worktree.staging().dir().join(name)) {
+        if disk.stat(&staged)?.is_some_and(|stat| given.id().is_ok_and(|id| id == stat.id)) {
+            return Ok(Some(Arc::from(disk.open(&staged, true)?)));
+        }
+    }
+    Ok(None)
+}
+
+fn close(worktree: &Tenant, node: NodeId, write: bool) {
+    worktree.release(node, write, Release::Complete).expect("release");
+}
+
+fn commit(worktree: &Tenant) -> Committed {
+    let request = CommitRequest { allow_empty: true, ..request("commit", 5) };
+    worktree.commit(&request, &Task::default()).expect("commit")
+}
+
+fn staged(worktree: &Tenant) -> usize {
+    worktree.sync_records().expect("sync");
+    worktree.repo().disk().list(&worktree.staging().dir()).expect("list").len()
+}
+
+#[test]
+fn what_was_written_unheard_is_seen_at_once_and_complete_when_it_is_closed() {
+    let (_disk, repo) = create();
+    let worktree = tenant(&repo);
+    let (node, file) = lend(&worktree, "a");
+    file.write_all_at(b"some bytes", 0).expect("write");
+    let seen = worktree.names().attributes(node).expect("attributes");
+    assert_eq!((seen.len, seen.modified), (10, Timestamp::from(file.modified().expect("modified"))));
+    assert_eq!(worktree.lending().changed(node), Some(seen.modified));
+    assert_eq!(load(&worktree, "a"), Some(b"some bytes".to_vec()));
+    worktree.set_len(node, 4, at(2)).expect("cut");
+    file.write_all_at(b"more", 4).expect("write");
+    close(&worktree, node, true);
+    assert!(!worktree.lending().is_lent(node) && worktree.lending().lendable(node).is_none());
+    let modified = worktree.names().attributes(node).expect("attributes").modified;
+    assert_eq!(modified, Timestamp::from(file.modified().expect("modified")));
+    commit(&worktree);
+    assert_eq!(committed(&repo, "main", "a"), Some(b"somemore".to_vec()));
+}
+
+#[test]
+fn a_time_that_was_said_stands_until_bytes_change() {
+    let (_disk, repo) = create();
+    let worktree = tenant(&repo);
+    let (node, file) = lend(&worktree, "a");
+    file.write_all_at(b"bytes", 0).expect("write");
+    worktree.names().set_attributes(node, None, Some(at(77))).expect("say");
+    assert_eq!(worktree.names().attributes(node).expect("attributes").modified, at(77));
+    worktree.names().set_attributes(node, Some(0o600), None).expect("say");
+    assert_eq!(worktree.names().attributes(node).expect("attributes").modified, at(77));
+    file.write_all_at(b"bytes", 0).expect("write");
+    assert_ne!(worktree.names().attributes(node).expect("attributes").modified, at(77));
+    worktree.names().set_attributes(node, None, Some(at(78))).expect("say");
+    close(&worktree, node, true);
+    assert_eq!(worktree.names().attributes(node).expect("attributes").modified, at(78));
+}
+
+#[test]
+fn what_is_lent_to_readers_does_not_change_what_a_commit_takes() {
+    let (_disk, repo) = create();
+    let worktree = tenant(&repo);
+    let (node, file) = lend(&worktree, "a");
+    file.write_all_at(b"first", 0).expect("write");
+    worktree.open_file(node, false).expect("open");
+    close(&worktree, node, true);
+    // A reader has it: the next writer writes what that one sees.
+    for (version, bytes) in [b"again", b"third"].into_iter().enumerate() {
+        commit(&worktree);
+        worktree.open_file(node, true).expect("open");
+        let same = lent(&worktree, node);
+        assert_eq!(same.id().expect("id"), file.id().expect("id"));
+        let before = committed(&repo, "main", "a");
+        file.write_all_at(bytes, 0).expect("write");
+        commit(&worktree);
+        assert_eq!(committed(&repo, "main", "a"), before, "{version}: nobody has closed it");
+        close(&worktree, node, true);
+        commit(&worktree);
+        assert_eq!(committed(&repo, "main", "a").as_deref(), Some(&bytes[..]));
+        assert_eq!(load(&worktree, "a").as_deref(), Some(&bytes[..]));
+    }
+    close(&worktree, node, false);
+    commit(&worktree);
+    assert_eq!(load(&worktree, "a"), Some(b"third".to_vec()));
+    assert_eq!(committed(&repo, "main", "a"), Some(b"third".to_vec()));
+    assert_eq!(staged(&worktree), 0);
+    assert!(fsck(&repo, true, &Task::default()).expect("fsck").findings.is_empty());
+}
+
+#[test]
+fn the_bytes_that_a_killed_writer_left_are_not_complete_whoever_reads_them() {
+    let (_disk, repo) = create();
+    let worktree = tenant(&repo);
+    let (node, file) = lend(&worktree, "a");
+    file.write_all_at(b"whole", 0).expect("write");
+    close(&worktree, node, true);
+    commit(&worktree);
+    worktree.open_file(node, true).expect("open");
+    worktree.set_len(node, 0, at(2)).expect("truncate");
+    let file = lent(&worktree, node);
+    file.write_all_at(b"ha", 0).expect("write");
+    worktree.open_file(node, false).expect("open");
+    worktree.release(node, true, Release::Interrupted).expect("release");
+    assert_eq!(load(&worktree, "a"), Some(b"ha".to_vec()));
+    close(&worktree, node, false);
+    drop(file);
+    assert_eq!(load(&worktree, "a"), Some(b"ha".to_vec()));
+    assert!(worktree.commit(&request("nothing", 6), &Task::default()).is_err());
+    assert_eq!(committed(&repo, "main", "a"), Some(b"whole".to_vec()));
+    // Whoever writes on completes it.
+    worktree.open_file(node, true).expect("open");
+    worktree.write_at(node, 2, b"lf", at(3)).expect("write");
+    close(&worktree, node, true);
+    commit(&worktree);
+    assert_eq!(committed(&repo, "main", "a"), Some(b"half".to_vec()));
+}
+
+#[test]
+fn a_removed_file_goes_on_for_those_who_have_it() {
+    let (_disk, repo) = create();
+    let worktree = tenant(&repo);
+    let (node, file) = lend(&worktree, "a");
+    worktree.open_file(node, false).expect("open");
+    worktree.names().unlink(NodeId::ROOT, &name("a"), at(2)).expect("unlink");
+    file.write_all_at(b"nameless", 0).expect("write");
+    close(&worktree, node, true);
+    worktree.open_file(node, true).expect("open");
+    worktree.set_len(node, 4, at(3)).expect("cut");
+    assert_eq!(file.len().expect("len"), 4, "its readers see it");
+    assert_eq!(worktree.names().attributes(node).expect("attributes").len, 4);
+    close(&worktree, node, true);
+    close(&worktree, node, false);
+    assert_eq!(staged(&worktree), 0);
+}
+
+#[test]
+fn who_syncs_a_file_and_closes_it_has_it_whole_after_a_power_cut() {
+    for later in [None, Some(&b"WRITTEN"[..])] {
+        let (disk, repo) = create();
+        let worktree = tenant(&repo);
+        let (node, file) = lend(&worktree, "a");
+        file.write_all_at(b"written", 0).expect("write");
+        worktree.sync(node).expect("sync");
+        // As long as before, so that only the disk knows.
+        later.into_iter().for_each(|bytes| file.write_all_at(bytes, 0).expect("write"));
+        close(&worktree, node, true);
+        worktree.sync(NodeId::ROOT).expect("sync");
+        for seed in 0..8 {
+            let after = open(&disk.crash_image(seed));
+            let worktree = tenant(&after);
+            assert_eq!(load(&worktree, "a").as_deref(), Some(later.unwrap_or(b"written")));
+            commit(&worktree);
+            assert_eq!(committed(&after, "main", "a").as_deref(), Some(later.unwrap_or(b"written")));
+        }
+    }
+}
+
+#[test]
+fn a_dead_process_s_file_is_nobody_s_as_long_as_somebody_writes_to_it() {
+    let (disk, repo) = create();
+    let worktree = tenant(&repo);
+    let (_, kernels) = lend(&worktree, "a");
+    kernels.write_all_at(b"half", 0).expect("write");
+    // It dies without a word; what it lent lives on.
+    drop((worktree, repo));
+    let repo = open(&disk);
+    let next = tenant(&repo);
+    let node = next.names().resolve(&path("a")).expect("resolve").expect("its name is there");
+    assert!(matches!(next.open_file(node, true), Err(Error::BeingWritten(_))));
+    assert!(next.commit(&request("nothing", 2), &Task::default()).is_err());
+    kernels.write_all_at(b"whole", 0).expect("write");
+    assert_eq!(load(&next, "a"), Some(b"whole".to_vec()));
+}
+
+/// A session that lends and ends at the first error: what was committed, and what was synced and closed.
+fn session(disk: &SimulatedDisk, done: &mut Vec<(String, Vec<u8>)>) -> Result<()> {
+    let repo = Repo::open(Arc::new(disk.clone()), Path::new(ROOT), Options::default())?;
+    let (worktree, _) = Tenant::adopt(repo.worktree(&main())?)?;
+    for round in 0..3u8 {
+        let node = match worktree.names().lookup(NodeId::ROOT, &name("a"))? {
+            Some((node, _)) => {
+                worktree.open_file(node, true)?;
+                worktree.set_len(node, 0, at(1))?;
+                node
+            }
+            None => worktree.create(NodeId::ROOT, &name("a"), 0o644, at(1))?,
+        };
+        let file = try_lend(&worktree, node)?.ok_or(Error::Stale)?;
+        file.write_all_at(&[round; 9000], 0)?;
+        worktree.open_file(node, false)?;
+        worktree.release(node, true, Release::Complete)?;
+        let committed = worktree.commit(&request("round", round.into()), &Task::default())?;
+        if committed.warnings.is_empty() {
+            done.push((committed.id.to_string(), vec![round; 9000]));
+        }
+        worktree.open_file(node, true)?;
+        file.write_all_at(&[round + 100; 10], 0)?;
+        worktree.release(node, true, Release::Complete)?;
+        worktree.release(node, false, Release::Complete)?;
+        worktree.commit(&request("round", round.into()), &Task::default())?;
+    }
+    Ok(())
+}
+
+#[test]
+fn nothing_that_was_committed_is_lost_wherever_the_power_is_cut() {
+    let operations = {
+        let (disk, _) = create();
+        let before = disk.operations();
+        session(&disk, &mut Vec::new()).expect("nothing fails");
+        disk.operations() - before
+    };
+    for n in 1..=operations {
+        let (disk, _) = create();
+        disk.stop_at_nth(n);
+        let mut done = Vec::new();
+        let _ = session(&disk, &mut done);
+        for seed in 0..2 {
+            let after = open(&disk.crash_image(seed));
+            let worktree = tenant(&after);
+            let report = fsck(&after, true, &Task::default()).expect("fsck");
+            assert!(report.findings.is_empty(), "{:?}", report.findings);
+            for (id, bytes) in &done {
+                assert_eq!(committed(&after, id, "a").as_ref(), Some(bytes));
+            }
+            save(&worktree, "afterwards", b"x", 9);
+            worktree.commit(&request("afterwards", 9), &Task::default()).expect("commit");
+        }
+    }
+}
