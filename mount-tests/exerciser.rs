@@ -1,5 +1,6 @@
 //! One file, a hundred thousand operations of chance on it, and the same on a plain file beside it: every byte that is
-//! read, and every length, must be the same. Once as root, and once as a user without privileges.
+//! read, and every length, must be the same. As root, where the kernel reads and writes by itself and where it does not, and
+//! as a user without privileges.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -20,10 +21,11 @@ const LEN_MAX: usize = 256 << 10;
 /// Longest piece that one operation touches.
 const PIECE_MAX: usize = 64 << 10;
 
-/// The file on both sides.
+/// The file on both sides, open; and on both sides once more, for a reader that stays for a while.
 struct Pair {
     mount: File,
     plain: File,
+    reader: Option<[File; 2]>,
 }
 
 /// What is done at one step.
@@ -37,7 +39,10 @@ enum Step {
     Reserve,
     Copy,
     Sync,
+    /// Opens it once more, and closes it as it was.
     Reopen,
+    /// Closes it, and opens it empty.
+    Rewrite,
 }
 
 const STEPS_OF_CHANCE: &[(Step, usize)] = &[
@@ -50,6 +55,7 @@ const STEPS_OF_CHANCE: &[(Step, usize)] = &[
     (Step::Copy, 4),
     (Step::Sync, 1),
     (Step::Reopen, 3),
+    (Step::Rewrite, 1),
 ];
 
 fn open(path: &Path) -> File {
@@ -107,7 +113,17 @@ fn copy(file: &File, from: usize, to: usize, len: usize) -> usize {
 
 impl Pair {
     fn open(mount: &Path, plain: &Path) -> Self {
-        Self { mount: open(mount), plain: open(plain) }
+        Self { mount: open(mount), plain: open(plain), reader: None }
+    }
+
+    /// Closes it and opens it empty. Every other time a reader has it open all the while.
+    fn rewrite(&mut self, random: &mut Random, (mount, plain): (&Path, &Path)) {
+        let reader = random.below(2) == 0;
+        self.reader = reader.then(|| [mount, plain].map(|path| File::open(path).expect("openable")));
+        let nowhere = || File::open("/dev/null").expect("always there");
+        (self.mount, self.plain) = (nowhere(), nowhere());
+        let empty = |path| OpenOptions::new().read(true).write(true).truncate(true).open(path);
+        (self.mount, self.plain) = (empty(mount).expect("openable"), empty(plain).expect("openable"));
     }
 
     fn each(&self) -> [&File; 2] {
@@ -129,6 +145,12 @@ impl Pair {
             Step::Read => {
                 let [mount, plain] = self.each().map(|file| read(file, at, piece));
                 assert!(mount == plain, "read of {piece} at {at}");
+                if let Some(reader) = &self.reader {
+                    assert!(
+                        reader.each_ref().map(|file| read(file, at, piece)) == [mount, plain],
+                        "by a reader"
+                    );
+                }
             }
             Step::MapRead if len > 0 => {
                 // SAFETY: nobody cuts the files while they are mapped.
@@ -166,7 +188,8 @@ impl Pair {
                 }
             }
             Step::Sync => drop(self.each().map(|file| file.sync_all().expect("durable"))),
-            Step::Reopen => *self = Self::open(paths.0, paths.1),
+            Step::Reopen => (self.mount, self.plain) = (open(paths.0), open(paths.1)),
+            Step::Rewrite => self.rewrite(random, paths),
             Step::MapRead | Step::MapWrite | Step::Copy => {}
         }
     }
@@ -186,7 +209,16 @@ fn exercise(mount: &Path, plain: &Path, seed: u64) {
 }
 
 pub fn a_hundred_thousand_operations_do_to_a_file_what_they_do_to_a_plain_one() -> Result<(), Missing> {
-    let stage = Stage::new()?;
+    exercised_in_a_mount(Stage::new()?)
+}
+
+pub fn a_hundred_thousand_operations_without_passthrough_do_the_same() -> Result<(), Missing> {
+    let mut stage = Stage::unmounted()?;
+    stage.mount(&["--no-passthrough", "repo", "mnt"]);
+    exercised_in_a_mount(stage)
+}
+
+fn exercised_in_a_mount(stage: Stage) -> Result<(), Missing> {
     fs::create_dir(stage.path("plain")).expect("new");
     seed::each(&[1], |seed| exercise(&stage.worktree("file"), &stage.path("plain/file"), seed));
     stage.commit("exercised");

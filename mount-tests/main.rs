@@ -13,6 +13,7 @@ mod exerciser;
 #[macro_use]
 mod harness;
 mod guides;
+mod lent;
 mod life;
 mod places;
 mod posix;
@@ -53,7 +54,13 @@ fn main() -> ExitCode {
             a_worktree_does_what_a_folder_of_the_disk_does;
         exerciser:
             a_hundred_thousand_operations_do_to_a_file_what_they_do_to_a_plain_one,
+            a_hundred_thousand_operations_without_passthrough_do_the_same,
             a_hundred_thousand_operations_of_a_user_without_privileges_do_the_same;
+        lent:
+            what_a_program_saves_is_written_by_the_kernel,
+            length_and_times_of_a_file_that_is_being_saved_are_those_of_a_plain_one,
+            who_reads_a_file_that_is_being_saved_sees_what_later_writers_write,
+            a_writer_goes_on_when_the_daemon_is_killed_and_nobody_takes_it_for_done;
         places:
             the_top_shows_every_room,
             a_command_in_ctl_is_carried_out_and_answers,

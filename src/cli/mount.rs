@@ -49,6 +49,9 @@ pub struct Args {
     /// Let nobody write
     #[arg(long)]
     read_only: bool,
+    /// Read and write everything through the mount's process, also where the kernel could by itself
+    #[arg(long)]
+    no_passthrough: bool,
     /// Show files as belonging to this user, by number; whoever mounts if not said
     #[arg(long, value_name = "UID")]
     uid: Option<u32>,
@@ -65,7 +68,7 @@ pub struct Args {
           value_parser = ["off", "sentinel", "quiet", "close"])]
     auto_commit: Option<String>,
     /// Options as mount(8) takes them, with commas: ro, allow_other, ref=, worktree=, log=, uid=, gid=, umask=, auto_commit=,
-    /// noexec, nosuid, nodev
+    /// no_passthrough, noexec, nosuid, nodev
     #[arg(short = 'o', value_name = "OPTIONS")]
     options: Vec<String>,
     /// Do all but mount
@@ -124,8 +127,9 @@ fn serve(context: &Context, args: &Args, guards: Guards) -> Result<crate::fs::Mo
     let own = Owner::of_process();
     let owner =
         Owner { uid: args.uid.unwrap_or(own.uid), gid: args.gid.unwrap_or(own.gid), umask: args.umask };
-    let read_only = args.read_only;
-    let options = MountOptions { settings, allow_other: args.allow_other, read_only, owner, guards };
+    let (read_only, passthrough) = (args.read_only, !args.no_passthrough);
+    let options =
+        MountOptions { settings, allow_other: args.allow_other, read_only, owner, guards, passthrough };
     let served = mount(repo, &context.absolute(&args.mount_point), options)?;
     if let Some(trouble) = served.index_trouble() {
         note(format!("there is no index for now, packs are searched one by one: {trouble}"));
@@ -222,6 +226,7 @@ impl Args {
                     MountOption::Gid(gid) => self.gid = Some(gid),
                     MountOption::Umask(umask) => self.umask = Some(umask),
                     MountOption::AutoCommit(when) => self.auto_commit = Some(when),
+                    MountOption::NoPassthrough => self.no_passthrough = true,
                 }
             }
         }
@@ -252,6 +257,7 @@ fn start_in_background(context: &Context, out: &Output, args: Args, guards: Guar
     let flags = [
         ("--allow-other", args.allow_other),
         ("--read-only", args.read_only),
+        ("--no-passthrough", args.no_passthrough),
         ("-onoexec", guards.no_exec),
         ("-onosuid", guards.no_suid),
         ("-onodev", guards.no_dev),

@@ -65,6 +65,8 @@ pub enum MountOption {
     Umask(u32),
     /// When to commit by itself.
     AutoCommit(String),
+    /// Everything is read and written through the mount's process.
+    NoPassthrough,
 }
 
 /// The options in a list with commas.
@@ -81,6 +83,7 @@ pub fn parse(text: &str) -> Result<Vec<MountOption>> {
             "noexec" => MountOption::NoExec,
             "nosuid" => MountOption::NoSuid,
             "nodev" => MountOption::NoDev,
+            "no_passthrough" => MountOption::NoPassthrough,
             "ref" => MountOption::Revision(value.to_owned()),
             "worktree" => MountOption::Worktree(value.to_owned()),
             "log" => MountOption::Log(value.to_owned()),
@@ -98,7 +101,7 @@ pub fn parse(text: &str) -> Result<Vec<MountOption>> {
             _ if name.starts_with("x-") || name == "comment" || OTHERS.contains(&name) => continue,
             _ => {
                 return Err(CommandError::usage(format!("`{option}` is no option of a mount")).hint(
-                    "there are ro, allow_other, ref=, worktree=, log=, uid=, gid=, umask=, auto_commit, noexec, nosuid and nodev",
+                    "there are ro, allow_other, ref=, worktree=, log=, uid=, gid=, umask=, auto_commit, no_passthrough, noexec, nosuid and nodev",
                 ));
             }
         });

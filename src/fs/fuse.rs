@@ -19,7 +19,6 @@ use fuser::{
     ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 
-use crate::disk::DiskFile;
 use crate::worktree::RenameMode;
 
 use super::asked::Asked;
@@ -27,9 +26,9 @@ use super::changes::Changes;
 use super::completion::Closer;
 use super::errno::Result;
 use super::file_system::FileSystem;
+use super::hand_over::hand_over;
 use super::lanes::Lanes;
 use super::meter::{Operation, Question};
-use super::open_file::OpenFile;
 use super::opening::{OpenMode, Seek};
 use super::owner::Owner;
 use super::passthrough::Passthrough;
@@ -54,7 +53,7 @@ const CAPABILITIES: [InitFlags; 9] = [
     InitFlags::FUSE_MAX_PAGES,
     // Else the kernel asks before each write whether the file has capabilities.
     InitFlags::FUSE_HANDLE_KILLPRIV_V2,
-    // Plain copies are read by the kernel itself.
+    // Plain copies are read by the kernel itself, and files that are begun anew are written by it.
     InitFlags::FUSE_PASSTHROUGH,
 ];
 
@@ -86,8 +85,14 @@ impl fmt::Debug for AtEnd {
 }
 
 impl Adapter {
-    pub fn new(core: Arc<FileSystem>, workers: Workers, owner: Owner, at_end: AtEnd) -> Self {
-        Self { core, workers, owner, passthrough: Arc::default(), at_end }
+    pub fn new(
+        core: Arc<FileSystem>,
+        workers: Workers,
+        owner: Owner,
+        passthrough: Passthrough<BackingId>,
+        at_end: AtEnd,
+    ) -> Self {
+        Self { core, workers, owner, passthrough: Arc::new(passthrough), at_end }
     }
 
     /// Answers a request in a lane: on this thread if it is short and others listen.
@@ -123,26 +128,6 @@ fn read(asked: &Asked<'_>, handle: u64, offset: u64, wanted: usize, reply: Reply
         reply::data(asked, read.map(|len| &buffer[..len]), reply);
         file.note_read(offset, len);
     });
-}
-
-/// Opens a file, and leaves reading it to the kernel where that can be.
-fn open(asked: &Asked<'_>, passthrough: &Passthrough<BackingId>, ino: u64, mode: OpenMode, reply: ReplyOpen) {
-    let opened = match asked.core.open(ino, mode) {
-        Ok(opened) => opened,
-        refused => return reply::opened(asked, refused, reply),
-    };
-    let file = asked.core.opened(opened.handle);
-    let Some(history) = file.as_ref().ok().and_then(OpenFile::of_history) else {
-        return reply::opened(asked, Ok(opened), reply);
-    };
-    let copy = history.copy().and_then(DiskFile::as_fd);
-    let asking = &reply;
-    let register = copy.map(|copy| move || asking.open_backing(copy));
-    let backing = passthrough.enter(ino, opened.handle, register);
-    match backing {
-        Some(backing) => reply::opened_passthrough(asked, opened, &backing, reply),
-        None => reply::opened(asked, Ok(opened), reply),
-    }
 }
 
 /// Whether whoever asks may write to a file without taking from it what lets it run as somebody else.
@@ -365,9 +350,13 @@ impl fuser::Filesystem for Adapter {
     fn open(&self, request: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         let mode = open_mode(flags, keeps_privileges(request));
         let lane = Lanes::of(&self.core.shared).open(ino.0);
-        let passthrough = Arc::clone(&self.passthrough);
+        let (passthrough, thread) = (Arc::clone(&self.passthrough), request.pid());
         self.answer(Question::of_node(Operation::Open, ino.0), lane, move |asked| {
-            open(asked, &passthrough, ino.0, mode, reply);
+            let opened = asked.core.open(ino.0, mode).map(|opened| {
+                let backing = hand_over(asked, &passthrough, (ino.0, &opened, thread), &reply);
+                (opened, backing)
+            });
+            reply::opened(asked, opened, reply);
         });
     }
 
@@ -384,8 +373,13 @@ impl fuser::Filesystem for Adapter {
         let how = open_mode(OpenFlags(flags), keeps_privileges(request));
         let lane = Lanes::of(&self.core.shared).naming(parent.0);
         let question = Question::of_name(Operation::Create, parent.0, name.as_bytes());
+        let (passthrough, thread) = (Arc::clone(&self.passthrough), request.pid());
         self.answer(question, lane, move |asked| {
             let created = asked.core.create(parent.0, asked.name(), mode & 0o7777, how);
+            let created = created.map(|(attr, opened)| {
+                let backing = hand_over(asked, &passthrough, (attr.ino, &opened, thread), &reply);
+                (attr, opened, backing)
+            });
             reply::created(asked, created, reply)
         });
     }
@@ -466,6 +460,7 @@ impl fuser::Filesystem for Adapter {
         let lane = Lanes::of(&self.core.shared).release(handle.0);
         let passthrough = Arc::clone(&self.passthrough);
         self.answer(Question::of_node(Operation::Release, ino.0), lane, move |asked| {
+            // In this order: who is counted as having it open is what decides whether it is complete.
             passthrough.leave(handle.0);
             asked.core.release(handle.0);
             reply::empty(asked, Ok(()), reply);

@@ -175,6 +175,9 @@ impl Drop for OpenNode {
         let is_killed =
             self.closing.as_ref().is_some_and(|closing| closing.is_killed.load(Ordering::Relaxed));
         let how = if is_killed { Release::Interrupted } else { Release::Complete };
+        if let Some(changed) = self.worktree.lending().changed(self.node) {
+            self.worktree.note_change(self.node, changed);
+        }
         let _ = self.worktree.release(self.node, self.write, how);
         if let Some(closing) = &self.closing {
             closing.end.closings.end(closing.number);
@@ -281,10 +284,14 @@ impl Handles {
     }
 
     /// Closes what was closed already but for the kernel's last word, which does not come any more when the session ends.
-    pub fn close_noted(&self) {
+    /// Of what is lent nobody hears whether it is written on: it counts as closed only if `all_are_closed`.
+    pub fn close_noted(&self, all_are_closed: bool) {
         let is_noted = |handle: &Handle| {
-            let closing = handle.worktree().and_then(|open| open.closing.as_ref());
-            closing.is_some_and(|closing| closing.is_noted.load(Ordering::Relaxed))
+            handle.worktree().is_some_and(|open| {
+                let closing = open.closing.as_ref();
+                let is_noted = closing.is_some_and(|closing| closing.is_noted.load(Ordering::Relaxed));
+                is_noted && (all_are_closed || !open.worktree.lending().is_lent(open.node))
+            })
         };
         let closed: Vec<Arc<Handle>> = {
             let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);

@@ -216,7 +216,8 @@ impl Worker {
                 let _ = worktree.repo().store().update_index();
                 stored.and(swept.map_err(|error| error.to_string()))
             });
-            failed = done.err().or(failed);
+            // What goes wrong in one that was deleted meanwhile is nobody's trouble.
+            failed = done.err().filter(|_| !worktree.is_gone()).or(failed);
             if task.check().is_err() {
                 waiting.worktrees.insert(branch, Work { worktree: Arc::clone(&worktree), freed: false });
             }
@@ -292,4 +293,36 @@ fn note(message: Message, waiting: &mut Waiting, askers: &mut Vec<Sender<()>>) {
     };
     let branch = worktree.branch().clone();
     waiting.worktrees.entry(branch).or_insert(Work { worktree, freed: false }).freed |= freed;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{file_system_and_disk, save};
+    use super::*;
+    use crate::worktree::Branches;
+
+    #[test]
+    fn what_goes_wrong_in_a_worktree_that_is_deleted_meanwhile_is_no_trouble() {
+        let (core, _disk) = file_system_and_disk();
+        save(&core, "worktree/main", "a", &[7; 2 << 20]);
+        let main = BranchName::new("main").unwrap();
+        let worktree = core.shared.worktrees.find(&main).unwrap();
+        for deletes in [false, true] {
+            let repo = core.repo().clone();
+            let main = main.clone();
+            let storer = Storer::taking(move |_, _, _, _, _| {
+                if deletes {
+                    Branches::of(&repo).delete_worktree(&main).unwrap();
+                }
+                Err(crate::worktree::Error::UncommittedChanges("nothing".into()))
+            });
+            let coder = Coder::new(Task::default());
+            let (write_back, at_hand) = (Arc::new(WriteBack::idle()), Arc::default());
+            let mut worker = Worker { storer, coder, write_back, at_hand };
+            let work = Work { worktree: Arc::clone(&worktree), freed: true };
+            let mut waiting = Waiting::default();
+            waiting.worktrees.insert(worktree.branch().clone(), work);
+            assert_eq!(worker.round(&mut waiting).is_some(), !deletes);
+        }
+    }
 }

@@ -55,6 +55,7 @@ impl FileSystem {
     /// complete.
     pub fn release(&self, handle: u64) {
         let Some(closed) = self.shared.handles.remove(handle) else { return };
+        self.shared.lending.closed(handle);
         let fill = match &*closed {
             Handle::Snapshot(file) => file.close(),
             Handle::Worktree(open) => open.reader.close(),

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
@@ -24,6 +25,7 @@ use super::limits;
 use super::mount_number::{is_bare, mount_number};
 use super::mount_point::{MountError, check_fuse, prepare, system, unmount_own};
 use super::owner::Owner;
+use super::passthrough::Passthrough;
 use super::settings::Settings;
 use super::superblock::Teller;
 use super::texts::Texts;
@@ -55,13 +57,15 @@ pub struct MountOptions {
     pub owner: Owner,
     /// What the kernel is to refuse.
     pub guards: Guards,
+    /// Whether the kernel may read and write files of the disk by itself, where it can.
+    pub passthrough: bool,
 }
 
 impl MountOptions {
     /// For this process's user alone.
     pub fn new(settings: Settings) -> Self {
         let (owner, guards) = (Owner::of_process(), Guards::default());
-        Self { settings, allow_other: false, read_only: false, owner, guards }
+        Self { settings, allow_other: false, read_only: false, owner, guards, passthrough: true }
     }
 }
 
@@ -92,12 +96,19 @@ pub struct Mount {
 struct Ended {
     result: Mutex<Option<io::Result<()>>>,
     changed: Condvar,
+    /// Whether it ended while the mount was there: programs may have files of it open, and write to them.
+    is_cut: AtomicBool,
 }
 
 impl Ended {
     fn set(&self, result: io::Result<()>) {
         *self.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         self.changed.notify_all();
+    }
+
+    /// Whether nobody can have a file open: the kernel ends the session after the last is closed.
+    fn all_are_closed(&self) -> bool {
+        self.is_over() && !self.is_cut.load(Ordering::Relaxed)
     }
 
     fn is_over(&self) -> bool {
@@ -151,13 +162,16 @@ pub fn mount(repo: Repo, mount_point: &Path, options: MountOptions) -> Result<Mo
     let core = Arc::new(core);
     let upkeep = Upkeep::of(&core.shared);
     upkeep.attach_index();
+    upkeep.keep_room();
     upkeep.go_on();
     let workers = Workers::start(SESSION_THREADS).map_err(failed("start threads for"))?;
     let read_only = options.read_only || !limits::may_write(core.repo().root());
     let config = config(&core, &options, read_only);
     let ended = Arc::new(Ended::default());
     let ours = Arc::new(OnceLock::new());
-    let adapter = Adapter::new(Arc::clone(&core), workers, owner, leaving(&mount_point, &ours, &ended));
+    let passthrough = if options.passthrough { Passthrough::default() } else { Passthrough::off() };
+    let at_end = leaving(&mount_point, &ours, &ended);
+    let adapter = Adapter::new(Arc::clone(&core), workers, owner, passthrough, at_end);
     let reserved = limits::reserve_memory(SESSION_MEMORY)
         .map_err(|source| MountError::TooLittleMemory { bytes: SESSION_MEMORY, source })?;
     let session = Session::new(adapter, &mount_point, &config).map_err(refused(&mount_point))?;
@@ -215,6 +229,8 @@ impl Identity {
 fn leaving(mount_point: &Path, ours: &Arc<OnceLock<Identity>>, ended: &Arc<Ended>) -> AtEnd {
     let (mount_point, ours, ended) = (mount_point.to_owned(), Arc::clone(ours), Arc::clone(ended));
     AtEnd(Box::new(move || {
+        let is_there = ours.get().is_some_and(|ours| Identity::at(&mount_point).as_ref() == Some(ours));
+        ended.is_cut.store(is_there, Ordering::Relaxed);
         if is_others(&mount_point, ours.get()) {
             ended.set(Ok(()));
             loop {
@@ -280,9 +296,10 @@ impl Mount {
 
     fn finish(&self) -> Result<(), MountError> {
         let shared = &self.core.shared;
-        shared.handles.close_noted();
+        let all_are_closed = self.ended.all_are_closed();
+        shared.handles.close_noted(all_are_closed);
         shared.auto_events.end();
-        let synced = Upkeep::of(shared).sync();
+        let synced = Upkeep::of(shared).sync(all_are_closed);
         match &synced {
             Ok(()) => shared.log.line(shared.now(), "unmounted"),
             Err(error) => {
@@ -383,6 +400,7 @@ fn look_around(core: &Weak<FileSystem>, notifier: &Notifier, woken: &Receiver<Se
         }
         if asked.is_none() {
             upkeep.tidy();
+            upkeep.keep_room();
             upkeep.want_index();
         }
     }

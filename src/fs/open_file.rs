@@ -2,17 +2,45 @@
 //!
 //! Its number was looked up once, for all that one request does with it.
 
+use std::io;
+use std::os::fd::BorrowedFd;
 use std::sync::{Arc, PoisonError};
 
-use crate::history::FileReader;
+use crate::disk::DiskFile;
 use crate::id::RecipeId;
 
 use super::command::Commands;
 use super::completion::Closer;
 use super::errno::{Error, Result};
-use super::handle::Handle;
+use super::handle::{Handle, OpenNode};
 use super::superblock::Superblock;
 use super::worktrees::{drop_privileges, with_room};
+
+/// A file of the disk that the kernel may be handed.
+pub(super) enum Backing<'a> {
+    /// The plain copy of a file of the history.
+    Copy(&'a dyn DiskFile),
+    /// The staging file of a file that is being written.
+    Staging(&'a OpenNode, Arc<dyn DiskFile>),
+}
+
+impl Backing<'_> {
+    /// Its descriptor, where the system has it.
+    pub fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Backing::Copy(file) => file.as_fd(),
+            Backing::Staging(_, file) => file.as_fd(),
+        }
+    }
+
+    /// Notes that the kernel is about to have it.
+    pub fn lend(&self) -> io::Result<()> {
+        match self {
+            Backing::Copy(_) => Ok(()),
+            Backing::Staging(open, _) => open.worktree.lending().lend(open.node).map_err(io::Error::other),
+        }
+    }
+}
 
 /// An open file, or directory, of a mount.
 pub struct OpenFile<'a> {
@@ -21,10 +49,21 @@ pub struct OpenFile<'a> {
 }
 
 impl OpenFile<'_> {
-    /// The file of the history that it is: the kernel may read it without us, if there is a plain copy.
-    pub(super) fn of_history(&self) -> Option<&FileReader> {
+    /// Whether its bytes lie on the disk, or can: for all who have it open the kernel has to be told the same of it.
+    pub(super) fn is_on_disk(&self) -> bool {
         match &*self.handle {
-            Handle::Snapshot(file) => Some(file),
+            Handle::Snapshot(_) | Handle::Worktree(_) => true,
+            Handle::Array(_) | Handle::Generated(_) | Handle::Control(_) | Handle::Listing(_) => false,
+        }
+    }
+
+    /// What the kernel may read without us, and of a worktree, if `lends`, also write.
+    pub(super) fn backing(&self, lends: impl FnOnce() -> bool) -> Option<Backing<'_>> {
+        match &*self.handle {
+            Handle::Snapshot(file) => file.copy().map(Backing::Copy),
+            Handle::Worktree(open) if open.write && open.has_begun() && lends() => {
+                open.worktree.lending().lendable(open.node).map(|file| Backing::Staging(open, file))
+            }
             _ => None,
         }
     }

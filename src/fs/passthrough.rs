@@ -1,7 +1,7 @@
-//! Which open files the kernel reads from the disk by itself.
+//! Which open files the kernel reads from the disk, and writes to it, by itself.
 //!
-//! A file that has a plain copy is handed to the kernel when it is opened: reading and mapping it then never asks this
-//! process. The kernel fixes for each inode how it is read, from its first opening to its last release: through this
+//! A file that has a plain copy, or is begun anew, is handed to the kernel when it is opened: reading, writing and mapping it
+//! then never asks this process. The kernel fixes for each inode how it is read, from its first opening to its last release: through this
 //! process, or from one backing file. An opening that asked for another way would fail, so each follows those before it.
 //!
 //! `B` stands for the kernel's registration of a backing file; dropping it takes it back, which must not be before the
@@ -41,7 +41,12 @@ impl<B> Default for Passthrough<B> {
 }
 
 impl<B> Passthrough<B> {
-    /// Notes that an inode of the history is being opened, and says which backing file it is read from, if it is.
+    /// One where everything is read and written through this process.
+    pub fn off() -> Self {
+        Self { is_refused: AtomicBool::new(true), ..Self::default() }
+    }
+
+    /// Notes that an inode is being opened, and says which backing file it is read from and written to, if it is.
     /// `register` is called for the first opening of an inode only.
     pub fn enter(
         &self,

@@ -1,5 +1,6 @@
 //! What the file system says, in the protocol's words: attributes, flags, times and error numbers.
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use fuser::{
@@ -95,30 +96,35 @@ pub(super) fn lookup(asked: &Asked<'_>, result: Result<Lookup>, reply: ReplyEntr
     }
 }
 
-pub(super) fn created(asked: &Asked<'_>, result: Result<(Attr, Opened)>, reply: ReplyCreate) {
+/// A file that was made, open, and handed to the kernel or not.
+pub(super) fn created(
+    asked: &Asked<'_>,
+    result: Result<(Attr, Opened, Option<Arc<BackingId>>)>,
+    reply: ReplyCreate,
+) {
     match asked.noted(result) {
-        Ok((attr, opened)) => reply.created(
-            &attr.lifetime.duration(),
-            &file_attr(&attr, asked.owner),
-            GENERATION,
-            FileHandle(opened.handle),
-            open_flags(&opened),
-        ),
+        Ok((attr, opened, backing)) => {
+            let (lifetime, shown) = (attr.lifetime.duration(), file_attr(&attr, asked.owner));
+            let handle = FileHandle(opened.handle);
+            match backing {
+                Some(backing) => {
+                    let flags = close_flags(&opened);
+                    reply.created_passthrough(&lifetime, &shown, GENERATION, handle, flags, &backing);
+                }
+                None => reply.created(&lifetime, &shown, GENERATION, handle, open_flags(&opened)),
+            }
+        }
         Err(errno) => reply.error(errno),
     }
 }
 
-pub(super) fn opened(asked: &Asked<'_>, result: Result<Opened>, reply: ReplyOpen) {
+/// An open file, handed to the kernel or not.
+pub(super) fn opened(asked: &Asked<'_>, result: Result<(Opened, Option<Arc<BackingId>>)>, reply: ReplyOpen) {
     match asked.noted(result) {
-        Ok(opened) => reply.opened(FileHandle(opened.handle), open_flags(&opened)),
-        Err(errno) => reply.error(errno),
-    }
-}
-
-/// An open file that the kernel reads from a backing file by itself. It has nothing to say when it is closed.
-pub(super) fn opened_passthrough(asked: &Asked<'_>, opened: Opened, backing: &BackingId, reply: ReplyOpen) {
-    match asked.noted(Ok(())) {
-        Ok(()) => reply.opened_passthrough(FileHandle(opened.handle), FopenFlags::FOPEN_NOFLUSH, backing),
+        Ok((opened, Some(backing))) => {
+            reply.opened_passthrough(FileHandle(opened.handle), close_flags(&opened), &backing);
+        }
+        Ok((opened, None)) => reply.opened(FileHandle(opened.handle), open_flags(&opened)),
         Err(errno) => reply.error(errno),
     }
 }
@@ -201,8 +207,12 @@ fn open_flags(opened: &Opened) -> FopenFlags {
         Cache::Renew => FopenFlags::empty(),
         Cache::Bypass => FopenFlags::FOPEN_DIRECT_IO,
     };
-    let close = if opened.is_writer { FopenFlags::empty() } else { FopenFlags::FOPEN_NOFLUSH };
-    cache | close
+    cache | close_flags(opened)
+}
+
+/// Who only reads has nothing to say when it closes.
+fn close_flags(opened: &Opened) -> FopenFlags {
+    if opened.is_writer { FopenFlags::empty() } else { FopenFlags::FOPEN_NOFLUSH }
 }
 
 pub(super) fn set_time(time: TimeOrNow) -> SetTime {

@@ -21,6 +21,7 @@ use super::history::History;
 use super::index::Index;
 use super::ingest_queue::IngestQueue;
 use super::inode::Inodes;
+use super::lending::Lending;
 use super::log::Log;
 use super::meter::Meter;
 use super::moving::MovingNames;
@@ -55,6 +56,7 @@ pub(super) struct Superblock {
     pub tensors: Tensors,
     pub sizes: StoredSizes,
     pub cached_content: CachedContent,
+    pub lending: Lending,
     pub moving_names: MovingNames,
     /// Asks for the kernel to be told; set by whoever can.
     teller: OnceLock<Teller>,
@@ -96,6 +98,7 @@ impl Superblock {
             tensors: Tensors::of(&repo),
             sizes: StoredSizes::default(),
             cached_content: CachedContent::default(),
+            lending: Lending::default(),
             moving_names: MovingNames::default(),
             teller: OnceLock::new(),
             index: Index::default(),

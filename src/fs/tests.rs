@@ -39,7 +39,7 @@ fn file_system() -> FileSystem {
 }
 
 /// The file system of a new repository, and the disk that it is on.
-fn file_system_and_disk() -> (FileSystem, Arc<dyn Disk>) {
+pub(super) fn file_system_and_disk() -> (FileSystem, Arc<dyn Disk>) {
     let disk: Arc<dyn Disk> = Arc::new(SimulatedDisk::new());
     disk.create_dir_all(Path::new("/r")).unwrap();
     Repo::create(Arc::clone(&disk), Path::new(REPOSITORY), &branch("main")).unwrap();
@@ -85,7 +85,7 @@ fn ino(core: &FileSystem, path: &str) -> u64 {
 }
 
 /// Saves a file as a program does, and returns its inode number.
-fn save(core: &FileSystem, dir: &str, name: &str, bytes: &[u8]) -> u64 {
+pub(super) fn save(core: &FileSystem, dir: &str, name: &str, bytes: &[u8]) -> u64 {
     let (attr, opened) = core.create(ino(core, dir), name.as_bytes(), 0o644, WRITE).unwrap();
     core.opened(opened.handle).unwrap().write(0, bytes).unwrap();
     close(core, opened);
@@ -229,7 +229,7 @@ fn idle_worktrees_are_let_go_and_those_in_use_are_not() {
     close(&core, opened);
     look_often();
     assert!(is_open(), "what was saved is not durable yet");
-    Upkeep::of(&core.shared).sync().unwrap();
+    Upkeep::of(&core.shared).sync(true).unwrap();
     Upkeep::of(&core.shared).tidy();
     assert!(is_open(), "it was used just now");
     look_often();

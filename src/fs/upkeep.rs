@@ -103,9 +103,21 @@ impl<'a> Upkeep<'a> {
         Ok(())
     }
 
-    /// Makes what was done in worktrees durable: the last thing before the mount goes away.
-    pub fn sync(&self) -> Result<()> {
-        self.0.handles.close_noted();
+    /// Looks how much room there is: while there is little the kernel writes nothing by itself, and what it is writing now
+    /// finds the room that plain copies took. To be called now and then.
+    pub fn keep_room(&self) {
+        let Ok(space) = self.0.space() else { return };
+        if self.0.lending.note_room(space) {
+            self.0.repo.plain().give_way();
+            // What cannot be let go now is let go later.
+            let _ = self.0.worktrees.all().iter().try_for_each(|worktree| worktree.sync_records());
+        }
+    }
+
+    /// Makes what was done in worktrees durable: the last thing before the mount goes away. `all_are_closed` if nobody can
+    /// have a file open any more.
+    pub fn sync(&self, all_are_closed: bool) -> Result<()> {
+        self.0.handles.close_noted(all_are_closed);
         for worktree in self.0.worktrees.all() {
             worktree.staging().sync()?;
             worktree.sync_records()?;

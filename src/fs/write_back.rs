@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use crate::history::BranchName;
-use crate::worktree::Error;
 
 use super::ingest_batch::guarded;
 use super::worktrees::OpenWorktree;
@@ -92,11 +91,9 @@ fn work(receiver: &Receiver<Arc<OpenWorktree>>, trouble: &Mutex<Option<String>>)
         }
         let mut failed = None;
         written.retain(|_, worktree| {
-            let synced = guarded(|| match worktree.staging().sync() {
-                // A worktree that is gone has nothing more to be made durable.
-                Ok(()) | Err(Error::Replaced(_)) => Ok(()),
-                Err(error) => Err(error.to_string()),
-            });
+            let synced = guarded(|| worktree.staging().sync().map_err(|error| error.to_string()));
+            // A worktree that is gone has nothing more to be made durable.
+            let synced = if worktree.is_gone() { Ok(()) } else { synced };
             let is_left = synced.is_err();
             failed = synced.err().or(failed.take());
             is_left

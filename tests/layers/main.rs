@@ -50,6 +50,7 @@ const ORDERS: &[(&str, Layers)] = &[
                 "attr",
                 "changes",
                 "errno",
+                "lending",
                 "limits",
                 "mount_number",
                 "namespace",
@@ -83,7 +84,7 @@ const ORDERS: &[(&str, Layers)] = &[
             // The requests, without FUSE and with it.
             &["file_system"],
             &["asked", "auto_commit", "change"],
-            &["io", "reply"],
+            &["hand_over", "io", "reply"],
             &["fuse"],
             &["mount"],
         ],

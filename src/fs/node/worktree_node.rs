@@ -38,12 +38,13 @@ impl Node for WorktreeNode {
         };
         let open = shared.worktrees.find(self.branch());
         let open = open.filter(|open| self.opening().is_none_or(|opening| opening == open.opening()));
+        let while_lent = open.as_ref().and_then(|open| open.lending().changed(self.node()));
         let times = open.and_then(|open| open.times(self.node()));
         let shown = Attributes { mode: known.mode, modified: known.modified };
         Ok(Attr {
             len: known.len,
             stored: sizes::shown(known.len, || stored(shared, &known).unwrap_or(known.len)),
-            changed: times.map_or(known.modified, |times| times.changed),
+            changed: times.map_or(known.modified, |times| times.changed).max(while_lent.unwrap_or_default()),
             accessed: times.and_then(|times| times.accessed).unwrap_or(known.modified),
             linked: known.linked,
             ..Attr::of(ino, kind(known.kind), shown, Lifetime::Shared)
