@@ -28,6 +28,10 @@ const ZIP64_EXTRA: u16 = 1;
 const END_LEN: u64 = 22;
 /// Bytes of the record that says where the zip64 end record is.
 const LOCATOR_LEN: u64 = 20;
+/// Bytes of the zip64 end record without what is reserved in it.
+const END64_LEN: u64 = 56;
+/// Archives in one file that are looked into: PyTorch's distributed checkpoints have one for each tensor.
+const ARCHIVES_MAX: usize = 1 << 17;
 /// Bytes of a central entry before its name.
 const CENTRAL_LEN: usize = 46;
 /// Pickles longer than this are not walked, in bytes: half a million tensors.
@@ -38,12 +42,35 @@ const DIRECTORY_MAX: u64 = 64 << 20;
 /// The parser of files in archives.
 type Inner<'a> = &'a dyn Fn(&dyn Bytes) -> io::Result<Option<Findings>>;
 
-/// The stored members of a zip archive; `None` if it is not one or its directory is damaged.
+/// The stored members of a zip archive, or of several one after the other; `None` if it is none or its directory is
+/// damaged.
 pub(super) fn parse(file: &dyn Bytes, inner: Inner<'_>) -> io::Result<Option<Findings>> {
-    if array::<4>(file, 0, file.len())? != Some(LOCAL.to_le_bytes()) {
+    let (mut archives, mut end) = (Vec::new(), file.len());
+    while archives.len() < ARCHIVES_MAX
+        && let Some(archive) = find_archive(file, end, archives.is_empty())?
+    {
+        let section = Section { file, start: archive.start, len: end - archive.start };
+        let Some(found) = read_archive(&section, archive.directory, inner)? else { break };
+        archives.push((archive.start, found));
+        end = archive.start;
+    }
+    if archives.is_empty() {
         return Ok(None);
     }
-    let Some(directory) = find_directory(file)? else { return Ok(None) };
+    // Of several, each has names of its own.
+    let is_one = archives.len() == 1;
+    let mut findings = Findings::default();
+    for (number, (start, mut found)) in archives.into_iter().rev().enumerate() {
+        for tensor in found.tensors.iter_mut().filter(|_| !is_one) {
+            tensor.name = format!("{number}.{}", tensor.name);
+        }
+        findings.add_inner(found, start);
+    }
+    Ok(Some(findings))
+}
+
+/// What is in an archive that is a file of its own; `None` if its directory is damaged.
+fn read_archive(file: &dyn Bytes, directory: Directory, inner: Inner<'_>) -> io::Result<Option<Findings>> {
     let entries = block(file, directory.start, directory.len as usize)?;
     let Some(members) = members(&entries) else { return Ok(None) };
     let mut placed = Vec::new();
@@ -106,39 +133,65 @@ fn payload_region(place: Storage) -> Region {
 }
 
 /// Where the central directory is.
+#[derive(Clone, Copy)]
 struct Directory {
     start: u64,
     len: u64,
 }
 
-/// Finds the directory through the end record, whose comment may be up to 64 KiB long.
-fn find_directory(file: &dyn Bytes) -> io::Result<Option<Directory>> {
-    let tail_len = file.len().min(END_LEN + u64::from(u16::MAX));
-    let tail_start = file.len() - tail_len;
-    let tail = block(file, tail_start, tail_len as usize)?;
+/// An archive in a file.
+struct Archive {
+    /// Where it begins; all its offsets count from there.
+    start: u64,
+    directory: Directory,
+}
+
+/// Finds the archive that ends at `end` through its end record, whose comment may be up to 64 KiB long if it is the last.
+fn find_archive(file: &dyn Bytes, end: u64, is_last: bool) -> io::Result<Option<Archive>> {
+    let tail_len = end.min(END_LEN + if is_last { u64::from(u16::MAX) } else { 0 });
+    let tail = block(file, end - tail_len, tail_len as usize)?;
     let found = tail.windows(END_LEN as usize).rposition(|window| u32_at(window, 0) == Some(END));
     let Some(at) = found else { return Ok(None) };
     let (Some(len), Some(start)) = (u32_at(&tail, at + 12), u32_at(&tail, at + 16)) else { return Ok(None) };
-    let end = tail_start + at as u64;
-    let directory = match start {
-        u32::MAX => find_directory64(file, end)?,
-        _ => Some(Directory { start: start.into(), len: len.into() }),
+    let end_at = end - tail_len + at as u64;
+    let (mut directory, mut stop) = (Directory { start: start.into(), len: len.into() }, end_at);
+    if let Some((wide, wide_at)) = find_directory64(file, end_at)? {
+        stop = wide_at;
+        if start == u32::MAX {
+            directory = wide;
+        }
+    }
+    // Of a directory that ends where the records begin it is known where the offset that it has counts from.
+    let is_local = |at: u64| Ok::<_, io::Error>(array(file, at, end)? == Some(LOCAL.to_le_bytes()));
+    let begin = stop.checked_sub(directory.len).and_then(|at| at.checked_sub(directory.start));
+    let begin = match begin {
+        Some(begin) if is_local(begin)? => Some(begin),
+        _ => (is_last && is_local(0)?).then_some(0),
     };
-    Ok(directory.filter(|found| {
-        found.len <= DIRECTORY_MAX && found.start.checked_add(found.len).is_some_and(|stop| stop <= end)
-    }))
+    let fits = |begin: u64| {
+        let stop = directory.start.checked_add(directory.len)?.checked_add(begin)?;
+        (directory.len <= DIRECTORY_MAX && stop <= end_at).then_some(Archive { start: begin, directory })
+    };
+    Ok(begin.and_then(fits))
 }
 
-fn find_directory64(file: &dyn Bytes, end: u64) -> io::Result<Option<Directory>> {
+/// The directory that a zip64 end record before `end` tells of, and where that record is.
+fn find_directory64(file: &dyn Bytes, end: u64) -> io::Result<Option<(Directory, u64)>> {
     let Some(locator_at) = end.checked_sub(LOCATOR_LEN) else { return Ok(None) };
     let locator = block(file, locator_at, LOCATOR_LEN as usize)?;
-    let (Some(END64_LOCATOR), Some(at)) = (u32_at(&locator, 0), u64_at(&locator, 8)) else { return Ok(None) };
-    let Some(record) = array::<56>(file, at, locator_at)? else { return Ok(None) };
-    let signed = u32_at(&record, 0) == Some(END64);
-    Ok(u64_at(&record, 40)
-        .zip(u64_at(&record, 48))
-        .filter(|_| signed)
-        .map(|(len, start)| Directory { start, len }))
+    let (Some(END64_LOCATOR), Some(said)) = (u32_at(&locator, 0), u64_at(&locator, 8)) else {
+        return Ok(None);
+    };
+    // Right before the locator, unless it is longer than usual.
+    for at in locator_at.checked_sub(END64_LEN).into_iter().chain([said]) {
+        let Some(record) = array::<{ END64_LEN as usize }>(file, at, locator_at)? else { continue };
+        if let (Some(END64), Some(len), Some(start)) =
+            (u32_at(&record, 0), u64_at(&record, 40), u64_at(&record, 48))
+        {
+            return Ok(Some((Directory { start, len }, at)));
+        }
+    }
+    Ok(None)
 }
 
 /// One entry of the central directory.
@@ -321,5 +374,20 @@ mod tests {
         let mut file = zip_file(&[ZipMember::stored("w.npy", array_member())], false);
         file.extend(b"made by hand");
         assert_eq!(tensors_of(&file).len(), 1);
+    }
+
+    #[test]
+    fn archives_behind_something_else_and_behind_each_other_are_found() {
+        for zip64 in [false, true] {
+            let one = zip_file(&[ZipMember::stored("w.npy", array_member())], zip64);
+            let behind = [&b"#!/bin/sh\n"[..], &one].concat();
+            assert_eq!(tensors_of(&behind).len(), 1);
+            let names: Vec<_> =
+                tensors_of(&[&one[..], &one, &one].concat()).into_iter().map(|found| found.4).collect();
+            assert_eq!(names, ["0.w", "1.w", "2.w"]);
+            let names: Vec<_> =
+                tensors_of(&[&b"PK"[..], &one, &one].concat()).into_iter().map(|found| found.4).collect();
+            assert_eq!(names, ["0.w", "1.w"]);
+        }
     }
 }

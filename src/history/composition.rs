@@ -10,8 +10,10 @@ use crate::recipe::{Extent, INLINE_LIMIT, Place, Recipe, Tensor, TensorInfo};
 use crate::store::{ContentHasher, Hashed, Slice, Source, StoreError};
 use std::collections::HashMap;
 
-/// What is gathered into one object, in bytes. It is in memory while it is stored.
+/// What is gathered into one object, in bytes, and from one file: it is in memory while it is stored. What is beyond it
+/// is stored by itself.
 const GATHERED_MAX: usize = 4 << 20;
+const FILE_MAX: usize = 64 << 20;
 
 /// Some of what lies between tensors, as one object.
 pub(super) struct Gathered {
@@ -40,8 +42,10 @@ impl Between {
         if proposal.tensors.is_empty() || literals().count() < 2 {
             return Ok(between);
         }
-        let mut bytes = Vec::new();
+        let (mut bytes, mut left) = (Vec::new(), FILE_MAX);
         for (number, part) in literals() {
+            let Some(rest) = left.checked_sub(part.len as usize) else { break };
+            left = rest;
             if bytes.len() + part.len as usize > GATHERED_MAX {
                 between.end(std::mem::take(&mut bytes));
             }
