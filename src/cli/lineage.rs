@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 /// Tell which stored model a checkpoint derives from
 ///
-/// Compares each tensor of the file with all stored tensors. Confidence is the part of the file that resembles the
+/// Compares each tensor of the file with all stored tensors; the same one elsewhere comes before any that resembles it, and of models that
+/// are as near the nearest in history. Confidence is the part of the file that resembles the
 /// model, times the mean cosine.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -30,8 +31,8 @@ const ALSO: usize = 3;
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     let task = task()?;
-    let wanted = tensors(context, &place, &args.target, &task)?;
-    let (models, nearest) = Resemblance::of(&place.repo).lineage(&wanted, &task)?;
+    let (wanted, asked) = tensors(context, &place, &args.target, &task)?;
+    let (models, nearest) = Resemblance::of(&place.repo).to(asked).lineage(&wanted, &task)?;
     if out.json {
         let models: Vec<Value> = models.iter().take(SHOWN).map(model_json).collect();
         let tensors: Vec<Value> = wanted

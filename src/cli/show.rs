@@ -6,9 +6,7 @@ use super::output::{Colour, Output};
 use super::quote;
 use super::show_tensor;
 use super::tensor_names::tensor_json;
-use crate::history::{
-    BranchName, DraftNode, Error, Node, Tag, TagName, Tree, TreePath, TreeWalk, stored_len,
-};
+use crate::history::{BranchName, DraftNode, Error, Node, Tag, TagName, Tree, TreePath, stored_len};
 use crate::id::{CommitId, ObjectKey};
 use crate::recipe::{Recipe, TensorInfo};
 use crate::store::ObjectInfo;
@@ -16,7 +14,6 @@ use crate::units::ByteSize;
 use crate::workspace::Located;
 use serde_json::{Value, json};
 use std::ffi::OsString;
-use std::sync::Arc;
 
 /// Show a commit, a tag, a directory, a file, or tensors
 ///
@@ -234,18 +231,6 @@ fn tensor_line(tensor: &TensorInfo, len: u64, info: Option<&ObjectInfo>, is_stor
         ByteSize(len).to_string(),
         quote::text(&tensor.name),
     )
-}
-
-/// Every file below a tree.
-pub fn files(place: &Place, tree: crate::id::TreeId) -> Result<Vec<(TreePath, Arc<Recipe>)>> {
-    let mut found = Vec::new();
-    for step in TreeWalk::below(&place.repo, tree) {
-        let (path, entry) = step?;
-        if let Node::File { recipe, .. } = entry.node {
-            found.push((path, place.repo.recipe(recipe)?));
-        }
-    }
-    Ok(found)
 }
 
 fn short(key: ObjectKey) -> String {

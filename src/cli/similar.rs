@@ -3,15 +3,14 @@ use super::error::{CommandError, Result};
 use super::output::{Colour, Output};
 use super::progress::task;
 use super::quote;
-use crate::history::{DraftNode, Error, Likeness, Node, Resemblance, Wanted};
+use crate::history::{Asked, DraftNode, Likeness, Node, Resemblance, TreeWalk, Wanted};
 use crate::task::Task;
 use serde_json::{Value, json};
-use std::collections::HashSet;
 
 /// Find the stored tensors that resemble a tensor most
 ///
-/// TARGET is a plain file, REF:PATH, or the name of a tensor of the last commit. The cosine is an estimate from
-/// signatures of 256 bits.
+/// TARGET is a plain file, REF:PATH, or the name of a tensor of the last commit. The same tensor comes first, where another file
+/// has it. The cosine is an estimate, from signatures of 256 bits and from a piece of tensors that are near each other.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A file, REF:PATH, or the name of a tensor
@@ -25,21 +24,10 @@ pub struct Args {
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     let task = task()?;
-    let wanted = tensors(context, &place, &args.target, &task)?;
-    let resemblance = Resemblance::of(&place.repo);
-    let mut near: Vec<Vec<Likeness>> = Vec::new();
-    for tensor in &wanted {
-        task.check().map_err(Error::from)?;
-        near.push(resemblance.neighbours(tensor, args.max_count)?);
-    }
-    let keys: HashSet<_> = near.iter().flatten().map(|likeness| likeness.key).collect();
-    let locations = resemblance.locate(&keys, &task)?;
+    let (wanted, asked) = tensors(context, &place, &args.target, &task)?;
+    let near = Resemblance::of(&place.repo).to(asked).similar(&wanted, args.max_count, &task)?;
     let mut rows = Vec::new();
     for (tensor, near) in wanted.iter().zip(near) {
-        let near: Vec<Likeness> = near
-            .into_iter()
-            .map(|likeness| Likeness { location: locations.get(&likeness.key).cloned(), ..likeness })
-            .collect();
         if out.json {
             let near: Vec<Value> = near.iter().map(likeness_json).collect();
             rows.push(json!({ "tensor": tensor.tensor.name, "similar": near }));
@@ -60,10 +48,15 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
 }
 
 /// The tensors that a target names.
-pub fn tensors(context: &Context, place: &Place, target: &str, task: &Task) -> Result<Vec<Wanted>> {
+pub fn tensors(
+    context: &Context,
+    place: &Place,
+    target: &str,
+    task: &Task,
+) -> Result<(Vec<Wanted>, Option<Asked>)> {
     let file = context.absolute(target.as_ref());
     if file.is_file() {
-        return found_any(Resemblance::tensors_of_file(&file, task)?, target);
+        return Ok((found_any(Resemblance::tensors_of_file(&file, task)?, target)?, None));
     }
     let resemblance = Resemblance::of(&place.repo);
     if target.contains(':') {
@@ -71,17 +64,21 @@ pub fn tensors(context: &Context, place: &Place, target: &str, task: &Task) -> R
         let DraftNode::Known(Node::File { recipe, .. }) = found.entry.node else {
             return Err(CommandError::new(format!("`{target}` is not a file of the history")));
         };
-        return found_any(resemblance.tensors_of_recipe(&*place.repo.recipe(recipe)?, task)?, target);
+        let wanted = found_any(resemblance.tensors_of_recipe(&*place.repo.recipe(recipe)?, task)?, target)?;
+        return Ok((wanted, Some(Asked { commit: found.view.commit(), recipe })));
     }
     let commit = place.repo.resolve("HEAD", place.now())?;
-    let mut wanted = Vec::new();
-    for (_, recipe) in super::show::files(place, place.repo.commit(commit)?.tree)? {
-        if recipe.tensors().any(|(tensor, _, _)| tensor.name == target) {
-            wanted.extend(resemblance.tensors_of_recipe(&recipe, task)?);
+    let (mut wanted, mut asked) = (Vec::new(), None);
+    for step in TreeWalk::below(&place.repo, place.repo.commit(commit)?.tree) {
+        let Node::File { recipe, .. } = step?.1.node else { continue };
+        let content = place.repo.recipe(recipe)?;
+        if content.tensors().any(|(tensor, _, _)| tensor.name == target) {
+            wanted.extend(resemblance.tensors_of_recipe(&content, task)?);
+            asked = asked.or(Some(Asked { commit: Some(commit), recipe }));
         }
     }
     wanted.retain(|wanted| wanted.tensor.name == target);
-    found_any(wanted, target)
+    Ok((found_any(wanted, target)?, asked))
 }
 
 fn found_any(wanted: Vec<Wanted>, target: &str) -> Result<Vec<Wanted>> {
@@ -102,7 +99,14 @@ pub fn likeness_line(out: &Output, likeness: &Likeness) -> String {
         Some(at) => format!("{} {}:{}", at.name, &at.commit.to_string()[..10], quote::path(&at.path)),
         None => format!("object {} of no commit", likeness.key),
     };
-    format!("{} {place}", out.paint(Colour::Yellow, format_args!("{:.3}", likeness.cosine)))
+    let nearness = if likeness.is_same { "same ".to_owned() } else { shown(likeness.cosine) };
+    format!("{} {place}", out.paint(Colour::Yellow, nearness))
+}
+
+/// A cosine with the digits that tell it from 1.
+fn shown(cosine: f64) -> String {
+    let digits = if cosine < 1.0 { (-(1.0 - cosine).log10()).ceil() as usize + 1 } else { 3 };
+    format!("{cosine:.*}", digits.clamp(3, 12))
 }
 
 /// A neighbour as JSON.
@@ -110,6 +114,7 @@ pub fn likeness_json(likeness: &Likeness) -> Value {
     let at = likeness.location.as_ref();
     json!({
         "cosine": likeness.cosine,
+        "same": likeness.is_same,
         "id": likeness.key.to_string(),
         "tensor": at.map(|at| at.name.clone()),
         "commit": at.map(|at| at.commit.to_string()),

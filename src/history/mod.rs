@@ -72,7 +72,7 @@ pub use format_version::FORMAT;
 pub(crate) use fsck::Check;
 pub use fsck::{Finding, FsckReport};
 pub use glob::{glob, is_glob};
-pub use lineage::{Likeness, Lineage, Location, Resemblance, Wanted};
+pub use lineage::{Asked, Likeness, Lineage, Location, Resemblance, Wanted};
 pub use operations::{Operation, Touched, stacks};
 pub use path::{DEPTH_MAX, NAME_MAX, Name, PATH_MAX, PathError, TreePath};
 pub use plain_copy::{Fill, Prefetched, prefetch};

@@ -29,7 +29,7 @@ pub use durable::{Durable, ObjectName};
 pub use error::{Result, StoreError};
 pub use object::{
     ContentHasher, Encoding, FileSource, Hashed, Kind, METADATA_MAX, ObjectInfo, Slice, Source, SourceError,
-    Treatment, Watched,
+    Treatment, Watched, content_key,
 };
 pub use options::Options;
 pub use read::ObjectReader;

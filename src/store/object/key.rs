@@ -80,6 +80,14 @@ pub fn key_of(digest: Digest, source: &dyn Source) -> Result<ObjectKey, SourceEr
     Ok(hasher.finish())
 }
 
+/// The key that content has which need not be stored, unless other content of the same hash is stored under it.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn content_key(source: &dyn Source) -> Result<ObjectKey, SourceError> {
+    key_of(Digest::Content, source)
+}
+
 /// The key of the metadata with this BLAKE3.
 pub fn metadata_key(id: &[u8; 32]) -> ObjectKey {
     let mut key = [0; ObjectKey::LEN];

@@ -12,7 +12,7 @@ mod watched;
 
 pub use hashed::{ContentHasher, Hashed};
 pub use info::{Encoding, ObjectInfo};
-pub use key::{Digest, KeyHasher, key_of, metadata_key};
+pub use key::{Digest, KeyHasher, content_key, key_of, metadata_key};
 pub use kind::{Kind, METADATA_MAX};
 pub use source::{FileSource, Slice, Source, SourceError};
 pub use treatment::Treatment;
