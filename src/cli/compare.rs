@@ -14,7 +14,8 @@ use std::collections::BTreeMap;
 ///
 /// Compares every tensor of the first with the one of its name in the second, also those that did not change: the cosine, the
 /// smaller norm in parts of the larger (magnitude), the root of the mean squared difference (RMSE), the largest
-/// difference. A tensor is identical from a cosine of 0.9999 on, its change minor from 0.99, moderate from 0.9, else major.
+/// difference. A tensor is identical if its bytes are equal; else its change is minor from a cosine of 0.99 on, moderate from 0.9, else
+/// major.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// REF, or REF:PATH for one file
@@ -35,6 +36,7 @@ pub struct Args {
 struct Row {
     path: TreePath,
     name: String,
+    category: Category,
     likeness: Likeness,
     elements: u64,
 }
@@ -58,7 +60,8 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
                 (Some(found), TensorKind::Changed | TensorKind::Reshaped | TensorKind::Same) => {
                     whole.merge(found);
                     let (likeness, elements) = (Likeness::from(found), found.elements);
-                    rows.push(Row { path: path.clone(), name: tensor.name, likeness, elements });
+                    let category = Category::of(tensor.kind == TensorKind::Same, likeness.cosine);
+                    rows.push(Row { path: path.clone(), name: tensor.name, category, likeness, elements });
                 }
                 (_, kind) => *others.entry(super::diff::kind_word(kind)).or_insert(0u64) += 1,
             }
@@ -92,7 +95,7 @@ fn report(
     let elements: u64 = rows.iter().map(|row| row.elements).sum();
     let (least, most) = (cosines().fold(1.0, f64::min), cosines().fold(-1.0, f64::max));
     let mean = cosines().sum::<f64>() / rows.len() as f64;
-    let count = |category| rows.iter().filter(|row| row.likeness.category() == category).count();
+    let count = |category| rows.iter().filter(|row| row.category == category).count();
     if out.json {
         let categories: serde_json::Map<String, Value> =
             Category::ALL.iter().map(|of| (of.name().to_owned(), json!(count(*of)))).collect();
@@ -123,12 +126,12 @@ fn report(
 
 fn row_text(out: &Output, row: &Row) -> String {
     let Likeness { cosine, magnitude, rmse, max } = row.likeness;
-    let colour = match row.likeness.category() {
+    let colour = match row.category {
         Category::Identical | Category::Minor => Colour::Green,
         Category::Moderate => Colour::Yellow,
         Category::Major => Colour::Red,
     };
-    let category = out.paint(colour, format_args!("{:<10}", row.likeness.category().name()));
+    let category = out.paint(colour, format_args!("{:<10}", row.category.name()));
     let (name, path) = (quote::text(&row.name), quote::path(&row.path));
     format!(
         "  {category} cos {cosine:.6}  magnitude {magnitude:.6}  RMSE {rmse:.3e}  max {max:.3e}  {name} in {path}"
@@ -138,7 +141,7 @@ fn row_text(out: &Output, row: &Row) -> String {
 fn row_json(row: &Row) -> Value {
     let Likeness { cosine, magnitude, rmse, max } = row.likeness;
     let mut value = json!({
-        "path": null, "tensor": row.name, "category": row.likeness.category().name(), "cosine": cosine,
+        "path": null, "tensor": row.name, "category": row.category.name(), "cosine": cosine,
         "magnitude": magnitude, "rmse": rmse, "max": max, "elements": row.elements,
     });
     quote::put_path(&mut value, &row.path);

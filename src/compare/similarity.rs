@@ -2,12 +2,12 @@
 
 use crate::tensor::Difference;
 
-/// A class of likeness, by the cosine.
+/// A class of likeness: the same bytes, or by the cosine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Category {
-    /// At least 0.9999.
+    /// The same bytes.
     Identical,
-    /// At least 0.99.
+    /// Others, at a cosine of at least 0.99.
     Minor,
     /// At least 0.9.
     Moderate,
@@ -19,10 +19,11 @@ impl Category {
     /// All of them, the most alike first.
     pub const ALL: [Self; 4] = [Self::Identical, Self::Minor, Self::Moderate, Self::Major];
 
-    /// The class of a cosine.
-    pub fn of(cosine: f64) -> Self {
+    /// The class of tensors at a cosine that are the same bytes, or not. However near others are, they are not identical: what
+    /// somebody deletes because it is there already must be there.
+    pub fn of(is_same: bool, cosine: f64) -> Self {
         match cosine {
-            c if c >= 0.9999 => Self::Identical,
+            _ if is_same => Self::Identical,
             c if c >= 0.99 => Self::Minor,
             c if c >= 0.9 => Self::Moderate,
             _ => Self::Major,
@@ -61,13 +62,6 @@ impl From<&Difference> for Likeness {
     }
 }
 
-impl Likeness {
-    /// The class that it is in.
-    pub fn category(&self) -> Category {
-        Category::of(self.cosine)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,8 +69,11 @@ mod tests {
 
     #[test]
     fn classes_begin_where_they_say() {
-        let names = [1.0, 0.9999, 0.99985, 0.99, 0.9, 0.8, -1.0].map(|cosine| Category::of(cosine).name());
-        assert_eq!(names, ["identical", "identical", "minor", "minor", "moderate", "major", "major"]);
+        let names =
+            [1.0, 0.9999, 0.99, 0.989, 0.9, 0.8, -1.0].map(|cosine| Category::of(false, cosine).name());
+        assert_eq!(names, ["minor", "minor", "minor", "moderate", "moderate", "major", "major"]);
+        // Of nothing but zeros there is no angle.
+        assert_eq!(Category::of(true, 0.0), Category::Identical);
     }
 
     #[test]
