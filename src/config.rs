@@ -219,6 +219,20 @@ pub enum ConfigError {
     },
 }
 
+impl ConfigError {
+    /// The text that bytes of a file are.
+    ///
+    /// # Errors
+    /// [`ConfigError::Syntax`] names the line that is no UTF-8.
+    pub fn text_of(bytes: Vec<u8>) -> Result<String, Self> {
+        String::from_utf8(bytes).map_err(|error| {
+            let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+            Self::Syntax { line, what: "what stands there is not UTF-8".into() }
+        })
+    }
+}
+
 /// Something in a source of settings that does not hold, and is passed over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
@@ -254,6 +268,11 @@ impl Config {
             }
             Err(error) => self.troubles.push(Trouble { error, origin }),
         }
+    }
+
+    /// Notes why nothing was laid over from a source.
+    pub fn trouble(&mut self, error: ConfigError, origin: Origin) {
+        self.troubles.push(Trouble { error, origin });
     }
 
     /// Lays the variables `CORAL_<SECTION>_<KEY>` over what is there; other variables are passed over.

@@ -75,8 +75,9 @@ impl Surroundings {
         }
         // From reading to writing nobody else changes it.
         let _lock = disk.lock(&path.with_extension("toml.lock"), true, Patience::BRIEF)?;
-        let old = read(&path)?.unwrap_or_default();
         let file = Some(path.clone());
+        let old = read(&path)?.unwrap_or(Ok(String::new()));
+        let old = old.map_err(|source| Error::Config { source, file: file.clone() })?;
         let (new, done) = change(&old).map_err(|source| match source {
             ConfigError::Syntax { .. } => Error::Config { source, file },
             source => Error::Config { source, file: None },
@@ -117,6 +118,9 @@ mod tests {
         let nowhere = set(Scope::Repository, "user.name", "Ada");
         assert!(matches!(nowhere, Err(Error::Repo(history::Error::NotARepository(_)))), "{nowhere:?}");
         fs::write(&file, "not = [toml").expect("write");
+        let unread = set(Scope::User, "user.name", "Ada");
+        assert!(matches!(unread, Err(Error::Config { file: Some(_), .. })), "{unread:?}");
+        fs::write(&file, b"# \xff").expect("write");
         let unread = set(Scope::User, "user.name", "Ada");
         assert!(matches!(unread, Err(Error::Config { file: Some(_), .. })), "{unread:?}");
         let homeless = Surroundings { variables: Vec::new(), ..surroundings };

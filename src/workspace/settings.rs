@@ -2,7 +2,7 @@
 
 use super::error::{Error, Result};
 use crate::codec::{DeltaType, Level};
-use crate::config::{Config, Origin};
+use crate::config::{Config, ConfigError, Origin};
 use crate::disk::Disk;
 use crate::history::{Options, Repo};
 use crate::store;
@@ -40,16 +40,18 @@ pub(super) fn file_of(root: &Path) -> PathBuf {
 }
 
 fn overlay(config: &mut Config, path: &Path, origin: Origin) -> Result<()> {
-    if let Some(text) = read(path)? {
-        config.overlay_file(&text, origin);
+    match read(path)? {
+        Some(Ok(text)) => config.overlay_file(&text, origin),
+        Some(Err(error)) => config.trouble(error, origin),
+        None => {}
     }
     Ok(())
 }
 
-/// The text of a file of settings; `None` if there is none.
-pub(super) fn read(path: &Path) -> Result<Option<String>> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
+/// The text of a file of settings, or why its bytes are none; `None` if there is no file.
+pub(super) fn read(path: &Path) -> Result<Option<std::result::Result<String, ConfigError>>> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(ConfigError::text_of(bytes))),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(source) => Err(Error::Unreadable { path: path.to_owned(), source }),
     }
@@ -105,6 +107,10 @@ mod tests {
         assert_eq!(user_file(&variables(&[("HOME", Path::new("here"))])), None);
         fs::write(root.join("coral.toml"), "[user]\nnane = \"x\"").expect("write");
         assert!(layered(&[], Some(&root)).expect("read all the same").troubles()[0].is_stranger());
+        fs::write(root.join("coral.toml"), b"[user]\nname = \"\xff\"").expect("write");
+        let none = layered(&said, Some(&root)).expect("read all the same");
+        assert_eq!(none.text("user.name"), "Ada");
+        assert!(matches!(none.troubles()[0].error, ConfigError::Syntax { line: 2, .. }));
         fs::write(root.join("coral.toml"), "[core]\nthreads = \"many\"").expect("write");
         let wrong = layered(&[], Some(&root)).expect("read all the same");
         assert!(!wrong.troubles()[0].is_stranger() && wrong.number("core.threads") == 0);
