@@ -79,7 +79,7 @@ pub fn translated(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString
 pub fn explained(error: &clap::Error, arguments: &[OsString], grammar: &Command) -> Option<CommandError> {
     match error.kind() {
         ErrorKind::InvalidSubcommand => {
-            unknown_verb(&text_of(error, ContextKind::InvalidSubcommand)?, grammar)
+            Some(unknown_verb(&text_of(error, ContextKind::InvalidSubcommand)?, arguments, grammar))
         }
         ErrorKind::UnknownArgument => {
             let argument = text_of(error, ContextKind::InvalidArg)?;
@@ -98,22 +98,30 @@ fn text_of(error: &clap::Error, kind: ContextKind) -> Option<String> {
     }
 }
 
-fn unknown_verb(typed: &str, grammar: &Command) -> Option<CommandError> {
-    if let Some((_, way)) = VERBS.iter().find(|(verb, _)| *verb == typed) {
+fn unknown_verb(typed: &str, arguments: &[OsString], grammar: &Command) -> CommandError {
+    // What comes behind it may be called like a verb.
+    let before = arguments.iter().position(|word| word == typed).unwrap_or(arguments.len());
+    let (within, named) = verb_of(&arguments[..before], grammar);
+    let is_top = named == "coral";
+    if let Some((_, way)) = VERBS.iter().find(|(verb, _)| is_top && *verb == typed) {
         let plain = CommandError::usage(format!("coral has no `{typed}`"));
-        return Some(plain.hint(way.unwrap_or("`coral help` lists what there is")));
+        return plain.hint(way.unwrap_or("`coral help` lists what there is"));
     }
-    let plain = CommandError::usage(format!("coral has no command `{typed}`"));
-    let near = near_verbs(typed, grammar);
-    Some(match near.is_empty() {
-        true => plain.hint("`coral help` lists what there is"),
+    let (shown, help) = match is_top {
+        true => (named, "`coral help` lists what there is".to_owned()),
+        false => (format!("`{named}`"), format!("`{named} --help` lists what there is")),
+    };
+    let plain = CommandError::usage(format!("{shown} has no command `{typed}`"));
+    let near = near_verbs(typed, within, is_top);
+    match near.is_empty() {
+        true => plain.hint(help),
         false => plain.hint(format!("did you mean {}?", near.join(" or "))),
-    })
+    }
 }
 
 /// The verbs that are probably meant, quoted: those nearest by letters, of which two may stand in the other order.
-fn near_verbs(typed: &str, grammar: &Command) -> Vec<String> {
-    if let Some((_, verb)) = SHORT.iter().find(|(short, _)| *short == typed) {
+fn near_verbs(typed: &str, grammar: &Command, is_top: bool) -> Vec<String> {
+    if let Some((_, verb)) = SHORT.iter().find(|(short, _)| is_top && *short == typed) {
         return vec![format!("`{verb}`")];
     }
     let names = grammar.get_subcommands().filter(|verb| !verb.is_hide_set()).flat_map(|verb| {
@@ -129,15 +137,15 @@ fn near_verbs(typed: &str, grammar: &Command) -> Vec<String> {
     near.iter().filter(is_near).take(3).map(|(_, name)| format!("`{name}`")).collect()
 }
 
-/// The words of a command line that name its verb: `coral config set`.
-fn verb_of(arguments: &[OsString], grammar: &Command) -> String {
+/// The verb of a command line, and the words that name it: `coral config set`.
+fn verb_of<'g>(arguments: &[OsString], grammar: &'g Command) -> (&'g Command, String) {
     let (mut at, mut named) = (grammar, String::from("coral"));
     for word in arguments.iter().skip(1).filter_map(|word| word.to_str()) {
         let Some(below) = at.find_subcommand(word) else { continue };
         at = below;
         named += &format!(" {}", below.get_name());
     }
-    named
+    (at, named)
 }
 
 fn unknown_argument(
@@ -146,7 +154,7 @@ fn unknown_argument(
     arguments: &[OsString],
     grammar: &Command,
 ) -> CommandError {
-    let verb = verb_of(arguments, grammar);
+    let (_, verb) = verb_of(arguments, grammar);
     let plain = match argument.starts_with('-') {
         true => CommandError::usage(format!("`{verb}` has no option `{argument}`")),
         false => CommandError::usage(format!("`{verb}` takes no `{argument}` there")),
@@ -160,7 +168,7 @@ fn unknown_argument(
 
 /// What is missing where somebody means what the option is in git.
 fn missing(arguments: &[OsString], grammar: &Command) -> Option<CommandError> {
-    let verb = verb_of(arguments, grammar);
+    let (_, verb) = verb_of(arguments, grammar);
     match verb.as_str() {
         "coral restore" => Some(
             CommandError::usage("it is not said what is to be restored")

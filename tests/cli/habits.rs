@@ -34,3 +34,39 @@ fn verbs_that_are_not_there_say_what_is() {
     bench.coral(&["comit"]).fails(2, &["commit"]);
     bench.coral(&["checkout", "a.bin"]).fails(1, &["a.bin", "`coral restore PATH`"]);
 }
+
+#[test]
+fn words_that_a_verb_does_not_have_are_told_of_that_verb() {
+    let bench = Workbench::new();
+    bench
+        .coral(&["stash", "frob"])
+        .fails(2, &["`coral stash` has no command `frob`", "`coral stash --help`"]);
+    bench
+        .coral(&["config", "lits"])
+        .fails(2, &["`coral config` has no command `lits`", "did you mean `list`?"]);
+    // What is short for a verb is so alone.
+    bench.coral(&["bisect", "co"]).fails(2, &["`coral bisect` has no command `co`"]);
+}
+
+#[test]
+fn what_a_search_runs_says_by_its_code_what_a_commit_is() {
+    let bench = Workbench::new();
+    for number in 0..6 {
+        bench.commit("a", &[number], &format!("step {number}"));
+    }
+    let run = |code: &str| {
+        bench.coral(&["bisect", "start", "HEAD", "HEAD~5"]).succeeds();
+        let ran = bench.coral(&["bisect", "run", "sh", "-c", code]);
+        bench.coral(&["bisect", "reset"]).succeeds();
+        ran
+    };
+    for bad in ["1", "124", "126", "127"] {
+        let ran = run(&format!("coral=$CORAL_COMMIT; exit {bad}")).succeeds();
+        assert!(ran.stdout.contains("step 1 is the first that is bad"), "{bad}: {ran:?}");
+    }
+    assert!(run("exit 0").succeeds().stdout.contains("step 5 is the first that is bad"));
+    assert_eq!(run("exit 125").code, 2);
+    for stop in ["exit 128", "exit 255", "kill -9 $$"] {
+        run(stop).fails(1, &["ended with", "the search is where it was"]);
+    }
+}
