@@ -6,8 +6,8 @@
 use super::super::error::{Error, Result};
 use super::super::record::Record;
 use super::{Body, Content, File, Invalidation, NodeId, NodeState, Nodes, Trees, body_of};
-use crate::history::{Attributes, Name, Tree, TreePath};
-use crate::id::StagingId;
+use crate::history::{Attributes, Name, Node, Tree, TreePath};
+use crate::id::{StagingId, TreeId};
 use crate::units::Timestamp;
 use std::collections::BTreeMap;
 
@@ -32,6 +32,12 @@ impl Applying<'_> {
             }
             Record::Put { path, attributes, node, at } => {
                 let Some((parent, name)) = self.parent_of(path)? else { return Ok(()) };
+                if let Node::Dir(tree) = node
+                    && let Some(id) = self.nodes.find(parent, &name, self.trees)?
+                    && matches!(self.nodes.get(id)?.body, Body::Dir(_))
+                {
+                    return self.fill_again(parent, id, *attributes, *tree, *at);
+                }
                 let state = NodeState {
                     place: Some((parent, name.clone())),
                     attributes: *attributes,
@@ -211,6 +217,20 @@ impl Applying<'_> {
         self.nodes.get_mut(id)?.place = Some((dir, name.clone()));
         self.nodes.dir_mut(dir)?.children.as_mut().ok_or(Error::Stale)?.insert(name.clone(), id);
         Ok(())
+    }
+
+    /// Gives a directory other names and attributes. It is the same directory: somebody may stand in it.
+    fn fill_again(
+        &mut self,
+        parent: NodeId,
+        dir: NodeId,
+        attributes: Attributes,
+        tree: TreeId,
+        at: Timestamp,
+    ) -> Result<()> {
+        self.reconcile(dir, tree)?;
+        self.nodes.get_mut(dir)?.attributes = attributes;
+        self.touch(parent, at)
     }
 
     /// Puts a new node under a name, in place of whatever was there.

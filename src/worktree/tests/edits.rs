@@ -102,3 +102,28 @@ fn a_directory_comes_back_whole_over_whatever_took_its_place() {
         assert_eq!(changes(&worktree), [("e".into(), ChangeKind::Added)]);
     }
 }
+
+#[test]
+fn a_directory_that_is_brought_back_is_the_one_that_somebody_stands_in() {
+    let (_, repo) = create();
+    let worktree = tenant(&repo);
+    let put = |target: &str, text: &str| Edit::Put {
+        path: path(target),
+        attributes: attributes(),
+        node: Node::Symlink(text.into()),
+        replaces_dirs: false,
+    };
+    worktree.edits().make(vec![put("d/a", "1"), put("d/e/b", "1")], at(1)).expect("made");
+    let commit = worktree.commit(&request("one", 1), &Task::default()).expect("committed").id;
+    let find = |target: &str| worktree.names().resolve(&path(target)).expect("readable");
+    let (dir, below) = (find("d"), find("d/e"));
+    worktree.edits().make(vec![put("d/a", "2"), put("d/c", "2"), put("d/e/b", "2")], at(2)).expect("made");
+    worktree.edits().restore(&[path("d")], commit, "main", at(3)).expect("restored");
+    assert_eq!((find("d"), find("d/e")), (dir, below));
+    assert_eq!(find("d/c"), None);
+    let link = |target: &str| worktree.names().read_link(find(target).expect("there")).expect("a link");
+    assert_eq!((link("d/a"), link("d/e/b")), (b"1".to_vec(), b"1".to_vec()));
+    let snapshot = worktree.snapshot(false).expect("a snapshot");
+    let tree = repo.commit(commit).expect("there").tree;
+    assert_eq!(snapshot.diff_from(tree, &worktree).expect("readable"), Vec::new());
+}
