@@ -2,9 +2,9 @@
 //! untold.
 
 use super::error::Result;
-use crate::history::{BranchName, ChangeKind, Repo, TreePath};
-use crate::worktree::{Worktree, has_worktree};
-use std::collections::BTreeMap;
+use crate::history::{BranchName, ChangeKind, DraftNode, Repo, TreePath, Walk};
+use crate::worktree::{Snapshot, Worktree, has_worktree};
+use std::collections::{BTreeMap, HashSet};
 
 /// What a file is whose content is in no commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +15,47 @@ pub enum Loss {
     BeingWritten,
     /// Whoever wrote it was killed.
     Interrupted,
+}
+
+/// Commits that are looked through for what was changed, at most: it is a note, and must not take long.
+const LOOKED_AT: usize = 1000;
+
+/// Changed files of which a commit of any branch or tag has the content at the same path: they came from there.
+fn in_history(
+    repo: &Repo,
+    snapshot: &Snapshot,
+    files: &BTreeMap<TreePath, Loss>,
+) -> Result<HashSet<TreePath>> {
+    let mut wanted = Vec::new();
+    for (path, loss) in files {
+        // What was saved here is staged, or was stored from here.
+        if let (Loss::Changed(_), Some(entry)) = (loss, snapshot.tree.find(path, repo)?)
+            && let DraftNode::Known(node) = entry.node
+        {
+            wanted.push((path, node));
+        }
+    }
+    let mut known = HashSet::new();
+    if wanted.is_empty() {
+        return Ok(known);
+    }
+    let mut tips: Vec<_> = repo.refs().branches()?.into_iter().map(|(_, tip)| tip).collect();
+    tips.extend(repo.refs().tags()?.into_iter().map(|(_, tag)| tag.commit));
+    for step in Walk::new(repo, tips)?.take(LOOKED_AT) {
+        let tree = step?.1.tree;
+        let mut left = Vec::new();
+        for (path, node) in wanted {
+            match repo.find_in_tree(tree, path)?.is_some_and(|entry| entry.node == node) {
+                true => drop(known.insert(path.clone())),
+                false => left.push((path, node)),
+            }
+        }
+        wanted = left;
+        if wanted.is_empty() {
+            break;
+        }
+    }
+    Ok(known)
 }
 
 /// Files of a worktree whose content is in no commit.
@@ -48,6 +89,8 @@ impl Unsaved {
             files.extend(paths.iter().map(|path| (path.clone(), loss)));
         }
         files.retain(|path, _| paths.iter().any(|above| path.starts_with(above)));
+        let known = in_history(repo, &snapshot, &files)?;
+        files.retain(|path, _| !known.contains(path));
         let mut has_older = false;
         for path in files.keys() {
             has_older = has_older || repo.find_in_tree(base, path)?.is_some();

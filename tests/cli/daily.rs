@@ -294,3 +294,17 @@ fn checkpoints_that_are_not_there_are_named_before_anything_is_made() {
     assert!(bench.path("run/checkpoint-20/model.safetensors").exists());
     bench.outside(&["demo", "--save", "run"]).fails(1, &["cannot make `", "/run`"]);
 }
+
+#[test]
+fn what_a_commit_has_is_dropped_without_a_word_also_if_it_is_an_older_one() {
+    let bench = Workbench::new();
+    bench.commit("a", b"1", "one");
+    bench.commit("a", b"2", "two");
+    bench.coral(&["restore", "--source", "HEAD~1", "a"]).succeeds();
+    assert!(bench.coral(&["status", "-s"]).succeeds().stdout.contains("M a"));
+    assert_eq!(bench.coral(&["restore", "a"]).succeeds().stderr, "");
+    assert_eq!(bench.cat(":a"), b"2");
+    bench.write("a", b"3");
+    bench.coral(&["add", "a"]).succeeds();
+    bench.coral(&["restore", "a"]).succeeds().stderr.find("1 file dropped that no commit has").expect("told");
+}
