@@ -43,6 +43,25 @@ pub fn head_is_the_branch_whose_worktree_one_stands_in() -> Result<(), Missing> 
     Ok(())
 }
 
+pub fn paths_of_a_mount_mean_the_worktree_that_they_are_in() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    stage
+        .sh("mkdir \"$W\"/d; echo 1 > \"$W\"/d/f; \"$CORAL\" -C repo commit -m one; mkdir \"$M\"/worktree/exp
+            echo 2 > \"$W\"/d/f; \"$CORAL\" -C repo commit -m two
+            cd \"$M\"; coral() { \"$CORAL\" \"$@\"; }
+            [ \"$(coral log --format %s worktree/main/d/f | wc -l)\" = 2 ]
+            echo 3 > worktree/main/d/f; coral diff worktree/main/d | grep -q '^[+]3'
+            coral -C / -C \"$M\"/../repo diff --name-only \"$M\"/worktree/main/d/f | grep -q d/f
+            coral diff HEAD~1:d/f worktree/main/d/f | grep -q '^[+]3'
+            coral restore worktree/main/d/f; [ \"$(cat worktree/main/d/f)\" = 2 ]
+            if coral restore worktree/exp/d/f 2> \"$M\"/../said; then exit 1; fi
+            grep -q 'in the worktree of .exp.' \"$M\"/../said
+            cd worktree/main/d; echo 4 > f; \"$CORAL\" restore .; [ \"$(cat f)\" = 2 ]; [ \"$(ls)\" = f ]; echo 5 > g; ls | grep -q g
+            coral log --format %s \"$M\"/worktree/main/d/f | grep -q one")
+        .succeeds();
+    Ok(())
+}
+
 pub fn a_commit_leaves_out_a_file_that_is_open_and_names_it() -> Result<(), Missing> {
     let stage = Stage::new()?;
     // A process that forks closes its files once more in the child, so the writer is one that does not.

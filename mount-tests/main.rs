@@ -45,6 +45,7 @@ fn main() -> ExitCode {
         daily:
             commands_follow_each_other_from_inside_a_worktree,
             head_is_the_branch_whose_worktree_one_stands_in,
+            paths_of_a_mount_mean_the_worktree_that_they_are_in,
             a_commit_leaves_out_a_file_that_is_open_and_names_it,
             files_are_cut_and_written_over_as_plain_ones_are,
             what_a_worktree_lacks_is_refused_by_its_errno,

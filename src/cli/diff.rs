@@ -17,8 +17,8 @@ use std::process::ExitCode;
 /// Show what differs between commits, or between a commit and the worktree
 ///
 /// Without a revision: what the worktree has that its last commit has not. With one: from there to the worktree; with two,
-/// or A..B: from one to the other; A...B: from where they parted to B. Two times REF:PATH compares two files, :PATH is the
-/// worktree's. Of files with tensors each tensor is compared with the one of its name: the share of its numbers that
+/// or A..B: from one to the other; A...B: from where they parted to B. Two times REF:PATH compares two files or two directories; one
+/// of them may be a path of the worktree, or :PATH. Of files with tensors each tensor is compared with the one of its name: the share of its numbers that
 /// changed, the norm of the difference (L2), the same in parts of the old norm (rel), the largest difference, the cosine.
 /// Tensors that are stored as the same object are the same and never read.
 #[derive(Debug, clap::Args)]
@@ -122,14 +122,20 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
 
 /// What the arguments mean.
 fn sides(place: &Place, args: &Args) -> Result<(Sides, Pathspec)> {
+    if let [one, other] = args.what.as_slice()
+        && args.paths.is_empty()
+        && (names_place(one) || names_place(other))
+    {
+        return Ok((pair(place, args, one, other)?, Pathspec::default()));
+    }
     let mut views: Vec<View> = Vec::new();
-    let mut files: Vec<Located> = Vec::new();
     let mut paths: Vec<PathBuf> = Vec::new();
     for (at, said) in args.what.iter().enumerate() {
-        let bytes = said.as_encoded_bytes();
-        if bytes.contains(&b':') && !bytes.starts_with(b":/") {
-            files.push(place.views().locate(bytes)?);
-            continue;
+        if names_place(said) {
+            return Err(CommandError::usage(
+                "a place in a tree is compared with another one: two are needed, and nothing else",
+            )
+            .hint("`coral diff REF -- PATH` compares a path with the worktree's"));
         }
         match revisions(place, &said.to_string_lossy()) {
             Ok(mut found) => views.append(&mut found),
@@ -147,19 +153,33 @@ fn sides(place: &Place, args: &Args) -> Result<(Sides, Pathspec)> {
         }
     }
     paths.extend(args.paths.iter().cloned());
-    if files.len() == 2 && views.is_empty() {
-        let both = (files.remove(0), files.remove(0));
-        let both = if args.reverse { (both.1, both.0) } else { both };
-        return Ok((Sides::Files(Box::new(both)), Pathspec::default()));
-    }
-    if !files.is_empty() {
-        return Err(CommandError::usage("a file is compared with another one: two are needed")
-            .hint("`coral diff REF -- PATH` compares a path with the worktree's"));
-    }
     let (old, new) = trees(place, views, args)?;
     let paths =
         place.paths().pathspec(&paths, &|path| Ok(old.find(path)?.is_some() || new.find(path)?.is_some()))?;
     Ok((Sides::Trees(Box::new((old, new))), paths))
+}
+
+/// Whether a word is `REF:PATH` or `:PATH`.
+fn names_place(said: &OsString) -> bool {
+    let bytes = said.as_encoded_bytes();
+    bytes.contains(&b':') && !bytes.starts_with(b":/")
+}
+
+/// Two files, or two directories, of whatever trees.
+fn pair(place: &Place, args: &Args, one: &OsString, other: &OsString) -> Result<Sides> {
+    let locate = |said: &OsString| match names_place(said) {
+        true => place.views().locate(said.as_encoded_bytes()),
+        false => place.views().locate_typed(said.as_ref()),
+    };
+    let (one, other) = (locate(one)?, locate(other)?);
+    let (old, new) = if args.reverse { (other, one) } else { (one, other) };
+    match (old.into_dir(), new.into_dir()) {
+        (Ok(old), Ok(new)) => Ok(Sides::Trees(Box::new((old, new)))),
+        (Err(old), Err(new)) => Ok(Sides::Files(Box::new((*old, *new)))),
+        (Ok(_), Err(_)) | (Err(_), Ok(_)) => {
+            Err(CommandError::usage("a directory is compared with another one, and a file with a file"))
+        }
+    }
 }
 
 fn is_known(place: &Place, views: &[View], path: &TreePath) -> Result<bool> {

@@ -315,6 +315,10 @@ fn of_workspace(error: workspace::Error) -> CommandError {
             E::Nameless(_) => CommandError::usage(error).hint("`--to DIR` says where its files go"),
             E::Around(_) => CommandError::usage(error)
                 .hint("`--to DIR` says where its files go; `coral add .` takes those beside the repository"),
+            E::OtherWorktree { ref branch, .. } => {
+                let hint = format!("run it there, or with `-C` there; `-B {branch}` and the path in the worktree mean it too");
+                CommandError::usage(error).hint(hint)
+            }
             E::WholeWorktree => CommandError::usage("the whole worktree is restored by `--all`"),
             E::NotHere { .. } => CommandError::new(error)
                 .hint("what is elsewhere is added by its absolute path, or with `--to DIR`"),

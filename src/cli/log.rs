@@ -9,10 +9,10 @@ use super::progress::task;
 use super::quote;
 use super::when::{self, DateStyle};
 use crate::compare::Wanted;
-use crate::history::{Commit, Order, Signature, TagName, TreePath};
+use crate::history::{Commit, Order, Revisions, Signature, TagName, TreePath, is_glob};
 use crate::id::CommitId;
 use crate::task::Task;
-use crate::workspace::{LogRequest, Pathspec, is_of_its_own};
+use crate::workspace::{self, LogRequest, Pathspec, View, is_of_its_own};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -23,8 +23,8 @@ use std::path::PathBuf;
 /// them only, ^A leaves out what leads to A. With paths, only commits that changed one of them.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where to start, or ranges
-    #[arg(value_name = "REVISION")]
+    /// Where to start, or ranges; then paths, if they are there
+    #[arg(value_name = "REVISION|PATH")]
     revisions: Vec<String>,
     /// Only commits that changed these; `*` and `?` fit names
     #[arg(last = true, value_name = "PATH")]
@@ -118,6 +118,38 @@ struct Printer<'a> {
     task: Task,
 }
 
+/// What was said without `--`: what is no revision is a path, if there is one, and then all behind it are.
+fn revisions_and_paths(place: &Place, args: &Args) -> Result<(Vec<String>, Vec<PathBuf>)> {
+    let mut revisions = args.revisions.clone();
+    let mut paths = Vec::new();
+    for (at, said) in args.revisions.iter().enumerate() {
+        let Err(error) = Revisions::of(&place.repo).select([said.as_str()], place.now()) else { continue };
+        if !is_path(place, said)? {
+            let error = CommandError::from(error);
+            let is_said_as_one = said.contains(['~', '^', '@']);
+            return Err(match is_said_as_one {
+                true => error,
+                false => error.hint("`--` stands before paths that are not there any more"),
+            });
+        }
+        paths.extend(revisions.drain(at..).map(PathBuf::from));
+        break;
+    }
+    paths.extend(args.paths.iter().cloned());
+    Ok((revisions, paths))
+}
+
+/// Whether a word is a pattern, or a path of the worktree or of HEAD, perhaps with the names of tensors behind it.
+fn is_path(place: &Place, said: &str) -> Result<bool> {
+    let path = place.paths().tree_path(said.split('#').next().unwrap_or(said).as_ref())?;
+    let head = place.here_commit().and_then(|commit| place.views().view_of(commit, "HEAD"));
+    let worktree = place.branch(None).and_then(|branch| place.views().view_worktree(&branch));
+    let is_in = |view: workspace::Result<View>| {
+        view.and_then(|view| view.find(&path)).is_ok_and(|found| found.is_some())
+    };
+    Ok(is_glob(said) || is_in(head) || is_in(worktree))
+}
+
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     let dates = DateStyle::from_name(&args.date, place.now()).ok_or_else(|| {
@@ -125,16 +157,17 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             .hint("they are iso, local, short, relative and unix")
     })?;
     let head = place.here_commit().and_then(|commit| place.views().view_of(commit, "HEAD"));
+    let (revisions, behind) = revisions_and_paths(&place, &args)?;
     let is_there = |path: &TreePath| match &head {
         Ok(view) => Ok(view.find(path)?.is_some()),
         Err(_) => Ok(true),
     };
-    let paths = place.paths().pathspec(&args.paths, &is_there)?;
+    let paths = place.paths().pathspec(&behind, &is_there)?;
     let order = if args.topo_order || args.graph { Order::Lines } else { Order::Date };
     let merges = if args.merges { Some(true) } else { args.no_merges.then_some(false) };
-    place.heed_names(args.revisions.iter().map(String::as_str));
+    place.heed_names(revisions.iter().map(String::as_str));
     let mut log = place.log(LogRequest {
-        revisions: args.revisions.clone(),
+        revisions,
         all: args.all,
         first_parent: args.first_parent,
         order,

@@ -1,11 +1,11 @@
 //! Adding what was typed: where it goes, and what of it lies in the repository's own mounts.
 
-use super::discover::{FOLDER, root_of};
+use super::discover::FOLDER;
 use super::error::{Error, Result};
 use super::ignored::Ignored;
 use super::mounts::Heard;
 use super::workspace::Workspace;
-use crate::daemons::{Mounted, mounted};
+use crate::daemons::Mounted;
 use crate::history::{BranchName, TreePath};
 use crate::task::Task;
 use crate::worktree::{self, Addition, Fence, Ignores, ToAdd, Worktree};
@@ -72,11 +72,11 @@ impl Adding<'_> {
     /// [`Error::Nameless`], [`Error::Around`]; [`OwnMount`](worktree::Error::OwnMount) for what lies in a mount of the repository itself, but
     /// for single files of its history; as [`Edits::add`](worktree::Edits::add).
     pub fn add(&self, worktree: &Worktree, request: &AddRequest, task: &Task) -> Result<(Addition, Heard)> {
-        let mounts = self.own_mounts();
+        let mounts = self.0.own_mounts.of(&self.0.repo, &self.0.folder);
         let (mut items, mut history) = (Vec::new(), HashSet::new());
         for typed in &request.paths {
             let from = self.0.surroundings.absolute(typed);
-            if check_mounts(&mounts, &from)? {
+            if check_mounts(mounts, &from)? {
                 history.insert(from.clone());
             }
             let to = match (&request.to, from.strip_prefix(&self.0.folder)) {
@@ -96,16 +96,6 @@ impl Adding<'_> {
         let added = worktree.edits().add(&items, &fence, self.0.now(), task)?;
         self.0.merges().decide_as_they_are(worktree, items.iter().map(|item| item.to.clone()))?;
         Ok((added, self.0.mounts().announce()))
-    }
-
-    /// The mounts of the repository itself.
-    fn own_mounts(&self) -> Vec<Mounted> {
-        let own = self.0.repo.root().canonicalize().ok();
-        let same = |mounted: &Mounted| {
-            mounted.repository == self.0.folder || (own.is_some() && root_of(&mounted.repository).ok() == own)
-        };
-        // Where the kernel does not tell, there is nothing to compare with.
-        mounted().unwrap_or_default().into_iter().filter(same).collect()
     }
 }
 

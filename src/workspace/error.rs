@@ -46,6 +46,14 @@ pub enum Error {
     /// A path climbs out of the worktree that it is relative to.
     #[error("`{}` leads out of the worktree", .0.display())]
     OutOfWorktree(PathBuf),
+    /// A path is in the worktree of another branch than the one that is meant.
+    #[error("`{}` is in the worktree of `{branch}`, which is not the branch that is meant here", path.display())]
+    OtherWorktree {
+        /// As it lies in the mount.
+        path: PathBuf,
+        /// The branch of that worktree.
+        branch: String,
+    },
     /// A path has no last name under which it could be added.
     #[error("`{}` has no name of its own", .0.display())]
     Nameless(PathBuf),

@@ -20,6 +20,7 @@ mod merge;
 mod mounts;
 mod naming;
 mod notes;
+mod own_mounts;
 mod paths;
 mod pathspec;
 mod reset;

@@ -1,5 +1,6 @@
 //! Paths as they are typed by somebody who stands somewhere, and where they are in a tree.
 
+use super::discover::inside_worktree;
 use super::error::{Error, Result};
 use super::pathspec::{Pathspec, Spec};
 use super::surroundings::normalised;
@@ -21,19 +22,46 @@ impl Workspace {
 }
 
 impl Paths<'_> {
-    /// Where in the tree a path is that was typed: below the repository's folder or the mounted worktree.
+    /// Where in the tree a path is that was typed: below the repository's folder, in the mounted worktree that somebody stands in,
+    /// or in that of the branch that is meant as a mount shows it.
     ///
     /// # Errors
-    /// [`Error::OutOfWorktree`], or what no tree can have.
+    /// [`Error::OutOfWorktree`], [`Error::OtherWorktree`], or what no tree can have.
     pub fn tree_path(&self, typed: &Path) -> Result<TreePath> {
         if let Some((_, at)) = self.0.inside.as_ref().filter(|_| typed.is_relative()) {
             return relative_to(at, typed);
         }
         let absolute = normalised(&self.0.surroundings.cwd.join(typed));
+        if let Some(path) = self.in_mount(&absolute)? {
+            return Ok(path);
+        }
         if let Ok(below) = absolute.strip_prefix(&self.0.folder) {
             return Ok(TreePath::parse(below.as_os_str().as_bytes())?);
         }
         Ok(TreePath::parse(typed.as_os_str().as_bytes())?)
+    }
+
+    /// Where in the worktree of the branch that is meant a path of a mount is; `None` if it is in no mounted worktree.
+    fn in_mount(&self, absolute: &Path) -> Result<Option<TreePath>> {
+        let above = self
+            .0
+            .own_mounts
+            .of(&self.0.repo, &self.0.folder)
+            .iter()
+            .filter(|mounted| absolute.starts_with(&mounted.mount_point));
+        let Some(mounted) = above.max_by_key(|mounted| mounted.mount_point.components().count()) else {
+            return Ok(None);
+        };
+        match inside_worktree(&self.0.repo, &mounted.mount_point, absolute) {
+            Ok(Some((branch, path))) if self.0.branch(None).is_ok_and(|meant| meant == branch) => {
+                Ok(Some(path))
+            }
+            Ok(Some((branch, _))) => {
+                Err(Error::OtherWorktree { path: absolute.to_owned(), branch: branch.to_string() })
+            }
+            Ok(None) | Err(Error::BranchGone(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The folder of the tree that somebody stands in: below the repository's folder or in a mounted worktree; the top if

@@ -127,6 +127,19 @@ impl Views<'_> {
         self.locate_in(view, &path.unwrap_or_default())
     }
 
+    /// What is at a path of the worktree that was typed as paths on the disk are.
+    ///
+    /// # Errors
+    /// As [`Paths::tree_path`](super::Paths::tree_path) and [`Views::locate`].
+    pub fn locate_typed(&self, typed: &Path) -> Result<Located> {
+        let path = self.0.paths().tree_path(typed)?;
+        let view = self.view_worktree(&self.0.branch(None)?)?;
+        match view.find(&path)? {
+            Some(entry) => Ok(Located { view, path, entry, tensor: None }),
+            None => Err(view.unknown(&path)?.into()),
+        }
+    }
+
     fn locate_in(&self, view: View, said: &[u8]) -> Result<Located> {
         let path = self.path_in_tree(said)?;
         if let Some(entry) = view.find(&path)? {
@@ -151,6 +164,28 @@ impl Views<'_> {
             return Ok(TreePath::parse(said)?);
         }
         self.0.paths().below(&self.0.paths().here(), Path::new(OsStr::from_bytes(said)))
+    }
+}
+
+impl Located {
+    /// The directory that was found as a tree of its own, in which paths begin there.
+    ///
+    /// # Errors
+    /// What was found, if it is no directory.
+    pub fn into_dir(self) -> std::result::Result<View, Box<Self>> {
+        let DraftNode::Dir(dir) = self.entry.node else { return Err(Box::new(self)) };
+        let View { repo, mut what } = self.view;
+        match &mut what {
+            What::Commit { id, shown_as, tree } => {
+                tree.root = dir;
+                *id = None;
+                if !self.path.is_root() {
+                    *shown_as = format!("{shown_as}:{}", self.path);
+                }
+            }
+            What::Worktree { snapshot, .. } => snapshot.tree.root = dir,
+        }
+        Ok(View { repo, what })
     }
 }
 

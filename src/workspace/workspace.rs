@@ -2,6 +2,7 @@
 
 use super::discover::{Found, inside_worktree};
 use super::error::Result;
+use super::own_mounts::OwnMounts;
 use super::settings::open_repo;
 use super::surroundings::Surroundings;
 use crate::config::Config;
@@ -30,6 +31,7 @@ pub struct Workspace {
     pub surroundings: Surroundings,
     pub(super) daemons: Daemons,
 }
+    pub(super) own_mounts: OwnMounts,
 
 /// A worktree as it is after what a mount that died left unfinished was put in order.
 #[derive(Debug)]
@@ -66,7 +68,15 @@ impl Workspace {
             None => repo,
         };
         let folder = root.parent().unwrap_or(&root).to_owned();
-        Ok(Self { repo, config, folder, inside, surroundings: surroundings.clone(), daemons: Daemons::new() })
+        Ok(Self {
+            repo,
+            config,
+            folder,
+            inside,
+            surroundings: surroundings.clone(),
+            daemons: Daemons::new(),
+            own_mounts: OwnMounts::default(),
+        })
     }
 
     /// When somebody asks.

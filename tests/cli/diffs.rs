@@ -135,3 +135,46 @@ fn models_are_alike_in_classes() {
     assert!(text.contains("major") && text.contains("far in m.safetensors"), "{text}");
     bench.coral(&["compare", "HEAD", "-t", "nothing"]).fails(1, &["no two tensors"]);
 }
+
+#[test]
+fn places_in_trees_are_compared_wherever_they_are() {
+    let bench = Workbench::new();
+    bench.commit("d/f", b"1\n", "one");
+    bench.commit("d/g", b"2\n", "two");
+    bench.commit("e/g", b"3\n", "three");
+    let names = |of: &[&str]| -> Vec<String> {
+        let ran = bench.coral(&[&["diff", "--name-status"], of].concat()).succeeds();
+        ran.stdout.lines().map(str::to_owned).collect()
+    };
+    // Paths of directories begin in them.
+    assert_eq!(names(&["HEAD:d", "HEAD:e"]), ["D\tf", "M\tg"]);
+    assert_eq!(names(&["HEAD~2:d", "HEAD:d"]), ["A\tg"]);
+    bench.write("d/g", b"4\n");
+    bench.coral(&["add", "."]).succeeds();
+    assert_eq!(names(&["HEAD:d", "d"]), ["M\tg"]);
+    assert_eq!(names(&["d", "HEAD:d"]), ["M\tg"]);
+    assert_eq!(names(&[":d", "HEAD:e"]), ["D\tf", "M\tg"]);
+    let text = |of: &[&str]| bench.coral(&[&["diff"], of].concat()).succeeds().stdout;
+    for of in [["d/g", "HEAD:e/g"], [":d/g", "HEAD:e/g"]] {
+        let shown = text(&of);
+        assert!(shown.contains("-4") && shown.contains("+3"), "{shown}");
+    }
+    assert!(text(&["HEAD:e/g", "d/g"]).contains("+4"));
+    bench.coral(&["diff", "HEAD:d", "HEAD:d/f"]).fails(2, &["a directory is compared with another one"]);
+    bench.coral(&["diff", "HEAD:d"]).fails(2, &["two are needed"]);
+    bench.coral(&["diff", "d", "HEAD:nope"]).fails(1, &["nope"]);
+}
+
+#[test]
+fn tensors_are_identical_only_if_their_bytes_are() {
+    let bench = Workbench::new();
+    let numbers = weights(1, 4000);
+    let mut near = numbers.clone();
+    near[5] += 1e-6;
+    bench.commit("m.safetensors", &safetensors(&[("a", &numbers), ("b", &numbers)]), "one");
+    bench.commit("m.safetensors", &safetensors(&[("a", &near), ("b", &numbers)]), "two");
+    let found = bench.coral(&["--json", "compare", "HEAD~1", "HEAD"]).json();
+    let categories = serde_json::json!({ "identical": 1, "minor": 1, "moderate": 0, "major": 0 });
+    assert_eq!(found["categories"], categories);
+    assert!(found["min"].as_f64() > Some(0.9999), "{found}");
+}

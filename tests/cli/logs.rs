@@ -74,3 +74,23 @@ fn a_commit_is_printed_as_somebody_wants_it() {
         2
     );
 }
+
+#[test]
+fn paths_that_are_there_need_no_dashes_before_them() {
+    let bench = Workbench::new();
+    bench.commit("a", b"1", "one");
+    bench.commit("d/b", b"2", "two");
+    bench.commit("d/c", b"3", "three");
+    let subjects = |of: &[&str]| -> Vec<String> {
+        let ran = bench.coral(&[&["log", "--format", "%s"], of].concat()).succeeds();
+        ran.stdout.lines().map(str::to_owned).collect()
+    };
+    assert_eq!(subjects(&["a"]), ["one"]);
+    assert_eq!(subjects(&["HEAD~1", "d"]), ["two"]);
+    assert_eq!(subjects(&["HEAD~2..", "d/b", "d/c"]), ["three", "two"]);
+    assert_eq!(subjects(&["d/*"]), ["three", "two"]);
+    bench.coral(&["rm", "a"]).succeeds();
+    bench.coral(&["commit", "-m", "four"]).succeeds();
+    bench.coral(&["log", "a"]).fails(1, &["`--` stands before paths that are not there"]);
+    assert_eq!(subjects(&["--", "a"]), ["four", "one"]);
+}
