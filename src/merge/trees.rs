@@ -78,6 +78,11 @@ fn stored(entry: Option<&DraftEntry>) -> Option<Entry> {
     entry.and_then(DraftEntry::stored)
 }
 
+/// The directories above a path, from the top on, but for the top itself.
+fn above(path: &TreePath) -> impl Iterator<Item = TreePath> {
+    (1..path.names().len()).map(|len| path.names()[..len].iter().cloned().collect())
+}
+
 fn is_dir(entry: &Entry) -> bool {
     matches!(entry.node, Node::Dir(_))
 }
@@ -140,15 +145,19 @@ impl Merge<'_> {
             }
         }
         let here = self.repo.find_in_tree(self.sides.ours, path)?;
-        let is_new = |below: &TreePath| {
-            below.starts_with(path) && below != path && self.ours[below].kind != ChangeKind::Deleted
-        };
         match here {
-            Some(entry) if is_dir(&entry) && !is_dir(theirs) && self.ours.keys().any(is_new) => {
+            Some(entry) if is_dir(&entry) && !is_dir(theirs) && self.has_new_below(path) => {
                 Ok(Some((path.clone(), entry)))
             }
             _ => Ok(None),
         }
+    }
+
+    /// Whether the first side changed or made something below a path.
+    fn has_new_below(&self, path: &TreePath) -> bool {
+        // What lies below a path comes right behind it.
+        let mut below = self.ours.range(path.clone()..).take_while(|(below, _)| below.starts_with(path));
+        below.any(|(below, change)| below != path && change.kind != ChangeKind::Deleted)
     }
 
     /// Where the first side has a file and the other one a directory, or the other way round, one of the two stands there
@@ -176,7 +185,8 @@ impl Merge<'_> {
     /// What stands somewhere whole is all that is done there and below.
     fn leave_whole(&mut self) {
         let whole = std::mem::take(&mut self.whole);
-        let is_within = |path: &TreePath| whole.keys().any(|at| path.starts_with(at));
+        let is_within =
+            |path: &TreePath| whole.contains_key(path) || above(path).any(|at| whole.contains_key(&at));
         self.found.edits.retain(|(path, _)| !is_within(path));
         self.found
             .conflicts
@@ -262,22 +272,30 @@ impl Merge<'_> {
             .filter(|(_, entry)| entry.is_none())
             .map(|(path, _)| path.clone())
             .collect();
-        let mut folders = BTreeSet::new();
+        // Each folder is looked at once, however much goes in it.
+        let mut goes: BTreeMap<TreePath, bool> = BTreeMap::new();
         for path in &gone {
-            let names = path.names();
-            for len in 1..names.len() {
-                let folder: TreePath = names[..len].iter().cloned().collect();
-                let there = self.repo.find_in_tree(self.sides.theirs, &folder)?;
-                if !there.is_some_and(|entry| is_dir(&entry)) && self.is_all_gone(&folder, &gone)? {
-                    folders.insert(folder);
+            for folder in above(path) {
+                let does_go = match goes.get(&folder) {
+                    Some(known) => *known,
+                    None => {
+                        let there = self.repo.find_in_tree(self.sides.theirs, &folder)?;
+                        let does_go =
+                            !there.is_some_and(|entry| is_dir(&entry)) && self.is_all_gone(&folder, &gone)?;
+                        goes.insert(folder, does_go);
+                        does_go
+                    }
+                };
+                if does_go {
                     break;
                 }
             }
         }
-        self.found.edits.retain(|(path, entry)| {
-            entry.is_some() || !folders.iter().any(|folder| path.starts_with(folder) && path != folder)
-        });
-        self.found.edits.extend(folders.into_iter().map(|folder| (folder, None)));
+        goes.retain(|_, does_go| *does_go);
+        self.found
+            .edits
+            .retain(|(path, entry)| entry.is_some() || !above(path).any(|folder| goes.contains_key(&folder)));
+        self.found.edits.extend(goes.into_keys().map(|folder| (folder, None)));
         Ok(())
     }
 
