@@ -79,7 +79,7 @@ enum Verb {
     #[command(visible_alias = "checkout")]
     Switch(switch::Args),
     Merge(merge::Args),
-    Soup(soup::Args),
+    Soup(Box<soup::Args>),
     CherryPick(replay::CherryPick),
     Revert(replay::Revert),
     Tag(tag::Args),
@@ -399,7 +399,7 @@ fn perform(verb: Verb, context: &Context, out: &Output) -> Result<ExitCode> {
         Verb::Branch(args) => branch::run(context, out, args),
         Verb::Switch(args) => switch::run(context, out, args),
         Verb::Merge(args) => return merge::run(context, out, args),
-        Verb::Soup(args) => soup::run(context, out, args),
+        Verb::Soup(args) => return soup::run(context, out, *args),
         Verb::CherryPick(args) => return replay::cherry_pick(context, out, args),
         Verb::Revert(args) => return replay::revert(context, out, args),
         Verb::Tag(args) => tag::run(context, out, args),

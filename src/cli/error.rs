@@ -228,6 +228,9 @@ fn worktree_hint(error: &worktree::Error) -> Option<String> {
         E::UnderWay { what, .. } => {
             Some(format!("`coral {what} --continue` goes on with it, `coral {what} --abort` gives it up"))
         }
+        E::CutShort { what: what @ ("cherry-pick" | "revert") } => Some(format!(
+            "`coral {what} --continue` does it, `coral {what} --quit` forgets it, `coral {what} --abort` takes all of it back"
+        )),
         E::CutShort { what } => Some(format!("`coral {what} --abort` gives it up; then begin it again")),
         E::NothingUnderWay(_) => Some("`coral status` tells what is".into()),
         E::OwnStore(_) => Some("name what lies beside it; the repository is not content of its own".into()),
@@ -312,13 +315,13 @@ fn of_workspace(error: workspace::Error) -> CommandError {
             E::BranchGone(_) => CommandError::new(error)
                 .hint("`cd` to another folder; `coral branch` lists what there is. Nothing was done"),
             E::OutOfWorktree(_) => CommandError::usage(error),
-            E::Nameless(_) => CommandError::usage(error).hint("`--to DIR` says where its files go"),
-            E::Around(_) => CommandError::usage(error)
-                .hint("`--to DIR` says where its files go; `coral add .` takes those beside the repository"),
             E::OtherWorktree { ref branch, .. } => {
                 let hint = format!("run it there, or with `-C` there; `-B {branch}` and the path in the worktree mean it too");
                 CommandError::usage(error).hint(hint)
             }
+            E::Nameless(_) => CommandError::usage(error).hint("`--to DIR` says where its files go"),
+            E::Around(_) => CommandError::usage(error)
+                .hint("`--to DIR` says where its files go; `coral add .` takes those beside the repository"),
             E::WholeWorktree => CommandError::usage("the whole worktree is restored by `--all`"),
             E::NotHere { .. } => CommandError::new(error)
                 .hint("what is elsewhere is added by its absolute path, or with `--to DIR`"),

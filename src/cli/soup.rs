@@ -1,15 +1,17 @@
 use super::context::{Context, say_heard};
 use super::error::{CommandError, Result};
+use super::merged::{self, check_kind, give_up};
 use super::output::{Output, note, warn};
 use super::progress::task;
 use super::quote;
 use crate::history::{BranchName, TreePath};
-use crate::soup::{Base, Method, Parameter, Recipe, Report, Rescale, Scope, Values, read_recipe};
+use crate::soup::{Base, Consensus, Method, Parameter, Recipe, Report, Rescale, Scope, Values, read_recipe};
 use crate::tensor::Dtype;
 use crate::workspace::{Best, SoupRequest, Souped};
-use crate::worktree::Coding;
+use crate::worktree::{Coding, MergingKind};
 use serde_json::{Value, json};
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 /// Make several models one, as a commit of the current branch
 ///
@@ -25,10 +27,10 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The models: branches, tags or commits
-    #[arg(value_name = "REF", required_unless_present = "recipe")]
+    #[arg(value_name = "REF", required_unless_present_any = ["recipe", "go_on", "abort"])]
     models: Vec<String>,
     /// How they are made one
-    #[arg(long, value_name = "NAME", required_unless_present = "recipe", conflicts_with = "recipe")]
+    #[arg(long, value_name = "NAME", required_unless_present_any = ["recipe", "go_on", "abort"], conflicts_with = "recipe")]
     method: Option<String>,
     /// Read what to do from a file as mergekit's users write it; its models are branches, tags or commits
     #[arg(long, value_name = "FILE", conflicts_with_all = ["models", "weights", "base", "t", "density", "lambda", "epsilon", "decay", "scale", "normalize", "rows"])]
@@ -63,15 +65,20 @@ pub struct Args {
     /// Each row of a matrix by itself (nuslerp, model-stock)
     #[arg(long)]
     rows: bool,
-    /// How a random part of a difference is scaled up: `l1`, to the length that it had, `inverse`, by the density, or `none`
-    #[arg(long, value_name = "HOW", default_value = "l1", value_parser = ["l1", "inverse", "none"])]
-    rescale: String,
+    /// How a random part of a difference is scaled up: `l1`, to the length that it had, `inverse`, by the density, or `none`; l1
+    /// if nothing is said (dare, della)
+    #[arg(long, value_name = "HOW", value_parser = ["l1", "inverse", "none"])]
+    rescale: Option<String>,
+    /// How the sign of an element is elected: by the `sum`, if nothing is said, or by the `count` of models that have it (ties,
+    /// dare-ties, della)
+    #[arg(long, value_name = "HOW", value_parser = ["sum", "count"])]
+    consensus: Option<String>,
     /// Keep what is to lie between 0 and 1 there (model-stock)
     #[arg(long)]
     clamp: bool,
-    /// What random numbers come from
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    seed: u64,
+    /// What random numbers come from; 0 if nothing is said (dare, della)
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
     /// The type of the result, if not that of the first model: f32, f16, bf16 or f64
     #[arg(long, value_name = "TYPE", value_parser = parse_dtype)]
     out_dtype: Option<Dtype>,
@@ -87,18 +94,24 @@ pub struct Args {
     /// The metric that says which models are the best (greedy)
     #[arg(long, value_name = "NAME")]
     metric: Option<String>,
-    /// Which is better: `min` or `max`
-    #[arg(long, value_name = "MODE", default_value = "min", value_parser = ["min", "max"])]
-    mode: String,
-    /// How many of the best (greedy)
-    #[arg(long, value_name = "N", default_value_t = 2)]
-    take: usize,
+    /// Which is better: `min`, if nothing is said, or `max` (greedy)
+    #[arg(long, value_name = "MODE", value_parser = ["min", "max"])]
+    mode: Option<String>,
+    /// How many of the best; 2 if nothing is said (greedy)
+    #[arg(long, value_name = "N")]
+    take: Option<usize>,
     /// What the commit says
     #[arg(short, long, value_name = "TEXT")]
     message: Option<String>,
     /// Only tell what would be done
     #[arg(short = 'n', long)]
     dry_run: bool,
+    /// Commit one that was stopped before its commit
+    #[arg(long = "continue", conflicts_with_all = ["models", "method", "recipe", "abort"])]
+    go_on: bool,
+    /// Give up one that was stopped before its commit: the worktree is as in the last commit
+    #[arg(long, conflicts_with_all = ["models", "method", "recipe"])]
+    abort: bool,
     /// The branch, if not the current one
     #[arg(short = 'B', long, value_name = "NAME")]
     branch: Option<String>,
@@ -123,10 +136,18 @@ fn parse_dtype(name: &str) -> std::result::Result<Dtype, String> {
     }
 }
 
-pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
+pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
     let place = context.open()?;
     let branch = place.branch(args.branch.as_deref())?;
     let task = task()?;
+    if args.go_on || args.abort {
+        let worktree = place.worktree(&branch)?;
+        check_kind(&worktree, MergingKind::Soup.words())?;
+        return match args.abort {
+            true => give_up(&place, out, &worktree),
+            false => merged::report(out, &branch, place.merges().go_on(&worktree, args.message, &task)?),
+        };
+    }
     let mut request = request(context, &args)?;
     place.settle();
     let worktree = place.worktree(&branch)?;
@@ -137,7 +158,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     }
     let souped = place.soups().make(&worktree, &request, &task)?;
     say_heard(&souped.heard);
-    report(out, &branch, &request, &souped)
+    report(out, &branch, &request, &souped).map(|()| ExitCode::SUCCESS)
 }
 
 fn request(context: &Context, args: &Args) -> Result<SoupRequest> {
@@ -157,10 +178,11 @@ fn request(context: &Context, args: &Args) -> Result<SoupRequest> {
         (None, Some("greedy")) => {
             let metric = args.metric.clone();
             let metric = metric.ok_or_else(|| CommandError::usage("greedy needs `--metric NAME`"))?;
-            if args.take == 0 {
+            let take = args.take.unwrap_or(2);
+            if take == 0 {
                 return Err(CommandError::usage("of no model nothing is made"));
             }
-            request.best = Some(Best { metric, is_max: args.mode == "max", take: args.take });
+            request.best = Some(Best { metric, is_max: args.mode.as_deref() == Some("max"), take });
         }
         (None, Some(name)) => {
             let unknown = || {
@@ -172,6 +194,7 @@ fn request(context: &Context, args: &Args) -> Result<SoupRequest> {
         }
         (None, None) => return Err(CommandError::usage("no method is named")),
     }
+    check_flags(args, &request)?;
     say_parameters(args, &mut request)?;
     if request.base.is_some() && request.recipe.method.base() == Base::None {
         return Err(CommandError::usage(format!("{} has no base", request.recipe.method.name())));
@@ -198,6 +221,43 @@ fn read_file(context: &Context, path: &std::path::Path, request: &mut SoupReques
     request.recipe = named.recipe;
     request.recipe_text = Some(text);
     Ok(())
+}
+
+/// Refuses what the method does not go by: who says it expects another result.
+fn check_flags(args: &Args, request: &SoupRequest) -> Result<()> {
+    let method = request.recipe.method;
+    let is_greedy = request.best.is_some();
+    let goes_by = |parameter| !is_greedy && method.parameters().contains(&parameter);
+    let has_rows = goes_by(Parameter::FilterWise) || goes_by(Parameter::Flatten);
+    let is_stock = method == Method::ModelStock;
+    let said = [
+        ("--weights", !args.weights.is_empty(), goes_by(Parameter::Weight)),
+        ("--t", !args.t.is_empty(), goes_by(Parameter::T)),
+        ("--density", !args.density.is_empty(), goes_by(Parameter::Density)),
+        ("--lambda", !args.lambda.is_empty(), goes_by(Parameter::Lambda)),
+        ("--epsilon", !args.epsilon.is_empty(), goes_by(Parameter::Epsilon)),
+        ("--decay", !args.decay.is_empty(), goes_by(Parameter::Decay)),
+        ("--scale", !args.scale.is_empty(), goes_by(Parameter::Scale)),
+        ("--normalize", args.normalize.is_some(), goes_by(Parameter::Normalize)),
+        ("--rows", args.rows, has_rows),
+        ("--rescale", args.rescale.is_some(), method.is_random()),
+        ("--consensus", args.consensus.is_some(), method.elects_signs()),
+        ("--seed", args.seed.is_some(), method.is_random()),
+        ("--clamp", args.clamp, is_stock),
+        ("--metric", args.metric.is_some(), is_greedy),
+        ("--mode", args.mode.is_some(), is_greedy),
+        ("--take", args.take.is_some(), is_greedy),
+    ];
+    let idle: Vec<&str> =
+        said.iter().filter(|(_, said, used)| *said && !used).map(|(flag, ..)| *flag).collect();
+    match idle.as_slice() {
+        [] => Ok(()),
+        idle => {
+            let name = if is_greedy { "greedy" } else { method.name() };
+            Err(CommandError::usage(format!("{name} does not go by {}", idle.join(", ")))
+                .hint("docs/merge.md lists what each method goes by"))
+        }
+    }
 }
 
 /// What is said on the command line goes before what a recipe says.
@@ -228,15 +288,19 @@ fn say_parameters(args: &Args, request: &mut SoupRequest) -> Result<()> {
         // The last commits of one revision are as many models.
         say_weights(weights, args.last.unwrap_or(args.models.len()), recipe)?;
     }
-    recipe.seed = args.seed;
+    recipe.seed = args.seed.unwrap_or_default();
     recipe.clamp = args.clamp;
     recipe.allow_nonfinite = args.allow_nonfinite;
     recipe.dtype = args.out_dtype.or(recipe.dtype);
     recipe.copy = args.copy.clone();
-    recipe.rescale = match args.rescale.as_str() {
-        "inverse" => Rescale::Inverse,
-        "none" => Rescale::None,
-        _ => recipe.rescale,
+    if args.consensus.as_deref() == Some("count") {
+        recipe.consensus = Consensus::Count;
+    }
+    recipe.rescale = match args.rescale.as_deref() {
+        Some("inverse") => Rescale::Inverse,
+        Some("none") => Rescale::None,
+        Some(_) => Rescale::L1,
+        None => recipe.rescale,
     };
     Ok(())
 }

@@ -54,7 +54,7 @@ pub(super) fn write_mixed(
     }
     parts.push(between(ours, end, ours.recipe().len()));
     let passes = Passes { threads: repo.store().threads(), task, allow_nonfinite: true };
-    let how = TakeIn { shown_as: "a merged file".into(), parent: Some(ours_id), later: false };
+    let how = TakeIn { shown_as: "a merged file".into(), parent: Some(ours_id), later_up_to: 0 };
     let written = write_file(repo, ingest, &parts, &how, &passes)?;
     Ok((written.recipe, written.len))
 }

@@ -17,8 +17,9 @@ const UNFINISHED: &str = ".tmp";
 /// How often a file is made anew that somebody swept away before it was marked.
 const ATTEMPTS: usize = 8;
 
-/// Files shorter than this are read from the packs: that costs no more than opening another file.
-const LEN_MIN: u64 = 1 << 20;
+/// Files shorter than this, in bytes, are no files of their own beside the packs: they are coded at once and read from there, which
+/// costs no more than another file does.
+pub const LEN_MIN: u64 = 1 << 20;
 
 /// The plain copies of one repository. Clones share everything.
 #[derive(Debug, Clone)]

@@ -10,5 +10,5 @@
 mod copies;
 mod filling;
 
-pub use copies::{Begun, PlainCopies, PlainUsage};
+pub use copies::{Begun, LEN_MIN, PlainCopies, PlainUsage};
 pub use filling::{CHUNK_LEN, Filling, Part, Reader};

@@ -131,8 +131,8 @@ impl<'a> Kitchen<'a, '_> {
             base: base.zip(output.base.as_ref()).map(|(base, tensor)| base.numbers(tensor)),
             models: output.models.iter().map(|(model, tensor)| models[*model].numbers(tensor)).collect(),
         };
-        let Recipe { method, seed, rescale, clamp, .. } = *recipe;
-        let asked = Asked { method, settings: &settings, seed, rescale, clamp };
+        let Recipe { method, seed, rescale, consensus, clamp, .. } = *recipe;
+        let asked = Asked { method, settings: &settings, seed, rescale, consensus, clamp };
         Ok(Part::Made(Box::new(Blend::of(facing, output.dtype, asked, self.passes)?)))
     }
 

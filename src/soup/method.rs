@@ -106,6 +106,11 @@ impl Method {
         }
     }
 
+    /// Whether only those elements count that agree with most about the sign.
+    pub const fn elects_signs(self) -> bool {
+        matches!(self, Self::Ties | Self::DareTies | Self::Della)
+    }
+
     /// Whether it draws random numbers.
     pub const fn is_random(self) -> bool {
         matches!(self, Self::DareLinear | Self::DareTies | Self::Della | Self::DellaLinear)

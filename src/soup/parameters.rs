@@ -68,6 +68,24 @@ impl Parameter {
     }
 }
 
+impl Method {
+    /// The parameters that it goes by.
+    pub const fn parameters(self) -> &'static [Parameter] {
+        use Parameter::{Decay, Density, Epsilon, FilterWise, Flatten, Lambda, Normalize, Scale, T, Weight};
+        match self {
+            Self::Linear => &[Weight, Normalize],
+            Self::Slerp => &[T],
+            Self::Nuslerp => &[Weight, Flatten],
+            Self::TaskArithmetic => &[Weight, Lambda, Normalize],
+            Self::Ties | Self::DareLinear | Self::DareTies => &[Weight, Density, Lambda, Normalize],
+            Self::Della | Self::DellaLinear => &[Weight, Density, Epsilon, Lambda, Normalize],
+            Self::ModelStock => &[FilterWise],
+            Self::Ema => &[Decay],
+            Self::Passthrough => &[Scale],
+        }
+    }
+}
+
 /// What was said of some parameters.
 pub type Scope = BTreeMap<Parameter, Values>;
 
@@ -90,6 +108,16 @@ pub enum Rescale {
     Inverse,
     /// Not at all.
     None,
+}
+
+/// How the sign of an element is elected where models disagree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Consensus {
+    /// The sign of the sum.
+    #[default]
+    Sum,
+    /// The sign that more of them have.
+    Count,
 }
 
 /// What the parameters are for one tensor.

@@ -3,7 +3,7 @@
 use super::layers::{Layer, Layers, depth_of};
 use super::method::{Base, Method};
 use super::model::{Model, Tensor};
-use super::parameters::{Parameter, Parameters, Rescale};
+use super::parameters::{Consensus, Parameter, Parameters, Rescale};
 use super::problem::{Problem, Trouble};
 use super::weighted::plain_sum;
 use crate::history::{glob, is_glob};
@@ -24,6 +24,8 @@ pub struct Recipe {
     pub seed: u64,
     /// How what is left of differences is scaled up.
     pub rescale: Rescale,
+    /// How signs are elected.
+    pub consensus: Consensus,
     /// Whether numbers that are to lie between 0 and 1 are kept there.
     pub clamp: bool,
     /// Whether numbers that are not finite count as any other.
@@ -314,6 +316,7 @@ impl Recipe {
             slices: Vec::new(),
             seed: 0,
             rescale: Rescale::default(),
+            consensus: Consensus::default(),
             clamp: false,
             allow_nonfinite: false,
             dtype: None,

@@ -4,7 +4,7 @@
 //! next one takes it away.
 
 use crate::disk::{Disk, DiskFile};
-use crate::history::{Repo, Result};
+use crate::history::{self, Repo, Result};
 use crate::random::unpredictable;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,6 +42,17 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         // What stays is swept by who makes the next one.
         let _ = self.disk.remove_file(&self.path);
+    }
+}
+
+/// Takes away the files of a repository that somebody left who was killed.
+///
+/// # Errors
+/// If the disk fails, or may not be written.
+pub fn sweep_scratch(repo: &Repo) -> Result<()> {
+    match sweep(&**repo.disk(), &repo.root().join(FOLDER)) {
+        Err(history::Error::Disk(error)) if error.is_absence() => Ok(()),
+        done => done,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::facing::Strip;
 use super::mask::Mask;
+use super::parameters::Consensus;
 use super::weighted::{SUM_MIN, plain_sum};
 
 /// What is made of differences to a base.
@@ -10,8 +11,8 @@ pub struct Task {
     pub(super) weights: Vec<f64>,
     pub(super) masks: Vec<Mask>,
     pub(super) scaling: Vec<Scaling>,
-    /// Whether only those count that agree with most about the sign.
-    pub(super) signs: bool,
+    /// How the sign is elected that those have which count; `None` if all count.
+    pub(super) signs: Option<Consensus>,
     /// Whether the sum is divided by the weights of those that count.
     pub(super) normalize: bool,
     pub(super) lambda: f64,
@@ -38,10 +39,9 @@ impl Scaling {
 impl Task {
     pub(super) fn apply(&self, strip: &Strip<'_>, equals: &mut [u64], out: &mut Vec<f64>) {
         let vectors = self.vectors(strip, equals);
-        if self.signs {
-            self.agreeing(&vectors, out);
-        } else {
-            self.all(&vectors, out);
+        match self.signs {
+            Some(consensus) => self.agreeing(consensus, &vectors, out),
+            None => self.all(&vectors, out),
         }
         for (sum, base) in out.iter_mut().zip(strip.base) {
             *sum = base + self.lambda * *sum;
@@ -77,9 +77,12 @@ impl Task {
         }
     }
 
-    /// Of those whose sign is that of the sum; of a sum of zero it is positive.
-    fn agreeing(&self, vectors: &[Vec<f64>], out: &mut Vec<f64>) {
-        sum_up(vectors, out);
+    /// Of those whose sign is that of the sum, or of more of them than the other; where neither is, it is positive.
+    fn agreeing(&self, consensus: Consensus, vectors: &[Vec<f64>], out: &mut Vec<f64>) {
+        match consensus {
+            Consensus::Sum => sum_up(vectors, out),
+            Consensus::Count => count_signs(vectors, out),
+        }
         for (place, elected) in out.iter_mut().enumerate() {
             let is_positive = *elected >= 0.0;
             let agrees = |value: f64| if is_positive { value > 0.0 } else { value < 0.0 };
@@ -95,6 +98,15 @@ impl Task {
                 _ => sum,
             };
         }
+    }
+}
+
+/// How many more are above zero than below it.
+fn count_signs(vectors: &[Vec<f64>], out: &mut Vec<f64>) {
+    let sign = |value: f64| f64::from(i8::from(value > 0.0) - i8::from(value < 0.0));
+    out.resize(vectors.first().map_or(0, Vec::len), 0.0);
+    for vector in vectors {
+        out.iter_mut().zip(vector).for_each(|(count, value)| *count += sign(*value));
     }
 }
 

@@ -6,6 +6,7 @@ use super::passes::Passes;
 use super::scratch::Scratch;
 use crate::history::{Error, InPlace, IngestFile, Intake, Repo, Result};
 use crate::id::RecipeId;
+use crate::plain::LEN_MIN;
 use crate::store::{FileSource, Ingest, Slice, Source, StoreError, Treatment};
 use crate::task::{Meter, Unit};
 use crate::threads::while_waiting;
@@ -20,9 +21,6 @@ pub enum Part<'a> {
     /// A tensor that is made.
     Made(Box<Blend<'a>>),
 }
-
-/// Shorter files are coded at once: that takes less than a file of its own does.
-const IN_PLACE_MIN: u64 = 1 << 20;
 
 /// Bytes of other files that are copied at once.
 const COPY_LEN: u64 = 1 << 20;
@@ -39,6 +37,11 @@ pub struct Written {
 }
 
 impl Written {
+    /// Whether its bytes stay as they are, to be coded later.
+    pub fn is_left(&self) -> bool {
+        self.later
+    }
+
     /// Lets what was written be a plain copy of itself if its bytes stay as they are anyway. The ingest must be sealed.
     pub fn keep_copy(&self, repo: &Repo) {
         // For want of one, reading fills it.
@@ -55,8 +58,8 @@ pub struct TakeIn {
     pub shown_as: String,
     /// The file that it probably resembles.
     pub parent: Option<RecipeId>,
-    /// Whether its bytes may stay as they are, to be coded later.
-    pub later: bool,
+    /// If it has no more bytes, it may stay as it is, to be coded later; 0 to code it at once.
+    pub later_up_to: u64,
 }
 
 impl Part<'_> {
@@ -113,8 +116,8 @@ pub fn write_file(
     let scratch = Scratch::new(repo)?;
     let len: u64 = parts.iter().map(Part::len).sum();
     write(&scratch, parts, len, passes)?;
-    let later = how.later && len >= IN_PLACE_MIN;
-    let (recipe, len) = take_in(repo, ingest, &scratch, len, &TakeIn { later, ..how.clone() }, passes)?;
+    let later = (LEN_MIN..=how.later_up_to).contains(&len);
+    let (recipe, len) = take_in(repo, ingest, (&scratch, len), (how, later), passes)?;
     Ok(Written { recipe, len, scratch, later })
 }
 
@@ -139,13 +142,12 @@ fn write(scratch: &Scratch, parts: &[Part<'_>], len: u64, passes: &Passes<'_>) -
 fn take_in(
     repo: &Repo,
     ingest: &Ingest,
-    scratch: &Scratch,
-    len: u64,
-    how: &TakeIn,
+    (scratch, len): (&Scratch, u64),
+    (how, later): (&TakeIn, bool),
     passes: &Passes<'_>,
 ) -> Result<(RecipeId, u64)> {
     let source = FileSource::up_to(&*scratch.file, len);
-    let in_place = how.later.then(|| InPlace { path: scratch.path.clone(), file: Arc::clone(&scratch.file) });
+    let in_place = later.then(|| InPlace { path: scratch.path.clone(), file: Arc::clone(&scratch.file) });
     let file = IngestFile {
         shown_as: how.shown_as.clone(),
         parent: how.parent,
@@ -154,7 +156,7 @@ fn take_in(
     };
     let intake = Intake::begin(passes.task, len);
     let take = || repo.ingest(ingest, &source, &file, &intake);
-    if !how.later {
+    if !later {
         return take();
     }
     // The disk takes the bytes while they are hashed.

@@ -9,9 +9,7 @@ use super::mounts::Heard;
 use super::stale::unless_stale;
 use super::unsaved::Unsaved;
 use super::workspace::Workspace;
-use crate::history::{
-    self, BranchName, CommitGraph, DraftDir, DraftTree, Entry, LogEntry, Repo, Signature, TreePath,
-};
+use crate::history::{self, BranchName, CommitGraph, LogEntry, Repo, Signature, TreePath};
 use crate::id::{CommitId, TreeId};
 use crate::merge::{Conflict, Favor, Mix, Sides, Way, base_tree, merge_trees};
 use crate::task::Task;
@@ -214,18 +212,36 @@ impl Merges<'_> {
     /// [`UnderWay`](worktree::Error::UnderWay), [`UncommittedChanges`](worktree::Error::UncommittedChanges); [`Error::Mainline`] of a merge without a number, or a
     /// number that it has no parent of.
     pub fn replay(&self, worktree: &Worktree, request: &ReplayRequest, task: &Task) -> Result<Merged> {
+        worktree.under_way().check_nothing()?;
+        self.replay_rest(worktree, request, false, task)
+    }
+
+    /// The same of what is left of it. `upon_changes` says that the first one comes upon what the worktree has.
+    fn replay_rest(
+        &self,
+        worktree: &Worktree,
+        request: &ReplayRequest,
+        upon_changes: bool,
+        task: &Task,
+    ) -> Result<Merged> {
         let mut committed = Vec::new();
         let mut warnings = Vec::new();
         for (number, &commit) in request.commits.iter().enumerate() {
             let todo = &request.commits[number + 1..];
             let is_last = todo.is_empty();
             let merged = unless_stale(|| {
+                worktree.follow_branch()?;
                 // What was saved between two would be a part of the next one's commit.
-                let snapshot = match request.no_commit && number > 0 {
-                    true => worktree.snapshot(false)?,
-                    false => check_clean(&self.0.repo, worktree)?,
-                };
-                let step = self.replay_step(worktree, request, (commit, todo), snapshot)?;
+                let (snapshot, ours) =
+                    match (number == 0 && upon_changes) || (number > 0 && request.no_commit) {
+                        true => worktree.moving().record(task)?,
+                        false => {
+                            let snapshot = check_unchanged(&self.0.repo, worktree)?;
+                            let ours = self.0.repo.tree_of(snapshot.base)?;
+                            (snapshot, ours)
+                        }
+                    };
+                let step = self.replay_step(worktree, request, (commit, todo), (snapshot, ours))?;
                 self.take_step(worktree, step, request.strategy, request.no_commit, task)
             })?;
             warnings.extend(merged.warnings);
@@ -235,7 +251,7 @@ impl Merges<'_> {
                 // The next one comes on top.
                 Outcome::Prepared(_) if !is_last => {
                     if let Some(merging) = worktree.under_way().get()? {
-                        worktree.under_way().end(&merging)?;
+                        worktree.under_way().go_behind(&merging, merging.ours)?;
                     }
                 }
                 other => return Ok(self.done(other, warnings)),
@@ -250,7 +266,7 @@ impl Merges<'_> {
         worktree: &Worktree,
         request: &ReplayRequest,
         (id, todo): (CommitId, &[CommitId]),
-        snapshot: Snapshot,
+        (snapshot, ours): (Snapshot, TreeId),
     ) -> Result<Step> {
         let commit = self.0.repo.commit(id)?;
         let short = &id.to_string()[..10];
@@ -269,18 +285,13 @@ impl Merges<'_> {
             // Somebody moved the branch between the two looks.
             return Err(worktree::Error::Stale.into());
         }
-        // Several without commits lie on top of each other in the worktree.
-        let ours = match snapshot.tree.root {
-            DraftDir::Unchanged(tree) => tree,
-            DraftDir::Changed(_) => self.recorded(&snapshot.tree)?,
-        };
         let (sides, message, author) = match request.kind {
             MergingKind::Revert => {
                 let sides = Sides { base: commit.tree, ours, theirs: before };
                 let message = format!("Revert \"{}\"\n\nThis reverts commit {id}.", commit.subject());
                 (sides, message, None)
             }
-            MergingKind::Merge | MergingKind::Squash | MergingKind::CherryPick => {
+            MergingKind::Merge | MergingKind::Squash | MergingKind::CherryPick | MergingKind::Soup => {
                 let sides = Sides { base: before, ours, theirs: commit.tree };
                 let origin = if request.note_origin {
                     format!("\n\n(cherry picked from commit {id})")
@@ -291,31 +302,44 @@ impl Merges<'_> {
             }
         };
         let favor = request.strategy.favor();
-        let manner = Manner { favor, mainline: request.mainline, note_origin: request.note_origin };
+        let manner = Manner {
+            favor,
+            mainline: request.mainline,
+            note_origin: request.note_origin,
+            no_commit: request.no_commit,
+        };
         let merging = under_way(request.kind, (tip, id), message, author);
         Ok(Step { sides, merging: Merging { todo: todo.to_vec(), manner, ..merging }, snapshot })
     }
 
-    /// Records a tree of the worktree all of whose files are in the store.
-    fn recorded(&self, tree: &DraftTree) -> Result<TreeId> {
-        let ingest = self.0.repo.store().begin()?;
-        let id = tree.clone().record(&ingest, &Task::default())?;
-        ingest.seal()?;
-        Ok(id)
-    }
-
-    /// Goes on with what is under way: commits it, and does what comes behind it.
+    /// Goes on with what is under way: commits it, and does what comes behind it. What a cherry-pick or a revert was stopped at
+    /// before it was there is done now.
     ///
     /// # Errors
-    /// [`NothingUnderWay`](worktree::Error::NothingUnderWay); [`Unmerged`](worktree::Error::Unmerged) if something is to be decided still.
+    /// [`NothingUnderWay`](worktree::Error::NothingUnderWay); [`Unmerged`](worktree::Error::Unmerged) if something is to be decided still;
+    /// [`CutShort`](worktree::Error::CutShort) of a merge that was stopped before it was there.
     pub fn go_on(&self, worktree: &Worktree, message: Option<String>, task: &Task) -> Result<Merged> {
         let merging = self.under_way(worktree)?;
-        let first = self.commit_step(worktree, &merging, message, task)?;
+        let no_commit = merging.manner.no_commit && !merging.todo.is_empty();
+        let is_replay = matches!(merging.kind, MergingKind::CherryPick | MergingKind::Revert);
+        let is_to_be_done = is_replay && !merging.is_in;
+        let first = match is_to_be_done {
+            true => {
+                worktree.under_way().put_off(&merging)?;
+                None
+            }
+            false if no_commit => {
+                self.pass_by(worktree, &merging)?;
+                None
+            }
+            false => self.commit_step(worktree, &merging, message, task)?,
+        };
+        let again = merging.theirs;
         let request = ReplayRequest {
             kind: merging.kind,
-            commits: merging.todo.clone(),
+            commits: Some(again).filter(|_| is_to_be_done).into_iter().chain(merging.todo.clone()).collect(),
             mainline: merging.manner.mainline,
-            no_commit: false,
+            no_commit: merging.manner.no_commit,
             note_origin: merging.manner.note_origin,
             strategy: match merging.manner.favor {
                 Favor::Ours => Strategy::Ours,
@@ -323,9 +347,9 @@ impl Merges<'_> {
                 Favor::None | Favor::Base => Strategy::Ask,
             },
         };
-        let mut merged = match merging.todo.is_empty() {
+        let mut merged = match request.commits.is_empty() {
             true => self.done(Outcome::Committed(Vec::new()), Vec::new()),
-            false => self.replay(worktree, &request, task)?,
+            false => self.replay_rest(worktree, &request, is_to_be_done || no_commit, task)?,
         };
         if let Outcome::UpToDate = merged.outcome {
             merged.outcome = Outcome::Committed(Vec::new());
@@ -334,6 +358,16 @@ impl Merges<'_> {
             all.insert(0, first);
         }
         Ok(merged)
+    }
+
+    /// Leaves the changes of what is under way in the worktree, for what comes behind it.
+    fn pass_by(&self, worktree: &Worktree, merging: &Merging) -> Result<()> {
+        let undecided = merging.undecided(&self.0.repo, &worktree.snapshot(false)?)?;
+        if !undecided.is_empty() {
+            let paths = undecided.into_iter().map(|conflict| conflict.path.clone()).collect();
+            return Err(worktree::Error::Unmerged(paths).into());
+        }
+        Ok(worktree.under_way().go_behind(merging, merging.ours)?)
     }
 
     /// Gives up what is under way: the worktree is as in the last commit. Tells what is lost by it.
@@ -476,7 +510,8 @@ impl Merges<'_> {
         merging.conflicts = merge.conflicts;
         // Whatever the worktree names is in the store before.
         ingest.seal()?;
-        self.put_in(worktree, &snapshot, &mut merging, merge.edits)?;
+        let edits = merge.edits.into_iter().map(|(path, entry)| Edit::leaving(path, entry)).collect();
+        self.put_in(worktree, &snapshot, &mut merging, edits)?;
         drop(snapshot);
         let kind = merging.kind;
         if !merging.conflicts.is_empty() {
@@ -494,15 +529,14 @@ impl Merges<'_> {
     }
 
     /// Puts what comes in into a worktree in which nothing happened since a snapshot was taken.
-    fn put_in(
+    pub(super) fn put_in(
         &self,
         worktree: &Worktree,
         snapshot: &Snapshot,
         merging: &mut Merging,
-        edits: Vec<(TreePath, Option<Entry>)>,
+        edits: Vec<Edit>,
     ) -> Result<()> {
         worktree.under_way().begin(merging)?;
-        let edits = edits.into_iter().map(|(path, entry)| Edit::leaving(path, entry)).collect();
         if let Err(error) = worktree.edits().make_since(snapshot, edits, self.0.now()) {
             // Nothing of it is there.
             worktree.under_way().end(merging)?;
@@ -514,7 +548,7 @@ impl Merges<'_> {
     }
 
     /// Commits what is under way; `None` if that would change nothing.
-    fn commit_step(
+    pub(super) fn commit_step(
         &self,
         worktree: &Worktree,
         merging: &Merging,
@@ -537,7 +571,7 @@ impl Merges<'_> {
         };
         match worktree.commit(&request, task) {
             Err(worktree::Error::NothingToCommit { still_open, .. }) if still_open.is_empty() => {
-                worktree.under_way().end(merging)?;
+                worktree.under_way().go_behind(merging, merging.ours)?;
                 Ok(None)
             }
             committed => Ok(Some(committed?)),
@@ -545,7 +579,7 @@ impl Merges<'_> {
     }
 }
 
-fn under_way(
+pub(super) fn under_way(
     kind: MergingKind,
     (ours, theirs): (CommitId, CommitId),
     message: String,
@@ -553,7 +587,8 @@ fn under_way(
 ) -> Merging {
     let (conflicts, decided, todo) = (Vec::new(), BTreeSet::new(), Vec::new());
     let (manner, is_in) = (Manner::default(), false);
-    Merging { kind, ours, theirs, message, author, conflicts, decided, todo, manner, is_in }
+    let metadata = BTreeMap::new();
+    Merging { kind, ours, theirs, message, author, metadata, conflicts, decided, todo, manner, is_in }
 }
 
 /// Refuses to begin something where something else is under way, or the worktree has changes. The result is what it is
@@ -562,6 +597,11 @@ pub(super) fn check_clean(repo: &Repo, worktree: &Worktree) -> Result<Snapshot> 
     worktree.under_way().check_nothing()?;
     // Who moved the branch may have been stopped before the worktree went along.
     worktree.follow_branch()?;
+    check_unchanged(repo, worktree)
+}
+
+/// The worktree as it is, which has no changes.
+fn check_unchanged(repo: &Repo, worktree: &Worktree) -> Result<Snapshot> {
     let snapshot = worktree.snapshot(false)?;
     let base = repo.tree_of(snapshot.base)?;
     match snapshot.is_at_rest() && snapshot.diff_from(base, worktree)?.is_empty() {

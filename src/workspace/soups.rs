@@ -7,22 +7,22 @@
 //! other files of a model that is there now, and what belongs to a run is left out.
 
 use super::error::{Error, Result};
-use super::merge::check_clean;
+use super::merge::{check_clean, under_way};
 use super::mounts::Heard;
 use super::soup_models::{Place, find, is_of_a_run, is_there, open, places};
 use super::stale::unless_stale;
 use super::workspace::Workspace;
 use crate::history::{
-    Attributes, CommitGraph, Entry, FileContent, IngestFile, Intake, Node, Repo, TreePath, TreeWalk,
+    self, Attributes, CommitGraph, Entry, FileContent, IngestFile, Intake, Node, Repo, TreePath, TreeWalk,
 };
 use crate::id::{CommitId, RecipeId, TreeId};
 use crate::soup::{
-    self, Baked, Base, Order, Part, Passes, Recipe, Report, SIDE_FILE_MAX, TakeIn, Written, bake,
-    configuration_of, forecast, index_of, write_file,
+    self, Baked, Base, Consensus, Order, Part, Passes, Recipe, Report, Rescale, SIDE_FILE_MAX, TakeIn,
+    Written, bake, configuration_of, forecast, index_of, write_file,
 };
 use crate::store::{Ingest, StoreError};
 use crate::task::Task;
-use crate::worktree::{self, Coding, CommitRequest, Committed, Edit, Snapshot, Worktree};
+use crate::worktree::{self, Coding, Committed, Edit, MergingKind, Snapshot, Worktree};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is to be made one, and how.
@@ -275,42 +275,36 @@ impl Soups<'_> {
         // Whatever the worktree names is in the store before.
         ingest.seal()?;
         written.iter().for_each(|written| written.keep_copy(repo));
-        worktree.edits().make_since(snapshot, edits, self.0.now())?;
-        let made = worktree.snapshot(false)?;
-        souped.committed = self.commit(worktree, request, commits, task).inspect_err(|_| {
-            // There were no changes before; who saved since keeps what he has, and the soup as changes.
-            let _ = worktree.edits().reset_since(&made);
-        })?;
+        souped.committed = self.commit(worktree, (snapshot, edits), request, commits, task)?;
         souped.heard = self.0.mounts().announce();
         Ok(souped)
     }
 
+    /// Puts what was made into the worktree and commits it. Who is stopped in between leaves a soup under way.
     fn commit(
         &self,
         worktree: &Worktree,
+        (snapshot, edits): (&Snapshot, Vec<Edit>),
         request: &SoupRequest,
         commits: &Commits,
         task: &Task,
     ) -> Result<Option<Committed>> {
-        let committer = self.0.signature();
-        let commit = CommitRequest {
-            author: committer.clone(),
-            committer,
-            message: request.message.clone().unwrap_or_else(|| message(request, commits)),
-            metadata: metadata(request, commits),
-            include_open: false,
-            allow_empty: false,
-            level: None,
-            tag: None,
-            amend: false,
-            only: Vec::new(),
-            coding: Coding::Now,
-        };
-        match worktree.commit(&commit, task) {
-            Ok(committed) => Ok(Some(committed)),
-            Err(worktree::Error::NothingToCommit { still_open, .. }) if still_open.is_empty() => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        let message = request.message.clone().unwrap_or_else(|| message(request, commits));
+        let tip = snapshot.base.ok_or_else(|| history::Error::Unborn(worktree.branch().to_string()))?;
+        let mut soup = under_way(MergingKind::Soup, (tip, commits.models[0].1), message, None);
+        soup.metadata = metadata(request, commits);
+        self.0.merges().put_in(worktree, snapshot, &mut soup, edits)?;
+        let made = worktree.snapshot(false)?;
+        self.0.merges().commit_step(worktree, &soup, None, task).inspect_err(|_| {
+            // There were no changes before; who saved since keeps what he has, and the soup as changes. What fails here is
+            // given up by whoever is told that a soup is under way.
+            let _ = worktree.under_way().take_back(&soup).and_then(|taken_back| {
+                match worktree.edits().reset_since(&made) {
+                    Ok(()) | Err(worktree::Error::Stale) => worktree.under_way().end(&taken_back),
+                    Err(error) => Err(error),
+                }
+            });
+        })
     }
 }
 
@@ -338,6 +332,20 @@ fn metadata(request: &SoupRequest, commits: &Commits) -> BTreeMap<String, String
     }
     if method.is_random() {
         say("seed", seed.to_string());
+    }
+    match request.recipe.rescale {
+        Rescale::Inverse if method.is_random() => say("rescale", "inverse".into()),
+        Rescale::None if method.is_random() => say("rescale", "none".into()),
+        Rescale::L1 | Rescale::Inverse | Rescale::None => {}
+    }
+    if method.elects_signs() && request.recipe.consensus == Consensus::Count {
+        say("consensus", "count".into());
+    }
+    if request.recipe.clamp {
+        say("clamp", "true".into());
+    }
+    if !request.recipe.copy.is_empty() {
+        say("copy", request.recipe.copy.join(" "));
     }
     if let Some(dtype) = request.recipe.dtype {
         say("dtype", dtype.name().to_owned());
@@ -403,8 +411,8 @@ impl Pot<'_> {
         for Baked { file, parts } in &files {
             let (at, entry, recipe) = &place.files[*file];
             let Some(parts) = parts else { continue };
-            let later = self.request.coding == Coding::Later;
-            let how = TakeIn { shown_as: at.to_string(), parent: Some(*recipe), later };
+            let how =
+                TakeIn { shown_as: at.to_string(), parent: Some(*recipe), later_up_to: self.may_wait() };
             let written = write_file(self.repo, &self.ingest, parts, &how, &passes)?;
             for part in parts {
                 if let Part::Made(blend) = part {
@@ -430,6 +438,16 @@ impl Pot<'_> {
         self.replaced(place)?;
         self.reports.push((path, report));
         Ok(())
+    }
+
+    /// How many more bytes may wait to be coded.
+    fn may_wait(&self) -> u64 {
+        let written = self.written.iter().filter(|written| written.is_left()).map(|written| written.len);
+        let waiting = self.repo.store().attached_len().saturating_add(written.sum());
+        match self.request.coding {
+            Coding::Later => self.repo.plain().budget().saturating_sub(waiting),
+            Coding::Now => 0,
+        }
     }
 
     /// The model of another commit.

@@ -5,7 +5,7 @@ use crate::disk::RealDisk;
 use crate::history::{self, BranchName, ChangeKind, Repo, TreePath};
 use crate::task::Task;
 use crate::units::Timestamp;
-use crate::worktree::{self, Branches, Coding, CommitRequest};
+use crate::worktree::{self, Branches, Coding, CommitRequest, Edit, MergingKind};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -179,4 +179,51 @@ fn names_are_given_moved_and_taken_away_as_values() {
     assert_eq!(workspace.naming().delete_tag(&request.name).expect("there").was, Some(tip));
     let gone = workspace.naming().delete_tag(&request.name);
     assert!(matches!(gone, Err(Error::Repo(history::Error::UnknownRef { .. }))), "{gone:?}");
+}
+
+#[test]
+fn a_soup_that_was_stopped_before_its_commit_goes_on_or_is_given_up() {
+    let scene = Scene::new();
+    let workspace = scene.open();
+    let main = workspace.branch(None).expect("HEAD");
+    scene.add(&workspace, &main, b"one");
+    commit(&workspace, &main);
+    let worktree = workspace.worktree(&main).expect("a worktree").worktree;
+    let tip = workspace.repo.refs().existing_branch(&main).expect("committed");
+    let stopped = || {
+        let mut soup = merge::under_way(MergingKind::Soup, (tip, tip), "a soup".into(), None);
+        soup.metadata = [("soup.method".to_owned(), "linear".to_owned())].into();
+        let edit = Edit::Remove { path: tree_path() };
+        let snapshot = worktree.snapshot(false).expect("a snapshot");
+        workspace.merges().put_in(&worktree, &snapshot, &mut soup, vec![edit]).expect("it is in");
+    };
+    stopped();
+    let request = SoupRequest {
+        models: vec!["main".into()],
+        base: None,
+        recipe: crate::soup::Recipe::of(crate::soup::Method::Linear),
+        recipe_text: None,
+        best: None,
+        last: None,
+        message: None,
+        dry_run: false,
+        coding: Coding::Now,
+    };
+    let refused = workspace.soups().make(&worktree, &request, &Task::default());
+    assert!(
+        matches!(refused, Err(Error::Worktree(worktree::Error::UnderWay { what: "soup", .. }))),
+        "{refused:?}"
+    );
+    let (_, dropped, _) = workspace.merges().give_up(&worktree).expect("given up");
+    assert_eq!(dropped.expect("told"), Unsaved::default());
+    assert!(worktree.names().resolve(&tree_path()).expect("readable").is_some());
+    stopped();
+    workspace.merges().go_on(&worktree, None, &Task::default()).expect("committed");
+    let made = workspace
+        .repo
+        .commit(workspace.repo.resolve("main", workspace.now()).expect("moved"))
+        .expect("there");
+    assert_eq!((made.message.as_str(), made.parents.as_slice()), ("a soup", &[tip][..]));
+    assert_eq!(made.metadata["soup.method"], "linear");
+    assert_eq!(worktree.under_way().get().expect("readable"), None);
 }

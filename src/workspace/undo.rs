@@ -68,7 +68,10 @@ impl Operations<'_> {
                 continue;
             }
             // What it is merged with, and what is undecided, would be forgotten.
-            self.0.repo.worktree(&branch)?.under_way().check_nothing()?;
+            let worktree = self.0.repo.worktree(&branch)?;
+            worktree.under_way().check_nothing()?;
+            // A merge that was ended must not be under way again where the branch comes back to.
+            worktree.under_way().forget_ended()?;
             match stays || is_current {
                 // The first commit of the current branch leaves its files to it.
                 true if is_commit => kept.push((branch.clone(), self.keep(&branch, task)?)),

@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::daemons::Daemons;
 use crate::disk::{Disk, RealDisk};
 use crate::history::{self, BranchName, Repo, Signature, TreePath};
+use crate::soup::sweep_scratch;
 use crate::store::{CodedFiles, StoreError};
 use crate::task::Task;
 use crate::units::Timestamp;
@@ -30,8 +31,8 @@ pub struct Workspace {
     /// Where and when that is.
     pub surroundings: Surroundings,
     pub(super) daemons: Daemons,
-}
     pub(super) own_mounts: OwnMounts,
+}
 
 /// A worktree as it is after what a mount that died left unfinished was put in order.
 #[derive(Debug)]
@@ -115,6 +116,8 @@ impl Workspace {
     /// # Errors
     /// If the disk fails or the worktree is damaged.
     pub fn worktree(&self, branch: &BranchName) -> Result<OpenedWorktree> {
+        // What a soup left that was killed takes room, and is of no use: that it stays is no reason to fail.
+        let _ = sweep_scratch(&self.repo);
         let worktree = self.repo.worktree(branch)?;
         let interrupted = worktree.recover_if_abandoned()?;
         worktree.follow_branch()?;

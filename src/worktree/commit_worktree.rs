@@ -17,6 +17,7 @@ use crate::history::{
     self, Commit, CommitGraph, DraftTree, Intake, LogEntry, Node, Signature, Tag, TagName, Tree, TreePath,
 };
 use crate::id::{CommitId, RecipeId, StagingId, TreeId};
+use crate::plain::LEN_MIN;
 use crate::store::{Ingest, StoreError};
 use crate::task::Task;
 use std::collections::{BTreeMap, HashMap};
@@ -52,9 +53,6 @@ pub struct CommitRequest {
     /// new commit.
     pub only: Vec<TreePath>,
 }
-
-/// Shorter files are coded at once, in bytes: that takes less than a file of its own does.
-const IN_PLACE_MIN: u64 = 1 << 20;
 
 /// A commit that was made.
 #[derive(Debug)]
@@ -203,13 +201,18 @@ impl Attempt<'_> {
             author: request.author.clone(),
             committer: request.committer.clone(),
             message: request.message.clone(),
-            metadata: request.metadata.clone(),
+            metadata: match &merging {
+                Some(merging) => {
+                    merging.metadata.clone().into_iter().chain(request.metadata.clone()).collect()
+                }
+                None => request.metadata.clone(),
+            },
         };
         // From here on it is made.
         task.check()?;
         let (id, mut warnings) = self.land(ingest, &commit, &snapshot, &recipes)?;
         if let Some(merging) = &merging
-            && let Err(error) = worktree.under_way().end(merging)
+            && let Err(error) = worktree.under_way().go_behind(merging, id)
         {
             warnings.push(Warning::Worktree { branch: worktree.branch().clone(), source: Box::new(error) });
         }
@@ -279,7 +282,7 @@ impl Attempt<'_> {
     /// Lets large files that were made durable as they are be copies of themselves. The snapshot holds them still.
     fn keep_copies(&self, recipes: &Recipes) {
         let repo = self.worktree.repo();
-        for (&staging, &(recipe, len)) in recipes.iter().filter(|(_, (_, len))| *len >= IN_PLACE_MIN) {
+        for (&staging, &(recipe, len)) in recipes.iter().filter(|(_, (_, len))| *len >= LEN_MIN) {
             // For want of one, reading fills it.
             if let Ok(recipe) = repo.recipe(recipe) {
                 repo.plain().adopt(&self.worktree.staging().path(staging), recipe.blake3(), len);
@@ -360,7 +363,7 @@ fn ingest_tree(
     let attributes = PathAttributes::of(worktree, whole);
     let take_in = |(staging, path, len)| -> Result<_> {
         let file = StagedFile { staging, path, len };
-        let coding = if later && len >= IN_PLACE_MIN { Coding::Later } else { Coding::Now };
+        let coding = if later && len >= LEN_MIN { Coding::Later } else { Coding::Now };
         let put = worktree.staging().ingest_as(ingest, &file, parent, coding, &intake, &attributes)?;
         Ok((staging, put))
     };

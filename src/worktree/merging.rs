@@ -2,7 +2,8 @@
 //!
 //! A record in the worktree's folder, `merging`, durable before the worktree has anything of it, and once more when it has
 //! all of it: it goes where the worktree goes. It counts only as long as the branch is where it was when it was begun: the commit that ends it ends it, whatever
-//! becomes of the file.
+//! becomes of the file. Of several it has the rest, from before the first one on; then the commit that ends one of them is what the next begins at,
+//! also where nobody came to note that.
 
 use super::error::{Error, Result};
 use super::snapshot::Snapshot;
@@ -11,7 +12,7 @@ use crate::history::{self, BranchName, Repo, Signature, TreePath};
 use crate::id::CommitId;
 use crate::merge::{Conflict, Favor};
 use crate::wire::{Reader, WireError, Writer};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 const MAGIC: &[u8; 4] = b"CMRG";
@@ -28,6 +29,8 @@ pub enum MergingKind {
     CherryPick,
     /// A change of an earlier commit, undone.
     Revert,
+    /// Models of several commits, made one.
+    Soup,
 }
 
 /// Something that waits for the commit that ends it.
@@ -43,6 +46,8 @@ pub struct Merging {
     pub message: String,
     /// Who made the change, if not who commits.
     pub author: Option<Signature>,
+    /// What the commit says of a soup besides.
+    pub metadata: BTreeMap<String, String>,
     /// What has to be decided.
     pub conflicts: Vec<Conflict>,
     /// Paths of conflicts that were decided by leaving what is there.
@@ -64,25 +69,34 @@ pub struct Manner {
     pub mainline: Option<u32>,
     /// Say in the message where it comes from.
     pub note_origin: bool,
+    /// Leave the changes of all in the worktree, without commits between them.
+    pub no_commit: bool,
 }
+
+/// Bits of what a commit says, and whether there is one.
+const NOTE_ORIGIN: u8 = 1;
+const NO_COMMIT: u8 = 2;
 
 impl Manner {
     fn encode(self, writer: &mut Writer) {
         writer.u8(Favor::ALL.iter().position(|favor| *favor == self.favor).map_or(0, |at| at as u8));
         writer.u32(self.mainline.unwrap_or(0));
-        writer.u8(u8::from(self.note_origin));
+        let bit = |is_set, bit| if is_set { bit } else { 0 };
+        writer.u8(bit(self.note_origin, NOTE_ORIGIN) | bit(self.no_commit, NO_COMMIT));
     }
 
     fn decode(reader: &mut Reader<'_>) -> std::result::Result<Self, WireError> {
         let favor = usize::from(reader.u8("favor")?);
         let favor = *Favor::ALL.get(favor).ok_or(WireError::Invalid("favor of a merge"))?;
         let mainline = Some(reader.u32("mainline")?).filter(|number| *number > 0);
-        Ok(Self { favor, mainline, note_origin: reader.u8("note of the origin")? != 0 })
+        let bits = reader.u8("note of the origin")?;
+        let (note_origin, no_commit) = (bits & NOTE_ORIGIN != 0, bits & NO_COMMIT != 0);
+        Ok(Self { favor, mainline, note_origin, no_commit })
     }
 }
 
 impl MergingKind {
-    const ALL: [Self; 4] = [Self::Merge, Self::Squash, Self::CherryPick, Self::Revert];
+    const ALL: [Self; 5] = [Self::Merge, Self::Squash, Self::CherryPick, Self::Revert, Self::Soup];
 
     /// In words.
     pub fn words(self) -> &'static str {
@@ -90,6 +104,7 @@ impl MergingKind {
             Self::Merge | Self::Squash => "merge",
             Self::CherryPick => "cherry-pick",
             Self::Revert => "revert",
+            Self::Soup => "soup",
         }
     }
 }
@@ -98,6 +113,34 @@ impl Merging {
     /// That it has to come to its end first.
     pub fn under_way(&self, branch: &BranchName) -> Error {
         Error::UnderWay { what: self.kind.words(), branch: branch.to_string() }
+    }
+
+    /// What comes behind it where the branch is then: nothing of that is done yet. `None` if nothing does.
+    fn followed_by(&self, ours: CommitId) -> Option<Self> {
+        let (&theirs, todo) = self.todo.split_first()?;
+        let (message, author, conflicts, decided) = (String::new(), None, Vec::new(), BTreeSet::new());
+        let Self { kind, manner, .. } = *self;
+        let todo = todo.to_vec();
+        let metadata = BTreeMap::new();
+        Some(Self {
+            kind,
+            ours,
+            theirs,
+            message,
+            author,
+            metadata,
+            conflicts,
+            decided,
+            todo,
+            manner,
+            is_in: false,
+        })
+    }
+
+    /// Whether this is what waits for something to be begun: what is begun has a message.
+    fn waits_for(&self, next: &Self) -> bool {
+        let waits = (self.kind, self.ours, self.theirs, &self.todo);
+        self.message.is_empty() && !self.is_in && waits == (next.kind, next.ours, next.theirs, &next.todo)
     }
 
     /// The conflicts that nobody decided: what is at their paths is what the merge left.
@@ -145,6 +188,13 @@ impl Merging {
         self.todo.iter().for_each(|commit| writer.raw(commit.as_bytes()));
         self.manner.encode(&mut writer);
         writer.u8(u8::from(self.is_in));
+        if self.kind == MergingKind::Soup {
+            writer.u32(self.metadata.len() as u32);
+            for (key, value) in &self.metadata {
+                writer.counted(key.as_bytes());
+                writer.counted(value.as_bytes());
+            }
+        }
         writer.finish_checked()
     }
 
@@ -172,8 +222,15 @@ impl Merging {
         let todo = todo.collect::<std::result::Result<_, _>>()?;
         let manner = Manner::decode(&mut reader)?;
         let is_in = reader.u8("whether it is in")? != 0;
+        let mut metadata = BTreeMap::new();
+        if kind == MergingKind::Soup {
+            for _ in 0..reader.count(8, "count of metadata")? {
+                let key = reader.text("metadata key")?.to_owned();
+                metadata.insert(key, reader.text("metadata value")?.to_owned());
+            }
+        }
         reader.finish()?;
-        Ok(Self { kind, ours, theirs, message, author, conflicts, decided, todo, manner, is_in })
+        Ok(Self { kind, ours, theirs, message, author, metadata, conflicts, decided, todo, manner, is_in })
     }
 }
 
@@ -189,7 +246,7 @@ impl Worktree {
 }
 
 impl UnderWay<'_> {
-    fn path(&self) -> PathBuf {
+    pub(super) fn path(&self) -> PathBuf {
         place(self.0.repo(), self.0.branch()).dir.join("merging")
     }
 
@@ -198,9 +255,16 @@ impl UnderWay<'_> {
     /// # Errors
     /// [`DamagedFile`](history::Error::DamagedFile) if its record is no record.
     pub fn get(&self) -> Result<Option<Merging>> {
-        let Some(merging) = self.recorded()? else { return Ok(None) };
-        let tip = self.0.repo().refs().branch(self.0.branch())?;
-        Ok((tip == Some(merging.ours)).then_some(merging))
+        let (Some(merging), Some(tip)) = (self.recorded()?, self.0.repo().refs().branch(self.0.branch())?)
+        else {
+            return Ok(None);
+        };
+        if merging.ours == tip {
+            return Ok(Some(merging));
+        }
+        // Its commit is there, and what comes behind it was not noted yet.
+        let is_ended = merging.is_in && self.0.repo().commit(tip)?.parents == [merging.ours];
+        Ok(merging.followed_by(tip).filter(|_| is_ended))
     }
 
     /// What is recorded, whether it counts or not.
@@ -228,11 +292,11 @@ impl UnderWay<'_> {
     /// Notes what is begun, durably.
     ///
     /// # Errors
-    /// [`Error::UnderWay`] if something is under way already, which stays; nothing is noted after any other error, or all of it.
+    /// [`Error::UnderWay`] if something else is under way already, which stays; nothing is noted after any other error, or all of it.
     pub fn begin(&self, merging: &Merging) -> Result<()> {
-        self.0.change_unlocked(|| {
-            self.check_nothing()?;
-            self.write(merging)
+        self.0.change_unlocked(|| match self.get()? {
+            Some(noted) if !noted.waits_for(merging) => Err(noted.under_way(self.0.branch())),
+            Some(_) | None => self.write(merging),
         })
     }
 
@@ -241,8 +305,8 @@ impl UnderWay<'_> {
     /// # Errors
     /// [`Error::Stale`] if somebody else ended it meanwhile, or noted something else.
     pub fn change(&self, before: &Merging, after: &Merging) -> Result<()> {
-        self.0.change_unlocked(|| match self.recorded()? {
-            Some(recorded) if recorded == *before => self.write(after),
+        self.0.change_unlocked(|| match self.noted()? {
+            Some(noted) if noted == *before => self.write(after),
             Some(_) | None => Err(Error::Stale),
         })
     }
@@ -257,6 +321,49 @@ impl UnderWay<'_> {
         Ok(taken_back)
     }
 
+    /// What was begun and is not there waits to be begun once more.
+    ///
+    /// # Errors
+    /// As [`UnderWay::change`].
+    pub fn put_off(&self, merging: &Merging) -> Result<()> {
+        let all = [&[merging.theirs][..], &merging.todo].concat();
+        let before = Merging { todo: all, ..merging.clone() };
+        match before.followed_by(merging.ours) {
+            Some(waiting) if waiting != *merging => self.change(merging, &waiting),
+            // It does so already.
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// What is under way is done, and the branch is at a commit: what comes behind it is under way then, or nothing.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn go_behind(&self, merging: &Merging, ours: CommitId) -> Result<()> {
+        let Some(next) = merging.followed_by(ours) else { return self.end(merging) };
+        self.0.change_unlocked(|| match self.noted()? {
+            Some(noted) if noted == *merging || noted == next => self.write(&next),
+            // Somebody ended it meanwhile.
+            Some(_) | None => Ok(()),
+        })
+    }
+
+    /// What is recorded and does not count is forgotten: it must not count again when the branch comes back to where it was.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn forget_ended(&self) -> Result<()> {
+        self.0.change_unlocked(|| match (self.get()?, self.recorded()?) {
+            (None, Some(_)) => self.remove(),
+            _ => Ok(()),
+        })
+    }
+
+    /// What counts, or else what is recorded.
+    fn noted(&self) -> Result<Option<Merging>> {
+        self.get()?.map_or_else(|| self.recorded(), |merging| Ok(Some(merging)))
+    }
+
     fn write(&self, merging: &Merging) -> Result<()> {
         Ok(self.0.repo().disk().replace(&self.path(), &merging.encode())?)
     }
@@ -267,12 +374,16 @@ impl UnderWay<'_> {
     /// If the disk fails.
     pub fn end(&self, merging: &Merging) -> Result<()> {
         self.0.change_unlocked(|| {
-            if self.recorded()?.as_ref() != Some(merging) {
-                return Ok(());
+            match self.noted()?.as_ref() == Some(merging) || self.recorded()?.as_ref() == Some(merging) {
+                true => self.remove(),
+                false => Ok(()),
             }
-            self.0.repo().disk().remove_file(&self.path())?;
-            Ok(self.0.repo().disk().sync_dir(&place(self.0.repo(), self.0.branch()).dir)?)
         })
+    }
+
+    fn remove(&self) -> Result<()> {
+        self.0.repo().disk().remove_file(&self.path())?;
+        Ok(self.0.repo().disk().sync_dir(&place(self.0.repo(), self.0.branch()).dir)?)
     }
 }
 
@@ -305,24 +416,28 @@ mod tests {
             theirs: CommitId::from_bytes([2; 32]),
             message: "message".into(),
             author: None,
+            metadata: BTreeMap::new(),
             conflicts: vec![conflict],
             decided: [path].into(),
             todo: vec![CommitId::from_bytes([3; 32])],
-            manner: Manner { favor: Favor::Theirs, mainline: Some(2), note_origin: true },
+            manner: Manner { favor: Favor::Theirs, mainline: Some(2), note_origin: true, no_commit: true },
             is_in: true,
         }
     }
 
     #[test]
     fn what_is_under_way_is_read_as_it_was_noted_and_nothing_else_is() {
-        let merging = merging();
-        let bytes = merging.encode();
-        assert_eq!(Merging::decode(&bytes), Ok(merging));
-        for at in 0..bytes.len() {
-            assert!(Merging::decode(&bytes[..at]).is_err());
-            let mut damaged = bytes.clone();
-            damaged[at] ^= 1;
-            assert!(Merging::decode(&damaged).is_err(), "{at}");
+        let metadata = [("soup.method".to_owned(), "linear".to_owned())].into();
+        let soup = Merging { kind: MergingKind::Soup, metadata, ..merging() };
+        for merging in [merging(), soup] {
+            let bytes = merging.encode();
+            assert_eq!(Merging::decode(&bytes), Ok(merging));
+            for at in 0..bytes.len() {
+                assert!(Merging::decode(&bytes[..at]).is_err());
+                let mut damaged = bytes.clone();
+                damaged[at] ^= 1;
+                assert!(Merging::decode(&damaged).is_err(), "{at}");
+            }
         }
     }
 }

@@ -118,6 +118,7 @@ impl Moving<'_> {
         // Whatever happens in between: a commit of what is half taken back would drop what came in, and is refused.
         let taken_back =
             |merging: Merging| Ok::<_, Error>((self.0.under_way().take_back(&merging)?, merging));
+        self.0.under_way().forget_ended()?;
         let merging = self.0.under_way().get()?.map(taken_back).transpose()?;
         let moved = repo.refs().update_branch(self.0.branch(), Some(tip), durable, entry);
         let moved = moved.inspect_err(|_| {

@@ -328,3 +328,101 @@ fn a_merge_under_way_is_given_up_as_a_merge_and_by_nothing_that_forgets_it() {
     bench.coral(&["restore", "--all"]).succeeds();
     bench.coral(&["commit", "-m", "nothing"]).fails(1, &["nothing to commit"]);
 }
+
+/// Three commits on `dev`, the second of which changes what `main` changed too.
+fn three_to_pick() -> (Workbench, [String; 3]) {
+    let bench = Workbench::new();
+    bench.commit("a", b"base\n", "base");
+    bench.coral(&["switch", "-c", "dev"]).succeeds();
+    let picked = [("b", "one"), ("a", "two"), ("c", "three")];
+    let picked = picked.map(|(file, message)| bench.commit(file, message.as_bytes(), message));
+    bench.coral(&["switch", "main"]).succeeds();
+    bench.commit("a", b"here\n", "here");
+    (bench, picked)
+}
+
+fn subjects(bench: &Workbench) -> Vec<String> {
+    let log = bench.coral(&["log", "-n", "0", "--format", "%s"]).succeeds().stdout;
+    log.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn who_is_stopped_between_two_of_several_finds_what_is_left_to_do() {
+    let (bench, [one, two, three]) = three_to_pick();
+    bench.coral(&["cherry-pick", &one, &two, &three]).fails(1, &["1 conflict"]);
+    let note = bench.path("repo/.coral/worktrees/main/merging");
+    let noted = std::fs::read(&note).expect("a note");
+    bench.coral(&["checkout", "--theirs", "a"]).succeeds();
+    bench.coral(&["cherry-pick", "--continue"]).succeeds();
+    assert_eq!(subjects(&bench), ["three", "two", "one", "here", "base"]);
+    // As if it had been stopped when the second one's commit was there, and before anything else.
+    bench.coral(&["reset", "--hard", "HEAD~1"]).succeeds();
+    std::fs::write(&note, &noted).expect("written");
+    let status = bench.coral(&["--json", "status"]).json();
+    assert_eq!(status["under_way"]["commit"], three.as_str());
+    bench.write("d", b"another");
+    bench.coral(&["add", "d"]).succeeds();
+    bench.coral(&["commit", "-m", "another"]).fails(1, &["cherry-pick --continue", "--quit"]);
+    bench.coral(&["rm", "d"]).succeeds();
+    bench.coral(&["cherry-pick", "--continue"]).succeeds();
+    assert_eq!(subjects(&bench), ["three", "two", "one", "here", "base"]);
+    bench.coral(&["cherry-pick", "--continue"]).fails(1, &["no merge, revert or cherry-pick"]);
+    assert!(!note.exists());
+}
+
+#[test]
+fn a_commit_that_decides_a_conflict_leaves_the_rest_to_do() {
+    let (bench, [one, two, three]) = three_to_pick();
+    bench.coral(&["cherry-pick", &one, &two, &three]).fails(1, &["1 conflict"]);
+    bench.coral(&["checkout", "--ours", "a"]).succeeds();
+    // Nothing of the second one is left: the third one is.
+    bench.coral(&["cherry-pick", "--continue"]).succeeds();
+    assert_eq!(subjects(&bench), ["three", "one", "here", "base"]);
+    bench.coral(&["reset", "--hard", "HEAD~2"]).succeeds();
+    bench.coral(&["cherry-pick", &two, &three]).fails(1, &["1 conflict"]);
+    bench.coral(&["checkout", "--theirs", "a"]).succeeds();
+    bench.coral(&["commit", "-m", "by hand"]).succeeds();
+    assert_eq!(bench.coral(&["--json", "status"]).json()["under_way"]["commit"], three.as_str());
+    bench.coral(&["undo"]).fails(1, &["cherry-pick", "--continue"]);
+    bench.coral(&["cherry-pick", "--continue"]).succeeds();
+    assert_eq!(subjects(&bench), ["three", "by hand", "here", "base"]);
+}
+
+#[test]
+fn several_without_commits_stay_without_commits_when_they_go_on() {
+    let (bench, [one, two, three]) = three_to_pick();
+    bench.coral(&["cherry-pick", "-n", &one, &two, &three]).fails(1, &["1 conflict"]);
+    bench.coral(&["cherry-pick", "--continue"]).fails(1, &["--ours"]);
+    bench.coral(&["checkout", "--theirs", "a"]).succeeds();
+    bench.coral(&["cherry-pick", "--continue"]).succeeds();
+    assert_eq!(subjects(&bench), ["here", "base"]);
+    assert_eq!(
+        (bench.cat(":a"), bench.cat(":b"), bench.cat(":c")),
+        (b"two".into(), b"one".into(), b"three".into())
+    );
+    bench.coral(&["cherry-pick", "--abort"]).succeeds();
+    assert!(bench.coral(&["status"]).succeeds().stdout.contains("nothing to commit"));
+}
+
+#[test]
+fn a_merge_that_was_ended_is_not_under_way_again_where_a_branch_comes_back_to() {
+    let bench = parted(model(3, 2), model(4, 2));
+    bench.coral(&["merge", "dev"]).fails(1, &["1 conflict"]);
+    let note = bench.path("repo/.coral/worktrees/main/merging");
+    let noted = std::fs::read(&note).expect("a note");
+    bench.coral(&["checkout", "--theirs", "m.safetensors"]).succeeds();
+    bench.coral(&["commit", "-m", "merged"]).succeeds();
+    let is_over = || {
+        let status = bench.coral(&["--json", "status"]).json();
+        assert!(status["under_way"].is_null(), "{status}");
+    };
+    // As if it had been stopped when the commit was there, and the note of the merge still was.
+    std::fs::write(&note, &noted).expect("written");
+    is_over();
+    bench.coral(&["undo"]).succeeds();
+    is_over();
+    bench.coral(&["redo"]).succeeds();
+    std::fs::write(&note, &noted).expect("written");
+    bench.coral(&["reset", "--hard", "HEAD~1"]).succeeds();
+    is_over();
+}

@@ -433,3 +433,55 @@ fn the_examples_of_the_page_on_merging_do_what_they_say() {
     }
     assert!(ran > 10, "{ran}");
 }
+
+#[test]
+fn what_a_method_does_not_go_by_is_refused_by_name() {
+    let bench = family();
+    for (method, flags) in [
+        ("linear", ["--density", "0.5"]),
+        ("linear", ["--seed", "1"]),
+        ("slerp", ["--weights", "1,2"]),
+        ("ties", ["--rescale", "l1"]),
+        ("dare-linear", ["--consensus", "count"]),
+        ("ema", ["--metric", "loss"]),
+        ("greedy", ["--lambda", "2"]),
+    ] {
+        let said = ["soup", "math", "code", "--method", method, "--metric", "loss"];
+        let said = if method == "greedy" { &said[..] } else { &said[..5] };
+        bench
+            .coral(&[said, &flags[..]].concat())
+            .fails(2, &[&format!("{method} does not go by {}", flags[0])]);
+    }
+    let ties = ["soup", "math", "code", "--method", "dare-ties", "--density", "0.5", "--consensus", "count"];
+    bench.coral(&[&ties[..], &["--rescale", "inverse"]].concat()).succeeds();
+    assert_eq!(metadata(&bench, "soup.consensus"), "count");
+    assert_eq!(metadata(&bench, "soup.rescale"), "inverse");
+}
+
+#[test]
+fn what_a_soup_left_that_was_killed_is_swept_by_the_next_command() {
+    let bench = family();
+    let scratch = bench.path("repo/.coral/scratch");
+    fs::create_dir_all(&scratch).expect("create");
+    fs::write(scratch.join("left"), b"half a model").expect("write");
+    bench.coral(&["status"]).succeeds();
+    assert_eq!(fs::read_dir(&scratch).expect("a folder").count(), 0);
+    bench.coral(&["soup", "--abort"]).fails(1, &["no merge, revert or cherry-pick is under way"]);
+}
+
+#[test]
+fn no_more_waits_to_be_coded_than_the_settings_allow() {
+    let bench = Workbench::new();
+    let large = |seed| safetensors(&[("w", &weights(seed, 600_000))]);
+    bench.commit("m.safetensors", &large(1), "first");
+    bench.coral(&["switch", "-c", "other"]).succeeds();
+    bench.commit("m.safetensors", &large(2), "second");
+    let waiting = || bench.coral(&["--json", "status"]).json()["waiting_bytes"].clone();
+    bench.coral(&["config", "set", "core.plain_size", "2MiB"]).succeeds();
+    bench.coral(&["soup", "main", "other", "--method", "linear", "--no-pack"]).succeeds();
+    assert_eq!(waiting(), 0);
+    bench.coral(&["reset", "--hard", "HEAD~1"]).succeeds();
+    bench.coral(&["config", "set", "core.plain_size", "1GiB"]).succeeds();
+    bench.coral(&["soup", "main", "other", "--method", "linear", "--no-pack", "--weights", "1,3"]).succeeds();
+    assert!(waiting().as_u64() > Some(2_000_000), "{}", waiting());
+}

@@ -2,7 +2,7 @@
 
 use crate::soup::kernel::Kernel;
 use crate::soup::method::Method;
-use crate::soup::parameters::{Rescale, Settings};
+use crate::soup::parameters::{Consensus, Rescale, Settings};
 
 /// What a method is asked for one tensor.
 #[derive(Clone, Copy)]
@@ -15,6 +15,8 @@ pub struct Asked<'a> {
     pub seed: u64,
     /// How what is left of differences is scaled up.
     pub rescale: Rescale,
+    /// How signs are elected.
+    pub consensus: Consensus,
     /// Whether a number that is to lie between 0 and 1 is kept there.
     pub clamp: bool,
 }

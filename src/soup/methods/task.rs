@@ -25,7 +25,7 @@ pub(super) fn prepare(asked: Asked<'_>, facing: &Facing<'_>, passes: &Passes<'_>
         (true, Rescale::Inverse) => by_density(asked, &masks),
         (true, Rescale::None) | (false, _) => vec![Scaling::None; masks.len()],
     };
-    let signs = matches!(asked.method, Method::Ties | Method::DareTies | Method::Della);
+    let signs = asked.method.elects_signs().then_some(asked.consensus);
     let (weights, settings) = (asked.settings.weights.clone(), asked.settings);
     let (normalize, lambda) = (settings.normalize, settings.lambda);
     Ok(Kernel::Task(Task { weights, masks, scaling, signs, normalize, lambda }))

@@ -56,6 +56,7 @@ struct Wanted {
     method: Method,
     parameters: Parameters,
     rescale: Rescale,
+    consensus: Consensus,
     clamp: bool,
     seed: u64,
     threads: usize,
@@ -66,13 +67,22 @@ impl Wanted {
         let all = all.iter().map(|(parameter, value)| (*parameter, Values::number(*value))).collect();
         let each = weights.iter().map(|weight| Scope::from([(Parameter::Weight, Values::number(*weight))]));
         let parameters = Parameters { all, each: each.collect() };
-        Self { method, parameters, rescale: Rescale::L1, clamp: false, seed: 7, threads: 2 }
+        Self {
+            method,
+            parameters,
+            rescale: Rescale::L1,
+            consensus: Consensus::Sum,
+            clamp: false,
+            seed: 7,
+            threads: 2,
+        }
     }
 
     fn prepared(&self, facing: &Facing<'_>) -> Result<Prepared> {
         let settings = self.parameters.settings(self.method, facing.models.len(), &facing.name, 0.0)?;
         let (method, seed, rescale, clamp) = (self.method, self.seed, self.rescale, self.clamp);
-        let asked = Asked { method, settings: &settings, seed, rescale, clamp };
+        let consensus = self.consensus;
+        let asked = Asked { method, settings: &settings, seed, rescale, consensus, clamp };
         let (threads, task) = (Threads::new(self.threads), crate::task::Task::default());
         prepare(asked, facing, &Passes { threads: &threads, task: &task, allow_nonfinite: false })
     }
@@ -167,6 +177,7 @@ fn given_masks_make_what_was_computed_elsewhere() {
     ] {
         let masks = golden::MASKS.iter().map(|mask| Mask::Given(mask.to_vec())).collect();
         let weights = WEIGHTS.to_vec();
+        let signs = signs.then_some(Consensus::Sum);
         let task = Task { weights, masks, scaling, signs, normalize: false, lambda: 1.0 };
         let blend = Blend::by(tensors.facing("w", true, 3), Dtype::F64, Kernel::Task(task));
         check(name, &numbers(&made(&blend).expect(name)), is_exact);
@@ -238,3 +249,14 @@ fn large_tensors_come_out_to_the_last_bit_whatever_threads_make_them() {
 }
 
 mod faults;
+
+#[test]
+fn signs_are_elected_by_the_sum_or_by_how_many_have_them() {
+    // Two are a little below the base and one far above it; then one of each, and all where the base is.
+    let models = [vec![-1.0, 1.0, 0.0], vec![-2.0, -2.0, 0.0], vec![9.0, 0.0, 0.0]];
+    let tensors = Tensors::of(Dtype::F64, &[3], &[0.0; 3], &models);
+    let wanted = Wanted::of(Method::Ties, &[(Parameter::Normalize, 0.0)], &[1.0; 3]);
+    let run = |wanted: &Wanted| numbers(&wanted.run(tensors.facing("w", true, 3), Dtype::F64).expect("made"));
+    assert_eq!(run(&wanted), [9.0, -2.0, 0.0]);
+    assert_eq!(run(&Wanted { consensus: Consensus::Count, ..wanted }), [-3.0, 1.0, 0.0]);
+}

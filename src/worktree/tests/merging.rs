@@ -1,7 +1,8 @@
 //! What is brought in from elsewhere while others save, and is cut short.
 
 use super::*;
-use std::collections::BTreeSet;
+use crate::id::CommitId;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A merge that is under way on a branch with one commit.
 fn under_way(worktree: &Tenant) -> Merging {
@@ -13,6 +14,7 @@ fn under_way(worktree: &Tenant) -> Merging {
         theirs: ours,
         message: "merged".into(),
         author: None,
+        metadata: BTreeMap::new(),
         conflicts: Vec::new(),
         decided: BTreeSet::new(),
         todo: Vec::new(),
@@ -106,5 +108,38 @@ fn nobody_ends_or_overwrites_a_merge_that_somebody_else_began() {
     assert_eq!(worktree.under_way().get().expect("read").as_ref(), Some(&ours));
     other.under_way().end(&ours).expect("end");
     assert!(matches!(worktree.under_way().take_back(&ours), Err(Error::Stale)), "it is given up already");
+    assert_eq!(worktree.under_way().get().expect("read"), None);
+}
+
+#[test]
+fn of_several_what_comes_behind_a_commit_is_under_way_whoever_was_stopped_when() {
+    let (disk, repo) = create();
+    let worktree = tenant(&repo);
+    let [second, third] = [[2; 32], [3; 32]].map(CommitId::from_bytes);
+    let begun = Merging { kind: MergingKind::CherryPick, todo: vec![second, third], ..under_way(&worktree) };
+    worktree.under_way().begin(&begun).expect("note");
+    // Stopped before anything was there, it is begun once more by who goes on, and by nobody else.
+    assert!(matches!(worktree.under_way().begin(&begun), Err(Error::UnderWay { .. })));
+    worktree.under_way().put_off(&begun).expect("note");
+    worktree.under_way().begin(&begun).expect("note");
+    let is_in = Merging { is_in: true, ..begun.clone() };
+    worktree.under_way().change(&begun, &is_in).expect("note");
+    let noted = worktree.repo().disk().read(&worktree.under_way().path()).expect("a note");
+    let everything = CommitRequest { allow_empty: true, ..request("picked", 3) };
+    let id = worktree.commit(&everything, &Task::default()).expect("commit").id;
+    let next = worktree.under_way().get().expect("read").expect("the second one");
+    let waits = |next: &Merging| (next.ours, next.theirs, next.todo.clone(), next.is_in);
+    assert_eq!(waits(&next), (id, second, vec![third], false));
+    // The same where the note is still that of the one before.
+    worktree.repo().disk().replace(&worktree.under_way().path(), &noted).expect("as it was");
+    assert_eq!(worktree.under_way().get().expect("read").as_ref(), Some(&next));
+    drop(worktree);
+    let worktree = tenant(&open(&disk.crash_image(1)));
+    assert_eq!(worktree.under_way().get().expect("read").as_ref(), Some(&next));
+    assert!(matches!(worktree.commit(&everything, &Task::default()), Err(Error::CutShort { .. })));
+    worktree.under_way().go_behind(&next, id).expect("note");
+    let last = worktree.under_way().get().expect("read").expect("the third one");
+    assert_eq!(waits(&last), (id, third, Vec::new(), false));
+    worktree.under_way().go_behind(&last, id).expect("removed");
     assert_eq!(worktree.under_way().get().expect("read"), None);
 }
