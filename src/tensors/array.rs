@@ -106,3 +106,75 @@ pub(super) fn fortran_shape(repo: &Repo, recipe: &Arc<Recipe>, number: usize) ->
     repo.reader(recipe).read_at(from, &mut before)?;
     Ok(npy::fortran_shape(&before, count))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Tensors;
+    use super::super::testing::repository;
+    use super::*;
+    use crate::history::{IngestFile, Intake};
+    use crate::task::Task;
+
+    fn npy(dictionary: &str, payload: &[u8]) -> Vec<u8> {
+        let mut file = [b"\x93NUMPY\x01\0", &(dictionary.len() as u16).to_le_bytes()[..]].concat();
+        file.extend(dictionary.as_bytes());
+        file.extend(payload);
+        file
+    }
+
+    /// The only tensor of a file, with its facts.
+    fn taken_in(file: &[u8]) -> (Vec<u8>, serde_json::Value) {
+        let repo = repository();
+        let ingest = repo.store().begin().expect("begin");
+        let task = Task::default();
+        let intake = Intake::begin(&task, file.len() as u64);
+        let (recipe, _) = repo.ingest(&ingest, &file, &IngestFile::default(), &intake).expect("taken in");
+        ingest.seal().expect("seal");
+        let tensors = Tensors::of(&repo);
+        let at = Located { recipe, tensor: 0 };
+        let array = tensors.open(at).expect("a tensor");
+        let mut bytes = vec![0; array.len() as usize];
+        assert_eq!(array.read_at(0, &mut bytes).expect("read"), bytes.len());
+        assert_eq!(tensors.array_len(at).expect("a length"), array.len());
+        let facts = tensors.facts(at).expect("facts");
+        (bytes, serde_json::to_value(facts).expect("a value"))
+    }
+
+    #[test]
+    fn arrays_keep_the_order_of_their_axes_and_of_their_bytes() {
+        let payload: Vec<u8> = (0..24).collect();
+        for (descr, order, dtype, strides) in [
+            ("<f4", "True", "F32", serde_json::json!([1, 2])),
+            (">f4", "False", "F32 (big-endian)", serde_json::Value::Null),
+            (">f4", "True", "F32 (big-endian)", serde_json::json!([1, 2])),
+            ("<f4", "False", "F32", serde_json::Value::Null),
+        ] {
+            let said = format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': (2, 3), }}");
+            let (bytes, facts) = taken_in(&npy(&format!("{said}\n"), &payload));
+            let text = String::from_utf8_lossy(&bytes[10..]).into_owned();
+            assert!(text.starts_with(&said), "{text}");
+            assert!(bytes.ends_with(&payload));
+            assert_eq!((&facts["dtype"], &facts["shape"]), (&dtype.into(), &serde_json::json!([2, 3])));
+            assert_eq!(facts.get("strides").cloned().unwrap_or_default(), strides);
+        }
+    }
+
+    #[test]
+    fn blocks_are_rows_of_bytes_and_told_by_their_type() {
+        // GGUF 3 with one tensor: two rows of 32 elements of type Q8_0, 34 bytes each.
+        let mut file =
+            [b"GGUF\x03\0\0\0", &1u64.to_le_bytes()[..], &[0; 8], &1u64.to_le_bytes(), b"q"].concat();
+        file.extend(
+            [&2u32.to_le_bytes()[..], &32u64.to_le_bytes(), &2u64.to_le_bytes(), &8u32.to_le_bytes()]
+                .concat(),
+        );
+        file.extend([0; 8]);
+        file.resize(file.len().next_multiple_of(32), 0);
+        file.extend([7; 68]);
+        let (bytes, facts) = taken_in(&file);
+        let text = String::from_utf8_lossy(&bytes[10..80]).into_owned();
+        assert!(text.starts_with("{'descr': '|u1', 'fortran_order': False, 'shape': (2, 34), }"), "{text}");
+        assert!(bytes.ends_with(&[7; 68]));
+        assert_eq!((&facts["dtype"], &facts["shape"]), (&"Q8_0".into(), &serde_json::json!([2, 32])));
+    }
+}
