@@ -13,6 +13,7 @@ mod exerciser;
 #[macro_use]
 mod harness;
 mod guides;
+mod heavy;
 mod lent;
 mod life;
 mod places;
@@ -57,6 +58,11 @@ fn main() -> ExitCode {
             a_hundred_thousand_operations_do_to_a_file_what_they_do_to_a_plain_one,
             a_hundred_thousand_operations_without_passthrough_do_the_same,
             a_hundred_thousand_operations_of_a_user_without_privileges_do_the_same;
+        heavy:
+            torch_saves_and_loads_in_every_way,
+            a_trainer_of_transformers_rotates_and_resumes,
+            lightning_keeps_the_best_and_resumes,
+            two_ranks_save_one_checkpoint;
         lent:
             what_a_program_saves_is_written_by_the_kernel,
             length_and_times_of_a_file_that_is_being_saved_are_those_of_a_plain_one,
