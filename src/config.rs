@@ -1,11 +1,14 @@
 //! Settings: which keys there are, what they may be, and which of several sources wins.
 //!
-//! Every key here changes something; a key that is not here is an error that names the nearest one. The order, last
+//! Every key here changes something; a key that is not here is an error that names the nearest one, but for the names of
+//! aliases, which people make up. The order, last
 //! wins: default, the user's file, the repository's file, environment (`CORAL_<SECTION>_<KEY>`), explicit. Reads no
 //! file and no environment itself.
 
+mod alias;
 mod former;
 
+pub use alias::{Alias, SECTION as ALIASES, alias};
 pub use former::{FORMER, Former};
 
 use former::{former, level_of_number};
@@ -209,6 +212,17 @@ pub enum ConfigError {
         /// What it may be, in words.
         domain: String,
     },
+    /// An alias has no name that can be typed, or stands for nothing.
+    #[error("`alias.{name}` is no alias: {what}")]
+    Alias {
+        /// What it is called.
+        name: String,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// Nobody made up an alias of this name.
+    #[error("no alias is called `{0}`")]
+    UnknownAlias(String),
     /// The file is not TOML.
     #[error("not a TOML file: line {line}: {what}")]
     Syntax {
@@ -243,9 +257,12 @@ pub struct Trouble {
 }
 
 impl Trouble {
-    /// Whether it is only a name that no setting has, which a newer program may know.
+    /// Whether no command depends on it: a name that no setting has, which a newer program may know, or an alias.
     pub fn is_stranger(&self) -> bool {
-        matches!(self.error, ConfigError::UnknownKey { .. } | ConfigError::Former { .. })
+        matches!(
+            self.error,
+            ConfigError::UnknownKey { .. } | ConfigError::Former { .. } | ConfigError::Alias { .. }
+        )
     }
 }
 
@@ -253,6 +270,7 @@ impl Trouble {
 #[derive(Debug, Clone, Default)]
 pub struct Config {
     values: BTreeMap<&'static str, (String, Origin)>,
+    aliases: BTreeMap<String, (String, Origin)>,
     troubles: Vec<Trouble>,
 }
 
@@ -286,8 +304,9 @@ impl Config {
 
     fn overlay(&mut self, values: Vec<(String, String)>, origin: Origin) {
         for (name, value) in values {
-            match check(&name, &value) {
-                Ok(key) => drop(self.values.insert(key.name, (value, origin))),
+            match Setting::of(&name, &value) {
+                Ok(Setting::Known(key)) => drop(self.values.insert(key.name, (value, origin))),
+                Ok(Setting::Alias(alias)) => drop(self.aliases.insert(alias.to_owned(), (value, origin))),
                 Err(error) => self.troubles.push(Trouble { error, origin }),
             }
         }
@@ -301,11 +320,20 @@ impl Config {
     /// The value of a setting and where it came from.
     ///
     /// # Errors
-    /// [`ConfigError::UnknownKey`].
+    /// [`ConfigError::UnknownKey`], [`ConfigError::UnknownAlias`].
     pub fn get(&self, name: &str) -> Result<(&str, Origin), ConfigError> {
+        if let Some(alias) = name.strip_prefix(ALIASES) {
+            let found = self.aliases.get(alias).map(|(value, origin)| (value.as_str(), *origin));
+            return found.ok_or_else(|| ConfigError::UnknownAlias(alias.to_owned()));
+        }
         let key = find(name)?;
         let found = self.values.get(key.name).map(|(value, origin)| (value.as_str(), *origin));
         Ok(found.unwrap_or((key.default, Origin::Default)))
+    }
+
+    /// Every alias with its text and where that came from, sorted by name.
+    pub fn aliases(&self) -> impl Iterator<Item = (&str, &str, Origin)> {
+        self.aliases.iter().map(|(name, (text, origin))| (name.as_str(), text.as_str(), *origin))
     }
 
     /// The text of a setting of this module.
@@ -334,11 +362,11 @@ impl Config {
 /// # Errors
 /// [`ConfigError`] if the file, the name or the value does not hold.
 pub fn edit(toml: &str, name: &str, text: &str) -> Result<String, ConfigError> {
-    let key = check(name, text)?;
+    let setting = Setting::of(name, text)?;
     let mut document = parse(toml)?;
-    let (section, entry) = key.name.split_once('.').expect("every name has a section");
+    let (section, entry) = name.split_once('.').expect("every name has a section");
     let table = document.entry(section).or_insert_with(toml_edit::table);
-    let typed = match key.domain {
+    let typed = match setting.domain() {
         Domain::Bool => value(text == "true"),
         Domain::Integer(..) => value(text.parse::<i64>().unwrap_or_default()),
         Domain::Text | Domain::Choice(_) | Domain::Bytes(..) => value(text),
@@ -447,7 +475,32 @@ fn find(name: &str) -> Result<&'static Key, ConfigError> {
     })
 }
 
-/// The setting, if it may have the value.
+/// What a name and a value in a source of settings are together.
+enum Setting<'a> {
+    /// One of [`KEYS`].
+    Known(&'static Key),
+    /// An alias of this name.
+    Alias(&'a str),
+}
+
+impl<'a> Setting<'a> {
+    /// The setting, if it may have the value.
+    fn of(name: &'a str, text: &str) -> Result<Self, ConfigError> {
+        match alias::name_of(name)? {
+            Some(name) => alias(name, text).map(|_| Self::Alias(name)),
+            None => check(name, text).map(Self::Known),
+        }
+    }
+
+    fn domain(&self) -> Domain {
+        match self {
+            Self::Known(key) => key.domain,
+            Self::Alias(_) => Domain::Text,
+        }
+    }
+}
+
+/// The setting of [`KEYS`], if it may have the value.
 fn check(name: &str, text: &str) -> Result<&'static Key, ConfigError> {
     let key = find(name)?;
     let holds = match key.domain {

@@ -1,18 +1,19 @@
 //! The grammar of the command line.
 
+use super::aliases::Meant;
 use super::context::Context;
 use super::error::{CommandError, Result};
 use super::output::{Colour, Output, Printing, say};
 use super::{
-    add, best, bisect, blame, branch, cat, check_attr, check_ignore, clean, commit, compare, config, diff,
-    drain, export, fsck, habits, hooks, init, lineage, log, ls, merge, mv, notes, plot, prefetch, progress,
-    reference, reflog, repack, replay, reset, restore, rm, show, similar, soup, stash, stats, status, switch,
-    tag, undo, watch, workflows,
+    add, aliases, best, bisect, blame, branch, cat, check_attr, check_ignore, clean, commit, compare, config,
+    diff, drain, export, fsck, habits, hooks, init, lineage, log, ls, merge, mv, notes, plot, prefetch,
+    progress, reference, reflog, repack, replay, reset, restore, rm, show, similar, soup, stash, stats,
+    status, switch, tag, undo, watch, workflows,
 };
 #[cfg(feature = "mount")]
 use super::{demo, mount, mount_options, mounts, umount};
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Command, CommandFactory, Parser, Subcommand};
 use serde_json::json;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -112,12 +113,16 @@ enum Verb {
 /// Runs the command with these arguments, the program's name first, and says how it ended: 0 success, 1 failure or no,
 /// 2 wrong usage, 3 that it could not be told where 1 is no, 4 damage, 128 and the number of the signal that stopped it.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    survive_file_size_limit();
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     #[cfg(feature = "mount")]
     let arguments = mount_options::translated(arguments);
+    let arguments = match without_aliases(arguments) {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
+    };
+    survive_file_size_limit();
     // Whoever wants JSON wants it of wrong usage, help and the version too.
-    let wants_json = arguments.iter().skip(1).take_while(|word| *word != "--").any(|word| word == "--json");
+    let wants_json = wants_json(&arguments);
     let arguments = habits::translated(arguments);
     let args = match Args::try_parse_from(&arguments) {
         Ok(args) => args,
@@ -137,11 +142,46 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+fn wants_json(arguments: &[OsString]) -> bool {
+    arguments.iter().skip(1).take_while(|word| *word != "--").any(|word| word == "--json")
+}
+
+/// The command line with what aliases stand for; the end of this one if there is nothing more to do.
+fn without_aliases(arguments: Vec<OsString>) -> std::result::Result<Vec<OsString>, ExitCode> {
+    let json = wants_json(&arguments);
+    let out = |verb| Output::new(verb, &Printing { json, ..Printing::default() });
+    let done = match aliases::expanded(arguments, &Args::command()) {
+        Ok(Meant::Words(arguments)) => return Ok(arguments),
+        Ok(Meant::Told { name, text }) => {
+            let out = out("help");
+            out.line(format_args!("`{name}` is an alias for `{text}`")).and_then(|()| out.finish())
+        }
+        Err(error) => Err(error),
+    };
+    Err(match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if json {
+                out("error").failure(&error);
+            }
+            print(&error);
+            ExitCode::from(error.exit_code())
+        }
+    })
+}
+
 /// Says what is wrong with a command line. Help and version go to the standard output with success, wrong usage to the
 /// error output with 2.
 fn explain(error: &clap::Error, arguments: &[OsString], wants_json: bool) -> ExitCode {
     let code = u8::try_from(error.exit_code()).unwrap_or(2);
-    let told = habits::explained(error, arguments, &Args::command());
+    let grammar = Args::command();
+    let known = aliases::known(arguments, &grammar);
+    let told = habits::explained(error, arguments, &grammar, &known);
+    let helped = match error.kind() {
+        ErrorKind::DisplayHelp if !known.is_empty() => with_aliases(grammar, arguments, &known),
+        _ => None,
+    };
+    let error = helped.as_ref().unwrap_or(error);
     if wants_json && code == 0 {
         return print_text_as_json(error);
     }
@@ -162,6 +202,13 @@ fn explain(error: &clap::Error, arguments: &[OsString], wants_json: bool) -> Exi
             ExitCode::from(code)
         }
     }
+}
+
+/// The help that names aliases as well.
+fn with_aliases(grammar: Command, arguments: &[OsString], known: &[(String, String)]) -> Option<clap::Error> {
+    let closing = grammar.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let grammar = grammar.after_help(format!("{}\n\n{closing}", aliases::listed(known)));
+    grammar.try_get_matches_from(arguments).err()
 }
 
 /// Help and the version are texts.
@@ -414,7 +461,7 @@ fn perform(verb: Verb, context: &Context, out: &Output) -> Result<ExitCode> {
         Verb::Repack(args) => repack::run(context, out, args),
         Verb::CheckIgnore(args) => return check_ignore::run(context, out, args),
         Verb::CheckAttr(args) => return check_attr::run(context, out, args),
-        Verb::Config(args) => config::run(context, out, args),
+        Verb::Config(args) => config::run(&Args::command(), context, out, args),
         Verb::Completions(args) => reference::completions(Args::command(), out, &args),
         Verb::Man(args) => reference::man(Args::command(), context, out, &args),
         Verb::Workflows(args) => workflows::run(out, args),

@@ -1,10 +1,12 @@
+use super::aliases::is_built_in;
 use super::context::{Context, disk};
 use super::editor::edit_settings;
 use super::error::{CommandError, Result};
 use super::output::{Output, note};
 use super::quote;
-use crate::config::{Config, KEYS, Migrated, Origin};
+use crate::config::{ALIASES, Config, KEYS, Migrated, Origin};
 use crate::workspace::Scope;
+use clap::Command;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -71,7 +73,7 @@ enum Action {
     },
 }
 
-pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
+pub fn run(grammar: &Command, context: &Context, out: &Output, args: Args) -> Result<()> {
     let root = context.find().ok().map(|found| found.root);
     let config = context.config(root.as_deref())?;
     let root = root.as_deref();
@@ -82,6 +84,10 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
                 .hint("`coral config set core.hooks true` in a repository turns on its own"))
         }
         Action::Set { global, key, value } => {
+            if let Some(name) = hidden_alias(&key, grammar) {
+                let taken = format!("`{name}` is a command, which no alias takes the place of");
+                return Err(CommandError::usage(taken).hint("an alias has a name of its own"));
+            }
             let path = context.set(&*disk(), scope(global), &key, &value)?;
             match out.json {
                 true => out.value(&json!({ "key": key, "value": value, "file": path })),
@@ -97,9 +103,19 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
                 false => out.line(value),
             }
         }
-        Action::Validate => validate(context, out, &config, root),
+        Action::Validate => {
+            for (name, _, origin) in config.aliases().filter(|(name, ..)| is_built_in(name, grammar)) {
+                note(format!("`{ALIASES}{name}`, in {origin}, is never used: `{name}` is a command"));
+            }
+            validate(context, out, &config, root)
+        }
         Action::List { origin } => list(context, out, &config, root, origin),
     }
+}
+
+/// The name of an alias that would be called like a command.
+fn hidden_alias<'k>(key: &'k str, grammar: &Command) -> Option<&'k str> {
+    key.strip_prefix(ALIASES).filter(|name| is_built_in(name, grammar))
 }
 
 fn scope(global: bool) -> Scope {
@@ -195,6 +211,19 @@ fn list(context: &Context, out: &Output, config: &Config, root: Option<&Path>, o
                 "key": key.name, "value": value, "origin": origin.to_string(), "file": file, "about": key.about,
             })),
             false => out.line(format_args!("{:<24} {value:<12} ({place}) {}", key.name, key.about))?,
+        }
+    }
+    for (name, text, origin) in config.aliases() {
+        let (file, key) = (context.settings_file(origin, root), format!("{ALIASES}{name}"));
+        let place = match &file {
+            Some(file) if origins => quote::file(file),
+            _ => origin.to_string(),
+        };
+        match out.json {
+            true => rows.push(json!({
+                "key": key, "value": text, "origin": origin.to_string(), "file": file, "about": "an alias",
+            })),
+            false => out.line(format_args!("{key:<24} {:<12} ({place}) an alias", quote::text(text)))?,
         }
     }
     if out.json { out.value(&json!({ "settings": rows })) } else { Ok(()) }

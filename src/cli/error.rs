@@ -366,7 +366,8 @@ impl From<ConfigError> for CommandError {
             ConfigError::Former { .. } => {
                 Some("`coral config migrate` takes such settings out of a file".into())
             }
-            ConfigError::Value { .. } | ConfigError::Syntax { .. } => None,
+            ConfigError::UnknownAlias(_) => Some("`coral config list` shows every alias".into()),
+            ConfigError::Value { .. } | ConfigError::Alias { .. } | ConfigError::Syntax { .. } => None,
         };
         match hint {
             Some(hint) => Self::new(&error).of_kind(&error).hint(hint),

@@ -76,10 +76,16 @@ pub fn translated(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString
 
 /// What to say of a command line that means nothing here: of what only git has, of typing errors, of options that are not
 /// there. `None` leaves it to the grammar.
-pub fn explained(error: &clap::Error, arguments: &[OsString], grammar: &Command) -> Option<CommandError> {
+pub fn explained(
+    error: &clap::Error,
+    arguments: &[OsString],
+    grammar: &Command,
+    aliases: &[(String, String)],
+) -> Option<CommandError> {
     match error.kind() {
         ErrorKind::InvalidSubcommand => {
-            Some(unknown_verb(&text_of(error, ContextKind::InvalidSubcommand)?, arguments, grammar))
+            let typed = text_of(error, ContextKind::InvalidSubcommand)?;
+            Some(unknown_verb(&typed, arguments, grammar, aliases))
         }
         ErrorKind::UnknownArgument => {
             let argument = text_of(error, ContextKind::InvalidArg)?;
@@ -98,7 +104,12 @@ fn text_of(error: &clap::Error, kind: ContextKind) -> Option<String> {
     }
 }
 
-fn unknown_verb(typed: &str, arguments: &[OsString], grammar: &Command) -> CommandError {
+fn unknown_verb(
+    typed: &str,
+    arguments: &[OsString],
+    grammar: &Command,
+    aliases: &[(String, String)],
+) -> CommandError {
     // What comes behind it may be called like a verb.
     let before = arguments.iter().position(|word| word == typed).unwrap_or(arguments.len());
     let (within, named) = verb_of(&arguments[..before], grammar);
@@ -112,7 +123,8 @@ fn unknown_verb(typed: &str, arguments: &[OsString], grammar: &Command) -> Comma
         false => (format!("`{named}`"), format!("`{named} --help` lists what there is")),
     };
     let plain = CommandError::usage(format!("{shown} has no command `{typed}`"));
-    let near = near_verbs(typed, within, is_top);
+    let aliases = if is_top { aliases } else { &[] };
+    let near = near_verbs(typed, within, is_top, aliases);
     match near.is_empty() {
         true => plain.hint(help),
         false => plain.hint(format!("did you mean {}?", near.join(" or "))),
@@ -120,13 +132,14 @@ fn unknown_verb(typed: &str, arguments: &[OsString], grammar: &Command) -> Comma
 }
 
 /// The verbs that are probably meant, quoted: those nearest by letters, of which two may stand in the other order.
-fn near_verbs(typed: &str, grammar: &Command, is_top: bool) -> Vec<String> {
+fn near_verbs(typed: &str, grammar: &Command, is_top: bool, aliases: &[(String, String)]) -> Vec<String> {
     if let Some((_, verb)) = SHORT.iter().find(|(short, _)| is_top && *short == typed) {
         return vec![format!("`{verb}`")];
     }
     let names = grammar.get_subcommands().filter(|verb| !verb.is_hide_set()).flat_map(|verb| {
         [verb.get_name()].into_iter().chain(verb.get_visible_aliases()).map(str::to_owned).collect::<Vec<_>>()
     });
+    let names = names.chain(aliases.iter().map(|(name, _)| name.clone()));
     let distance = |name: &String| strsim::damerau_levenshtein(typed, name);
     let mut near: Vec<(usize, String)> = names.map(|name| (distance(&name), name)).collect();
     near.sort();

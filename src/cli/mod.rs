@@ -1,6 +1,7 @@
 //! The `coral` command: one verb a file, and the one place where errors become advice and exit codes.
 
 mod add;
+mod aliases;
 mod args;
 mod best;
 mod bisect;

@@ -66,7 +66,12 @@ pub fn reference(mut grammar: Command, out: &Output, _: &ReferenceArgs) -> Resul
          | 3 | of the commands that ask: it could not be told |\n\
          | 4 | damage: stored bytes are wrong or missing; `fsck` found something |\n\
          | 128 + n | stopped by the signal n |\n\nWith `--json` every command prints one object with a `schema`, and of what fails \
-         `{\"schema\": \"coral.error/1\", \"error\": {\"code\", \"message\", \"hints\", \"exit_code\"}}`.\n",
+         `{\"schema\": \"coral.error/1\", \"error\": {\"code\", \"message\", \"hints\", \"exit_code\"}}`.\n\n\
+         Aliases are settings: after `coral config set alias.last \"log --oneline -5\"`, `coral last dev` is \
+         `coral log --oneline -5 dev`; with `--global` in all repositories. `'`, `\"` and `\\` keep blanks together as in a shell. \
+         What begins with `!` is a command of the shell, run in the folder one stands in (or `-C` names) with what is given \
+         behind it as its arguments; from a repository's settings only if their file belongs to who runs it. An alias may \
+         stand for another one, never for itself, and none takes the place of a command. `coral help` lists them.\n",
     );
     section(&mut text, &grammar, "coral", true);
     // In the order of the help; verbs of a verb come behind it.

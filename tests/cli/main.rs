@@ -1,5 +1,6 @@
 //! The `coral` command as its users run it: one process a command, no mount.
 
+mod aliases;
 mod around;
 mod attributes;
 mod blames;
