@@ -276,10 +276,27 @@ pub fn a_repository_that_cannot_be_written_is_mounted_and_read() -> Result<(), M
     ] {
         stage.sh(script).fails(&["Read-only file system"]);
     }
+    stage.sh("cd \"$W\"; \"$CORAL\" commit -m x").fails(&["cannot be written here"]);
     stage.sh("cd \"$W\"; \"$CORAL\" log; \"$CORAL\" status; ls -lR \"$M\" > /dev/null").succeeds();
     assert_eq!(listed(&stage, "mnt").expect("it is mounted")["state"], "served");
     stage.unmount();
     drop(small);
+    Ok(())
+}
+
+pub fn who_saved_nothing_where_nobody_can_is_told_so() -> Result<(), Missing> {
+    let mut stage = Stage::unmounted()?;
+    fs::create_dir(stage.path("shut")).expect("new");
+    stage.mount(&["--read-only", "repo", "shut"]);
+    let ways = ["/shut is read-only", "`coral umount ", "mounts it writable", "`coral add FILE`"];
+    for folder in ["shut/worktree/main", "repo"] {
+        let told = stage.coral(&["-C", folder, "commit", "-m", "x"]).fails(&ways).to_string();
+        assert!(!told.contains("save files into the mount"), "{told}");
+    }
+    // Where another one is writable, there is where to save.
+    stage.mount(&["repo", "mnt"]);
+    stage.in_repo(&["commit", "-m", "x"]).fails(&["save files into the mount's worktree/"]);
+    stage.coral(&["-C", "shut/worktree/main", "commit", "-m", "x"]).fails(&ways);
     Ok(())
 }
 

@@ -147,6 +147,7 @@ fn main() -> ExitCode {
             an_init_system_is_told_when_the_mount_answers,
             files_belong_to_whom_the_mount_says,
             a_repository_that_cannot_be_written_is_mounted_and_read,
+            who_saved_nothing_where_nobody_can_is_told_so,
             umount_makes_small_what_it_is_asked_to_and_says_what_it_leaves,
             a_user_without_fuse3_is_told_what_to_install;
         readme:

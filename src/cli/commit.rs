@@ -14,7 +14,7 @@ use crate::history::{
 };
 use crate::id::TreeId;
 use crate::units::Timestamp;
-use crate::workspace::Pathspec;
+use crate::workspace::{Pathspec, Shut};
 use crate::worktree::{Coding, CommitRequest, Committed, Error, Worktree};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -147,6 +147,11 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         Error::History(history::Error::RefExists { .. }) => {
             CommandError::new(error).hint("nothing was committed")
         }
+        Error::NothingToCommit { ref still_open, .. }
+            if still_open.is_empty() && place.mounts().shut().is_some() =>
+        {
+            shut(&place, error)
+        }
         nothing @ Error::NothingToCommit { .. } => {
             let around = worktree.snapshot(false).map_err(CommandError::from);
             let around = around
@@ -162,6 +167,27 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         json!({ "branch": branch.as_str(), "commit": committed.id.to_string(), "message": request.message });
     hooks::after(&place, "post-commit", what, &task);
     report(&place.repo, out, &branch, &committed, &request)
+}
+
+/// Says why nothing could be saved, where nobody can, and the ways out.
+fn shut(place: &Place, nothing: Error) -> CommandError {
+    let plain = CommandError::without_hint(nothing);
+    match place.mounts().shut() {
+        Some(Shut::Mount(mount)) => {
+            let shown = quote::file(&mount);
+            plain
+                .hint(format!("the mount at {shown} is read-only, so that nothing is saved there"))
+                .hint(format!(
+                    "`coral umount {shown}`, then `coral mount {} {shown}` mounts it writable; `coral add FILE` takes files \
+                     without a mount",
+                    quote::file(&place.folder)
+                ))
+        }
+        _ => plain.hint(format!(
+            "{} cannot be written here, nor can what is mounted of it; looking at history works all the same",
+            quote::file(place.repo.root())
+        )),
+    }
 }
 
 /// What the commit says: what is given, what it said before, what was prepared for it, or what an editor asks for.

@@ -133,6 +133,13 @@ impl From<Error> for CommandError {
     }
 }
 
+impl CommandError {
+    /// What is wrong with a worktree, for who knows a better way out than there is in general.
+    pub fn without_hint(error: worktree::Error) -> Self {
+        Self { hints: Vec::new(), ..error.into() }
+    }
+}
+
 impl From<worktree::Error> for CommandError {
     fn from(error: worktree::Error) -> Self {
         match error {

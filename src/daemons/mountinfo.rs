@@ -20,6 +20,8 @@ pub struct Mounted {
     pub repository: PathBuf,
     /// The number of the device that it is: `st_dev` of everything in it.
     pub device: u64,
+    /// Whether nobody writes through it.
+    pub is_read_only: bool,
 }
 
 /// All Coral file systems in this process's mount namespace, in the order of mounting.
@@ -114,12 +116,19 @@ fn components(path: &Path) -> Vec<OsString> {
 fn parse_line(line: &[u8]) -> Option<Mounted> {
     let mut fields = line.split(|byte| *byte == b' ');
     let device = parse_device(fields.nth(2)?)?;
-    let (root, mount_point) = (unescape(fields.next()?), fields.next()?);
+    let (root, mount_point, options) = (unescape(fields.next()?), fields.next()?, fields.next()?);
     let mut after = fields.skip_while(|field| *field != b"-").skip(1);
     (after.next()? == FILE_SYSTEM_TYPE.as_bytes()).then(|| {
         let repository = unescape(after.next()?);
-        Some(Mounted { mount_point: unescape(mount_point), root, repository, device })
+        // Of this mount, or of all that shows the same.
+        let of_all = after.next().unwrap_or_default();
+        let is_read_only = [options, of_all].iter().any(|options| says_read_only(options));
+        Some(Mounted { mount_point: unescape(mount_point), root, repository, device, is_read_only })
     })?
+}
+
+fn says_read_only(options: &[u8]) -> bool {
+    options.split(|byte| *byte == b',').any(|option| option == b"ro")
 }
 
 /// `major:minor`.
@@ -164,8 +173,16 @@ mod tests {
             root: "/".into(),
             repository: r"/home/a\b".into(),
             device: libc::makedev(0, 52),
+            is_read_only: false,
         };
-        assert_eq!(parse_line(line), Some(expected));
+        assert_eq!(parse_line(line), Some(expected.clone()));
+        let shut = Some(Mounted { is_read_only: true, ..expected });
+        for line in [
+            &br"93 29 0:52 / /mnt/my\040weights nosuid,ro - fuse.coral /home/a\134b rw,user_id=0"[..],
+            br"93 29 0:52 / /mnt/my\040weights rw,nosuid - fuse.coral /home/a\134b ro,user_id=0",
+        ] {
+            assert_eq!(parse_line(line), shut);
+        }
     }
 
     #[test]
@@ -184,8 +201,13 @@ mod tests {
     fn paths_are_located_without_a_look_into_a_mount() {
         let folder = tempfile::tempdir().unwrap();
         let top = folder.path().canonicalize().unwrap();
-        let mounted =
-            Mounted { mount_point: top.join("mnt"), root: "/".into(), repository: "/r".into(), device: 7 };
+        let mounted = Mounted {
+            mount_point: top.join("mnt"),
+            root: "/".into(),
+            repository: "/r".into(),
+            device: 7,
+            is_read_only: false,
+        };
         let all = std::slice::from_ref(&mounted);
         // There is nothing there: whoever looks finds that out.
         let at = |path: &str| locate(&top.join(path), all).unwrap();

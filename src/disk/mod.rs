@@ -12,6 +12,7 @@ mod hooked;
 #[cfg(test)]
 mod image;
 mod interface;
+mod may_write;
 mod mount_id;
 mod real;
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub use interface::{
     BootId, Disk, DiskFile, FileId, FileType, LockFile, Mapped, MountId, Patience, Run, Space, Stat,
     TEMPORARY_SUFFIX,
 };
+pub use may_write::may_write;
 pub use real::RealDisk;
 #[cfg(test)]
 pub use simulated::{Fault, SimulatedDisk};

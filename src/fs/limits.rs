@@ -1,9 +1,6 @@
-//! What the system lets this process have: descriptors, address space, and folders that it may write to.
+//! What the system lets this process have: descriptors and address space.
 
-use std::ffi::CString;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::ptr;
 
 /// Lets this process have as many descriptors as it may: each file that is open in a worktree takes one of the daemon's.
@@ -16,13 +13,6 @@ pub fn raise_descriptor_limit() {
         // SAFETY: `limit` is initialised and outlives the call.
         let _ = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) };
     }
-}
-
-/// Whether this process may write into a folder: it has the permission, and the disk is not read-only.
-pub(super) fn may_write(folder: &Path) -> bool {
-    let Ok(path) = CString::new(folder.as_os_str().as_bytes()) else { return false };
-    // SAFETY: the path is NUL-terminated and outlives the call.
-    unsafe { libc::faccessat(libc::AT_FDCWD, path.as_ptr(), libc::W_OK, libc::AT_EACCESS) == 0 }
 }
 
 /// Address space that nothing else can take until this is dropped.

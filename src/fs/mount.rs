@@ -13,6 +13,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use fuser::{Config, INodeNo, MountOption, Notifier, Session, SessionACL};
 
 use crate::daemons::{Answer, Request, Served, mounted};
+use crate::disk::may_write;
 use crate::history::Repo;
 use crate::quote;
 use crate::threads::answer_at_once;
@@ -165,7 +166,7 @@ pub fn mount(repo: Repo, mount_point: &Path, options: MountOptions) -> Result<Mo
     upkeep.keep_room();
     upkeep.go_on();
     let workers = Workers::start(SESSION_THREADS).map_err(failed("start threads for"))?;
-    let read_only = options.read_only || !limits::may_write(core.repo().root());
+    let read_only = options.read_only || !may_write(core.repo().root());
     let config = config(&core, &options, read_only);
     let ended = Arc::new(Ended::default());
     let ours = Arc::new(OnceLock::new());

@@ -18,7 +18,7 @@ pub struct Heard {
 
 /// The mounts that show a repository.
 #[derive(Debug, Clone, Copy)]
-pub struct Mounts<'a>(&'a Workspace);
+pub struct Mounts<'a>(pub(super) &'a Workspace);
 
 impl Workspace {
     /// The mounts that show the repository.
