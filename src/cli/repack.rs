@@ -5,6 +5,7 @@ use super::progress::task;
 use crate::codec::Level;
 use crate::history::repack;
 use crate::units::ByteSize;
+use crate::worktree::treatments;
 use serde_json::json;
 
 /// Write the store anew: one pack, and quick reading of what branches and tags show
@@ -16,7 +17,7 @@ pub struct Args {
     /// Differences that are undone, at most, to read what branches and tags show
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=64))]
     depth: u8,
-    /// Code everything anew: fast, default or max
+    /// Code everything anew: fast, default or max. What .coralattributes says of a path is stronger
     #[arg(long, value_name = "LEVEL", value_parser = Level::from_name)]
     level: Option<Level>,
 }
@@ -26,7 +27,9 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let task = task()?;
     place.drain(&task);
     place.code_attached(&task)?;
-    let done = repack(&place.repo, args.depth, args.level, &task)?;
+    // Objects that only older commits have are coded anew with a level alone.
+    let said = treatments(&place.repo, args.level.is_some(), &task)?;
+    let done = repack(&place.repo, args.depth, args.level, said, &task)?;
     place.announce();
     if out.json {
         return out.value(&json!({

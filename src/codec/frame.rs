@@ -17,7 +17,7 @@ use crate::tensor::Lane;
 pub const FRAME_LEN: usize = 256 * 1024;
 
 /// How much time to spend for a smaller store. Every level decodes every tag.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Level {
     /// Byte planes and Huffman only: fastest to write and to read.
     Fast,

@@ -6,19 +6,25 @@ use super::repository::Repo;
 use super::tree::Node;
 use crate::codec::Level;
 use crate::id::{ObjectKey, TreeId};
-use crate::store::{Repack, Repacked};
+use crate::store::{Repack, Repacked, Treatment};
 use crate::task::Task;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Writes all objects into one pack. What the tips of branches and the tags show is read with at most
 /// `served_depth` differences undone; everything else stays as it is coded unless a `level` is given, at which all
-/// is coded anew.
+/// is coded anew. Of some objects something is said, which is stronger.
 ///
 /// # Errors
 /// [`StoreError::Busy`](crate::store::StoreError::Busy) if another repack is running, or if anything is damaged.
 /// After any error every object is where it was.
-pub fn repack(repo: &Repo, served_depth: u8, level: Option<Level>, task: &Task) -> Result<Repacked> {
-    let request = Repack { served: served(repo)?, served_depth, level };
+pub fn repack(
+    repo: &Repo,
+    served_depth: u8,
+    level: Option<Level>,
+    treatments: HashMap<ObjectKey, Treatment>,
+    task: &Task,
+) -> Result<Repacked> {
+    let request = Repack { served: served(repo)?, served_depth, level, treatments };
     let done = repo.store().repack(&request, task)?;
     // For speed only, and nothing that was asked for: what goes wrong is for the next one.
     let _ = CommitGraph::of(repo).write(task);

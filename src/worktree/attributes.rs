@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The name of the files.
 pub const ATTRIBUTES_FILE: &str = ".coralattributes";
 /// Longer ones are not read, in bytes.
-const LONGEST: u64 = 256 << 10;
+pub(super) const LONGEST: u64 = 256 << 10;
 
 /// What is said of a path.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,9 +34,9 @@ pub struct Said {
 
 /// A line of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Rule {
+pub(super) struct Rule {
     pattern: String,
-    said: Said,
+    pub(super) said: Said,
 }
 
 /// What is said of the paths of a tree.
@@ -124,7 +124,7 @@ impl Said {
         *self == Self::default()
     }
 
-    fn overlay(&mut self, next: &Self) {
+    pub(super) fn overlay(&mut self, next: &Self) {
         self.level = next.level.or(self.level);
         self.delta = next.delta.or(self.delta);
         self.base = next.base.clone().or(self.base.take());
@@ -146,7 +146,7 @@ impl Said {
 
 impl Rule {
     /// Whether a line means a path below its folder: by its name, or by all of it if the pattern has a slash.
-    fn fits(&self, below: &TreePath) -> bool {
+    pub(super) fn fits(&self, below: &TreePath) -> bool {
         match self.pattern.contains('/') {
             true => glob(self.pattern.trim_start_matches('/'), &below.to_string()),
             false => below.names().iter().any(|name| glob(&self.pattern, &name.to_string())),
@@ -154,7 +154,8 @@ impl Rule {
     }
 }
 
-fn parse(text: &str) -> Vec<Rule> {
+/// The lines of a file.
+pub(super) fn parse(text: &str) -> Vec<Rule> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let rule = |line: &str| {
         let mut words = line.split_whitespace();

@@ -54,3 +54,30 @@ fn a_file_is_stored_as_the_attributes_of_its_path_say() {
     assert!(bench.cat("HEAD:alone/m.safetensors") == model(1e-4), "every byte comes back");
     bench.coral(&["fsck", "--full"]).succeeds();
 }
+
+#[test]
+fn what_is_written_anew_is_stored_as_the_attributes_of_its_path_say() {
+    let bench = Workbench::new();
+    bench.write(".coralattributes", b"alone/** -delta\n");
+    bench.write("quick/.coralattributes", b"*.safetensors level=fast -delta\n");
+    bench.commit("m.safetensors", &model(0.0), "first");
+    bench.coral(&["add", ".coralattributes", "quick/.coralattributes"]).succeeds();
+    bench.write("alone/deep/m.safetensors", &model(1e-4));
+    bench.write("quick/m.safetensors", &model(2e-4));
+    bench.write("late/m.safetensors", &model(3e-4));
+    bench.coral(&["add", "alone", "quick", "late"]).succeeds();
+    bench.coral(&["commit", "-m", "second"]).succeeds();
+    let (alone, quick, late) =
+        ("HEAD:alone/deep/m.safetensors", "HEAD:quick/m.safetensors", "HEAD:late/m.safetensors");
+    let before = stored(&bench, quick);
+    assert!(stored(&bench, late).0 > 0);
+    bench.coral(&["repack", "--level", "max"]).succeeds();
+    assert_eq!((stored(&bench, alone).0, stored(&bench, quick)), (0, before));
+    assert!(stored(&bench, late).0 > 0);
+    // What is said later holds from the next time on, also where nothing is coded anew for its level.
+    bench.commit("late/.coralattributes", b"* -delta\n", "third");
+    bench.coral(&["repack"]).succeeds();
+    assert_eq!(stored(&bench, late).0, 0);
+    assert!(bench.cat(late) == model(3e-4), "every byte comes back");
+    bench.coral(&["fsck", "--full"]).succeeds();
+}

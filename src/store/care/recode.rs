@@ -11,15 +11,19 @@ use crate::task::{Task, Unit};
 
 use super::verify::check_bytes;
 
-/// Stores a sealed object coded anew and at most `max_depth` deep: as a difference to one of its bases or to something
-/// else of this transaction.
-pub fn recode(
-    writer: &Writer,
-    sealed: &Stored<'_>,
-    max_depth: u8,
-    signature: Option<Signature>,
-    task: &Task,
-) -> Result<()> {
+/// How an object is coded anew.
+pub struct Recoding {
+    /// Bases that have to be decoded before it, at most.
+    pub max_depth: u8,
+    /// What it resembles, where that is known.
+    pub signature: Option<Signature>,
+    /// What is said of it.
+    pub treatment: Treatment,
+}
+
+/// Stores a sealed object coded anew: as a difference to one of its bases or to something else of this transaction.
+pub fn recode(writer: &Writer, sealed: &Stored<'_>, how: &Recoding, task: &Task) -> Result<()> {
+    let Recoding { max_depth, signature, treatment } = *how;
     let object = sealed.chain.object();
     let Entry { key, kind, dtype, len, .. } = object.entry;
     let bases = sealed.chain.base_keys();
@@ -32,17 +36,7 @@ pub fn recode(
             None => return Err(object.corrupt("its bytes do not hash to its key")),
         }
     };
-    let incoming = Incoming {
-        kind,
-        digest,
-        key,
-        dtype,
-        source,
-        len,
-        bases: &bases,
-        treatment: Treatment::default(),
-        signature,
-    };
+    let incoming = Incoming { kind, digest, key, dtype, source, len, bases: &bases, treatment, signature };
     let base = Candidates::of(writer).choose_own(&incoming, max_depth)?;
     writer.store_on(&incoming, base.as_ref()).map(drop)
 }

@@ -12,14 +12,14 @@ use crate::id::{ObjectKey, PackId};
 use crate::similarity::Signature;
 use crate::store::catalog::{Catalog, Packs};
 use crate::store::error::{Result, StoreError};
-use crate::store::object::Kind;
+use crate::store::object::{Kind, Treatment};
 use crate::store::options::Options;
 use crate::store::pack::{Entry, Object, Pack};
 use crate::store::read::{Chain, Decoder, Objects, Stored, same_bytes};
 use crate::store::write::{Ingest, Writer};
 use crate::task::{Task, Unit};
 
-use super::recode::{check_alone, recode};
+use super::recode::{Recoding, check_alone, recode};
 use super::sweep::{remove_packs, sweep};
 use super::verify::check_bytes;
 
@@ -32,6 +32,14 @@ pub struct Repack {
     pub served_depth: u8,
     /// Code every object anew at this level; those that are shallow enough are copied as they are if nothing is said.
     pub level: Option<Level>,
+    /// Of which objects something is said, stronger than `level`. One that is to stand for itself does afterwards.
+    pub treatments: HashMap<ObjectKey, Treatment>,
+}
+
+impl Repack {
+    fn treatment(&self, key: &ObjectKey) -> Treatment {
+        self.treatments.get(key).copied().unwrap_or_default()
+    }
 }
 
 /// What a repack did.
@@ -75,7 +83,9 @@ pub fn repack(decoder: &Arc<Decoder>, options: &Options, request: &Repack, task:
         match depth_limit(&ingest.writer, request, object)? {
             Some(limit) => {
                 let chain = Chain::resolve(&decoder.catalog, object.clone())?;
-                let recoded = recode(&ingest.writer, &Stored { decoder, chain }, limit, signature, task);
+                let how =
+                    Recoding { max_depth: limit, signature, treatment: request.treatment(&object.entry.key) };
+                let recoded = recode(&ingest.writer, &Stored { decoder, chain }, &how, task);
                 recoded.map_err(StoreError::of_object_source)?;
                 repacked.recoded += 1;
             }
@@ -97,7 +107,8 @@ fn depth_limit(writer: &Writer, request: &Repack, object: &Object) -> Result<Opt
     let is_served = request.served.contains(&object.entry.key);
     let anew = request.level.is_some()
         || object.entry.is_attached()
-        || is_served && writer.depth_of_copy(object)? > request.served_depth;
+        || is_served && writer.depth_of_copy(object)? > request.served_depth
+        || request.treatment(&object.entry.key).no_delta && object.entry.depth > 0;
     let limit = if is_served { request.served_depth } else { writer.options.max_depth };
     Ok((object.entry.kind == Kind::Content && anew).then_some(limit))
 }
@@ -149,7 +160,8 @@ fn best(decoder: &Decoder, mut copies: Vec<Object>) -> Result<Object> {
 fn is_worthwhile(packs: &Packs, copies: &[Object], request: &Repack) -> bool {
     let is_deep = |object: &Object| {
         let Entry { key, kind, depth, .. } = object.entry;
-        kind == Kind::Content && depth > request.served_depth && request.served.contains(&key)
+        let is_served_deep = depth > request.served_depth && request.served.contains(&key);
+        kind == Kind::Content && (is_served_deep || depth > 0 && request.treatment(&key).no_delta)
     };
     packs.iter().count() > 1 || !copies.is_empty() && request.level.is_some() || copies.iter().any(is_deep)
 }

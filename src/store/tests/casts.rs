@@ -118,7 +118,12 @@ fn a_cast_comes_back_whatever_copy_of_its_origin_somebody_else_stored() {
         assert_reads(&disk, full_key, &full);
         assert_reads(&disk, half_key, &half);
         let served = [full_key, half_key].into_iter().collect();
-        open(&disk).repack(&Repack { served, served_depth, level: None }, &Task::default()).unwrap();
+        open(&disk)
+            .repack(
+                &Repack { served, served_depth, level: None, treatments: Default::default() },
+                &Task::default(),
+            )
+            .unwrap();
     }
     assert!(open(&disk).verify(&|_| true, &Task::default()).unwrap().problems.is_empty());
 }

@@ -132,7 +132,7 @@ proptest! {
                 2 => assert!(!watched[0].has(ABSENT)),
                 3 => assert!(!watched[1].has(ABSENT)),
                 _ => {
-                    let request = crate::store::Repack { served: Default::default(), served_depth: 8, level: None };
+                    let request = crate::store::Repack { served: Default::default(), served_depth: 8, level: None, treatments: Default::default() };
                     open(&disk).repack(&request, &Task::default()).unwrap();
                 }
             }

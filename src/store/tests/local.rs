@@ -54,7 +54,15 @@ fn check_damage(store: &Store, objects: &[(ObjectKey, Vec<u8>)], pack: &Path) {
     assert!(store.read(put_one(store, &new, &[]).key).unwrap() == new);
     assert!(
         store
-            .repack(&Repack { served: Default::default(), served_depth: 2, level: None }, &Task::default())
+            .repack(
+                &Repack {
+                    served: Default::default(),
+                    served_depth: 2,
+                    level: None,
+                    treatments: Default::default()
+                },
+                &Task::default()
+            )
             .unwrap()
             .removed
             > 0
@@ -368,7 +376,12 @@ fn a_repack_stops_at_different_bytes_under_one_key_and_removes_neither() {
     assert_eq!(put_one(&open(&other_disk), &other, &[]).key, key);
     fetch(&disk, &other_disk);
     let packs = files(&disk, ".cpk");
-    let request = Repack { served: Default::default(), served_depth: 2, level: Some(Level::Max) };
+    let request = Repack {
+        served: Default::default(),
+        served_depth: 2,
+        level: Some(Level::Max),
+        treatments: Default::default(),
+    };
     let error = open(&disk).repack(&request, &Task::default()).unwrap_err();
     assert!(matches!(error, StoreError::Collision { key: named, .. } if named == key), "{error}");
     assert_eq!(files(&disk, ".cpk"), packs);
@@ -390,7 +403,15 @@ fn a_repack_keeps_the_whole_one_of_two_copies() {
         bad.open(&files(bad, ".cpk")[0], true).unwrap().write_all_at(&[0xff; 64], 500).unwrap();
         fetch(&disk, &other_disk);
         open(&disk)
-            .repack(&Repack { served: Default::default(), served_depth: 2, level: None }, &Task::default())
+            .repack(
+                &Repack {
+                    served: Default::default(),
+                    served_depth: 2,
+                    level: None,
+                    treatments: Default::default(),
+                },
+                &Task::default(),
+            )
             .unwrap();
         assert!(open(&disk).read(key).unwrap() == bytes);
         assert_eq!(open(&disk).verify(&|_| true, &Task::default()).unwrap().problems, []);

@@ -52,8 +52,12 @@ fn a_reader_goes_on_when_a_repack_removed_its_packs() {
     let served = family.objects.iter().map(|(key, _)| *key).collect();
     // Once by this process, which forgets the packs, and once by another.
     for (actor, seed) in [(store.clone(), 8), (open(&family.disk), 9)] {
-        let request =
-            Repack { served: std::collections::HashSet::clone(&served), served_depth: 0, level: None };
+        let request = Repack {
+            served: std::collections::HashSet::clone(&served),
+            served_depth: 0,
+            level: None,
+            treatments: Default::default(),
+        };
         actor.repack(&request, &Task::default()).unwrap();
         put_one(&actor, &weights(1000, seed, 0), &[]);
         let before = store.lookups();
@@ -79,7 +83,8 @@ fn readers_beyond_the_number_of_files_that_are_held_go_on_too() {
         })
         .collect();
     let readers: Vec<_> = objects.iter().map(|(key, _)| store.reader(*key).unwrap()).collect();
-    let request = Repack { served: Default::default(), served_depth: 8, level: None };
+    let request =
+        Repack { served: Default::default(), served_depth: 8, level: None, treatments: Default::default() };
     assert_eq!(open(&disk).repack(&request, &Task::default()).unwrap().removed, 300);
     for (reader, (_, bytes)) in readers.iter().zip(&objects) {
         let mut buf = vec![0; bytes.len()];

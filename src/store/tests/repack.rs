@@ -60,7 +60,7 @@ fn commit(meta: &[u8]) -> CommitId {
 }
 
 fn serving(keys: impl IntoIterator<Item = ObjectKey>, served_depth: u8) -> Repack {
-    Repack { served: keys.into_iter().collect(), served_depth, level: None }
+    Repack { served: keys.into_iter().collect(), served_depth, level: None, treatments: Default::default() }
 }
 
 #[test]

@@ -46,6 +46,9 @@ impl<'a> Candidates<'a> {
     /// The same among the bases that an object has and what this transaction stored, and no deeper than `max_depth`:
     /// what is not in the transaction may be removed once it is sealed.
     pub fn choose_own(&self, incoming: &Incoming<'_>, max_depth: u8) -> Result<Option<Chain>> {
+        if incoming.treatment.no_delta {
+            return Ok(None);
+        }
         let own =
             |signature| self.writer.nearest(bucket_of(incoming.dtype, incoming.len), &signature, NEIGHBOURS);
         let nearest = || incoming.signature.map_or_else(Vec::new, |signature| items(own(signature)));

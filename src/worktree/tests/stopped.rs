@@ -55,7 +55,9 @@ const LONG: &[Long] = &[
     Long {
         name: "repack",
         unborn: false,
-        run: |repo, _, task| Ok(repack(repo, 0, Some(crate::codec::Level::Max), task).map(drop)?),
+        run: |repo, _, task| {
+            Ok(repack(repo, 0, Some(crate::codec::Level::Max), Default::default(), task).map(drop)?)
+        },
     },
     Long { name: "rebuild", unborn: false, run: |repo, _, task| Ok(repo.store().rebuild(task).map(drop)?) },
     Long {
