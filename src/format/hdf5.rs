@@ -24,8 +24,9 @@ const BLOCK_MAX: u64 = 4 << 20;
 /// Objects that are looked at, at most.
 const OBJECTS_MAX: usize = 500_000;
 const RANK_MAX: usize = 32;
-/// Bytes of a path.
+/// Bytes of a path, and of all paths.
 const NAME_MAX: usize = 4096;
+const NAMES_MAX: usize = 64 << 20;
 
 /// The datasets of an HDF5 file; `None` if it is none.
 pub(super) fn parse(file: &dyn Bytes) -> std::io::Result<Option<Findings>> {
@@ -60,7 +61,7 @@ fn superblock(file: &dyn Bytes) -> Read<(u64, u64)> {
 }
 
 fn walk(file: &dyn Bytes, base: u64, root: u64) -> Read<Findings> {
-    let mut reader = Reader { file, base, left: READ_MAX };
+    let mut reader = Reader { file, base, left: READ_MAX, names: NAMES_MAX };
     let (mut findings, mut seen) = (Findings::default(), HashSet::new());
     let mut open = vec![(root, String::new())];
     let mut visits = 0;
@@ -70,6 +71,7 @@ fn walk(file: &dyn Bytes, base: u64, root: u64) -> Read<Findings> {
             break;
         }
         match object(&mut reader, address, path, &mut findings, &mut seen) {
+            Ok(_) if findings.is_full() => break,
             Ok(children) => open.extend(children),
             // The others may be whole.
             Err(Trouble::None) => {}
@@ -104,12 +106,17 @@ fn object(
             _ => {}
         }
     }
-    let below = |(name, address): (Vec<u8>, u64)| {
+    let mut named = Vec::new();
+    for (name, address) in children {
         let name = String::from_utf8_lossy(&name);
-        let path = if path.is_empty() { name.into_owned() } else { format!("{path}/{name}") };
-        (path.len() <= NAME_MAX).then_some((address, path))
-    };
-    let mut children: Vec<_> = children.into_iter().filter_map(below).collect();
+        let len = if path.is_empty() { name.len() } else { path.len() + 1 + name.len() };
+        if len <= NAME_MAX {
+            reader.charge_name(len)?;
+            let path = if path.is_empty() { name.into_owned() } else { format!("{path}/{name}") };
+            named.push((address, path));
+        }
+    }
+    let mut children = named;
     children.reverse();
     Ok(children)
 }
@@ -197,7 +204,11 @@ fn symbols(reader: &mut Reader<'_>, tree: u64, heap: u64) -> Read<Vec<(Vec<u8>, 
             let entries = reader.at(node.saturating_add(8), 40 * u64::from(u16_at(&head, 6)?))?;
             for entry in entries.chunks_exact(40) {
                 let at = usize::try_from(u64_at(entry, 0)?).ok().and_then(|at| names.get(at..));
-                let name = at.and_then(|rest| rest.split(|byte| *byte == 0).next()).ok_or(Trouble::None)?;
+                let rest = at.ok_or(Trouble::None)?;
+                // One that is longer than any may be is cut where that is seen.
+                let rest = &rest[..rest.len().min(NAME_MAX + 1)];
+                let name = rest.split(|byte| *byte == 0).next().unwrap_or_default();
+                reader.charge_name(name.len())?;
                 found.push((name.to_vec(), u64_at(entry, 8)?));
             }
         } else if head.starts_with(b"TREE") && head[4] == 0 {
@@ -317,9 +328,16 @@ struct Reader<'a> {
     base: u64,
     /// Bytes that may still be read.
     left: u64,
+    /// Bytes of names that may still be kept.
+    names: usize,
 }
 
 impl Reader<'_> {
+    fn charge_name(&mut self, len: usize) -> Read<()> {
+        self.names = self.names.checked_sub(len).ok_or(Trouble::None)?;
+        Ok(())
+    }
+
     fn at(&mut self, address: u64, len: u64) -> Read<Vec<u8>> {
         let start = address.checked_add(self.base).ok_or(Trouble::None)?;
         let is_there = start.checked_add(len).is_some_and(|end| end <= self.file.len());
@@ -392,6 +410,20 @@ mod tests {
             let file = Hdf5 { is_new, user_block: 0 }.file(&[("again", "", &[]), ("a", "b", &[1; 8])]);
             assert_eq!(found(&file).len(), 1, "{is_new}");
         }
+    }
+
+    #[test]
+    fn names_that_many_entries_share_are_bounded_together() {
+        let group = |name: usize, count: u16| {
+            let heap = [&b"HEAP\0\0\0\0"[..], &(name as u64).to_le_bytes(), &[0; 8], &32u64.to_le_bytes()];
+            let table = [b"SNOD\x01\0", &count.to_le_bytes()[..], &vec![0; 40 * usize::from(count)]].concat();
+            let file = [heap.concat(), vec![b'n'; name], table].concat();
+            let mut reader = Reader { file: &file, base: 0, left: READ_MAX, names: NAMES_MAX };
+            symbols(&mut reader, 32 + name as u64, 0)
+        };
+        assert_eq!(group(4000, 1000).expect("few").len(), 1000);
+        assert!(matches!(group(4000, 20_000), Err(Trouble::None)));
+        assert_eq!(group(2 << 20, 1000).expect("cut")[0].0.len(), NAME_MAX + 1);
     }
 
     #[test]

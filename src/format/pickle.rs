@@ -1,13 +1,17 @@
 //! Python's pickle format, walked and never executed: what a program of its opcodes would build, as inert values.
 //!
-//! All opcodes of protocols 0 to 5 (`Lib/pickletools.py`). A global is a text and a call is a node that keeps what it was
-//! to be called with, so that values inside of classes that nobody here knows are found all the same. Total on hostile
-//! bytes: no recursion, lengths are checked against what is left, and both values and the stack are bounded.
+//! The opcodes of protocols 0 to 5 (`Lib/pickletools.py`); of numbers that are not whole, of bytes and of what an extension
+//! registry has only that they are there, and escapes in the texts of protocol 0 stay what they are. A global is a text
+//! and a call is a node that keeps what it was to be called with, so that values inside of classes that nobody here knows
+//! are found all the same. Total on hostile bytes: no recursion, lengths are checked against what is left, and values,
+//! what is in them, the stack and the memo are bounded.
 
 use std::collections::HashMap;
 
 /// Values of one pickle at most: a checkpoint has some 30 for each of its tensors, a value some 50 bytes.
 const VALUES_MAX: usize = 4 << 20;
+/// What is in all collections together, at most.
+const ITEMS_MAX: usize = 16 << 20;
 /// Values on the stack at most.
 const STACK_MAX: usize = 4 << 20;
 
@@ -50,6 +54,7 @@ pub(super) struct Call {
 #[derive(Debug)]
 pub(super) struct Pickle<'a> {
     values: Vec<Value<'a>>,
+    items: usize,
     pub root: Id,
     /// Bytes up to the end of the pickle.
     pub len: usize,
@@ -62,7 +67,7 @@ impl<'a> Pickle<'a> {
         loop {
             if let Step::Stop(root) = machine.step()? {
                 let len = bytes.len() - machine.rest.len();
-                return Some(Self { values: machine.values, root, len });
+                return Some(Self { values: machine.values, items: machine.items, root, len });
             }
         }
     }
@@ -74,6 +79,11 @@ impl<'a> Pickle<'a> {
     /// How many values there are.
     pub fn count(&self) -> usize {
         self.values.len()
+    }
+
+    /// How much is in all collections together; what is in several counts in each.
+    pub fn items(&self) -> usize {
+        self.items
     }
 
     pub fn text(&self, id: Id) -> Option<&'a str> {
@@ -98,8 +108,10 @@ impl<'a> Pickle<'a> {
         }
     }
 
-    pub fn sizes(&self, id: Id) -> Option<Vec<u64>> {
-        self.sequence(id)?.iter().map(|&item| self.size(item)).collect()
+    /// Whole numbers that are not negative, if they are no more than so many.
+    pub fn sizes(&self, id: Id, most: usize) -> Option<Vec<u64>> {
+        let items = self.sequence(id).filter(|items| items.len() <= most)?;
+        items.iter().map(|&item| self.size(item)).collect()
     }
 }
 
@@ -112,6 +124,8 @@ enum Step {
 struct Machine<'a> {
     rest: &'a [u8],
     values: Vec<Value<'a>>,
+    /// How much is in them.
+    items: usize,
     stack: Vec<Id>,
     /// How high the stack was at each mark.
     marks: Vec<usize>,
@@ -212,8 +226,7 @@ impl<'a> Machine<'a> {
                 self.make(Value::Sequence(items))?;
             }
             count @ 0x85..=0x87 => {
-                let first = self.stack.len().checked_sub(usize::from(count - 0x84))?;
-                let items = self.stack.split_off(first);
+                let items = self.pop_many(usize::from(count - 0x84))?;
                 self.make(Value::Sequence(items))?;
             }
             b'a' => {
@@ -386,15 +399,32 @@ impl<'a> Machine<'a> {
         }
     }
 
+    /// The topmost values, the lowest first. They are above the mark, as with [`Machine::pop`].
+    fn pop_many(&mut self, count: usize) -> Option<Vec<Id>> {
+        let first = self.stack.len().checked_sub(count)?;
+        self.marks.last().is_none_or(|mark| *mark <= first).then(|| self.stack.split_off(first))
+    }
+
     fn pop_to_mark(&mut self) -> Option<Vec<Id>> {
         let mark = self.marks.pop()?;
         Some(self.stack.split_off(mark))
+    }
+
+    /// Counts what is put into a collection.
+    fn count(&mut self, more: usize) -> Option<()> {
+        self.items = self.items.checked_add(more).filter(|items| *items <= ITEMS_MAX)?;
+        Some(())
     }
 
     /// Keeps a value.
     fn keep(&mut self, value: Value<'a>) -> Option<Id> {
         if value == Value::Other {
             return Some(OTHER);
+        }
+        match &value {
+            Value::Sequence(items) => self.count(items.len())?,
+            Value::Dict(items) => self.count(items.len())?,
+            _ => {}
         }
         let id = Id::try_from(self.values.len()).ok()?;
         (self.values.len() < VALUES_MAX).then(|| self.values.push(value))?;
@@ -434,6 +464,7 @@ impl<'a> Machine<'a> {
 
     /// Adds elements to what is on top of the stack.
     fn extend(&mut self, more: Vec<Id>) -> Option<()> {
+        self.count(more.len())?;
         let target = *self.stack.last()?;
         match &mut self.values[target as usize] {
             Value::Sequence(items) => items.extend(more),
@@ -445,6 +476,7 @@ impl<'a> Machine<'a> {
 
     /// Sets items of what is on top of the stack.
     fn set(&mut self, more: Vec<(Id, Id)>) -> Option<()> {
+        self.count(more.len())?;
         let target = *self.stack.last()?;
         match &mut self.values[target as usize] {
             Value::Dict(items) => items.extend(more),
@@ -455,7 +487,9 @@ impl<'a> Machine<'a> {
     }
 
     fn memoize(&mut self, at: u32) -> Option<()> {
-        self.memo.insert(at, *self.stack.last()?);
+        let top = *self.stack.last()?;
+        let fits = self.memo.len() < VALUES_MAX || self.memo.contains_key(&at);
+        fits.then(|| self.memo.insert(at, top))?;
         Some(())
     }
 
@@ -529,6 +563,61 @@ mod tests {
         ];
         for bytes in broken {
             assert!(Pickle::read(bytes).is_none(), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn tuples_take_nothing_from_below_a_mark() {
+        for last in [&b"t"[..], b"1", b"e", b"u", b"d", b"l", b"ia\nb\n", b"o"] {
+            for tuple in [&b"N(\x85"[..], b"N(N\x86", b"NN(\x86", b"NN(N\x87"] {
+                assert!(Pickle::read(&[tuple, last, b"."].concat()).is_none(), "{tuple:?} {last:?}");
+            }
+        }
+        assert!(Pickle::read(b"N(NN\x86t\x86.").is_some());
+    }
+
+    #[test]
+    fn the_memo_and_what_is_in_collections_are_bounded() {
+        let memo = [vec![b'N'], vec![0x94; VALUES_MAX + 1], vec![b'.']].concat();
+        assert!(Pickle::read(&memo).is_none());
+        let few = [vec![b'N'], vec![0x94; 1000], b"r\x01\0\0\0.".to_vec()].concat();
+        assert!(Pickle::read(&few).is_some());
+        let items = [vec![b']'], b"Na".repeat(ITEMS_MAX + 1), vec![b'.']].concat();
+        assert!(Pickle::read(&items).is_none());
+    }
+
+    /// Opcodes with what they need, so that many a program of them goes on for long.
+    fn program() -> impl proptest::strategy::Strategy<Value = Vec<u8>> {
+        use proptest::prelude::*;
+        let plain = b"(012N)]}t\x85\x86\x87laeds.uRob\x81\x88\x8f\x90\x91\x92\x93\x94\x97Q";
+        let long: [&[u8]; 10] = [
+            b"K\x01",
+            b"h\x00",
+            b"q\x00",
+            b"X\x01\0\0\0a",
+            b"ca\nb\n",
+            b"ia\nb\n",
+            b"I1\n",
+            b"p1\n",
+            b"g1\n",
+            b"C\x01a",
+        ];
+        let opcode = prop_oneof![
+            6 => proptest::sample::select(&plain[..]).prop_map(|byte| vec![byte]),
+            2 => proptest::sample::select(long.to_vec()).prop_map(<[u8]>::to_vec),
+            1 => any::<u8>().prop_map(|byte| vec![byte]),
+        ];
+        proptest::collection::vec(opcode, 0..60).prop_map(|opcodes| opcodes.concat())
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(20_000))]
+
+        #[test]
+        fn any_program_ends_in_a_pickle_or_in_none(program in program()) {
+            if let Some(pickle) = Pickle::read(&program) {
+                assert!(pickle.len <= program.len() && (pickle.root as usize) < pickle.count());
+            }
         }
     }
 

@@ -5,6 +5,9 @@ use crate::tensor::{Declared, Dtype};
 /// Plain bytes up to this many become a literal; more are worth an object that other files can share.
 pub const LITERAL_MAX: u64 = 1024;
 
+/// Tensors of one container that are told of. Archives of containers are not looked into further once they have so many.
+pub(super) const TENSORS_MAX: usize = 1 << 20;
+
 /// What a parser found: which bytes belong together, and which tensors lie in them.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Findings {
@@ -42,6 +45,11 @@ pub struct Found {
 }
 
 impl Findings {
+    /// Whether there are as many tensors as one file is believed to have.
+    pub fn is_full(&self) -> bool {
+        self.tensors.len() >= TENSORS_MAX
+    }
+
     /// Adds a tensor whose payload is bytes of its own.
     pub fn add(&mut self, found: Found) {
         self.regions.push(Region { start: found.start, len: found.len, dtype: Some(found.dtype) });

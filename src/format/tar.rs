@@ -25,7 +25,7 @@ pub(super) fn parse(
         let findings = findings.get_or_insert_with(Findings::default);
         let start = at + BLOCK;
         let Some(end) = start.checked_add(len).filter(|end| *end <= file.len()) else { break };
-        if matches!(header[156], b'0' | 0) && len > LITERAL_MAX {
+        if matches!(header[156], b'0' | 0) && len > LITERAL_MAX && !findings.is_full() {
             match inner(&Section { file, start, len })? {
                 Some(found) => findings.add_inner(found, start),
                 None => findings.regions.push(Region { start, len, dtype: None }),

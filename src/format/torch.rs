@@ -10,10 +10,15 @@ use std::collections::BTreeMap;
 use crate::tensor::{Declared, Dtype, Element, memory_order};
 
 use super::pickle::{Call, Id, Pickle, Value};
-use super::region::{Findings, Found, Region};
+use super::region::{Findings, Found, Region, TENSORS_MAX};
 
-/// Values that are looked at beyond four times those that there are: what is shared is looked at again.
-const EXTRA_VISITS: usize = 100_000;
+/// Values that are looked at beyond four times those that there are: what is shared is looked at again. No more than what
+/// a member of an archive costs, of which there may be many.
+const EXTRA_VISITS: usize = 1000;
+/// Dimensions of all tensors of one pickle.
+const DIMENSIONS_MAX: usize = 4 << 20;
+/// What a tensor says of itself beside its numbers; PyTorch has a few.
+const METADATA_MAX: usize = 64;
 /// Values in values in values, at most.
 const DEPTH_MAX: usize = 1000;
 /// Bytes of one name, and of all names.
@@ -162,7 +167,7 @@ enum Step<'a> {
     Same,
 }
 
-/// Values that are still to be looked at, with the step to each and how many steps lead to what they are in.
+/// Values that are still to be looked at, with the step to each.
 struct Level<'a> {
     left: Vec<(Step<'a>, Id)>,
 }
@@ -170,7 +175,9 @@ struct Level<'a> {
 impl<'a> Walk<'_, 'a> {
     fn tensors(mut self) -> Vec<(String, Described<'a>)> {
         let mut found = Vec::new();
-        let mut visits = self.pickle.count().saturating_mul(4).saturating_add(EXTRA_VISITS);
+        let there = self.pickle.count().saturating_add(self.pickle.items());
+        let mut visits = there.saturating_mul(4).saturating_add(EXTRA_VISITS);
+        let mut dimensions = 0;
         let mut levels = vec![Level { left: vec![(Step::Same, self.pickle.root)] }];
         while let Some(level) = levels.last_mut() {
             let Some((step, id)) = level.left.pop() else {
@@ -182,6 +189,10 @@ impl<'a> Walk<'_, 'a> {
             visits = left;
             self.path.push(step);
             if let Some(tensor) = described(self.pickle, id) {
+                dimensions += tensor.sizes.len();
+                if found.len() == TENSORS_MAX || dimensions > DIMENSIONS_MAX {
+                    break;
+                }
                 match self.name() {
                     Some(name) => found.push((name, tensor)),
                     None => break,
@@ -189,16 +200,29 @@ impl<'a> Walk<'_, 'a> {
                 self.path.pop();
                 continue;
             }
-            let children = self.children(id);
             // Looking at many children costs what it costs, however few of them are ever taken.
-            let Some(left) = visits.checked_sub(children.len()) else { break };
+            let Some(left) = visits.checked_sub(self.width(id)) else { break };
             visits = left;
+            let children = self.children(id);
             match children.is_empty() || levels.len() == DEPTH_MAX {
                 true => drop(self.path.pop()),
                 false => levels.push(Level { left: children }),
             }
         }
         found
+    }
+
+    /// How much is in a value, whatever it is.
+    fn width(&self, id: Id) -> usize {
+        match self.pickle.get(id) {
+            Value::Sequence(items) => items.len(),
+            Value::Dict(items) => items.len(),
+            Value::Called(call) => {
+                let arguments = self.pickle.sequence(call.arguments).unwrap_or_default();
+                arguments.len() + call.items.len() + call.elements.len() + 1
+            }
+            Value::Other | Value::Integer(_) | Value::Text(_) | Value::Global(..) | Value::Persistent(_) => 0,
+        }
     }
 
     /// What is in a value, the first last.
@@ -307,12 +331,14 @@ fn rebuilt<'a>(pickle: &Pickle<'a>, function: &str, arguments: &[Id]) -> Option<
         "_rebuild_tensor_v2" => more.get(2),
         _ => None,
     };
-    let is_set = |name: &str| {
-        let items = metadata.map(|&id| pickle.get(id));
-        matches!(items, Some(Value::Dict(items)) if items.iter().any(|(key, _)| pickle.text(*key) == Some(name)))
+    let metadata = match metadata.map(|&id| pickle.get(id)) {
+        Some(Value::Dict(items)) if items.len() > METADATA_MAX => return None,
+        Some(Value::Dict(items)) => &items[..],
+        _ => &[],
     };
-    let (sizes, strides) = (pickle.sizes(sizes)?, pickle.sizes(strides)?);
-    if sizes.len() != strides.len() || sizes.len() > RANK_MAX {
+    let is_set = |name: &str| metadata.iter().any(|(key, _)| pickle.text(*key) == Some(name));
+    let (sizes, strides) = (pickle.sizes(sizes, RANK_MAX)?, pickle.sizes(strides, RANK_MAX)?);
+    if sizes.len() != strides.len() {
         return None;
     }
     let (conjugate, negative) = (is_set("conj"), is_set("neg"));
@@ -506,6 +532,8 @@ mod tests {
         assert_eq!(huge(0, &[1 << 40, 1 << 40], &[1, 1]), 0);
         assert_eq!(huge(0, &[1 << 40, 2], &[1 << 40, 1]), 0);
         assert_eq!(huge(0, &[8], &[1, 1]), 0);
+        assert_eq!(huge(0, &[1; 64], &[1; 64]), 1);
+        assert_eq!(huge(0, &[1; 65], &[1; 65]), 0);
     }
 
     #[test]
@@ -517,6 +545,11 @@ mod tests {
         }
         bomb.push(b'.');
         let pickle = Pickle::read(&bomb).expect("a pickle");
+        assert_eq!(tensors(&pickle, false, |_| None), Findings::default());
+        // A long list, a thousand times in another.
+        let nothings = [b"](".to_vec(), vec![b'N'; 100_000], b"eq\x00".to_vec()].concat();
+        let long = [&b"("[..], &nothings, &b"h\x00".repeat(1000), b"t."].concat();
+        let pickle = Pickle::read(&long).expect("a pickle");
         assert_eq!(tensors(&pickle, false, |_| None), Findings::default());
         // A list that is in itself.
         let pickle = Pickle::read(b"]q\x00h\x00a.").expect("a pickle");

@@ -5,7 +5,7 @@
 //! them. Stored `.npy` members become tensors, and the storages of PyTorch's checkpoints what the pickle beside them says;
 //! other stored members are plain bytes of their own, compressed members and all headers what lies between.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 
 use crate::tensor::Dtype;
@@ -14,7 +14,7 @@ use super::Bytes;
 use super::bytes::{Section, array, block};
 use super::npy;
 use super::pickle::Pickle;
-use super::region::{Findings, LITERAL_MAX, Region};
+use super::region::{Findings, LITERAL_MAX, Region, TENSORS_MAX};
 use super::torch::{self, Storage};
 
 const LOCAL: u32 = 0x0403_4b50;
@@ -45,12 +45,14 @@ type Inner<'a> = &'a dyn Fn(&dyn Bytes) -> io::Result<Option<Findings>>;
 /// The stored members of a zip archive, or of several one after the other; `None` if it is none or its directory is
 /// damaged.
 pub(super) fn parse(file: &dyn Bytes, inner: Inner<'_>) -> io::Result<Option<Findings>> {
-    let (mut archives, mut end) = (Vec::new(), file.len());
+    let (mut archives, mut end, mut tensors) = (Vec::new(), file.len(), 0);
     while archives.len() < ARCHIVES_MAX
+        && tensors < TENSORS_MAX
         && let Some(archive) = find_archive(file, end, archives.is_empty())?
     {
         let section = Section { file, start: archive.start, len: end - archive.start };
         let Some(found) = read_archive(&section, archive.directory, inner)? else { break };
+        tensors += found.tensors.len();
         archives.push((archive.start, found));
         end = archive.start;
     }
@@ -73,29 +75,45 @@ pub(super) fn parse(file: &dyn Bytes, inner: Inner<'_>) -> io::Result<Option<Fin
 fn read_archive(file: &dyn Bytes, directory: Directory, inner: Inner<'_>) -> io::Result<Option<Findings>> {
     let entries = block(file, directory.start, directory.len as usize)?;
     let Some(members) = members(&entries) else { return Ok(None) };
-    let mut placed = Vec::new();
-    for member in members.iter().filter(|member| member.stored) {
-        if let Some(storage) = payload(file, member, directory.start)? {
-            placed.push((member.name, storage));
-        }
-    }
+    let placed = placed(file, members, directory.start)?;
     let mut findings = Findings::default();
-    let mut storages = Vec::new();
+    let by_name: HashMap<&[u8], Storage> = placed.iter().copied().collect();
+    let mut folders = HashSet::new();
     for (name, place) in &placed {
-        if let Some(stem) = pickle_stem(name).filter(|_| place.len <= PICKLE_MAX) {
-            add_checkpoint(file, &placed, stem, *place, &mut findings)?;
-            storages.push([stem, "/"].concat());
+        if let Some(stem) = pickle_stem(name).filter(|_| place.len <= PICKLE_MAX && !findings.is_full()) {
+            add_checkpoint(file, &by_name, stem, *place, &mut findings)?;
+            folders.insert([stem, "/"].concat().into_bytes());
         }
     }
     for (name, place) in &placed {
-        let is_storage = storages.iter().any(|folder| name.starts_with(folder.as_bytes()));
-        match is_storage {
+        let folder = name.iter().rposition(|byte| *byte == b'/').map_or(&[][..], |at| &name[..=at]);
+        match folders.contains(folder) || findings.is_full() {
             // Whatever is in it, other archives have it as one too.
             true => findings.regions.push(payload_region(*place)),
             false => add_member(file, name, *place, inner, &mut findings)?,
         }
     }
     Ok(Some(findings))
+}
+
+/// Where the stored members are, in the order of the file. Of those that overlap the first counts: otherwise a few bytes
+/// could be looked at again for each of half a million entries.
+fn placed<'a>(
+    file: &dyn Bytes,
+    mut members: Vec<Member<'a>>,
+    limit: u64,
+) -> io::Result<Vec<(&'a [u8], Storage)>> {
+    members.sort_by_key(|member| member.local);
+    let (mut placed, mut free) = (Vec::new(), 0);
+    for member in members.iter().filter(|member| member.stored) {
+        if member.local >= free
+            && let Some(storage) = payload(file, member, limit)?
+        {
+            free = storage.start + storage.len;
+            placed.push((member.name, storage));
+        }
+    }
+    Ok(placed)
 }
 
 /// The name of a pickle without its suffix, if one of its name has storages: they are in the folder of that name.
@@ -107,14 +125,13 @@ fn pickle_stem(member: &[u8]) -> Option<&str> {
 /// Adds the tensors that a pickle of a PyTorch archive describes.
 fn add_checkpoint(
     file: &dyn Bytes,
-    members: &[(&[u8], Storage)],
+    by_name: &HashMap<&[u8], Storage>,
     stem: &str,
     pickle: Storage,
     findings: &mut Findings,
 ) -> io::Result<()> {
     let bytes = block(file, pickle.start, pickle.len as usize)?;
     let Some(pickle) = Pickle::read(&bytes) else { return Ok(()) };
-    let by_name: HashMap<&[u8], Storage> = members.iter().copied().collect();
     let order =
         stem.rsplit_once('/').map_or_else(|| "byteorder".to_owned(), |(top, _)| format!("{top}/byteorder"));
     let is_big_endian = match by_name.get(order.as_bytes()) {
@@ -278,6 +295,7 @@ fn payload(file: &dyn Bytes, member: &Member, limit: u64) -> io::Result<Option<S
     else {
         return Ok(None);
     };
+    // The header lies before the limit.
     let start = member.local + 30 + u64::from(name_len) + u64::from(extra_len);
     let end = start.checked_add(member.len).filter(|end| *end <= limit);
     Ok(end.map(|_| Storage { start, len: member.len }))
@@ -344,6 +362,24 @@ mod tests {
         let mut encrypted = ZipMember::stored("b.npy", array_member());
         encrypted.flags = 1;
         assert_eq!(tensors_of(&zip_file(&[compressed, encrypted], false)), []);
+    }
+
+    #[test]
+    fn of_members_that_overlap_only_the_first_is_looked_at() {
+        // One local header, and in the directory its entry a thousand times.
+        let one = zip_file(&[ZipMember::stored("w.bin", vec![3; 5000])], false);
+        let at = one.windows(4).position(|window| window == CENTRAL.to_le_bytes()).expect("a directory");
+        let end = one.len() - END_LEN as usize;
+        let mut file = [&one[..at], &one[at..end].repeat(1000), &one[end..]].concat();
+        let len_at = file.len() - END_LEN as usize + 12;
+        file[len_at..len_at + 4].copy_from_slice(&(1000 * (end - at) as u32).to_le_bytes());
+        let looks = std::cell::Cell::new(0);
+        let findings = parse(&file, &|_| {
+            looks.set(looks.get() + 1);
+            Ok(None)
+        });
+        assert_eq!(findings.unwrap().unwrap().regions.len(), 1);
+        assert_eq!(looks.get(), 1);
     }
 
     #[test]
