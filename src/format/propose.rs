@@ -1,14 +1,32 @@
 //! From a parser's findings to extents that tile the file, and the tensors that lie in them.
 
+use std::cell::Cell;
 use std::io;
 
 use crate::tensor::Dtype;
 
-use super::region::{Findings, Found, LITERAL_MAX, Region};
+use super::region::{Findings, Found, LITERAL_MAX, Region, TENSORS_MAX};
 use super::{Bytes, chunks, gguf, hdf5, npy, safetensors, tar, torch_legacy, zip};
 
 /// Archives in archives are looked into so deep.
 const ARCHIVES: u32 = 2;
+/// What each reading costs beside its bytes.
+const READING: u64 = 64;
+
+/// What is done for one file, whatever is in it and in the archives in it.
+struct Limits {
+    /// Bytes that parsers read.
+    reads: u64,
+    /// Bytes of what is remembered of its parts and tensors.
+    recipe: u64,
+}
+
+impl Limits {
+    /// Those for a file of so many bytes: parsers that know it read less than it is long, and each that does not its ends.
+    fn of(len: u64) -> Self {
+        Self { reads: len.saturating_mul(4).saturating_add(256 << 20), recipe: 128 << 20 }
+    }
+}
 
 /// What a file is proposed to be made of.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -46,8 +64,27 @@ pub enum Extent {
 /// # Errors
 /// Only those of reading `file`. Content is never an error: what no parser accepts is plain bytes.
 pub fn propose(file: &dyn Bytes) -> io::Result<Proposal> {
+    propose_within(file, &Limits::of(file.len()))
+}
+
+fn propose_within(file: &dyn Bytes, limits: &Limits) -> io::Result<Proposal> {
+    let metered = Metered { file, left: Cell::new(Some(limits.reads)) };
+    let found = match find(&metered, ARCHIVES) {
+        Err(_) if metered.left.get().is_none() => None,
+        found => found?,
+    };
+    let proposal = tile(file, found.unwrap_or_default())?;
+    // What cannot be recorded is worth less than the file.
+    match proposal.tensors.len() <= TENSORS_MAX && recorded_len(&proposal) <= limits.recipe {
+        true => Ok(proposal),
+        false => tile(file, Findings::default()),
+    }
+}
+
+/// The file's extents, of what was found in it.
+fn tile(file: &dyn Bytes, findings: Findings) -> io::Result<Proposal> {
     let len = file.len();
-    let Findings { regions, mut tensors } = find(file, ARCHIVES)?.unwrap_or_default();
+    let Findings { regions, mut tensors } = findings;
     let mut parts = Vec::with_capacity(regions.len());
     for region in fill_gaps(regions, len) {
         expand(file, region, &mut parts)?;
@@ -55,6 +92,44 @@ pub fn propose(file: &dyn Bytes) -> io::Result<Proposal> {
     tensors.retain(|tensor| tensor.start.checked_add(tensor.len).is_some_and(|end| end <= len));
     tensors.sort_by_key(|tensor| (tensor.start, tensor.len));
     Ok(Proposal { parts, tensors })
+}
+
+/// What a record of a proposal takes at most, in bytes, whoever makes it: a key and some numbers for each part, or the bytes
+/// of a short one; the names and shapes of tensors.
+fn recorded_len(proposal: &Proposal) -> u64 {
+    let part = |part: &Proposed| match part.kind {
+        Extent::Literal => 64 + part.len.min(LITERAL_MAX),
+        Extent::Payload(_) | Extent::Chunk(_) => 64,
+    };
+    let tensor = |tensor: &Found| {
+        let declared = tensor.declared.as_ref();
+        let strides = |shape: &[u64]| 2 * shape.len();
+        let numbers = tensor.shape.len() + declared.map_or(0, |declared| strides(&declared.shape));
+        (64 + tensor.name.len() + 8 * numbers) as u64
+    };
+    proposal.parts.iter().map(part).sum::<u64>() + proposal.tensors.iter().map(tensor).sum::<u64>()
+}
+
+/// A file of which so much is read and no more.
+struct Metered<'a> {
+    file: &'a dyn Bytes,
+    /// `None` once somebody wanted more than was left.
+    left: Cell<Option<u64>>,
+}
+
+impl Bytes for Metered<'_> {
+    fn len(&self) -> u64 {
+        self.file.len()
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        let cost = READING.saturating_add(buf.len() as u64);
+        self.left.set(self.left.get().and_then(|left| left.checked_sub(cost)));
+        match self.left.get() {
+            Some(_) => self.file.read_exact_at(buf, offset),
+            None => Err(io::Error::other("enough was read of this file")),
+        }
+    }
 }
 
 /// What the first parser that knows the file found. Archives may have files in them that a parser knows, so often.
@@ -118,7 +193,8 @@ fn expand(file: &dyn Bytes, region: Region, parts: &mut Vec<Proposed>) -> io::Re
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::testing::{assert_tiles, fixtures};
+    use super::super::testing::torch::Checkpoint;
+    use super::super::testing::{ZipMember, assert_tiles, fixtures, zip_file};
     use super::*;
 
     #[test]
@@ -141,6 +217,42 @@ mod tests {
         // Tied tensors, also without elements.
         let tied = vec![plain(0, 4), payload(0, 4), payload(0, 4), payload(4, 0), payload(4, 0)];
         assert_eq!(fill_gaps(tied, 4), [payload(0, 4), payload(4, 0)]);
+    }
+
+    #[test]
+    fn a_file_of_more_than_can_be_recorded_is_plain() {
+        let checkpoint = |name: &str| {
+            let saved = Checkpoint::default().storage("Float", &[1; 4000]);
+            (0..100).fold(saved, |saved, _| saved.tensor(name, 0, &[10, 100])).archive()
+        };
+        let proposed = |file: &Vec<u8>, recipe| {
+            let limits = Limits { recipe, ..Limits::of(file.len() as u64) };
+            let proposal = propose_within(file, &limits).expect("memory can be read");
+            assert_tiles(file, &proposal);
+            proposal
+        };
+        let (short, long) = (checkpoint("w"), checkpoint(&"w".repeat(1000)));
+        assert_eq!(proposed(&short, 20_000).tensors.len(), 100);
+        let plain = proposed(&long, 20_000);
+        assert_eq!(plain.tensors, []);
+        assert!(plain.parts.iter().all(|part| matches!(part.kind, Extent::Chunk(_))));
+        assert_eq!(proposed(&long, 200_000).tensors.len(), 100);
+    }
+
+    #[test]
+    fn what_is_read_of_a_file_is_bounded_with_all_that_is_in_it() {
+        let inner = zip_file(&[ZipMember::stored("data.bin", vec![3; 1500])], false);
+        let members: Vec<_> =
+            (0..50).map(|number| ZipMember::stored(format!("{number}.zip"), inner.clone())).collect();
+        let file = zip_file(&members, false);
+        let parts = |reads| {
+            let limits = Limits { reads, ..Limits::of(file.len() as u64) };
+            let proposal = propose_within(&file, &limits).expect("memory can be read");
+            assert_tiles(&file, &proposal);
+            proposal.parts.len()
+        };
+        assert!(parts(4 * file.len() as u64 + (1 << 20)) > 100);
+        assert!(parts(file.len() as u64) <= 2);
     }
 
     #[test]

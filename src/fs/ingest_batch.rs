@@ -159,7 +159,8 @@ fn is_gone(error: &Error) -> bool {
 
 /// Whether the next file would meet the same.
 fn is_of_store(error: &Error) -> bool {
-    matches!(error, Error::History(history::Error::Store(error)) if !matches!(error, StoreError::Source(_)))
+    let is_of_file = |error: &StoreError| matches!(error, StoreError::Source(_) | StoreError::TooLong { .. });
+    matches!(error, Error::History(history::Error::Store(error)) if !is_of_file(error))
 }
 
 /// Does a piece of work that may panic, which is a failure of that piece: the thread goes on.

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use crate::disk::{Disk, SimulatedDisk};
 use crate::history::{BranchName, Intake, LogEntry, Node, Options, Repo, TreePath};
+use crate::id::ObjectKey;
+use crate::store::StoreError;
 use crate::task::Task;
 use crate::units::Timestamp;
 use crate::worktree::{Branches, Tenant};
@@ -429,7 +431,7 @@ fn what_people_are_told_is_quoted_line_by_line_and_ends() {
 #[test]
 fn a_file_that_cannot_be_stored_costs_no_other_and_waits_for_the_commit() {
     let core = file_system();
-    for name in ["a", "bad\n", "c", "sour"] {
+    for name in ["a", "bad\n", "c", "long", "sour"] {
         save(&core, "worktree/main", name, name.as_bytes());
     }
     let worktree = core.shared.worktrees.find(&branch("main")).unwrap();
@@ -442,6 +444,10 @@ fn a_file_that_cannot_be_stored_costs_no_other_and_waits_for_the_commit() {
                 panic!("one bad file");
             }
             "sour" => Err(crate::worktree::Error::LostBytes(file.path.clone())),
+            "long" => {
+                let key = ObjectKey::from_bytes([1; 16]);
+                Err(crate::history::Error::from(StoreError::TooLong { key, len: u64::MAX }).into())
+            }
             _ => worktree.staging().ingest(ingest, file, parent, Coding::Now, &Intake::begin(task, file.len)),
         });
     let waiting = || -> Vec<String> {
@@ -449,7 +455,8 @@ fn a_file_that_cannot_be_stored_costs_no_other_and_waits_for_the_commit() {
     };
     let why = storer.store(&worktree, 0, &Task::default()).unwrap_err();
     assert!(why.contains("lost bytes of `sour`"), "{why}");
-    assert_eq!(waiting(), ["bad\n", "sour"]);
+    assert_eq!(waiting(), ["bad\n", "long", "sour"]);
+    core.unlink(ino(&core, "worktree/main"), b"long").unwrap();
     core.unlink(ino(&core, "worktree/main"), b"sour").unwrap();
     assert_eq!(storer.store(&worktree, 0, &Task::default()).unwrap_err(), r#"`"bad\n"` waits for a commit"#);
     assert_eq!(tries.load(Ordering::Relaxed), 1);
