@@ -36,11 +36,12 @@ pub(super) fn check(disk: &dyn Disk, root: &Path) -> Result<u32> {
     }
 }
 
-/// Makes a repository one that only programs of this version read, if it is none yet.
+/// Makes a repository one that only programs of this version read, durably.
+///
+/// Also of one that says so already: whoever wrote that may have been stopped before it was durable, or was told that it is
+/// not. The bytes of a sync that failed are written by no later one, unless they are written again.
 pub(super) fn raise(disk: &dyn Disk, root: &Path) -> Result<()> {
-    if check(disk, root)? == FORMAT {
-        return Ok(());
-    }
+    check(disk, root)?;
     let file = disk.open(&root.join("format"), true)?;
     file.write_all_at(FORMAT.to_string().as_bytes(), LEAD.len() as u64)?;
     Ok(file.sync()?)
@@ -50,6 +51,74 @@ pub(super) fn raise(disk: &dyn Disk, root: &Path) -> Result<()> {
 mod tests {
     use super::*;
     use crate::disk::SimulatedDisk;
+
+    const SEEDS: std::ops::Range<u64> = 0..8;
+
+    /// A disk on which a repository of the version before is durable.
+    fn older(root: &Path) -> SimulatedDisk {
+        let disk = SimulatedDisk::new();
+        disk.create_dir_all(root).expect("created");
+        disk.replace(&root.join("format"), b"coral 2\nid 0123\n").expect("written");
+        for folder in [root, root.parent().expect("a folder")] {
+            disk.sync_dir(folder).expect("synced");
+        }
+        disk
+    }
+
+    #[test]
+    fn a_version_that_is_relied_on_outlasts_a_power_cut_whatever_happened_before() {
+        let root = Path::new("/r");
+        let operations = {
+            let disk = older(root);
+            let before = disk.operations();
+            raise(&disk, root).expect("raised");
+            disk.operations() - before
+        };
+        let is_raised = |disk: &SimulatedDisk| check(disk, root).expect("a repository") == FORMAT;
+        for at in 0..=operations {
+            // The machine stops, or the operation fails and others go on: this program, or one that sees what it left.
+            let stopped = older(root);
+            stopped.stop_at_nth(at);
+            let relied_on = raise(&stopped, root).is_ok();
+            let failed = older(root);
+            failed.fail_nth(at, libc::EIO);
+            drop(raise(&failed, root));
+            failed.set_fault(None);
+            raise(&failed, root).expect("raised");
+            for seed in SEEDS {
+                assert!(is_raised(&stopped.crash_image(seed)) || !relied_on, "{at}");
+                assert!(is_raised(&failed.crash_image(seed)), "{at}");
+            }
+        }
+        // The kernel could not write back what another program wrote, and told that one.
+        let lost = older(root);
+        let file = lost.open(&root.join("format"), true).expect("opened");
+        file.write_all_at(b"3", LEAD.len() as u64).expect("written");
+        lost.fail_write_back(root);
+        drop(file.sync());
+        raise(&lost, root).expect("raised");
+        for seed in SEEDS {
+            assert!(is_raised(&lost.crash_image(seed)));
+        }
+    }
+
+    #[test]
+    fn a_version_that_another_program_wrote_and_did_not_sync_is_synced_before_it_is_relied_on() {
+        let root = Path::new("/r");
+        let disk = SimulatedDisk::new();
+        let branch = crate::history::BranchName::new("main").expect("a name");
+        crate::history::Repo::create(std::sync::Arc::new(disk.clone()), root, &branch).expect("created");
+        disk.replace(&root.join("format"), b"coral 2\nid 0123\n").expect("written");
+        let file = disk.open(&root.join("format"), true).expect("opened");
+        file.write_all_at(b"3", LEAD.len() as u64).expect("written");
+        let options = crate::history::Options::default();
+        let repo =
+            crate::history::Repo::open(std::sync::Arc::new(disk.clone()), root, options).expect("opened");
+        repo.raise_format().expect("raised");
+        for seed in SEEDS {
+            assert_eq!(check(&disk.crash_image(seed), root).expect("a repository"), FORMAT);
+        }
+    }
 
     #[test]
     fn a_version_is_raised_in_place_and_a_newer_one_refused() {

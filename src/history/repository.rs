@@ -20,7 +20,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Entries of trees, and extents of recipes, that are kept decoded.
 const REMEMBERED: usize = 400_000;
@@ -48,8 +48,8 @@ pub(super) struct Inner {
     /// The file that says that this is a repository, as it was when it was opened: another one in its place is another
     /// repository.
     format: (FileId, Box<dyn DiskFile>),
-    /// The version that it was seen to be of.
-    version: AtomicU32,
+    /// Whether it is durable that it is of this version: what was read may not be.
+    is_raised: AtomicBool,
     store: Store,
     plain: PlainCopies,
     refs: Refs,
@@ -95,7 +95,7 @@ impl Repo {
     /// # Errors
     /// [`Error::NotARepository`], or [`Error::NewerFormat`].
     pub fn open(disk: Arc<dyn Disk>, root: &Path, options: Options) -> Result<Self> {
-        let version = format_version::check(&*disk, root)?;
+        format_version::check(&*disk, root)?;
         let format = disk.open(&root.join("format"), false)?;
         // Held open, its number is given to no other file.
         let format = (format.id()?, format);
@@ -106,7 +106,7 @@ impl Repo {
             disk,
             root: root.to_owned(),
             format,
-            version: AtomicU32::new(version),
+            is_raised: AtomicBool::new(false),
             store,
             plain,
             refs,
@@ -150,9 +150,9 @@ impl Repo {
 
     /// Makes it a repository that only programs of this version read, before something is written that others cannot.
     pub(super) fn raise_format(&self) -> Result<()> {
-        if self.inner.version.load(Ordering::Relaxed) < FORMAT {
+        if !self.inner.is_raised.load(Ordering::Relaxed) {
             format_version::raise(&*self.inner.disk, &self.inner.root)?;
-            self.inner.version.store(FORMAT, Ordering::Relaxed);
+            self.inner.is_raised.store(true, Ordering::Relaxed);
         }
         Ok(())
     }
