@@ -2,7 +2,7 @@
 //! keep the ids that they had before there was a second.
 
 use super::extent::Extent;
-use super::file::Recipe;
+use super::file::{EXTENTS_MAX, INLINE_LIMIT, Recipe};
 use super::table::{Place, Tensor, TensorInfo};
 use crate::id::ObjectKey;
 use crate::tensor::{Block, Declared, Dtype, Element};
@@ -106,6 +106,9 @@ impl Recipe {
         let len = reader.u64("length")?;
         let blake3 = reader.array("BLAKE3")?;
         let count = reader.count(EXTENT_LEAST, "extent count")?;
+        if count > EXTENTS_MAX {
+            return Err(WireError::Invalid("extent count"));
+        }
         let mut extents = Vec::new();
         let mut tensors = Vec::new();
         for number in 0..count {
@@ -148,7 +151,11 @@ fn encode_extent(writer: &mut Writer, extent: &Extent) {
 fn decode_extent(reader: &mut Reader<'_>, is_plain: bool) -> Result<(Extent, Option<TensorInfo>), WireError> {
     let kind = reader.u8("extent kind")?;
     if kind == INLINE {
-        return Ok((Extent::Inline(reader.counted("inline bytes")?.to_vec()), None));
+        let bytes = reader.counted("inline bytes")?;
+        return match (1..=INLINE_LIMIT).contains(&bytes.len()) {
+            true => Ok((Extent::Inline(bytes.to_vec()), None)),
+            false => Err(WireError::Invalid("length of inline bytes")),
+        };
     }
     let key = ObjectKey::from_bytes(reader.array("key")?);
     let len = reader.u64("extent length")?;
@@ -253,9 +260,9 @@ pub(super) mod testing {
     fn extent() -> impl Strategy<Value = Extent> {
         let key = any::<[u8; 16]>().prop_map(ObjectKey::from_bytes);
         prop_oneof![
-            proptest::collection::vec(any::<u8>(), 0..9).prop_map(Extent::Inline),
+            proptest::collection::vec(any::<u8>(), 1..9).prop_map(Extent::Inline),
             (key.clone(), 0..20u64).prop_map(|(key, len)| Extent::Object { key, len }),
-            (key, 0..20u64, 0..20u64, 0..9u64).prop_map(|(key, offset, len, more)| Extent::Part {
+            (key, 0..20u64, 1..20u64, 0..9u64).prop_map(|(key, offset, len, more)| Extent::Part {
                 key,
                 whole: offset + len + more,
                 offset,
@@ -289,6 +296,13 @@ pub(super) mod testing {
         })
     }
 
+    /// The tensor, of as many axes, as so many bytes.
+    fn of_len(info: TensorInfo, len: u64) -> TensorInfo {
+        let mut shape = vec![1; info.shape.len().max(1)];
+        shape[0] = len;
+        TensorInfo { dtype: Dtype::U8, shape, ..info }
+    }
+
     /// Some of the tensors are extents, the others ranges.
     pub fn recipe() -> impl Strategy<Value = Recipe> {
         let tensors = proptest::collection::vec((info(), any::<usize>(), any::<bool>()), 0..4);
@@ -300,8 +314,14 @@ pub(super) mod testing {
                 let number = (at % 6).min(extents.len());
                 let start = at as u64 % (len + 1);
                 match by_extent && is_object(&number) {
-                    true => Tensor { info, place: Place::Extent(number) },
-                    false => Tensor { info, place: Place::Range { start, len: (len - start).min(3) } },
+                    true => {
+                        let info = of_len(info, extents[number].len());
+                        Tensor { info, place: Place::Extent(number) }
+                    }
+                    false => {
+                        let len = (len - start).min(3);
+                        Tensor { info: of_len(info, len), place: Place::Range { start, len } }
+                    }
                 }
             });
             let tensors = tensors.collect();
@@ -365,6 +385,24 @@ mod tests {
         encode_extent(&mut writer, &Extent::Inline(vec![7]));
         writer.u32(0);
         assert!(Recipe::decode(&writer.finish()).is_err());
+    }
+
+    #[test]
+    fn extents_that_no_file_has_are_no_recipe() {
+        let of = |count: u32, extent: &[u8], len: u64| {
+            let mut writer = Writer::record(MAGIC, PLAIN);
+            writer.u64(len);
+            writer.raw(&[0; 32]);
+            writer.u32(count);
+            writer.raw(&extent.repeat(count as usize));
+            Recipe::decode(&writer.finish())
+        };
+        let inline = |len: u8| [&[0, len, 0, 0, 0][..], &vec![7; len.into()]].concat();
+        assert!(of(1, &inline(160), 160).is_ok());
+        assert!(of(1, &inline(161), 161).is_err());
+        assert!(of(1, &inline(0), 0).is_err());
+        let too_many = EXTENTS_MAX as u32 + 1;
+        assert_eq!(of(too_many, &inline(1), too_many.into()), Err(WireError::Invalid("extent count")));
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The recipe of one file: the ordered extents that concatenate to it, and the tensors that lie in it.
 //!
 //! Extents tile the file exactly: their lengths add up to the file's, checked whenever a recipe is made or decoded.
-//! Every tensor lies inside of the file.
+//! No extent is empty but an object without bytes, what stands in the recipe itself is short, and there are no more extents
+//! than a recipe could be written with in objects. Every tensor lies inside of the file and is as long as its type and
+//! shape say.
 
 use super::extent::Extent;
 use super::table::{Place, Tensor, TensorInfo};
@@ -9,6 +11,10 @@ use crate::id::{ObjectKey, RecipeId};
 
 /// Literals up to this many bytes stand in the recipe itself: an object's record would cost more.
 pub const INLINE_LIMIT: usize = 160;
+
+/// Extents of a file: so many objects are as long as a recipe may be. Decoded, each takes several times the bytes that the
+/// shortest takes in the encoding.
+pub(super) const EXTENTS_MAX: usize = (256 << 20) / 25;
 
 /// The exact content of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +30,9 @@ pub struct Recipe {
 
 impl Recipe {
     /// The recipe of the file with these extents, whose bytes hash to `blake3`, with tensors at these places; `None` if
-    /// the lengths overflow or a tensor is not where it is said to be.
+    /// the lengths overflow, an extent is none that there may be, or a tensor is not where or what it is said to be.
     pub fn new(extents: Vec<Extent>, tensors: Vec<Tensor>, blake3: [u8; 32]) -> Option<Self> {
+        (extents.len() <= EXTENTS_MAX && extents.iter().all(may_be)).then_some(())?;
         let mut starts = Vec::with_capacity(extents.len());
         let mut len = 0u64;
         for extent in &extents {
@@ -35,9 +42,17 @@ impl Recipe {
                 offset.checked_add(*len).filter(|end| end <= whole)?;
             }
         }
-        let is_there = |tensor: &Tensor| match tensor.place {
-            Place::Extent(number) => matches!(extents.get(number), Some(Extent::Object { .. })),
-            Place::Range { start, len: bytes } => start.checked_add(bytes).is_some_and(|end| end <= len),
+        let is_there = |tensor: &Tensor| {
+            let bytes = match tensor.place {
+                Place::Extent(number) => match extents.get(number) {
+                    Some(Extent::Object { len, .. }) => Some(*len),
+                    _ => None,
+                },
+                Place::Range { start, len: bytes } => {
+                    start.checked_add(bytes).filter(|end| *end <= len).map(|_| bytes)
+                }
+            };
+            bytes.is_some() && tensor.info.dtype.byte_len(&tensor.info.shape) == bytes
         };
         tensors.iter().all(is_there).then_some(())?;
         let mut recipe = Self { len, blake3, extents, starts, tensors, is_plain: false };
@@ -145,6 +160,15 @@ impl Recipe {
     }
 }
 
+/// Whether a file may have such an extent.
+pub(super) fn may_be(extent: &Extent) -> bool {
+    match extent {
+        Extent::Inline(bytes) => (1..=INLINE_LIMIT).contains(&bytes.len()),
+        Extent::Object { .. } => true,
+        Extent::Part { len, .. } => *len > 0,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::encoding::testing::recipe;
@@ -163,6 +187,18 @@ mod tests {
     }
 
     #[test]
+    fn extents_that_no_file_has_are_refused() {
+        let key = ObjectKey::from_bytes([1; 16]);
+        let one = |extent| Recipe::new(vec![extent], vec![], [0; 32]).is_some();
+        assert!(one(Extent::Object { key, len: 0 }));
+        assert!(
+            one(Extent::Inline(vec![0; INLINE_LIMIT])) && !one(Extent::Inline(vec![0; INLINE_LIMIT + 1]))
+        );
+        assert!(!one(Extent::Inline(vec![])));
+        assert!(!one(Extent::Part { key, whole: 1, offset: 1, len: 0 }));
+    }
+
+    #[test]
     fn parts_and_tensors_that_are_not_there_are_refused() {
         let key = ObjectKey::from_bytes([1; 16]);
         let part = |offset, len| vec![Extent::Part { key, whole: 10, offset, len }];
@@ -175,6 +211,13 @@ mod tests {
         assert!(!at(Place::Range { start: 7, len: 2 }) && !at(Place::Range { start: u64::MAX, len: 2 }));
         assert!(!at(Place::Extent(0)) && !at(Place::Extent(1)));
         let object = vec![Extent::Object { key, len: 2 }];
+        let of = |dtype, shape: &[u64]| {
+            let info = TensorInfo::plain("w", dtype, shape.to_vec());
+            let tensor = Tensor { info, place: Place::Extent(0) };
+            Recipe::new(object.clone(), vec![tensor], [0; 32]).is_some()
+        };
+        assert!(of(Dtype::F16, &[1, 1]) && of(Dtype::F4, &[2, 2]));
+        assert!(!of(Dtype::F16, &[2]) && !of(Dtype::U8, &[0]) && !of(Dtype::U8, &[1 << 40, 1 << 40]));
         let recipe = Recipe::new(object, vec![tensor(Place::Extent(0)); 2], [0; 32]).expect("tied tensors");
         assert!(!recipe.has_separate_tensors());
         assert_eq!(recipe.tensors().count(), 2);
