@@ -172,16 +172,13 @@ fn cut<'a>(
     };
     let (count, others) = (elements(before)?, elements(after)?);
     let widths = [before.info.dtype, after.info.dtype].map(|dtype| dtype.bits() / 8);
-    // Numbers of another shape say nothing about each other, nor do bytes of blocks.
+    // Numbers of another shape or order say nothing about each other, nor do bytes of blocks.
     let are_numbers = |tensor: &TensorAt<'_>| {
         let element = tensor.info.declared.as_ref().map(|declared| declared.element);
         element.is_none_or(|element| matches!(element, Element::Number(_)))
     };
-    let is_same_shape = before.info.shape == after.info.shape
-        && before.info.shown_shape() == after.info.shown_shape()
-        && are_numbers(before)
-        && are_numbers(after);
-    if count != others || !is_same_shape {
+    let face = before.info.lies_like(after.info) && are_numbers(before) && are_numbers(after);
+    if count != others || !face {
         return None;
     }
     let step = PIECE / widths[0].max(widths[1]);

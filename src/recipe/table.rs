@@ -21,6 +21,18 @@ impl TensorInfo {
         Self { name: name.into(), dtype, shape, declared: None }
     }
 
+    /// Whether the elements of another one mean the same places: of the same shape, in the same order in memory, and told of in
+    /// the same way. Where they do not, element by element they have nothing to do with each other.
+    pub fn lies_like(&self, other: &Self) -> bool {
+        fn view(info: &TensorInfo) -> (Option<&[u64]>, bool, bool) {
+            let declared = info.declared.as_deref();
+            let is = |flag: fn(&Declared) -> bool| declared.is_some_and(flag);
+            let strides = declared.and_then(|declared| declared.strides.as_deref());
+            (strides, is(|declared| declared.conjugate), is(|declared| declared.negative))
+        }
+        self.shape == other.shape && self.shown_shape() == other.shown_shape() && view(self) == view(other)
+    }
+
     /// The shape that the container gives it.
     pub fn shown_shape(&self) -> &[u64] {
         self.declared.as_ref().map_or(&self.shape, |declared| &declared.shape)
@@ -55,4 +67,27 @@ pub struct Tensor {
     pub info: TensorInfo,
     /// Where it lies.
     pub place: Place,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::Element;
+
+    #[test]
+    fn a_matrix_lies_unlike_the_memory_of_its_transpose() {
+        let plain = TensorInfo::plain("w", Dtype::F32, vec![2, 2]);
+        let with = |change: fn(&mut Declared)| {
+            let mut declared = Declared::plain(Element::Number(Dtype::F32), vec![2, 2]);
+            change(&mut declared);
+            TensorInfo { declared: Some(Box::new(declared)), ..plain.clone() }
+        };
+        let transposed = with(|declared| declared.strides = Some(vec![1, 2]));
+        assert!(plain.lies_like(&TensorInfo::plain("v", Dtype::F16, vec![2, 2])));
+        assert!(transposed.lies_like(&transposed));
+        assert!(!plain.lies_like(&transposed));
+        assert!(!plain.lies_like(&with(|declared| declared.negative = true)));
+        assert!(!plain.lies_like(&with(|declared| declared.conjugate = true)));
+        assert!(!plain.lies_like(&with(|declared| declared.shape = vec![4])));
+    }
 }

@@ -48,7 +48,8 @@ impl Facing<'_> {
     pub fn row(&self) -> u64 {
         match self.shape.len() {
             0 | 1 => self.elements(),
-            _ => self.shape[1..].iter().product(),
+            // Of no elements the other axes may be of any length.
+            _ => self.shape[1..].iter().fold(1, |product, extent| product.saturating_mul(*extent)),
         }
     }
 }

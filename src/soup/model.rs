@@ -75,6 +75,8 @@ impl Model {
 impl Tensor {
     /// Whether another one is the same in every respect but its name.
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        (self.key, self.info.dtype, &self.info.shape) == (other.key, other.info.dtype, &other.info.shape)
+        (self.key, self.info.dtype, &self.info.declared)
+            == (other.key, other.info.dtype, &other.info.declared)
+            && self.info.shape == other.info.shape
     }
 }

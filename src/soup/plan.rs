@@ -257,6 +257,9 @@ impl Planner<'_> {
                 let (shape, other) = (first.info.shape.clone(), tensor.info.shape.clone());
                 return Err(Problem::Shape { tensor: name, shape, other, model });
             }
+            if !tensor.info.lies_like(&first.info) {
+                return Err(Problem::Order { tensor: name, model });
+            }
         }
         if let Some(odd) = std::iter::once(first).chain(others()).find(|tensor| !is_real(tensor.info.dtype)) {
             return Err(Problem::NoFloats { tensor: name.clone(), dtype: odd.info.dtype });

@@ -31,6 +31,13 @@ pub enum Problem {
         /// Which.
         model: Option<usize>,
     },
+    /// It lies in memory otherwise than in the first model: transposed, in Fortran's order, as conjugates or as negatives.
+    Order {
+        /// The tensor.
+        tensor: String,
+        /// The model.
+        model: Option<usize>,
+    },
     /// It differs, and has no numbers that could be mixed.
     NoFloats {
         /// The tensor.
@@ -72,6 +79,13 @@ impl fmt::Display for Problem {
             }
             Problem::Shape { tensor, shape, other, model } => {
                 write!(f, "`{tensor}` is {shape:?} in model 1 and {other:?} in {}", who(*model))
+            }
+            Problem::Order { tensor, model } => {
+                write!(
+                    f,
+                    "the elements of `{tensor}` lie in another order in {} than in model 1",
+                    who(*model)
+                )
             }
             Problem::NoFloats { tensor, dtype } => {
                 write!(f, "`{tensor}` differs, and {} is no type whose numbers are mixed", dtype.name())
