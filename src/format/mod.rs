@@ -3,7 +3,7 @@
 //! A parser only *proposes* extents: whoever stores them hashes the re-assembled file, so a mistake here can cost
 //! space and never a byte. Formats are recognised by content, never by name; whatever is doubtful is plain bytes, cut
 //! where its content says. Knows element types; knows no store, no disk and no path. Total on hostile bytes: no
-//! panic, memory bounded by a format's own header limit.
+//! panic, and what is read and kept of one file is bounded, with all archives in it: beyond that it is plain bytes too.
 
 mod bytes;
 mod chunks;

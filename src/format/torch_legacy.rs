@@ -1,7 +1,8 @@
 //! PyTorch's checkpoints from before they were archives: five pickles, then the storages one after the other.
 //!
 //! Layout per `torch/serialization.py` (`_legacy_save`): a magic number, a version, facts about the machine, what was
-//! saved, the names of the storages; then for each name the count of its elements, eight bytes, and the elements.
+//! saved, the names of the storages; then for each name the count of its elements, eight bytes, and the elements. These are
+//! little-endian whatever the machine was: what the facts say of it was never used.
 
 use std::collections::HashMap;
 use std::io;
@@ -36,11 +37,10 @@ pub(super) fn parse(file: &dyn Bytes) -> io::Result<Option<Findings>> {
     Ok(None)
 }
 
-/// What was saved with the names of its storages, and whether the first byte of a number is its highest.
+/// What was saved, with the names of its storages.
 struct Saved<'a> {
     object: Pickle<'a>,
     names: Vec<String>,
-    is_big_endian: bool,
 }
 
 /// The pickles, and where they end.
@@ -52,13 +52,10 @@ fn pickles(bytes: &[u8]) -> Option<(Saved<'_>, u64)> {
         Some(pickle)
     };
     let (_version, machine, object, names) = (next()?, next()?, next()?, next()?);
-    let Value::Dict(facts) = machine.get(machine.root) else { return None };
-    let is_big_endian = facts.iter().any(|&(key, value)| {
-        machine.text(key) == Some("little_endian") && machine.get(value) == &Value::Integer(0)
-    });
+    matches!(machine.get(machine.root), Value::Dict(_)).then_some(())?;
     let list = names.sequence(names.root)?;
     let names = list.iter().map(|&id| names.text(id).map(str::to_owned)).collect::<Option<Vec<_>>>()?;
-    Some((Saved { object, names, is_big_endian }, at as u64))
+    Some((Saved { object, names }, at as u64))
 }
 
 /// The tensors in the storages that are whole and as long as the pickle says.
@@ -81,7 +78,7 @@ fn findings(file: &dyn Bytes, saved: &Saved<'_>, mut at: u64) -> io::Result<Opti
         storages.insert(name, place);
     }
     let place = |name: &str| storages.get(name).copied();
-    let mut findings = torch::tensors(&saved.object, saved.is_big_endian, place);
+    let mut findings = torch::tensors(&saved.object, false, place);
     // Those that no tensor has are payloads all the same.
     let all = storages.iter().map(|(name, place)| Region {
         start: place.start,

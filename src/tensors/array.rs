@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::format::npy;
 use crate::history::{FileReader, Repo};
 use crate::recipe::{Place, Recipe, Tensor, TensorInfo};
-use crate::tensor::Element;
+use crate::tensor::{Declared, Element};
 
 use super::error::{Error, Result};
 use super::index::Located;
@@ -74,7 +74,14 @@ fn header(info: &TensorInfo) -> Option<Vec<u8>> {
             Some(npy::fortran_header(info.dtype, &declared.shape))
         }
         Some(declared) => match declared.element {
-            Element::BigEndian(dtype) => npy::big_endian_header(dtype, declared),
+            Element::BigEndian(dtype) if declared.strides.is_none() || declared.is_fortran() => {
+                npy::big_endian_header(dtype, declared)
+            }
+            // NumPy has no header for any other order: these are the elements as they lie there.
+            Element::BigEndian(dtype) => {
+                let count = info.dtype.byte_len(&info.shape)?.checked_div(dtype.bits() / 8)?;
+                npy::big_endian_header(dtype, &Declared::plain(declared.element, vec![count]))
+            }
             Element::Number(_) | Element::Block(_) => npy::header(info.dtype, &info.shape),
         },
         None => npy::header(info.dtype, &info.shape),
@@ -115,6 +122,7 @@ mod tests {
     use super::*;
     use crate::history::{IngestFile, Intake};
     use crate::task::Task;
+    use crate::tensor::Dtype;
 
     fn npy(dictionary: &str, payload: &[u8]) -> Vec<u8> {
         let mut file = [b"\x93NUMPY\x01\0", &(dictionary.len() as u16).to_le_bytes()[..]].concat();
@@ -157,6 +165,17 @@ mod tests {
             assert_eq!((facts.dtype.as_str(), facts.shape), (dtype, vec![2, 3]));
             assert_eq!(facts.strides, strides);
         }
+    }
+
+    #[test]
+    fn of_big_endian_views_that_no_header_can_tell_the_elements_are_told_as_they_lie() {
+        let element = Element::BigEndian(Dtype::F32);
+        let declared = Declared { strides: Some(vec![4, 1]), ..Declared::plain(element, vec![2, 2]) };
+        let info =
+            TensorInfo { declared: Some(Box::new(declared)), ..TensorInfo::plain("w", Dtype::U8, vec![24]) };
+        let header = header(&info).expect("a header");
+        let text = String::from_utf8_lossy(&header[10..]).into_owned();
+        assert!(text.starts_with("{'descr': '>f4', 'fortran_order': False, 'shape': (6,), }"), "{text}");
     }
 
     #[test]
