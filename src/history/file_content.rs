@@ -44,6 +44,10 @@ impl fmt::Debug for FileContent {
 /// Separates the names of parts from keys, which are no BLAKE3 of this kind.
 const PARTS_CONTEXT: &str = "coral name of a tensor in parts of objects, version 1";
 
+/// What an item of a name is: bytes, behind how many they are, or a part of an object.
+const INSIDE: u8 = 0;
+const OBJECT: u8 = 1;
+
 /// A name for bytes of a file that are no object.
 fn name_of_parts(recipe: &Recipe, start: u64, len: u64) -> ObjectKey {
     let mut hasher = blake3::Hasher::new_derive_key(PARTS_CONTEXT);
@@ -51,13 +55,13 @@ fn name_of_parts(recipe: &Recipe, start: u64, len: u64) -> ObjectKey {
         let (key, offset) = match extent {
             Extent::Inline(bytes) => {
                 let inside = &bytes[range.start as usize..range.end as usize];
-                hasher.update(inside);
+                hasher.update(&[INSIDE]).update(&(inside.len() as u64).to_le_bytes()).update(inside);
                 continue;
             }
             Extent::Object { key, .. } => (key, 0),
             Extent::Part { key, offset, .. } => (key, *offset),
         };
-        hasher.update(key.as_bytes());
+        hasher.update(&[OBJECT]).update(key.as_bytes());
         hasher.update(&(offset + range.start).to_le_bytes());
         hasher.update(&(range.end - range.start).to_le_bytes());
     }
@@ -144,6 +148,31 @@ impl Source for FileReader {
         match self.read_at(offset, buf).map_err(SourceError::new)? {
             got if got == buf.len() => Ok(()),
             _ => Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_look_like_a_part_have_another_name() {
+        let part = |offset| Extent::Part { key: ObjectKey::from_bytes([1; 16]), whole: 9, offset, len: 3 };
+        let name = |extents: Vec<Extent>| {
+            let recipe = Recipe::new(extents, Vec::new(), [0; 32]).expect("a recipe");
+            name_of_parts(&recipe, 0, recipe.len())
+        };
+        let looks = [&[1; 16][..], &2u64.to_le_bytes(), &3u64.to_le_bytes()].concat();
+        let names = [
+            name(vec![part(2)]),
+            name(vec![Extent::Inline(looks.clone())]),
+            name(vec![Extent::Inline([&[1][..], &looks].concat())]),
+            name(vec![Extent::Inline(vec![7; 2])]),
+            name(vec![Extent::Inline(vec![7]), Extent::Inline(vec![7])]),
+        ];
+        for (number, one) in names.iter().enumerate() {
+            assert!(!names[..number].contains(one), "{number}");
         }
     }
 }

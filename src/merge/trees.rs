@@ -182,6 +182,30 @@ impl Merge<'_> {
         Ok(())
     }
 
+    /// The side that counts where files have other names but equal bytes: programs have cut them otherwise.
+    fn by_bytes<'e>(
+        &self,
+        base: Option<&Entry>,
+        ours: &'e Entry,
+        theirs: &'e Entry,
+    ) -> Result<Option<&'e Entry>> {
+        let same_as_base = |side: &Entry| base.map_or(Ok(false), |base| self.has_same_bytes(base, side));
+        Ok(if self.has_same_bytes(ours, theirs)? || same_as_base(theirs)? {
+            Some(ours)
+        } else {
+            same_as_base(ours)?.then_some(theirs)
+        })
+    }
+
+    fn has_same_bytes(&self, one: &Entry, other: &Entry) -> Result<bool> {
+        let (Node::File { recipe, len }, Node::File { recipe: other, len: other_len }) =
+            (&one.node, &other.node)
+        else {
+            return Ok(false);
+        };
+        Ok(len == other_len && self.repo.recipe(*recipe)?.blake3() == self.repo.recipe(*other)?.blake3())
+    }
+
     /// What stands somewhere whole is all that is done there and below.
     fn leave_whole(&mut self) {
         let whole = std::mem::take(&mut self.whole);
@@ -208,7 +232,11 @@ impl Merge<'_> {
             let newer = if node == theirs.node { theirs.attributes } else { ours.attributes };
             Entry { attributes: Attributes { mode: merged_mode, ..newer }, node, ..ours.clone() }
         };
-        if let Some(node) = three_way(base.as_ref().map(node), node(&ours), node(&theirs)) {
+        let merged_node = match three_way(base.as_ref().map(node), node(&ours), node(&theirs)) {
+            None => self.by_bytes(base.as_ref(), &ours, &theirs)?.map(node),
+            merged => merged,
+        };
+        if let Some(node) = merged_node {
             let merged = with(node);
             if merged != ours {
                 self.edit(path, Some(merged));
@@ -313,5 +341,63 @@ impl Merge<'_> {
             }
         }
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::{Disk, SimulatedDisk};
+    use crate::history::{BranchName, Name, Options, assemble};
+    use crate::recipe::Extent;
+    use crate::store::Kind;
+    use crate::units::Timestamp;
+    use std::path::Path;
+    use std::sync::Arc;
+
+    fn repo() -> Repo {
+        let disk = SimulatedDisk::new();
+        disk.create_dir_all(Path::new("/r")).expect("created");
+        let (branch, root) = (BranchName::new("main").expect("a name"), Path::new("/r/.coral"));
+        Repo::create(Arc::new(disk.clone()), root, &branch).expect("created");
+        Repo::open(Arc::new(disk), root, Options::default()).expect("opened")
+    }
+
+    /// A tree with a file of these bytes, cut there.
+    fn tree(repo: &Repo, ingest: &Ingest, bytes: &[u8], cut: usize) -> TreeId {
+        let extents = [&bytes[..cut], &bytes[cut..]].map(|bytes| Extent::Inline(bytes.to_vec()));
+        let (recipe, len) = assemble(repo, ingest, extents.to_vec(), &[]).expect("recorded");
+        let attributes = Attributes { mode: 0o644, modified: Timestamp::EPOCH };
+        let entry =
+            Entry { name: Name::new("f").expect("a name"), attributes, node: Node::File { recipe, len } };
+        let encoding = Tree::new(vec![entry]).expect("a tree").encode();
+        let id = Tree::id_of(&encoding);
+        ingest.put_meta(Kind::Tree, id.as_bytes(), &encoding).expect("put");
+        id
+    }
+
+    #[test]
+    fn files_of_equal_bytes_that_were_cut_otherwise_are_not_changed() {
+        let repo = repo();
+        let ingest = repo.store().begin().expect("begin");
+        let of = |bytes: &[u8], cut| tree(&repo, &ingest, bytes, cut);
+        let (old, old_again, old_cut) = (of(b"old bytes", 3), of(b"old bytes", 4), of(b"old bytes", 5));
+        let (new, new_cut) = (of(b"new bytes", 3), of(b"new bytes", 4));
+        let odd = of(b"odd bytes", 3);
+        ingest.seal().expect("sealed");
+        let ingest = repo.store().begin().expect("begin");
+        let merge = |base, ours, theirs| {
+            let sides = Sides { base, ours, theirs };
+            let merge = merge_trees(&repo, &ingest, sides, Favor::None, &Task::default()).expect("merged");
+            assert_eq!(merge.conflicts, []);
+            merge.edits.len()
+        };
+        assert_eq!(merge(old, new, new_cut), 0);
+        assert_eq!(merge(old, new, old_cut), 0);
+        assert_eq!(merge(old, old_cut, new), 1);
+        assert_eq!(merge(old, old_cut, old_again), 0);
+        let sides = Sides { base: old, ours: new, theirs: odd };
+        let merge = merge_trees(&repo, &ingest, sides, Favor::None, &Task::default()).expect("merged");
+        assert_eq!(merge.conflicts.len(), 1);
     }
 }

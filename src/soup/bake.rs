@@ -10,7 +10,7 @@ use super::write::Part;
 use crate::format::{Bytes, safetensors};
 use crate::history::FileContent;
 use crate::recipe::Place;
-use crate::store::{Slice, StoreError};
+use crate::store::{Slice, SourceError, StoreError};
 use std::collections::HashMap;
 use std::io;
 
@@ -200,14 +200,14 @@ fn exchanged<'a>(
 /// Whether a container may say something of the bytes of its tensors: archives do. Of `.npy` and safetensors it is known
 /// that they do not.
 pub(crate) fn has_checksums(file: &FileContent) -> std::result::Result<bool, StoreError> {
-    let mut first = [0; 9];
+    let mut first = [0; 6];
     if file.recipe().len() < first.len() as u64 {
         return Ok(true);
     }
     file.bytes().read_exact_at(&mut first, 0)?;
-    let is_npy = first.starts_with(b"\x93NUMPY");
-    // A length of eight bytes, then JSON.
-    Ok(!(is_npy || first[8] == b'{'))
+    let header = || safetensors::read_header(&FileBytes(file));
+    let is_known = &first == b"\x93NUMPY" || header().map_err(SourceError::new)?.is_some();
+    Ok(!is_known)
 }
 
 /// A file as the format parsers want to read it.
