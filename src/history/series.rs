@@ -10,7 +10,7 @@ use crate::format::{Extent as Part, Proposal, Proposed};
 use crate::recipe::{Extent, Recipe};
 use crate::tensor::Dtype;
 
-/// The parts of a file without tensors: those of the file before it, if they are floats and the two may face each other.
+/// The parts of a file without tensors: those of the file before it, if most of it is floats and the two may face each other.
 pub(super) fn continued(repo: &Repo, before: &Recipe, proposal: Proposal) -> Result<Proposal> {
     let proposed_len: u64 = proposal.parts.iter().map(|part| part.len).sum();
     let has_tensors = !proposal.tensors.is_empty() || !before.table().is_empty();
@@ -32,7 +32,29 @@ pub(super) fn continued(repo: &Repo, before: &Recipe, proposal: Proposal) -> Res
         parts.push(Proposed { start, len, kind });
         start += len;
     }
-    let are_floats =
-        parts.iter().any(|part| !matches!(part.kind, Part::Literal | Part::Chunk(Dtype::Opaque)));
-    Ok(if are_floats { Proposal { parts, tensors: Vec::new() } } else { proposal })
+    Ok(if are_mostly_floats(&parts) { Proposal { parts, tensors: Vec::new() } } else { proposal })
+}
+
+/// Whether most bytes seemed to be floats: a few that look like some are in many a file.
+fn are_mostly_floats(parts: &[Proposed]) -> bool {
+    let all: u64 = parts.iter().map(|part| part.len).sum();
+    let is_float = |part: &&Proposed| !matches!(part.kind, Part::Literal | Part::Chunk(Dtype::Opaque));
+    let floats: u64 = parts.iter().filter(is_float).map(|part| part.len).sum();
+    floats > all / 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_floats_make_no_file_of_floats() {
+        let of = |parts: &[(u64, Part)]| {
+            let part = |&(len, kind): &(u64, Part)| Proposed { start: 0, len, kind };
+            are_mostly_floats(&parts.iter().map(part).collect::<Vec<_>>())
+        };
+        let (floats, bytes) = (Part::Chunk(Dtype::F32), Part::Chunk(Dtype::Opaque));
+        assert!(of(&[(5, floats), (4, bytes)]) && of(&[(10, floats), (1, Part::Literal)]));
+        assert!(!of(&[(5, floats), (6, bytes)]) && !of(&[(3, Part::Literal)]) && !of(&[]));
+    }
 }

@@ -253,3 +253,51 @@ impl format::Bytes for FileBytes<'_> {
         self.0.read_exact_at(buf, offset).map_err(io::Error::other)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::assembled::assemble;
+    use super::super::testing::{ROOT, create, open};
+    use super::*;
+    use crate::disk::Disk;
+    use crate::recipe::{Place, Tensor, TensorInfo};
+    use std::path::Path;
+
+    #[test]
+    fn a_file_that_has_not_changed_stores_nothing_and_raises_no_version() {
+        let disk = create("main");
+        let format = Path::new(ROOT).join("format");
+        disk.replace(&format, b"coral 2\nid 0123\n").expect("written");
+        let repo = open(&disk);
+        // As programs of that version took it in: this one gathers what lies around the tensor.
+        let header = r#"{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#;
+        let head = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat();
+        let bytes = [&head[..], &[7; 8], b"tail"].concat();
+        let ingest = repo.store().begin().expect("begin");
+        let key = ingest.put(Dtype::F32, &vec![7; 8], &[]).expect("put").key;
+        ingest.seal().expect("sealed");
+        let extents =
+            vec![Extent::Inline(head), Extent::Object { key, len: 8 }, Extent::Inline(b"tail".to_vec())];
+        let tensor = Tensor { info: TensorInfo::plain("w", Dtype::F32, vec![2]), place: Place::Extent(1) };
+        let ingest = repo.store().begin().expect("begin");
+        let before = assemble(&repo, &ingest, extents, &[tensor]).expect("recorded");
+        ingest.seal().expect("sealed");
+        let packs = || disk.list(&Path::new(ROOT).join("packs")).expect("listed");
+        let there = packs();
+
+        let take_in = |parent| {
+            let ingest = repo.store().begin().expect("begin");
+            let (task, file) = (Task::default(), IngestFile { parent, ..IngestFile::default() });
+            let intake = Intake::begin(&task, bytes.len() as u64);
+            let found = repo.ingest(&ingest, &bytes, &file, &intake).expect("taken in");
+            ingest.seal().expect("sealed");
+            found
+        };
+        assert_eq!(take_in(Some(before.0)), before);
+        assert!(disk.read(&format).expect("read").starts_with(b"coral 2"));
+        assert_eq!(packs(), there);
+        // The same file where no version of it is known.
+        assert_ne!(take_in(None).0, before.0);
+        assert!(disk.read(&format).expect("read").starts_with(b"coral 3"));
+    }
+}
