@@ -4,6 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 
+use memmap2::MmapMut;
+
 use crate::places::needs_passthrough;
 use crate::stage::{Missing, Stage, detach, weights};
 
@@ -38,6 +40,7 @@ pub fn what_a_program_saves_is_written_by_the_kernel() -> Result<(), Missing> {
 }
 
 pub fn length_and_times_of_a_file_that_is_being_saved_are_those_of_a_plain_one() -> Result<(), Missing> {
+    needs_passthrough()?;
     let stage = Stage::new()?;
     let mut file = empty(&stage, "a");
     let born = file.metadata().expect("open");
@@ -56,10 +59,12 @@ pub fn length_and_times_of_a_file_that_is_being_saved_are_those_of_a_plain_one()
     stage.in_repo(&["status", "--short"]).succeeds();
     let seen = fs::metadata(stage.worktree("a")).expect("there");
     assert_eq!((seen.mtime(), seen.mtime_nsec(), seen.len()), (7, 5, 5));
+    assert_eq!(count(&stage, "write"), 0);
     Ok(())
 }
 
 pub fn who_reads_a_file_that_is_being_saved_sees_what_later_writers_write() -> Result<(), Missing> {
+    needs_passthrough()?;
     let stage = Stage::new()?;
     let saved = |name: &str| fs::read(stage.mnt(&format!("HEAD/{name}"))).expect("committed");
     let mut writer = empty(&stage, "a");
@@ -97,6 +102,29 @@ pub fn who_reads_a_file_that_is_being_saved_sees_what_later_writers_write() -> R
     Ok(())
 }
 
+pub fn a_mapping_that_outlives_its_descriptor_keeps_a_file_from_being_complete() -> Result<(), Missing> {
+    let mut stage = Stage::new()?;
+    let bytes = weights(1, 4 << 20);
+    let mut file = empty(&stage, "mapped");
+    file.write_all(&bytes).expect("room");
+    // SAFETY: nobody cuts the file while it is mapped.
+    let mut map = unsafe { MmapMut::map_mut(&file).expect("mappable") };
+    drop(file);
+    stage.in_repo(&["commit", "-m", "nothing is complete"]).fails(&["nothing"]);
+    map[1 << 20..][..5].copy_from_slice(b"later");
+    drop(map);
+    stage.wait_until("it is complete", || {
+        stage.in_repo(&["status", "--short"]).succeeds().text() == "A mapped\n"
+    });
+    let id = stage.commit("mapped");
+    let expected = [&bytes[..1 << 20], b"later", &bytes[(1 << 20) + 5..]].concat();
+    assert!(fs::read(stage.mnt(&format!("commits/{id}/mapped"))).expect("committed") == expected);
+    stage.in_repo(&["drain"]).succeeds();
+    stage.unmount();
+    stage.in_repo(&["fsck", "--full"]).succeeds();
+    Ok(())
+}
+
 pub fn a_writer_goes_on_when_the_daemon_is_killed_and_nobody_takes_it_for_done() -> Result<(), Missing> {
     needs_passthrough()?;
     let mut stage = Stage::new()?;
@@ -112,8 +140,10 @@ pub fn a_writer_goes_on_when_the_daemon_is_killed_and_nobody_takes_it_for_done()
     stage.in_repo(&["commit", "-m", "nothing is complete"]).fails(&["nothing"]);
     detach(&stage.mnt(""));
     stage.mount(&["repo", "mnt"]);
-    let refused = OpenOptions::new().write(true).open(stage.worktree("zombie")).expect_err("somebody writes");
-    assert_eq!(refused.raw_os_error(), Some(libc::EBUSY));
+    for reader in [None, Some(File::open(stage.worktree("zombie")).expect("there"))] {
+        let refused = OpenOptions::new().write(true).open(stage.worktree("zombie"));
+        assert_eq!(refused.expect_err("somebody writes").raw_os_error(), Some(libc::EBUSY), "{reader:?}");
+    }
     writer.write_all(b".").expect("the kernel writes by itself");
     stage.wait_until("what others write is seen after a second", || {
         fs::read(stage.worktree("zombie")).expect("there") == b"half and more."

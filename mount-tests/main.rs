@@ -67,6 +67,7 @@ fn main() -> ExitCode {
             what_a_program_saves_is_written_by_the_kernel,
             length_and_times_of_a_file_that_is_being_saved_are_those_of_a_plain_one,
             who_reads_a_file_that_is_being_saved_sees_what_later_writers_write,
+            a_mapping_that_outlives_its_descriptor_keeps_a_file_from_being_complete,
             a_writer_goes_on_when_the_daemon_is_killed_and_nobody_takes_it_for_done;
         places:
             the_top_shows_every_room,

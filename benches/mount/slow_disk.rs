@@ -144,6 +144,14 @@ impl DiskFile for SlowFile {
         self.inner.has_writers()
     }
 
+    fn try_lock_shared(&self) -> Result<bool> {
+        self.inner.try_lock_shared()
+    }
+
+    fn to_write(&self) -> Result<Box<dyn DiskFile>> {
+        self.inner.to_write()
+    }
+
     fn try_lock(&self) -> Result<bool> {
         self.inner.try_lock()
     }

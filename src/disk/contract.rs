@@ -291,6 +291,37 @@ fn an_open_file_tells_when_its_bytes_changed() {
 }
 
 #[test]
+fn a_mark_is_handed_on_without_a_moment_in_between() {
+    on_each_disk(|disk, dir| {
+        let path = dir.join("file");
+        let (first, second) = (disk.create_new(&path).unwrap(), disk.open(&path, false).unwrap());
+        let other = disk.open(&path, true).unwrap();
+        assert!(first.try_lock().unwrap() && !second.try_lock_shared().unwrap());
+        assert!(first.try_lock_shared().unwrap() && second.try_lock_shared().unwrap());
+        assert!(!other.try_lock().unwrap() && other.is_locked().unwrap());
+        drop(first);
+        assert!(!other.try_lock().unwrap() && other.is_locked().unwrap());
+        drop(second);
+        assert!(other.try_lock().unwrap());
+    });
+}
+
+#[test]
+fn an_open_file_is_opened_for_writing_though_it_has_no_name() {
+    on_each_disk(|disk, dir| {
+        let path = dir.join("file");
+        drop(disk.create_new(&path).unwrap());
+        let reader = disk.open(&path, false).unwrap();
+        disk.remove_file(&path).unwrap();
+        reader.to_write().unwrap().write_all_at(b"bytes", 0).unwrap();
+        let mut bytes = [0; 5];
+        reader.read_exact_at(&mut bytes, 0).unwrap();
+        assert_eq!(&bytes, b"bytes");
+        assert!(!reader.has_writers().unwrap());
+    });
+}
+
+#[test]
 fn who_reads_a_file_is_told_whether_anybody_can_write_to_it() {
     on_each_disk(|disk, dir| {
         let path = dir.join("file");

@@ -267,6 +267,11 @@ pub trait DiskFile: Send + Sync + Debug {
     /// Marks the file as in use by whoever has this open, until it is closed or the process ends; `false` if somebody
     /// else marked it.
     fn try_lock(&self) -> Result<bool>;
+    /// Marks the file as in use together with others who mark it so, or lets others do so who are to follow whoever has this
+    /// open; `false` if somebody marked it for himself alone.
+    fn try_lock_shared(&self) -> Result<bool>;
+    /// The same file, opened for writing as well, whatever its names are now.
+    fn to_write(&self) -> Result<Box<dyn DiskFile>>;
     /// Whether somebody else marked the file. Asking is seen by nobody.
     fn is_locked(&self) -> Result<bool>;
     /// Whether anybody, this process included, has the file open for writing, mapped so or handed to the kernel for it. To be

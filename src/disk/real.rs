@@ -303,6 +303,19 @@ fn ofd_lock(file: &File, command: libc::c_int, lock: &mut libc::flock) -> io::Re
 fn has_writers(file: &File) -> io::Result<bool> {
     /// `F_SETSIG` of Linux's `fcntl.h`, which the library does not name.
     const SET_SIGNAL: libc::c_int = 10;
+    /// File systems of other machines, and of programs, by the numbers of statfs(2): NFS, SMB, CIFS, SMB 2, Ceph, AFS, 9P
+    /// and FUSE. A lease is theirs to give, and that they give none says nothing of writers.
+    const ELSEWHERE: [i64; 8] =
+        [0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x00c3_6400, 0x5346_414f, 0x0102_1997, 0x6573_5546];
+    // SAFETY: statfs is plain integers, for which zero bytes are a value.
+    let mut facts: libc::statfs = unsafe { std::mem::zeroed() };
+    // SAFETY: the descriptor is open as long as `file` is borrowed, and `facts` outlives the call.
+    if unsafe { libc::fstatfs(file.as_raw_fd(), &mut facts) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    if ELSEWHERE.contains(&(facts.f_type as i64 & 0xffff_ffff)) {
+        return Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP));
+    }
     let ask = |command, argument: libc::c_int| {
         // SAFETY: these commands take a number, and the descriptor is open as long as `file` is borrowed.
         match unsafe { libc::fcntl(file.as_raw_fd(), command, argument) } {
@@ -409,6 +422,17 @@ impl RealFile {
     fn boxed(path: &Path, file: Result<File>) -> Result<Box<dyn DiskFile>> {
         Ok(Box::new(Self { file: file?, path: path.to_owned(), sync_failed: AtomicBool::new(false) }))
     }
+
+    fn try_ofd_lock(&self, kind: libc::c_int) -> Result<bool> {
+        let mut lock = whole_file();
+        lock.l_type = kind as _;
+        match ofd_lock(&self.file, libc::F_OFD_SETLK, &mut lock) {
+            Ok(()) => Ok(true),
+            // fcntl(2): either, when somebody else has it.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
+            Err(error) => at("lock", &self.path, Err(error)),
+        }
+    }
 }
 
 impl DiskFile for RealFile {
@@ -473,12 +497,18 @@ impl DiskFile for RealFile {
     }
 
     fn try_lock(&self) -> Result<bool> {
-        match ofd_lock(&self.file, libc::F_OFD_SETLK, &mut whole_file()) {
-            Ok(()) => Ok(true),
-            // fcntl(2): either, when somebody else has it.
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
-            Err(error) => at("lock", &self.path, Err(error)),
-        }
+        self.try_ofd_lock(libc::F_WRLCK)
+    }
+
+    fn try_lock_shared(&self) -> Result<bool> {
+        self.try_ofd_lock(libc::F_RDLCK)
+    }
+
+    fn to_write(&self) -> Result<Box<dyn DiskFile>> {
+        // What a descriptor stands for is there also when its name is gone.
+        let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        let opened = open_regular(OpenOptions::new().read(true).write(true), Path::new(&path));
+        RealFile::boxed(&self.path, at("open", &self.path, opened))
     }
 
     fn is_locked(&self) -> Result<bool> {

@@ -309,6 +309,13 @@ impl State {
         true
     }
 
+    /// Lets others have a lock too that one alone has.
+    fn share_lock(&mut self, ino: Ino) {
+        self.locks
+            .entry(ino)
+            .and_modify(|holders| *holders = if *holders == EXCLUSIVE { 1 } else { *holders });
+    }
+
     fn unlock(&mut self, ino: Ino) {
         match self.locks.get_mut(&ino) {
             Some(holders) if *holders != EXCLUSIVE && *holders > 1 => *holders -= 1,

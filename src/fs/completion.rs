@@ -1,8 +1,8 @@
 //! When a file that was written is complete: when its last writer is gone for good, not when somebody closes a
 //! descriptor.
 //!
-//! close(2) comes as two requests: FLUSH, which it waits for, and, when no descriptor and no mapping of that opening
-//! is left anywhere, RELEASE, which nobody waits for. A child that a writer forked sends the first alone. So FLUSH only
+//! close(2) comes as two requests: FLUSH, which it waits for, and, when no descriptor of that opening is left anywhere, and
+//! no mapping unless the kernel writes by itself, RELEASE, which nobody waits for. A child that a writer forked sends the first alone. So FLUSH only
 //! says that RELEASE may follow; it says as well whether the process was being killed, which RELEASE does not. Who wants to
 //! know what is complete after a close that returned waits for the RELEASE, but not for long: it is on its way already
 //! when close(2) returns.
@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 /// How long after a FLUSH its RELEASE is waited for. It takes microseconds on an idle machine; if it never comes,
 /// somebody else still has the file open.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long what a RELEASE has to do is waited for: it may sync a file, or copy one.
+const RELEASING: Duration = Duration::from_secs(600);
 
 /// How whoever closes a descriptor is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +114,11 @@ impl Closings {
         self.lock().insert(opening, Instant::now() + self.patience);
     }
 
+    /// The opening is being released: its end is sure to come.
+    pub fn releasing(&self, opening: u64) {
+        self.lock().insert(opening, Instant::now() + RELEASING);
+    }
+
     /// The opening is released, or written on: nothing more is to be waited for.
     pub fn end(&self, opening: u64) {
         self.lock().remove(&opening);
@@ -129,14 +136,16 @@ impl Closings {
         let end = Instant::now().checked_add(longest);
         let mut until = self.lock();
         let mut awaited: Vec<u64> = until.keys().copied().collect();
-        let mut deadline = awaited.iter().filter_map(|opening| until.get(opening)).max().copied();
+        let mut on_their_way = None;
         loop {
             let before = awaited.len();
             awaited.retain(|opening| until.contains_key(opening));
             let now = Instant::now();
             if awaited.len() < before {
-                deadline = Some(now + self.patience);
+                on_their_way = Some(now + self.patience);
             }
+            let deadline = awaited.iter().filter_map(|opening| until.get(opening)).max().copied();
+            let deadline = deadline.max(on_their_way);
             if end.is_some_and(|end| now >= end) {
                 return;
             }

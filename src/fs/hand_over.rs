@@ -45,13 +45,13 @@ pub(super) fn hand_over(
     if !opened.is_writer {
         lending.opened(thread, opened.handle);
     }
-    let backing = file.backing(|| lending.lends_to(thread));
-    let register = backing.as_ref().and_then(|backing| {
-        let fd = backing.as_fd()?;
-        Some(move || {
-            backing.lend()?;
-            reply.register(fd)
-        })
-    });
-    passthrough.enter(ino, opened.handle, register)
+    // Asked of the first that opens an inode alone, and only where the kernel can.
+    let register = || {
+        let backing = file.backing(|| lending.lends_to(thread));
+        let backing = backing.ok_or_else(|| io::Error::other("it is read and written through us"))?;
+        let fd = backing.as_fd().ok_or_else(|| io::Error::other("the system has no descriptor of it"))?;
+        backing.lend()?;
+        reply.register(fd)
+    };
+    passthrough.enter(ino, opened.handle, Some(register))
 }

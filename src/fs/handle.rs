@@ -175,8 +175,11 @@ impl Drop for OpenNode {
         let is_killed =
             self.closing.as_ref().is_some_and(|closing| closing.is_killed.load(Ordering::Relaxed));
         let how = if is_killed { Release::Interrupted } else { Release::Complete };
+        if let Some(closing) = &self.closing {
+            closing.end.closings.releasing(closing.number);
+        }
         if let Some(changed) = self.worktree.lending().changed(self.node) {
-            self.worktree.note_change(self.node, changed);
+            self.worktree.note_change_not_before(self.node, changed);
         }
         let _ = self.worktree.release(self.node, self.write, how);
         if let Some(closing) = &self.closing {
@@ -284,14 +287,10 @@ impl Handles {
     }
 
     /// Closes what was closed already but for the kernel's last word, which does not come any more when the session ends.
-    /// Of what is lent nobody hears whether it is written on: it counts as closed only if `all_are_closed`.
-    pub fn close_noted(&self, all_are_closed: bool) {
+    pub fn close_noted(&self) {
         let is_noted = |handle: &Handle| {
-            handle.worktree().is_some_and(|open| {
-                let closing = open.closing.as_ref();
-                let is_noted = closing.is_some_and(|closing| closing.is_noted.load(Ordering::Relaxed));
-                is_noted && (all_are_closed || !open.worktree.lending().is_lent(open.node))
-            })
+            let closing = handle.worktree().and_then(|open| open.closing.as_ref());
+            closing.is_some_and(|closing| closing.is_noted.load(Ordering::Relaxed))
         };
         let closed: Vec<Arc<Handle>> = {
             let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
@@ -300,6 +299,13 @@ impl Handles {
             numbers.iter().filter_map(|number| open.remove(number)).collect()
         };
         drop(closed);
+    }
+
+    /// What is still open was not closed: the session ends, and nobody will hear whether it is whole.
+    pub fn interrupt(&self) {
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        let closings = open.values().filter_map(|handle| handle.worktree()?.closing.as_ref());
+        closings.for_each(|closing| closing.is_killed.store(true, Ordering::Relaxed));
     }
 
     /// How many are open.

@@ -1,5 +1,6 @@
 //! Files by their inode: opening, closing, attributes. What is done with one that is open is in `open_file.rs`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::attr::{Attr, Kind};
@@ -51,7 +52,7 @@ impl FileSystem {
         }
     }
 
-    /// The last descriptor and mapping of a handle are gone: when whoever still reads it is done, what was written is
+    /// The last descriptor of a handle is gone: when whoever still reads it is done, what was written is
     /// complete.
     pub fn release(&self, handle: u64) {
         let Some(closed) = self.shared.handles.remove(handle) else { return };
@@ -63,6 +64,13 @@ impl FileSystem {
         };
         if let Some(fill) = fill {
             self.shared.fills.send(fill);
+        }
+        // The last who reads a file that the kernel wrote completes it.
+        let lent = closed.worktree().filter(|open| !open.write && open.worktree.lending().is_lent(open.node));
+        let lent = lent.map(|open| (Arc::clone(&open.worktree), open.node));
+        drop(closed);
+        if let Some((worktree, node)) = lent.filter(|(worktree, node)| !worktree.lending().is_lent(*node)) {
+            self.shared.closed(&worktree, node);
         }
     }
 

@@ -3,6 +3,7 @@
 //! Looks only at what is in memory and waits for nothing itself.
 
 use super::changes::Changes;
+use super::handle::Handle;
 use super::node::{Node, node};
 use super::superblock::Superblock;
 use super::workers::Lane;
@@ -52,7 +53,13 @@ impl<'a> Lanes<'a> {
 
     /// Closing an open file for good, which may complete it.
     pub fn release(&self, handle: u64) -> Lane {
-        self.of_worktree(handle, Lane::Change)
+        let ends_slowly = |handle: &Handle| {
+            handle.worktree().is_some_and(|open| open.worktree.lending().ends_slowly(open.node))
+        };
+        match self.0.handles.get(handle) {
+            Ok(handle) if ends_slowly(&handle) => Lane::Long,
+            Ok(_) | Err(_) => self.of_worktree(handle, Lane::Change),
+        }
     }
 
     fn of_worktree(&self, handle: u64, lane: Lane) -> Lane {

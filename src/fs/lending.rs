@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 
 use crate::disk::Space;
 
-/// With less room than this nothing is lent. More than a disk takes between two looks at it.
+/// With less room than this nothing is lent; more than most disks take between two looks at it.
 const ROOM: u64 = 4 << 30;
+/// With so much room files are lent again.
+const ENOUGH: u64 = 5 << 30;
 /// A thread that opened a file to read it so long ago, and has not closed it, may be about to copy it: cp(1) opens both files
 /// at once.
 const COPYING: Duration = Duration::from_millis(500);
@@ -38,7 +40,8 @@ struct Reader {
 impl Lending {
     /// Notes how much room the disk has. Whether there was enough before, and is not any more.
     pub fn note_room(&self, space: Space) -> bool {
-        let has_room = space.available >= ROOM;
+        let least = if self.has_room.load(Ordering::Relaxed) { ROOM } else { ENOUGH };
+        let has_room = space.available >= least;
         self.has_room.swap(has_room, Ordering::Relaxed) && !has_room
     }
 
@@ -77,6 +80,7 @@ mod tests {
     fn nothing_is_lent_while_the_disk_is_nearly_full() {
         let lending = Lending::default();
         assert!(!lending.lends_to(1), "before the first look");
+        assert!(!lending.note_room(room(ENOUGH)) && lending.lends_to(1));
         assert!(!lending.note_room(room(ROOM)) && lending.lends_to(1));
         assert!(lending.note_room(room(ROOM - 1)) && !lending.lends_to(1));
         assert!(!lending.note_room(room(0)), "it was said before");
@@ -85,7 +89,7 @@ mod tests {
     #[test]
     fn whoever_reads_a_file_may_be_copying_it_until_it_is_closed() {
         let lending = Lending::default();
-        lending.note_room(room(ROOM));
+        lending.note_room(room(ENOUGH));
         lending.opened(1, 10);
         assert!(!lending.lends_to(1) && lending.lends_to(2));
         lending.closed(10);

@@ -4,7 +4,6 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
@@ -97,19 +96,12 @@ pub struct Mount {
 struct Ended {
     result: Mutex<Option<io::Result<()>>>,
     changed: Condvar,
-    /// Whether it ended while the mount was there: programs may have files of it open, and write to them.
-    is_cut: AtomicBool,
 }
 
 impl Ended {
     fn set(&self, result: io::Result<()>) {
         *self.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         self.changed.notify_all();
-    }
-
-    /// Whether nobody can have a file open: the kernel ends the session after the last is closed.
-    fn all_are_closed(&self) -> bool {
-        self.is_over() && !self.is_cut.load(Ordering::Relaxed)
     }
 
     fn is_over(&self) -> bool {
@@ -230,8 +222,6 @@ impl Identity {
 fn leaving(mount_point: &Path, ours: &Arc<OnceLock<Identity>>, ended: &Arc<Ended>) -> AtEnd {
     let (mount_point, ours, ended) = (mount_point.to_owned(), Arc::clone(ours), Arc::clone(ended));
     AtEnd(Box::new(move || {
-        let is_there = ours.get().is_some_and(|ours| Identity::at(&mount_point).as_ref() == Some(ours));
-        ended.is_cut.store(is_there, Ordering::Relaxed);
         if is_others(&mount_point, ours.get()) {
             ended.set(Ok(()));
             loop {
@@ -297,10 +287,10 @@ impl Mount {
 
     fn finish(&self) -> Result<(), MountError> {
         let shared = &self.core.shared;
-        let all_are_closed = self.ended.all_are_closed();
-        shared.handles.close_noted(all_are_closed);
+        shared.handles.close_noted();
+        shared.handles.interrupt();
         shared.auto_events.end();
-        let synced = Upkeep::of(shared).sync(all_are_closed);
+        let synced = Upkeep::of(shared).sync();
         match &synced {
             Ok(()) => shared.log.line(shared.now(), "unmounted"),
             Err(error) => {

@@ -37,7 +37,9 @@ impl Backing<'_> {
     pub fn lend(&self) -> io::Result<()> {
         match self {
             Backing::Copy(_) => Ok(()),
-            Backing::Staging(open, _) => open.worktree.lending().lend(open.node).map_err(io::Error::other),
+            Backing::Staging(open, given) => {
+                open.worktree.lending().lend(open.node, given).map_err(io::Error::other)
+            }
         }
     }
 }

@@ -162,6 +162,23 @@ impl Superblock {
     /// Waits until files that were closed just now are complete, or somebody else still has them open.
     pub fn settle(&self) {
         self.closings.wait();
+        self.settle_mapped();
+    }
+
+    /// Completes files that were closed and that nobody writes to any more through a mapping.
+    pub fn settle_mapped(&self) {
+        for worktree in self.worktrees.all() {
+            // What cannot be recorded now is tried again at the next look.
+            for node in worktree.lending().settle_mapped().unwrap_or_default() {
+                self.closed(&worktree, node);
+            }
+        }
+    }
+
+    /// A file is complete though no writer of it was closed just now.
+    pub fn closed(&self, worktree: &Arc<OpenWorktree>, node: NodeId) {
+        self.ingest.settled(Arc::clone(worktree));
+        self.auto_events.closed(worktree, node, true);
     }
 
     /// Says who can tell the kernel that names moved.

@@ -231,7 +231,7 @@ fn idle_worktrees_are_let_go_and_those_in_use_are_not() {
     close(&core, opened);
     look_often();
     assert!(is_open(), "what was saved is not durable yet");
-    Upkeep::of(&core.shared).sync(true).unwrap();
+    Upkeep::of(&core.shared).sync().unwrap();
     Upkeep::of(&core.shared).tidy();
     assert!(is_open(), "it was used just now");
     look_often();

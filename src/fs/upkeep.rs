@@ -36,6 +36,7 @@ impl<'a> Upkeep<'a> {
 
     /// Lets worktrees go that were deleted or replaced, and those that nobody uses any more. To be called now and then.
     pub fn tidy(&self) {
+        self.0.settle_mapped();
         self.0.worktrees.tidy(|opening| self.0.inodes.knows(opening));
     }
 
@@ -114,10 +115,9 @@ impl<'a> Upkeep<'a> {
         }
     }
 
-    /// Makes what was done in worktrees durable: the last thing before the mount goes away. `all_are_closed` if nobody can
-    /// have a file open any more.
-    pub fn sync(&self, all_are_closed: bool) -> Result<()> {
-        self.0.handles.close_noted(all_are_closed);
+    /// Makes what was done in worktrees durable: the last thing before the mount goes away.
+    pub fn sync(&self) -> Result<()> {
+        self.0.handles.close_noted();
         for worktree in self.0.worktrees.all() {
             worktree.staging().sync()?;
             worktree.sync_records()?;

@@ -139,6 +139,13 @@ impl OpenWorktree {
             .or_insert(Times { changed: at, accessed: None });
     }
 
+    /// Notes that a node changed at an instant, unless it changed later as well.
+    pub fn note_change_not_before(&self, node: NodeId, at: Timestamp) {
+        if self.times(node).is_none_or(|times| times.changed < at) {
+            self.note_change(node, at);
+        }
+    }
+
     /// Notes that somebody set the time at which a node was last read.
     pub fn note_access(&self, node: NodeId, accessed: Timestamp, now: Timestamp) {
         self.times_of_all().insert(node, Times { changed: now, accessed: Some(accessed) });

@@ -59,11 +59,30 @@ pub(super) struct OpenFile {
 
 /// A staging file that others write without saying so.
 #[derive(Debug, Clone, Copy)]
-struct Lent {
+pub(super) struct Lent {
     /// The disk's time of its bytes when the file's own was last said: as long as it is this one, what was said stands.
-    modified: SystemTime,
-    /// Whether the last writer was killed, and none came since.
-    is_interrupted: bool,
+    pub(super) modified: SystemTime,
+    /// The disk's time of its bytes when a writer was killed, as long as nobody wrote since.
+    killed: Option<SystemTime>,
+    /// Whether somebody writes to it though nobody has the file open: through a mapping, or as one whose opening we do not
+    /// hear of any more; or it is to be looked at again for another reason.
+    pub(super) is_mapped: bool,
+}
+
+impl Lent {
+    /// A writer lets go of it, when its bytes are of this time.
+    fn leave(&mut self, how: Release, modified: Option<SystemTime>) {
+        match how {
+            Release::Interrupted => self.killed = modified,
+            // Who closes without writing completes nothing.
+            Release::Complete => self.killed = self.killed.filter(|killed| Some(*killed) == modified),
+        }
+    }
+
+    /// How the last who wrote to it let go.
+    fn left(&self) -> Release {
+        if self.killed.is_some() { Release::Interrupted } else { Release::Complete }
+    }
 }
 
 /// What the holders of an open file do with it.
@@ -128,9 +147,13 @@ impl OpenFile {
         self.written = true;
     }
 
-    /// What is written to the staging file is not told from now on; its time is this one as long as nobody writes.
-    pub(super) fn lend(&mut self, modified: SystemTime) {
-        self.lent.get_or_insert(Lent { modified, is_interrupted: false });
+    /// What is written to the staging file is not told from now on. `given` is the same file, open to be read: nothing is
+    /// held by us any more that could write to it. Its bytes are of this time as long as nobody writes.
+    pub(super) fn lend(&mut self, given: Arc<dyn DiskFile>, modified: SystemTime) {
+        if let Access::Writing((_, file)) = &mut self.access {
+            *file = given;
+        }
+        self.lent.get_or_insert(Lent { modified, killed: None, is_mapped: false });
         self.len = None;
         self.written = true;
     }
@@ -145,17 +168,17 @@ impl OpenFile {
         self.is_lent() && self.readers > 0
     }
 
-    /// The disk's time of a lent staging file when the file's own was last said, and the staging file.
-    pub(super) fn lent_since(&mut self) -> Option<(&mut SystemTime, &dyn DiskFile)> {
+    /// What is known of a lent staging file, and the file itself.
+    pub(super) fn lent(&mut self) -> Option<(&mut Lent, &dyn DiskFile)> {
         match (&mut self.lent, &self.access) {
-            (Some(lent), Access::Writing((_, file))) => Some((&mut lent.modified, &**file)),
+            (Some(lent), Access::Writing((_, file))) => Some((lent, &**file)),
             _ => None,
         }
     }
 
     /// Nothing is written to the staging file any more: the file has other bytes, which are complete. The writers stay.
     pub(super) fn give_back(&mut self) {
-        self.read(None);
+        read(self, None);
         self.len = None;
     }
 
@@ -188,16 +211,18 @@ impl OpenFile {
     pub(super) fn close(&mut self, write: bool, how: Release) -> Option<Staged> {
         let count = self.count(write);
         *count = count.saturating_sub(1);
-        let readers = self.readers;
-        let (is_end, how) = match &mut self.lent {
-            Some(lent) => {
+        let (writers, readers) = (self.writers, self.readers);
+        let (is_end, how) = match self.lent() {
+            // A reader who goes makes it complete if he is the last of all; a writer if he is the last writer, because the
+            // bytes are copied for those who read.
+            Some((lent, file)) => {
                 if write {
-                    lent.is_interrupted = how == Release::Interrupted;
+                    lent.leave(how, file.modified().ok());
                 }
-                let how = if lent.is_interrupted { Release::Interrupted } else { Release::Complete };
-                (self.writers == 0 && (readers == 0 || write && how == Release::Complete), how)
+                let leaves_bytes = write && lent.left() == Release::Complete;
+                (writers == 0 && (readers == 0 || leaves_bytes), lent.left())
             }
-            None => (write && self.writers == 0, how),
+            None => (write && writers == 0, how),
         };
         match (&self.access, is_end, how) {
             (Access::Writing(staged), true, Release::Complete) => {
@@ -206,11 +231,22 @@ impl OpenFile {
             }
             (Access::Writing(_), true, Release::Interrupted) => {
                 // Without the descriptor the mark is gone: anybody sees that nobody is at work.
-                self.read(None);
+                read(self, None);
                 None
             }
             _ => None,
         }
+    }
+
+    /// Begins the end of a lent file that is written to though nobody has it open, if it is one: as [`OpenFile::close`].
+    #[must_use]
+    pub(super) fn end_mapped(&mut self) -> Option<Staged> {
+        let staged = self
+            .writing()
+            .filter(|_| self.writers == 0 && self.lent.is_some_and(|lent| lent.is_mapped))?
+            .clone();
+        self.closing += 1;
+        Some(staged)
     }
 
     /// Whether nobody writes to a staging file any more that was being written. As long as the file is held still, its
@@ -224,7 +260,8 @@ impl OpenFile {
         if self.is_written(staging)
             && let Access::Writing(settled) = &self.access
         {
-            self.read(Some(settled.clone()));
+            let settled = settled.clone();
+            read(self, Some(settled));
         }
     }
 
@@ -232,20 +269,18 @@ impl OpenFile {
     /// given up.
     pub(super) fn closed(&mut self) {
         self.closing = self.closing.saturating_sub(1);
-        if self.writers == 0 && self.closing == 0 && !self.is_lent_to_readers() && self.writing().is_some() {
-            self.read(None);
+        let stays = self.is_lent_to_readers() || self.lent.is_some_and(|lent| lent.is_mapped);
+        if self.writers == 0 && self.closing == 0 && !stays && self.writing().is_some() {
+            read(self, None);
         }
     }
 
-    /// Nobody writes any more.
-    fn read(&mut self, held: Option<Staged>) {
-        self.access = Access::Reading(held);
-        self.lent = None;
-    }
-
-    /// Whether nobody has it open.
+    /// Whether nobody has it open or writes to it.
     pub(super) fn is_closed(&self) -> bool {
-        self.readers == 0 && self.writers == 0 && self.closing == 0
+        self.readers == 0
+            && self.writers == 0
+            && self.closing == 0
+            && self.lent.is_none_or(|lent| !lent.is_mapped)
     }
 
     #[cfg(test)]
@@ -272,6 +307,12 @@ impl OpenFile {
     fn count(&mut self, write: bool) -> &mut u32 {
         if write { &mut self.writers } else { &mut self.readers }
     }
+}
+
+/// Nobody writes to a file any more.
+fn read(open: &mut OpenFile, held: Option<Staged>) {
+    open.access = Access::Reading(held);
+    open.lent = None;
 }
 
 #[cfg(test)]
@@ -348,10 +389,44 @@ mod tests {
         assert!(file.held().is_none() && !file.is_written(StagingId(1)) && file.is_closed());
     }
 
+    fn lent_file(number: u64) -> OpenFile {
+        let mut file = OpenFile::created(staged(number));
+        let given = Arc::clone(&file.writing().unwrap().1);
+        let modified = given.modified().unwrap();
+        file.lend(given, modified);
+        file
+    }
+
+    #[test]
+    fn a_mapping_keeps_a_lent_file_from_being_complete() {
+        let mut file = lent_file(1);
+        assert!(file.end_mapped().is_none());
+        let _ = file.close(true, Release::Complete).unwrap();
+        file.lent().unwrap().0.is_mapped = true;
+        file.closed();
+        assert!(!file.is_closed() && number(file.writing()) == Some(1));
+        let last = file.end_mapped().unwrap();
+        file.lent().unwrap().0.is_mapped = false;
+        file.settle(last.0);
+        file.closed();
+        assert!(file.is_closed() && number(file.held()) == Some(1));
+    }
+
+    #[test]
+    fn who_opens_a_killed_writer_s_file_and_writes_nothing_completes_nothing() {
+        let mut file = lent_file(1);
+        file.open(false, None);
+        assert!(file.close(true, Release::Interrupted).is_none());
+        file.open(true, None);
+        assert!(file.close(true, Release::Complete).is_none());
+        file.open(true, None);
+        file.writing().unwrap().1.write_all_at(b"more", 0).unwrap();
+        assert!(file.close(true, Release::Complete).is_some());
+    }
+
     #[test]
     fn a_lent_file_is_written_until_nobody_has_it_open() {
-        let mut file = OpenFile::created(staged(1));
-        file.lend(SystemTime::UNIX_EPOCH);
+        let mut file = lent_file(1);
         file.open(false, None);
         let first = file.close(true, Release::Complete).unwrap();
         assert!(file.is_written(first.0) && file.is_lent_to_readers());
@@ -363,8 +438,7 @@ mod tests {
         assert!(file.close(false, Release::Complete).is_none(), "a killed writer's bytes are not complete");
         assert!(file.held().is_none() && file.is_closed());
 
-        let mut file = OpenFile::created(staged(2));
-        file.lend(SystemTime::UNIX_EPOCH);
+        let mut file = lent_file(2);
         file.open(false, None);
         let first = file.close(true, Release::Complete).unwrap();
         let last = file.close(false, Release::Complete).unwrap();

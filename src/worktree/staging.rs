@@ -91,7 +91,10 @@ impl Staging<'_> {
     /// Whether a node's bytes are no longer in a staging file.
     pub(super) fn is_other_now(&self, node: NodeId, staging: StagingId) -> Result<bool> {
         self.worktree.read(|state| match &state.nodes.get(node)?.body {
-            Body::File(file) => Ok(file.current.staging() != Some(staging)),
+            Body::File(file) if file.current.staging() != Some(staging) => Ok(true),
+            // What was removed has no bytes for those who come later.
+            Body::File(_) if !state.nodes.is_linked(node) => Err(Error::Stale),
+            Body::File(_) => Ok(false),
             Body::Dir(_) | Body::Symlink(_) => Err(Error::Stale),
         })
     }
@@ -137,8 +140,7 @@ impl Staging<'_> {
     /// it the file may be gone.
     pub(super) fn is_in_use(&self, staging: StagingId) -> Result<bool> {
         match self.open(staging) {
-            // Where the disk cannot tell of writers nothing is lent.
-            Ok(file) => Ok(file.is_locked()? || file.has_writers().unwrap_or(false)),
+            Ok(file) => Ok(file.is_locked()? || is_written_to(&*file)),
             Err(error) if error.is_absence() => Ok(false),
             Err(error) => Err(error.into()),
         }
@@ -197,10 +199,23 @@ impl Staging<'_> {
         let result = read(&file);
         // A descriptor tells once of each loss, so it is asked when the last byte was read. What was read of bytes that are
         // lost, and what went wrong with that, says nothing.
-        match file.check_kept().is_ok() && file.len().is_ok_and(|len| len >= staged.len) {
-            true => result,
-            false => Err(self.lose(staged.staging)),
+        if file.check_kept().is_err() {
+            return Err(self.lose(staged.staging));
         }
+        match file.len().is_ok_and(|len| len >= staged.len) {
+            true => result,
+            // Of what is being written somebody may cut off a piece meanwhile.
+            false if self.is_complete(staged)? => Err(self.lose(staged.staging)),
+            false => Err(history::Error::KeepsChanging(staged.path.to_string().into()).into()),
+        }
+    }
+
+    /// Whether what was staged is a complete version, which nobody changes.
+    fn is_complete(&self, staged: &StagedFile) -> Result<bool> {
+        self.worktree.read(|state| {
+            let file = state.nodes.file_of(staged.staging);
+            Ok(file.and_then(|(_, file)| file.complete_len_in(staged.staging)).is_some())
+        })
     }
 
     /// Takes a staged file into the store; `parent` is the tree that it probably derives from.
@@ -293,6 +308,14 @@ impl State {
         stored.iter().for_each(|(staging, ..)| drop(self.unsynced.remove(staging)));
         Ok(())
     }
+}
+
+/// Whether anybody has a file open for writing. Where no disk can tell nothing is lent; where this user may not ask, somebody
+/// else may have lent it.
+fn is_written_to(file: &dyn DiskFile) -> bool {
+    file.has_writers().unwrap_or_else(|error| {
+        !matches!(error.source.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP | libc::ENOSYS))
+    })
 }
 
 /// Reads until `buf` is full or the file ends.

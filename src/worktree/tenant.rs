@@ -87,18 +87,25 @@ impl Tenant {
     /// [`Error::BeingWritten`] if another process is writing to it, and `write`.
     pub fn open_file(&self, node: NodeId, write: bool) -> Result<()> {
         loop {
-            let (staging, begun) = self.read(|state| {
+            let (staging, others) = self.read(|state| {
                 let Body::File(file) = &state.nodes.get(node)?.body else {
                     return Err(Error::IsADirectory(state.nodes.path_of(node).unwrap_or_default()));
                 };
-                let held = state.open.get(&node).and_then(OpenFile::held).map(|(staging, _)| *staging);
-                let staging = file.current.staging().filter(|staging| Some(*staging) != held);
-                Ok((staging, !file.is_complete()))
+                let open = state.open.get(&node);
+                let number = |staged: &Staged| staged.0;
+                let (held, writing) =
+                    (open.and_then(OpenFile::held).map(number), open.and_then(OpenFile::writing).map(number));
+                let current = file.current.staging();
+                let others = current.filter(|staging| !file.is_complete() && Some(*staging) != writing);
+                Ok((current.filter(|staging| Some(*staging) != held), others))
             })?;
+            // Somebody began it: whether they are at work, the disk tells, whoever reads it here.
+            if let Some(begun) = others.filter(|_| write)
+                && self.staging().is_in_use(begun)?
+            {
+                return Err(Error::BeingWritten(self.names().path_of(node).unwrap_or_default()));
+            }
             let staged = match staging {
-                Some(staging) if write && begun && self.staging().is_in_use(staging)? => {
-                    return Err(Error::BeingWritten(self.names().path_of(node).unwrap_or_default()));
-                }
                 Some(staging) => match self.staging().open(staging) {
                     // It was stored and let go since it was looked at.
                     Err(error) if error.is_absence() && self.staging().is_other_now(node, staging)? => {
@@ -137,20 +144,17 @@ impl Tenant {
     pub fn release(&self, node: NodeId, write: bool, how: Release) -> Result<()> {
         let complete = {
             let mut state = self.state();
+            // What cannot be told of its time does not keep it from being closed.
+            let _ = state.keep_lent_time(node);
             let Some(open) = state.open.get_mut(&node) else { return Ok(()) };
             open.close(write, how)
         };
         let settled = complete.as_ref().map_or(Ok(()), |staged| self.end(node, staged));
-        let mut state = self.state();
-        if let Some(open) = state.open.get_mut(&node) {
-            if complete.is_some() {
-                open.closed();
-            }
-            if open.is_closed() {
-                state.open.remove(&node);
-                state.let_go(node);
-            }
+        match complete {
+            Some(_) => self.ended(node),
+            None => self.forget_closed(node, &mut self.state()),
         }
+        let mut state = self.state();
         let (waiting, hold) = (state.unsynced.len(), state.needless_hold());
         drop(state);
         drop(hold);
@@ -168,17 +172,54 @@ impl Tenant {
         settled
     }
 
-    /// The last writer is gone, and of a lent file perhaps everybody: what it left is complete.
-    fn end(&self, node: NodeId, staged: &Staged) -> Result<()> {
+    /// The end of a last writer is over: what nobody has open any more is let go.
+    pub(super) fn ended(&self, node: NodeId) {
+        let mut state = self.state();
+        if let Some(open) = state.open.get_mut(&node) {
+            open.closed();
+        }
+        self.forget_closed(node, &mut state);
+    }
+
+    fn forget_closed(&self, node: NodeId, state: &mut State) {
+        if state.open.get(&node).is_some_and(OpenFile::is_closed) {
+            state.open.remove(&node);
+            state.let_go(node);
+        }
+    }
+
+    /// The last writer is gone, and of a lent file perhaps everybody: what it left is complete, unless somebody writes to it
+    /// still.
+    pub(super) fn end(&self, node: NodeId, staged: &Staged) -> Result<()> {
         let (is_lent, was_synced, stays_lent) = match self.state().open.get(&node) {
             Some(open) => (open.is_lent(), open.is_synced(), open.is_lent_to_readers()),
             None => return Ok(()),
         };
-        if stays_lent {
-            return self.lending().settle_apart(node, staged);
+        if is_lent {
+            let is_mapped = self.lending().is_written_to(&*staged.1);
+            if let Some((lent, _)) = self.state().open.get_mut(&node).and_then(OpenFile::lent) {
+                lent.is_mapped = is_mapped;
+            }
+            if is_mapped {
+                return Ok(());
+            }
         }
-        // Nobody said whether it was written to since it was synced: if not, this costs nothing.
-        let is_durable = was_synced && (!is_lent || staged.1.sync().is_ok());
+        if stays_lent {
+            let settled = self.lending().settle_apart(node, staged, was_synced);
+            if settled.is_err()
+                && let Some((lent, _)) = self.state().open.get_mut(&node).and_then(OpenFile::lent)
+            {
+                // It is tried again when somebody looks, or asks for what is complete.
+                lent.is_mapped = true;
+            }
+            return settled;
+        }
+        // Nobody said whether it was written to since it was synced: if not, this costs nothing. The disk tells once of what
+        // it lost.
+        if is_lent && was_synced && staged.1.sync().is_err() {
+            return Err(self.staging().lose(staged.0));
+        }
+        let is_durable = was_synced;
         self.settle(node, staged, is_durable)
     }
 
@@ -281,23 +322,23 @@ impl Tenant {
     /// kept.
     fn writable(&self, node: NodeId, keep: bool, now: Timestamp) -> Result<Arc<dyn DiskFile>> {
         // Who is writing already needs no news of others.
-        if let Some(file) = self.state().written_on(node, now)? {
-            return Ok(file);
+        let written = self.state().written_on(node, now)?;
+        if let Some(file) = written {
+            return if self.lending().is_lent(node) { Ok(Arc::from(file.to_write()?)) } else { Ok(file) };
         }
         loop {
-            let target = self.read(|state| {
+            let (target, is_lent) = self.read(|state| {
                 let target = state.target(node)?;
                 if matches!(target, Target::Ready(_)) {
                     state.touch(node, now)?;
                 }
-                Ok(target)
+                Ok((target, state.open.get(&node).is_some_and(OpenFile::is_lent)))
             })?;
             let begun = match target {
+                Target::Ready(file) if is_lent => return Ok(Arc::from(file.to_write()?)),
                 Target::Ready(file) => return Ok(file),
-                // Whoever has it open goes on in that one: no other can be begun before they are gone.
-                Target::Begun(staging) | Target::Complete(Content::Staged { staging, .. })
-                    if self.lending().is_lent(node) =>
-                {
+                // Its bytes are lost, and whoever has it open goes on in it: no other can be begun before they are gone.
+                Target::Begun(staging) | Target::Complete(Content::Staged { staging, .. }) if is_lent => {
                     return Err(self.state().lost_bytes(staging));
                 }
                 Target::Begun(staging) => self.resume(node, staging, now)?,

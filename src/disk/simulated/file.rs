@@ -105,6 +105,22 @@ impl DiskFile for SimulatedFile {
         Ok(lock.is_some())
     }
 
+    fn try_lock_shared(&self) -> Result<bool> {
+        let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nobody comes in between: letting go and taking are one step to all others.
+        let mut state = self.disk.state();
+        if lock.is_some() {
+            state.share_lock(self.ino);
+        } else if state.try_lock(self.ino, false) {
+            *lock = Some(Lock { disk: self.disk.clone(), ino: self.ino });
+        }
+        Ok(lock.is_some())
+    }
+
+    fn to_write(&self) -> Result<Box<dyn DiskFile>> {
+        Ok(self.disk.boxed(&self.path, self.ino, true))
+    }
+
     fn is_locked(&self) -> Result<bool> {
         let own = self.lock.lock().unwrap_or_else(PoisonError::into_inner).is_some();
         Ok(!own && self.disk.state().locks.contains_key(&self.ino))

@@ -3,29 +3,38 @@
 use super::*;
 use crate::disk::DiskFile;
 
+/// A kernel that a file is lent to: it opens anew what it is given, for each who writes.
+struct Kernel(Arc<dyn DiskFile>);
+
+impl Kernel {
+    fn write(&self, bytes: &[u8], offset: u64) {
+        self.writer().write_all_at(bytes, offset).expect("write");
+    }
+
+    /// One who writes, or has it mapped, until this is dropped.
+    fn writer(&self) -> Box<dyn DiskFile> {
+        self.0.to_write().expect("open")
+    }
+
+    fn modified(&self) -> Timestamp {
+        self.0.modified().expect("modified").into()
+    }
+}
+
 /// Creates a file and lends it, as a mount does for a program that saves.
-fn lend(worktree: &Tenant, file: &str) -> (NodeId, Arc<dyn DiskFile>) {
+fn lend(worktree: &Tenant, file: &str) -> (NodeId, Kernel) {
     let node = worktree.create(NodeId::ROOT, &name(file), 0o644, at(1)).expect("create");
     (node, lent(worktree, node))
 }
 
-/// What a kernel writes to that a file is lent to: it opens anew what it is given.
-fn lent(worktree: &Tenant, node: NodeId) -> Arc<dyn DiskFile> {
-    let file = try_lend(worktree, node).expect("lend");
-    file.expect("it is being written")
+fn lent(worktree: &Tenant, node: NodeId) -> Kernel {
+    try_lend(worktree, node).expect("lend").expect("it is being written")
 }
 
-fn try_lend(worktree: &Tenant, node: NodeId) -> Result<Option<Arc<dyn DiskFile>>> {
+fn try_lend(worktree: &Tenant, node: NodeId) -> Result<Option<Kernel>> {
     let Some(given) = worktree.lending().lendable(node) else { return Ok(None) };
-    worktree.lending().lend(node)?;
-    let disk = worktree.repo().disk();
-    let staged = disk.list(&worktree.staging().dir())?;
-    for staged in staged.iter().map(|name| worktree.staging().dir().join(name)) {
-        if disk.stat(&staged)?.is_some_and(|stat| given.id().is_ok_and(|id| id == stat.id)) {
-            return Ok(Some(Arc::from(disk.open(&staged, true)?)));
-        }
-    }
-    Ok(None)
+    worktree.lending().lend(node, &given)?;
+    Ok(Some(Kernel(given)))
 }
 
 fn close(worktree: &Tenant, node: NodeId, write: bool) {
@@ -47,17 +56,17 @@ fn what_was_written_unheard_is_seen_at_once_and_complete_when_it_is_closed() {
     let (_disk, repo) = create();
     let worktree = tenant(&repo);
     let (node, file) = lend(&worktree, "a");
-    file.write_all_at(b"some bytes", 0).expect("write");
+    file.write(b"some bytes", 0);
     let seen = worktree.names().attributes(node).expect("attributes");
-    assert_eq!((seen.len, seen.modified), (10, Timestamp::from(file.modified().expect("modified"))));
+    assert_eq!((seen.len, seen.modified), (10, file.modified()));
     assert_eq!(worktree.lending().changed(node), Some(seen.modified));
     assert_eq!(load(&worktree, "a"), Some(b"some bytes".to_vec()));
     worktree.set_len(node, 4, at(2)).expect("cut");
-    file.write_all_at(b"more", 4).expect("write");
+    file.write(b"more", 4);
     close(&worktree, node, true);
     assert!(!worktree.lending().is_lent(node) && worktree.lending().lendable(node).is_none());
     let modified = worktree.names().attributes(node).expect("attributes").modified;
-    assert_eq!(modified, Timestamp::from(file.modified().expect("modified")));
+    assert_eq!(modified, file.modified());
     commit(&worktree);
     assert_eq!(committed(&repo, "main", "a"), Some(b"somemore".to_vec()));
 }
@@ -67,12 +76,12 @@ fn a_time_that_was_said_stands_until_bytes_change() {
     let (_disk, repo) = create();
     let worktree = tenant(&repo);
     let (node, file) = lend(&worktree, "a");
-    file.write_all_at(b"bytes", 0).expect("write");
+    file.write(b"bytes", 0);
     worktree.names().set_attributes(node, None, Some(at(77))).expect("say");
     assert_eq!(worktree.names().attributes(node).expect("attributes").modified, at(77));
     worktree.names().set_attributes(node, Some(0o600), None).expect("say");
     assert_eq!(worktree.names().attributes(node).expect("attributes").modified, at(77));
-    file.write_all_at(b"bytes", 0).expect("write");
+    file.write(b"bytes", 0);
     assert_ne!(worktree.names().attributes(node).expect("attributes").modified, at(77));
     worktree.names().set_attributes(node, None, Some(at(78))).expect("say");
     close(&worktree, node, true);
@@ -84,7 +93,7 @@ fn what_is_lent_to_readers_does_not_change_what_a_commit_takes() {
     let (_disk, repo) = create();
     let worktree = tenant(&repo);
     let (node, file) = lend(&worktree, "a");
-    file.write_all_at(b"first", 0).expect("write");
+    file.write(b"first", 0);
     worktree.open_file(node, false).expect("open");
     close(&worktree, node, true);
     // A reader has it: the next writer writes what that one sees.
@@ -92,9 +101,9 @@ fn what_is_lent_to_readers_does_not_change_what_a_commit_takes() {
         commit(&worktree);
         worktree.open_file(node, true).expect("open");
         let same = lent(&worktree, node);
-        assert_eq!(same.id().expect("id"), file.id().expect("id"));
+        assert_eq!(same.0.id().expect("id"), file.0.id().expect("id"));
         let before = committed(&repo, "main", "a");
-        file.write_all_at(bytes, 0).expect("write");
+        file.write(bytes, 0);
         commit(&worktree);
         assert_eq!(committed(&repo, "main", "a"), before, "{version}: nobody has closed it");
         close(&worktree, node, true);
@@ -115,13 +124,13 @@ fn the_bytes_that_a_killed_writer_left_are_not_complete_whoever_reads_them() {
     let (_disk, repo) = create();
     let worktree = tenant(&repo);
     let (node, file) = lend(&worktree, "a");
-    file.write_all_at(b"whole", 0).expect("write");
+    file.write(b"whole", 0);
     close(&worktree, node, true);
     commit(&worktree);
     worktree.open_file(node, true).expect("open");
     worktree.set_len(node, 0, at(2)).expect("truncate");
     let file = lent(&worktree, node);
-    file.write_all_at(b"ha", 0).expect("write");
+    file.write(b"ha", 0);
     worktree.open_file(node, false).expect("open");
     worktree.release(node, true, Release::Interrupted).expect("release");
     assert_eq!(load(&worktree, "a"), Some(b"ha".to_vec()));
@@ -145,11 +154,11 @@ fn a_removed_file_goes_on_for_those_who_have_it() {
     let (node, file) = lend(&worktree, "a");
     worktree.open_file(node, false).expect("open");
     worktree.names().unlink(NodeId::ROOT, &name("a"), at(2)).expect("unlink");
-    file.write_all_at(b"nameless", 0).expect("write");
+    file.write(b"nameless", 0);
     close(&worktree, node, true);
     worktree.open_file(node, true).expect("open");
     worktree.set_len(node, 4, at(3)).expect("cut");
-    assert_eq!(file.len().expect("len"), 4, "its readers see it");
+    assert_eq!(file.0.len().expect("len"), 4, "its readers see it");
     assert_eq!(worktree.names().attributes(node).expect("attributes").len, 4);
     close(&worktree, node, true);
     close(&worktree, node, false);
@@ -162,10 +171,10 @@ fn who_syncs_a_file_and_closes_it_has_it_whole_after_a_power_cut() {
         let (disk, repo) = create();
         let worktree = tenant(&repo);
         let (node, file) = lend(&worktree, "a");
-        file.write_all_at(b"written", 0).expect("write");
+        file.write(b"written", 0);
         worktree.sync(node).expect("sync");
         // As long as before, so that only the disk knows.
-        later.into_iter().for_each(|bytes| file.write_all_at(bytes, 0).expect("write"));
+        later.into_iter().for_each(|bytes| file.write(bytes, 0));
         close(&worktree, node, true);
         worktree.sync(NodeId::ROOT).expect("sync");
         for seed in 0..8 {
@@ -182,17 +191,94 @@ fn who_syncs_a_file_and_closes_it_has_it_whole_after_a_power_cut() {
 fn a_dead_process_s_file_is_nobody_s_as_long_as_somebody_writes_to_it() {
     let (disk, repo) = create();
     let worktree = tenant(&repo);
-    let (_, kernels) = lend(&worktree, "a");
-    kernels.write_all_at(b"half", 0).expect("write");
+    let (_, kernel) = lend(&worktree, "a");
+    kernel.write(b"half", 0);
+    let writer = kernel.writer();
     // It dies without a word; what it lent lives on.
-    drop((worktree, repo));
+    drop((worktree, repo, kernel));
     let repo = open(&disk);
     let next = tenant(&repo);
     let node = next.names().resolve(&path("a")).expect("resolve").expect("its name is there");
     assert!(matches!(next.open_file(node, true), Err(Error::BeingWritten(_))));
     assert!(next.commit(&request("nothing", 2), &Task::default()).is_err());
-    kernels.write_all_at(b"whole", 0).expect("write");
+    // Reading it does not make it ours.
+    next.open_file(node, false).expect("open");
+    assert!(matches!(next.open_file(node, true), Err(Error::BeingWritten(_))));
+    writer.write_all_at(b"whole", 0).expect("write");
     assert_eq!(load(&next, "a"), Some(b"whole".to_vec()));
+    drop(writer);
+    next.open_file(node, true).expect("nobody writes any more");
+    next.write_at(node, 5, b"!", at(3)).expect("write");
+    close(&next, node, true);
+    commit(&next);
+    assert_eq!(committed(&repo, "main", "a"), Some(b"whole!".to_vec()));
+}
+
+#[test]
+fn a_mapping_that_outlives_the_last_close_keeps_a_file_from_being_complete() {
+    let (_disk, repo) = create();
+    let worktree = tenant(&repo);
+    let (node, file) = lend(&worktree, "a");
+    file.write(b"bytes", 0);
+    let mapping = file.writer();
+    close(&worktree, node, true);
+    assert_eq!(worktree.lending().settle_mapped().expect("look"), []);
+    commit(&worktree);
+    assert_eq!(committed(&repo, "main", "a"), None);
+    // Who opens it meanwhile goes on in it, also one who only reads.
+    worktree.open_file(node, true).expect("open");
+    worktree.write_at(node, 5, b"!", at(2)).expect("write");
+    worktree.open_file(node, false).expect("open");
+    close(&worktree, node, true);
+    mapping.write_all_at(b"BYTES", 0).expect("write");
+    commit(&worktree);
+    assert_eq!(committed(&repo, "main", "a"), None);
+    close(&worktree, node, false);
+    assert_eq!(load(&worktree, "a"), Some(b"BYTES!".to_vec()));
+    drop(mapping);
+    assert_eq!(worktree.lending().settle_mapped().expect("look"), [node]);
+    commit(&worktree);
+    assert_eq!(committed(&repo, "main", "a"), Some(b"BYTES!".to_vec()));
+    assert_eq!(staged(&worktree), 0);
+}
+
+#[test]
+fn what_is_synced_and_closed_is_whole_after_a_power_cut_though_somebody_reads_it() {
+    let (disk, repo) = create();
+    let worktree = tenant(&repo);
+    let (node, file) = lend(&worktree, "a");
+    file.write(b"written", 0);
+    worktree.open_file(node, false).expect("open");
+    worktree.sync(node).expect("sync");
+    close(&worktree, node, true);
+    worktree.sync(NodeId::ROOT).expect("sync");
+    for seed in 0..8 {
+        let after = open(&disk.crash_image(seed));
+        let worktree = tenant(&after);
+        commit(&worktree);
+        assert_eq!(committed(&after, "main", "a"), Some(b"written".to_vec()));
+    }
+    // And what is settled afterwards is made durable as everything else.
+    close(&worktree, node, false);
+    synced(&worktree, "other", b"somebody else's");
+    worktree.staging().sync().expect("sync");
+    worktree.sync_records().expect("sync");
+    let after = open(&disk.crash_image(1));
+    assert_eq!(load(&tenant(&after), "a"), Some(b"written".to_vec()));
+    assert!(tenant(&after).snapshot(false).expect("snapshot").is_at_rest());
+}
+
+#[test]
+fn what_the_disk_lost_after_a_sync_is_told_though_only_the_close_hears_of_it() {
+    let (disk, repo) = create();
+    let worktree = tenant(&repo);
+    let (node, file) = lend(&worktree, "a");
+    file.write(b"synced", 0);
+    worktree.sync(node).expect("sync");
+    file.write(b"lost", 6);
+    disk.fail_write_back(&worktree.staging().dir());
+    assert!(matches!(worktree.release(node, true, Release::Complete), Err(Error::LostBytes(_))));
+    assert!(matches!(worktree.commit(&request("lost", 2), &Task::default()), Err(Error::LostBytes(_))));
 }
 
 /// A session that lends and ends at the first error: what was committed, and what was synced and closed.
@@ -209,7 +295,7 @@ fn session(disk: &SimulatedDisk, done: &mut Vec<(String, Vec<u8>)>) -> Result<()
             None => worktree.create(NodeId::ROOT, &name("a"), 0o644, at(1))?,
         };
         let file = try_lend(&worktree, node)?.ok_or(Error::Stale)?;
-        file.write_all_at(&[round; 9000], 0)?;
+        file.writer().write_all_at(&[round; 9000], 0)?;
         worktree.open_file(node, false)?;
         worktree.release(node, true, Release::Complete)?;
         let committed = worktree.commit(&request("round", round.into()), &Task::default())?;
@@ -217,7 +303,7 @@ fn session(disk: &SimulatedDisk, done: &mut Vec<(String, Vec<u8>)>) -> Result<()
             done.push((committed.id.to_string(), vec![round; 9000]));
         }
         worktree.open_file(node, true)?;
-        file.write_all_at(&[round + 100; 10], 0)?;
+        file.writer().write_all_at(&[round + 100; 10], 0)?;
         worktree.release(node, true, Release::Complete)?;
         worktree.release(node, false, Release::Complete)?;
         worktree.commit(&request("round", round.into()), &Task::default())?;
