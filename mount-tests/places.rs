@@ -75,8 +75,8 @@ pub fn what_is_asked_is_counted_and_damage_is_told_to_people_too() -> Result<(),
     stage.in_repo(&["drain"]).succeeds();
     // Its copy as it was saved would be read instead.
     fs::remove_dir_all(stage.path("repo/.coral/plain")).expect("it has one");
-    let errors = || fs::read_to_string(stage.mnt(".coral/errors")).expect("readable");
-    assert_eq!(errors(), "");
+    let errors = |stage: &Stage| fs::read_to_string(stage.mnt(".coral/errors")).expect("readable");
+    assert_eq!(errors(&stage), "");
     let packs = fs::read_dir(stage.path("repo/.coral/packs")).expect("listed");
     let packs = packs.map(|pack| pack.expect("listed").path()).filter(|path| path.extension().is_some());
     for pack in packs.filter(|path| path.extension() == Some("cpk".as_ref())) {
@@ -84,10 +84,14 @@ pub fn what_is_asked_is_counted_and_damage_is_told_to_people_too() -> Result<(),
         let middle = file.metadata().expect("there").len() / 2;
         file.write_all_at(&[0x55; 4096], middle).expect("room");
     }
+    // Who coded it has its bytes in memory still.
+    stage.unmount();
+    stage.mount(&["repo", "mnt"]);
+    fs::write(stage.worktree("b"), "b").expect("room");
     let damaged = fs::read(stage.mnt("branches/main/a")).map(drop).expect_err("wrong bytes are never read");
     assert_eq!(damaged.raw_os_error(), Some(libc::EIO));
     fs::metadata(stage.mnt("branches/main/none")).expect_err("it is not there");
-    let told = errors();
+    let told = errors(&stage);
     assert!(told.contains(" UTC read branches/main/a: ") && told.contains("Input/output error"), "{told}");
     assert!(!told.contains("lookup"), "{told}");
     let stats = fs::read_to_string(stage.mnt(".coral/stats.json")).expect("readable");

@@ -70,7 +70,7 @@ impl FileSystem {
         let lent = lent.map(|open| (Arc::clone(&open.worktree), open.node));
         drop(closed);
         if let Some((worktree, node)) = lent.filter(|(worktree, node)| !worktree.lending().is_lent(*node)) {
-            self.shared.closed(&worktree, node);
+            self.shared.ingest.settled(worktree);
         }
     }
 

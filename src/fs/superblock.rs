@@ -169,16 +169,10 @@ impl Superblock {
     pub fn settle_mapped(&self) {
         for worktree in self.worktrees.all() {
             // What cannot be recorded now is tried again at the next look.
-            for node in worktree.lending().settle_mapped().unwrap_or_default() {
-                self.closed(&worktree, node);
+            if !worktree.lending().settle_mapped().unwrap_or_default().is_empty() {
+                self.ingest.settled(worktree);
             }
         }
-    }
-
-    /// A file is complete though no writer of it was closed just now.
-    pub fn closed(&self, worktree: &Arc<OpenWorktree>, node: NodeId) {
-        self.ingest.settled(Arc::clone(worktree));
-        self.auto_events.closed(worktree, node, true);
     }
 
     /// Says who can tell the kernel that names moved.
