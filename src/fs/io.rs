@@ -69,7 +69,7 @@ impl FileSystem {
         let lent = closed.worktree().filter(|open| !open.write && open.worktree.lending().is_lent(open.node));
         let lent = lent.map(|open| (Arc::clone(&open.worktree), open.node));
         drop(closed);
-        if let Some((worktree, node)) = lent.filter(|(worktree, node)| !worktree.lending().is_lent(*node)) {
+        if let Some((worktree, _)) = lent.filter(|(worktree, node)| !worktree.lending().is_lent(*node)) {
             self.shared.ingest.settled(worktree);
         }
     }
