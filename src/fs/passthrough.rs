@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// How the open inodes are read.
 #[derive(Debug)]
@@ -30,8 +30,11 @@ struct Open<B> {
 #[derive(Debug)]
 struct Inode<B> {
     handles: u32,
-    backing: Option<Arc<B>>,
+    backing: Decision<B>,
 }
+
+/// What an inode is read from: decided by whoever opens it first, while others who open the same one wait.
+type Decision<B> = Arc<OnceLock<Option<Arc<B>>>>;
 
 impl<B> Default for Passthrough<B> {
     fn default() -> Self {
@@ -47,28 +50,30 @@ impl<B> Passthrough<B> {
     }
 
     /// Notes that an inode is being opened, and says which backing file it is read from and written to, if it is.
-    /// `register` is called for the first opening of an inode only.
+    /// `register` is called for the first opening of an inode only; it may ask the disk, so others are not kept waiting.
     pub fn enter(
         &self,
         ino: u64,
         handle: u64,
         register: Option<impl FnOnce() -> io::Result<B>>,
     ) -> Option<Arc<B>> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let Open { inodes, handles } = &mut *open;
-        handles.insert(handle, ino);
-        let inode = inodes.entry(ino).or_insert_with(|| {
-            let register = register.filter(|_| !self.is_refused.load(Ordering::Relaxed));
-            let backing = register.and_then(|register| {
-                let registered = register();
-                let is_refused = registered.as_ref().is_err_and(is_refusal);
-                self.is_refused.store(is_refused, Ordering::Relaxed);
-                registered.ok().map(Arc::new)
-            });
-            Inode { handles: 0, backing }
-        });
-        inode.handles += 1;
-        inode.backing.clone()
+        let decision = {
+            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            let Open { inodes, handles } = &mut *open;
+            handles.insert(handle, ino);
+            let inode = inodes.entry(ino).or_insert_with(|| Inode { handles: 0, backing: Arc::default() });
+            inode.handles += 1;
+            Arc::clone(&inode.backing)
+        };
+        let decide = || {
+            let register = register.filter(|_| !self.is_refused.load(Ordering::Relaxed))?;
+            let registered = register();
+            if registered.as_ref().is_err_and(is_refusal) {
+                self.is_refused.store(true, Ordering::Relaxed);
+            }
+            registered.ok().map(Arc::new)
+        };
+        decision.get_or_init(decide).clone()
     }
 
     /// Notes that the kernel released a handle.
@@ -136,6 +141,28 @@ mod tests {
         };
         assert_eq!(passthrough.enter(1, 11, Some(register)), None);
         assert!(!asked.load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn while_one_file_is_asked_about_others_are_opened_and_closed() {
+        let passthrough = Passthrough::default();
+        let (begun, go_on) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
+        std::thread::scope(|scope| {
+            let slow = scope.spawn(|| {
+                let register = || {
+                    begun.wait();
+                    go_on.wait();
+                    Ok(7)
+                };
+                passthrough.enter(1, 10, Some(register)).as_deref().copied()
+            });
+            begun.wait();
+            assert_eq!(passthrough.enter(2, 20, Some(|| Ok(8))).as_deref(), Some(&8));
+            passthrough.leave(20);
+            let same = scope.spawn(|| passthrough.enter(1, 11, None::<Register>).as_deref().copied());
+            go_on.wait();
+            assert_eq!((slow.join().unwrap(), same.join().unwrap()), (Some(7), Some(7)));
+        });
     }
 
     #[test]
