@@ -45,7 +45,7 @@ fn read_cold(scratch: &Scratch, key: ObjectKey, bytes: &[u8], what: &str) {
     for _ in 0..RUNS {
         forget_pages(&scratch.path("packs"));
         let before = process_time();
-        walls.push(timed(|| scratch.reopened().read_at(key, 0, &mut read).expect("it can be read")));
+        walls.push(timed(|| scratch.reopened().read_all(key, &mut read).expect("it can be read")));
         processors.push(process_time() - before);
     }
     assert!(read == bytes, "it came back changed");

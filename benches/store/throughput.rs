@@ -73,11 +73,11 @@ fn reads(folder: &Folder, noise: &[u8], weights: &dyn Fn(u32) -> Vec<u8>) {
         let ratio = scratch.ratio(key);
         let cold = median_of(|_| {
             forget_pages(&scratch.path("packs"));
-            timed(|| scratch.reopened().read_at(key, 0, &mut buf).expect("it can be read"))
+            timed(|| scratch.reopened().read_all(key, &mut buf).expect("it can be read"))
         });
         report(&format!("{what}: read whole, cold"), cold, ratio);
         let opened = scratch.reopened();
-        let warm = median_of(|_| timed(|| opened.read_at(key, 0, &mut buf).expect("it can be read")));
+        let warm = median_of(|_| timed(|| opened.read_all(key, &mut buf).expect("it can be read")));
         report(&format!("{what}: read whole, warm"), warm, ratio);
         let parts = median_of(|_| timed(|| read_in_parts(&opened, key, &mut buf)));
         report(&format!("{what}: read by 128 KiB in order"), parts, ratio);
@@ -86,7 +86,10 @@ fn reads(folder: &Folder, noise: &[u8], weights: &dyn Fn(u32) -> Vec<u8>) {
 
 fn read_in_parts(store: &Store, key: ObjectKey, buf: &mut [u8]) {
     for (index, part) in buf.chunks_mut(128 << 10).enumerate() {
-        store.read_at(key, (index as u64) << 17, part).expect("it can be read");
+        store
+            .reader(key)
+            .and_then(|reader| reader.read_at((index as u64) << 17, part))
+            .expect("it can be read");
     }
 }
 

@@ -86,17 +86,18 @@ impl FileReader {
     fn read_object(&self, key: ObjectKey, len: u64, range: Range<u64>, part: &mut [u8]) -> Result<()> {
         // Who reads all of an object at once does not come back to it.
         if range == (0..len) {
-            return Ok(self.repo.store().read_at(key, 0, part)?);
+            return Ok(self.repo.store().read_all(key, part)?);
         }
-        Ok(self.object(key)?.read_at(range.start, part)?)
+        Ok(self.object(key, len)?.read_at(range.start, part)?)
     }
 
     /// The reader of an object. It is made while nobody waits; of two that are made at once one is kept.
-    fn object(&self, key: ObjectKey) -> Result<Arc<ObjectReader>> {
+    fn object(&self, key: ObjectKey, len: u64) -> Result<Arc<ObjectReader>> {
         if let Some(reader) = self.recent(key) {
             return Ok(reader);
         }
         let reader = Arc::new(self.repo.store().reader(key)?);
+        reader.check_len(len)?;
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
         if readers.iter().all(|(known, _)| *known != key) {
             if readers.len() >= READERS {

@@ -93,18 +93,19 @@ impl Store {
         self.decoder.catalog.lookups()
     }
 
-    /// Fills `buf` from byte `offset` of an object. Decodes the frames that the range touches and no others.
+    /// Fills `buf` with all bytes of an object.
     ///
     /// # Errors
-    /// Never gives wrong bytes: [`StoreError::Corrupt`](super::StoreError::Corrupt) if what is stored does not add up.
-    pub fn read_at(&self, key: ObjectKey, offset: u64, buf: &mut [u8]) -> Result<()> {
-        self.decoder.read_at(key, offset, buf)
+    /// Never gives wrong bytes: [`StoreError::Corrupt`](super::StoreError::Corrupt) if what is stored does not add up, or it
+    /// does not have so many.
+    pub fn read_all(&self, key: ObjectKey, buf: &mut [u8]) -> Result<()> {
+        self.decoder.read_all(key, buf)
     }
 
     /// All bytes of an object.
     ///
     /// # Errors
-    /// As [`Store::read_at`].
+    /// As [`Store::read_all`].
     pub fn read(&self, key: ObjectKey) -> Result<Vec<u8>> {
         self.decoder.read(key)
     }
@@ -112,7 +113,7 @@ impl Store {
     /// All bytes of the recipe, tree or commit whose BLAKE3 is `id`.
     ///
     /// # Errors
-    /// As [`Store::read_at`]; also if the bytes do not hash to `id`.
+    /// As [`Store::read_all`]; also if the bytes do not hash to `id`.
     pub fn read_meta(&self, kind: Kind, id: &[u8; 32]) -> Result<Vec<u8>> {
         self.decoder.read_meta(kind, id)
     }

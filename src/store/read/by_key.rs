@@ -14,6 +14,14 @@ use super::frames::check_range;
 /// Bytes of an object that are decoded at once when all of it is wanted in memory.
 const READ_LEN: u64 = 16 << 20;
 
+/// That an object is of the length that somebody who names it says: the shorter one would pass for the beginning of it.
+pub(super) fn check_len(object: &Object, said: u64) -> Result<()> {
+    match object.entry.len == said {
+        true => Ok(()),
+        false => Err(object.corrupt(format!("it has {} bytes where a file has {said}", object.entry.len))),
+    }
+}
+
 impl Decoder {
     /// The chain of the object that is there, its packs held.
     pub fn chain(&self, key: ObjectKey) -> Result<Chain> {
@@ -40,6 +48,17 @@ impl Decoder {
         self.again_if_gone(|| {
             let object = self.catalog.get(&key)?;
             self.any_copy(object, |object| self.read_object(object, offset, buf))
+        })
+    }
+
+    /// Fills `buf` with all bytes of an object, which must be so many.
+    pub fn read_all(&self, key: ObjectKey, buf: &mut [u8]) -> Result<()> {
+        self.again_if_gone(|| {
+            let object = self.catalog.get(&key)?;
+            self.any_copy(object, |object| {
+                check_len(&object, buf.len() as u64)?;
+                self.read_object(object, 0, buf)
+            })
         })
     }
 

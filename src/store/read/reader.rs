@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::id::ObjectKey;
 use crate::store::error::Result;
 
+use super::by_key::check_len;
 use super::chain::Chain;
 use super::decoder::Decoder;
 
@@ -26,6 +27,14 @@ impl fmt::Debug for ObjectReader {
 impl ObjectReader {
     pub(in crate::store) fn open(decoder: &Arc<Decoder>, key: ObjectKey) -> Result<Self> {
         Ok(Self { decoder: Arc::clone(decoder), chain: decoder.chain(key)? })
+    }
+
+    /// That the object is of a length that somebody who names it says.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`](crate::store::StoreError::Corrupt) if it is not.
+    pub fn check_len(&self, said: u64) -> Result<()> {
+        check_len(self.chain.object(), said)
     }
 
     /// Bytes of the object.

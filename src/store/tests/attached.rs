@@ -115,7 +115,7 @@ fn what_stays_in_its_file_is_there_when_its_first_name_is_gone_and_takes_no_room
     saved.check(&disk, old, &keys(&puts), true);
     saved.check(&disk.crash_image(1), old, &keys(&puts), true);
     let mut part = vec![0; 300_000];
-    open(&disk).read_at(puts[0].key, 250_000, &mut part).unwrap();
+    open(&disk).reader(puts[0].key).and_then(|reader| reader.read_at(250_000, &mut part)).unwrap();
     assert!(part == saved.files[0][HEADER + 250_000..][..300_000]);
     let waiting: u64 = saved.files.iter().map(|file| file.len() as u64).sum();
     assert_eq!((open(&disk).attached_len(), open(&disk).stats().unwrap().attached_len), (waiting, waiting));

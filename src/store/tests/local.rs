@@ -130,7 +130,7 @@ fn a_copy_that_is_whole_is_read_whichever_of_two_is_damaged() {
         let store = open(&disk);
         assert!(store.read(key).unwrap() == bytes);
         let mut part = [0; 64];
-        store.read_at(key, 450, &mut part).unwrap();
+        store.reader(key).and_then(|reader| reader.read_at(450, &mut part)).unwrap();
         assert!(part == bytes[450..514]);
         let bad = damaged.clone();
         let store = open_hooked(&disk, move |operation, path| match operation == "open" && path == bad {

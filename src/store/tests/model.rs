@@ -108,7 +108,7 @@ impl Model {
         let from = from % (bytes.len() + 1);
         let len = len % (bytes.len() - from + 1);
         let mut part = vec![0; len];
-        self.store.read_at(**key, from as u64, &mut part).unwrap();
+        self.store.reader(**key).and_then(|reader| reader.read_at(from as u64, &mut part)).unwrap();
         assert!(part == bytes[from..from + len]);
     }
 

@@ -49,10 +49,10 @@ fn objects_of_all_lengths_around_frames_come_back_whole_and_in_ranges() {
         assert_eq!(store.read(key).unwrap(), bytes);
         for (from, to) in [(0, len), (len / 2, len), (len / 3, len / 2), (len, len)] {
             let mut part = vec![0; to - from];
-            store.read_at(key, from as u64, &mut part).unwrap();
+            store.reader(key).and_then(|reader| reader.read_at(from as u64, &mut part)).unwrap();
             assert_eq!(part, bytes[from..to]);
         }
-        let beyond = store.read_at(key, 1, &mut vec![0; len]).unwrap_err();
+        let beyond = store.reader(key).and_then(|reader| reader.read_at(1, &mut vec![0; len])).unwrap_err();
         assert!(matches!(beyond, StoreError::OutOfRange { .. }));
     }
 }
@@ -87,7 +87,7 @@ fn chains_grow_to_the_cap_and_go_on_from_their_keyframe() {
     for (key, step) in keys.iter().zip(&steps) {
         assert!(store.read(*key).unwrap() == *step);
         let mut part = [0; 1000];
-        store.read_at(*key, 300_001, &mut part).unwrap();
+        store.reader(*key).and_then(|reader| reader.read_at(300_001, &mut part)).unwrap();
         assert_eq!(part, step[300_001..301_001]);
     }
 }

@@ -63,7 +63,7 @@ fn a_read_asks_each_pack_once_for_all_that_it_needs_of_it() {
     let packs = in_memory(&store, &family.disk);
     let mut buf = vec![0; 1000];
     // One pack for each link of the chain, and one range of each.
-    store.read_at(family.objects[4].0, 10, &mut buf).unwrap();
+    store.reader(family.objects[4].0).and_then(|reader| reader.read_at(10, &mut buf)).unwrap();
     assert_eq!(buf, family.objects[4].1[10..1010]);
     let calls: Vec<usize> = packs.iter().map(InMemory::take_calls).collect();
     assert_eq!(calls.iter().sum::<usize>(), 5, "{calls:?}");

@@ -81,6 +81,24 @@ fn the_end_of_a_file_is_where_its_recipe_says() {
     }
 }
 
+/// The beginning of a longer object is not a shorter one: a recipe that says so is damaged, or hostile.
+#[test]
+fn an_object_of_another_length_than_its_file_says_is_not_read() {
+    let (_disk, repo) = create();
+    let bytes = weights(1000, 1);
+    let ingest = repo.store().begin().expect("begin");
+    let key = ingest.put(Dtype::F32, &bytes, &[]).expect("put").key;
+    ingest.seal().expect("seal");
+    for len in [3996, 4004] {
+        let extents = vec![Extent::Object { key, len }];
+        let recipe = Arc::new(Recipe::new(extents, Vec::new(), [0; 32]).expect("a recipe"));
+        let reader = repo.reader(&recipe);
+        for wanted in [len as usize, 100] {
+            assert!(reader.read_at(0, &mut vec![0; wanted]).is_err(), "{wanted} of {len}");
+        }
+    }
+}
+
 #[test]
 fn an_open_file_of_a_worktree_is_read_as_it_is_now() {
     let (_disk, repo) = create();
