@@ -263,16 +263,8 @@ fn width(kind: u32) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Gguf, assert_tiles, for_mutations, tensors_of};
-    use super::super::{Proposal, propose};
+    use super::super::testing::{Gguf, for_mutations, proposal, tensors_of};
     use super::*;
-
-    fn proposal(file: &[u8]) -> Proposal {
-        let file = file.to_vec();
-        let proposal = propose(&file).expect("memory can be read");
-        assert_tiles(&file, &proposal);
-        proposal
-    }
 
     #[test]
     fn numbers_and_blocks_are_tensors() {

@@ -38,6 +38,14 @@ pub(super) fn assert_tiles(file: &[u8], proposal: &Proposal) {
     }
 }
 
+/// What is proposed for a file, which holds the invariants.
+pub(super) fn proposal(file: &[u8]) -> Proposal {
+    let file = file.to_vec();
+    let proposal = super::propose(&file).expect("memory can be read");
+    assert_tiles(&file, &proposal);
+    proposal
+}
+
 /// Calls `check` with so many files that differ from this one in some bytes, in their length or in both: always the same.
 pub(super) fn for_mutations(file: &[u8], count: u64, check: impl Fn(&[u8])) {
     for seed in 0..count {

@@ -404,16 +404,9 @@ fn dtype_of(name: &str) -> Option<Dtype> {
 #[cfg(test)]
 mod tests {
     use super::super::testing::torch::{Checkpoint, View};
-    use super::super::testing::{assert_tiles, tensors_of, zip_file};
-    use super::super::{Extent, Proposal, propose};
+    use super::super::testing::{proposal, tensors_of, zip_file};
+    use super::super::{Extent, Proposal};
     use super::*;
-
-    fn proposal(file: &[u8]) -> Proposal {
-        let file = file.to_vec();
-        let proposal = propose(&file).expect("memory can be read");
-        assert_tiles(&file, &proposal);
-        proposal
-    }
 
     /// The payloads of a file that are not empty: where they begin after the first, their lengths and types.
     fn payloads(proposal: &Proposal) -> Vec<(u64, Dtype)> {
