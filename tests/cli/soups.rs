@@ -485,3 +485,26 @@ fn no_more_waits_to_be_coded_than_the_settings_allow() {
     bench.coral(&["soup", "main", "other", "--method", "linear", "--no-pack", "--weights", "1,3"]).succeeds();
     assert!(waiting().as_u64() > Some(2_000_000), "{}", waiting());
 }
+
+/// A square array as NumPy saves it, in C's order of elements or Fortran's.
+fn array(fortran: bool, numbers: &[f32; 4]) -> Vec<u8> {
+    let order = if fortran { "True" } else { "False" };
+    let said = format!("{{'descr': '<f4', 'fortran_order': {order}, 'shape': (2, 2), }}");
+    let padded = format!("{said:<117}\n");
+    let bytes = numbers.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<u8>>();
+    [b"\x93NUMPY\x01\0", &(padded.len() as u16).to_le_bytes()[..], padded.as_bytes(), &bytes].concat()
+}
+
+#[test]
+fn a_matrix_is_not_mixed_with_the_memory_of_its_transpose() {
+    let bench = Workbench::new();
+    let numbers = [1.0, 2.0, 3.0, 4.0];
+    bench.commit("w.npy", &array(false, &numbers), "rows");
+    bench.coral(&["tag", "rows"]).succeeds();
+    bench.commit("w.npy", &array(true, &numbers), "columns");
+    bench.coral(&["tag", "columns"]).succeeds();
+    bench.coral(&["soup", "rows", "columns", "--method", "linear"]).fails(1, &["another order"]);
+    bench.commit("w.npy", &array(false, &[3.0, 4.0, 5.0, 6.0]), "rows again");
+    bench.coral(&["soup", "rows", "HEAD", "--method", "linear"]).succeeds();
+    assert_eq!(bench.cat("HEAD:w.npy"), array(false, &[2.0, 3.0, 4.0, 5.0]));
+}
