@@ -1,5 +1,6 @@
 //! Files that the kernel writes by itself: those that a program begins anew.
 
+use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -8,6 +9,21 @@ use memmap2::MmapMut;
 
 use crate::places::needs_passthrough;
 use crate::stage::{Missing, Stage, detach, weights};
+
+/// Whether the kernel is handed files to write: where it can be, and the disk has room.
+fn needs_lending() -> Result<(), Missing> {
+    /// More than a mount wants to be left.
+    const ROOM: u64 = 6 << 30;
+    needs_passthrough()?;
+    let folder = CString::new(env!("CARGO_TARGET_TMPDIR")).expect("a path");
+    // SAFETY: statvfs is plain integers, for which zero bytes are a value; the path is NUL-terminated and both outlive the call.
+    let mut facts: libc::statvfs = unsafe { std::mem::zeroed() };
+    let told = unsafe { libc::statvfs(folder.as_ptr(), &mut facts) };
+    match told == 0 && facts.f_bavail * facts.f_frsize >= ROOM {
+        true => Ok(()),
+        false => Err(Missing("less than 6 GiB are free".to_owned())),
+    }
+}
 
 /// How often a mount was asked for something.
 fn count(stage: &Stage, operation: &str) -> u64 {
@@ -22,7 +38,7 @@ fn empty(stage: &Stage, name: &str) -> File {
 }
 
 pub fn what_a_program_saves_is_written_by_the_kernel() -> Result<(), Missing> {
-    needs_passthrough()?;
+    needs_lending()?;
     let stage = Stage::new()?;
     for round in 0..2u64 {
         let bytes = weights(round, 3 << 20);
@@ -40,7 +56,7 @@ pub fn what_a_program_saves_is_written_by_the_kernel() -> Result<(), Missing> {
 }
 
 pub fn length_and_times_of_a_file_that_is_being_saved_are_those_of_a_plain_one() -> Result<(), Missing> {
-    needs_passthrough()?;
+    needs_lending()?;
     let stage = Stage::new()?;
     let mut file = empty(&stage, "a");
     let born = file.metadata().expect("open");
@@ -64,7 +80,7 @@ pub fn length_and_times_of_a_file_that_is_being_saved_are_those_of_a_plain_one()
 }
 
 pub fn who_reads_a_file_that_is_being_saved_sees_what_later_writers_write() -> Result<(), Missing> {
-    needs_passthrough()?;
+    needs_lending()?;
     let stage = Stage::new()?;
     let saved = |name: &str| fs::read(stage.mnt(&format!("HEAD/{name}"))).expect("committed");
     let mut writer = empty(&stage, "a");
@@ -126,7 +142,7 @@ pub fn a_mapping_that_outlives_its_descriptor_keeps_a_file_from_being_complete()
 }
 
 pub fn a_writer_goes_on_when_the_daemon_is_killed_and_nobody_takes_it_for_done() -> Result<(), Missing> {
-    needs_passthrough()?;
+    needs_lending()?;
     let mut stage = Stage::new()?;
     let mut writer = empty(&stage, "zombie");
     writer.write_all(b"half").expect("room");

@@ -460,7 +460,7 @@ impl fuser::Filesystem for Adapter {
         let lane = Lanes::of(&self.core.shared).release(handle.0);
         let passthrough = Arc::clone(&self.passthrough);
         self.answer(Question::of_node(Operation::Release, ino.0), lane, move |asked| {
-            // In this order: who is counted as having it open is what decides whether it is complete.
+            // In this order: whoever joins an inode that the kernel has meets a handle that is counted still.
             passthrough.leave(handle.0);
             asked.core.release(handle.0);
             reply::empty(asked, Ok(()), reply);
