@@ -1,11 +1,13 @@
 //! When a file counts as complete: when its last writer is gone for good.
 
+use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::stage::{Missing, Stage};
+use crate::stage::{Missing, Stage, detach, needs_root};
 
 fn create(path: &Path) -> File {
     OpenOptions::new().write(true).create_new(true).open(path).expect("new")
@@ -43,6 +45,29 @@ pub fn a_child_of_a_writer_completes_nothing() -> Result<(), Missing> {
     file.write_all(b" and half").expect("room");
     drop(file);
     is_committed(&stage, "ckpt", b"half and half");
+    Ok(())
+}
+
+pub fn what_is_open_after_a_fork_is_interrupted_when_the_mount_is_taken_away() -> Result<(), Missing> {
+    needs_root()?;
+    let mut stage = Stage::unmounted()?;
+    stage.mount(&["--no-passthrough", "repo", "mnt"]);
+    let mut file = create(&stage.worktree("ckpt"));
+    file.write_all(b"half").expect("room");
+    fs::write(stage.worktree("whole"), "closed").expect("room");
+    assert!(Command::new("true").status().expect("it runs").success());
+    // Whoever asks waits until the word of a close that was the last would have come.
+    let status = stage.in_repo(&["status", "--short"]).succeeds().text();
+    assert_eq!(status, "A whole\nW ckpt\n");
+    // It is busy and stays, but nobody is heard any more. A program that does this would be one more child.
+    let place = CString::new(stage.mnt("").as_os_str().as_bytes()).expect("no NUL");
+    // SAFETY: the path is NUL-terminated and outlives the call.
+    unsafe { libc::umount2(place.as_ptr(), libc::MNT_FORCE) };
+    stage.wait_for_the_last();
+    let status = stage.in_repo(&["status", "--short"]).succeeds().text();
+    assert_eq!(status, "A whole\nI ckpt\n");
+    drop(file);
+    detach(&stage.mnt(""));
     Ok(())
 }
 

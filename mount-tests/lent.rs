@@ -118,6 +118,44 @@ pub fn who_reads_a_file_that_is_being_saved_sees_what_later_writers_write() -> R
     Ok(())
 }
 
+pub fn what_a_writer_closed_is_whole_whoever_reads_it_and_whoever_is_killed() -> Result<(), Missing> {
+    needs_lending()?;
+    let mut stage = Stage::new()?;
+    let mut writer = empty(&stage, "model");
+    writer.write_all(b"first").expect("room");
+    let reader = File::open(stage.worktree("model")).expect("there");
+    drop(writer);
+    let status = |stage: &Stage| stage.in_repo(&["status", "--short"]).succeeds().text();
+    assert_eq!(status(&stage), "A model\n");
+    stage.commit("first");
+    fs::write(stage.worktree("model"), "second").expect("room");
+    assert_eq!(status(&stage), "M model\n");
+    let mut seen = [0; 100];
+    assert_eq!(reader.read_at(&mut seen, 0).expect("open"), 6, "it sees what was written since");
+    stage.kill_daemon();
+    assert_eq!(reader.read_at(&mut seen, 0).expect("the kernel reads by itself"), 6);
+    assert_eq!(status(&stage), "M model\n");
+    detach(&stage.mnt(""));
+    stage.mount(&["repo", "mnt"]);
+    assert_eq!(status(&stage), "M model\n");
+    assert_eq!(fs::read(stage.worktree("model")).expect("there"), b"second");
+    // Another mount may write to it while one of this mount reads.
+    let reading = File::open(stage.worktree("model")).expect("there");
+    fs::write(stage.worktree("model"), "third").expect("room");
+    assert_eq!(status(&stage), "M model\n");
+    fs::create_dir(stage.path("other")).expect("a scratch folder");
+    stage.mount(&["repo", "other"]);
+    fs::write(stage.path("other/worktree/main/model"), "fourth").expect("nobody writes");
+    stage.wait_until("what others write is seen after a second", || {
+        fs::read(stage.worktree("model")).expect("there") == b"fourth"
+    });
+    drop((reader, reading));
+    stage.commit("second");
+    assert_eq!(fs::read(stage.mnt("HEAD/model")).expect("committed"), b"fourth");
+    stage.in_repo(&["fsck", "--full"]).succeeds();
+    Ok(())
+}
+
 pub fn a_mapping_that_outlives_its_descriptor_keeps_a_file_from_being_complete() -> Result<(), Missing> {
     let mut stage = Stage::new()?;
     let bytes = weights(1, 4 << 20);

@@ -67,6 +67,7 @@ fn main() -> ExitCode {
             what_a_program_saves_is_written_by_the_kernel,
             length_and_times_of_a_file_that_is_being_saved_are_those_of_a_plain_one,
             who_reads_a_file_that_is_being_saved_sees_what_later_writers_write,
+            what_a_writer_closed_is_whole_whoever_reads_it_and_whoever_is_killed,
             a_mapping_that_outlives_its_descriptor_keeps_a_file_from_being_complete,
             a_writer_goes_on_when_the_daemon_is_killed_and_nobody_takes_it_for_done;
         places:
@@ -115,6 +116,7 @@ fn main() -> ExitCode {
             a_stop_signal_unmounts;
         completion:
             a_child_of_a_writer_completes_nothing,
+            what_is_open_after_a_fork_is_interrupted_when_the_mount_is_taken_away,
             a_descriptor_that_was_duplicated_completes_nothing,
             a_program_that_ends_without_closing_completes_what_it_wrote,
             a_killed_writer_completes_nothing_and_is_named,

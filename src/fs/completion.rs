@@ -114,6 +114,12 @@ impl Closings {
         self.lock().insert(opening, Instant::now() + self.patience);
     }
 
+    /// Whether the word of an opening's release may still be on its way. Whose descriptor was closed longer ago is held open by
+    /// somebody else.
+    pub fn is_awaited(&self, opening: u64) -> bool {
+        self.lock().get(&opening).is_some_and(|until| Instant::now() < *until)
+    }
+
     /// The opening is being released: its end is sure to come.
     pub fn releasing(&self, opening: u64) {
         self.lock().insert(opening, Instant::now() + RELEASING);
@@ -213,6 +219,9 @@ mod tests {
         let closings = Closings::with_patience(Duration::from_millis(1));
         closings.note(1);
         closings.wait();
-        assert!(closings.lock().is_empty());
+        assert!(closings.lock().is_empty() && !closings.is_awaited(1));
+        let patient = Closings::default();
+        patient.note(1);
+        assert!(patient.is_awaited(1) && !patient.is_awaited(2));
     }
 }

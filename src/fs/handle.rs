@@ -286,11 +286,14 @@ impl Handles {
         self.open.write().unwrap_or_else(PoisonError::into_inner).remove(&number)
     }
 
-    /// Closes what was closed already but for the kernel's last word, which does not come any more when the session ends.
+    /// Closes what was closed already but for the kernel's last word, which does not come any more when the session ends. Of
+    /// what somebody else holds open, after a fork(2) perhaps, that word would not have come.
     pub fn close_noted(&self) {
         let is_noted = |handle: &Handle| {
             let closing = handle.worktree().and_then(|open| open.closing.as_ref());
-            closing.is_some_and(|closing| closing.is_noted.load(Ordering::Relaxed))
+            closing.is_some_and(|closing| {
+                closing.is_noted.load(Ordering::Relaxed) && closing.end.closings.is_awaited(closing.number)
+            })
         };
         let closed: Vec<Arc<Handle>> = {
             let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);

@@ -9,12 +9,11 @@
 //!
 //! Whoever opens the file while it is lent is given the same staging file, readers as well, and keeps it. So it is not
 //! complete when the last writer goes and readers stay: a later writer would write to it. What the writer left is copied
-//! then, and the copy is the version that a commit takes; the lent file is complete when nobody has it open any more.
+//! then, and the copy is the file (`apart.rs`).
 
 use super::error::{Error, Result};
 use super::nodes::NodeId;
 use super::open_files::{OpenFile, Staged};
-use super::record::Record;
 use super::state::State;
 use super::tenant::Tenant;
 use crate::disk::DiskFile;
@@ -26,7 +25,7 @@ use std::time::Duration;
 /// The files of a worktree that are written here, as what may be lent.
 #[derive(Debug, Clone, Copy)]
 pub struct Lending<'a> {
-    tenant: &'a Tenant,
+    pub(super) tenant: &'a Tenant,
 }
 
 impl Tenant {
@@ -124,71 +123,6 @@ impl Lending<'_> {
         let open = state.open.get(&node).filter(|open| open.is_lent())?;
         let (_, file) = open.writing()?;
         file.changed().ok().map(Timestamp::from)
-    }
-
-    /// Makes what the last writer left in a lent file that others still read a version of its own, in a staging file of its
-    /// own; durable if `was_synced`. Does nothing if somebody writes again, nobody reads any more, or no name leads to it.
-    pub(super) fn settle_apart(&self, node: NodeId, lent: &Staged, was_synced: bool) -> Result<()> {
-        let begun_writers = {
-            let state = self.tenant.state();
-            match state.open.get(&node) {
-                Some(open) if open.is_written(lent.0) && state.nodes.is_linked(node) => open.begun_writers,
-                Some(_) | None => return Ok(()),
-            }
-        };
-        let copy = self.tenant.fresh_staging_file()?;
-        let len = lent.1.len();
-        let copied = len.map_err(Error::from).and_then(|len| {
-            self.tenant.copy_staged(&*lent.1, len, &*copy.1)?;
-            Ok(len)
-        });
-        let settled = copied.and_then(|len| {
-            self.tenant.change(|state| {
-                let is_untouched = state.open.get(&node).is_some_and(|open| {
-                    open.is_written(lent.0)
-                        && open.is_lent_to_readers()
-                        && open.begun_writers == begun_writers
-                });
-                let is_current = state.nodes.by_staging(lent.0) == Some(node) && state.nodes.is_linked(node);
-                match is_untouched && is_current {
-                    true => self.append_apart(state, node, lent, &copy, len).map(|()| true),
-                    false => Ok(false),
-                }
-            })
-        });
-        match settled {
-            Ok(true) if was_synced => self.tenant.staging().sync_bytes(copy.0, &copy.1),
-            Ok(true) => Ok(()),
-            Ok(false) | Err(_) => {
-                self.tenant.drop_fresh(&copy);
-                settled.map(|_| ())
-            }
-        }
-    }
-
-    /// Records that the copy is what a commit takes, and that the file goes on in the lent one.
-    fn append_apart(
-        &self,
-        state: &mut State,
-        node: NodeId,
-        lent: &Staged,
-        copy: &Staged,
-        len: u64,
-    ) -> Result<()> {
-        let path = state.nodes.path_of(node)?;
-        let attributes = state.lent_attributes(node)?;
-        let (at, modified) = (attributes.modified, attributes.modified);
-        let records = [
-            Record::Open { path: path.clone(), attributes, staging: copy.0, at },
-            Record::Settle { staging: copy.0, len, modified },
-            Record::Open { path, attributes, staging: lent.0, at },
-        ];
-        state.append_all(self.tenant.repo(), &records)?;
-        // Between the first and the last nothing named it.
-        state.nodes.garbage.retain(|garbage| *garbage != lent.0);
-        state.unsynced.insert(copy.0, Arc::clone(&copy.1));
-        state.say_modified(node);
-        Ok(())
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod add;
 mod ahead;
+mod apart;
 mod attributes;
 mod branches;
 mod check;

@@ -168,6 +168,11 @@ impl OpenFile {
         self.is_lent() && self.readers > 0
     }
 
+    /// Whether nobody has it open.
+    pub(super) fn has_nobody(&self) -> bool {
+        self.readers == 0 && self.writers == 0
+    }
+
     /// What is known of a lent staging file, and the file itself.
     pub(super) fn lent(&mut self) -> Option<(&mut Lent, &dyn DiskFile)> {
         match (&mut self.lent, &self.access) {
@@ -176,7 +181,7 @@ impl OpenFile {
         }
     }
 
-    /// Nothing is written to the staging file any more: the file has other bytes, which are complete. The writers stay.
+    /// Nothing is written to the staging file any more: the file has other bytes, which are complete. Who has it open stays.
     pub(super) fn give_back(&mut self) {
         read(self, None);
         self.len = None;

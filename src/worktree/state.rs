@@ -89,7 +89,8 @@ impl State {
     pub(super) fn apply(&mut self, repo: &Repo, record: &Record) -> Result<()> {
         let (open, pins) = (&self.open, &self.pins);
         let in_use = |node| open.contains_key(&node) || pins.contains(&node);
-        let mut applying = Applying { nodes: &mut self.nodes, trees: repo, in_use: &in_use };
+        let lent = |node| open.get(&node).filter(|open| open.is_lent())?.writing().map(|(lent, _)| *lent);
+        let mut applying = Applying { nodes: &mut self.nodes, trees: repo, in_use: &in_use, lent: &lent };
         applying.apply(record).inspect_err(|_| self.journal.start_over())
     }
 

@@ -54,23 +54,26 @@ impl Worktree {
 /// Removes the staging files that no record needs, if there are any.
 pub(crate) fn let_go_of_garbage(worktree: &Worktree) -> Result<()> {
     let (garbage, freed) = {
-        let state = worktree.state();
-        (state.nodes.garbage.len(), state.freed.len())
+        let mut state = worktree.state();
+        let garbage = state.take_garbage();
+        let has_some = !garbage.is_empty();
+        state.nodes.garbage.extend(garbage);
+        (has_some, state.freed.len())
     };
     match (garbage, freed) {
-        (0, 0) => Ok(()),
-        (0, _) => {
+        (false, 0) => Ok(()),
+        (false, _) => {
             worktree.check_held()?;
             remove_freed(worktree);
             Ok(())
         }
-        (_, _) => worktree.sync_records(),
+        (true, _) => worktree.sync_records(),
     }
 }
 
 fn sync_now(worktree: &Worktree) -> Result<()> {
     let (file, garbage, (generation, position)) = worktree.read(|state| {
-        let garbage = std::mem::take(&mut state.nodes.garbage);
+        let garbage = state.take_garbage();
         // A descriptor keeps the room of a file that has no name any more.
         garbage.iter().for_each(|staging| drop(state.unsynced.remove(staging)));
         Ok((state.journal.file(), garbage, state.journal.position()))

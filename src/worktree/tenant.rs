@@ -115,7 +115,7 @@ impl Tenant {
                 },
                 None => None,
             };
-            let opened = self.read(|state| {
+            let count = |state: &mut State| {
                 let Body::File(file) = &state.nodes.get(node)?.body else { return Err(Error::Stale) };
                 let held = state.open.get(&node).and_then(OpenFile::held).map(|(staging, _)| *staging);
                 let needed = file.current.staging().filter(|staging| Some(*staging) != held);
@@ -131,7 +131,19 @@ impl Tenant {
                 open.open(write, needed.and(staged));
                 open.use_at(now, None);
                 Ok(true)
-            })?;
+            };
+            let is_apart = write && self.state().apart(node).is_some();
+            let opened = match is_apart {
+                true => self.change(|state| {
+                    state.write_apart(self, node)?;
+                    count(state)
+                })?,
+                // It may be apart by now.
+                false => self.read(|state| match write && state.apart(node).is_some() {
+                    true => Ok(false),
+                    false => count(state),
+                })?,
+            };
             if opened {
                 self.staging().spare_descriptors();
                 return Ok(());
@@ -191,6 +203,9 @@ impl Tenant {
     /// The last writer is gone, and of a lent file perhaps everybody: what it left is complete, unless somebody writes to it
     /// still.
     pub(super) fn end(&self, node: NodeId, staged: &Staged) -> Result<()> {
+        if self.lending().end_apart(node)? {
+            return Ok(());
+        }
         let (is_lent, was_synced, stays_lent) = match self.state().open.get(&node) {
             Some(open) => (open.is_lent(), open.is_synced(), open.is_lent_to_readers()),
             None => return Ok(()),

@@ -18,6 +18,8 @@ pub(in crate::worktree) struct Applying<'a> {
     pub trees: &'a dyn Trees,
     /// Which removed nodes are still in use; the others are forgotten.
     pub in_use: &'a dyn Fn(NodeId) -> bool,
+    /// The staging file of a node that whoever has it open here reads, whatever the file's bytes are.
+    pub lent: &'a dyn Fn(NodeId) -> Option<StagingId>,
 }
 
 impl Applying<'_> {
@@ -107,7 +109,7 @@ impl Applying<'_> {
         self.nodes.next_staging = self.nodes.next_staging.max(staging.0.saturating_add(1));
         let current = Content::Staged { staging, len: 0 };
         let existing = match self.nodes.resolve(path, self.trees)? {
-            Some(id) if matches!(self.nodes.get(id)?.body, Body::File(_)) => id,
+            Some(id) if matches!(self.nodes.get(id)?.body, Body::File(_)) => self.written_in(id, staging)?,
             _ => {
                 let Some((parent, name)) = self.parent_of(path)? else { return Ok(()) };
                 let body = Body::File(File::begun(current));
@@ -126,6 +128,29 @@ impl Applying<'_> {
         self.nodes.get_mut(id)?.attributes = attributes;
         self.nodes.change_file(id, |file| file.open(current))?;
         self.touch_above(id)
+    }
+
+    /// The node at a file's place when somebody begins to write to it in a staging file. It is another one if those who have
+    /// the file open here read one of their own that is no version of it: they go on with that, which has no name any more.
+    fn written_in(&mut self, id: NodeId, staging: StagingId) -> Result<NodeId> {
+        let state = self.nodes.get(id)?.clone();
+        let (Some(lent), Body::File(file), Some((parent, name))) =
+            ((self.lent)(id), &state.body, &state.place)
+        else {
+            return Ok(id);
+        };
+        if lent == staging || !file.is_complete() || file.current.staging() == Some(lent) {
+            return Ok(id);
+        }
+        let written = self.nodes.insert(state.clone());
+        for version in file.stagings() {
+            self.nodes.by_staging.insert(version, written);
+        }
+        self.detach(id);
+        self.nodes.change_file(id, |file| *file = File::begun(Content::Staged { staging: lent, len: 0 }))?;
+        self.place(written, *parent, name)?;
+        self.invalidate(*parent, name);
+        Ok(written)
     }
 
     /// Lets the node of a file that is being written here take the place of the one that was read back: after a

@@ -213,6 +213,12 @@ impl File {
         }
     }
 
+    /// Whether a power cut would bring back what a staging file has.
+    pub(in crate::worktree) fn is_safe_in(&self, staging: StagingId) -> bool {
+        let safe = [self.safe, self.replaced].into_iter().flatten();
+        safe.filter_map(|safe| safe.content.staging()).any(|safe| safe == staging)
+    }
+
     /// Whether something would change if the bytes in a staging file were doubted: they count as complete, or there is a
     /// durable version to go back to.
     pub(in crate::worktree) fn is_believed_in(&self, staging: StagingId) -> bool {

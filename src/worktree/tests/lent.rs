@@ -120,6 +120,88 @@ fn what_is_lent_to_readers_does_not_change_what_a_commit_takes() {
 }
 
 #[test]
+fn what_a_writer_closed_is_whole_though_somebody_reads_it_until_the_process_dies() {
+    let (disk, repo) = create();
+    let worktree = tenant(&repo);
+    let (node, file) = lend(&worktree, "a");
+    file.write(b"synced", 0);
+    worktree.sync(node).expect("sync");
+    file.write(b"whole, and more", 0);
+    worktree.open_file(node, false).expect("open");
+    close(&worktree, node, true);
+    let others = repo.worktree(&main()).expect("another process's");
+    for worktree in [&others, &*worktree] {
+        assert!(worktree.snapshot(false).expect("snapshot").is_at_rest());
+    }
+    // A commit of another process, which throws away what it finds to be of no use.
+    others.commit(&request("beside", 5), &Task::default()).expect("commit");
+    assert_eq!(committed(&repo, "main", "a").as_deref(), Some(&b"whole, and more"[..]));
+    worktree.open_file(node, true).expect("open");
+    assert_eq!(others.snapshot(false).expect("snapshot").still_open, [path("a")]);
+    file.write(b"WHOLE", 0);
+    close(&worktree, node, true);
+    assert!(others.snapshot(false).expect("snapshot").is_at_rest());
+    // It dies without a word; its reader reads on.
+    drop((worktree, others, repo));
+    let repo = open(&disk);
+    let next = tenant(&repo);
+    assert_eq!(load(&next, "a").as_deref(), Some(&b"WHOLE, and more"[..]));
+    assert!(next.snapshot(false).expect("snapshot").is_at_rest());
+    commit(&next);
+    assert_eq!(committed(&repo, "main", "a").as_deref(), Some(&b"WHOLE, and more"[..]));
+    assert_eq!(staged(&next), 0);
+}
+
+#[test]
+fn who_reads_what_another_process_writes_over_goes_on_with_what_he_has() {
+    let (disk, repo) = create();
+    let worktree = tenant(&repo);
+    let (node, file) = lend(&worktree, "a");
+    file.write(b"first", 0);
+    worktree.open_file(node, false).expect("open");
+    close(&worktree, node, true);
+    let other = tenant(&open(&disk));
+    let there = other.names().resolve(&path("a")).expect("resolve").expect("there");
+    other.open_file(there, true).expect("nobody writes");
+    other.write_at(there, 0, b"other", at(3)).expect("write");
+    // Whoever opens it here from now on finds that one.
+    let found = worktree.names().resolve(&path("a")).expect("resolve").expect("there");
+    assert_ne!(found, node);
+    assert!(matches!(worktree.open_file(found, true), Err(Error::BeingWritten(_))));
+    close(&other, there, true);
+    assert_eq!(load(&worktree, "a"), Some(b"other".to_vec()));
+    let mut seen = [0; 9];
+    assert_eq!(worktree.staging().read_at(node, 0, &mut seen).expect("read"), 5);
+    assert_eq!(
+        (&seen[..5], worktree.names().attributes(node).expect("attributes").linked),
+        (&b"first"[..], false)
+    );
+    close(&worktree, node, false);
+    commit(&worktree);
+    assert_eq!(committed(&repo, "main", "a"), Some(b"other".to_vec()));
+    other.sync_records().expect("sync");
+    assert_eq!(staged(&worktree), 0);
+}
+
+#[test]
+fn a_file_that_is_removed_after_its_writer_goes_on_for_its_readers() {
+    let (_disk, repo) = create();
+    let worktree = tenant(&repo);
+    let (node, file) = lend(&worktree, "a");
+    file.write(b"first", 0);
+    worktree.open_file(node, false).expect("open");
+    close(&worktree, node, true);
+    worktree.names().unlink(NodeId::ROOT, &name("a"), at(2)).expect("unlink");
+    worktree.open_file(node, true).expect("open");
+    worktree.set_len(node, 2, at(3)).expect("cut");
+    assert_eq!(file.0.len().expect("len"), 2, "its readers see it");
+    close(&worktree, node, true);
+    close(&worktree, node, false);
+    commit(&worktree);
+    assert_eq!(staged(&worktree), 0);
+}
+
+#[test]
 fn the_bytes_that_a_killed_writer_left_are_not_complete_whoever_reads_them() {
     let (_disk, repo) = create();
     let worktree = tenant(&repo);
