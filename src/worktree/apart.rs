@@ -14,7 +14,6 @@ use super::nodes::{Body, Content, NodeId};
 use super::open_files::{OpenFile, Staged};
 use super::record::Record;
 use super::state::State;
-use super::tenant::Tenant;
 use crate::id::StagingId;
 use std::sync::Arc;
 
@@ -91,58 +90,51 @@ impl Lending<'_> {
         Ok(())
     }
 
-    /// The end of the last who had a file open whose lent one is apart; whether it was that. What was lent is let go.
-    pub(super) fn end_apart(&self, node: NodeId) -> Result<bool> {
-        if self.tenant.state().apart(node).is_none() {
-            return Ok(false);
-        }
-        self.tenant.change(|state| {
-            let is_apart = state.apart(node).is_some();
-            if let Some(open) = state.open.get_mut(&node).filter(|open| is_apart && open.has_nobody()) {
-                open.give_back();
-            }
-            Ok(is_apart)
-        })
-    }
-}
-
-impl State {
-    /// The lent file of a node, if the file's bytes are elsewhere.
-    pub(super) fn apart(&self, node: NodeId) -> Option<StagingId> {
-        let (lent, _) = self.open.get(&node).filter(|open| open.is_lent())?.writing()?;
-        let Body::File(file) = &self.nodes.get(node).ok()?.body else { return None };
-        (file.is_complete() && file.current.staging() != Some(*lent)).then_some(*lent)
+    /// Whether the file's bytes are elsewhere than in the lent file.
+    pub(super) fn is_apart(&self, state: &State, node: NodeId) -> bool {
+        apart(state, node).is_some()
     }
 
     /// A writer comes: the file is being written in the lent one from now on, if that was apart.
-    pub(super) fn write_apart(&mut self, tenant: &Tenant, node: NodeId) -> Result<()> {
-        let Some(staging) = self.apart(node) else { return Ok(()) };
-        if !self.nodes.is_linked(node) {
-            return self.nodes.change_file(node, |file| file.open(Content::Staged { staging, len: 0 }));
+    pub(super) fn write_apart(&self, state: &mut State, node: NodeId) -> Result<()> {
+        let Some(staging) = apart(state, node) else { return Ok(()) };
+        if !state.nodes.is_linked(node) {
+            return state.nodes.change_file(node, |file| file.open(Content::Staged { staging, len: 0 }));
         }
-        let attributes = self.lent_attributes(node)?;
-        let path = self.nodes.path_of(node)?;
-        let id = self.open.get(&node).and_then(OpenFile::writing).map(|(_, file)| file.id()).transpose()?;
+        let attributes = state.lent_attributes(node)?;
+        let path = state.nodes.path_of(node)?;
+        let id = state.open.get(&node).and_then(OpenFile::writing).map(|(_, file)| file.id()).transpose()?;
         // Nobody removes it while it is lent; who did so all the same took away what would be written.
-        let named = tenant.repo().disk().stat(&tenant.staging().path(staging))?;
+        let named = self.tenant.repo().disk().stat(&self.tenant.staging().path(staging))?;
         if named.map(|named| named.id) != id {
             return Err(Error::Stale);
         }
         let record = Record::Open { path, attributes, staging, at: attributes.modified };
         // As many as there were copies, for which there was room: emptying the file must not fail for want of it.
-        self.append_making_room(tenant.repo(), record)?;
-        self.say_modified(node);
+        state.append_making_room(self.tenant.repo(), record)?;
+        state.say_modified(node);
         Ok(())
     }
 
-    /// The staging files that no node needs and that are not lent, until somebody removes them.
-    pub(super) fn take_garbage(&mut self) -> Vec<StagingId> {
-        let open = self.open.values().filter(|open| open.is_lent());
-        let lent: Vec<StagingId> =
-            open.filter_map(|open| open.writing().map(|(staging, _)| *staging)).collect();
-        let known = std::mem::take(&mut self.nodes.garbage).into_iter();
-        let (kept, garbage) = known.partition(|staging| lent.contains(staging));
-        self.nodes.garbage = kept;
-        garbage
+    /// The end of the last who had a file open whose lent one is apart; whether it was that. What was lent is let go.
+    pub(super) fn end_apart(&self, node: NodeId) -> Result<bool> {
+        if apart(&self.tenant.state(), node).is_none() {
+            return Ok(false);
+        }
+        self.tenant.change(|state| {
+            let Some(lent) = apart(state, node) else { return Ok(false) };
+            let is_over = |open: &&mut OpenFile| open.is_written(lent) && !open.is_lent_to_readers();
+            if let Some(open) = state.open.get_mut(&node).filter(is_over) {
+                open.give_back();
+            }
+            Ok(true)
+        })
     }
+}
+
+/// The lent file of a node, if the file's bytes are elsewhere.
+fn apart(state: &State, node: NodeId) -> Option<StagingId> {
+    let (lent, _) = state.open.get(&node).filter(|open| open.is_lent())?.writing()?;
+    let Body::File(file) = &state.nodes.get(node).ok()?.body else { return None };
+    (file.is_complete() && file.current.staging() != Some(*lent)).then_some(*lent)
 }

@@ -168,11 +168,6 @@ impl OpenFile {
         self.is_lent() && self.readers > 0
     }
 
-    /// Whether nobody has it open.
-    pub(super) fn has_nobody(&self) -> bool {
-        self.readers == 0 && self.writers == 0
-    }
-
     /// What is known of a lent staging file, and the file itself.
     pub(super) fn lent(&mut self) -> Option<(&mut Lent, &dyn DiskFile)> {
         match (&mut self.lent, &self.access) {

@@ -55,7 +55,7 @@ impl Worktree {
 pub(crate) fn let_go_of_garbage(worktree: &Worktree) -> Result<()> {
     let (garbage, freed) = {
         let mut state = worktree.state();
-        let garbage = state.take_garbage();
+        let garbage = take_garbage(&mut state);
         let has_some = !garbage.is_empty();
         state.nodes.garbage.extend(garbage);
         (has_some, state.freed.len())
@@ -71,9 +71,19 @@ pub(crate) fn let_go_of_garbage(worktree: &Worktree) -> Result<()> {
     }
 }
 
+/// Takes the staging files that no node needs and that are not lent: they are to be removed.
+fn take_garbage(state: &mut State) -> Vec<StagingId> {
+    let open = state.open.values().filter(|open| open.is_lent());
+    let lent: Vec<StagingId> = open.filter_map(|open| open.writing().map(|(staging, _)| *staging)).collect();
+    let known = std::mem::take(&mut state.nodes.garbage).into_iter();
+    let (kept, garbage) = known.partition(|staging| lent.contains(staging));
+    state.nodes.garbage = kept;
+    garbage
+}
+
 fn sync_now(worktree: &Worktree) -> Result<()> {
     let (file, garbage, (generation, position)) = worktree.read(|state| {
-        let garbage = state.take_garbage();
+        let garbage = take_garbage(state);
         // A descriptor keeps the room of a file that has no name any more.
         garbage.iter().for_each(|staging| drop(state.unsynced.remove(staging)));
         Ok((state.journal.file(), garbage, state.journal.position()))

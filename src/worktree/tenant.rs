@@ -132,14 +132,14 @@ impl Tenant {
                 open.use_at(now, None);
                 Ok(true)
             };
-            let is_apart = write && self.state().apart(node).is_some();
+            let is_apart = write && self.lending().is_apart(&self.state(), node);
             let opened = match is_apart {
                 true => self.change(|state| {
-                    state.write_apart(self, node)?;
+                    self.lending().write_apart(state, node)?;
                     count(state)
                 })?,
                 // It may be apart by now.
-                false => self.read(|state| match write && state.apart(node).is_some() {
+                false => self.read(|state| match write && self.lending().is_apart(state, node) {
                     true => Ok(false),
                     false => count(state),
                 })?,
