@@ -20,6 +20,7 @@ mod places;
 mod posix;
 mod python;
 mod readme;
+mod reflinks;
 mod refusals;
 mod replaced;
 mod same_content;
@@ -161,6 +162,9 @@ fn main() -> ExitCode {
             what_was_taken_away_is_stale,
             a_branch_that_was_deleted_and_made_again_keeps_what_is_saved,
             a_repository_that_was_replaced_takes_nothing_and_the_mount_says_why;
+        reflinks:
+            what_is_exported_shares_the_blocks_of_plain_copies,
+            writing_on_a_large_file_shares_what_it_had;
         refusals:
             a_worktree_refuses_what_a_disk_refuses_by_the_same_errors,
             a_worktree_refuses_a_stranger_what_a_disk_refuses_him;

@@ -15,6 +15,7 @@ mod interface;
 mod may_write;
 mod mount_id;
 mod real;
+mod reflink;
 #[cfg(test)]
 mod simulated;
 mod stoppable;
@@ -28,6 +29,7 @@ pub use interface::{
 };
 pub use may_write::may_write;
 pub use real::RealDisk;
+pub use reflink::reflink;
 #[cfg(test)]
 pub use simulated::{Fault, SimulatedDisk};
 pub use stoppable::StoppableDisk;

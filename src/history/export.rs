@@ -1,16 +1,20 @@
 //! Trees as plain files on a plain disk, with modes, links and times.
 
 use super::error::{Error, Result};
+use super::file_hash::hash_whole;
 use super::out_dir::OutDir;
 use super::path::Name;
 use super::plain_file::at;
 use super::repository::Repo;
 use super::tree::{Attributes, Entry, Node, Tree};
 use super::tree_walk::TreeWalk;
+use crate::disk::reflink;
 use crate::id::{RecipeId, TreeId};
+use crate::store::{FileSource, Watched};
 use crate::task::{Meter, Task, Unit};
 use std::fs::{self, File, FileTimes, Permissions};
 use std::io::{self, ErrorKind, Write};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -214,12 +218,39 @@ impl Export<'_> {
         attributes: Attributes,
     ) -> Result<()> {
         let path = self.to.path_of(name);
+        if self.share(file, recipe, len)? {
+            return set_attributes(file, attributes).map_err(at("set the attributes of", &path));
+        }
         self.repo.read_through(recipe, len, &path.display(), |bytes| {
             self.task.check()?;
             self.written.advance(bytes.len() as u64);
             file.write_all(bytes).map_err(at("write", &path))
         })?;
         set_attributes(file, attributes).map_err(at("set the attributes of", &path))
+    }
+}
+
+impl Export<'_> {
+    /// Lets a file share the blocks of the plain copy of a file of the history, where the disk can do that and the copy
+    /// has the bytes that it should have. Whether it does; if not the file is still empty.
+    fn share(&self, file: &File, recipe: RecipeId, len: u64) -> Result<bool> {
+        let recipe = self.repo.recipe(recipe)?;
+        let copy = self.repo.plain().find(recipe.blake3(), len).filter(|_| recipe.len() == len);
+        let Some(copy) = copy else { return Ok(false) };
+        let Some(descriptor) = copy.as_fd() else { return Ok(false) };
+        // What goes wrong with a copy says nothing of what is stored.
+        if !reflink(descriptor, file.as_fd()).is_ok_and(|shares| shares) {
+            return Ok(false);
+        }
+        let source = FileSource::up_to(&*copy, len);
+        let read = Watched { source: &source, task: self.task, meter: Some(&*self.written) };
+        let hash = hash_whole(self.repo.store().threads(), &read);
+        self.task.check()?;
+        if hash.is_ok_and(|hash| hash == *recipe.blake3()) {
+            return Ok(true);
+        }
+        file.set_len(0).map_err(at("cut", self.to.path()))?;
+        Ok(false)
     }
 }
 

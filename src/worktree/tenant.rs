@@ -14,7 +14,7 @@ use super::open_files::{OpenFile, Release, Staged};
 use super::record::{Record, recorded_mode};
 use super::state::State;
 use super::worktree::Worktree;
-use crate::disk::DiskFile;
+use crate::disk::{DiskFile, reflink};
 use crate::history::{Attributes, Name};
 use crate::id::StagingId;
 use crate::units::Timestamp;
@@ -468,8 +468,16 @@ impl Tenant {
         }
     }
 
-    /// Copies the first `len` bytes of a staging file into an empty file.
+    /// Copies the first `len` bytes of a staging file into an empty file, or shares them where the disk can.
     pub(super) fn copy_staged(&self, from: &dyn DiskFile, len: u64, to: &dyn DiskFile) -> Result<()> {
+        if let Some((shared, by)) = from.as_fd().zip(to.as_fd())
+            && reflink(shared, by).is_ok_and(|shares| shares)
+            && to.len()? >= len
+        {
+            // Somebody may have written behind what is wanted.
+            return Ok(to.set_len(len)?);
+        }
+        to.set_len(0)?;
         let mut buf = vec![0; COPY_LEN.min(usize::try_from(len).unwrap_or(COPY_LEN))];
         let mut offset = 0;
         while offset < len {
