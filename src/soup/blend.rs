@@ -72,11 +72,10 @@ impl<'a> Blend<'a> {
         let (range, width) = (self.pieces.range(index), self.dtype.bits() / 8);
         reading.read(&self.facing, &range)?;
         bytes.resize(((range.end - range.start) * width) as usize, 0);
-        let mut equals = self.kernel.equals_before(index);
         for strip in self.pieces.strips(index) {
             let from = ((strip.start - range.start) * width) as usize;
             let strip = reading.strip(&self.facing, &strip);
-            self.kernel.apply(&strip, &mut equals, numbers);
+            self.kernel.apply(&strip, numbers);
             let part = &mut bytes[from..from + numbers.len() * width as usize];
             narrow(self.dtype, numbers, part);
             self.count_odd(&strip, numbers, part);

@@ -37,24 +37,14 @@ impl Kernel {
         }
     }
 
-    /// Where in the equals of the last difference that is kept a piece begins, for each model.
-    pub(super) fn equals_before(&self, piece: u64) -> Vec<u64> {
-        let Kernel::Task(task) = self else { return Vec::new() };
-        let before = |mask: &Mask| match mask {
-            Mask::Top(top) => top.equals_before(piece),
-            _ => 0,
-        };
-        task.masks.iter().map(before).collect()
-    }
-
-    /// Makes the elements of a strip. `equals` goes on from strip to strip of a piece.
-    pub(super) fn apply(&self, strip: &Strip<'_>, equals: &mut [u64], out: &mut Vec<f64>) {
+    /// Makes the elements of a strip.
+    pub(super) fn apply(&self, strip: &Strip<'_>, out: &mut Vec<f64>) {
         out.clear();
         match self {
             Kernel::Weighted(weighted) => weighted.apply(strip, out),
             Kernel::OnBase(weighted) => weighted.apply_on_base(strip, out),
             Kernel::Moving(decay) => moving(*decay, strip, out),
-            Kernel::Task(task) => task.apply(strip, equals, out),
+            Kernel::Task(task) => task.apply(strip, out),
             Kernel::Stock(t) => stock::towards_mean(*t, strip, 0..strip.len(), out),
             Kernel::StockByRows(row, clamp) => {
                 for range in rows(strip.len(), *row) {

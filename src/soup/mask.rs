@@ -50,14 +50,13 @@ impl Mask {
         matches!(self, Mask::Ranked { .. })
     }
 
-    /// Tells of differences from an element on which are kept. `equals` is how many were equal to the last one that is kept,
-    /// from the beginning of the tensor on.
-    pub(super) fn tell(&self, at: u64, differences: &[f64], equals: &mut u64, kept: &mut Vec<bool>) {
+    /// Tells of differences from an element on which are kept.
+    pub(super) fn tell(&self, at: u64, differences: &[f64], kept: &mut Vec<bool>) {
         kept.clear();
         match self {
             Mask::All => kept.resize(differences.len(), true),
             Mask::Top(top) => {
-                kept.extend(differences.iter().map(|difference| top.keeps(*difference, equals)))
+                kept.extend((at..).zip(differences).map(|(place, difference)| top.keeps(place, *difference)));
             }
             Mask::Random { stream, probability } => {
                 let drawn = numbers(*stream, at).take(differences.len());
@@ -132,7 +131,7 @@ mod tests {
     fn the_part_that_is_kept_is_the_density() {
         let mask = Mask::Random { stream: stream(3, Method::DareLinear, "w", 0), probability: 0.3 };
         let mut kept = Vec::new();
-        mask.tell(0, &vec![1.0; 100_000], &mut 0, &mut kept);
+        mask.tell(0, &vec![1.0; 100_000], &mut kept);
         let count = kept.iter().filter(|kept| **kept).count() as f64;
         let deviation = (100_000.0f64 * 0.3 * 0.7).sqrt();
         assert!((count - 30_000.0).abs() < 5.0 * deviation, "{count}");
@@ -148,7 +147,7 @@ mod tests {
             Mask::Ranked { stream: stream(0, Method::Della, "w", 0), density: 0.5, epsilon: 0.4, row: 1000 };
         let row: Vec<f64> = (0..1000).map(f64::from).collect();
         let mut kept = Vec::new();
-        mask.tell(0, &row, &mut 0, &mut kept);
+        mask.tell(0, &row, &mut kept);
         let half = |kept: &[bool]| kept.iter().filter(|kept| **kept).count();
         assert!(half(&kept[..500]) + 200 < half(&kept[500..]));
     }

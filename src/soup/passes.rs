@@ -95,6 +95,19 @@ impl Passes<'_> {
         })
     }
 
+    /// Has `see` look at the strips of one piece.
+    pub(super) fn in_piece(
+        &self,
+        facing: &Facing<'_>,
+        index: u64,
+        mut see: impl FnMut(&Strip<'_>),
+    ) -> Result<()> {
+        let (pieces, mut reading) = (Pieces::of(facing), Reading::default());
+        reading.read(facing, &pieces.range(index))?;
+        pieces.strips(index).for_each(|strip| see(&reading.strip(facing, &strip)));
+        Ok(())
+    }
+
     fn finite(&self, facing: &Facing<'_>, sums: Vec<f64>) -> Result<Vec<f64>> {
         match self.allow_nonfinite || sums.iter().all(|sum| sum.is_finite()) {
             true => Ok(sums),

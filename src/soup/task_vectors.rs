@@ -37,8 +37,8 @@ impl Scaling {
 }
 
 impl Task {
-    pub(super) fn apply(&self, strip: &Strip<'_>, equals: &mut [u64], out: &mut Vec<f64>) {
-        let vectors = self.vectors(strip, equals);
+    pub(super) fn apply(&self, strip: &Strip<'_>, out: &mut Vec<f64>) {
+        let vectors = self.vectors(strip);
         match self.signs {
             Some(consensus) => self.agreeing(consensus, &vectors, out),
             None => self.all(&vectors, out),
@@ -49,13 +49,13 @@ impl Task {
     }
 
     /// What is left of the difference of each model, times its weight.
-    fn vectors(&self, strip: &Strip<'_>, equals: &mut [u64]) -> Vec<Vec<f64>> {
+    fn vectors(&self, strip: &Strip<'_>) -> Vec<Vec<f64>> {
         let mut kept = Vec::new();
         let one = |(model, numbers): (usize, &Vec<f64>)| {
             let mut vector: Vec<f64> =
                 numbers.iter().zip(strip.base).map(|(number, base)| number - base).collect();
             if self.masks[model] != Mask::All {
-                self.masks[model].tell(strip.at, &vector, &mut equals[model], &mut kept);
+                self.masks[model].tell(strip.at, &vector, &mut kept);
                 vector.iter_mut().zip(&kept).for_each(|(value, kept)| *value *= f64::from(u8::from(*kept)));
             }
             let (scaling, weight) = (self.scaling[model], self.weights[model]);

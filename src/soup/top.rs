@@ -16,10 +16,8 @@ const HALF: usize = 1 << 16;
 pub(super) struct Top {
     /// Larger ones are kept.
     key: u32,
-    /// Of those that are equal so many.
-    quota: u64,
-    /// How many equal ones are before each piece; empty if all of them are kept.
-    before: Vec<u64>,
+    /// Of those that are equal the ones before this place.
+    until: u64,
 }
 
 /// What elements are sorted by.
@@ -28,19 +26,10 @@ pub(super) fn key(difference: f64) -> u32 {
 }
 
 impl Top {
-    /// How many equal ones are before a piece.
-    pub(super) fn equals_before(&self, piece: u64) -> u64 {
-        self.before.get(piece as usize).copied().unwrap_or_default()
-    }
-
-    /// Whether an element is kept; `equals` counts those that are equal.
-    pub(super) fn keeps(&self, difference: f64, equals: &mut u64) -> bool {
+    /// Whether the element at a place is kept.
+    pub(super) fn keeps(&self, place: u64, difference: f64) -> bool {
         let key = key(difference);
-        if key != self.key {
-            return key > self.key;
-        }
-        *equals += 1;
-        *equals <= self.quota
+        key > self.key || key == self.key && place < self.until
     }
 }
 
@@ -62,15 +51,15 @@ pub(super) fn largest(passes: &Passes<'_>, facing: &Facing<'_>, kept: &[u64]) ->
     let lower =
         histograms(passes, facing, |model, key| (key >> 16 == bucket[model].0).then_some(key & 0xffff))?;
     let mut tops = Vec::with_capacity(kept.len());
-    let mut cut = Vec::with_capacity(kept.len());
+    let mut quotas = Vec::with_capacity(kept.len());
     for ((counts, (upper, left)), kept) in lower.iter().zip(&bucket).zip(kept) {
         let (lower, quota) = last(counts, *left);
         let key = if *kept == 0 { u32::MAX } else { upper << 16 | lower };
-        tops.push(Top { key, quota, before: Vec::new() });
-        cut.push(*kept > 0 && counts[lower as usize] > quota);
+        tops.push(Top { key, until: u64::MAX });
+        quotas.push((*kept > 0 && counts[lower as usize] > quota).then_some(quota));
     }
-    if cut.contains(&true) {
-        count_equals(passes, facing, &mut tops, &cut)?;
+    if quotas.iter().any(Option::is_some) {
+        find_last(passes, facing, &mut tops, &quotas)?;
     }
     Ok(tops)
 }
@@ -119,32 +108,61 @@ fn histograms(
     Ok(sums)
 }
 
-/// Counts for those of which not all equals are kept how many are before each piece.
-fn count_equals(passes: &Passes<'_>, facing: &Facing<'_>, tops: &mut [Top], cut: &[bool]) -> Result<()> {
-    let mut sums = vec![0u64; tops.len()];
-    let mut before: Vec<Vec<u64>> = vec![Vec::new(); tops.len()];
+/// Finds where the last is that is kept, of those of which so many equals are.
+fn find_last(
+    passes: &Passes<'_>,
+    facing: &Facing<'_>,
+    tops: &mut [Top],
+    quotas: &[Option<u64>],
+) -> Result<()> {
     let keys: Vec<u32> = tops.iter().map(|top| top.key).collect();
+    let mut left = quotas.to_vec();
+    // The pieces in which they are: what comes before and behind is only counted.
+    let mut pieces = vec![None; tops.len()];
+    let mut number = 0;
     passes.each_piece(
         facing,
         |strips| {
             let mut counts = vec![0u64; keys.len()];
             strips(&mut |strip: &Strip<'_>| {
-                for (model, numbers) in strip.models.iter().enumerate().filter(|(model, _)| cut[*model]) {
-                    let is_equal = |(number, base): &(&f64, &f64)| key(*number - *base) == keys[model];
-                    counts[model] += numbers.iter().zip(strip.base).filter(is_equal).count() as u64;
+                for (model, count) in
+                    counts.iter_mut().enumerate().filter(|(model, _)| quotas[*model].is_some())
+                {
+                    *count += equals(strip, model, keys[model]).count() as u64;
                 }
             });
             counts
         },
         |counts| {
             for (model, count) in counts.into_iter().enumerate() {
-                before[model].push(sums[model]);
-                sums[model] += count;
+                match &mut left[model] {
+                    Some(left) if pieces[model].is_none() && *left <= count => pieces[model] = Some(number),
+                    Some(left) if pieces[model].is_none() => *left -= count,
+                    Some(_) | None => {}
+                }
             }
+            number += 1;
         },
     )?;
-    for (model, before) in before.into_iter().enumerate().filter(|(model, _)| cut[*model]) {
-        tops[model].before = before;
+    for (model, top) in tops.iter_mut().enumerate() {
+        let (Some(piece), Some(mut left)) = (pieces[model], left[model]) else { continue };
+        passes.in_piece(facing, piece, |strip| {
+            for place in equals(strip, model, top.key) {
+                left = left.saturating_sub(1);
+                if left == 0 && top.until == u64::MAX {
+                    top.until = place + 1;
+                }
+            }
+        })?;
     }
     Ok(())
+}
+
+/// The places of the elements of a model's difference that are equal to one.
+fn equals(strip: &Strip<'_>, model: usize, to: u32) -> impl Iterator<Item = u64> {
+    let differences = strip.models[model].iter().zip(strip.base).map(|(number, base)| number - base);
+    (strip.at..)
+        .zip(differences)
+        .filter(move |(_, difference)| key(*difference) == to)
+        .map(|(place, _)| place)
 }

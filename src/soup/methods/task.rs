@@ -96,7 +96,7 @@ fn lengths(masks: &[Mask], strip: &Strip<'_>) -> Vec<Vec<f64>> {
     let mut kept = Vec::new();
     for (mask, model) in masks.iter().zip(strip.models) {
         let differences: Vec<f64> = model.iter().zip(strip.base).map(|(value, base)| value - base).collect();
-        mask.tell(strip.at, &differences, &mut 0, &mut kept);
+        mask.tell(strip.at, &differences, &mut kept);
         let left = differences.iter().zip(&kept).map(|(value, kept)| if *kept { value.abs() } else { 0.0 });
         let left = left.collect();
         lengths.extend([differences.iter().map(|value| value.abs()).collect(), left]);
