@@ -2,9 +2,10 @@
 
 use super::favor::Way;
 use super::share::Mix;
+use crate::formula::Elementwise;
 use crate::history::{FileContent, Repo, Result, TensorAt};
 use crate::id::RecipeId;
-use crate::soup::{Blend, Facing, Kernel, Numbers, Part, Passes, TakeIn, write_file};
+use crate::soup::{Blend, Facing, Numbers, Part, Passes, TakeIn, write_file};
 use crate::store::{Ingest, Slice};
 use crate::task::Task;
 use crate::tensor::{Dtype, is_real};
@@ -47,7 +48,11 @@ pub(super) fn write_mixed(
                 let models = vec![numbers(ours.bytes_of(&tensor)), numbers(theirs.bytes_of(other))];
                 let shape = tensor.info.shape.clone();
                 let facing = Facing { name: name.to_owned(), shape, base: None, models };
-                Part::Made(Box::new(Blend::by(facing, tensor.info.dtype, Kernel::Weighted(mix.into()))))
+                Part::Made(Box::new(Blend::by(
+                    facing,
+                    tensor.info.dtype,
+                    Elementwise::Weighted(mix.into()).into(),
+                )))
             }
             _ => Part::Of(ours.bytes_of(&tensor)),
         });

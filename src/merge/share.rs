@@ -1,6 +1,6 @@
 //! How much each side has in what is made of both.
 
-use crate::soup::Weighted;
+use crate::formula::Weighted;
 
 /// How much of the first side is in a tensor that both changed: the rest is the other one's.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,8 +1,7 @@
 //! Along the arc between two vectors.
 
-use super::facing::Strip;
 use super::sums::sum;
-use super::weighted::Weighted;
+use crate::formula::{Strip, Weighted};
 use std::ops::Range;
 
 /// Shorter vectors are taken for so long.

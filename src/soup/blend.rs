@@ -6,6 +6,7 @@ use super::facing::{Facing, Reading};
 use super::kernel::Kernel;
 use super::methods::{Asked, Remark, prepare};
 use super::passes::Passes;
+use crate::formula::Strip;
 use crate::history;
 use crate::tensor::{Dtype, narrow};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -84,7 +85,7 @@ impl<'a> Blend<'a> {
     }
 
     /// Counts what is no finite number now.
-    fn count_odd(&self, strip: &super::facing::Strip<'_>, numbers: &[f64], bytes: &[u8]) {
+    fn count_odd(&self, strip: &Strip<'_>, numbers: &[f64], bytes: &[u8]) {
         // Nearly always nothing is: one look at the largest tells.
         let largest = numbers.iter().fold(0.0f64, |most, number| most.max(number.abs()));
         let is_odd = numbers.iter().any(|number| number.is_nan()) || largest > largest_of(self.dtype);

@@ -1,5 +1,6 @@
 //! The tensors of one name that face each other, and reading some of their elements at once.
 
+use crate::formula::Strip;
 use crate::history::Result;
 use crate::store::{Slice, Source, StoreError};
 use crate::tensor::{Dtype, widen};
@@ -63,22 +64,6 @@ pub(super) struct Reading {
     from: u64,
     numbers: Vec<Vec<f64>>,
     base_numbers: Vec<f64>,
-}
-
-/// Elements as numbers. Without a base it is empty.
-#[derive(Clone, Copy)]
-pub(super) struct Strip<'s> {
-    /// Which element of the tensor the first one is.
-    pub at: u64,
-    pub base: &'s [f64],
-    pub models: &'s [Vec<f64>],
-}
-
-impl Strip<'_> {
-    /// How many elements.
-    pub fn len(&self) -> usize {
-        self.models.first().map_or(0, Vec::len)
-    }
 }
 
 impl Reading {

@@ -110,16 +110,6 @@ pub enum Rescale {
     None,
 }
 
-/// How the sign of an element is elected where models disagree.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Consensus {
-    /// The sign of the sum.
-    #[default]
-    Sum,
-    /// The sign that more of them have.
-    Count,
-}
-
 /// What the parameters are for one tensor.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {

@@ -2,8 +2,9 @@
 
 use super::blocks::Pieces;
 use super::error::{Error, Result};
-use super::facing::{Facing, Reading, Strip};
+use super::facing::{Facing, Reading};
 use super::sums::{Blocks, Pairs};
+use crate::formula::Strip;
 use crate::task::Task;
 use crate::threads::Threads;
 

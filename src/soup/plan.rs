@@ -3,9 +3,10 @@
 use super::layers::{Layer, Layers, depth_of};
 use super::method::{Base, Method};
 use super::model::{Model, Tensor};
-use super::parameters::{Consensus, Parameter, Parameters, Rescale};
+use super::parameters::{Parameter, Parameters, Rescale};
 use super::problem::{Problem, Trouble};
-use super::weighted::plain_sum;
+use crate::formula::{Consensus, SUM_MIN, plain_sum};
+
 use crate::history::{glob, is_glob};
 use crate::tensor::{Dtype, is_real};
 use std::collections::{BTreeMap, HashMap};
@@ -282,9 +283,7 @@ impl Planner<'_> {
         let parameters = slice.map_or(&self.recipe.parameters, |slice| &self.recipe.slices[slice].parameters);
         let Ok(settings) = parameters.settings(self.recipe.method, models, name, depth) else { return false };
         match self.recipe.method {
-            Method::Linear if settings.normalize => {
-                plain_sum(&settings.weights).abs() >= super::weighted::SUM_MIN
-            }
+            Method::Linear if settings.normalize => plain_sum(&settings.weights).abs() >= SUM_MIN,
             Method::Linear => (plain_sum(&settings.weights) - 1.0).abs() <= WHOLE,
             Method::Passthrough => settings.scale == 1.0,
             Method::Slerp => settings.t.is_some(),

@@ -1,7 +1,7 @@
 //! How far from a base towards the mean of models, by how their differences to the base stand to each other.
 
-use super::facing::Strip;
 use super::sums::sum;
+use crate::formula::Strip;
 use std::ops::Range;
 
 /// The products that are needed: each with itself, then each with each behind it.
@@ -47,20 +47,4 @@ pub(super) fn of_row(strip: &Strip<'_>, row: Range<usize>, clamp: bool) -> f64 {
         })
         .collect();
     clamped(of_products(count, &sums), clamp)
-}
-
-/// Goes so far from the base towards the mean.
-pub(super) fn towards_mean(t: f64, strip: &Strip<'_>, range: Range<usize>, out: &mut Vec<f64>) {
-    let from = out.len();
-    for (number, model) in strip.models.iter().enumerate() {
-        let values = &model[range.clone()];
-        match number {
-            0 => out.extend(values),
-            _ => out[from..].iter_mut().zip(values).for_each(|(sum, value)| *sum += value),
-        }
-    }
-    let count = strip.models.len() as f64;
-    for (sum, base) in out[from..].iter_mut().zip(&strip.base[range]) {
-        *sum = t * *sum / count + (1.0 - t) * base;
-    }
 }

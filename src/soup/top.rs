@@ -5,33 +5,12 @@
 //! equal to it.
 
 use super::error::{Error, Result};
-use super::facing::{Facing, Strip};
+use super::facing::Facing;
 use super::passes::Passes;
+use crate::formula::{Strip, Top, size};
 
 /// Values of half the bits of a positive `f32`, and of the other half.
 const HALF: usize = 1 << 16;
-
-/// Which elements are the largest.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Top {
-    /// Larger ones are kept.
-    key: u32,
-    /// Of those that are equal the ones before this place.
-    until: u64,
-}
-
-/// What elements are sorted by.
-pub(super) fn key(difference: f64) -> u32 {
-    (difference.abs() as f32).to_bits()
-}
-
-impl Top {
-    /// Whether the element at a place is kept.
-    pub(super) fn keeps(&self, place: u64, difference: f64) -> bool {
-        let key = key(difference);
-        key > self.key || key == self.key && place < self.until
-    }
-}
 
 /// How many elements a density keeps of so many: the whole part, but one at least.
 pub(super) fn kept(density: f64, elements: u64) -> u64 {
@@ -43,19 +22,19 @@ pub(super) fn kept(density: f64, elements: u64) -> u64 {
 
 /// The largest differences of each model, so many of each.
 pub(super) fn largest(passes: &Passes<'_>, facing: &Facing<'_>, kept: &[u64]) -> Result<Vec<Top>> {
-    let upper = histograms(passes, facing, |_, key| Some(key >> 16))?;
+    let upper = histograms(passes, facing, |_, size| Some(size >> 16))?;
     if !passes.allow_nonfinite && upper.iter().any(|counts| counts[0x7f80..].iter().any(|count| *count > 0)) {
         return Err(Error::NotFinite { tensor: facing.name.clone() });
     }
     let bucket: Vec<(u32, u64)> = upper.iter().zip(kept).map(|(counts, kept)| last(counts, *kept)).collect();
     let lower =
-        histograms(passes, facing, |model, key| (key >> 16 == bucket[model].0).then_some(key & 0xffff))?;
+        histograms(passes, facing, |model, size| (size >> 16 == bucket[model].0).then_some(size & 0xffff))?;
     let mut tops = Vec::with_capacity(kept.len());
     let mut quotas = Vec::with_capacity(kept.len());
     for ((counts, (upper, left)), kept) in lower.iter().zip(&bucket).zip(kept) {
         let (lower, quota) = last(counts, *left);
-        let key = if *kept == 0 { u32::MAX } else { upper << 16 | lower };
-        tops.push(Top { key, until: u64::MAX });
+        let size = if *kept == 0 { u32::MAX } else { upper << 16 | lower };
+        tops.push(Top { size, until: u64::MAX });
         quotas.push((*kept > 0 && counts[lower as usize] > quota).then_some(quota));
     }
     if quotas.iter().any(Option::is_some) {
@@ -91,7 +70,7 @@ fn histograms(
             strips(&mut |strip: &Strip<'_>| {
                 for (model, (counts, numbers)) in counts.iter_mut().zip(strip.models).enumerate() {
                     for (number, base) in numbers.iter().zip(strip.base) {
-                        if let Some(value) = value(model, key(number - base)) {
+                        if let Some(value) = value(model, size(number - base)) {
                             counts[value as usize] += 1;
                         }
                     }
@@ -115,7 +94,7 @@ fn find_last(
     tops: &mut [Top],
     quotas: &[Option<u64>],
 ) -> Result<()> {
-    let keys: Vec<u32> = tops.iter().map(|top| top.key).collect();
+    let sizes: Vec<u32> = tops.iter().map(|top| top.size).collect();
     let mut left = quotas.to_vec();
     // The pieces in which they are: what comes before and behind is only counted.
     let mut pieces = vec![None; tops.len()];
@@ -123,12 +102,12 @@ fn find_last(
     passes.each_piece(
         facing,
         |strips| {
-            let mut counts = vec![0u64; keys.len()];
+            let mut counts = vec![0u64; sizes.len()];
             strips(&mut |strip: &Strip<'_>| {
                 for (model, count) in
                     counts.iter_mut().enumerate().filter(|(model, _)| quotas[*model].is_some())
                 {
-                    *count += equals(strip, model, keys[model]).count() as u64;
+                    *count += equals(strip, model, sizes[model]).count() as u64;
                 }
             });
             counts
@@ -147,7 +126,7 @@ fn find_last(
     for (model, top) in tops.iter_mut().enumerate() {
         let (Some(piece), Some(mut left)) = (pieces[model], left[model]) else { continue };
         passes.in_piece(facing, piece, |strip| {
-            for place in equals(strip, model, top.key) {
+            for place in equals(strip, model, top.size) {
                 left = left.saturating_sub(1);
                 if left == 0 && top.until == u64::MAX {
                     top.until = place + 1;
@@ -163,6 +142,6 @@ fn equals(strip: &Strip<'_>, model: usize, to: u32) -> impl Iterator<Item = u64>
     let differences = strip.models[model].iter().zip(strip.base).map(|(number, base)| number - base);
     (strip.at..)
         .zip(differences)
-        .filter(move |(_, difference)| key(*difference) == to)
+        .filter(move |(_, difference)| size(*difference) == to)
         .map(|(place, _)| place)
 }

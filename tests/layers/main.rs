@@ -18,7 +18,7 @@ const ORDERS: &[(&str, Layers)] = &[
             &["id", "units", "quote", "wire", "random", "config", "threads", "task"],
             &["tensor", "daemons"],
             &["format"],
-            &["codec", "similarity", "recipe", "disk"],
+            &["codec", "similarity", "recipe", "formula", "disk"],
             &["plain", "store"],
             &["history"],
             &["soup", "checkpoint"],

@@ -1,8 +1,9 @@
 //! What a method is asked for a tensor, and what it says.
 
+use crate::formula::Consensus;
 use crate::soup::kernel::Kernel;
 use crate::soup::method::Method;
-use crate::soup::parameters::{Consensus, Rescale, Settings};
+use crate::soup::parameters::{Rescale, Settings};
 
 /// What a method is asked for one tensor.
 #[derive(Clone, Copy)]
@@ -39,8 +40,8 @@ pub enum Remark {
     Beyond(f64),
 }
 
-impl From<Kernel> for Prepared {
-    fn from(kernel: Kernel) -> Self {
-        Self { kernel, remark: None }
+impl<K: Into<Kernel>> From<K> for Prepared {
+    fn from(kernel: K) -> Self {
+        Self { kernel: kernel.into(), remark: None }
     }
 }

@@ -1,8 +1,8 @@
 //! The exponential moving average: of checkpoints, the oldest first, not of the steps between them.
 
 use super::asked::Asked;
-use crate::soup::kernel::Kernel;
+use crate::formula::Elementwise;
 
-pub(super) fn prepare(asked: Asked<'_>) -> Kernel {
-    Kernel::Moving(asked.settings.decay)
+pub(super) fn prepare(asked: Asked<'_>) -> Elementwise {
+    Elementwise::Moving(asked.settings.decay)
 }

@@ -3,6 +3,7 @@
 //! changes: a vector of length zero has the cosine 0 to every other.
 
 use super::asked::{Asked, Prepared, Remark};
+use crate::formula::Elementwise;
 use crate::soup::error::{Error, Result};
 use crate::soup::facing::Facing;
 use crate::soup::kernel::Kernel;
@@ -30,7 +31,7 @@ pub(super) fn prepare(asked: Asked<'_>, facing: &Facing<'_>, passes: &Passes<'_>
     }
     let kept = clamped(t, asked.clamp);
     let is_beyond = !(0.0..=1.0).contains(&t);
-    Ok(Prepared { kernel: Kernel::Stock(kept), remark: is_beyond.then_some(Remark::Beyond(t)) })
+    Ok(Prepared { kernel: Elementwise::Stock(kept).into(), remark: is_beyond.then_some(Remark::Beyond(t)) })
 }
 
 fn differences(model: &[f64], base: &[f64]) -> Vec<f64> {

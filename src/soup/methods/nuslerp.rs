@@ -1,8 +1,9 @@
 //! Slerp without a threshold for lines, with weights instead of a place between two, of whole tensors or of rows, and of
 //! differences to a base if there is one.
 
-use super::asked::{Asked, Prepared};
-use super::slerp::line;
+use super::asked::{Asked, Prepared, Remark};
+use super::slerp::straight;
+use crate::formula::Elementwise;
 use crate::soup::arc::{vectors, weights};
 use crate::soup::error::Result;
 use crate::soup::facing::Facing;
@@ -28,16 +29,11 @@ pub(super) fn prepare(asked: Asked<'_>, facing: &Facing<'_>, passes: &Passes<'_>
         }
         sums.copy_from_slice(&[first, second, both]);
     })?;
-    let Some(weighted) = weights(t, &sums) else {
-        let prepared = line(t);
-        return Ok(match prepared.kernel {
-            Kernel::Weighted(weighted) if has_base => {
-                Prepared { kernel: Kernel::OnBase(weighted), remark: prepared.remark }
-            }
-            _ => prepared,
-        });
-    };
-    Ok(if has_base { Kernel::OnBase(weighted) } else { Kernel::Weighted(weighted) }.into())
+    let arc = weights(t, &sums);
+    let remark = arc.is_none().then_some(Remark::Line);
+    let weighted = arc.unwrap_or_else(|| straight(t));
+    let each = if has_base { Elementwise::OnBase(weighted) } else { Elementwise::Weighted(weighted) };
+    Ok(Prepared { kernel: each.into(), remark })
 }
 
 /// How far from the first to the second.

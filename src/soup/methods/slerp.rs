@@ -2,12 +2,11 @@
 //! 1985), as the field does it: the angle is that between the directions, the weights are put on the vectors themselves.
 
 use super::asked::{Asked, Prepared, Remark};
+use crate::formula::{Elementwise, Strip, Weighted};
 use crate::soup::arc::arc;
 use crate::soup::error::{Error, Result};
-use crate::soup::facing::{Facing, Strip};
-use crate::soup::kernel::Kernel;
+use crate::soup::facing::Facing;
 use crate::soup::passes::Passes;
-use crate::soup::weighted::Weighted;
 
 /// Beyond this cosine, either way, the arc is taken for a line.
 const LINE: f64 = 0.9995;
@@ -22,7 +21,7 @@ pub(super) fn prepare(asked: Asked<'_>, facing: &Facing<'_>, passes: &Passes<'_>
     if cosine.abs() > LINE {
         return Ok(line(t));
     }
-    Ok(Kernel::Weighted(arc(t, cosine)).into())
+    Ok(Elementwise::Weighted(arc(t, cosine)).into())
 }
 
 /// How far from the first to the second.
@@ -44,6 +43,9 @@ fn add_angle(strip: &Strip<'_>, sums: &mut [f64]) {
 
 /// Straight from the first to the second.
 pub(super) fn line(t: f64) -> Prepared {
-    let kernel = Kernel::Weighted(Weighted { weights: vec![1.0 - t, t], divisor: None });
-    Prepared { kernel, remark: Some(Remark::Line) }
+    Prepared { kernel: Elementwise::Weighted(straight(t)).into(), remark: Some(Remark::Line) }
+}
+
+pub(super) fn straight(t: f64) -> Weighted {
+    Weighted { weights: vec![1.0 - t, t], divisor: None }
 }

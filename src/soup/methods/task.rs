@@ -5,20 +5,19 @@
 //! Bhardwaj, Poria, 2024.
 
 use super::asked::Asked;
+use crate::formula::{Elementwise, Mask, Scaling, Strip, Task};
 use crate::soup::error::Result;
-use crate::soup::facing::{Facing, Strip};
-use crate::soup::kernel::Kernel;
-use crate::soup::mask::{Mask, stream};
+use crate::soup::facing::Facing;
 use crate::soup::method::Method;
 use crate::soup::parameters::Rescale;
 use crate::soup::passes::Passes;
-use crate::soup::task_vectors::{Scaling, Task};
+use crate::soup::stream::stream;
 use crate::soup::top::{kept, largest};
 
 /// Smaller sums of absolute values are not scaled.
 const NO_LENGTH: f64 = 1e-7;
 
-pub(super) fn prepare(asked: Asked<'_>, facing: &Facing<'_>, passes: &Passes<'_>) -> Result<Kernel> {
+pub(super) fn prepare(asked: Asked<'_>, facing: &Facing<'_>, passes: &Passes<'_>) -> Result<Elementwise> {
     let masks = masks(asked, facing, passes)?;
     let scaling = match (asked.method.is_random(), asked.rescale) {
         (true, Rescale::L1) => by_length(&masks, facing, passes)?,
@@ -28,7 +27,7 @@ pub(super) fn prepare(asked: Asked<'_>, facing: &Facing<'_>, passes: &Passes<'_>
     let signs = asked.method.elects_signs().then_some(asked.consensus);
     let (weights, settings) = (asked.settings.weights.clone(), asked.settings);
     let (normalize, lambda) = (settings.normalize, settings.lambda);
-    Ok(Kernel::Task(Task { weights, masks, scaling, signs, normalize, lambda }))
+    Ok(Elementwise::Task(Task { weights, masks, scaling, signs, normalize, lambda }))
 }
 
 fn masks(asked: Asked<'_>, facing: &Facing<'_>, passes: &Passes<'_>) -> Result<Vec<Mask>> {

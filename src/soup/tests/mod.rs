@@ -3,9 +3,8 @@
 mod digests;
 mod golden;
 
-use super::mask::Mask;
-use super::task_vectors::{Scaling, Task};
 use super::*;
+use crate::formula::{Elementwise, Mask, Scaling, Task};
 use crate::random::Random;
 use crate::store::Slice;
 use crate::tensor::{Dtype, narrow};
@@ -179,7 +178,7 @@ fn given_masks_make_what_was_computed_elsewhere() {
         let weights = WEIGHTS.to_vec();
         let signs = signs.then_some(Consensus::Sum);
         let task = Task { weights, masks, scaling, signs, normalize: false, lambda: 1.0 };
-        let blend = Blend::by(tensors.facing("w", true, 3), Dtype::F64, Kernel::Task(task));
+        let blend = Blend::by(tensors.facing("w", true, 3), Dtype::F64, Elementwise::Task(task).into());
         check(name, &numbers(&made(&blend).expect(name)), is_exact);
     }
 }

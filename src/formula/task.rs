@@ -1,28 +1,44 @@
 //! What is made of the differences of models to a base, once it is known which elements are kept and how they are scaled.
 
-use super::facing::Strip;
 use super::mask::Mask;
-use super::parameters::Consensus;
+use super::strip::Strip;
 use super::weighted::{SUM_MIN, plain_sum};
 
 /// What is made of differences to a base.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Task {
-    pub(super) weights: Vec<f64>,
-    pub(super) masks: Vec<Mask>,
-    pub(super) scaling: Vec<Scaling>,
+    /// Of each model.
+    pub weights: Vec<f64>,
+    /// Which of the elements of each are kept.
+    pub masks: Vec<Mask>,
+    /// How what is kept of each is scaled.
+    pub scaling: Vec<Scaling>,
     /// How the sign is elected that those have which count; `None` if all count.
-    pub(super) signs: Option<Consensus>,
+    pub signs: Option<Consensus>,
     /// Whether the sum is divided by the weights of those that count.
-    pub(super) normalize: bool,
-    pub(super) lambda: f64,
+    pub normalize: bool,
+    /// What the sum is multiplied by before it is added to the base.
+    pub lambda: f64,
+}
+
+/// How the sign of an element is elected where models disagree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Consensus {
+    /// The sign of the sum.
+    #[default]
+    Sum,
+    /// The sign that more of them have.
+    Count,
 }
 
 /// How a difference is scaled up of which not all is left.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Scaling {
+pub enum Scaling {
+    /// It is not.
     None,
+    /// By a factor.
     Times(f64),
+    /// By what it is divided by.
     Over(f64),
 }
 
@@ -37,6 +53,13 @@ impl Scaling {
 }
 
 impl Task {
+    /// Whether it is about so many models, and makes each element by itself.
+    pub(super) fn takes(&self, models: usize) -> bool {
+        let is_each = |mask: &Mask| matches!(mask, Mask::All | Mask::Top(_) | Mask::Random { .. });
+        [self.weights.len(), self.masks.len(), self.scaling.len()] == [models; 3]
+            && self.masks.iter().all(is_each)
+    }
+
     pub(super) fn apply(&self, strip: &Strip<'_>, out: &mut Vec<f64>) {
         let vectors = self.vectors(strip);
         match self.signs {

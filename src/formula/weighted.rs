@@ -1,6 +1,6 @@
 //! Weighted sums of models, or of their differences to a base.
 
-use super::facing::Strip;
+use super::strip::Strip;
 
 /// A weighted sum.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,9 +45,9 @@ impl Weighted {
 }
 
 /// Sums of weights nearer to zero than this are none.
-pub(super) const SUM_MIN: f64 = 1e-8;
+pub const SUM_MIN: f64 = 1e-8;
 
 /// The sum from the first to the last.
-pub(super) fn plain_sum(values: &[f64]) -> f64 {
+pub fn plain_sum(values: &[f64]) -> f64 {
     values.iter().copied().reduce(|sum, value| sum + value).unwrap_or_default()
 }
