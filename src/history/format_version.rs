@@ -8,7 +8,7 @@ use crate::disk::Disk;
 use std::path::Path;
 
 /// The newest version that this program reads; new repositories are of it.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 
 /// The first bytes of the file; the digit of the version comes next.
 const LEAD: &str = "coral ";
@@ -93,7 +93,7 @@ mod tests {
         // The kernel could not write back what another program wrote, and told that one.
         let lost = older(root);
         let file = lost.open(&root.join("format"), true).expect("opened");
-        file.write_all_at(b"3", LEAD.len() as u64).expect("written");
+        file.write_all_at(FORMAT.to_string().as_bytes(), LEAD.len() as u64).expect("written");
         lost.fail_write_back(root);
         drop(file.sync());
         raise(&lost, root).expect("raised");
@@ -110,7 +110,7 @@ mod tests {
         crate::history::Repo::create(std::sync::Arc::new(disk.clone()), root, &branch).expect("created");
         disk.replace(&root.join("format"), b"coral 2\nid 0123\n").expect("written");
         let file = disk.open(&root.join("format"), true).expect("opened");
-        file.write_all_at(b"3", LEAD.len() as u64).expect("written");
+        file.write_all_at(FORMAT.to_string().as_bytes(), LEAD.len() as u64).expect("written");
         let options = crate::history::Options::default();
         let repo =
             crate::history::Repo::open(std::sync::Arc::new(disk.clone()), root, options).expect("opened");
@@ -131,9 +131,9 @@ mod tests {
         let before = disk.stat(&root.join("format")).expect("stat").expect("a file").id;
         assert_eq!(check(&disk, root).expect("older"), 2);
         raise(&disk, root).expect("raised");
-        assert_eq!(disk.read(&root.join("format")).expect("read"), b"coral 3\nid 0123\n");
+        assert_eq!(disk.read(&root.join("format")).expect("read"), b"coral 4\nid 0123\n");
         assert_eq!(disk.stat(&root.join("format")).expect("stat").expect("a file").id, before);
-        write("coral 4\n");
+        write("coral 5\n");
         assert!(matches!(check(&disk, root), Err(Error::NewerFormat { .. })));
         write("coral\n");
         assert!(matches!(raise(&disk, root), Err(Error::DamagedFile { .. })));

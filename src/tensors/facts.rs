@@ -104,6 +104,7 @@ const fn encoding_name(encoding: Encoding) -> &'static str {
         Encoding::Compressed => "compressed",
         Encoding::Delta => "delta",
         Encoding::Cast => "cast",
+        Encoding::Computed => "computed",
     }
 }
 
@@ -113,7 +114,8 @@ mod tests {
 
     #[test]
     fn every_encoding_has_a_name_that_is_not_longer_than_the_longest() {
-        let all = [Encoding::Raw, Encoding::Compressed, Encoding::Delta, Encoding::Cast].map(encoding_name);
+        let all = [Encoding::Raw, Encoding::Compressed, Encoding::Delta, Encoding::Cast, Encoding::Computed]
+            .map(encoding_name);
         assert!(all.into_iter().chain([MISSING, PARTS]).all(|name| name.len() <= LONGEST.len()));
     }
 }

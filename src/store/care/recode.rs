@@ -59,8 +59,8 @@ pub fn check_alone(writer: &Writer, task: &Task) -> Result<()> {
 struct Own<'a>(&'a Writer);
 
 impl Objects for Own<'_> {
-    fn find_content(&self, key: &ObjectKey, below: Option<u8>) -> Result<Option<Object>> {
-        let own = self.0.lock().find(&self.0.pack, Kind::Content, key);
+    fn find(&self, kind: Kind, key: &ObjectKey, below: Option<u8>) -> Result<Option<Object>> {
+        let own = self.0.lock().find(&self.0.pack, kind, key);
         Ok(own.filter(|object| below.is_none_or(|below| object.entry.depth < below)))
     }
 }

@@ -215,9 +215,8 @@ struct Kept<'a, F> {
 }
 
 impl<F: Fn(&Pack) -> bool + Sync> Objects for Kept<'_, F> {
-    fn find_content(&self, key: &ObjectKey, below: Option<u8>) -> Result<Option<Object>> {
-        let wanted =
-            |entry: &Entry| entry.kind == Kind::Content && below.is_none_or(|below| entry.depth < below);
+    fn find(&self, kind: Kind, key: &ObjectKey, below: Option<u8>) -> Result<Option<Object>> {
+        let wanted = |entry: &Entry| entry.kind == kind && below.is_none_or(|below| entry.depth < below);
         self.packs.find_among(key, wanted, |pack| !(self.superseded)(pack))
     }
 }

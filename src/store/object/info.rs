@@ -16,6 +16,8 @@ pub enum Encoding {
     Delta,
     /// Not at all: it is its base in another float type.
     Cast,
+    /// Not at all: it is what a formula makes of others.
+    Computed,
 }
 
 /// What can be said of an object without decoding it.

@@ -27,7 +27,7 @@ impl Digest {
     pub fn of_kind(kind: Kind) -> &'static [Digest] {
         match kind {
             Kind::Content => &[Digest::Content, Digest::ContentAfterCollision],
-            Kind::Recipe | Kind::Tree | Kind::Commit => &[Digest::Metadata],
+            Kind::Recipe | Kind::Tree | Kind::Commit | Kind::Formula => &[Digest::Metadata],
         }
     }
 }

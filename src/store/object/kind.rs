@@ -12,6 +12,8 @@ pub enum Kind {
     Tree = 3,
     /// One snapshot.
     Commit = 4,
+    /// How content comes of other content.
+    Formula = 5,
 }
 
 /// Bytes that a recipe, a tree or a commit has at most: recipes of ten million extents, directories of a million names.
@@ -20,7 +22,7 @@ pub const METADATA_MAX: u64 = 256 << 20;
 
 impl Kind {
     /// Every kind, in the order of their codes.
-    pub const ALL: [Kind; 4] = [Kind::Content, Kind::Recipe, Kind::Tree, Kind::Commit];
+    pub const ALL: [Kind; 5] = [Kind::Content, Kind::Recipe, Kind::Tree, Kind::Commit, Kind::Formula];
 
     /// The code on disk.
     pub const fn code(self) -> u8 {

@@ -18,9 +18,10 @@ use crate::store::object::Kind;
 use crate::tensor::Dtype;
 
 use super::directory_layout::{
-    ATTACHED_LEN, CAST_SHIFT, CELL_LEN, ENTRY_LEN, FILE_SHIFT, HAS_BASE, HINT_LEN, bucket_of, u32_at, u64_at,
+    ATTACHED_LEN, CAST_SHIFT, CELL_LEN, ENTRY_LEN, FILE_SHIFT, HAS_BASE, HINT_LEN, IS_FORMULA, bucket_of,
+    u32_at, u64_at,
 };
-use super::entry::{Entry, Frame, frame_count, frame_len};
+use super::entry::{Entry, Frame, Through, frame_count, frame_len};
 use super::footer::{FOOTER_LEN, Footer, Malformed};
 use super::sections::{fan_bits, parse_head};
 
@@ -154,9 +155,11 @@ impl Directory {
             0 => (None, cell),
             _ => (Some(key_at(self.cell(cell)?, 0)), cell + 1),
         };
-        let cast = match bytes[39] >> CAST_SHIFT {
-            0 => None,
-            code => Some(Dtype::from_code(code).map_err(|_| "unknown element type")?),
+        let through = match (bytes[39] & IS_FORMULA, bytes[39] >> CAST_SHIFT) {
+            (0, 0) => None,
+            (0, code) => Some(Through::Cast(Dtype::from_code(code).map_err(|_| "unknown element type")?)),
+            (_, 0) => Some(Through::Formula),
+            (_, _) => return Err("a formula that is cast"),
         };
         let place = u64_at(bytes, 24);
         let entry = Entry {
@@ -168,7 +171,7 @@ impl Directory {
             dtype: Dtype::from_code(bytes[37]).map_err(|_| "unknown element type")?,
             depth: bytes[38],
             base,
-            cast,
+            through,
         };
         self.check(&entry, first_frame)?;
         Ok((entry, first_frame))
@@ -182,7 +185,7 @@ impl Directory {
         if entry.offset > self.end_of_payloads(entry)? {
             return Err("payload lies beyond the pack");
         }
-        if (entry.depth == 0) != entry.base.is_none() || entry.cast.is_some() && entry.base.is_none() {
+        if (entry.depth == 0) != entry.base.is_none() || entry.through.is_some() && entry.base.is_none() {
             return Err("depth contradicts base");
         }
         Ok(())

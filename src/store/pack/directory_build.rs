@@ -5,14 +5,13 @@ use std::collections::HashMap;
 use crate::id::ObjectKey;
 use crate::similarity::Signature;
 use crate::store::object::Kind;
-use crate::tensor::Dtype;
 
 use super::directory_layout::{
-    CAST_SHIFT, CELL_LEN, ENTRY_LEN, FILE_SHIFT, HAS_BASE, HEAD_LEN, MAGIC, MAX_FAN_BITS, SECTION_ATTACHED,
-    SECTION_CELLS, SECTION_ENTRIES, SECTION_FAN_OUT, SECTION_HINTS, SECTION_LEN, SECTION_SIGNATURES, VERSION,
-    VERSION_ATTACHED, bucket_of,
+    CAST_SHIFT, CELL_LEN, ENTRY_LEN, FILE_SHIFT, HAS_BASE, HEAD_LEN, IS_FORMULA, MAGIC, MAX_FAN_BITS,
+    SECTION_ATTACHED, SECTION_CELLS, SECTION_ENTRIES, SECTION_FAN_OUT, SECTION_HINTS, SECTION_LEN,
+    SECTION_SIGNATURES, VERSION, VERSION_ATTACHED, VERSION_FORMULAS, bucket_of,
 };
-use super::entry::{Entry, Frame, Record};
+use super::entry::{Entry, Frame, Record, Through};
 
 /// Below this many entries a binary search needs no help.
 const FAN_OUT_FROM: usize = 256;
@@ -32,6 +31,9 @@ pub struct Beside<'a> {
 /// The directory of these objects, without the footer. The same objects in the same order give the same bytes.
 pub fn build_directory(objects: &mut [Record], beside: &Beside<'_>) -> Vec<u8> {
     objects.sort_by_key(|(entry, _)| (entry.key, entry.kind));
+    let has_formulas = objects
+        .iter()
+        .any(|(entry, _)| entry.kind == Kind::Formula || entry.through == Some(Through::Formula));
     let keys: Vec<ObjectKey> = objects.iter().map(|(entry, _)| entry.key).collect();
     let (mut entries, mut cells) = (Vec::with_capacity(objects.len() * ENTRY_LEN), Vec::new());
     for (entry, frames) in objects.iter() {
@@ -58,18 +60,26 @@ pub fn build_directory(objects: &mut [Record], beside: &Beside<'_>) -> Vec<u8> {
         (SECTION_ATTACHED, beside.attached.iter().flat_map(|len| len.to_le_bytes()).collect()),
         (SECTION_HINTS, hints),
     ];
-    let version = if beside.attached.is_empty() { VERSION } else { VERSION_ATTACHED };
+    let version = match (beside.attached.is_empty(), has_formulas) {
+        (_, true) => VERSION_FORMULAS,
+        (false, false) => VERSION_ATTACHED,
+        (true, false) => VERSION,
+    };
     assemble(version, objects.len(), &sections)
 }
 
 fn push_entry(entries: &mut Vec<u8>, entry: &Entry, first_cell: u32) {
     let base = if entry.base.is_some() { HAS_BASE } else { 0 };
-    let cast = entry.cast.map_or(0, Dtype::code) << CAST_SHIFT;
+    let through = match entry.through {
+        None => 0,
+        Some(Through::Cast(from)) => from.code() << CAST_SHIFT,
+        Some(Through::Formula) => IS_FORMULA,
+    };
     entries.extend(entry.key.as_bytes());
     entries.extend(entry.len.to_le_bytes());
     entries.extend((entry.offset | u64::from(entry.file) << FILE_SHIFT).to_le_bytes());
     entries.extend(first_cell.to_le_bytes());
-    entries.extend([entry.kind.code(), entry.dtype.code(), entry.depth, base | cast]);
+    entries.extend([entry.kind.code(), entry.dtype.code(), entry.depth, base | through]);
 }
 
 fn push_cells(cells: &mut Vec<u8>, entry: &Entry, frames: &[Frame]) {

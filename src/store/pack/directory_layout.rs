@@ -6,6 +6,8 @@ pub const MAGIC: [u8; 8] = *b"CORALDIR";
 pub const VERSION: u32 = 1;
 /// The version of a directory of a pack with attached files.
 pub const VERSION_ATTACHED: u32 = 2;
+/// The version of a directory with formulas, whether or not files are attached.
+pub const VERSION_FORMULAS: u32 = 3;
 /// Magic, version, number of sections, number of objects.
 pub const HEAD_LEN: usize = 24;
 /// A row of the section table: what it is, where it begins, how long it is.
@@ -23,6 +25,8 @@ pub const ENTRY_LEN: usize = 40;
 /// A base's key, or a frame.
 pub const CELL_LEN: usize = 16;
 pub const HAS_BASE: u8 = 1;
+/// The base is a formula.
+pub const IS_FORMULA: u8 = 2;
 /// Where in the flags the code of the type lies that the base is cast from; 0, which is no number's, if it is not.
 pub const CAST_SHIFT: u32 = 2;
 pub const MAX_FAN_BITS: u32 = 24;

@@ -18,6 +18,15 @@ pub struct Frame {
     pub checksum: u64,
 }
 
+/// What is made of a base before something is a difference to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Through {
+    /// Its elements, which are of this type, are cast.
+    Cast(Dtype),
+    /// It is a formula, and computed.
+    Formula,
+}
+
 /// What a directory says of one object, without its frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
@@ -29,8 +38,8 @@ pub struct Entry {
     /// How many bases deep the deepest chain below it is.
     pub depth: u8,
     pub base: Option<ObjectKey>,
-    /// The type of the base's elements, if it is not the base's bytes that this is a difference to but their cast.
-    pub cast: Option<Dtype>,
+    /// What is made of the base first, if it is not its bytes that this is a difference to.
+    pub through: Option<Through>,
     /// Which file its payload lies in: 0 is the pack itself, each other number a file that is attached to it.
     pub file: u16,
     /// Where its payload begins in that file.

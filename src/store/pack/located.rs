@@ -9,7 +9,7 @@ use crate::store::error::{Result, StoreError};
 use crate::store::object::{Encoding, ObjectInfo};
 use crate::tensor::Lane;
 
-use super::entry::{Entry, Frame};
+use super::entry::{Entry, Frame, Through};
 use super::open::OpenPack;
 use super::range_source::{PackBytes, Wanted};
 use super::sealed::Pack;
@@ -49,11 +49,14 @@ impl Object {
     }
 
     pub fn info(&self) -> Result<ObjectInfo> {
-        let Entry { kind, dtype, len, depth, base, cast, .. } = self.entry;
+        let Entry { kind, dtype, len, depth, base, through, .. } = self.entry;
         let stored_len = self.stored_len()?;
         let encoding = match base {
-            Some(_) if cast.is_some() && stored_len == 0 => Encoding::Cast,
-            Some(_) => Encoding::Delta,
+            Some(_) => match through.filter(|_| stored_len == 0) {
+                Some(Through::Cast(_)) => Encoding::Cast,
+                Some(Through::Formula) => Encoding::Computed,
+                None => Encoding::Delta,
+            },
             None if stored_len == len => Encoding::Raw,
             None => Encoding::Compressed,
         };

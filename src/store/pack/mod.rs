@@ -19,7 +19,7 @@ mod sections;
 
 pub use directory::Directory;
 pub use directory_build::{Beside, build_directory};
-pub use entry::{Entry, Frame, Record, frame_count, frame_len};
+pub use entry::{Entry, Frame, Record, Through, frame_count, frame_len};
 pub use files::PackFiles;
 pub use footer::Footer;
 #[cfg(test)]

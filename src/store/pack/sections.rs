@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::directory_layout::{
     HEAD_LEN, MAGIC, MAX_FAN_BITS, SECTION_FAN_OUT, SECTION_HINTS, SECTION_LEN, VERSION, VERSION_ATTACHED,
-    u32_at, u64_at,
+    VERSION_FORMULAS, u32_at, u64_at,
 };
 use super::footer::Malformed;
 
@@ -18,7 +18,7 @@ pub fn parse_head(body: &[u8]) -> Parsed<(usize, Sections)> {
     if body.len() < HEAD_LEN || body[..8] != MAGIC {
         return Err("no directory where one should begin");
     }
-    if !matches!(u32_at(body, 8), VERSION | VERSION_ATTACHED) {
+    if !matches!(u32_at(body, 8), VERSION | VERSION_ATTACHED | VERSION_FORMULAS) {
         return Err("directory of another version");
     }
     let table = (u32_at(body, 12) as usize).checked_mul(SECTION_LEN);

@@ -1,71 +1,114 @@
 //! From an object to all that it stands on: which bases reading it needs.
 //!
-//! A frame of a difference needs only the same frame of its base, or the same elements of one that is cast. References
+//! A frame of a difference needs only the same frame of its base, or the same elements of what that is computed of. References
 //! lead to strictly lower depths (another stored copy of the base is looked for where the first one found is not
 //! lower), so that there is no cycle whatever copies lie in whatever packs; resolution is iterative and bounded.
 
-use crate::codec::is_castable;
+use std::sync::Arc;
+
+use crate::codec::{cast, is_castable};
+use crate::formula::{Formula, Numbers};
 use crate::id::ObjectKey;
 use crate::store::catalog::Catalog;
 use crate::store::error::Result;
 use crate::store::object::Kind;
-use crate::store::pack::Object;
+use crate::store::pack::{Object, Through};
 use crate::tensor::Dtype;
+
+use super::formulas::read_formula;
 
 /// Where objects are found: sealed packs, or these and a transaction's own.
 pub trait Objects: Sync {
-    /// A stored copy of the content under `key`, of a depth less than `below` if that is given.
-    fn find_content(&self, key: &ObjectKey, below: Option<u8>) -> Result<Option<Object>>;
+    /// A stored copy of the object of a kind under `key`, of a depth less than `below` if that is given.
+    fn find(&self, kind: Kind, key: &ObjectKey, below: Option<u8>) -> Result<Option<Object>>;
 }
 
-/// Casts that are followed. Writers take no cast of what stands on one; but a base is named by its key, and another
-/// copy of it, stored meanwhile by somebody else, may stand on one.
-const MAX_CASTS: usize = 4;
+/// Computations below one another that are followed. Writers take less: but a base is named by its key, and another copy of
+/// it, stored meanwhile by somebody else, may stand on more.
+const MAX_NESTED: usize = 4;
+/// The same of what something new is to be a difference to.
+const MAX_NESTED_ANEW: usize = 2;
+/// Chains of what one chain is computed of, all together; the same of something new.
+const MAX_ORIGINS: usize = 256;
+const MAX_ORIGINS_ANEW: usize = 32;
 
 /// An object with all that it is, directly or not, a difference to. It gives the bytes of its first link or, where it
-/// has none, of its cast.
+/// has none, what is computed.
 #[derive(Clone)]
 pub struct Chain {
     /// Each is a difference to the next.
     pub(super) links: Vec<Object>,
-    /// What the last link is a difference to, if that is not an object but a cast of one.
-    pub(super) cast: Option<Box<Cast>>,
+    /// What the last link is a difference to, if that is no object but what is computed of some.
+    pub(super) computed: Option<Box<Computed>>,
 }
 
-/// The elements of an object in another type: what differences are taken to, never stored itself.
+/// What is made of the elements of objects: what differences are taken to, never stored itself.
 #[derive(Clone)]
-pub struct Cast {
-    pub origin: Chain,
-    pub from: Dtype,
-    pub to: Dtype,
-    /// Bytes of the cast elements.
+pub struct Computed {
+    /// Those of what it is made; at least one.
+    pub origins: Vec<Chain>,
+    how: How,
+    /// Bytes of the elements that are made.
     pub len: u64,
+}
+
+/// What is done to elements.
+#[derive(Clone)]
+enum How {
+    /// They become those of another type.
+    Cast { from: Dtype, to: Dtype },
+    /// What a formula says, and where that is.
+    Formula { object: Box<Object>, formula: Arc<Formula> },
+}
+
+/// What resolving a chain may still do.
+struct Left {
+    nested: usize,
+    origins: usize,
 }
 
 impl Chain {
     pub fn resolve(objects: &dyn Objects, object: Object) -> Result<Self> {
-        Self::resolve_within(objects, object, MAX_CASTS)
+        Self::resolve_within(objects, object, &mut Left { nested: MAX_NESTED, origins: MAX_ORIGINS })
     }
 
-    fn resolve_within(objects: &dyn Objects, object: Object, casts: usize) -> Result<Self> {
+    /// What a formula makes of objects that are less than `below` deep.
+    pub fn of_formula(objects: &dyn Objects, formula: Object) -> Result<Self> {
+        let mut left = Left { nested: MAX_NESTED, origins: MAX_ORIGINS };
+        let computed = Computed::by(objects, formula, None, &mut left)?;
+        Ok(Self { links: Vec::new(), computed: Some(Box::new(computed)) })
+    }
+
+    fn resolve_within(objects: &dyn Objects, object: Object, left: &mut Left) -> Result<Self> {
         let mut chain = Self::resolve_links(objects, object)?;
         let last = chain.links.last().expect("it has the object at least");
-        if let (Some(from), Some(key)) = (last.entry.cast, last.entry.base) {
-            let left = casts.checked_sub(1).ok_or_else(|| last.corrupt("it is a cast of casts of casts"))?;
-            let origin = Self::resolve_within(objects, find_base(objects, last, &key)?, left)?;
-            let cast = Cast::new(origin, from, last.entry.dtype).filter(|cast| cast.len == last.entry.len);
-            let cast = cast.ok_or_else(|| last.corrupt(format!("it cannot be a cast of {key}")))?;
-            chain.cast = Some(Box::new(cast));
-        }
+        let (Some(through), Some(key)) = (last.entry.through, last.entry.base) else { return Ok(chain) };
+        left.nested =
+            left.nested.checked_sub(1).ok_or_else(|| last.corrupt("too many computations below it"))?;
+        let computed = match through {
+            Through::Cast(from) => {
+                let origin = Self::resolve_within(objects, find_base(objects, last, &key)?, left)?;
+                Computed::cast(origin, from, last.entry.dtype)
+            }
+            Through::Formula => {
+                let formula = objects.find(Kind::Formula, &key, None)?;
+                let formula = formula.ok_or_else(|| last.corrupt(format!("its formula {key} is missing")))?;
+                Some(Computed::by(objects, formula, Some(last.entry.depth), left)?)
+            }
+        };
+        left.nested += 1;
+        let computed = computed.filter(|computed| computed.len == last.entry.len);
+        let computed = computed.ok_or_else(|| last.corrupt(format!("it cannot be made of {key}")))?;
+        chain.computed = Some(Box::new(computed));
         Ok(chain)
     }
 
-    /// The object and its bases down to one that has none, or a cast.
+    /// The object and its bases down to one that has none, or stands on what is computed.
     fn resolve_links(objects: &dyn Objects, object: Object) -> Result<Self> {
         let mut links = vec![object];
         // Each has a lower depth than the one before, so there are no more than depths.
         while let Some(last) = links.last()
-            && let (Some(key), None) = (last.entry.base, last.entry.cast)
+            && let (Some(key), None) = (last.entry.base, last.entry.through)
         {
             let base = find_base(objects, last, &key)?;
             if base.entry.len != last.entry.len {
@@ -73,56 +116,58 @@ impl Chain {
             }
             links.push(base);
         }
-        Ok(Self { links, cast: None })
+        Ok(Self { links, computed: None })
     }
 
     /// The same, with the bytes of all its packs held as far as that can be: it reads on although packs are removed.
     pub fn hold(mut self) -> Result<Self> {
-        let mut chain = &mut self;
-        loop {
+        let mut chains = vec![&mut self];
+        while let Some(chain) = chains.pop() {
             chain.links.iter_mut().try_for_each(Object::hold)?;
-            match &mut chain.cast {
-                Some(cast) => chain = &mut cast.origin,
-                None => return Ok(self),
-            }
+            chains.extend(chain.computed.iter_mut().flat_map(|computed| &mut computed.origins));
         }
+        Ok(self)
     }
 
-    /// The elements of the object as another type; `None` if types or lengths do not allow it, or it stands on a cast
-    /// itself.
+    /// The elements of the object as another type; `None` if types or lengths do not allow it, or it stands on what is
+    /// computed itself.
     pub fn cast(self, to: Dtype) -> Option<Self> {
         let from = self.object().entry.dtype;
-        let origin = Some(self).filter(|origin| origin.cast.is_none())?;
-        Some(Self { links: Vec::new(), cast: Some(Box::new(Cast::new(origin, from, to)?)) })
+        let origin = Some(self).filter(|origin| origin.computed.is_none())?;
+        Some(Self { links: Vec::new(), computed: Some(Box::new(Computed::cast(origin, from, to)?)) })
     }
 
     /// The end of the chain alone: what all the rest is a difference to; `None` if there is no rest.
     pub fn keyframe(&self) -> Option<Self> {
-        match (&*self.links, &self.cast) {
+        match (&*self.links, &self.computed) {
             ([], _) | ([_], None) => None,
-            ([.., last], None) => Some(Self { links: vec![last.clone()], cast: None }),
-            (_, Some(cast)) => Some(Self { links: Vec::new(), cast: Some(cast.clone()) }),
+            ([.., last], None) => Some(Self { links: vec![last.clone()], computed: None }),
+            (_, Some(computed)) => Some(Self { links: Vec::new(), computed: Some(computed.clone()) }),
         }
     }
 
     /// The object that a difference to what the chain gives names as its base.
     pub fn object(&self) -> &Object {
-        match (self.links.first(), &self.cast) {
+        match (self.links.first(), &self.computed) {
             (Some(object), _) => object,
-            (None, Some(cast)) => cast.origin.object(),
-            (None, None) => unreachable!("a chain has a link or a cast"),
+            (None, Some(computed)) => computed.named(),
+            (None, None) => unreachable!("a chain has a link or is computed"),
         }
     }
 
-    /// The type of the object's elements, if what the chain gives is a cast of them.
-    pub fn cast_from(&self) -> Option<Dtype> {
-        self.cast.as_ref().filter(|_| self.links.is_empty()).map(|cast| cast.from)
+    /// What is made of that object, if the chain does not give its bytes.
+    pub fn through(&self) -> Option<Through> {
+        let computed = self.computed.as_ref().filter(|_| self.links.is_empty())?;
+        Some(match &computed.how {
+            How::Cast { from, .. } => Through::Cast(*from),
+            How::Formula { .. } => Through::Formula,
+        })
     }
 
     /// Bytes of what the chain gives.
     pub fn len(&self) -> u64 {
-        match (&self.cast, self.links.first()) {
-            (Some(cast), None) => cast.len,
+        match (&self.computed, self.links.first()) {
+            (Some(computed), None) => computed.len,
             _ => self.object().entry.len,
         }
     }
@@ -130,9 +175,13 @@ impl Chain {
     /// Everything that the object is, directly or not, a difference to: the nearest first.
     pub fn base_keys(&self) -> Vec<ObjectKey> {
         let mut keys: Vec<ObjectKey> = self.links.iter().skip(1).map(|object| object.entry.key).collect();
-        if let Some(cast) = &self.cast {
-            keys.push(cast.origin.object().entry.key);
-            keys.extend(cast.origin.base_keys());
+        if let Some(computed) = &self.computed {
+            keys.push(computed.named().entry.key);
+            for origin in &computed.origins {
+                keys.push(origin.object().entry.key);
+                keys.extend(origin.base_keys());
+            }
+            keys.dedup();
         }
         keys
     }
@@ -141,31 +190,115 @@ impl Chain {
     pub fn delta_len(&self) -> Result<u64> {
         let deltas = self.links.iter().filter(|link| link.entry.base.is_some());
         let own = deltas.map(Object::stored_len).sum::<Result<u64>>()?;
-        Ok(own + self.cast.as_ref().map_or(Ok(0), |cast| cast.origin.delta_len())?)
+        self.origins().map(Self::delta_len).try_fold(own, |sum, len| Ok(sum + len?))
     }
 
     /// How many bases deep what the chain gives is.
     pub fn depth(&self) -> u8 {
-        self.object().entry.depth
+        match self.links.first() {
+            Some(object) => object.entry.depth,
+            None => self.origins().map(Self::depth).max().unwrap_or(0),
+        }
+    }
+
+    /// Frames that are read for one of what the chain gives.
+    pub fn width(&self) -> usize {
+        self.links.len() + self.origins().map(Self::width).sum::<usize>()
+    }
+
+    /// Whether something in it waits to be coded: it may become a difference to anything then.
+    pub fn waits(&self) -> bool {
+        self.links.iter().any(|link| link.entry.is_attached()) || self.origins().any(Self::waits)
+    }
+
+    /// Whether something new may be a difference to it: not too much is computed below it.
+    pub fn can_be_base(&self) -> bool {
+        self.nested() <= MAX_NESTED_ANEW && self.leaves() <= MAX_ORIGINS_ANEW
+    }
+
+    fn nested(&self) -> usize {
+        self.origins().map(|origin| 1 + origin.nested()).max().unwrap_or(0)
+    }
+
+    fn leaves(&self) -> usize {
+        self.origins().map(|origin| 1 + origin.leaves()).sum()
+    }
+
+    fn origins(&self) -> impl Iterator<Item = &Self> {
+        self.computed.iter().flat_map(|computed| &computed.origins)
     }
 }
 
-impl Cast {
-    fn new(origin: Chain, from: Dtype, to: Dtype) -> Option<Self> {
+impl Computed {
+    fn cast(origin: Chain, from: Dtype, to: Dtype) -> Option<Self> {
         let (from_width, to_width) = (from.lane().width() as u64, to.lane().width() as u64);
         let fits = is_castable(from, to) && origin.len().is_multiple_of(from_width);
         let len = (origin.len() / from_width).checked_mul(to_width).filter(|_| fits)?;
-        Some(Self { origin, from, to, len })
+        Some(Self { origins: vec![origin], how: How::Cast { from, to }, len })
+    }
+
+    /// What a formula makes of objects that are less than `below` deep.
+    fn by(objects: &dyn Objects, object: Object, below: Option<u8>, left: &mut Left) -> Result<Self> {
+        let formula = read_formula(&object)?;
+        let mut origins = Vec::with_capacity(formula.operands().len());
+        for operand in formula.operands() {
+            let enough = left.origins.checked_sub(1);
+            left.origins = enough.ok_or_else(|| object.corrupt("it is made of too much"))?;
+            let found = objects.find(Kind::Content, &operand.key, below)?;
+            let found =
+                found.ok_or_else(|| object.corrupt(format!("its operand {} is missing", operand.key)))?;
+            let origin = Chain::resolve_within(objects, found, left)?;
+            if origin.len() != Formula::bytes_of(operand.dtype, formula.elements()) {
+                return Err(object.corrupt(format!("its operand {} is of another length", operand.key)));
+            }
+            origins.push(origin);
+        }
+        let len = formula.len();
+        let how = How::Formula { object: Box::new(object), formula: Arc::new(formula) };
+        Ok(Self { origins, how, len })
+    }
+
+    /// The object that is named as the base of a difference to it.
+    fn named(&self) -> &Object {
+        match &self.how {
+            How::Cast { .. } => self.origins[0].object(),
+            How::Formula { object, .. } => object,
+        }
+    }
+
+    /// Bytes of its elements.
+    pub fn width(&self) -> u64 {
+        match &self.how {
+            How::Cast { to, .. } => to.lane().width() as u64,
+            How::Formula { formula, .. } => Formula::bytes_of(formula.dtype(), 1),
+        }
+    }
+
+    /// Each of what it is made of, with the bytes of its elements.
+    pub fn operands(&self) -> impl Iterator<Item = (&Chain, u64)> {
+        let width = |number: usize| match &self.how {
+            How::Cast { from, .. } => from.lane().width() as u64,
+            How::Formula { formula, .. } => Formula::bytes_of(formula.operands()[number].dtype, 1),
+        };
+        self.origins.iter().enumerate().map(move |(number, origin)| (origin, width(number)))
+    }
+
+    /// Makes elements from number `at` on of those of the operands that face them, one operand's after the other's.
+    pub fn fill(&self, at: u64, operands: &[u8], numbers: &mut Numbers, out: &mut [u8]) {
+        match &self.how {
+            How::Cast { from, to } => cast(*from, *to, operands, out),
+            How::Formula { formula, .. } => formula.fill(at, operands, numbers, out),
+        }
     }
 }
 
 fn find_base(objects: &dyn Objects, of: &Object, key: &ObjectKey) -> Result<Object> {
-    let found = objects.find_content(key, Some(of.entry.depth))?;
+    let found = objects.find(Kind::Content, key, Some(of.entry.depth))?;
     found.ok_or_else(|| of.corrupt(format!("its base {key} is missing")))
 }
 
 impl Objects for Catalog {
-    fn find_content(&self, key: &ObjectKey, below: Option<u8>) -> Result<Option<Object>> {
-        self.find(Kind::Content, key, below)
+    fn find(&self, kind: Kind, key: &ObjectKey, below: Option<u8>) -> Result<Option<Object>> {
+        Self::find(self, kind, key, below)
     }
 }

@@ -67,7 +67,7 @@ impl<'a> FrameReader<'a> {
                     planned.push((piece, Some(first), frame));
                 }
                 None => {
-                    let frame = self.plan_cast(&mut plan, piece)?;
+                    let frame = self.plan_computed(&mut plan, piece)?;
                     planned.push((piece, None, frame));
                 }
             }
@@ -88,11 +88,11 @@ impl<'a> FrameReader<'a> {
         Ok(())
     }
 
-    /// A chain that gives a cast gives any elements of it, and none of them are remembered.
-    fn plan_cast(&self, plan: &mut Plan<'a>, piece: &Piece<'_>) -> Result<FramePlan<'a>> {
+    /// A chain that gives what is computed gives any elements of it, and none of them are remembered.
+    fn plan_computed(&self, plan: &mut Plan<'a>, piece: &Piece<'_>) -> Result<FramePlan<'a>> {
         let offset = piece.index * FRAME_LEN as u64 + piece.range.start as u64;
-        let ground = match &self.chain.cast {
-            Some(cast) => plan.cast(cast, offset, piece.out.len(), self.memory)?,
+        let ground = match &self.chain.computed {
+            Some(computed) => plan.computed(computed, offset, piece.out.len(), self.memory)?,
             None => Ground::Nothing,
         };
         Ok(FramePlan { len: piece.out.len(), steps: Vec::new(), ground })

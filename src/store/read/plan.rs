@@ -11,7 +11,7 @@ use crate::store::error::Result;
 use crate::store::pack::{Frame, Object, Wanted, frame_len};
 
 use super::cache::Memory;
-use super::chain::{Cast, Chain};
+use super::chain::{Chain, Computed};
 
 /// The stored bytes that some frames need.
 #[derive(Default)]
@@ -34,11 +34,11 @@ pub enum Ground<'c> {
     Nothing,
     /// A frame that was decoded before.
     Cached(Arc<Vec<u8>>),
-    /// Elements of another type, cast.
-    Cast(&'c Cast, Vec<Part<'c>>),
+    /// What is made of the elements from this number on of some objects: the parts of each.
+    Computed(&'c Computed, u64, Vec<Vec<Part<'c>>>),
 }
 
-/// A part of a frame of what is cast.
+/// A part of a frame of what something is made of.
 pub struct Part<'c> {
     pub index: u64,
     pub range: Range<usize>,
@@ -69,23 +69,33 @@ impl<'c> Plan<'c> {
             }
         }
         let offset = index * FRAME_LEN as u64;
-        let ground = match &chain.cast {
-            Some(cast) => self.cast(cast, offset, len, memory)?,
+        let ground = match &chain.computed {
+            Some(computed) => self.computed(computed, offset, len, memory)?,
             None => Ground::Nothing,
         };
         Ok(FramePlan { len, steps, ground })
     }
 
-    /// Plans a range of cast elements, given in bytes of them. Both ends lie between elements.
-    pub fn cast(&mut self, cast: &'c Cast, offset: u64, len: usize, memory: &Memory) -> Result<Ground<'c>> {
-        let (from, to) = (cast.from.lane().width() as u64, cast.to.lane().width() as u64);
-        let (start, end) = (offset / to * from, (offset + len as u64) / to * from);
-        let mut parts = Vec::new();
-        for (index, range) in cuts(start, end) {
-            let frame = self.frame(&cast.origin, index, 0, memory)?;
-            parts.push(Part { index, range, frame });
+    /// Plans a range of computed elements, given in bytes of them. Both ends lie between elements.
+    pub fn computed(
+        &mut self,
+        computed: &'c Computed,
+        offset: u64,
+        len: usize,
+        memory: &Memory,
+    ) -> Result<Ground<'c>> {
+        let width = computed.width();
+        let (from, to) = (offset / width, (offset + len as u64) / width);
+        let mut all = Vec::with_capacity(computed.origins.len());
+        for (origin, width) in computed.operands() {
+            let mut parts = Vec::new();
+            for (index, range) in cuts(from * width, to * width) {
+                let frame = self.frame(origin, index, 0, memory)?;
+                parts.push(Part { index, range, frame });
+            }
+            all.push(parts);
         }
-        Ok(Ground::Cast(cast, parts))
+        Ok(Ground::Computed(computed, from, all))
     }
 
     /// A stored frame of the plan.
@@ -161,9 +171,9 @@ impl StoredRange<'_> {
 }
 
 /// How many frames of a chain are planned at once: what the place of its first pack is worth asking for, and less where
-/// many links share it, so that memory is bounded however deep the chain is.
+/// many links share it, so that memory is bounded however deep and wide the chain is.
 pub fn frames_at_once(chain: &Chain) -> usize {
-    (chain.object().bytes().frames_at_once() / chain.links.len().max(1)).max(1)
+    (chain.object().bytes().frames_at_once() / chain.width().max(1)).max(1)
 }
 
 /// The frames that a range of an object touches, each with the part of it.

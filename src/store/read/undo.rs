@@ -4,11 +4,12 @@
 
 use std::sync::Arc;
 
-use crate::codec::{cast, decode_frame, tag_needs_base};
+use crate::codec::{decode_frame, tag_needs_base};
+use crate::formula::Numbers;
 use crate::store::error::Result;
 
 use super::cache::Memory;
-use super::chain::Cast;
+use super::chain::Computed;
 use super::plan::{FramePlan, Ground, Part, Plan};
 
 /// Stored bytes that were read for a plan.
@@ -37,8 +38,9 @@ pub struct Scratch {
     /// The frame that was decoded last, of whichever link.
     pub current: Decoded,
     pub spare: Vec<u8>,
-    /// For what is cast.
+    /// For what is computed.
     origin: Option<Box<Scratch>>,
+    numbers: Numbers,
 }
 
 #[derive(Default)]
@@ -56,13 +58,18 @@ impl Decoded {
 impl Scratch {
     pub fn new(memory: &Memory) -> Self {
         let buffer = || memory.buffers.take_any();
-        Self { current: Decoded { own: buffer(), cached: None }, spare: buffer(), origin: None }
+        Self {
+            current: Decoded { own: buffer(), cached: None },
+            spare: buffer(),
+            origin: None,
+            numbers: Numbers::default(),
+        }
     }
 
     /// Fills `out`, which is as long as the frame, with it.
     pub fn decode(&mut self, fetched: &Fetched<'_, '_>, frame: &FramePlan<'_>, out: &mut [u8]) -> Result<()> {
         match (&*frame.steps, &frame.ground) {
-            ([], Ground::Cast(cast, parts)) => self.cast(fetched, cast, parts, out),
+            ([], Ground::Computed(computed, at, parts)) => self.compute(fetched, computed, (*at, parts), out),
             ([], _) => {
                 self.load(fetched, frame, 0)?;
                 // It was in the cache, which gives frames of the right length only.
@@ -83,10 +90,10 @@ impl Scratch {
         match &frame.ground {
             Ground::Nothing => self.current.own.clear(),
             Ground::Cached(bytes) => self.current.cached = Some(Arc::clone(bytes)),
-            Ground::Cast(cast, parts) => {
+            Ground::Computed(computed, at, parts) => {
                 let mut out = std::mem::take(&mut self.current.own);
                 out.resize(frame.len, 0);
-                let result = self.cast(fetched, cast, parts, &mut out);
+                let result = self.compute(fetched, computed, (*at, parts), &mut out);
                 self.current.own = out;
                 result?;
             }
@@ -102,33 +109,35 @@ impl Scratch {
         Ok(())
     }
 
-    /// Fills `out` with the cast of some parts of another object's frames. Parts of frames are remembered: the next
-    /// read wants the rest.
-    fn cast(
+    /// Fills `out` with what is made of some parts of other objects' frames, from an element on. Parts of frames are
+    /// remembered: the next read wants the rest.
+    fn compute(
         &mut self,
         fetched: &Fetched<'_, '_>,
-        of: &Cast,
-        parts: &[Part<'_>],
+        of: &Computed,
+        (at, all): (u64, &[Vec<Part<'_>>]),
         out: &mut [u8],
     ) -> Result<()> {
         let memory = fetched.memory;
         let origin = self.origin.get_or_insert_with(|| Box::new(Scratch::new(memory)));
-        let mut elements = memory.buffers.take(parts.iter().map(|part| part.range.len()).sum());
+        let mut elements = memory.buffers.take(all.iter().flatten().map(|part| part.range.len()).sum());
         let mut rest = &mut elements[..];
-        for Part { index, range, frame } in parts {
-            let (out, tail) = rest.split_at_mut(range.len());
-            rest = tail;
-            if range.len() == frame.len {
-                origin.decode(fetched, frame, out)?;
-                continue;
-            }
-            origin.load(fetched, frame, 0)?;
-            out.copy_from_slice(&origin.current.bytes()[range.clone()]);
-            if let (Some(first), None) = (of.origin.links.first(), &origin.current.cached) {
-                memory.remember(first, *index, origin.current.own.clone());
+        for (chain, parts) in of.origins.iter().zip(all) {
+            for Part { index, range, frame } in parts {
+                let (out, tail) = rest.split_at_mut(range.len());
+                rest = tail;
+                if range.len() == frame.len {
+                    origin.decode(fetched, frame, out)?;
+                    continue;
+                }
+                origin.load(fetched, frame, 0)?;
+                out.copy_from_slice(&origin.current.bytes()[range.clone()]);
+                if let (Some(first), None) = (chain.links.first(), &origin.current.cached) {
+                    memory.remember(first, *index, origin.current.own.clone());
+                }
             }
         }
-        cast(of.from, of.to, &elements, out);
+        of.fill(at, &elements, &mut self.numbers, out);
         memory.buffers.give(elements);
         Ok(())
     }

@@ -439,7 +439,7 @@ fn hostile(disk: &SimulatedDisk, kind: Kind, len: u64) -> ObjectKey {
         len,
         depth: 0,
         base: None,
-        cast: None,
+        through: None,
         file: 0,
         offset: PACK_HEAD.len() as u64,
     };

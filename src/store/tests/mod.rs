@@ -5,6 +5,7 @@ mod casts;
 mod catalog;
 mod crash;
 mod damage;
+mod formulas;
 mod indexed;
 mod local;
 mod lookalikes;

@@ -7,7 +7,8 @@
 use crate::codec::{Estimate, FRAME_LEN, cast_sources, estimate};
 use crate::id::ObjectKey;
 use crate::store::error::Result;
-use crate::store::pack::{frame_count, frame_len};
+use crate::store::object::Kind;
+use crate::store::pack::{Through, frame_count, frame_len};
 use crate::store::read::{Chain, FrameReader, Memory, Objects};
 
 use super::incoming::Incoming;
@@ -66,13 +67,24 @@ impl Search<'_> {
     /// What the objects under these keys give of the incoming's type and length.
     fn chains(&self, incoming: &Incoming<'_>, keys: &[ObjectKey]) -> Vec<Chain> {
         let others = keys.iter().filter(|key| **key != incoming.key);
-        let found = others.filter_map(|key| self.objects.find_content(key, None).ok().flatten());
-        let chains = found.filter_map(|object| Chain::resolve(self.objects, object).ok());
+        let chains = others.filter_map(|key| self.chain(key));
         let fitting = chains.filter_map(|chain| {
+            if chain.through() == Some(Through::Formula) {
+                return Some(chain);
+            }
             let is_cast = cast_sources(incoming.dtype).any(|from| from == chain.object().entry.dtype);
             if is_cast { chain.cast(incoming.dtype) } else { Some(chain) }
         });
-        distinct(fitting.filter(|chain| chain.len() == incoming.len))
+        distinct(fitting.filter(|chain| chain.len() == incoming.len && chain.can_be_base()))
+    }
+
+    /// What the object or the formula under a key gives; `None` if it is absent or damaged.
+    fn chain(&self, key: &ObjectKey) -> Option<Chain> {
+        let find = |kind| self.objects.find(kind, key, None).ok().flatten();
+        match find(Kind::Content) {
+            Some(object) => Chain::resolve(self.objects, object).ok(),
+            None => Chain::of_formula(self.objects, find(Kind::Formula)?).ok(),
+        }
     }
 
     /// The best of some candidates that are less than `max_depth` deep, if it is good enough.
@@ -85,7 +97,7 @@ impl Search<'_> {
     ) -> Result<Option<Chain>> {
         let mut best: Option<Judged> = None;
         // What waits to be coded is no base: coding it may take what would be a difference to it for its own base.
-        let can_be = |chain: &Chain| chain.depth() < max_depth && !chain.object().entry.is_attached();
+        let can_be = |chain: &Chain| chain.depth() < max_depth && !chain.waits();
         for chain in candidates.into_iter().filter(can_be).take(MAX_CANDIDATES) {
             if sample.is_none() {
                 *sample = Some(sample_source(incoming)?);

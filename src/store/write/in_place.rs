@@ -92,8 +92,8 @@ impl Writer {
         offset: u64,
     ) -> Result<bool> {
         let Incoming { kind, key, dtype, len, .. } = *incoming;
-        let (base, cast, depth) = (None, None, 0);
-        let entry = Entry { key, kind, dtype, len, depth, base, cast, file, offset };
+        let (base, through, depth) = (None, None, 0);
+        let entry = Entry { key, kind, dtype, len, depth, base, through, file, offset };
         let mut end = 0;
         let frames = (0..).zip(&hashed.frames).map(|(index, &checksum)| {
             let start = end;

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use crate::formula::Formula;
 use crate::id::ObjectKey;
 use crate::store::catalog::{Packs, sign};
 use crate::store::error::{Result, StoreError};
@@ -117,7 +118,7 @@ impl Ingest {
         self.put_unless_known(&incoming)?.ok_or(StoreError::WrongId { key })
     }
 
-    /// Stores a recipe, tree or commit. `id` is the BLAKE3 of `bytes`.
+    /// Stores a recipe, tree, commit or formula. `id` is the BLAKE3 of `bytes`.
     ///
     /// # Errors
     /// [`StoreError::WrongId`] if it is not; [`StoreError::TooLong`] beyond [`METADATA_MAX`].
@@ -143,6 +144,17 @@ impl Ingest {
             signature: None,
         };
         self.put_unless_known(&incoming)?.map(drop).ok_or(StoreError::WrongId { key })
+    }
+
+    /// Stores a formula and tells its key, which may be named among the bases of what it makes.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn put_formula(&self, formula: &Formula) -> Result<ObjectKey> {
+        let bytes = formula.encode();
+        let id = blake3::hash(&bytes);
+        self.put_meta(Kind::Formula, id.as_bytes(), &bytes)?;
+        Ok(metadata_key(id.as_bytes()))
     }
 
     /// Codes and stores what is not known; `None` if other bytes are known under the key.
@@ -210,7 +222,7 @@ impl Ingest {
         let Incoming { kind, key, dtype, source, len, .. } = *incoming;
         let signature = match kind {
             Kind::Content => sign(dtype, source)?,
-            Kind::Recipe | Kind::Tree | Kind::Commit => None,
+            Kind::Recipe | Kind::Tree | Kind::Commit | Kind::Formula => None,
         };
         let incoming = Incoming { signature, ..*incoming };
         let base = Candidates::of(&self.writer).choose(&incoming)?;

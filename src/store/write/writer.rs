@@ -17,8 +17,8 @@ use crate::store::error::{Result, StoreError};
 use crate::store::layout::Held;
 use crate::store::object::{KeyHasher, Kind};
 use crate::store::options::Options;
-use crate::store::pack::{Entry, Frame, Object, OpenPack, PACK_SUFFIX, frame_count, sidecar_path};
-use crate::store::read::{Chain, Decoder, Objects};
+use crate::store::pack::{Entry, Frame, Object, OpenPack, PACK_SUFFIX, Through, frame_count, sidecar_path};
+use crate::store::read::{Chain, Decoder, Objects, read_formula};
 use crate::threads::{Taken, Turn};
 
 use super::frame_pipeline::{Coded, FramePipeline};
@@ -105,7 +105,7 @@ impl Writer {
     fn level(&self, incoming: &Incoming<'_>) -> Level {
         match incoming.kind {
             Kind::Content => incoming.treatment.level.unwrap_or(self.options.level),
-            Kind::Recipe | Kind::Tree | Kind::Commit => Level::Max,
+            Kind::Recipe | Kind::Tree | Kind::Commit | Kind::Formula => Level::Max,
         }
     }
 
@@ -123,10 +123,10 @@ impl Writer {
         let offset = self.pack.len();
         let frames = self.append(incoming, offset, frames).inspect_err(|error| self.undo(offset, error))?;
         let used = used(base, &frames);
-        let (base, cast) = (used.map(|base| base.object().entry.key), used.and_then(Chain::cast_from));
+        let (base, through) = (used.map(|base| base.object().entry.key), used.and_then(Chain::through));
         let depth = used.map_or(0, |base| base.depth() + 1);
         let stored_len = frames.last().map_or(0, |frame| frame.end);
-        let entry = Entry { key, kind, dtype, len, depth, base, cast, file: 0, offset };
+        let entry = Entry { key, kind, dtype, len, depth, base, through, file: 0, offset };
         self.transaction()?.record(entry, frames, signature);
         Ok(Some(stored_len))
     }
@@ -161,10 +161,21 @@ impl Writer {
     /// How deep a sealed object is if it is copied into this transaction as it is.
     pub fn depth_of_copy(&self, object: &Object) -> Result<u8> {
         let Some(base) = object.entry.base else { return Ok(0) };
-        match self.transaction()?.records.get(&(base, Kind::Content)) {
+        let missing = |base: &ObjectKey| object.corrupt(format!("its base {base} is missing"));
+        let bases = match object.entry.through {
+            Some(Through::Formula) => {
+                let formula =
+                    self.lock().find(&self.pack, Kind::Formula, &base).ok_or_else(|| missing(&base))?;
+                read_formula(&formula)?.operands().iter().map(|operand| operand.key).collect()
+            }
+            Some(Through::Cast(_)) | None => vec![base],
+        };
+        let transaction = self.transaction()?;
+        let depth_of = |base: &ObjectKey| match transaction.records.get(&(*base, Kind::Content)) {
             Some((Entry { depth, .. }, _)) if *depth < u8::MAX => Ok(depth + 1),
-            _ => Err(object.corrupt(format!("its base {base} is missing"))),
-        }
+            _ => Err(missing(base)),
+        };
+        bases.iter().map(depth_of).try_fold(0, |most, depth| Ok(most.max(depth?)))
     }
 
     /// Copies a sealed object as it is stored, which is so deep here.
@@ -227,11 +238,11 @@ fn reserve_name(catalog: &Catalog) -> Result<(PathBuf, Held)> {
 }
 
 impl Objects for Writer {
-    fn find_content(&self, key: &ObjectKey, below: Option<u8>) -> Result<Option<Object>> {
-        let own = self.lock().find(&self.pack, Kind::Content, key);
+    fn find(&self, kind: Kind, key: &ObjectKey, below: Option<u8>) -> Result<Option<Object>> {
+        let own = self.lock().find(&self.pack, kind, key);
         match own.filter(|object| below.is_none_or(|below| object.entry.depth < below)) {
             Some(object) => Ok(Some(object)),
-            None => self.decoder.catalog.find(Kind::Content, key, below),
+            None => self.decoder.catalog.find(kind, key, below),
         }
     }
 }
