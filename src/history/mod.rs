@@ -89,7 +89,7 @@ pub use said_time::parse_time;
 pub use served::repack;
 pub use tag::Tag;
 pub(crate) use take_in::hash_source;
-pub use take_in::{InPlace, IngestFile, Intake};
+pub use take_in::{InPlace, IngestFile, Intake, MadePart};
 pub use tree::{Attributes, Entry, MODE_MASK, Node, SYMLINK_MAX, Tree};
 pub use tree_walk::TreeWalk;
 pub use walk::{Order, Walk, WalkRequest};

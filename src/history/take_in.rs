@@ -9,6 +9,7 @@ use super::repository::Repo;
 use super::series::continued;
 use crate::disk::DiskFile;
 use crate::format;
+use crate::formula::{Formula, Operand};
 use crate::id::{ObjectKey, RecipeId};
 use crate::recipe::{Extent, Recipe};
 use crate::store::{
@@ -36,7 +37,21 @@ pub struct IngestFile {
     pub treatment: Treatment,
     /// Where the bytes lie, if they may stay there and be coded later.
     pub in_place: Option<InPlace>,
+    /// What is known of how parts of it come about, by where they begin.
+    pub made: Vec<MadePart>,
 }
+
+/// How a part of a file comes of objects that are stored.
+#[derive(Debug, Clone)]
+pub struct MadePart {
+    /// Where it begins, in bytes.
+    pub start: u64,
+    /// What makes it.
+    pub formula: Formula,
+}
+
+/// Bytes of what is worth a formula, which takes some hundred itself.
+const MADE_MIN: u64 = 4096;
 
 /// A complete file on the disk of the repository, which nobody ever writes to again.
 #[derive(Debug, Clone)]
@@ -117,7 +132,16 @@ fn ingest_extents(
         .in_place
         .as_ref()
         .and_then(|InPlace { path, file }| ingest.attach(path.clone(), Arc::clone(file), source.len()));
-    let into = Into { ingest, source, bases: &bases, attached: attached.as_ref(), treatment: file.treatment };
+    let treatment = file.treatment;
+    let into = Into {
+        repo,
+        ingest,
+        source,
+        bases: &bases,
+        attached: attached.as_ref(),
+        treatment,
+        made: &file.made,
+    };
     let between = Between::gather(source, &proposal, &keys)?;
     let gathered = threads.try_map(between.objects.iter(), |gathered| into.put_gathered(gathered))?;
     let put = |(number, (part, hashed)): (usize, (&format::Proposed, Hashed))| {
@@ -194,11 +218,13 @@ impl Bases {
 
 /// A file on its way into the store.
 struct Into<'a> {
+    repo: &'a Repo,
     ingest: &'a Ingest,
     source: &'a dyn Source,
     bases: &'a Bases,
     attached: Option<&'a AttachedFile>,
     treatment: Treatment,
+    made: &'a [MadePart],
 }
 
 impl Into<'_> {
@@ -218,8 +244,24 @@ impl Into<'_> {
                 (dtype, self.bases.of(part, tensors))
             }
         };
+        let bases = match self.formula_of(part) {
+            Some(formula) => {
+                self.repo.raise_format()?;
+                std::iter::once(self.ingest.put_formula(formula)?).chain(bases).collect()
+            }
+            None => bases,
+        };
         let put = self.put_object(dtype, &slice, &bases, hashed)?;
         Ok(Extent::Object { key: put.key, len: part.len })
+    }
+
+    /// What makes a part, if that is known, worth it, and of what is stored.
+    fn formula_of(&self, part: &format::Proposed) -> Option<&Formula> {
+        let found = self.made.binary_search_by_key(&part.start, |made| made.start).ok()?;
+        let formula = Some(&self.made[found].formula).filter(|formula| formula.len() == part.len)?;
+        let is_stored =
+            |operand: &Operand| self.repo.store().info(operand.key).is_ok_and(|info| info.is_some());
+        (part.len >= MADE_MIN && formula.operands().iter().all(is_stored)).then_some(formula)
     }
 
     fn put_gathered(&self, gathered: &Gathered) -> Result<ObjectKey> {

@@ -44,8 +44,10 @@ pub(super) fn write_mixed(
         parts.push(match (taken.get(name), other) {
             (Some(Taken::Theirs), Some(other)) => Part::Of(theirs.bytes_of(other)),
             (Some(Taken::Mixed), Some(other)) => {
-                let numbers = |bytes| Numbers { dtype: tensor.info.dtype, bytes };
-                let models = vec![numbers(ours.bytes_of(&tensor)), numbers(theirs.bytes_of(other))];
+                let dtype = tensor.info.dtype;
+                let numbers = |bytes, of: &TensorAt<'_>| Numbers { dtype, bytes, object: Some(of.key) };
+                let models =
+                    vec![numbers(ours.bytes_of(&tensor), &tensor), numbers(theirs.bytes_of(other), other)];
                 let shape = tensor.info.shape.clone();
                 let facing = Facing { name: name.to_owned(), shape, base: None, models };
                 Part::Made(Box::new(Blend::by(

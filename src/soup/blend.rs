@@ -6,7 +6,7 @@ use super::facing::{Facing, Reading};
 use super::kernel::Kernel;
 use super::methods::{Asked, Remark, prepare};
 use super::passes::Passes;
-use crate::formula::Strip;
+use crate::formula::{Formula, Strip};
 use crate::history;
 use crate::tensor::{Dtype, narrow};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -52,6 +52,14 @@ impl<'a> Blend<'a> {
     /// Bytes of it.
     pub fn len(&self) -> u64 {
         self.facing.elements() * (self.dtype.bits() / 8)
+    }
+
+    /// What it is made by, if that can be kept in its place.
+    pub(super) fn formula(&self) -> Option<Formula> {
+        match &self.kernel {
+            Kernel::Each(each) => self.facing.formula(each, self.dtype),
+            Kernel::StockByRows(..) | Kernel::ArcByRows(..) => None,
+        }
     }
 
     /// Whether it has no elements.

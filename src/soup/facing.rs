@@ -1,7 +1,8 @@
 //! The tensors of one name that face each other, and reading some of their elements at once.
 
-use crate::formula::Strip;
+use crate::formula::{Elementwise, Formula, Operand, Strip};
 use crate::history::Result;
+use crate::id::ObjectKey;
 use crate::store::{Slice, Source, StoreError};
 use crate::tensor::{Dtype, widen};
 use std::ops::Range;
@@ -13,6 +14,8 @@ pub struct Numbers<'a> {
     pub dtype: Dtype,
     /// Their bytes, little-endian.
     pub bytes: Slice<'a>,
+    /// The object that these are, if that is known.
+    pub object: Option<ObjectKey>,
 }
 
 /// The tensors of one name, of the same shape.
@@ -40,6 +43,15 @@ impl Numbers<'_> {
 }
 
 impl Facing<'_> {
+    /// What a formula says of it if `each` is done to its elements and they become those of a type; `None` if it is no formula,
+    /// or not known of which objects.
+    pub(super) fn formula(&self, each: &Elementwise, dtype: Dtype) -> Option<Formula> {
+        let operand = |numbers: &Numbers<'_>| Some(Operand { dtype: numbers.dtype, key: numbers.object? });
+        let base = self.base.as_ref().map(|base| operand(base).ok_or(())).transpose().ok()?;
+        let models = self.models.iter().map(operand).collect::<Option<Vec<_>>>()?;
+        Formula::new(each.clone(), base, &models, dtype, self.elements())
+    }
+
     /// How many elements each has.
     pub fn elements(&self) -> u64 {
         self.models.first().map_or(0, |numbers| numbers.bytes.len() / numbers.width())

@@ -63,7 +63,7 @@ impl Model {
 
     /// The numbers of one of its tensors.
     pub(super) fn numbers(&self, tensor: &Tensor) -> Numbers<'_> {
-        Numbers { dtype: tensor.info.dtype, bytes: self.bytes(tensor) }
+        Numbers { dtype: tensor.info.dtype, bytes: self.bytes(tensor), object: Some(tensor.key) }
     }
 
     /// The bytes of one of its tensors.

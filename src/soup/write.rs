@@ -4,7 +4,7 @@
 use super::blend::{Blend, Making};
 use super::passes::Passes;
 use super::scratch::Scratch;
-use crate::history::{Error, InPlace, IngestFile, Intake, Repo, Result};
+use crate::history::{Error, InPlace, IngestFile, Intake, MadePart, Repo, Result};
 use crate::id::RecipeId;
 use crate::plain::LEN_MIN;
 use crate::store::{FileSource, Ingest, Slice, Source, StoreError, Treatment};
@@ -117,8 +117,22 @@ pub fn write_file(
     let len: u64 = parts.iter().map(Part::len).sum();
     write(&scratch, parts, len, passes)?;
     let later = (LEN_MIN..=how.later_up_to).contains(&len);
-    let (recipe, len) = take_in(repo, ingest, (&scratch, len), (how, later), passes)?;
+    let made = formulas(parts);
+    let (recipe, len) = take_in(repo, ingest, (&scratch, len), (how, later, made), passes)?;
     Ok(Written { recipe, len, scratch, later })
+}
+
+/// What is known of how the parts come about that are made.
+fn formulas(parts: &[Part<'_>]) -> Vec<MadePart> {
+    let mut start = 0;
+    let mut made = Vec::new();
+    for part in parts {
+        if let Part::Made(blend) = part {
+            made.extend(blend.formula().map(|formula| MadePart { start, formula }));
+        }
+        start += part.len();
+    }
+    made
 }
 
 fn write(scratch: &Scratch, parts: &[Part<'_>], len: u64, passes: &Passes<'_>) -> Result<()> {
@@ -143,7 +157,7 @@ fn take_in(
     repo: &Repo,
     ingest: &Ingest,
     (scratch, len): (&Scratch, u64),
-    (how, later): (&TakeIn, bool),
+    (how, later, made): (&TakeIn, bool, Vec<MadePart>),
     passes: &Passes<'_>,
 ) -> Result<(RecipeId, u64)> {
     let source = FileSource::up_to(&*scratch.file, len);
@@ -153,6 +167,7 @@ fn take_in(
         parent: how.parent,
         treatment: Treatment::default(),
         in_place,
+        made,
     };
     let intake = Intake::begin(passes.task, len);
     let take = || repo.ingest(ingest, &source, &file, &intake);

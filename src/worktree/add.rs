@@ -178,7 +178,7 @@ impl Edits<'_> {
         let (recipe, len) = self.worktree.repo().ingest(
             ingest,
             &source,
-            &IngestFile { shown_as, parent, treatment, in_place: None },
+            &IngestFile { shown_as, parent, treatment, in_place: None, made: Vec::new() },
             intake,
         )?;
         let after = file.metadata().map_err(at("look at", &item.from))?;

@@ -261,7 +261,8 @@ impl Staging<'_> {
             let source = FileSource::up_to(&**bytes, file.len);
             let in_place = (coding == Coding::Later)
                 .then(|| InPlace { path: self.path(file.staging), file: Arc::clone(bytes) });
-            let named = IngestFile { shown_as: file.path.to_string(), parent, treatment, in_place };
+            let named =
+                IngestFile { shown_as: file.path.to_string(), parent, treatment, in_place, made: Vec::new() };
             if named.in_place.is_none() {
                 return Ok(repo.ingest(ingest, &source, &named, intake)?);
             }

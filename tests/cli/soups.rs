@@ -508,3 +508,62 @@ fn a_matrix_is_not_mixed_with_the_memory_of_its_transpose() {
     bench.coral(&["soup", "rows", "HEAD", "--method", "linear"]).succeeds();
     assert_eq!(bench.cat("HEAD:w.npy"), array(false, &[2.0, 3.0, 4.0, 5.0]));
 }
+
+/// Bytes of all packs and of what is attached to them.
+fn packs(bench: &Workbench) -> u64 {
+    let files = fs::read_dir(bench.path("repo/.coral/packs")).expect("a folder");
+    let is_pack = |name: &str| name.ends_with(".cpk") || name.ends_with(".raw");
+    files
+        .map(|file| file.expect("listed"))
+        .filter(|file| is_pack(&file.file_name().to_string_lossy()))
+        .map(|file| file.metadata().expect("a file").len())
+        .sum()
+}
+
+#[test]
+fn what_is_made_of_models_takes_next_to_no_room() {
+    let bench = Workbench::new();
+    let large = |seed| safetensors(&[("w", &weights(seed, 400_000)), ("v", &weights(seed + 100, 70_000))]);
+    bench.commit("m.safetensors", &large(1), "base");
+    bench.coral(&["tag", "base"]).succeeds();
+    for (branch, seed) in [("math", 2), ("code", 3)] {
+        bench.coral(&["switch", "-c", branch, "base"]).succeeds();
+        bench.commit("m.safetensors", &large(seed), branch);
+    }
+    bench.coral(&["switch", "-c", "soup", "base"]).succeeds();
+    let before = packs(&bench);
+    let recipes: [&[&str]; 8] = [
+        &["--method", "linear", "--weights", "2,1"],
+        &["--method", "slerp", "-t", "0.4"],
+        &["--method", "ema"],
+        &["--method", "task-arithmetic", "--lambda", "0.5"],
+        &["--method", "ties", "--density", "0.3"],
+        &["--method", "dare-ties", "--density", "0.5"],
+        &["--method", "model-stock"],
+        &["--method", "nuslerp", "--weights", "1,2", "--no-pack"],
+    ];
+    let mut made = Vec::new();
+    for recipe in recipes {
+        bench.coral(&[&["soup", "math", "code"], recipe].concat()).succeeds();
+        made.push(bench.cat("HEAD:m.safetensors"));
+    }
+    bench.coral(&["drain"]).succeeds();
+    let grown = packs(&bench) - before;
+    assert!(grown < 64 << 10, "{} results of 1.9 MB took {grown} bytes", recipes.len());
+    bench.coral(&["fsck", "--full"]).succeeds();
+    let all_come_back = || {
+        for (number, bytes) in made.iter().rev().enumerate() {
+            assert!(bench.cat(&format!("HEAD~{number}:m.safetensors")) == *bytes, "{:?}", recipes[number]);
+        }
+    };
+    all_come_back();
+    bench.coral(&["repack"]).succeeds();
+    all_come_back();
+    bench.coral(&["fsck", "--full"]).succeeds();
+    // One merge of both is a soup of two.
+    bench.coral(&["reset", "--hard", "math"]).succeeds();
+    let before = packs(&bench);
+    bench.coral(&["merge", "code", "-s", "average"]).succeeds();
+    assert!(packs(&bench) - before < 64 << 10);
+    bench.coral(&["fsck", "--full"]).succeeds();
+}

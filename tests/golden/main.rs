@@ -2,10 +2,12 @@
 //!
 //! `repository.tar` was made once by [`made::make`], with the program of its day; it changes only when a new format is
 //! added beside the old ones. `manifest.txt` lists the bytes that were put in, hashed before any program saw them.
-//! `containers.tar` and `containers.txt` are the same of the first repository of version 3.
+//! `containers.tar` and `containers.txt` are the same of the first repository of version 3, `formulas.tar` and `formulas.txt` of
+//! the first one of version 4.
 
 mod archive;
 mod containers;
+mod formulas;
 mod made;
 mod manifest;
 #[path = "../written/mod.rs"]
@@ -89,6 +91,47 @@ fn make_the_golden_repository_of_containers() {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     fs::write(sources.join("containers.txt"), text).expect("written");
     archive::pack(folder.path(), made::REPOSITORY, &sources.join("containers.tar"));
+}
+
+#[test]
+fn every_file_of_the_repository_of_formulas_is_what_was_made() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    archive::unpack(formulas::ARCHIVE, folder.path());
+    let repo = open(folder.path());
+    assert_eq!(manifest::of(&repo), formulas::MANIFEST);
+    let Reached { repo, commits } = Reached::by(&repo);
+    let mut computed = 0;
+    for (_, tree) in commits {
+        for step in TreeWalk::below(&repo, tree) {
+            let Node::File { recipe, .. } = step.expect("walked").1.node else { continue };
+            for key in repo.recipe(recipe).expect("a recipe").keys() {
+                let info = repo.store().info(key).expect("readable").expect("stored");
+                computed += usize::from(info.encoding == Encoding::Computed);
+            }
+        }
+    }
+    assert!(computed >= formulas::METHODS.len(), "{computed} tensors are computed");
+    made::coral(folder.path(), &["fsck", "--full"]);
+    made::coral(folder.path(), &["repack"]);
+    assert_eq!(manifest::of(&open(folder.path())), formulas::MANIFEST);
+}
+
+#[test]
+fn the_repository_of_formulas_can_be_made_again() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    formulas::make(folder.path());
+    assert_eq!(manifest::of(&open(folder.path())), formulas::MANIFEST);
+}
+
+#[test]
+#[ignore = "writes a new golden repository of formulas into the sources, with the program that CORAL_PROGRAM names"]
+fn make_the_golden_repository_of_formulas() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    formulas::make(folder.path());
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    // Before it is opened by anybody else: as the program left it.
+    archive::pack(folder.path(), made::REPOSITORY, &sources.join("formulas.tar"));
+    fs::write(sources.join("formulas.txt"), manifest::of(&open(folder.path()))).expect("written");
 }
 
 #[test]

@@ -37,7 +37,7 @@ impl Tensors {
             .map(|bytes| {
                 let (dtype, source, len) =
                     (self.dtype, bytes as &dyn crate::store::Source, bytes.len() as u64);
-                Numbers { dtype, bytes: Slice { source, offset: 0, len } }
+                Numbers { dtype, bytes: Slice { source, offset: 0, len }, object: None }
             })
             .collect();
         Facing {
