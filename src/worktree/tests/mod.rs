@@ -427,7 +427,10 @@ fn a_repository_of_a_newer_format_is_refused_by_name() {
         disk.replace(&Path::new(ROOT).join("format"), text).expect("write");
         Repo::open(Arc::new(disk.clone()), Path::new(ROOT), Options::default()).map(drop)
     };
-    assert!(matches!(reopen(b"coral 4\n"), Err(history::Error::NewerFormat { .. })));
+    assert!(matches!(
+        reopen(format!("coral {}\n", history::FORMAT + 1).as_bytes()),
+        Err(history::Error::NewerFormat { .. })
+    ));
     assert!(matches!(reopen(b"\xff"), Err(history::Error::DamagedFile { .. })));
     disk.remove_file(&Path::new(ROOT).join("format")).expect("remove");
     let missing = Repo::open(Arc::new(disk.clone()), Path::new(ROOT), Options::default());
