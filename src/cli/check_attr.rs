@@ -1,10 +1,12 @@
 use super::context::Context;
 use super::error::Result;
+use super::json::At;
 use super::output::{Output, note};
 use super::quote;
 use crate::codec::Level;
 use crate::worktree::PathAttributes;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -23,6 +25,28 @@ pub struct Args {
     branch: Option<String>,
 }
 
+/// What is said of paths.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct SaidOf {
+    attributes: Vec<AttributesRow>,
+}
+
+/// What is said of a path; what is not said is not there.
+#[derive(Debug, Serialize, JsonSchema)]
+struct AttributesRow {
+    #[serde(flatten)]
+    at: At,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["fast", "default", "max"]))]
+    level: Option<&'static str>,
+    /// `false` if it is stored for itself, and not as a difference
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delta: Option<String>,
+    /// The file that it derives from, as it was written
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base: Option<String>,
+}
+
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
     let place = context.open()?;
     let branch = place.branch(args.branch.as_deref())?;
@@ -34,30 +58,29 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
         let said = attributes.at(&path)?;
         is_said = is_said || !said.is_nothing();
         let shown = quote::path(&path);
-        let words = [
-            said.level.map(|level| ("level", name(level).to_owned())),
-            said.delta.map(|delta| ("delta", delta.to_string())),
-            said.base.clone().map(|base| ("base", base)),
-        ];
+        let row = AttributesRow {
+            at: (&path).into(),
+            level: said.level.map(name),
+            delta: said.delta.map(|delta| delta.to_string()),
+            base: said.base.clone(),
+        };
         for word in &said.unknown {
             note(format!("`{}` means nothing, and is said of `{shown}`", quote::text(word)));
         }
         if said.base.is_some() && attributes.base_of(&said, &path)?.is_none() {
             note(format!("there is no file that `{shown}` could derive from"));
         }
-        let words: Vec<(&str, String)> = words.into_iter().flatten().collect();
         if !out.json {
-            words.iter().try_for_each(|(name, value)| {
-                out.line(format_args!("{shown}: {name}: {}", quote::text(value)))
-            })?;
+            let words =
+                [("level", row.level), ("delta", row.delta.as_deref()), ("base", row.base.as_deref())];
+            for (name, value) in words.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+                out.line(format_args!("{shown}: {name}: {}", quote::text(value)))?;
+            }
         }
-        let mut row = json!({ "path": null });
-        quote::put_path(&mut row, &path);
-        words.into_iter().for_each(|(name, value)| row[name] = json!(value));
         rows.push(row);
     }
     if out.json {
-        out.value(&json!({ "attributes": Value::Array(rows) }))?;
+        out.value(&SaidOf { attributes: rows })?;
     }
     Ok(if is_said { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }

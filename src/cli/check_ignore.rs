@@ -1,9 +1,11 @@
 use super::context::Context;
 use super::error::Result;
+use super::json::OnDisk;
 use super::output::Output;
 use super::quote;
 use crate::workspace::Ignored;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -21,6 +23,22 @@ pub struct Args {
     verbose: bool,
 }
 
+/// Which of the paths are left out.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct LeftOut {
+    ignored: Vec<LeftOutRow>,
+}
+
+/// A path that is left out.
+#[derive(Debug, Serialize, JsonSchema)]
+struct LeftOutRow {
+    /// As it was given
+    path: OnDisk,
+    pattern: String,
+    /// The file that has the pattern; null for what is left out everywhere
+    file: Option<OnDisk>,
+}
+
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
     let place = context.open()?;
     let ignored = Ignored::below(&place.folder);
@@ -36,11 +54,12 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
                 false => out.line(shown)?,
             }
         }
-        rows.push(json!({ "path": path.to_string_lossy(), "pattern": reason.pattern, "file": reason.file }));
+        let file = reason.file.as_ref().map(OnDisk::from);
+        rows.push(LeftOutRow { path: path.into(), pattern: reason.pattern, file });
     }
     let code = if rows.is_empty() { ExitCode::from(1) } else { ExitCode::SUCCESS };
     if out.json {
-        out.value(&json!({ "ignored": Value::Array(rows) }))?;
+        out.value(&LeftOut { ignored: rows })?;
     }
     Ok(code)
 }

@@ -2,12 +2,14 @@ use super::aliases::is_built_in;
 use super::context::{Context, disk};
 use super::editor::edit_settings;
 use super::error::{CommandError, Result};
+use super::json::OnDisk;
 use super::output::{Output, note};
 use super::quote;
 use crate::config::{ALIASES, Config, KEYS, Migrated, Origin};
 use crate::workspace::Scope;
 use clap::Command;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::path::Path;
 
 /// Look at settings, or change them
@@ -73,6 +75,79 @@ enum Action {
     },
 }
 
+/// Every setting, and every alias.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Settings {
+    settings: Vec<SettingRow>,
+}
+
+/// A setting.
+#[derive(Debug, Serialize, JsonSchema)]
+struct SettingRow {
+    /// SECTION.KEY
+    key: String,
+    value: String,
+    /// Where it comes from, in words
+    origin: String,
+    /// The file that says it; null of a default, and of what a variable says
+    file: Option<OnDisk>,
+    /// What it changes
+    about: String,
+}
+
+/// The value of a setting.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Value {
+    key: String,
+    value: String,
+    /// Where it comes from, in words
+    origin: String,
+}
+
+/// A setting that was changed.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct SetTo {
+    key: String,
+    value: String,
+    /// The file that says it now
+    file: OnDisk,
+}
+
+/// A setting that was taken out.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Unset {
+    key: String,
+    /// The file that said it
+    file: OnDisk,
+}
+
+/// A file of settings that holds.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Edited {
+    file: OnDisk,
+}
+
+/// What was put into other words.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Migration {
+    file: OnDisk,
+    changes: Vec<MigratedRow>,
+}
+
+/// A setting of the original.
+#[derive(Debug, Serialize, JsonSchema)]
+struct MigratedRow {
+    key: String,
+    /// What it said, if it says something else now
+    #[serde(skip_serializing_if = "Option::is_none")]
+    was: Option<String>,
+    /// What it says now; null if it was taken out
+    is: Option<String>,
+    /// What there is instead of what was taken out
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instead: Option<String>,
+}
+
 pub fn run(grammar: &Command, context: &Context, out: &Output, args: Args) -> Result<()> {
     let root = context.find().ok().map(|found| found.root);
     let config = context.config(root.as_deref())?;
@@ -90,7 +165,7 @@ pub fn run(grammar: &Command, context: &Context, out: &Output, args: Args) -> Re
             }
             let path = context.set(&*disk(), scope(global), &key, &value)?;
             match out.json {
-                true => out.value(&json!({ "key": key, "value": value, "file": path })),
+                true => out.value(&SetTo { key, value, file: (&path).into() }),
                 false => out.line(format_args!("{key} = {value} in {}", quote::file(&path))),
             }
         }
@@ -99,7 +174,7 @@ pub fn run(grammar: &Command, context: &Context, out: &Output, args: Args) -> Re
         Action::Get { key } => {
             let (value, origin) = config.get(&key)?;
             match out.json {
-                true => out.value(&json!({ "key": key, "value": value, "origin": origin.to_string() })),
+                true => out.value(&Value { value: value.to_owned(), origin: origin.to_string(), key }),
                 false => out.line(value),
             }
         }
@@ -124,7 +199,7 @@ fn scope(global: bool) -> Scope {
 
 fn unset(context: &Context, out: &Output, scope: Scope, key: &str) -> Result<()> {
     match context.unset(&*disk(), scope, key)? {
-        Some(path) if out.json => out.value(&json!({ "key": key, "file": path })),
+        Some(path) if out.json => out.value(&Unset { key: key.to_owned(), file: (&path).into() }),
         Some(path) => out.line(format_args!("{key} is gone from {}", quote::file(&path))),
         None => Err(CommandError::new(format!("`{key}` is not set there"))
             .hint("`coral config list` tells where each value came from")),
@@ -147,7 +222,7 @@ fn edit(context: &Context, out: &Output, scope: Scope) -> Result<()> {
     match config.troubles().first() {
         Some(trouble) => Err(CommandError::from(trouble.error.clone())
             .hint(format!("`{}` is as it was written; `coral config edit` opens it again", path.display()))),
-        None if out.json => out.value(&json!({ "file": path })),
+        None if out.json => out.value(&Edited { file: (&path).into() }),
         None => out.line(format_args!("{} holds", quote::file(&path))),
     }
 }
@@ -155,16 +230,8 @@ fn edit(context: &Context, out: &Output, scope: Scope) -> Result<()> {
 fn migrate(context: &Context, out: &Output, scope: Scope) -> Result<()> {
     let (path, done) = context.migrate(&*disk(), scope)?;
     if out.json {
-        let rows: Vec<Value> = done
-            .iter()
-            .map(|done| match done {
-                Migrated::Changed { name, was, is } => json!({ "key": name, "was": was, "is": is }),
-                Migrated::TakenOut { name, instead } => {
-                    json!({ "key": name, "is": null, "instead": instead })
-                }
-            })
-            .collect();
-        return out.value(&json!({ "file": path, "changes": rows }));
+        let changes = done.iter().map(MigratedRow::from).collect();
+        return out.value(&Migration { file: (&path).into(), changes });
     }
     for done in &done {
         match done {
@@ -175,6 +242,22 @@ fn migrate(context: &Context, out: &Output, scope: Scope) -> Result<()> {
     match done.is_empty() {
         true => out.line(format_args!("nothing in {} is of the original", quote::file(&path))),
         false => Ok(()),
+    }
+}
+
+impl From<&Migrated> for MigratedRow {
+    fn from(done: &Migrated) -> Self {
+        match done {
+            Migrated::Changed { name, was, is } => Self {
+                key: name.to_string(),
+                was: Some(was.to_string()),
+                is: Some(is.to_string()),
+                instead: None,
+            },
+            Migrated::TakenOut { name, instead } => {
+                Self { key: name.to_string(), was: None, is: None, instead: Some(instead.to_string()) }
+            }
+        }
     }
 }
 
@@ -207,9 +290,13 @@ fn list(context: &Context, out: &Output, config: &Config, root: Option<&Path>, o
             (Some(_) | None, _) => origin.to_string(),
         };
         match out.json {
-            true => rows.push(json!({
-                "key": key.name, "value": value, "origin": origin.to_string(), "file": file, "about": key.about,
-            })),
+            true => rows.push(SettingRow {
+                key: key.name.to_owned(),
+                value: value.to_owned(),
+                origin: origin.to_string(),
+                file: file.as_ref().map(OnDisk::from),
+                about: key.about.to_owned(),
+            }),
             false => out.line(format_args!("{:<24} {value:<12} ({place}) {}", key.name, key.about))?,
         }
     }
@@ -220,11 +307,15 @@ fn list(context: &Context, out: &Output, config: &Config, root: Option<&Path>, o
             _ => origin.to_string(),
         };
         match out.json {
-            true => rows.push(json!({
-                "key": key, "value": text, "origin": origin.to_string(), "file": file, "about": "an alias",
-            })),
+            true => rows.push(SettingRow {
+                key,
+                value: text.to_owned(),
+                origin: origin.to_string(),
+                file: file.as_ref().map(OnDisk::from),
+                about: "an alias".to_owned(),
+            }),
             false => out.line(format_args!("{key:<24} {:<12} ({place}) an alias", quote::text(text)))?,
         }
     }
-    if out.json { out.value(&json!({ "settings": rows })) } else { Ok(()) }
+    if out.json { out.value(&Settings { settings: rows }) } else { Ok(()) }
 }

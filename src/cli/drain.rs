@@ -3,7 +3,8 @@ use super::error::Result;
 use super::output::Output;
 use super::progress::task;
 use crate::units::ByteSize;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// Make small what was saved or committed and is still as it was saved
 ///
@@ -11,6 +12,17 @@ use serde_json::json;
 /// waits until that is done, or does it where no mount is at work. Stopped or killed, it loses nothing.
 #[derive(Debug, clap::Args)]
 pub struct Args {}
+
+/// What was made small.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Drained {
+    /// 0 if nothing waited, or a mount did it
+    objects: usize,
+    /// What they took as they were saved
+    bytes_before: u64,
+    /// What they take now
+    bytes: u64,
+}
 
 pub fn run(context: &Context, out: &Output, _: Args) -> Result<()> {
     let place = context.open()?;
@@ -21,9 +33,8 @@ pub fn run(context: &Context, out: &Output, _: Args) -> Result<()> {
         place.announce();
     }
     if out.json {
-        return out.value(&json!({
-            "objects": done.objects, "bytes_before": done.len, "bytes": done.pack_len,
-        }));
+        let (bytes_before, bytes) = (done.len, done.pack_len);
+        return out.value(&Drained { objects: done.objects, bytes_before, bytes });
     }
     match done.objects {
         0 => out.line("nothing waits"),

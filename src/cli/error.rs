@@ -9,6 +9,8 @@ use crate::id::CommitId;
 use crate::quote::clipped;
 use crate::store::StoreError;
 use crate::{workspace, worktree};
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::fmt::Display;
 use std::io;
 
@@ -114,6 +116,37 @@ impl CommandError {
     /// The ways out.
     pub fn hints(&self) -> &[String] {
         &self.hints
+    }
+}
+
+/// What is printed of a command that failed.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Failed<'e> {
+    pub error: Facts<'e>,
+}
+
+/// What went wrong, and the ways out.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Facts<'e> {
+    /// What it is, for programs: the same for all failures of a kind, such as `usage` or `unknown_revision`; `failed` for what
+    /// has no kind of its own
+    code: &'e str,
+    /// What went wrong, for people
+    message: &'e str,
+    /// Ways out, for people
+    hints: &'e [String],
+    /// What the process ends with: 1 to 4, or 128 and the number of a signal
+    exit_code: u8,
+}
+
+impl<'e> From<&'e CommandError> for Facts<'e> {
+    fn from(error: &'e CommandError) -> Self {
+        Self {
+            code: error.code(),
+            message: error.message(),
+            hints: error.hints(),
+            exit_code: error.exit_code(),
+        }
     }
 }
 

@@ -1,10 +1,12 @@
 use super::context::Context;
 use super::error::{CommandError, Result};
+use super::json::OnDisk;
 use super::output::Output;
 use super::progress::task;
 use super::quote;
 use crate::units::ByteSize;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -22,6 +24,15 @@ pub struct Args {
     out: PathBuf,
 }
 
+/// What was written.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Written {
+    /// Where it is
+    path: OnDisk,
+    files: u64,
+    bytes: u64,
+}
+
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     let found = place.views().locate(args.target.as_encoded_bytes())?;
@@ -36,7 +47,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let path = context.absolute(&args.out);
     let exported = place.repo.export(&entry, &path, &task()?)?;
     if out.json {
-        return out.value(&json!({ "path": path, "files": exported.files, "bytes": exported.bytes }));
+        return out.value(&Written { path: (&path).into(), files: exported.files, bytes: exported.bytes });
     }
     let (files, size) = (exported.files, ByteSize(exported.bytes));
     out.line(format_args!("{files} files, {size}, every byte checked, in {}", quote::file(&path)))

@@ -1,12 +1,15 @@
 use super::context::Context;
 use super::error::{DAMAGE, Result};
+use super::json::OnDisk;
 use super::output::{Colour, Output};
 use super::progress::task;
 use super::quote;
+use crate::history::Finding;
 use crate::store::Moved;
 use crate::units::ByteSize;
 use crate::worktree::fsck;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::process::ExitCode;
 
 /// Check that everything the repository promises is there
@@ -23,6 +26,41 @@ pub struct Args {
     rebuild: bool,
 }
 
+/// What was checked, and what is wrong.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Checked {
+    commits: u64,
+    /// Directories
+    trees: u64,
+    files: u64,
+    objects: u64,
+    /// Bytes that were read back
+    bytes_verified: u64,
+    /// What is wrong; with any the command ends with 4
+    findings: Vec<FindingRow>,
+    /// Files that were set aside earlier and are still there
+    set_aside: Vec<OnDisk>,
+    /// Packs that `--rebuild` set aside now
+    moved: Vec<MovedRow>,
+}
+
+/// Something that is wrong.
+#[derive(Debug, Serialize, JsonSchema)]
+struct FindingRow {
+    /// Where, in words
+    place: String,
+    what: String,
+}
+
+/// A pack that was set aside.
+#[derive(Debug, Serialize, JsonSchema)]
+struct MovedRow {
+    from: OnDisk,
+    to: OnDisk,
+    /// What is wrong with it
+    what: String,
+}
+
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
     let place = context.open()?;
     let task = task()?;
@@ -32,17 +70,24 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
     };
     let report = fsck(&place.repo, args.full, &task)?;
     if out.json {
-        let findings: Vec<Value> = report
-            .findings
-            .iter()
-            .map(|finding| json!({ "place": finding.place, "what": finding.what }))
-            .collect();
-        out.value(&json!({
-            "commits": report.commits, "trees": report.trees, "files": report.files, "objects": report.objects,
-            "bytes_verified": report.bytes_verified, "findings": findings, "set_aside": report.set_aside,
-            "moved": moved.iter().map(|moved| json!({ "from": moved.from, "to": moved.to, "what": moved.what }))
-                .collect::<Vec<_>>(),
-        }))?;
+        let findings = report.findings.iter();
+        let findings =
+            findings.map(|Finding { place, what }| FindingRow { place: place.clone(), what: what.clone() });
+        let moved = moved.iter().map(|Moved { from, to, what }| MovedRow {
+            from: from.into(),
+            to: to.into(),
+            what: what.clone(),
+        });
+        out.value(&Checked {
+            commits: report.commits,
+            trees: report.trees,
+            files: report.files,
+            objects: report.objects,
+            bytes_verified: report.bytes_verified,
+            findings: findings.collect(),
+            set_aside: report.set_aside.iter().map(OnDisk::from).collect(),
+            moved: moved.collect(),
+        })?;
     } else {
         for Moved { from, to, what } in &moved {
             let from = out.paint(Colour::Red, quote::file(from));

@@ -1,10 +1,12 @@
 use super::context::{self, Context};
 use super::error::{CommandError, Result};
+use super::json::OnDisk;
 use super::output::{Output, note};
 use crate::daemons::mounted_above;
 use crate::history::{BranchName, Repo};
 use crate::workspace::FOLDER;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::path::PathBuf;
 
 /// Make a repository
@@ -18,6 +20,15 @@ pub struct Args {
     /// The first branch
     #[arg(short = 'b', long, value_name = "NAME", default_value = "main")]
     initial_branch: String,
+}
+
+/// A repository that was made.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct MadeRepository {
+    /// Its own folder
+    repository: OnDisk,
+    /// The first branch
+    branch: String,
 }
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
@@ -37,7 +48,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let root = folder.join(FOLDER);
     Repo::create(context::disk(), &root, &branch)?;
     match out.json {
-        true => out.value(&json!({ "repository": root, "branch": branch.as_str() })),
+        true => out.value(&MadeRepository { repository: (&root).into(), branch: branch.to_string() }),
         false => {
             out.line(format_args!("made an empty repository in {}", root.display()))?;
             note(

@@ -30,6 +30,7 @@ mod graph;
 mod habits;
 mod hooks;
 mod init;
+mod json;
 mod lineage;
 mod log;
 mod log_format;

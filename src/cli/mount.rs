@@ -1,5 +1,6 @@
 use super::context::{Context, disk};
 use super::error::{CommandError, Result};
+use super::json::OnDisk;
 use super::mount_options::{self, MountOption};
 use super::notify;
 use super::output::{Output, note};
@@ -13,6 +14,8 @@ use crate::history::{BranchName, Repo, TagName};
 use crate::quote;
 use crate::units::Timestamp;
 use crate::workspace::{open_repo, root_of};
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -77,6 +80,14 @@ pub struct Args {
     /// Where to say that the mount is ready
     #[arg(long, value_name = "NUMBER", hide = true)]
     ready_fd: Option<i32>,
+}
+
+/// A mount that a process of its own serves.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct MountedBy {
+    mount_point: OnDisk,
+    /// Its number
+    process: u32,
 }
 
 pub fn run(context: &Context, out: &Output, mut args: Args) -> Result<()> {
@@ -270,7 +281,7 @@ fn start_in_background(context: &Context, out: &Output, args: Args, guards: Guar
     said.lines().for_each(|line| note(line.strip_prefix("note: ").unwrap_or(line)));
     let mount_point = context.absolute(&args.mount_point);
     match out.json {
-        true => out.value(&serde_json::json!({ "mount_point": mount_point, "process": process })),
+        true => out.value(&MountedBy { mount_point: (&mount_point).into(), process }),
         false => out.line(format_args!("mounted at {} by process {process}", mount_point.display())),
     }
 }

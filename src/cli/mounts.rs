@@ -1,5 +1,6 @@
 use super::context::Context;
 use super::error::Result;
+use super::json::{OnDisk, Time};
 use super::output::{Output, note};
 use super::{quote, when};
 use crate::daemons::{Daemons, Mounted, Request, Served, mounted};
@@ -7,7 +8,8 @@ use crate::fs::{Daemon, daemon_of};
 use crate::task::Task;
 use crate::units::{ByteSize, Timestamp};
 use crate::workspace::root_of;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::path::Path;
 
 /// List the mounts of all repositories on this machine
@@ -25,13 +27,38 @@ struct Known {
     daemon: Daemon,
 }
 
+/// All mounts of this machine.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Mounts {
+    mounts: Vec<MountRow>,
+}
+
+/// A mount.
+#[derive(Debug, Serialize, JsonSchema)]
+struct MountRow {
+    mount_point: OnDisk,
+    /// The repository's folder
+    repository: OnDisk,
+    /// Of a dead one the process is gone, a silent one does not answer
+    #[schemars(extend("enum" = ["served", "dead", "silent"]))]
+    state: &'static str,
+    /// The number of the process; null, as what follows, where it says nothing of itself
+    process: Option<u32>,
+    /// When it began
+    since: Option<Time>,
+    /// What it shows, in words
+    shows: Option<String>,
+    /// Bytes that are still as they were saved, and not yet made small
+    waiting_bytes: Option<u64>,
+}
+
 pub fn run(context: &Context, out: &Output, _: Args) -> Result<()> {
     let daemons = Daemons::new();
     // What was bound elsewhere is a part of a mount, not another one.
     let whole = mounted()?.into_iter().filter(|mount| mount.root == Path::new("/"));
     let known: Vec<Known> = whole.map(|mounted| look_at(&daemons, mounted)).collect();
     if out.json {
-        return out.value(&json!({ "mounts": known.iter().map(as_json).collect::<Vec<_>>() }));
+        return out.value(&Mounts { mounts: known.iter().map(row).collect() });
     }
     if known.is_empty() {
         note("nothing is mounted");
@@ -76,19 +103,20 @@ fn line(context: &Context, Known { mounted, served, daemon }: &Known) -> String 
     }
 }
 
-fn as_json(Known { mounted, served, daemon }: &Known) -> Value {
+fn row(Known { mounted, served, daemon }: &Known) -> MountRow {
     let state = match daemon {
         Daemon::Alive => "served",
         Daemon::Dead => "dead",
         Daemon::Silent => "silent",
     };
-    json!({
-        "mount_point": mounted.mount_point.to_string_lossy(),
-        "repository": mounted.repository.to_string_lossy(),
-        "state": state,
-        "process": served.as_ref().map(|served| served.process),
-        "since": served.as_ref().map(|served| when::rfc3339(Timestamp { seconds: served.since, nanoseconds: 0 })),
-        "shows": served.as_ref().map(|served| &served.shows),
-        "waiting_bytes": served.as_ref().map(|served| served.waiting),
-    })
+    let served = served.as_ref();
+    MountRow {
+        mount_point: (&mounted.mount_point).into(),
+        repository: (&mounted.repository).into(),
+        state,
+        process: served.map(|served| served.process),
+        since: served.map(|served| Timestamp { seconds: served.since, nanoseconds: 0 }.into()),
+        shows: served.map(|served| served.shows.clone()),
+        waiting_bytes: served.map(|served| served.waiting),
+    }
 }

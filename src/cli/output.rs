@@ -1,8 +1,10 @@
 //! What a command prints: text with colour on a terminal, plain text in a pipe, or one JSON value.
 
-use super::error::{CommandError, Result};
+use super::error::{CommandError, Failed, Result};
+use super::json::{Said, Text};
 use super::quote;
-use serde_json::Value;
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::fmt::Display;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -69,6 +71,19 @@ impl Drop for Sink {
             let _ = child.wait();
         }
     }
+}
+
+/// The name and the version of what a verb prints. Fields may come without another version, none goes or means something else.
+pub fn schema_name(verb: &str) -> String {
+    format!("coral.{verb}/1")
+}
+
+/// A JSON object under the name and version of what it is.
+#[derive(Serialize)]
+struct Named<'v, T> {
+    schema: String,
+    #[serde(flatten)]
+    value: &'v T,
 }
 
 /// Starts a pager. That there is none is no reason to print nothing.
@@ -156,20 +171,14 @@ impl Output {
             return Ok(());
         }
         let said = std::mem::take(&mut *self.said.lock().unwrap_or_else(PoisonError::into_inner));
-        self.value(&serde_json::json!({ "message": said.join("\n") }))
+        self.value(&Said { message: said.join("\n") })
     }
 
     /// Prints an error as JSON.
     pub fn failure(&self, error: &CommandError) {
-        let value = serde_json::json!({
-            "schema": "coral.error/1",
-            "error": {
-                "code": error.code(), "message": error.message(), "hints": error.hints(),
-                "exit_code": error.exit_code(),
-            },
-        });
+        let failed = Named { schema: schema_name("error"), value: &Failed { error: error.into() } };
         // Whoever does not listen hears the error output.
-        let _ = self.lines(&format!("{value:#}"));
+        let _ = serde_json::to_string_pretty(&failed).map(|text| self.lines(&text));
     }
 
     /// The text with nothing in it that commands a terminal, but for the colours of [`Output::paint`].
@@ -209,29 +218,29 @@ impl Output {
     ///
     /// # Errors
     /// As [`Output::line`].
-    pub fn value(&self, value: &Value) -> Result<()> {
-        self.lines(&format!("{:#}", self.named(value)))
+    pub fn value<T: Serialize + JsonSchema>(&self, value: &T) -> Result<()> {
+        self.lines(&serde_json::to_string_pretty(&self.named(value)).map_err(CommandError::new)?)
     }
 
     /// Prints one of many JSON objects, on a line of its own.
     ///
     /// # Errors
     /// As [`Output::line`].
-    pub fn record(&self, value: &Value) -> Result<()> {
-        self.lines(&self.named(value).to_string())
+    pub fn record<T: Serialize + JsonSchema>(&self, value: &T) -> Result<()> {
+        self.lines(&serde_json::to_string(&self.named(value)).map_err(CommandError::new)?)
     }
 
-    fn named(&self, value: &Value) -> Value {
+    fn named<'v, T>(&self, value: &'v T) -> Named<'v, T> {
         self.has_value.store(true, Ordering::Relaxed);
-        let mut named = serde_json::Map::new();
-        named.insert("schema".into(), format!("coral.{}/1", self.verb).into());
-        match value {
-            Value::Object(fields) => named.extend(fields.clone()),
-            other => {
-                named.insert("value".into(), other.clone());
-            }
-        }
-        Value::Object(named)
+        Named { schema: schema_name(&self.verb), value }
+    }
+
+    /// Prints a text as it is; where JSON is wanted, in an object.
+    ///
+    /// # Errors
+    /// As [`Output::line`].
+    pub fn text(&self, text: String) -> Result<()> {
+        if self.json { self.value(&Text { text }) } else { self.bytes(text.as_bytes()) }
     }
 
     /// A text in a colour, if the output is a terminal.

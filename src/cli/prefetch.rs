@@ -9,7 +9,8 @@ use crate::id::RecipeId;
 use crate::task::Unit;
 use crate::units::ByteSize;
 use crate::workspace::Located;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs;
@@ -46,6 +47,22 @@ impl Tally {
         self.files += 1;
         self.bytes += bytes;
     }
+}
+
+/// Which files have plain copies now.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Copied {
+    /// Those that were copied
+    made_files: u64,
+    made_bytes: u64,
+    /// Those that had a copy
+    known_files: u64,
+    known_bytes: u64,
+    /// Those that are too short for one to be of use
+    short_files: u64,
+    /// Those for which there is no room
+    left_files: u64,
+    left_bytes: u64,
 }
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
@@ -86,11 +103,15 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     }
     drop(meter);
     if out.json {
-        return out.value(&json!({
-            "made_files": made.files, "made_bytes": made.bytes, "known_files": known.files,
-            "known_bytes": known.bytes, "short_files": short.files, "left_files": left.files,
-            "left_bytes": left.bytes,
-        }));
+        return out.value(&Copied {
+            made_files: made.files,
+            made_bytes: made.bytes,
+            known_files: known.files,
+            known_bytes: known.bytes,
+            short_files: short.files,
+            left_files: left.files,
+            left_bytes: left.bytes,
+        });
     }
     out.line(format_args!(
         "{} copies made ({}), {} there already",

@@ -6,7 +6,8 @@ use crate::codec::Level;
 use crate::history::repack;
 use crate::units::ByteSize;
 use crate::worktree::treatments;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// Write the store anew: one pack, and quick reading of what branches and tags show
 ///
@@ -22,6 +23,20 @@ pub struct Args {
     level: Option<Level>,
 }
 
+/// What was written anew.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Repacked {
+    /// Objects in the new pack; 0 if there was nothing to do
+    objects: usize,
+    /// Of these, those that were coded anew
+    recoded: usize,
+    packs_removed: usize,
+    /// Bytes of all packs and sidecars before
+    bytes_before: u64,
+    /// The same afterwards
+    bytes: u64,
+}
+
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     let task = task()?;
@@ -32,10 +47,13 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let done = repack(&place.repo, args.depth, args.level, said, &task)?;
     place.announce();
     if out.json {
-        return out.value(&json!({
-            "objects": done.objects, "recoded": done.recoded, "packs_removed": done.removed,
-            "bytes_before": done.disk_len_before, "bytes": done.disk_len,
-        }));
+        return out.value(&Repacked {
+            objects: done.objects,
+            recoded: done.recoded,
+            packs_removed: done.removed,
+            bytes_before: done.disk_len_before,
+            bytes: done.disk_len,
+        });
     }
     match done.objects {
         0 => out.line("there is nothing to gain"),

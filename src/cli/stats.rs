@@ -1,10 +1,12 @@
 use super::context::{Context, Place};
 use super::error::Result;
+use super::json::Real;
 use super::output::{Colour, Output};
 use crate::history::{Node, Walk};
 use crate::id::{ObjectKey, TreeId};
 use crate::units::ByteSize;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::collections::{HashMap, HashSet};
 
 /// Show what the history would be as plain files, and what it is
@@ -24,6 +26,41 @@ struct Reached {
 
 /// Files, bytes and tensors.
 type Weight = (u64, u64, u64);
+
+/// What the history would be as plain files, and what it is.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Figures {
+    /// Commits that branches and tags reach
+    commits: u64,
+    /// Files of all these commits, each counted in every one
+    files: u64,
+    /// Tensors of these
+    tensors: u64,
+    /// Bytes of these files
+    plain_bytes: u64,
+    /// Objects that they consist of, each counted once
+    unique_objects: usize,
+    /// Objects in packs, copies in several packs counted each
+    objects: usize,
+    /// Of these, differences to others
+    delta_objects: usize,
+    /// Bytes of the objects in packs
+    unique_bytes: u64,
+    /// What they take in packs
+    stored_bytes: u64,
+    /// Bytes of all packs and sidecars
+    disk_bytes: u64,
+    packs: usize,
+    /// Plain bytes in parts of those on the disk: more than 1 is smaller
+    ratio: Real,
+    /// Plain bytes less those on the disk; 0 if it is more
+    saved_bytes: u64,
+    /// Bytes that are still as they were saved, and not yet made small
+    waiting_bytes: u64,
+    /// Whole files beside the packs, which may go at any time
+    plain_copies: u64,
+    plain_copy_bytes: u64,
+}
 
 pub fn run(context: &Context, out: &Output, _args: Args) -> Result<()> {
     let place = context.open()?;
@@ -45,13 +82,24 @@ pub fn run(context: &Context, out: &Output, _args: Args) -> Result<()> {
     let ratio = if store.disk_len == 0 { 1.0 } else { reached.bytes as f64 / store.disk_len as f64 };
     let saved = reached.bytes.saturating_sub(store.disk_len);
     if out.json {
-        return out.value(&json!({
-            "commits": reached.commits, "files": reached.files, "tensors": reached.tensors,
-            "plain_bytes": reached.bytes, "unique_objects": reached.objects.len(), "objects": store.objects,
-            "delta_objects": store.deltas, "unique_bytes": store.len, "stored_bytes": store.stored_len,
-            "disk_bytes": store.disk_len, "packs": store.packs, "ratio": ratio, "saved_bytes": saved,
-            "waiting_bytes": store.attached_len, "plain_copies": copies.files, "plain_copy_bytes": copies.bytes,
-        }));
+        return out.value(&Figures {
+            commits: reached.commits,
+            files: reached.files,
+            tensors: reached.tensors,
+            plain_bytes: reached.bytes,
+            unique_objects: reached.objects.len(),
+            objects: store.objects,
+            delta_objects: store.deltas,
+            unique_bytes: store.len,
+            stored_bytes: store.stored_len,
+            disk_bytes: store.disk_len,
+            packs: store.packs,
+            ratio: Real(ratio),
+            saved_bytes: saved,
+            waiting_bytes: store.attached_len,
+            plain_copies: copies.files,
+            plain_copy_bytes: copies.bytes,
+        });
     }
     let row = |name: &str, value: String| out.line(format_args!("{name:<24}{value}"));
     row("commits", reached.commits.to_string())?;

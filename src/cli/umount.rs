@@ -1,5 +1,6 @@
 use super::context::{Context, disk};
 use super::error::{CommandError, Result};
+use super::json::OnDisk;
 use super::mounts::served;
 use super::output::{Output, note};
 use super::progress::task;
@@ -10,6 +11,8 @@ use crate::history;
 use crate::task::Task;
 use crate::units::ByteSize;
 use crate::workspace::{open_repo, root_of};
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -31,6 +34,14 @@ pub struct Args {
     /// Before that, let it make small what was saved and committed
     #[arg(long, conflicts_with = "lazy")]
     drain: bool,
+}
+
+/// A mount that was taken away.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Unmounted {
+    unmounted: OnDisk,
+    /// Bytes that are still as they were saved, and not yet made small
+    waiting_bytes: u64,
 }
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
@@ -55,7 +66,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     }
     let waiting = daemon.as_ref().and_then(|daemon| daemon.waiting(context)).unwrap_or_default();
     if out.json {
-        return out.value(&serde_json::json!({ "unmounted": mount_point, "waiting_bytes": waiting }));
+        return out.value(&Unmounted { unmounted: (&mount_point).into(), waiting_bytes: waiting });
     }
     out.line(format_args!("unmounted {}", mount_point.display()))?;
     if waiting > 0 {

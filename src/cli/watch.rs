@@ -1,5 +1,6 @@
 use super::context::Context;
 use super::error::Result;
+use super::json::Id;
 use super::output::{Colour, Output, note};
 use super::signals::Signals;
 use super::{quote, when};
@@ -8,7 +9,8 @@ use crate::id::CommitId;
 use crate::task::Stop;
 use crate::units::Timestamp;
 use crate::workspace::{RefMove, RefPlace, RefWatch};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
@@ -37,6 +39,24 @@ pub struct Args {
     /// End after so many
     #[arg(short = 'n', long, value_name = "N")]
     count: Option<u64>,
+}
+
+/// A move of a ref, one line each.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Moved {
+    /// Its name
+    #[serde(rename = "ref")]
+    of: String,
+    #[schemars(extend("enum" = ["HEAD", "branch", "tag"]))]
+    kind: &'static str,
+    /// The commit that it named; null if it was not there, or had none
+    old: Option<Id>,
+    /// The commit that it names; null if it is gone, or has none
+    new: Option<Id>,
+    /// The branch that HEAD is at now
+    branch: Option<String>,
+    /// Why, as its log tells
+    message: Option<String>,
 }
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
@@ -100,7 +120,7 @@ struct Teller<'a> {
 impl Teller<'_> {
     fn tell(&mut self, moved: &RefMove) -> Result<()> {
         match self.out.json {
-            true => self.out.record(&as_json(moved))?,
+            true => self.out.record(&Moved::from(moved))?,
             false => self.say(moved)?,
         }
         if let Some(command) = &self.exec {
@@ -152,11 +172,16 @@ fn commit(place: &Option<RefPlace>) -> Option<CommitId> {
     place.as_ref().and_then(|place| place.commit)
 }
 
-fn as_json(moved: &RefMove) -> Value {
-    let id = |place: &Option<RefPlace>| commit(place).map(|id| id.to_string());
-    let branch = moved.new.as_ref().and_then(|place| place.branch.as_ref());
-    json!({
-        "ref": moved.of.name(), "kind": moved.of.kind(), "old": id(&moved.old), "new": id(&moved.new),
-        "branch": branch.map(|branch| branch.as_str()), "message": moved.why,
-    })
+impl From<&RefMove> for Moved {
+    fn from(moved: &RefMove) -> Self {
+        let branch = moved.new.as_ref().and_then(|place| place.branch.as_ref());
+        Self {
+            of: moved.of.name().to_owned(),
+            kind: moved.of.kind(),
+            old: commit(&moved.old).map(Id::from),
+            new: commit(&moved.new).map(Id::from),
+            branch: branch.map(ToString::to_string),
+            message: moved.why.clone(),
+        }
+    }
 }

@@ -1,8 +1,8 @@
 //! What `coral help workflows` says: which commands go together, in the order in which people need them.
 
 use super::error::Result;
+use super::json::Text;
 use super::output::Output;
-use serde_json::json;
 
 /// Which commands go together
 #[derive(Debug, clap::Args)]
@@ -56,7 +56,7 @@ What went wrong
 
 pub fn run(out: &Output, _: Args) -> Result<()> {
     match out.json {
-        true => out.value(&json!({ "text": TEXT })),
+        true => out.value(&Text { text: TEXT.to_owned() }),
         false => TEXT.lines().try_for_each(|line| out.line(line)),
     }
 }

@@ -106,7 +106,7 @@ const SEALS: &[(&str, &[&str])] = &[
     ("toml_edit", &["config.rs"]),
     ("strsim", &["config.rs", "history/suggest.rs", "cli/habits.rs"]),
     // There is a verb of that name.
-    ("similar", &["compare/lines.rs", "cli/args.rs"]),
+    ("similar", &["compare/lines.rs", "cli/args.rs", "cli/schemas.rs"]),
     ("ignore", &["workspace/ignored.rs"]),
     ("rustix", &["history/out_dir.rs"]),
     ("saphyr_parser", &["soup/yaml.rs"]),
@@ -119,7 +119,9 @@ const SEALS: &[(&str, &[&str])] = &[
     ("crossbeam_channel", &["fs/"]),
     // Dates are a matter of those who show them, and of revisions that name them.
     ("jiff", &["cli/", "fs/", "history/said_time.rs"]),
-    ("serde", &["format/safetensors.rs", "fs/", "tensors/"]),
+    // JSON is a matter of those who print it, and of the containers that have some.
+    ("serde", &["cli/", "format/safetensors.rs", "fs/", "tensors/"]),
+    ("schemars", &["cli/", "fs/", "tensors/"]),
     (
         "serde_json",
         &["checkpoint/facts.rs", "cli/", "demo/", "format/safetensors.rs", "fs/", "soup/side_files.rs"],
