@@ -1,9 +1,11 @@
 use super::context::{Context, Place};
 use super::error::{CommandError, Result};
+use super::json::Id;
 use super::output::{Output, note};
 use crate::id::CommitId;
 use crate::workspace::{Next, Verdict};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
 
@@ -57,6 +59,56 @@ enum Action {
     Reset,
 }
 
+/// How far a search is.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Progress {
+    /// A bad and a good commit are to be named first
+    Unknown {
+        /// Whether a bad one is
+        has_bad: bool,
+        /// Whether a good one is
+        has_good: bool,
+    },
+    /// HEAD is at a commit that is to be looked at
+    Look {
+        commit: Id,
+        /// Commits that may still be the one
+        left: usize,
+    },
+    /// This one is the first that is bad
+    Found { commit: Id },
+    /// It is one of these, which cannot be told apart
+    OneOf { commits: Vec<Id> },
+}
+
+/// What is known so far.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Known {
+    /// Where HEAD was: the name of a branch, or a commit
+    start: String,
+    /// None, or one
+    bad: Vec<Id>,
+    good: Vec<Id>,
+    /// What cannot be told of
+    skipped: Vec<Id>,
+}
+
+impl From<&Next> for Progress {
+    fn from(next: &Next) -> Self {
+        match next {
+            Next::Unknown { has_bad, has_good } => Self::Unknown { has_bad: *has_bad, has_good: *has_good },
+            Next::Look(commit, left) => Self::Look { commit: (*commit).into(), left: *left },
+            Next::Found(commit) => Self::Found { commit: (*commit).into() },
+            Next::OneOf(commits) => Self::OneOf { commits: ids(commits) },
+        }
+    }
+}
+
+fn ids<'i>(ids: impl IntoIterator<Item = &'i CommitId>) -> Vec<Id> {
+    ids.into_iter().copied().map(Id::from).collect()
+}
+
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
     let place = context.open()?;
     let resolve = |text: &str| place.repo.resolve(text, place.now());
@@ -96,16 +148,16 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
         Action::Run { command } => search(&place, out, &command),
         Action::Log => {
             let known = place.search().known()?;
-            let ids =
-                |ids: &mut dyn Iterator<Item = &CommitId>| ids.map(ToString::to_string).collect::<Vec<_>>();
-            let (bad, good, skipped) =
-                (ids(&mut known.bad.iter()), ids(&mut known.good.iter()), ids(&mut known.skipped.iter()));
             if out.json {
-                let value = json!({ "start": known.start, "bad": bad, "good": good, "skipped": skipped });
-                return out.value(&value).map(|()| ExitCode::SUCCESS);
+                let (bad, good, skipped) = (ids(&known.bad), ids(&known.good), ids(&known.skipped));
+                let known = Known { start: known.start, bad, good, skipped };
+                return out.value(&known).map(|()| ExitCode::SUCCESS);
             }
-            for (word, ids) in [("bad", bad), ("good", good), ("skip", skipped)] {
-                ids.iter().try_for_each(|id| out.line(format_args!("{word} {}", &id[..10])))?;
+            let bad = known.bad.iter().map(|id| ("bad", id));
+            let good = known.good.iter().map(|id| ("good", id));
+            let skipped = known.skipped.iter().map(|id| ("skip", id));
+            for (word, id) in bad.chain(good).chain(skipped) {
+                out.line(format_args!("{word} {}", &id.to_string()[..10]))?;
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -146,17 +198,8 @@ fn describe(place: &Place, commit: CommitId) -> Result<String> {
 
 fn told(place: &Place, out: &Output, next: &Next) -> Result<ExitCode> {
     if out.json {
-        let value = match next {
-            Next::Unknown { has_bad, has_good } => {
-                json!({ "state": "unknown", "has_bad": has_bad, "has_good": has_good })
-            }
-            Next::Look(id, left) => json!({ "state": "look", "commit": id.to_string(), "left": left }),
-            Next::Found(id) => json!({ "state": "found", "commit": id.to_string() }),
-            Next::OneOf(ids) => {
-                json!({ "state": "one_of", "commits": ids.iter().map(ToString::to_string).collect::<Vec<_>>() })
-            }
-        };
-        return out.value(&value).map(|()| ExitCode::SUCCESS);
+        out.value(&Progress::from(next))?;
+        return Ok(ended(next));
     }
     match next {
         Next::Unknown { has_bad: false, .. } => {
@@ -173,8 +216,12 @@ fn told(place: &Place, out: &Output, next: &Next) -> Result<ExitCode> {
         Next::OneOf(ids) => {
             out.line("it cannot be told which of these is the first that is bad:")?;
             ids.iter().try_for_each(|id| out.line(describe(place, *id)?))?;
-            return Ok(ExitCode::from(2));
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(ended(next))
+}
+
+/// That it cannot be told which one it is, is no success.
+fn ended(next: &Next) -> ExitCode {
+    if matches!(next, Next::OneOf(_)) { ExitCode::from(2) } else { ExitCode::SUCCESS }
 }

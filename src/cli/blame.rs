@@ -1,11 +1,13 @@
 use super::context::Context;
 use super::error::Result;
+use super::json::{At, Id, Time};
 use super::output::{Colour, Output};
 use super::progress::task;
 use super::quote;
 use super::when;
 use crate::quote::clipped;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::ffi::OsString;
 
 /// Tell which commit last changed each tensor, or each line, of a file
@@ -19,6 +21,28 @@ pub struct Args {
     /// Only these tensors
     #[arg(short = 't', long, value_name = "NAME")]
     tensor: Option<String>,
+}
+
+/// Which commit last changed each piece of a file.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Blame {
+    #[serde(flatten)]
+    at: At,
+    pieces: Vec<PieceRow>,
+}
+
+/// A piece with the commit that last changed it.
+#[derive(Debug, Serialize, JsonSchema)]
+struct PieceRow {
+    /// The name of a tensor, or a line
+    piece: String,
+    commit: Id,
+    /// The name of who made the change
+    author: String,
+    /// When
+    time: Time,
+    /// The first line of the commit's message
+    subject: String,
 }
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
@@ -39,10 +63,13 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         let commit = place.repo.commit(row.commit)?;
         let short = row.commit.to_string()[..10].to_owned();
         if out.json {
-            rows.push(json!({
-                "piece": row.piece, "commit": row.commit.to_string(), "author": commit.author.name,
-                "time": when::rfc3339(commit.author.time), "subject": commit.subject(),
-            }));
+            rows.push(PieceRow {
+                piece: row.piece.clone(),
+                commit: row.commit.into(),
+                author: commit.author.name.clone(),
+                time: commit.author.time.into(),
+                subject: commit.subject().to_owned(),
+            });
             continue;
         }
         let date = &when::date(commit.author.time, commit.author.offset_minutes)[..10];
@@ -50,9 +77,5 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         let short = out.paint(Colour::Yellow, short);
         out.line(format_args!("{short} {date} {who:<16} {subject:<28} {}", quote::text(&row.piece)))?;
     }
-    if out.json {
-        out.value(&json!({ "path": found.path.to_string(), "pieces": Value::Array(rows) }))
-    } else {
-        Ok(())
-    }
+    if out.json { out.value(&Blame { at: (&found.path).into(), pieces: rows }) } else { Ok(()) }
 }

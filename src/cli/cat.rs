@@ -1,13 +1,14 @@
 use super::context::Context;
 use super::error::{CommandError, Result};
+use super::json::{At, hex};
 use super::output::Output;
-use super::quote;
 use super::tensor_names::no_tensor;
 use crate::history::{DraftNode, Node, glob};
 use crate::store::{Source, StoreError};
 use crate::units::ByteSize;
 use crate::workspace::Located;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::ffi::OsString;
 use std::ffi::os_str::Display;
 
@@ -25,6 +26,27 @@ pub struct Args {
     /// REF:PATH, :PATH or REF:PATH#TENSOR
     #[arg(value_name = "REF:PATH", required = true)]
     targets: Vec<OsString>,
+}
+
+/// Several files.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Files {
+    files: Vec<FileText>,
+}
+
+/// A file with its bytes, either as `text` or as `hex`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct FileText {
+    #[serde(flatten)]
+    at: At,
+    /// At most 1 MiB
+    bytes: usize,
+    /// Where they are UTF-8
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    /// Where they are not, two hexadecimal digits a byte
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hex: Option<String>,
 }
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
@@ -46,12 +68,12 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     match (out.json, rows.as_slice()) {
         (false, _) => Ok(()),
         (true, [only]) => out.value(only),
-        (true, _) => out.value(&json!({ "files": rows })),
+        (true, _) => out.value(&Files { files: rows }),
     }
 }
 
 /// A short file, as text or in hexadecimal digits.
-fn row(found: &Located, shown_as: &Display<'_>) -> Result<Value> {
+fn row(found: &Located, shown_as: &Display<'_>) -> Result<FileText> {
     let too_long = || {
         CommandError::usage(format!("`{shown_as}` is no file of at most {} as JSON", ByteSize(JSON_MAX)))
             .hint("without `--json` its bytes are printed as they are")
@@ -59,16 +81,12 @@ fn row(found: &Located, shown_as: &Display<'_>) -> Result<Value> {
     let content =
         found.view.content(&found.entry.node)?.filter(|_| found.tensor.is_none()).ok_or_else(too_long)?;
     let bytes = content.read_short(JSON_MAX)?.ok_or_else(too_long)?;
-    let mut row = json!({ "path": null, "bytes": bytes.len() });
-    quote::put_path(&mut row, &found.path);
-    match String::from_utf8(bytes) {
-        Ok(text) => row["text"] = json!(text),
-        Err(error) => {
-            let digits: Vec<String> = error.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-            row["hex"] = json!(digits.concat());
-        }
-    }
-    Ok(row)
+    let (at, len) = ((&found.path).into(), bytes.len());
+    let (text, hex) = match String::from_utf8(bytes) {
+        Ok(text) => (Some(text), None),
+        Err(error) => (None, Some(hex(error.as_bytes()))),
+    };
+    Ok(FileText { at, bytes: len, text, hex })
 }
 
 /// Prints a file, a link's target, or the bytes of tensors.

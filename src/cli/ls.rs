@@ -1,11 +1,13 @@
 use super::context::{Context, Place};
 use super::error::Result;
+use super::json::{At, Time};
 use super::output::Output;
 use super::quote;
 use super::when;
 use crate::history::{DraftEntry, DraftNode, Node, TreePath, stored_len};
 use crate::workspace::Located;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -30,6 +32,30 @@ pub struct Args {
     nul: bool,
 }
 
+/// What is in a directory.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Entries {
+    entries: Vec<EntryRow>,
+}
+
+/// A file, a link or a directory.
+#[derive(Debug, Serialize, JsonSchema)]
+struct EntryRow {
+    #[serde(flatten)]
+    at: At,
+    #[serde(rename = "type")]
+    #[schemars(extend("enum" = ["file", "link", "directory"]))]
+    kind: String,
+    /// Permissions as four octal digits
+    #[schemars(regex(pattern = r"^[0-7]{4}$"))]
+    mode: String,
+    /// Of the file, or of the link's target; 0 of a directory
+    bytes: u64,
+    /// What the file takes in packs, as far as it is stored
+    stored_bytes: u64,
+    modified: Time,
+}
+
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     let mut found = Vec::new();
@@ -37,9 +63,8 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         found.extend(listed(located, args.recursive)?);
     }
     if out.json {
-        let rows: Vec<Value> =
-            found.iter().map(|(path, entry)| row(&place, path, entry)).collect::<Result<_>>()?;
-        return out.value(&json!({ "entries": rows }));
+        let entries = found.iter().map(|(path, entry)| row(&place, path, entry)).collect::<Result<_>>()?;
+        return out.value(&Entries { entries });
     }
     for (path, entry) in &found {
         if args.nul {
@@ -114,16 +139,14 @@ fn facts(place: &Place, entry: &DraftEntry) -> Result<(&'static str, u64, u64)> 
     })
 }
 
-fn row(place: &Place, path: &TreePath, entry: &DraftEntry) -> Result<Value> {
-    let (kind, len, stored) = facts(place, entry)?;
-    let mut row = json!({
-        "path": null,
-        "type": kind.trim_start_matches('-'),
-        "mode": format!("{:04o}", entry.attributes.mode),
-        "bytes": len,
-        "stored_bytes": stored,
-        "modified": when::rfc3339(entry.attributes.modified),
-    });
-    quote::put_path(&mut row, path);
-    Ok(row)
+fn row(place: &Place, path: &TreePath, entry: &DraftEntry) -> Result<EntryRow> {
+    let (kind, bytes, stored_bytes) = facts(place, entry)?;
+    Ok(EntryRow {
+        at: path.into(),
+        kind: kind.trim_start_matches('-').to_owned(),
+        mode: format!("{:04o}", entry.attributes.mode),
+        bytes,
+        stored_bytes,
+        modified: entry.attributes.modified.into(),
+    })
 }

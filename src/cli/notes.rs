@@ -1,8 +1,11 @@
 use super::context::Context;
 use super::error::{CommandError, Result};
+use super::json::Id;
 use super::message::MessageArgs;
 use super::output::{Colour, Output, warn};
-use serde_json::json;
+use crate::id::CommitId;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// Say something about commits afterwards, without changing them
 #[derive(Debug, clap::Args)]
@@ -40,6 +43,20 @@ enum Action {
     List,
 }
 
+/// What is said about a commit.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct NoteRow {
+    commit: Id,
+    /// Null where nothing is any more
+    note: Option<String>,
+}
+
+/// Everything that is said about commits.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Notes {
+    notes: Vec<NoteRow>,
+}
+
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     let resolve = |text: &str| place.repo.resolve(text, place.now());
@@ -58,7 +75,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             }
             warn(&place.notes().set(id, &text)?);
             match out.json {
-                true => out.value(&json!({ "commit": id.to_string(), "note": text })),
+                true => out.value(&NoteRow { commit: id.into(), note: Some(text) }),
                 false => out.line(format_args!("noted of {}", &id.to_string()[..10])),
             }
         }
@@ -66,7 +83,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             let id = resolve(&commit)?;
             let text = place.notes().of(id)?.ok_or_else(|| none(&commit))?;
             match out.json {
-                true => out.value(&json!({ "commit": id.to_string(), "note": text })),
+                true => out.value(&NoteRow { commit: id.into(), note: Some(text) }),
                 false => text.lines().try_for_each(|line| out.line(line)),
             }
         }
@@ -75,15 +92,15 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             place.notes().of(id)?.ok_or_else(|| none(&commit))?;
             warn(&place.notes().remove(id)?);
             match out.json {
-                true => out.value(&json!({ "commit": id.to_string(), "note": null })),
+                true => out.value(&NoteRow { commit: id.into(), note: None }),
                 false => out.line(format_args!("nothing is noted of {} any more", &id.to_string()[..10])),
             }
         }
         Action::List => {
             let notes = place.notes().all()?;
             if out.json {
-                let row = |(id, text): &(crate::id::CommitId, String)| json!({ "commit": id.to_string(), "note": text });
-                return out.value(&json!({ "notes": notes.iter().map(row).collect::<Vec<_>>() }));
+                let row = |(id, text): (CommitId, String)| NoteRow { commit: id.into(), note: Some(text) };
+                return out.value(&Notes { notes: notes.into_iter().map(row).collect() });
             }
             notes.iter().try_for_each(|(id, text)| {
                 let id = out.paint(Colour::Yellow, &id.to_string()[..10]);

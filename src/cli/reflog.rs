@@ -1,9 +1,11 @@
 use super::context::Context;
 use super::error::Result;
+use super::json::{Id, Person};
 use super::output::{Colour, Output};
 use super::when;
 use crate::history::{LogLine, Revisions};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// Show where HEAD, a branch or a tag was, newest first
 ///
@@ -18,13 +20,36 @@ pub struct Args {
     max_count: Option<usize>,
 }
 
+/// Where a ref was, the newest first.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Moves {
+    /// Its name
+    #[serde(rename = "ref")]
+    of: String,
+    moves: Vec<MoveRow>,
+}
+
+/// A move of a ref.
+#[derive(Debug, Serialize, JsonSchema)]
+struct MoveRow {
+    /// What brings one back there, such as `HEAD@{1}`
+    name: String,
+    /// Where it was before; null if it was not there
+    old: Option<Id>,
+    /// Where it was from then on; null if it was deleted
+    new: Option<Id>,
+    who: Person,
+    /// Why
+    message: String,
+}
+
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     let (of, lines) = Revisions::of(&place.repo).moves_of(&args.name)?;
     let lines = lines.iter().enumerate().take(args.max_count.unwrap_or(usize::MAX));
     if out.json {
-        let rows: Vec<Value> = lines.map(|(number, line)| row(&of, number, line)).collect();
-        return out.value(&json!({ "ref": of, "moves": rows }));
+        let moves = lines.map(|(number, line)| row(&of, number, line)).collect();
+        return out.value(&Moves { of, moves });
     }
     for (number, line) in lines {
         let id = line.new.map_or("deleted".to_owned(), |id| id.to_string()[..10].to_owned());
@@ -39,12 +64,12 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     Ok(())
 }
 
-fn row(of: &str, number: usize, line: &LogLine) -> Value {
-    json!({
-        "name": format!("{of}@{{{number}}}"),
-        "old": line.old.map(|id| id.to_string()),
-        "new": line.new.map(|id| id.to_string()),
-        "who": { "name": line.who.name, "email": line.who.email, "time": when::rfc3339(line.who.time) },
-        "message": line.message,
-    })
+fn row(of: &str, number: usize, line: &LogLine) -> MoveRow {
+    MoveRow {
+        name: format!("{of}@{{{number}}}"),
+        old: line.old.map(Id::from),
+        new: line.new.map(Id::from),
+        who: Person::in_utc(&line.who),
+        message: line.message.clone(),
+    }
 }

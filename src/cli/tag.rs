@@ -1,10 +1,12 @@
 use super::commit::key_values;
 use super::context::{Context, Place, say_heard};
 use super::error::{CommandError, Result};
+use super::json::Id;
 use super::output::{Colour, Output, warn};
 use crate::history::{CommitGraph, Tag, TagName, glob};
 use crate::workspace::{TagRequest, is_of_its_own};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// List, create or delete tags
@@ -54,6 +56,46 @@ impl Args {
     }
 }
 
+/// Tags by their names.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Tags {
+    tags: Vec<TagRow>,
+}
+
+/// A tag.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct TagRow {
+    tag: String,
+    commit: Id,
+    /// May be empty
+    description: String,
+    /// What was measured: finite numbers, as they were written
+    metrics: BTreeMap<String, String>,
+}
+
+/// A tag that was made, or moved.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Tagged {
+    #[serde(flatten)]
+    tag: TagRow,
+    /// What it named before
+    was: Option<Id>,
+}
+
+/// Tags that were deleted.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct DeletedTags {
+    tags: Vec<DeletedTag>,
+}
+
+/// A tag that was deleted.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct DeletedTag {
+    deleted: String,
+    /// What it named; null if that could not be told
+    commit: Option<Id>,
+}
+
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     if !args.delete.is_empty() {
@@ -61,7 +103,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         return match (out.json, rows.as_slice()) {
             (false, _) => Ok(()),
             (true, [only]) => out.value(only),
-            (true, _) => out.value(&json!({ "tags": rows })),
+            (true, _) => out.value(&DeletedTags { tags: rows }),
         };
     }
     if let (None, Some(text)) = (&args.name, &args.description) {
@@ -74,15 +116,15 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     }
 }
 
-fn delete(place: &Place, out: &Output, name: &str) -> Result<Value> {
+fn delete(place: &Place, out: &Output, name: &str) -> Result<DeletedTag> {
     let deleted = place.naming().delete_tag(&TagName::new(name)?)?;
     warn(&deleted.warnings);
     say_heard(&deleted.heard);
-    let was = deleted.was.map(|commit| commit.to_string()).unwrap_or_default();
     if !out.json {
+        let was = deleted.was.map(|commit| commit.to_string()).unwrap_or_default();
         out.line(format_args!("deleted tag {name} (was {was:.10})"))?;
     }
-    Ok(json!({ "deleted": name, "commit": was }))
+    Ok(DeletedTag { deleted: name.to_owned(), commit: deleted.was.map(Id::from) })
 }
 
 /// What was measured: numbers, each once.
@@ -111,9 +153,7 @@ fn create(place: &Place, out: &Output, name: &str, args: &Args) -> Result<()> {
     say_heard(&made.heard);
     place.heed_names([name]);
     if out.json {
-        let mut value = row(&request.name, &made.tag);
-        value["was"] = json!(made.was.map(|id| id.to_string()));
-        return out.value(&value);
+        return out.value(&Tagged { tag: row(&request.name, &made.tag), was: made.was.map(Id::from) });
     }
     let was = made.was.map(|id| format!(" (was {})", &id.to_string()[..10])).unwrap_or_default();
     out.line(format_args!("tag {} names {}{was}", request.name, &made.tag.commit.to_string()[..10]))
@@ -136,8 +176,7 @@ fn list(place: &Place, out: &Output, args: &Args) -> Result<()> {
         tags = having;
     }
     if out.json {
-        let rows: Vec<Value> = tags.iter().map(|(name, tag)| row(name, tag)).collect();
-        return out.value(&json!({ "tags": rows }));
+        return out.value(&Tags { tags: tags.iter().map(|(name, tag)| row(name, tag)).collect() });
     }
     for (name, tag) in &tags {
         let metrics: String = tag.metrics.iter().map(|(key, value)| format!(" {key}={value}")).collect();
@@ -149,11 +188,11 @@ fn list(place: &Place, out: &Output, args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn row(name: &TagName, tag: &Tag) -> Value {
-    json!({
-        "tag": name.as_str(),
-        "commit": tag.commit.to_string(),
-        "description": tag.description,
-        "metrics": tag.metrics,
-    })
+fn row(name: &TagName, tag: &Tag) -> TagRow {
+    TagRow {
+        tag: name.to_string(),
+        commit: tag.commit.into(),
+        description: tag.description.clone(),
+        metrics: tag.metrics.clone(),
+    }
 }

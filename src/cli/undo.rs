@@ -2,12 +2,14 @@
 
 use super::context::{Context, say_heard};
 use super::error::Result;
+use super::json::Time;
 use super::output::{Colour, Output, note, warn};
 use super::progress::task;
 use super::when;
 use crate::history::{Operation, Touched, stacks};
 use crate::workspace::Undone;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// Take back the last thing that was done to a branch, a tag or HEAD
 ///
@@ -37,25 +39,71 @@ enum Action {
     },
 }
 
+/// What was taken back.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct TakenBack {
+    undid: OperationRow,
+}
+
+/// What was done again.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct DoneAgain {
+    did_again: OperationRow,
+}
+
+/// What was done, the newest first.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Operations {
+    operations: Vec<OperationRow>,
+    /// The one that `coral undo` takes back; null if there is none
+    next_undo: Option<usize>,
+}
+
+/// Something that was done to refs.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct OperationRow {
+    /// Its number: the first one has 1
+    operation: usize,
+    /// What was done
+    message: String,
+    /// What it was done to, in words
+    refs: Vec<String>,
+    /// The name of who did it
+    who: String,
+    time: Time,
+}
+
 pub fn undo(context: &Context, out: &Output, _: UndoArgs) -> Result<()> {
     let place = context.open()?;
     place.settle();
-    told(out, "undid", "coral redo", place.operations().undo(&task()?)?)
+    let undone = place.operations().undo(&task()?)?;
+    if out.json {
+        return out.value(&TakenBack { undid: heard(undone) });
+    }
+    told(out, "undid", "coral redo", undone)
 }
 
 pub fn redo(context: &Context, out: &Output, _: RedoArgs) -> Result<()> {
     let place = context.open()?;
     place.settle();
-    told(out, "did again", "coral undo", place.operations().redo(&task()?)?)
+    let done = place.operations().redo(&task()?)?;
+    if out.json {
+        return out.value(&DoneAgain { did_again: heard(done) });
+    }
+    told(out, "did again", "coral undo", done)
+}
+
+/// What went wrong afterwards is said in any case.
+fn heard(undone: Undone) -> OperationRow {
+    warn(&undone.warnings);
+    say_heard(&undone.heard);
+    (&undone.operation).into()
 }
 
 fn told(out: &Output, what: &str, back: &str, undone: Undone) -> Result<()> {
     warn(&undone.warnings);
     say_heard(&undone.heard);
     let operation = &undone.operation;
-    if out.json {
-        return out.value(&json!({ what.replace(' ', "_"): operation_json(operation) }));
-    }
     out.line(format_args!("{what}: {} ({})", operation.message, names(operation).join(", ")))?;
     note(format!("`{back}` takes that back"));
     Ok(())
@@ -72,11 +120,16 @@ fn names(operation: &Operation) -> Vec<String> {
     operation.touched().into_iter().map(name).collect()
 }
 
-fn operation_json(operation: &Operation) -> Value {
-    json!({
-        "operation": operation.number, "message": operation.message, "refs": names(operation),
-        "who": operation.who.name, "time": when::rfc3339(operation.who.time),
-    })
+impl From<&Operation> for OperationRow {
+    fn from(operation: &Operation) -> Self {
+        Self {
+            operation: operation.number,
+            message: operation.message.clone(),
+            refs: names(operation),
+            who: operation.who.name.clone(),
+            time: operation.who.time.into(),
+        }
+    }
 }
 
 pub fn op(context: &Context, out: &Output, args: OpArgs) -> Result<()> {
@@ -87,8 +140,8 @@ pub fn op(context: &Context, out: &Output, args: OpArgs) -> Result<()> {
     let most = if max_count == 0 { usize::MAX } else { max_count };
     let shown = operations.iter().rev().take(most);
     if out.json {
-        let rows: Vec<Value> = shown.map(operation_json).collect();
-        return out.value(&json!({ "operations": rows, "next_undo": next }));
+        let operations = shown.map(OperationRow::from).collect();
+        return out.value(&Operations { operations, next_undo: next });
     }
     for operation in shown {
         let number = out.paint(Colour::Yellow, format_args!("{:>4}", operation.number));
