@@ -1,5 +1,6 @@
 use super::context::Context;
 use super::error::{CommandError, Result};
+use super::json::{At, Real};
 use super::output::{Colour, Output};
 use super::progress::task;
 use super::quote;
@@ -7,7 +8,8 @@ use crate::compare::{Category, Likeness, TensorKind, Wanted};
 use crate::history::{DraftEntry, TreePath};
 use crate::tensor::Difference;
 use crate::workspace::View;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Tell how alike the weights of two commits are
@@ -38,6 +40,64 @@ struct Row {
     name: String,
     category: Category,
     likeness: Likeness,
+    elements: u64,
+}
+
+/// How alike the weights of two commits are.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Compared {
+    /// As it was named
+    old: String,
+    new: String,
+    /// Tensors that both have, of one shape
+    tensors: usize,
+    /// Numbers of these
+    elements: u64,
+    /// The cosine of all their numbers together, from -1 to 1
+    overall: Real,
+    /// The mean, the least and the greatest cosine of a tensor
+    mean: Real,
+    min: Real,
+    max: Real,
+    /// The root of the mean squared difference of all their numbers
+    rmse: Real,
+    categories: Categories,
+    /// How many tensors there are that were not compared, by what they are
+    others: BTreeMap<&'static str, u64>,
+    /// Each tensor that was compared
+    layers: Vec<LayerRow>,
+}
+
+/// How many tensors are how much alike.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Categories {
+    /// Of the same bytes
+    identical: usize,
+    /// Of a cosine of at least 0.99
+    minor: usize,
+    /// Of a cosine of at least 0.9
+    moderate: usize,
+    major: usize,
+}
+
+/// A tensor on both sides.
+#[derive(Debug, Serialize, JsonSchema)]
+struct LayerRow {
+    #[serde(flatten)]
+    at: At,
+    /// Its name
+    tensor: String,
+    #[schemars(extend("enum" = Category::ALL.map(Category::name)))]
+    category: &'static str,
+    /// From -1 to 1
+    cosine: Real,
+    /// The smaller norm in parts of the larger one, from 0 to 1
+    magnitude: Real,
+    /// The root of the mean squared difference
+    rmse: Real,
+    /// The largest absolute difference
+    max: Real,
+    /// Numbers in it
     elements: u64,
 }
 
@@ -97,14 +157,26 @@ fn report(
     let mean = cosines().sum::<f64>() / rows.len() as f64;
     let count = |category| rows.iter().filter(|row| row.category == category).count();
     if out.json {
-        let categories: serde_json::Map<String, Value> =
-            Category::ALL.iter().map(|of| (of.name().to_owned(), json!(count(*of)))).collect();
-        return out.value(&json!({
-            "old": args.old, "new": args.new, "tensors": rows.len(), "elements": elements,
-            "overall": whole.cosine, "mean": mean, "min": least, "max": most, "rmse": whole.rmse,
-            "categories": categories, "others": others,
-            "layers": rows.iter().map(row_json).collect::<Vec<_>>(),
-        }));
+        let categories = Categories {
+            identical: count(Category::Identical),
+            minor: count(Category::Minor),
+            moderate: count(Category::Moderate),
+            major: count(Category::Major),
+        };
+        return out.value(&Compared {
+            old: args.old.clone(),
+            new: args.new.clone(),
+            tensors: rows.len(),
+            elements,
+            overall: Real(whole.cosine),
+            mean: Real(mean),
+            min: Real(least),
+            max: Real(most),
+            rmse: Real(whole.rmse),
+            categories,
+            others: others.clone(),
+            layers: rows.iter().map(LayerRow::from).collect(),
+        });
     }
     out.line(format_args!("{} and {}: {} tensors, {elements} numbers", args.old, args.new, rows.len()))?;
     out.line(format_args!(
@@ -138,12 +210,18 @@ fn row_text(out: &Output, row: &Row) -> String {
     )
 }
 
-fn row_json(row: &Row) -> Value {
-    let Likeness { cosine, magnitude, rmse, max } = row.likeness;
-    let mut value = json!({
-        "path": null, "tensor": row.name, "category": row.category.name(), "cosine": cosine,
-        "magnitude": magnitude, "rmse": rmse, "max": max, "elements": row.elements,
-    });
-    quote::put_path(&mut value, &row.path);
-    value
+impl From<&Row> for LayerRow {
+    fn from(row: &Row) -> Self {
+        let Likeness { cosine, magnitude, rmse, max } = row.likeness;
+        Self {
+            at: (&row.path).into(),
+            tensor: row.name.clone(),
+            category: row.category.name(),
+            cosine: Real(cosine),
+            magnitude: Real(magnitude),
+            rmse: Real(rmse),
+            max: Real(max),
+            elements: row.elements,
+        }
+    }
 }

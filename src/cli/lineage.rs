@@ -1,12 +1,14 @@
 use super::context::Context;
 use super::error::Result;
+use super::json::{At, Id, Real};
 use super::output::{Colour, Output};
 use super::progress::task;
 use super::quote;
-use super::similar::{likeness_json, likeness_line, tensors};
+use super::similar::{LikenessRow, likeness_line, tensors};
 use crate::history::{Lineage, Resemblance, TreePath};
 use crate::id::CommitId;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// Tell which stored model a checkpoint derives from
 ///
@@ -28,21 +30,60 @@ const SHOWN: usize = 5;
 /// Further files shown that have the same content.
 const ALSO: usize = 3;
 
+/// What a checkpoint may derive from.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Derived {
+    /// At most five, the surest first
+    models: Vec<ModelRow>,
+    tensors: Vec<TensorNearest>,
+}
+
+/// A stored model.
+#[derive(Debug, Serialize, JsonSchema)]
+struct ModelRow {
+    #[serde(flatten)]
+    place: PlaceRow,
+    /// The part of the bytes that resembles it, from 0 to 1
+    covered: Real,
+    /// The mean cosine of these, from -1 to 1
+    cosine: Real,
+    /// Both multiplied
+    confidence: Real,
+    /// Where the same content is as well
+    also: Vec<PlaceRow>,
+    /// Further places of it that are not named
+    more: usize,
+}
+
+/// A file of a commit.
+#[derive(Debug, Serialize, JsonSchema)]
+struct PlaceRow {
+    commit: Id,
+    #[serde(flatten)]
+    at: At,
+}
+
+/// A tensor with the nearest one that is stored.
+#[derive(Debug, Serialize, JsonSchema)]
+struct TensorNearest {
+    /// Its name
+    tensor: String,
+    /// Null if nothing resembles it
+    nearest: Option<LikenessRow>,
+}
+
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     let task = task()?;
     let (wanted, asked) = tensors(context, &place, &args.target, &task)?;
     let (models, nearest) = Resemblance::of(&place.repo).to(asked).lineage(&wanted, &task)?;
     if out.json {
-        let models: Vec<Value> = models.iter().take(SHOWN).map(model_json).collect();
-        let tensors: Vec<Value> = wanted
-            .iter()
-            .zip(&nearest)
-            .map(|(wanted, near)| {
-                json!({ "tensor": wanted.tensor.name, "nearest": near.as_ref().map(likeness_json) })
-            })
-            .collect();
-        return out.value(&json!({ "models": models, "tensors": tensors }));
+        let models = models.iter().take(SHOWN).map(ModelRow::from).collect();
+        let tensors = wanted.iter().zip(&nearest).map(|(wanted, near)| TensorNearest {
+            tensor: wanted.tensor.name.clone(),
+            nearest: near.as_ref().map(LikenessRow::from),
+        });
+        return out.value(&Derived { models, tensors: tensors.collect() });
     }
     if models.is_empty() {
         out.line("no stored model resembles it")?;
@@ -81,18 +122,22 @@ fn say_more(out: &Output, before: &str, count: usize, what: &str) -> Result<()> 
     }
 }
 
-fn model_json(model: &Lineage) -> Value {
-    let place = |(commit, path): &(CommitId, TreePath)| {
-        let mut place = json!({ "commit": commit.to_string(), "path": null });
-        quote::put_path(&mut place, path);
-        place
-    };
-    let (first, others) = model.places.split_first().expect("a model is somewhere");
-    let mut value = place(first);
-    value["covered"] = model.covered.into();
-    value["cosine"] = model.cosine.into();
-    value["confidence"] = (model.covered * model.cosine).into();
-    value["also"] = others.iter().map(place).collect();
-    value["more"] = model.more.into();
-    value
+impl From<&Lineage> for ModelRow {
+    fn from(model: &Lineage) -> Self {
+        let (first, others) = model.places.split_first().expect("a model is somewhere");
+        Self {
+            place: first.into(),
+            covered: Real(model.covered),
+            cosine: Real(model.cosine),
+            confidence: Real(model.covered * model.cosine),
+            also: others.iter().map(PlaceRow::from).collect(),
+            more: model.more,
+        }
+    }
+}
+
+impl From<&(CommitId, TreePath)> for PlaceRow {
+    fn from((commit, path): &(CommitId, TreePath)) -> Self {
+        Self { commit: (*commit).into(), at: path.into() }
+    }
 }

@@ -1,11 +1,13 @@
 use super::context::Context;
 use super::error::{CommandError, Result};
+use super::json::{OnDisk, Real};
 use super::output::{Colour, Output, note};
 use super::progress::task;
 use super::quote;
 use crate::report::{Bars, Chart, Heat, Lines, Series, Span, Unit, png, svg, terminal};
 use crate::workspace::{Figures, Workspace};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -95,6 +97,66 @@ enum What {
 /// Curves that are told apart in one picture.
 const CURVES: usize = 6;
 
+/// What is drawn, and into which file.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Drawn<P> {
+    #[serde(flatten)]
+    picture: P,
+    /// The file, if one was named
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<OnDisk>,
+}
+
+/// Curves.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Curves {
+    title: String,
+    /// What the horizontal axis counts
+    x: String,
+    /// What the vertical axis counts
+    y: String,
+    series: Vec<Curve>,
+}
+
+/// A curve.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Curve {
+    name: String,
+    /// Horizontal and vertical, from the left to the right
+    points: Vec<(f64, f64)>,
+}
+
+/// How many numbers are in each of intervals of one width.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Counted {
+    title: String,
+    /// More of it, in words
+    note: String,
+    /// Where the first interval begins
+    from: Real,
+    /// Where the last one ends
+    to: Real,
+    counts: Vec<u64>,
+}
+
+/// A value for each pair of a row and a column.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Table {
+    title: String,
+    /// What a value is
+    value: String,
+    columns: Vec<String>,
+    rows: Vec<TableRow>,
+}
+
+/// A row.
+#[derive(Debug, Serialize, JsonSchema)]
+struct TableRow {
+    name: String,
+    /// One for each column; null where there is none
+    values: Vec<Option<Real>>,
+}
+
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     let (chart, into) = match args.what {
@@ -107,7 +169,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     };
     match &into.output {
         Some(file) => write(context, out, &chart, file),
-        None if out.json => out.value(&data(&chart)),
+        None if out.json => tell(out, &chart, None),
         None => print(out, &chart, into.width),
     }
 }
@@ -266,29 +328,34 @@ fn write(context: &Context, out: &Output, chart: &Chart, file: &Path) -> Result<
     std::fs::write(&path, &bytes)
         .map_err(|error| CommandError::new(format!("cannot write `{}`: {error}", file.display())))?;
     match out.json {
-        true => {
-            let mut value = data(chart);
-            value["file"] = json!(path);
-            out.value(&value)
-        }
+        true => tell(out, chart, Some((&path).into())),
         false => out.line(format_args!("drawn into {}", quote::file(&path))),
     }
 }
 
-/// What is drawn, as numbers.
-fn data(chart: &Chart) -> Value {
+/// Tells what is drawn, as numbers.
+fn tell(out: &Output, chart: &Chart, file: Option<OnDisk>) -> Result<()> {
     match chart {
         Chart::Lines(chart) => {
+            let (title, x, y) = (chart.title.clone(), chart.x.clone(), chart.y.clone());
+            let series = chart.series.iter();
             let series =
-                chart.series.iter().map(|series| json!({ "name": series.name, "points": series.points }));
-            json!({ "title": chart.title, "x": chart.x, "y": chart.y, "series": series.collect::<Vec<_>>() })
+                series.map(|Series { name, points }| Curve { name: name.clone(), points: points.clone() });
+            out.value(&Drawn { picture: Curves { title, x, y, series: series.collect() }, file })
         }
-        Chart::Bars(chart) => json!({
-            "title": chart.title, "note": chart.note, "from": chart.range.0, "to": chart.range.1, "counts": chart.counts,
-        }),
+        Chart::Bars(chart) => {
+            let (title, note, counts) = (chart.title.clone(), chart.note.clone(), chart.counts.clone());
+            let (from, to) = (Real(chart.range.0), Real(chart.range.1));
+            out.value(&Drawn { picture: Counted { title, note, from, to, counts }, file })
+        }
         Chart::Heat(chart) => {
-            let rows = chart.rows.iter().map(|(name, values)| json!({ "name": name, "values": values }));
-            json!({ "title": chart.title, "value": chart.value, "columns": chart.columns, "rows": rows.collect::<Vec<_>>() })
+            let (title, value) = (chart.title.clone(), chart.value.clone());
+            let columns = chart.columns.clone();
+            let rows = chart.rows.iter().map(|(name, values)| TableRow {
+                name: name.clone(),
+                values: values.iter().map(|value| value.map(Real)).collect(),
+            });
+            out.value(&Drawn { picture: Table { title, value, columns, rows: rows.collect() }, file })
         }
     }
 }

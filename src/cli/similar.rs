@@ -1,11 +1,13 @@
 use super::context::{Context, Place};
 use super::error::{CommandError, Result};
+use super::json::{Id, Key, Real};
 use super::output::{Colour, Output};
 use super::progress::task;
 use super::quote;
 use crate::history::{Asked, DraftNode, Likeness, Node, Resemblance, TreeWalk, Wanted};
 use crate::task::Task;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// Find the stored tensors that resemble a tensor most
 ///
@@ -21,6 +23,37 @@ pub struct Args {
     max_count: usize,
 }
 
+/// For each tensor what resembles it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Resembling {
+    tensors: Vec<TensorNear>,
+}
+
+/// A tensor with what resembles it.
+#[derive(Debug, Serialize, JsonSchema)]
+struct TensorNear {
+    /// Its name
+    tensor: String,
+    /// The nearest first
+    similar: Vec<LikenessRow>,
+}
+
+/// A stored tensor that resembles another one.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct LikenessRow {
+    /// An estimate of the cosine of the angle between them, from -1 to 1
+    cosine: Real,
+    /// Whether it is the very same one
+    same: bool,
+    /// Its object
+    id: Key,
+    /// Its name; null, as commit and path, if no commit reaches it
+    tensor: Option<String>,
+    commit: Option<Id>,
+    /// The file that it is in
+    path: Option<String>,
+}
+
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     let task = task()?;
@@ -29,8 +62,8 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let mut rows = Vec::new();
     for (tensor, near) in wanted.iter().zip(near) {
         if out.json {
-            let near: Vec<Value> = near.iter().map(likeness_json).collect();
-            rows.push(json!({ "tensor": tensor.tensor.name, "similar": near }));
+            let similar = near.iter().map(LikenessRow::from).collect();
+            rows.push(TensorNear { tensor: tensor.tensor.name.clone(), similar });
             continue;
         }
         out.line(format_args!(
@@ -44,7 +77,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         }
         near.iter().try_for_each(|likeness| out.line(format_args!("  {}", likeness_line(out, likeness))))?;
     }
-    if out.json { out.value(&json!({ "tensors": rows })) } else { Ok(()) }
+    if out.json { out.value(&Resembling { tensors: rows }) } else { Ok(()) }
 }
 
 /// The tensors that a target names.
@@ -109,15 +142,16 @@ fn shown(cosine: f64) -> String {
     format!("{cosine:.*}", digits.clamp(3, 12))
 }
 
-/// A neighbour as JSON.
-pub fn likeness_json(likeness: &Likeness) -> Value {
-    let at = likeness.location.as_ref();
-    json!({
-        "cosine": likeness.cosine,
-        "same": likeness.is_same,
-        "id": likeness.key.to_string(),
-        "tensor": at.map(|at| at.name.clone()),
-        "commit": at.map(|at| at.commit.to_string()),
-        "path": at.map(|at| at.path.to_string()),
-    })
+impl From<&Likeness> for LikenessRow {
+    fn from(likeness: &Likeness) -> Self {
+        let at = likeness.location.as_ref();
+        Self {
+            cosine: Real(likeness.cosine),
+            same: likeness.is_same,
+            id: likeness.key.into(),
+            tensor: at.map(|at| at.name.clone()),
+            commit: at.map(|at| at.commit.into()),
+            path: at.map(|at| at.path.to_string()),
+        }
+    }
 }

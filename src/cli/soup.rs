@@ -1,5 +1,6 @@
 use super::context::{Context, say_heard};
 use super::error::{CommandError, Result};
+use super::json::{Id, Real, plain};
 use super::merged::{self, check_kind, give_up};
 use super::output::{Output, note, warn};
 use super::progress::task;
@@ -9,7 +10,8 @@ use crate::soup::{Base, Consensus, Method, Parameter, Recipe, Report, Rescale, S
 use crate::tensor::Dtype;
 use crate::workspace::{Best, SoupRequest, Souped};
 use crate::worktree::{Coding, MergingKind};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -134,6 +136,72 @@ fn parse_dtype(name: &str) -> std::result::Result<Dtype, String> {
         "f64" | "float64" => Ok(Dtype::F64),
         _ => Err("types are f16, bf16, f32 and f64".into()),
     }
+}
+
+/// A model that was made of others.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Made {
+    branch: String,
+    /// Null if it was not to be made, or would change nothing
+    commit: Option<Id>,
+    /// Paths that it changed
+    changed: usize,
+    /// Whether it was only to be told
+    dry_run: bool,
+    /// How it is made: see docs/merge.md
+    method: &'static str,
+    /// Of the method, as the commit says them
+    parameters: String,
+    /// Of what is drawn at random
+    seed: u64,
+    /// In the order in which they were named; of `greedy` those that were taken
+    models: Vec<ModelRow>,
+    /// What differences are counted from, where the method does
+    base: Option<Id>,
+    files: Vec<FileRow>,
+    /// Files that differ between the commits: the first one's are taken
+    differing: Vec<String>,
+    /// Files that belong to a run, and are not in the commit
+    left_out: Vec<String>,
+    /// Files of the model that was there before, which are gone
+    removed: Vec<String>,
+}
+
+/// What it is made of.
+#[derive(Debug, Serialize, JsonSchema)]
+struct ModelRow {
+    /// As it was named
+    name: String,
+    commit: Id,
+}
+
+/// What became of the tensors of a file.
+#[derive(Debug, Serialize, JsonSchema)]
+struct FileRow {
+    path: String,
+    /// Tensors that were computed
+    mixed: usize,
+    /// Tensors that are the same in all models
+    same: usize,
+    /// Tensors that were taken from the first model because that was wanted
+    copied: Vec<String>,
+    /// Tensors whose arc was a line, as their models point the same way
+    lines: Vec<String>,
+    /// Tensors that lie beyond their models
+    beyond: Vec<BeyondRow>,
+    /// Tensors that the models have in several types
+    several_types: Vec<String>,
+    /// Numbers that are not finite
+    not_finite: u64,
+}
+
+/// A tensor that lies beyond its models.
+#[derive(Debug, Serialize, JsonSchema)]
+struct BeyondRow {
+    /// Its name
+    tensor: String,
+    /// How far: 0 and 1 are the models
+    t: Real,
 }
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
@@ -340,7 +408,7 @@ fn say_weights(said: &str, models: usize, recipe: &mut Recipe) -> Result<()> {
 
 fn report(out: &Output, branch: &BranchName, request: &SoupRequest, souped: &Souped) -> Result<()> {
     if out.json {
-        return out.value(&json(branch, request, souped));
+        return out.value(&made(branch, request, souped));
     }
     for (path, report) in &souped.reports {
         let same = if report.same > 0 { format!(", {} the same in all", report.same) } else { String::new() };
@@ -406,37 +474,35 @@ fn said_of(paths: &[TreePath], what: &str) {
     }
 }
 
-fn json(branch: &BranchName, request: &SoupRequest, souped: &Souped) -> Value {
-    let paths = |paths: &[TreePath]| paths.iter().map(TreePath::to_string).collect::<Vec<_>>();
-    let models: Vec<Value> = souped
-        .models
-        .iter()
-        .map(|(name, commit)| json!({ "name": name, "commit": commit.to_string() }))
-        .collect();
-    let files: Vec<Value> = souped
-        .reports
-        .iter()
-        .map(|(path, report)| {
-            let beyond: Vec<Value> = report.beyond.iter().map(|(name, t)| json!({ "tensor": name, "t": t })).collect();
-            json!({
-                "path": path.to_string(), "mixed": report.computed, "same": report.same, "copied": report.copied,
-                "lines": report.lines, "beyond": beyond, "several_types": report.mixed, "not_finite": report.not_finite,
-            })
-        })
-        .collect();
-    json!({
-        "branch": branch.as_str(),
-        "commit": souped.committed.as_ref().map(|committed| committed.id.to_string()),
-        "changed": souped.committed.as_ref().map_or(0, |committed| committed.changed),
-        "dry_run": request.dry_run,
-        "method": request.recipe.method.name(),
-        "parameters": request.recipe.parameters.to_string(),
-        "seed": request.recipe.seed,
-        "models": models,
-        "base": souped.base.map(|base| base.to_string()),
-        "files": files,
-        "differing": paths(&souped.differing),
-        "left_out": paths(&souped.left_out),
-        "removed": paths(&souped.removed),
-    })
+fn made(branch: &BranchName, request: &SoupRequest, souped: &Souped) -> Made {
+    let models = souped.models.iter();
+    Made {
+        branch: branch.to_string(),
+        commit: souped.committed.as_ref().map(|committed| committed.id.into()),
+        changed: souped.committed.as_ref().map_or(0, |committed| committed.changed),
+        dry_run: request.dry_run,
+        method: request.recipe.method.name(),
+        parameters: request.recipe.parameters.to_string(),
+        seed: request.recipe.seed,
+        models: models.map(|(name, id)| ModelRow { name: name.clone(), commit: (*id).into() }).collect(),
+        base: souped.base.map(Id::from),
+        files: souped.reports.iter().map(|(path, report)| file(path, report)).collect(),
+        differing: plain(&souped.differing),
+        left_out: plain(&souped.left_out),
+        removed: plain(&souped.removed),
+    }
+}
+
+fn file(path: &TreePath, report: &Report) -> FileRow {
+    let beyond = report.beyond.iter().map(|(name, t)| BeyondRow { tensor: name.clone(), t: Real(*t) });
+    FileRow {
+        path: path.to_string(),
+        mixed: report.computed,
+        same: report.same,
+        copied: report.copied.clone(),
+        lines: report.lines.clone(),
+        beyond: beyond.collect(),
+        several_types: report.mixed.clone(),
+        not_finite: report.not_finite,
+    }
 }
