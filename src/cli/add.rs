@@ -1,6 +1,7 @@
 use super::context::{Context, say_heard};
 use super::error::{CommandError, Result};
 use super::globs;
+use super::json::At;
 use super::output::{Colour, Output, note};
 use super::progress::task;
 use super::quote;
@@ -8,7 +9,8 @@ use crate::history::TreePath;
 use crate::units::ByteSize;
 use crate::workspace::AddRequest;
 use crate::worktree::{Added, Addition, SkipReason, Skipped};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::path::PathBuf;
 
 /// Take files and directories into the worktree
@@ -39,6 +41,23 @@ pub struct Args {
     /// The branch, if not the current one
     #[arg(short = 'B', long, value_name = "NAME")]
     branch: Option<String>,
+}
+
+/// What was taken into a worktree.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Taken {
+    branch: String,
+    /// Files, links and directories
+    added: Vec<AddedRow>,
+}
+
+/// Something that was taken.
+#[derive(Debug, Serialize, JsonSchema)]
+struct AddedRow {
+    #[serde(flatten)]
+    at: At,
+    /// Of a file; 0 of a directory
+    bytes: u64,
 }
 
 /// Files that are named one by one on a terminal.
@@ -84,13 +103,8 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         });
     }
     if out.json {
-        let row = |file: &Added| {
-            let mut row = json!({ "path": null, "bytes": file.len });
-            quote::put_path(&mut row, &file.path);
-            row
-        };
-        let rows: Vec<_> = added.iter().map(row).collect();
-        return out.value(&json!({ "branch": branch.as_str(), "added": rows }));
+        let row = |file: &Added| AddedRow { at: (&file.path).into(), bytes: file.len };
+        return out.value(&Taken { branch: branch.to_string(), added: added.iter().map(row).collect() });
     }
     if out.is_terminal() && !args.verbose && added.len() > NAMED {
         let bytes = ByteSize(added.iter().map(|file| file.len).sum());

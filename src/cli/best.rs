@@ -1,11 +1,12 @@
 use super::context::Context;
 use super::error::{CommandError, Result};
-use super::log::{commit_json, names_of_commits};
+use super::log::{CommitRow, names_of_commits};
 use super::output::{Colour, Output, note};
 use crate::history::Commit;
 use crate::id::CommitId;
 use crate::workspace::LogRequest;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::sync::Arc;
 
 /// List the commits with the best values of a metric
@@ -33,6 +34,28 @@ struct Row {
     value: f64,
     id: CommitId,
     commit: Arc<Commit>,
+}
+
+/// The commits with the best values.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Found {
+    /// The name of the metric
+    metric: String,
+    #[schemars(extend("enum" = ["min", "max"]))]
+    mode: String,
+    /// The best first
+    best: Vec<BestRow>,
+    /// Commits whose value is no finite number
+    not_numbers: usize,
+}
+
+/// A commit with its value.
+#[derive(Debug, Serialize, JsonSchema)]
+struct BestRow {
+    #[serde(flatten)]
+    commit: CommitRow,
+    /// Finite
+    value: f64,
 }
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
@@ -67,16 +90,12 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let names = names_of_commits(&place)?;
     let names = |id: &CommitId| names.get(id).map(Vec::as_slice).unwrap_or_default();
     if out.json {
-        let rows: Vec<Value> = rows
-            .iter()
-            .map(|row| {
-                let mut value = commit_json(row.id, &row.commit, names(&row.id));
-                value["value"] = json!(row.value);
-                value
-            })
-            .collect();
-        return out
-            .value(&json!({ "metric": args.metric, "mode": args.mode, "best": rows, "not_numbers": odd }));
+        let best = rows.iter().map(|Row { value, id, commit }| BestRow {
+            commit: CommitRow::of(*id, commit, names(id)),
+            value: *value,
+        });
+        let (best, Args { metric, mode, .. }) = (best.collect(), args);
+        return out.value(&Found { metric, mode, best, not_numbers: odd });
     }
     for Row { value, id, commit } in &rows {
         let names = names(id).join(", ");

@@ -1,12 +1,14 @@
 use super::context::{Context, Place, say_heard};
 use super::error::{CommandError, Result};
+use super::json::Id;
 use super::output::{Colour, Output, note, warn};
-use super::unsaved;
+use super::unsaved::{self, DroppedRow};
 use crate::history::{BranchName, CommitGraph, Head, glob};
 use crate::id::CommitId;
 use crate::workspace::{self, Switch};
 use crate::worktree::{self, Branches, Keeps};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// List, create, rename, copy, move or delete branches
 #[derive(Debug, clap::Args)]
@@ -87,12 +89,77 @@ impl Args {
     }
 }
 
+/// Branches, in the order that was asked for.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Listed {
+    branches: Vec<BranchRow>,
+    /// The branch that HEAD names, which has no commit before the first one; null where HEAD is detached
+    current: Option<String>,
+    /// The commit where HEAD is detached
+    detached: Option<Id>,
+}
+
+/// A branch.
+#[derive(Debug, Serialize, JsonSchema)]
+struct BranchRow {
+    branch: String,
+    commit: Id,
+    /// Whether HEAD names it
+    current: bool,
+}
+
+/// The current branch.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Current {
+    branch: String,
+}
+
+/// A branch that was made.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Made {
+    branch: String,
+    commit: Id,
+}
+
+/// A branch that has another name.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Renamed {
+    branch: String,
+    /// The name that it had
+    was: String,
+}
+
+/// A branch that is elsewhere.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Moved {
+    branch: String,
+    commit: Id,
+    /// The commit that it named before
+    was: Id,
+}
+
+/// Branches that were deleted.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct DeletedBranches {
+    branches: Vec<DeletedBranch>,
+}
+
+/// A branch that was deleted.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct DeletedBranch {
+    deleted: String,
+    /// What it named
+    commit: Id,
+    /// What nothing brings back
+    dropped: Vec<DroppedRow>,
+}
+
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     if args.show_current {
         let current = place.repo.head()?.into_branch()?;
         return match out.json {
-            true => out.value(&json!({ "branch": current.as_str() })),
+            true => out.value(&Current { branch: current.to_string() }),
             false => out.line(current),
         };
     }
@@ -103,7 +170,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         return match (out.json, values.as_slice()) {
             (false, _) => Ok(()),
             (true, [only]) => out.value(only),
-            (true, _) => out.value(&json!({ "branches": values })),
+            (true, _) => out.value(&DeletedBranches { branches: values }),
         };
     }
     match (&args.name, args.rename, args.copy) {
@@ -131,7 +198,7 @@ fn create(place: &Place, out: &Output, name: &str, start: &str) -> Result<()> {
     let commit = made.commit;
     place.heed_names([name]);
     match out.json {
-        true => out.value(&json!({ "branch": name, "commit": commit.to_string() })),
+        true => out.value(&Made { branch: name.to_owned(), commit: commit.into() }),
         false => out.line(format_args!("branch {name} starts at {}", &commit.to_string()[..10])),
     }
 }
@@ -152,7 +219,7 @@ fn rename(place: &Place, out: &Output, args: &Args) -> Result<()> {
         place.announce();
     }
     match out.json {
-        true => out.value(&json!({ "branch": to.as_str(), "was": from.as_str() })),
+        true => out.value(&Renamed { branch: to.to_string(), was: from.to_string() }),
         false => out.line(format_args!("branch {from} is {to} now")),
     }
 }
@@ -178,12 +245,15 @@ fn move_to(place: &Place, out: &Output, name: &str, to: &str) -> Result<()> {
     say_heard(&reset.heard);
     let (was, is) = (reset.was.to_string(), reset.is.to_string());
     match out.json {
-        true => out.value(&json!({ "branch": name, "commit": is, "was": was })),
+        true => {
+            let (commit, was) = (reset.is.into(), reset.was.into());
+            out.value(&Moved { branch: name.to_owned(), commit, was })
+        }
         false => out.line(format_args!("branch {name} is at {} (was {})", &is[..10], &was[..10])),
     }
 }
 
-fn delete(place: &Place, out: &Output, name: &str, force: bool) -> Result<Value> {
+fn delete(place: &Place, out: &Output, name: &str, force: bool) -> Result<DeletedBranch> {
     let branch = BranchName::new(name)?;
     let deleted = place.drops().delete_branch(&branch, force)?;
     warn(&deleted.warnings);
@@ -195,7 +265,8 @@ fn delete(place: &Place, out: &Output, name: &str, force: bool) -> Result<Value>
         unsaved::say(&dropped, "nothing brings these back; its commits are still there:");
         note(format!("`coral branch {name} {}` brings it back", &commit[..10]));
     }
-    Ok(json!({ "deleted": name, "commit": commit, "dropped": unsaved::json(&dropped) }))
+    let (commit, dropped) = (deleted.commit.into(), unsaved::rows(&dropped));
+    Ok(DeletedBranch { deleted: name.to_owned(), commit, dropped })
 }
 
 /// Whether a branch is one of those that are wanted.
@@ -232,7 +303,7 @@ fn list(place: &Place, out: &Output, args: &Args) -> Result<()> {
     for (name, id, commit) in &found {
         let current = head == Head::Branch(name.clone());
         if out.json {
-            rows.push(json!({ "branch": name.as_str(), "commit": id.to_string(), "current": current }));
+            rows.push(BranchRow { branch: name.to_string(), commit: (*id).into(), current });
             continue;
         }
         let shown = if current { out.paint(Colour::Green, name) } else { name.to_string() };
@@ -243,9 +314,9 @@ fn list(place: &Place, out: &Output, args: &Args) -> Result<()> {
         (true, head) => {
             let (current, detached) = match head {
                 Head::Branch(name) => (Some(name.to_string()), None),
-                Head::Detached(id) => (None, Some(id.to_string())),
+                Head::Detached(id) => (None, Some(id.into())),
             };
-            out.value(&json!({ "branches": rows, "current": current, "detached": detached }))
+            out.value(&Listed { branches: rows, current, detached })
         }
         (false, Head::Detached(id)) => out.line(format_args!("* (detached at {})", &id.to_string()[..10])),
         (false, Head::Branch(name)) if refs.branch(&name)?.is_none() => {

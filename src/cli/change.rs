@@ -1,9 +1,10 @@
 //! A change of a path, as it is told.
 
+use super::json::At;
 use super::output::Colour;
-use super::quote;
 use crate::history::{Change, ChangeKind};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// A change as a letter, as a word, and its colour.
 pub fn words(kind: ChangeKind) -> (char, &'static str, Colour) {
@@ -15,12 +16,29 @@ pub fn words(kind: ChangeKind) -> (char, &'static str, Colour) {
     }
 }
 
-/// A change as JSON.
-pub fn change_json(change: &Change) -> Value {
-    let mut facts = json!({ "path": null, "change": words(change.kind).1 });
-    quote::put_path(&mut facts, &change.path);
-    facts
+/// A change of a path.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ChangeRow {
+    #[serde(flatten)]
+    at: At,
+    /// What became of it
+    #[schemars(extend("enum" = CHANGES))]
+    change: &'static str,
 }
+
+impl From<&Change> for ChangeRow {
+    fn from(change: &Change) -> Self {
+        Self { at: (&change.path).into(), change: words(change.kind).1 }
+    }
+}
+
+/// The rows of changes.
+pub fn rows<'c>(changes: impl IntoIterator<Item = &'c Change>) -> Vec<ChangeRow> {
+    changes.into_iter().map(ChangeRow::from).collect()
+}
+
+/// The words for changes.
+pub const CHANGES: [&str; 4] = ["new", "deleted", "modified", "type changed"];
 
 /// What a file is that somebody writes.
 pub const WRITTEN: &str = "being written";

@@ -1,9 +1,11 @@
 use super::context::{Context, say_heard};
 use super::error::{CommandError, Result};
+use super::json::plain;
 use super::output::{Output, note};
 use super::quote;
 use crate::history::{ChangeKind, TreePath};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::path::PathBuf;
 
 /// Remove from the worktree what the last commit does not have
@@ -28,6 +30,15 @@ pub struct Args {
     branch: Option<String>,
 }
 
+/// What the last commit does not have.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Cleaned {
+    branch: String,
+    /// Whether it was removed, and not only listed
+    removed: bool,
+    paths: Vec<String>,
+}
+
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     let branch = place.branch(args.branch.as_deref())?;
@@ -47,8 +58,8 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         }
     }
     if out.json {
-        let rows: Vec<String> = new.iter().map(ToString::to_string).collect();
-        return out.value(&json!({ "branch": branch.as_str(), "removed": args.force, "paths": rows }));
+        let (branch, paths) = (branch.to_string(), plain(&new));
+        return out.value(&Cleaned { branch, removed: args.force, paths });
     }
     let word = if args.force { "removed" } else { "would remove" };
     new.iter().try_for_each(|path| out.line(format_args!("{word} {}", quote::path(path))))?;

@@ -1,8 +1,9 @@
-use super::change::{change_json, words};
+use super::change::{ChangeRow, rows, words};
 use super::context::{Context, Place};
 use super::error::{CommandError, Result};
 use super::globs;
-use super::hooks;
+use super::hooks::{self, Told};
+use super::json::{Id, plain};
 use super::message::MessageArgs;
 use super::output::{Output, note, warn};
 use super::progress::task;
@@ -16,7 +17,8 @@ use crate::id::TreeId;
 use crate::units::Timestamp;
 use crate::workspace::{Pathspec, Shut};
 use crate::worktree::{Coding, CommitRequest, Committed, Error, Worktree};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -88,6 +90,28 @@ pub struct Args {
 /// Unfinished files that are named one by one.
 const NAMED: usize = 10;
 
+/// What was committed.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Done {
+    branch: String,
+    commit: Id,
+    /// Paths that it changed
+    changed: usize,
+    /// Files that somebody writes: the commit has them as they were when last closed, if they ever were
+    still_open: Vec<String>,
+    /// Files whose writer was killed: the commit has them as they were before
+    interrupted: Vec<String>,
+}
+
+/// What a commit would record.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Foretold {
+    branch: String,
+    /// There is none
+    commit: (),
+    changes: Vec<ChangeRow>,
+}
+
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     let branch = place.branch(args.branch.as_deref())?;
@@ -128,9 +152,8 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let task = task()?;
     if !args.no_verify {
         let changes = changes(&place, &worktree, &request.only)?;
-        let rows: Vec<_> = changes.iter().map(change_json).collect();
-        let what = json!({ "branch": branch.as_str(), "message": request.message, "changes": rows });
-        hooks::before(&place, "pre-commit", what, &task)?;
+        let (branch, message) = (branch.to_string(), request.message.clone());
+        hooks::before(&place, Told::PreCommit { branch, message, changes: rows(&changes) }, &task)?;
     }
     // A mount makes small what it finds afterwards.
     let later = (place.begin_commit() || args.no_pack) && !request.include_open;
@@ -163,9 +186,9 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     })?;
     warn(&committed.warnings);
     place.announce();
-    let what =
-        json!({ "branch": branch.as_str(), "commit": committed.id.to_string(), "message": request.message });
-    hooks::after(&place, "post-commit", what, &task);
+    let message = request.message.clone();
+    let what = Told::PostCommit { branch: branch.to_string(), commit: committed.id.into(), message };
+    hooks::after(&place, what, &task);
     report(&place.repo, out, &branch, &committed, &request)
 }
 
@@ -286,8 +309,7 @@ fn foretell(
     place.settle();
     let changes = changes(place, worktree, only)?;
     if out.json {
-        let rows: Vec<_> = changes.iter().map(change_json).collect();
-        return out.value(&json!({ "branch": branch.as_str(), "commit": null, "changes": rows }));
+        return out.value(&Foretold { branch: branch.to_string(), commit: (), changes: rows(&changes) });
     }
     for change in &changes {
         let (letter, _, colour) = words(change.kind);
@@ -304,14 +326,13 @@ fn report(
     request: &CommitRequest,
 ) -> Result<()> {
     if out.json {
-        let plain = |paths: &[TreePath]| paths.iter().map(ToString::to_string).collect::<Vec<_>>();
-        return out.value(&json!({
-            "branch": branch.as_str(),
-            "commit": committed.id.to_string(),
-            "changed": committed.changed,
-            "still_open": plain(&committed.still_open),
-            "interrupted": plain(&committed.interrupted),
-        }));
+        return out.value(&Done {
+            branch: branch.to_string(),
+            commit: committed.id.into(),
+            changed: committed.changed,
+            still_open: plain(&committed.still_open),
+            interrupted: plain(&committed.interrupted),
+        });
     }
     let tree = repo.commit(committed.id)?.tree;
     say_unfinished(repo, tree, &committed.still_open, "is still being written", "")?;

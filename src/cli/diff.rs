@@ -1,15 +1,20 @@
 use super::change::words;
 use super::context::{Context, Place};
-use super::diff_text::{Style, file_text, stat_line};
+use super::diff_text::{Style, classes, file_text, stat_line};
 use super::error::{CommandError, Result};
+use super::json::{At, Key, Ordered, Real};
 use super::output::Output;
 use super::progress::task;
 use super::quote;
 use crate::compare::{FileChange, TensorChange, TensorKind, Wanted};
 use crate::history::{Change, ChangeKind, CommitGraph, DraftEntry, Range, Revision, Revisions, TreePath};
+use crate::id::ObjectKey;
+use crate::recipe::TensorInfo;
 use crate::task::Task;
+use crate::tensor::Difference;
 use crate::workspace::{FileDiff, Located, Pathspec, View};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -85,6 +90,120 @@ impl Args {
         self.exit_code || self.quiet
     }
 }
+
+/// What differs.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Differing {
+    /// What was compared, in words
+    old: String,
+    new: String,
+    files: Vec<FileDiffRow>,
+}
+
+/// Which paths differ.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct DifferingNames {
+    files: Vec<FileRow>,
+}
+
+/// A path that differs.
+#[derive(Debug, Serialize, JsonSchema)]
+struct FileRow {
+    #[serde(flatten)]
+    at: At,
+    #[schemars(extend("enum" = ["new", "deleted", "modified", "type changed", "renamed"]))]
+    change: &'static str,
+    /// Where it was, if it was renamed
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+    /// Per cent of the bytes that both have, if it was renamed
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 100))]
+    similarity: Option<u8>,
+    /// Null where there was none
+    old_bytes: Option<u64>,
+    /// Null where there is none any more
+    new_bytes: Option<u64>,
+}
+
+/// A path that differs, with its tensors and lines.
+#[derive(Debug, Serialize, JsonSchema)]
+struct FileDiffRow {
+    #[serde(flatten)]
+    file: FileRow,
+    /// Tensors that differ
+    tensors: Vec<TensorDiffRow>,
+    /// How many are the same
+    same_tensors: usize,
+    /// Of a text
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lines_added: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lines_removed: Option<usize>,
+}
+
+/// A tensor that differs.
+#[derive(Debug, Serialize, JsonSchema)]
+struct TensorDiffRow {
+    name: String,
+    #[schemars(extend("enum" = KINDS.map(kind_word)))]
+    change: &'static str,
+    /// Null where there was none
+    old: Option<SideRow>,
+    /// Null where there is none any more
+    new: Option<SideRow>,
+    /// Null where there are no two numbers to compare
+    numbers: Option<NumbersRow>,
+}
+
+/// A tensor on one side.
+#[derive(Debug, Serialize, JsonSchema)]
+struct SideRow {
+    name: String,
+    /// The type of its elements, as its file calls it
+    dtype: String,
+    /// Elements along each axis, as its file says
+    shape: Vec<u64>,
+    /// Its object
+    id: Key,
+}
+
+/// How far numbers are apart.
+#[derive(Debug, Serialize, JsonSchema)]
+struct NumbersRow {
+    /// Numbers on each side
+    elements: u64,
+    /// Those that changed
+    changed: u64,
+    /// The same in parts of all, from 0 to 1
+    changed_share: Real,
+    /// Pairs with a number that is not finite, which count nowhere below
+    non_finite: u64,
+    /// The norm of the difference
+    l2: Real,
+    /// The root of the mean squared difference
+    rmse: Real,
+    /// The norm of the difference in parts of the old norm
+    relative: Real,
+    /// The largest absolute difference
+    max: Real,
+    /// From -1 to 1
+    cosine: Real,
+    old_norm: Real,
+    new_norm: Real,
+    /// How many pairs have how many representable numbers between them, by the least of each class: 0, 1, 2, 4, 8 and so on
+    ulps: Ordered<u64>,
+}
+
+/// All kinds of changes of tensors.
+const KINDS: [TensorKind; 6] = [
+    TensorKind::Changed,
+    TensorKind::Reshaped,
+    TensorKind::Renamed,
+    TensorKind::Added,
+    TensorKind::Removed,
+    TensorKind::Same,
+];
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
     let place = context.open()?;
@@ -267,8 +386,7 @@ fn letter(file: &FileChange) -> char {
 
 fn names(out: &Output, files: &[FileChange], args: &Args) -> Result<()> {
     if out.json {
-        let rows: Vec<Value> = files.iter().map(file_json).collect();
-        return out.value(&json!({ "files": rows }));
+        return out.value(&DifferingNames { files: files.iter().map(FileRow::from).collect() });
     }
     for file in files {
         let paths =
@@ -310,13 +428,13 @@ fn print(
             sort(&mut diff.tensors.tensors, key);
         }
         match (out.json, args.stat) {
-            (true, _) => rows.push(diff_json(file, &diff)),
+            (true, _) => rows.push(diff_row(file, &diff)),
             (false, true) => out.line(stat_line(out, file, &diff))?,
             (false, false) => file_text(out, file, &diff, style)?,
         }
     }
     match (out.json, args.stat && !files.is_empty()) {
-        (true, _) => out.value(&json!({ "old": old.to_string(), "new": new.to_string(), "files": rows })),
+        (true, _) => out.value(&Differing { old: old.to_string(), new: new.to_string(), files: rows }),
         (false, true) => {
             let s = if files.len() == 1 { "" } else { "s" };
             out.line(format_args!(" {} path{s} changed", files.len()))
@@ -342,30 +460,28 @@ fn sort(tensors: &mut [TensorChange], key: &str) {
     }
 }
 
-/// How a path differs, as JSON.
-pub fn file_json(file: &FileChange) -> Value {
-    let mut row = json!({ "path": null, "change": words(file.change.kind).1 });
-    quote::put_path(&mut row, &file.change.path);
-    if let Some((from, share)) = &file.from {
-        row["change"] = json!("renamed");
-        row["from"] = json!(from.to_string());
-        row["similarity"] = json!(share);
+impl From<&FileChange> for FileRow {
+    fn from(FileChange { change, from }: &FileChange) -> Self {
+        let len = |entry: &Option<DraftEntry>| entry.as_ref().map(|entry| entry.node.len());
+        Self {
+            at: (&change.path).into(),
+            change: if from.is_some() { "renamed" } else { words(change.kind).1 },
+            from: from.as_ref().map(|(from, _)| from.to_string()),
+            similarity: from.as_ref().map(|(_, share)| *share),
+            old_bytes: len(&change.old),
+            new_bytes: len(&change.new),
+        }
     }
-    let len = |entry: &Option<DraftEntry>| entry.as_ref().map(|entry| entry.node.len());
-    row["old_bytes"] = json!(len(&file.change.old));
-    row["new_bytes"] = json!(len(&file.change.new));
-    row
 }
 
-fn diff_json(file: &FileChange, diff: &FileDiff) -> Value {
-    let mut row = file_json(file);
-    row["tensors"] = diff.tensors.tensors.iter().map(tensor_json).collect();
-    row["same_tensors"] = json!(diff.tensors.same);
-    if let Some(lines) = &diff.lines {
-        row["lines_added"] = json!(lines.added);
-        row["lines_removed"] = json!(lines.removed);
+fn diff_row(file: &FileChange, diff: &FileDiff) -> FileDiffRow {
+    FileDiffRow {
+        file: file.into(),
+        tensors: diff.tensors.tensors.iter().map(TensorDiffRow::from).collect(),
+        same_tensors: diff.tensors.same,
+        lines_added: diff.lines.as_ref().map(|lines| lines.added),
+        lines_removed: diff.lines.as_ref().map(|lines| lines.removed),
     }
-    row
 }
 
 /// The word for how a tensor differs.
@@ -380,28 +496,44 @@ pub fn kind_word(kind: TensorKind) -> &'static str {
     }
 }
 
-fn tensor_json(tensor: &TensorChange) -> Value {
-    let side = |side: &Option<(crate::recipe::TensorInfo, crate::id::ObjectKey)>| {
-        side.as_ref().map(|(info, key)| {
-            json!({
-                "name": info.name, "dtype": info.shown_dtype(), "shape": info.shown_shape(),
-                "id": key.to_string(),
-            })
-        })
-    };
-    let numbers = tensor.difference.as_ref().map(|found| {
-        let ulps: serde_json::Map<String, Value> = super::diff_text::classes(&found.ulps)
-            .map(|(from, count)| (from.to_string(), json!(count)))
-            .collect();
-        json!({
-            "elements": found.elements, "changed": found.changed, "changed_share": found.changed_share(),
-            "non_finite": found.non_finite, "l2": found.l2(), "rmse": found.rms(), "relative": found.relative(),
-            "max": found.max, "cosine": found.cosine(), "old_norm": found.old_norm(),
-            "new_norm": found.new_norm(), "ulps": ulps,
-        })
-    });
-    json!({
-        "name": tensor.name, "change": kind_word(tensor.kind), "old": side(&tensor.old),
-        "new": side(&tensor.new), "numbers": numbers,
-    })
+impl From<&TensorChange> for TensorDiffRow {
+    fn from(tensor: &TensorChange) -> Self {
+        Self {
+            name: tensor.name.clone(),
+            change: kind_word(tensor.kind),
+            old: tensor.old.as_ref().map(SideRow::from),
+            new: tensor.new.as_ref().map(SideRow::from),
+            numbers: tensor.difference.as_ref().map(NumbersRow::from),
+        }
+    }
+}
+
+impl From<&(TensorInfo, ObjectKey)> for SideRow {
+    fn from((info, key): &(TensorInfo, ObjectKey)) -> Self {
+        Self {
+            name: info.name.clone(),
+            dtype: info.shown_dtype(),
+            shape: info.shown_shape().to_vec(),
+            id: (*key).into(),
+        }
+    }
+}
+
+impl From<&Difference> for NumbersRow {
+    fn from(found: &Difference) -> Self {
+        Self {
+            elements: found.elements,
+            changed: found.changed,
+            changed_share: Real(found.changed_share()),
+            non_finite: found.non_finite,
+            l2: Real(found.l2()),
+            rmse: Real(found.rms()),
+            relative: Real(found.relative()),
+            max: Real(found.max),
+            cosine: Real(found.cosine()),
+            old_norm: Real(found.old_norm()),
+            new_norm: Real(found.new_norm()),
+            ulps: classes(&found.ulps).map(|(from, count)| (from.to_string(), count)).collect(),
+        }
+    }
 }

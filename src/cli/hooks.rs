@@ -4,14 +4,17 @@
 //! settings turns them on (`core.hooks`): what somebody was given as a repository runs nothing by itself. They are run by
 //! commands and not by mounts, which have no terminal, and whose saves must not wait for anybody's program.
 
+use super::change::ChangeRow;
 use super::context::Place;
 use super::error::{CommandError, Result};
-use super::output::note;
+use super::json::Id;
+use super::output::{note, schema_name};
 use crate::config::Origin;
 use crate::history::{self, Head};
 use crate::random::unpredictable;
 use crate::task::Task;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Seek, Write};
@@ -32,6 +35,66 @@ struct Hook<'a> {
     place: &'a Place,
     name: &'static str,
     path: PathBuf,
+}
+
+/// What a program reads.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Heard {
+    #[serde(flatten)]
+    what: Told,
+    schema: String,
+    /// Its name
+    #[schemars(extend("enum" = ["pre-commit", "post-commit", "pre-merge", "post-move"]))]
+    hook: &'static str,
+}
+
+/// What is about to be done, or was.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Told {
+    /// A commit that is about to be made
+    PreCommit {
+        branch: String,
+        message: String,
+        /// What it would record
+        changes: Vec<ChangeRow>,
+    },
+    /// A commit that was made
+    PostCommit { branch: String, commit: Id, message: String },
+    /// A merge that is about to begin
+    PreMerge {
+        branch: String,
+        /// What is merged, as it was said
+        theirs: String,
+        /// What the merge is to say, if that was said
+        message: Option<String>,
+    },
+    /// Refs that moved
+    PostMove { moves: Vec<Move> },
+}
+
+/// A ref that moved.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Move {
+    /// `HEAD`, `refs/heads/NAME` or `refs/tags/NAME`
+    #[serde(rename = "ref")]
+    of: String,
+    /// The commit that it named, of HEAD also `ref: refs/heads/NAME`; null if it was not there
+    old: Option<String>,
+    /// The same of now; null if it is gone
+    new: Option<String>,
+}
+
+impl Told {
+    /// The program that is told of it.
+    fn hook(&self) -> &'static str {
+        match self {
+            Told::PreCommit { .. } => "pre-commit",
+            Told::PostCommit { .. } => "post-commit",
+            Told::PreMerge { .. } => "pre-merge",
+            Told::PostMove { .. } => "post-move",
+        }
+    }
 }
 
 /// Why a program did not end well.
@@ -80,7 +143,8 @@ fn find<'a>(place: &'a Place, name: &'static str) -> Option<Hook<'a>> {
 ///
 /// # Errors
 /// If it does, or does not end in time, or a signal came: nothing was done.
-pub fn before(place: &Place, name: &'static str, what: Value, task: &Task) -> Result<()> {
+pub fn before(place: &Place, what: Told, task: &Task) -> Result<()> {
+    let name = what.hook();
     let Some(hook) = find(place, name) else { return Ok(()) };
     let hint = "nothing was done; `--no-verify` does it without asking";
     match hook.run(what, task)? {
@@ -98,7 +162,8 @@ pub fn before(place: &Place, name: &'static str, what: Value, task: &Task) -> Re
 }
 
 /// Runs a hook after something was done, which it does not change.
-pub fn after(place: &Place, name: &'static str, what: Value, task: &Task) {
+pub fn after(place: &Place, what: Told, task: &Task) {
+    let name = what.hook();
     let Some(hook) = find(place, name) else { return };
     match hook.run(what, task) {
         Ok(Ok(())) => {}
@@ -122,7 +187,7 @@ fn words(status: ExitStatus) -> String {
 }
 
 impl Hook<'_> {
-    fn run(&self, what: Value, task: &Task) -> Result<std::result::Result<(), Ended>> {
+    fn run(&self, what: Told, task: &Task) -> Result<std::result::Result<(), Ended>> {
         let cannot = |error: std::io::Error| {
             CommandError::new(format!("cannot run the hook `{}`: {error}", self.path.display()))
         };
@@ -145,13 +210,12 @@ impl Hook<'_> {
     }
 
     /// What it reads: a JSON object, in a file without a name, so that nobody waits for it to read.
-    fn told(&self, mut what: Value) -> std::io::Result<Stdio> {
-        what["schema"] = json!("coral.hook/1");
-        what["hook"] = json!(self.name);
+    fn told(&self, what: Told) -> std::io::Result<Stdio> {
+        let text = serde_json::to_vec(&Heard { what, schema: schema_name("hook"), hook: self.name })?;
         let path = self.place.repo.root().join(format!("hook.{:032x}", unpredictable()));
         let mut file = File::options().read(true).write(true).create_new(true).open(&path)?;
         std::fs::remove_file(&path)?;
-        file.write_all(what.to_string().as_bytes())?;
+        file.write_all(&text)?;
         file.rewind()?;
         Ok(file.into())
     }
@@ -220,11 +284,12 @@ impl Moves {
         let now = refs(place);
         let names: std::collections::BTreeSet<&String> = self.before.keys().chain(now.keys()).collect();
         let moved = names.into_iter().filter(|name| self.before.get(*name) != now.get(*name));
-        let moves: Vec<Value> = moved
-            .map(|name| json!({ "ref": name, "old": self.before.get(name), "new": now.get(name) }))
+        let at = |refs: &BTreeMap<String, String>, name| refs.get(name).cloned();
+        let moves: Vec<Move> = moved
+            .map(|name| Move { of: name.clone(), old: at(&self.before, name), new: at(&now, name) })
             .collect();
         if !moves.is_empty() {
-            after(place, "post-move", json!({ "moves": moves }), task);
+            after(place, Told::PostMove { moves }, task);
         }
     }
 }

@@ -1,19 +1,21 @@
-use super::change::words;
+use super::change::{ChangeRow, rows, words};
 use super::context::{Context, Place};
 use super::diff_text::{Style, file_text, stat_line};
 use super::error::{CommandError, Result};
 use super::graph::{Drawn, Graph};
+use super::json::{Id, Person};
 use super::log_format::{Printed, filled, headers};
 use super::output::{Colour, Output, note};
 use super::progress::task;
 use super::quote;
-use super::when::{self, DateStyle};
+use super::when::DateStyle;
 use crate::compare::Wanted;
-use crate::history::{Commit, Order, Revisions, Signature, TagName, TreePath, is_glob};
+use crate::history::{Commit, Order, Revisions, TagName, TreePath, is_glob};
 use crate::id::CommitId;
 use crate::task::Task;
 use crate::workspace::{self, LogRequest, Pathspec, View, is_of_its_own};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -150,6 +152,51 @@ fn is_path(place: &Place, said: &str) -> Result<bool> {
     Ok(is_glob(said) || is_in(head) || is_in(worktree))
 }
 
+/// A commit.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct CommitRow {
+    commit: Id,
+    /// The commits that it came from: none of a first one, several of a merge, of which the first is the branch's
+    parents: Vec<Id>,
+    /// The files
+    tree: Id,
+    /// Who made the change
+    author: Person,
+    /// Who made the commit
+    committer: Person,
+    message: String,
+    /// Facts such as step and metrics, all as texts
+    metadata: BTreeMap<String, String>,
+    /// The branches and tags that name it
+    refs: Vec<RefRow>,
+}
+
+/// A ref that names a commit.
+#[derive(Debug, Serialize, JsonSchema)]
+struct RefRow {
+    #[schemars(extend("enum" = ["branch", "tag"]))]
+    kind: &'static str,
+    name: String,
+}
+
+/// Commits, in the order that was asked for.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Logged {
+    commits: Vec<LogRow>,
+    /// Whether there are no more of them
+    is_all: bool,
+}
+
+/// A commit of a log.
+#[derive(Debug, Serialize, JsonSchema)]
+struct LogRow {
+    #[serde(flatten)]
+    commit: CommitRow,
+    /// What it changed of the paths that are meant, where `--name-only`, `--name-status`, `--stat` or `--patch` ask for it
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changes: Option<Vec<ChangeRow>>,
+}
+
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     let dates = DateStyle::from_name(&args.date, place.now()).ok_or_else(|| {
@@ -191,12 +238,12 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         Printer { place: &place, out, args: &args, paths: &paths, names, dates, changes, task: task()? };
     let mut shown = Vec::new();
     let mut graph = args.graph.then(Graph::default);
-    let mut rows = Vec::new();
+    let mut found = Vec::new();
     printer.header()?;
     for step in log.by_ref().skip(args.skip).take(most) {
         let (id, commit) = step?;
         match (out.json, args.reverse) {
-            (true, _) => rows.push(printer.json(id, &commit)?),
+            (true, _) => found.push(printer.row(id, &commit)?),
             (false, true) => shown.push((id, commit)),
             (false, false) => printer.print(id, &commit, graph.as_mut())?,
         }
@@ -205,9 +252,9 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let is_all = log.next().is_none();
     if out.json {
         if args.reverse {
-            rows.reverse();
+            found.reverse();
         }
-        return out.value(&json!({ "commits": rows, "is_all": is_all }));
+        return out.value(&Logged { commits: found, is_all });
     }
     if !is_all {
         note(format!("there are older commits than these {most}: `-n COUNT` shows more, `-n 0` all"));
@@ -309,16 +356,16 @@ impl Printer<'_> {
         self.out.line("")
     }
 
-    fn json(&self, id: CommitId, commit: &Commit) -> Result<Value> {
+    fn row(&self, id: CommitId, commit: &Commit) -> Result<LogRow> {
         let names = self.names.get(&id).map(Vec::as_slice).unwrap_or_default();
-        let mut value = commit_json(id, commit, names);
-        if self.changes != Changes::None {
-            let before = commit.parents.first().copied();
-            let changes = self.place.repo.diff_trees(self.place.repo.tree_of(before)?, commit.tree)?;
-            let meant = changes.iter().filter(|change| self.paths.means(&change.path));
-            value["changes"] = meant.map(super::change::change_json).collect();
+        let row = CommitRow::of(id, commit, names);
+        if self.changes == Changes::None {
+            return Ok(LogRow { commit: row, changes: None });
         }
-        Ok(value)
+        let before = commit.parents.first().copied();
+        let changes = self.place.repo.diff_trees(self.place.repo.tree_of(before)?, commit.tree)?;
+        let meant = changes.iter().filter(|change| self.paths.means(&change.path));
+        Ok(LogRow { commit: row, changes: Some(rows(meant)) })
     }
 }
 
@@ -364,25 +411,27 @@ pub fn print_commit(out: &Output, id: CommitId, commit: &Commit, names: &[String
     full(out, &printed, false, true).into_iter().try_for_each(|line| out.line(line))
 }
 
-/// A ref that names a commit, as JSON.
-fn ref_json(name: &String) -> Value {
-    match name.strip_prefix("tag: ") {
-        Some(tag) => json!({ "kind": "tag", "name": tag }),
-        None => json!({ "kind": "branch", "name": name }),
+impl From<&String> for RefRow {
+    fn from(name: &String) -> Self {
+        match name.strip_prefix("tag: ") {
+            Some(tag) => Self { kind: "tag", name: tag.to_owned() },
+            None => Self { kind: "branch", name: name.clone() },
+        }
     }
 }
 
-/// A commit as JSON.
-pub fn commit_json(id: CommitId, commit: &Commit, names: &[String]) -> Value {
-    let who = |who: &Signature| json!({ "name": who.name, "email": who.email, "time": when::rfc3339_there(who.time, who.offset_minutes) });
-    json!({
-        "commit": id.to_string(),
-        "parents": commit.parents.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "tree": commit.tree.to_string(),
-        "author": who(&commit.author),
-        "committer": who(&commit.committer),
-        "message": commit.message,
-        "metadata": commit.metadata,
-        "refs": names.iter().map(ref_json).collect::<Vec<_>>(),
-    })
+impl CommitRow {
+    /// A commit with what refs call it.
+    pub fn of(id: CommitId, commit: &Commit, names: &[String]) -> Self {
+        Self {
+            commit: id.into(),
+            parents: commit.parents.iter().copied().map(Id::from).collect(),
+            tree: commit.tree.into(),
+            author: Person::there(&commit.author),
+            committer: Person::there(&commit.committer),
+            message: commit.message.clone(),
+            metadata: commit.metadata.clone(),
+            refs: names.iter().map(RefRow::from).collect(),
+        }
+    }
 }

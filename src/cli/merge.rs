@@ -1,12 +1,11 @@
 use super::context::Context;
 use super::error::{CommandError, Result};
-use super::hooks;
+use super::hooks::{self, Told};
 use super::merged::{check_kind, give_up, quit, report};
 use super::output::Output;
 use super::progress::task;
 use crate::merge::Mix;
 use crate::workspace::{Forward, MergeRequest, Strategy};
-use serde_json::json;
 use std::process::ExitCode;
 
 /// Bring the changes of another branch into this one
@@ -124,8 +123,9 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
                 return Err(CommandError::usage("a merge takes one commit, not a range"));
             }
             if !args.no_verify {
-                let what = json!({ "branch": branch.as_str(), "theirs": theirs, "message": args.message });
-                hooks::before(&place, "pre-merge", what, &task)?;
+                let (theirs, message) = (theirs.clone(), args.message.clone());
+                let what = Told::PreMerge { branch: branch.to_string(), theirs, message };
+                hooks::before(&place, what, &task)?;
             }
             let request = MergeRequest {
                 theirs,

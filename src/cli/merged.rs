@@ -2,14 +2,16 @@
 
 use super::context::{Place, say_heard};
 use super::error::{CommandError, Result};
+use super::json::{At, Id};
 use super::output::{Colour, Output, note, warn};
 use super::quote;
-use super::unsaved;
+use super::unsaved::{self, DroppedRow};
 use crate::history::BranchName;
-use crate::merge::Conflict;
+use crate::merge::{Conflict, ConflictKind};
 use crate::workspace::{Merged, Outcome};
 use crate::worktree::{Merging, MergingKind, Worktree};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::process::ExitCode;
 
 /// Tensors of a conflict that are named.
@@ -24,7 +26,7 @@ pub fn report(out: &Output, branch: &BranchName, merged: Merged) -> Result<ExitC
             Outcome::Conflicts(..) | Outcome::Refused(_) => ExitCode::from(1),
             _ => ExitCode::SUCCESS,
         };
-        return out.value(&outcome_json(branch, &merged.outcome)).map(|()| code);
+        return out.value(&came(branch, &merged.outcome)).map(|()| code);
     }
     match merged.outcome {
         Outcome::UpToDate => out.line("already up to date")?,
@@ -94,26 +96,64 @@ pub fn tensors(conflict: &Conflict) -> String {
     if names.is_empty() { String::new() } else { format!(": {}{more}", names.join(", ")) }
 }
 
-/// A conflict as JSON.
-pub fn conflict_json(conflict: &Conflict) -> Value {
-    let mut row = json!({ "path": null, "conflict": conflict.kind.words(), "tensors": conflict.tensors });
-    quote::put_path(&mut row, &conflict.path);
-    row
+/// A path that is to be decided.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ConflictRow {
+    #[serde(flatten)]
+    at: At,
+    /// What each side did
+    #[schemars(extend("enum" = ConflictKind::ALL.map(ConflictKind::words)))]
+    conflict: &'static str,
+    /// The tensors that it is about; none where it is the whole file
+    tensors: Vec<String>,
 }
 
-fn outcome_json(branch: &BranchName, outcome: &Outcome) -> Value {
-    let (word, commits, conflicts): (&str, Vec<String>, &[Conflict]) = match outcome {
+impl From<&Conflict> for ConflictRow {
+    fn from(conflict: &Conflict) -> Self {
+        let (conflict, at, tensors) =
+            (conflict.kind.words(), (&conflict.path).into(), conflict.tensors.clone());
+        Self { at, conflict, tensors }
+    }
+}
+
+/// What came of it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Came {
+    branch: String,
+    /// With `conflicts` and `refused` the command ends with 1
+    #[schemars(extend("enum" = ["up to date", "fast-forward", "committed", "prepared", "conflicts", "refused"]))]
+    outcome: &'static str,
+    /// Where the branch went, or what was committed, in that order
+    commits: Vec<Id>,
+    /// What is to be decided
+    conflicts: Vec<ConflictRow>,
+}
+
+/// What was given up.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct GivenUp {
+    branch: String,
+    /// What it was
+    #[schemars(extend("enum" = KINDS))]
+    aborted: &'static str,
+    /// What nothing brings back
+    dropped: Vec<DroppedRow>,
+}
+
+/// What can be under way.
+pub const KINDS: [&str; 4] = ["merge", "cherry-pick", "revert", "soup"];
+
+fn came(branch: &BranchName, outcome: &Outcome) -> Came {
+    let (outcome, commits, conflicts): (&str, Vec<Id>, &[Conflict]) = match outcome {
         Outcome::UpToDate => ("up to date", Vec::new(), &[]),
-        Outcome::Forwarded(_, to) => ("fast-forward", vec![to.to_string()], &[]),
-        Outcome::Committed(all) => ("committed", all.iter().map(|one| one.id.to_string()).collect(), &[]),
+        Outcome::Forwarded(_, to) => ("fast-forward", vec![(*to).into()], &[]),
+        Outcome::Committed(all) => ("committed", all.iter().map(|one| one.id.into()).collect(), &[]),
         Outcome::Prepared(_) => ("prepared", Vec::new(), &[]),
         Outcome::Conflicts(_, conflicts) => ("conflicts", Vec::new(), conflicts),
         Outcome::Refused(conflicts) => ("refused", Vec::new(), conflicts),
     };
-    json!({
-        "branch": branch.as_str(), "outcome": word, "commits": commits,
-        "conflicts": conflicts.iter().map(conflict_json).collect::<Vec<_>>(),
-    })
+    let conflicts = conflicts.iter().map(ConflictRow::from).collect();
+    Came { branch: branch.to_string(), outcome, commits, conflicts }
 }
 
 /// What is under way, as a few words and as the verb that goes on with it.
@@ -132,9 +172,9 @@ pub fn give_up(place: &Place, out: &Output, worktree: &Worktree) -> Result<ExitC
     let branch = worktree.branch();
     let dropped = unsaved::told(dropped, branch);
     if out.json {
-        let value =
-            json!({ "branch": branch.as_str(), "aborted": kind.words(), "dropped": unsaved::json(&dropped) });
-        return out.value(&value).map(|()| ExitCode::SUCCESS);
+        let (branch, dropped) = (branch.to_string(), unsaved::rows(&dropped));
+        let given_up = GivenUp { branch, aborted: kind.words(), dropped };
+        return out.value(&given_up).map(|()| ExitCode::SUCCESS);
     }
     out.line(format_args!(
         "the {} is given up: the worktree of `{branch}` equals its last commit",

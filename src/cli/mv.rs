@@ -3,7 +3,8 @@ use super::error::{CommandError, Result};
 use super::output::Output;
 use super::quote;
 use crate::history::TreePath;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::path::PathBuf;
 
 /// Rename files and directories of the worktree
@@ -23,6 +24,20 @@ pub struct Args {
     /// The branch, if not the current one
     #[arg(short = 'B', long, value_name = "NAME")]
     branch: Option<String>,
+}
+
+/// What was renamed, or would be.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Renamed {
+    branch: String,
+    renamed: Vec<RenamedRow>,
+}
+
+/// A path before and after.
+#[derive(Debug, Serialize, JsonSchema)]
+struct RenamedRow {
+    from: String,
+    to: String,
 }
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
@@ -51,9 +66,9 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     if out.json {
         let rows: Vec<_> = moves
             .iter()
-            .map(|(from, to)| json!({ "from": from.to_string(), "to": to.to_string() }))
+            .map(|(from, to)| RenamedRow { from: from.to_string(), to: to.to_string() })
             .collect();
-        return out.value(&json!({ "branch": branch.as_str(), "renamed": rows }));
+        return out.value(&Renamed { branch: branch.to_string(), renamed: rows });
     }
     moves.iter().try_for_each(|(from, to)| {
         out.line(format_args!("renamed {} -> {}", quote::path(from), quote::path(to)))

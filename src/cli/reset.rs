@@ -1,10 +1,12 @@
 use super::context::{Context, say_heard};
 use super::error::{CommandError, Result};
+use super::json::Id;
 use super::output::{Output, note, warn};
 use super::progress::task;
-use super::unsaved;
+use super::unsaved::{self, DroppedRow};
 use crate::worktree::Keeps;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::path::PathBuf;
 
 /// Let the branch go to another commit
@@ -33,6 +35,17 @@ pub struct Args {
     branch: Option<String>,
 }
 
+/// Where a branch went.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Went {
+    branch: String,
+    commit: Id,
+    /// Where it was before
+    was: Id,
+    /// What nothing brings back
+    dropped: Vec<DroppedRow>,
+}
+
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     if !args.paths.is_empty() {
         return Err(CommandError::usage("there is no index that paths could be taken out of")
@@ -50,9 +63,9 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let dropped = unsaved::told(reset.dropped, &branch);
     let (was, is) = (reset.was.to_string(), reset.is.to_string());
     if out.json {
-        let dropped = unsaved::json(&dropped);
-        return out
-            .value(&json!({ "branch": branch.as_str(), "commit": is, "was": was, "dropped": dropped }));
+        let (commit, was) = (reset.is.into(), reset.was.into());
+        let dropped = unsaved::rows(&dropped);
+        return out.value(&Went { branch: branch.to_string(), commit, was, dropped });
     }
     unsaved::say(&dropped, "nothing brings these back");
     let subject = place.repo.commit(reset.is)?.subject().to_owned();

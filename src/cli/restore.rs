@@ -1,11 +1,13 @@
 use super::context::{Context, say_heard};
 use super::error::{CommandError, Result};
 use super::globs;
+use super::json::plain;
 use super::output::Output;
 use super::quote;
-use super::unsaved;
+use super::unsaved::{self, DroppedRow};
 use crate::workspace::{Restore, Restored};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::path::PathBuf;
 
 /// Bring files of the worktree back from a commit
@@ -34,6 +36,18 @@ pub struct Args {
     branch: Option<String>,
 }
 
+/// What was brought back.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct BroughtBack {
+    branch: String,
+    /// Whether it was every path
+    all: bool,
+    /// The paths that were meant; none where it was all
+    restored: Vec<String>,
+    /// What nothing brings back
+    dropped: Vec<DroppedRow>,
+}
+
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     if args.staged {
         return Err(CommandError::usage(
@@ -59,8 +73,8 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     }
     match (out.json, args.all) {
         (true, all) => {
-            let restored: Vec<String> = restored.iter().map(ToString::to_string).collect();
-            out.value(&json!({ "branch": branch.as_str(), "all": all, "restored": restored, "dropped": unsaved::json(&dropped) }))
+            let (restored, dropped) = (plain(&restored), unsaved::rows(&dropped));
+            out.value(&BroughtBack { branch: branch.to_string(), all, restored, dropped })
         }
         (false, true) => out.line(format_args!("the worktree of `{branch}` equals its last commit")),
         (false, false) => {

@@ -1,13 +1,14 @@
 use super::context::{Context, say_heard};
 use super::error::{CommandError, Result};
 use super::globs;
+use super::json::plain;
 use super::output::Output;
 use super::quote;
-use super::unsaved;
-use crate::history::TreePath;
+use super::unsaved::{self, DroppedRow};
 use crate::workspace::Error;
 use crate::worktree;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::path::PathBuf;
 
 /// Remove files from the worktree
@@ -30,6 +31,16 @@ pub struct Args {
     branch: Option<String>,
 }
 
+/// What was removed from a worktree.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Removed {
+    branch: String,
+    /// The paths that were meant
+    removed: Vec<String>,
+    /// What nothing brings back
+    dropped: Vec<DroppedRow>,
+}
+
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     let branch = place.branch(args.branch.as_deref())?;
@@ -44,10 +55,9 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     })?;
     say_heard(&removed.heard);
     let unsaved = unsaved::told(removed.dropped, &branch);
-    let removed: Vec<String> = paths.iter().map(TreePath::to_string).collect();
     if out.json {
-        let dropped = unsaved::json(&unsaved);
-        return out.value(&json!({ "branch": branch.as_str(), "removed": removed, "dropped": dropped }));
+        let (removed, dropped) = (plain(&paths), unsaved::rows(&unsaved));
+        return out.value(&Removed { branch: branch.to_string(), removed, dropped });
     }
     paths.iter().try_for_each(|path| out.line(format_args!("removed {}", quote::path(path))))?;
     unsaved::say(

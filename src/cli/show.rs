@@ -1,18 +1,21 @@
-use super::change::{change_json, words};
+use super::change::{ChangeRow, rows, words};
 use super::context::{Context, Place};
 use super::error::{CommandError, Result};
-use super::log::{commit_json, names_of_commits, print_commit};
+use super::json::{At, Id, hex};
+use super::log::{CommitRow, names_of_commits, print_commit};
 use super::output::{Colour, Output};
 use super::quote;
-use super::show_tensor;
-use super::tensor_names::tensor_json;
-use crate::history::{BranchName, DraftNode, Error, Node, Tag, TagName, Tree, TreePath, stored_len};
+use super::show_tensor::{self, TensorsShown};
+use super::tensor_names::TensorRow;
+use crate::history::{BranchName, DraftNode, Error, Node, Tag, TagName, Tree, stored_len};
 use crate::id::{CommitId, ObjectKey};
 use crate::recipe::{Recipe, TensorInfo};
 use crate::store::ObjectInfo;
 use crate::units::ByteSize;
 use crate::workspace::Located;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 /// Show a commit, a tag, a directory, a file, or tensors
@@ -32,18 +35,103 @@ pub struct Args {
 /// Files that are shown as text are at most so long, in bytes.
 const TEXT_MAX: u64 = 64 << 10;
 
+/// Several things.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ManyShown {
+    /// In the order in which they were named
+    shown: Vec<Shown>,
+}
+
+/// One thing.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Shown {
+    Commit(Box<CommitShown>),
+    Directory(DirectoryShown),
+    Link(LinkShown),
+    File(FileShown),
+    Tensors(TensorsShown),
+}
+
+/// A commit with what it changed.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct CommitShown {
+    #[serde(flatten)]
+    commit: CommitRow,
+    /// Against its first parent
+    changes: Vec<ChangeRow>,
+    /// The tag by which it was named, if it was
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tag: Option<TagFacts>,
+}
+
+/// A tag.
+#[derive(Debug, Serialize, JsonSchema)]
+struct TagFacts {
+    name: String,
+    /// May be empty
+    description: String,
+    /// What was measured: finite numbers, as they were written
+    metrics: BTreeMap<String, String>,
+}
+
+/// A directory.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct DirectoryShown {
+    #[serde(flatten)]
+    at: At,
+    #[serde(rename = "type")]
+    #[schemars(extend("const" = "directory"))]
+    kind: &'static str,
+    /// The names in it
+    entries: Vec<String>,
+}
+
+/// A symbolic link.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct LinkShown {
+    #[serde(flatten)]
+    at: At,
+    #[serde(rename = "type")]
+    #[schemars(extend("const" = "symlink"))]
+    kind: &'static str,
+    /// Where it leads. Bytes that are no UTF-8 are U+FFFD
+    target: String,
+}
+
+/// A file with its tensors.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct FileShown {
+    #[serde(flatten)]
+    at: At,
+    #[serde(rename = "type")]
+    #[schemars(extend("const" = "file"))]
+    kind: &'static str,
+    /// What names its content; null of a file that is not stored yet
+    id: Option<Id>,
+    bytes: u64,
+    /// What it takes in packs; null of a file that is not stored yet
+    stored_bytes: Option<u64>,
+    /// The BLAKE3 of its bytes
+    #[schemars(regex(pattern = r"^[0-9a-f]{64}$"))]
+    blake3: String,
+    /// In the order of the file
+    tensors: Vec<TensorRow>,
+}
+
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     if let ([target], true) = (args.targets.as_slice(), out.json) {
-        return out.value(&show(&place, out, target, &args.commit)?);
+        let shown = show(&place, out, target, &args.commit)?;
+        return shown.map_or(Ok(()), |shown| out.value(&shown));
     }
     let shown = args.targets.iter().map(|target| show(&place, out, target, &args.commit));
-    let values: Vec<Value> = shown.collect::<Result<_>>()?;
-    if out.json { out.value(&json!({ "shown": values })) } else { Ok(()) }
+    let shown: Vec<Option<Shown>> = shown.collect::<Result<_>>()?;
+    if out.json { out.value(&ManyShown { shown: shown.into_iter().flatten().collect() }) } else { Ok(()) }
 }
 
-/// Shows one thing; as a value if that is wanted, and null if it was printed.
-fn show(place: &Place, out: &Output, target: &OsString, commit: &str) -> Result<Value> {
+/// Shows one thing; as a value if that is wanted, and none if it was printed.
+fn show(place: &Place, out: &Output, target: &OsString, commit: &str) -> Result<Option<Shown>> {
     let bytes = target.as_encoded_bytes();
     let text = target.to_string_lossy();
     let is_path = bytes.contains(&b':') && !bytes.starts_with(b":/");
@@ -65,7 +153,7 @@ fn show(place: &Place, out: &Output, target: &OsString, commit: &str) -> Result<
             let tag = tag.map(|name| Ok::<_, Error>(Some((name.clone(), place.repo.refs().tag(&name)?))));
             match tag.transpose()?.flatten() {
                 Some((name, Some(tag))) if tag.commit == id => show_tag(place, out, &name, &tag),
-                Some(_) | None => show_commit(place, out, id),
+                Some(_) | None => Ok(show_commit(place, out, id)?.map(|commit| Shown::Commit(commit.into()))),
             }
         }
         Err(error @ (Error::UnknownRevision { .. } | Error::TooShort { .. })) => {
@@ -76,19 +164,31 @@ fn show(place: &Place, out: &Output, target: &OsString, commit: &str) -> Result<
 }
 
 /// Shows the tensors of a name in whatever file of a commit they are; if there are none, what was wrong before is wrong.
-fn show_named(place: &Place, out: &Output, commit: &str, name: &str, unknown: CommandError) -> Result<Value> {
+fn show_named(
+    place: &Place,
+    out: &Output,
+    commit: &str,
+    name: &str,
+    unknown: CommandError,
+) -> Result<Option<Shown>> {
     match place.views().view(commit) {
-        Ok(view) => show_tensor::named(place, out, &view, name)?.ok_or(unknown),
+        Ok(view) => {
+            let found = show_tensor::named(place, out, &view, name)?.ok_or(unknown)?;
+            Ok(found.map(Shown::Tensors))
+        }
         Err(_) => Err(unknown),
     }
 }
 
-fn show_tag(place: &Place, out: &Output, name: &TagName, tag: &Tag) -> Result<Value> {
+fn show_tag(place: &Place, out: &Output, name: &TagName, tag: &Tag) -> Result<Option<Shown>> {
     if out.json {
-        let mut value = show_commit(place, out, tag.commit)?;
-        value["tag"] =
-            json!({ "name": name.as_str(), "description": tag.description, "metrics": tag.metrics });
-        return Ok(value);
+        let facts = TagFacts {
+            name: name.to_string(),
+            description: tag.description.clone(),
+            metrics: tag.metrics.clone(),
+        };
+        let commit = show_commit(place, out, tag.commit)?;
+        return Ok(commit.map(|commit| Shown::Commit(CommitShown { tag: Some(facts), ..commit }.into())));
     }
     out.line(out.paint(Colour::Yellow, format_args!("tag {name}")))?;
     for (key, value) in &tag.metrics {
@@ -99,10 +199,10 @@ fn show_tag(place: &Place, out: &Output, name: &TagName, tag: &Tag) -> Result<Va
         tag.description.lines().try_for_each(|line| out.line(format_args!("    {line}")))?;
     }
     out.line("")?;
-    show_commit(place, out, tag.commit)
+    Ok(show_commit(place, out, tag.commit)?.map(|commit| Shown::Commit(commit.into())))
 }
 
-fn show_commit(place: &Place, out: &Output, id: CommitId) -> Result<Value> {
+fn show_commit(place: &Place, out: &Output, id: CommitId) -> Result<Option<CommitShown>> {
     let commit = place.repo.commit(id)?;
     let before = match commit.parents.first() {
         Some(&parent) => place.repo.commit(parent)?.tree,
@@ -112,36 +212,36 @@ fn show_commit(place: &Place, out: &Output, id: CommitId) -> Result<Value> {
     let names = names_of_commits(place)?;
     let names = names.get(&id).map(Vec::as_slice).unwrap_or_default();
     if out.json {
-        let mut value = commit_json(id, &commit, names);
-        value["changes"] = changes.iter().map(change_json).collect();
-        return Ok(value);
+        let commit = CommitRow::of(id, &commit, names);
+        return Ok(Some(CommitShown { commit, changes: rows(&changes), tag: None }));
     }
     print_commit(out, id, &commit, names)?;
     for change in &changes {
         let (letter, _, colour) = words(change.kind);
         out.line(out.paint(colour, format_args!("{letter} {}", quote::path(&change.path))))?;
     }
-    Ok(Value::Null)
+    Ok(None)
 }
 
-fn show_located(place: &Place, out: &Output, shown_as: &str, found: &Located) -> Result<Value> {
+fn show_located(place: &Place, out: &Output, shown_as: &str, found: &Located) -> Result<Option<Shown>> {
     if let Some(pattern) = &found.tensor {
-        return show_tensor::of_file(place, out, found, pattern);
+        return Ok(show_tensor::of_file(place, out, found, pattern)?.map(Shown::Tensors));
     }
     match &found.entry.node {
         DraftNode::Dir(dir) => {
             let entries = found.view.entries(*dir)?;
             let names = entries.iter().map(|entry| &entry.name);
             if out.json {
-                let names: Vec<String> = names.map(ToString::to_string).collect();
-                return Ok(at(&found.path, json!({ "path": null, "type": "directory", "entries": names })));
+                let (at, entries) = ((&found.path).into(), names.map(ToString::to_string).collect());
+                return Ok(Some(Shown::Directory(DirectoryShown { at, kind: "directory", entries })));
             }
             names.into_iter().try_for_each(|name| out.line(quote::name(name.as_bytes())))?;
         }
         DraftNode::Known(Node::Symlink(target)) => {
             if out.json {
-                let target = String::from_utf8_lossy(target);
-                return Ok(at(&found.path, json!({ "path": null, "type": "symlink", "target": target })));
+                let target = String::from_utf8_lossy(target).into_owned();
+                let at = (&found.path).into();
+                return Ok(Some(Shown::Link(LinkShown { at, kind: "symlink", target })));
             }
             out.line(format_args!("{shown_as} -> {}", quote::name(target)))?;
         }
@@ -149,28 +249,31 @@ fn show_located(place: &Place, out: &Output, shown_as: &str, found: &Located) ->
             return show_file(place, out, shown_as, found);
         }
     }
-    Ok(Value::Null)
+    Ok(None)
 }
 
-fn show_file(place: &Place, out: &Output, shown_as: &str, found: &Located) -> Result<Value> {
+fn show_file(place: &Place, out: &Output, shown_as: &str, found: &Located) -> Result<Option<Shown>> {
     let node = &found.entry.node;
     let content = found.view.content(node)?.expect("a file has content");
     let (recipe, len) = (content.recipe(), node.len());
     let (id, stored) = match node {
         DraftNode::Known(Node::File { recipe: id, .. }) => {
-            (Some(id.to_string()), Some(stored_len(place.repo.store(), recipe)?))
+            (Some(Id::from(*id)), Some(stored_len(place.repo.store(), recipe)?))
         }
         _ => (None, None),
     };
     let rows = tensors(place, recipe, id.is_some())?;
     if out.json {
-        let rows: Vec<Value> =
-            rows.iter().map(|(tensor, info, len)| tensor_json(tensor, *len, info.as_ref())).collect();
-        let facts = json!({
-            "path": null, "type": "file", "id": id, "bytes": len,
-            "stored_bytes": stored, "blake3": hex(recipe.blake3()), "tensors": rows,
-        });
-        return Ok(at(&found.path, facts));
+        let tensors = rows.iter().map(|(tensor, info, len)| TensorRow::of(tensor, *len, info.as_ref()));
+        return Ok(Some(Shown::File(FileShown {
+            at: (&found.path).into(),
+            kind: "file",
+            id,
+            bytes: len,
+            stored_bytes: stored,
+            blake3: hex(recipe.blake3()),
+            tensors: tensors.collect(),
+        })));
     }
     let stored = stored.map_or("not stored yet".into(), |stored| format!("{} stored", ByteSize(stored)));
     out.line(shown_as)?;
@@ -183,18 +286,12 @@ fn show_file(place: &Place, out: &Output, shown_as: &str, found: &Located) -> Re
         out.line("")?;
         text.lines().try_for_each(|line| out.line(line))?;
     }
-    Ok(Value::Null)
+    Ok(None)
 }
 
 /// Bytes as text, if they are some.
 fn text(bytes: Vec<u8>) -> Option<String> {
     String::from_utf8(bytes).ok().filter(|text| !text.contains('\0'))
-}
-
-/// What is told of a path.
-fn at(path: &TreePath, mut facts: Value) -> Value {
-    quote::put_path(&mut facts, path);
-    facts
 }
 
 /// The tensors of a file, with what the store knows of them if it has them.
@@ -235,8 +332,4 @@ fn tensor_line(tensor: &TensorInfo, len: u64, info: Option<&ObjectInfo>, is_stor
 
 fn short(key: ObjectKey) -> String {
     key.to_string()[..8].to_owned()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

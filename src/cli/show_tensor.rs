@@ -2,30 +2,90 @@
 
 use super::context::Place;
 use super::error::Result;
+use super::json::{At, Key, Real};
 use super::output::Output;
 use super::quote;
-use super::tensor_names::{no_tensor, tensor_json};
+use super::tensor_names::{TensorRow, no_tensor};
 use crate::history::{DraftNode, FileContent, Node, TensorAt, TreePath, glob};
 use crate::store::{Source, StoreError};
 use crate::tensor::Statistics;
 use crate::units::ByteSize;
 use crate::workspace::{Located, View};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// Bytes that are read at once.
 const PIECE: u64 = 1 << 20;
 
-/// Shows the tensors of a file that a pattern means.
-pub fn of_file(place: &Place, out: &Output, found: &Located, pattern: &str) -> Result<Value> {
-    let content = found.view.content(&found.entry.node)?.expect("a file has content");
-    match in_content(place, out, &found.path, &content, pattern)? {
-        rows if rows.is_empty() => Err(no_tensor(pattern, &found.path)),
-        rows => Ok(json!({ "tensors": rows })),
+/// Tensors with what their numbers are like.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct TensorsShown {
+    tensors: Vec<NumbersRow>,
+}
+
+/// A tensor with what its numbers are like.
+#[derive(Debug, Serialize, JsonSchema)]
+struct NumbersRow {
+    #[serde(flatten)]
+    tensor: TensorRow,
+    #[serde(flatten)]
+    at: At,
+    /// Its object
+    id: Key,
+    /// Null for types that are no real numbers
+    statistics: Option<Numbers>,
+}
+
+/// Statistics of numbers; of those that are finite, but for the counts.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Numbers {
+    /// 0 if none is finite
+    min: Real,
+    max: Real,
+    mean: Real,
+    /// The population's standard deviation
+    std: Real,
+    /// Numbers that are 0 or -0
+    zeros: u64,
+    nan: u64,
+    infinite: u64,
+}
+
+impl From<Statistics> for Numbers {
+    fn from(found: Statistics) -> Self {
+        Self {
+            min: Real(found.min),
+            max: Real(found.max),
+            mean: Real(found.mean),
+            std: Real(found.standard_deviation()),
+            zeros: found.zeros,
+            nan: found.nan,
+            infinite: found.infinite,
+        }
     }
 }
 
+/// Shows the tensors of a file that a pattern means.
+pub fn of_file(place: &Place, out: &Output, found: &Located, pattern: &str) -> Result<Option<TensorsShown>> {
+    let content = found.view.content(&found.entry.node)?.expect("a file has content");
+    match in_content(place, out, &found.path, &content, pattern)? {
+        rows if rows.is_empty() => Err(no_tensor(pattern, &found.path)),
+        rows => Ok(shown(rows)),
+    }
+}
+
+/// What is told of tensors that were found; nothing if it was printed.
+fn shown(rows: Vec<Option<NumbersRow>>) -> Option<TensorsShown> {
+    rows.into_iter().collect::<Option<_>>().map(|tensors| TensorsShown { tensors })
+}
+
 /// Shows the tensors that a pattern means, in all files of a tree; `None` if it means none.
-pub fn named(place: &Place, out: &Output, view: &View, pattern: &str) -> Result<Option<Value>> {
+pub fn named(
+    place: &Place,
+    out: &Output,
+    view: &View,
+    pattern: &str,
+) -> Result<Option<Option<TensorsShown>>> {
     let mut rows = Vec::new();
     for (path, entry) in view.all_below(view.tree().root)? {
         // Of a file that has none of them not a byte is read.
@@ -37,17 +97,17 @@ pub fn named(place: &Place, out: &Output, view: &View, pattern: &str) -> Result<
         let content = view.content(&entry.node)?.expect("a file has content");
         rows.extend(in_content(place, out, &path, &content, pattern)?);
     }
-    Ok((!rows.is_empty()).then(|| json!({ "tensors": rows })))
+    Ok((!rows.is_empty()).then(|| shown(rows)))
 }
 
-/// One row for each that was found; null for what was printed.
+/// One row for each that was found; none for what was printed.
 fn in_content(
     place: &Place,
     out: &Output,
     path: &TreePath,
     content: &FileContent,
     pattern: &str,
-) -> Result<Vec<Value>> {
+) -> Result<Vec<Option<NumbersRow>>> {
     let wanted = content.tensors().filter(|tensor| glob(pattern, &tensor.info.name));
     wanted.map(|tensor| one(place, out, path, content, &tensor)).collect()
 }
@@ -58,20 +118,16 @@ fn one(
     path: &TreePath,
     content: &FileContent,
     tensor: &TensorAt<'_>,
-) -> Result<Value> {
+) -> Result<Option<NumbersRow>> {
     let info = place.repo.store().info(tensor.key)?;
     let found = statistics(content, tensor)?;
     if out.json {
-        let mut value = tensor_json(tensor.info, tensor.len, info.as_ref());
-        quote::put_path(&mut value, path);
-        value["id"] = json!(tensor.key.to_string());
-        value["statistics"] = found.map_or(Value::Null, |found| {
-            json!({
-                "min": found.min, "max": found.max, "mean": found.mean, "std": found.standard_deviation(),
-                "zeros": found.zeros, "nan": found.nan, "infinite": found.infinite,
-            })
-        });
-        return Ok(value);
+        return Ok(Some(NumbersRow {
+            tensor: TensorRow::of(tensor.info, tensor.len, info.as_ref()),
+            at: path.into(),
+            id: tensor.key.into(),
+            statistics: found.map(Numbers::from),
+        }));
     }
     let (shape, dtype) = (tensor.info.shown_shape(), tensor.info.shown_dtype());
     out.line(format_args!("{} in {}", quote::text(&tensor.info.name), quote::path(path)))?;
@@ -94,7 +150,7 @@ fn one(
             found.infinite,
         ))?;
     }
-    Ok(Value::Null)
+    Ok(None)
 }
 
 /// What the numbers are like; `None` for types that are no real numbers.

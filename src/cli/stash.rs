@@ -1,9 +1,13 @@
+use super::change::{ChangeRow, rows, words};
 use super::context::Context;
 use super::error::Result;
+use super::json::Id;
 use super::output::{Colour, Output, note, warn};
 use super::progress::task;
+use super::quote;
 use crate::workspace::Stash;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// Put the changes of the worktree aside, and bring them back
 ///
@@ -50,6 +54,32 @@ enum Action {
     },
 }
 
+/// What was put aside.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct StashRow {
+    /// Its number: the newest has the highest
+    stash: u32,
+    /// A commit upon the one that the branch was at, with the files
+    commit: Id,
+    message: String,
+    /// The tag that keeps it
+    tag: String,
+}
+
+/// All that was put aside, the newest first.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Stashes {
+    stashes: Vec<StashRow>,
+}
+
+/// What was put aside, and what it changes.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct StashShown {
+    #[serde(flatten)]
+    stash: StashRow,
+    changes: Vec<ChangeRow>,
+}
+
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     let action = args.action.unwrap_or(Action::Push { message: None });
@@ -68,7 +98,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         Action::List => {
             let stashes = place.stashes().all()?;
             if out.json {
-                return out.value(&json!({ "stashes": stashes.iter().map(row).collect::<Vec<_>>() }));
+                return out.value(&Stashes { stashes: stashes.iter().map(StashRow::from).collect() });
             }
             stashes.iter().try_for_each(|stash| told(out, "", stash))
         }
@@ -78,13 +108,11 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             let before = place.repo.tree_of(commit.parents.first().copied())?;
             let changes = place.repo.diff_trees(before, commit.tree)?;
             if out.json {
-                let mut value = row(&stash);
-                value["changes"] = changes.iter().map(super::change::change_json).collect();
-                return out.value(&value);
+                return out.value(&StashShown { stash: (&stash).into(), changes: rows(&changes) });
             }
             changes.iter().try_for_each(|change| {
-                let (letter, _, colour) = super::change::words(change.kind);
-                out.line(out.paint(colour, format_args!("{letter} {}", super::quote::path(&change.path))))
+                let (letter, _, colour) = words(change.kind);
+                out.line(out.paint(colour, format_args!("{letter} {}", quote::path(&change.path))))
             })
         }
         Action::Pop { number } => {
@@ -110,15 +138,16 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     }
 }
 
-fn row(stash: &Stash) -> serde_json::Value {
-    json!({
-        "stash": stash.number, "commit": stash.commit.to_string(), "message": stash.message, "tag": stash.tag.as_str(),
-    })
+impl From<&Stash> for StashRow {
+    fn from(stash: &Stash) -> Self {
+        let Stash { number, commit, message, tag, .. } = stash;
+        Self { stash: *number, commit: (*commit).into(), message: message.clone(), tag: tag.to_string() }
+    }
 }
 
 fn told(out: &Output, what: &str, stash: &Stash) -> Result<()> {
     if out.json {
-        return out.value(&row(stash));
+        return out.value(&StashRow::from(stash));
     }
     let number = out.paint(Colour::Yellow, format_args!("stash {}", stash.number));
     let what = if what.is_empty() { String::new() } else { format!("{what} ") };

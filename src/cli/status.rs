@@ -1,15 +1,17 @@
-use super::change::{INTERRUPTED, WRITTEN, change_json, words};
+use super::change::{ChangeRow, INTERRUPTED, WRITTEN, rows, words};
 use super::context::Context;
 use super::error::Result;
-use super::merged::{conflict_json, print_conflicts, tensors, under_way};
+use super::json::{Id, plain};
+use super::merged::{ConflictRow, KINDS, print_conflicts, tensors, under_way};
 use super::output::{Colour, Output};
 use super::quote;
 use super::ways_in::ways_in;
-use crate::history::{Change, Head, Tree, TreePath};
+use crate::history::{Change, Head, Tree};
 use crate::merge::Conflict;
 use crate::units::ByteSize;
-use crate::worktree::Snapshot;
-use serde_json::json;
+use crate::worktree::{Merging, Snapshot};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// Show what the next commit would record
 #[derive(Debug, clap::Args)]
@@ -25,15 +27,56 @@ pub struct Args {
     branch: Option<String>,
 }
 
+/// What the next commit would record.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub struct Status {
+    /// The branch; null where HEAD is detached, and then there is nothing to record
+    branch: Option<String>,
+    /// The commit where HEAD is detached
+    detached: Option<Id>,
+    /// The last commit; null before the first one
+    base: Option<Id>,
+    /// What differs from it
+    changes: Vec<ChangeRow>,
+    /// Files that somebody writes: a commit takes them as they were when last closed
+    still_open: Vec<String>,
+    /// Files whose writer was killed, or that were being written when the machine stopped
+    interrupted: Vec<String>,
+    /// Files of whose bytes the disk kept not all
+    lost: Vec<String>,
+    /// What is to be gone on with
+    under_way: Option<UnderWay>,
+    /// What is to be decided before that
+    conflicts: Vec<ConflictRow>,
+    /// Bytes of commits that are still as they were saved, and not yet made small
+    waiting_bytes: u64,
+}
+
+/// A merge, or what is like one, that is not at its end.
+#[derive(Debug, Serialize, JsonSchema)]
+struct UnderWay {
+    #[schemars(extend("enum" = KINDS))]
+    what: &'static str,
+    /// The commit that is merged, made again or undone
+    commit: Id,
+}
+
+impl From<&Merging> for UnderWay {
+    fn from(merging: &Merging) -> Self {
+        Self { what: merging.kind.words(), commit: merging.theirs.into() }
+    }
+}
+
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     if let (None, Head::Detached(commit)) = (&args.branch, place.repo.head()?) {
         return match out.json {
-            true => out.value(&json!({
-                "branch": null, "detached": commit.to_string(), "base": commit.to_string(), "changes": [], "still_open": [],
-                "interrupted": [], "lost": [], "under_way": null, "conflicts": [],
-                "waiting_bytes": place.repo.store().attached_len(),
-            })),
+            true => out.value(&Status {
+                detached: Some(commit.into()),
+                base: Some(commit.into()),
+                waiting_bytes: place.repo.store().attached_len(),
+                ..Status::default()
+            }),
             false if args.short || args.nul => Ok(()),
             false => {
                 out.line(format_args!("HEAD is detached at {commit}; `coral switch -c NAME` makes a branch"))
@@ -56,21 +99,18 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     };
     let Snapshot { still_open, interrupted, lost, .. } = &snapshot;
     if out.json {
-        let plain = |paths: &[TreePath]| paths.iter().map(ToString::to_string).collect::<Vec<_>>();
-        return out.value(&json!({
-            "branch": branch.as_str(),
-            "detached": null,
-            "base": snapshot.base.map(|id| id.to_string()),
-            "changes": changes.iter().map(change_json).collect::<Vec<_>>(),
-            "still_open": plain(still_open),
-            "interrupted": plain(interrupted),
-            "lost": plain(lost),
-            "under_way": merging.as_ref().map(|merging| {
-                json!({ "what": merging.kind.words(), "commit": merging.theirs.to_string() })
-            }),
-            "conflicts": undecided.iter().map(|conflict| conflict_json(conflict)).collect::<Vec<_>>(),
-            "waiting_bytes": place.repo.store().attached_len(),
-        }));
+        return out.value(&Status {
+            branch: Some(branch.to_string()),
+            detached: None,
+            base: snapshot.base.map(Id::from),
+            changes: rows(&changes),
+            still_open: plain(still_open),
+            interrupted: plain(interrupted),
+            lost: plain(lost),
+            under_way: merging.as_ref().map(UnderWay::from),
+            conflicts: undecided.iter().copied().map(ConflictRow::from).collect(),
+            waiting_bytes: place.repo.store().attached_len(),
+        });
     }
     if args.nul {
         return print_with_nul(out, &undecided, &changes, &snapshot);

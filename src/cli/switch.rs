@@ -1,13 +1,15 @@
 use super::context::{Context, Place, say_heard};
 use super::error::{CommandError, Result};
-use super::merged::conflict_json;
+use super::json::{Id, plain};
+use super::merged::ConflictRow;
 use super::output::{Output, note, warn};
 use super::quote;
-use super::unsaved;
+use super::unsaved::{self, DroppedRow};
 use crate::history::{BranchName, Error, Head};
 use crate::merge::Favor;
-use crate::workspace::{self, MovedHead, Restore, Restored, Switch};
-use serde_json::json;
+use crate::workspace::{self, MovedHead, Restore, Switch};
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -36,6 +38,31 @@ pub struct Args {
     /// Make this branch and go there; TARGET is where it starts
     #[arg(short, long, visible_short_alias = 'b', value_name = "NAME")]
     create: Option<String>,
+}
+
+/// Where HEAD is now.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Switched {
+    /// The branch; null where HEAD is detached
+    branch: Option<String>,
+    /// The commit where HEAD is detached
+    detached: Option<Id>,
+}
+
+/// Conflicts that were decided.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Decided {
+    branch: String,
+    decided: Vec<ConflictRow>,
+}
+
+/// Files that were brought back.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Restored {
+    branch: String,
+    restored: Vec<String>,
+    /// What nothing brings back
+    dropped: Vec<DroppedRow>,
 }
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
@@ -76,8 +103,8 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         ));
     }
     match (out.json, &head) {
-        (true, Head::Branch(name)) => out.value(&json!({ "branch": name.as_str(), "detached": null })),
-        (true, Head::Detached(id)) => out.value(&json!({ "branch": null, "detached": id.to_string() })),
+        (true, Head::Branch(name)) => out.value(&Switched { branch: Some(name.to_string()), detached: None }),
+        (true, Head::Detached(id)) => out.value(&Switched { branch: None, detached: Some((*id).into()) }),
         (false, Head::Branch(name)) => out.line(format_args!("on branch {name}")),
         (false, Head::Detached(id)) => {
             out.line(format_args!("HEAD is detached at {}", &id.to_string()[..10]))
@@ -93,8 +120,8 @@ fn decide(place: &Place, out: &Output, paths: Vec<PathBuf>, favor: Favor) -> Res
     let decided = place.merges().decide(&worktree, &paths, Some(favor))?;
     place.announce();
     if out.json {
-        let paths: Vec<_> = decided.iter().map(conflict_json).collect();
-        return out.value(&json!({ "branch": branch.as_str(), "decided": paths }));
+        let decided = decided.iter().map(ConflictRow::from).collect();
+        return out.value(&Decided { branch: branch.to_string(), decided });
     }
     let side = if favor == Favor::Ours { "ours" } else { "theirs" };
     decided
@@ -107,14 +134,13 @@ fn bring_back(place: &Place, out: &Output, paths: &[PathBuf], source: Option<Str
     let branch = place.branch(None)?;
     let worktree = place.worktree(&branch)?;
     let paths = place.paths().tree_paths(paths)?;
-    let Restored { dropped, heard } =
+    let workspace::Restored { dropped, heard } =
         place.drops().restore(&worktree, &Restore::Paths { paths: paths.clone(), source })?;
     say_heard(&heard);
     let dropped = unsaved::told(dropped, &branch);
     if out.json {
-        let restored: Vec<String> = paths.iter().map(ToString::to_string).collect();
-        let dropped = unsaved::json(&dropped);
-        return out.value(&json!({ "branch": branch.as_str(), "restored": restored, "dropped": dropped }));
+        let (restored, dropped) = (plain(&paths), unsaved::rows(&dropped));
+        return out.value(&Restored { branch: branch.to_string(), restored, dropped });
     }
     unsaved::say(&dropped, "nothing brings these back");
     paths.iter().try_for_each(|path| out.line(format_args!("restored {}", quote::path(path))))

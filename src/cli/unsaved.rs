@@ -1,11 +1,13 @@
 //! The words for what was dropped that no commit has.
 
 use super::change;
+use super::json::At;
 use super::output::note;
 use super::quote;
 use crate::history::TreePath;
 use crate::workspace::{Loss, Result, Unsaved};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// Files named one by one; of the others it is said how many there are.
 const NAMED: usize = 10;
@@ -35,13 +37,19 @@ pub fn say(unsaved: &Unsaved, way_back: &str) {
     note(way_back);
 }
 
-/// All of it as JSON.
-pub fn json(unsaved: &Unsaved) -> Value {
-    let row = |(path, loss): (&TreePath, &Loss)| {
-        let mut row = json!({ "path": null, "was": word(*loss) });
-        quote::put_path(&mut row, path);
-        row
-    };
+/// A file that was dropped and that no commit has.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct DroppedRow {
+    #[serde(flatten)]
+    at: At,
+    /// What it was to the last commit, or that its writer was not done
+    #[schemars(extend("enum" = ["new", "deleted", "modified", "type changed", change::WRITTEN, change::INTERRUPTED]))]
+    was: &'static str,
+}
+
+/// A row for each of them.
+pub fn rows(unsaved: &Unsaved) -> Vec<DroppedRow> {
+    let row = |(path, loss): (&TreePath, &Loss)| DroppedRow { at: path.into(), was: word(*loss) };
     unsaved.files.iter().map(row).collect()
 }
 

@@ -39,7 +39,7 @@ pub struct Conflict {
 
 impl ConflictKind {
     /// All of them, by their numbers in an encoding.
-    const ALL: [Self; 5] =
+    pub const ALL: [Self; 5] =
         [Self::BothChanged, Self::BothAdded, Self::RemovedHere, Self::RemovedThere, Self::InTheWay];
 
     /// In words.
