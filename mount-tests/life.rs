@@ -11,7 +11,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use serde_json::Value;
 
 use crate::crash::SmallDisk;
-use crate::stage::{Missing, Stage, coral, needs_root, weights};
+use crate::described::Described;
+use crate::stage::{Missing, Stage, coral, detach, needs_root, weights};
 use crate::unprivileged::{as_nobody, needs_unprivileged_fuse};
 
 fn json(text: &str) -> Value {
@@ -44,6 +45,43 @@ pub fn what_is_mounted_is_listed_with_who_serves_it() -> Result<(), Missing> {
     stage.coral(&["umount", "one"]).succeeds();
     assert_eq!(listed(&stage, "one"), None);
     Ok(())
+}
+
+pub fn what_mounts_print_and_show_as_json_is_as_it_is_described() -> Result<(), Missing> {
+    let stage = Stage::unmounted()?;
+    let described = Described::read();
+    let tells = |name: &str, arguments: &[&str]| {
+        let said = json(&stage.coral(&[&["--json"], arguments].concat()).succeeds().text());
+        described.check(name, &said);
+        said
+    };
+    let shows = |name: &str, file: &str| {
+        let text = fs::read_to_string(stage.mnt(file)).expect("readable");
+        described.check(name, &json(&text));
+    };
+    let mounted = tells("mount", &["mount", "--daemon", "repo", "mnt"]);
+    let _unmounts = Detached(stage.mnt(""));
+    assert!(mounted["process"].is_u64(), "{mounted}");
+    let header = br#"{"w":{"dtype":"BF16","shape":[2,2],"data_offsets":[0,8]}}"#;
+    let model = [&(header.len() as u64).to_le_bytes()[..], header, &[0, 1, 2, 3, 4, 5, 6, 7]].concat();
+    fs::write(stage.worktree("m.safetensors"), model).expect("room");
+    tells("status", &["-C", "mnt/worktree/main", "status"]);
+    tells("commit", &["-C", "repo", "commit", "-m", "first"]);
+    shows("mount-stats", ".coral/stats.json");
+    shows("mount-tensor", "tensors/main/m.safetensors/w.json");
+    tells("prefetch", &["-C", "repo", "prefetch", "HEAD"]);
+    tells("mounts", &["mounts"]);
+    tells("umount", &["umount", "mnt"]);
+    Ok(())
+}
+
+/// A mount point at which nothing is mounted when the test is over.
+struct Detached(std::path::PathBuf);
+
+impl Drop for Detached {
+    fn drop(&mut self) {
+        detach(&self.0);
+    }
 }
 
 /// `coral watch`, and what it says.

@@ -8,6 +8,8 @@ mod coreutils;
 mod crash;
 mod daemon;
 mod daily;
+#[path = "../tests/described/mod.rs"]
+mod described;
 mod differential;
 mod exerciser;
 #[macro_use]
@@ -144,6 +146,7 @@ fn main() -> ExitCode {
             merging_is_as_the_guide_says;
         life:
             what_is_mounted_is_listed_with_who_serves_it,
+            what_mounts_print_and_show_as_json_is_as_it_is_described,
             who_watches_a_branch_hears_of_every_move_of_it_and_outlives_the_mount,
             who_watches_everything_hears_of_head_and_runs_a_command,
             a_line_of_fstab_mounts_and_umount_waits_for_the_process,

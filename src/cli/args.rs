@@ -3,6 +3,7 @@
 use super::aliases::Meant;
 use super::context::Context;
 use super::error::{CommandError, Result};
+use super::json::{Text, Version};
 use super::output::{Colour, Output, Printing, say};
 use super::{
     add, aliases, best, bisect, blame, branch, cat, check_attr, check_ignore, clean, commit, compare, config,
@@ -14,7 +15,6 @@ use super::{
 use super::{demo, mount, mount_options, mounts, umount};
 use clap::error::ErrorKind;
 use clap::{Command, CommandFactory, Parser, Subcommand};
-use serde_json::json;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -213,12 +213,12 @@ fn with_aliases(grammar: Command, arguments: &[OsString], known: &[(String, Stri
 
 /// Help and the version are texts.
 fn print_text_as_json(error: &clap::Error) -> ExitCode {
-    let (verb, value) = match error.kind() {
-        ErrorKind::DisplayVersion => ("version", json!({ "version": env!("CARGO_PKG_VERSION") })),
-        _ => ("help", json!({ "text": error.to_string() })),
+    let out = |verb| Output::new(verb, &Printing { json: true, ..Printing::default() });
+    let told = match error.kind() {
+        ErrorKind::DisplayVersion => out("version").value(&Version { version: env!("CARGO_PKG_VERSION") }),
+        _ => out("help").value(&Text { text: error.to_string() }),
     };
-    let out = Output::new(verb, &Printing { json: true, ..Printing::default() });
-    match out.value(&value) {
+    match told {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
         Err(error) => {
@@ -465,7 +465,7 @@ fn perform(verb: Verb, context: &Context, out: &Output) -> Result<ExitCode> {
         Verb::Completions(args) => reference::completions(Args::command(), out, &args),
         Verb::Man(args) => reference::man(Args::command(), context, out, &args),
         Verb::Workflows(args) => workflows::run(out, args),
-        Verb::Reference(args) => reference::reference(Args::command(), out, &args),
+        Verb::Reference(args) => reference::reference(Args::command(), context, out, &args),
     };
     done.map(|()| ExitCode::SUCCESS)
 }

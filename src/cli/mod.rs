@@ -60,6 +60,7 @@ mod replay;
 mod reset;
 mod restore;
 mod rm;
+mod schemas;
 mod show;
 mod show_tensor;
 mod signals;

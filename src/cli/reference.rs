@@ -3,10 +3,11 @@
 use super::context::Context;
 use super::error::{CommandError, Result};
 use super::output::Output;
+use super::schemas::{Document, documents};
 use clap::{Command, ValueEnum};
 use clap_complete::Shell;
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Print what a shell needs to complete commands and options
 ///
@@ -30,7 +31,11 @@ pub struct ManArgs {
 
 /// Print all commands and options as Markdown
 #[derive(Debug, clap::Args)]
-pub struct ReferenceArgs {}
+pub struct ReferenceArgs {
+    /// Write a JSON Schema of what each command prints into this folder instead
+    #[arg(long, value_name = "DIR")]
+    schemas: Option<PathBuf>,
+}
 
 fn parse_shell(name: &str) -> std::result::Result<Shell, String> {
     Shell::from_str(name, true).map_err(|_| "shells are bash, zsh, fish, elvish and powershell".into())
@@ -40,7 +45,7 @@ fn parse_shell(name: &str) -> std::result::Result<Shell, String> {
 pub fn completions(mut grammar: Command, out: &Output, args: &CompletionsArgs) -> Result<()> {
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut grammar, "coral", &mut text);
-    out.bytes(&text)
+    out.text(String::from_utf8(text).map_err(CommandError::new)?)
 }
 
 /// Writes man pages.
@@ -52,8 +57,23 @@ pub fn man(grammar: Command, context: &Context, out: &Output, args: &ManArgs) ->
     out.line(format_args!("man pages in {}", folder.display()))
 }
 
+/// Writes the schema of what each command prints.
+fn write_schemas(grammar: &Command, out: &Output, folder: &Path) -> Result<()> {
+    let cannot = |error| CommandError::new(format!("cannot write to `{}`: {error}", folder.display()));
+    let documents = documents(grammar)
+        .map_err(|verb| CommandError::new(format!("what `{verb}` prints is described nowhere")))?;
+    std::fs::create_dir_all(folder).map_err(cannot)?;
+    for Document { name, schema } in &documents {
+        std::fs::write(folder.join(format!("{name}.json")), format!("{schema:#}\n")).map_err(cannot)?;
+    }
+    out.line(format_args!("{} schemas in {}", documents.len(), folder.display()))
+}
+
 /// Prints the documentation of all commands.
-pub fn reference(mut grammar: Command, out: &Output, _: &ReferenceArgs) -> Result<()> {
+pub fn reference(mut grammar: Command, context: &Context, out: &Output, args: &ReferenceArgs) -> Result<()> {
+    if let Some(folder) = &args.schemas {
+        return write_schemas(&grammar, out, &context.absolute(folder));
+    }
     grammar.build();
     let mut text = String::from(
         "# The command line\n\nWhat `coral help` says, on one page. `coral completions` and `coral man` make what shells and `man` \
@@ -66,7 +86,9 @@ pub fn reference(mut grammar: Command, out: &Output, _: &ReferenceArgs) -> Resul
          | 3 | of the commands that ask: it could not be told |\n\
          | 4 | damage: stored bytes are wrong or missing; `fsck` found something |\n\
          | 128 + n | stopped by the signal n |\n\nWith `--json` every command prints one object with a `schema`, and of what fails \
-         `{\"schema\": \"coral.error/1\", \"error\": {\"code\", \"message\", \"hints\", \"exit_code\"}}`.\n\n\
+         `{\"schema\": \"coral.error/1\", \"error\": {\"code\", \"message\", \"hints\", \"exit_code\"}}`. [json](json) has a JSON Schema \
+         of what each command prints, with units and ranges, of what hooks read and of the files of a mount. The number behind the \
+         name is another one where a field goes or means something else; fields may come without that.\n\n\
          Aliases are settings: after `coral config set alias.last \"log --oneline -5\"`, `coral last dev` is \
          `coral log --oneline -5 dev`; with `--global` in all repositories. `'`, `\"` and `\\` keep blanks together as in a shell. \
          What begins with `!` is a command of the shell, run in the folder one stands in (or `-C` names) with what is given \
@@ -80,7 +102,7 @@ pub fn reference(mut grammar: Command, out: &Output, _: &ReferenceArgs) -> Resul
         section(&mut text, command, &name, false);
         left.extend(below(command, &name).into_iter().rev());
     }
-    out.bytes(text.as_bytes())
+    out.text(text)
 }
 
 fn below<'c>(command: &'c Command, name: &str) -> Vec<(String, &'c Command)> {

@@ -126,14 +126,17 @@ pub(super) struct Seen {
 
 /// What the counters of one operation say.
 #[derive(Debug, Serialize, PartialEq)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub(super) struct Measured {
     /// How many were answered.
     count: u64,
     /// How many of them with an error; that a name is not there is an answer.
     failed: u64,
-    /// Half of them, 99 of 100, and all took less than so many microseconds.
+    /// Half of them took less than so many microseconds.
     p50_us: u64,
+    /// 99 of 100 of them took less than so many microseconds.
     p99_us: u64,
+    /// All of them took less than so many microseconds.
     max_us: u64,
     /// How many took less than 2^n microseconds and not less than half of that, for each n up to the last that is not 0.
     histogram_us: Vec<u64>,

@@ -78,3 +78,4 @@ pub use opening::{Cache, OpenMode, Opened, Seek};
 pub use owner::Owner;
 pub use settings::{Author, AutoCommitSettings, Clock, Settings, View};
 pub use signals::{block_stop_signals, wait_for_stop_signal};
+pub use texts::MountStats;

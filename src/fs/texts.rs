@@ -21,9 +21,12 @@ const LOG_MAX: usize = 1000;
 
 /// What `.coral/stats.json` tells.
 #[derive(Serialize)]
-struct Stats {
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+pub struct MountStats {
     packs: usize,
+    /// Objects in packs, copies in several packs counted each.
     objects: usize,
+    /// Of these, differences to others.
     deltas: usize,
     /// Bytes of all objects, each counted once.
     object_bytes: u64,
@@ -31,8 +34,9 @@ struct Stats {
     stored_bytes: u64,
     /// Bytes of all pack files and sidecars.
     disk_bytes: u64,
-    /// Inodes that the kernel knows, and what is open.
+    /// Inodes that the kernel knows.
     inodes: usize,
+    /// Files and directories that are open.
     open: usize,
     /// What the kernel asked since the mount began, by operation.
     operations: BTreeMap<&'static str, Measured>,
@@ -161,7 +165,7 @@ impl<'a> Texts<'a> {
 
     fn stats_text(&self) -> Result<String> {
         let store = self.0.repo.store().stats()?;
-        let stats = Stats {
+        let stats = MountStats {
             packs: store.packs,
             objects: store.objects,
             deltas: store.deltas,

@@ -12,6 +12,7 @@ use super::index::Located;
 
 /// What the file, the store and the container say of a tensor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct Facts {
     /// Its name in the file.
     pub name: String,

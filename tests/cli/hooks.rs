@@ -1,5 +1,6 @@
 //! Programs of a repository that are run around its changes.
 
+use super::described::Described;
 use super::workbench::Workbench;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -45,6 +46,12 @@ fn hooks_are_off_until_the_repository_itself_turns_them_on() {
     bench.coral(&["add", "--to", ".coral/hooks", "a"]).fails(1, &["a repository's own folder"]);
 }
 
+/// The first thing that a hook read.
+fn is_as_described(seen: &str) {
+    let mut told = serde_json::Deserializer::from_str(seen).into_iter();
+    Described::read().check("hook", &told.next().expect("an object").expect("JSON"));
+}
+
 #[test]
 fn a_hook_before_a_commit_sees_what_it_is_and_can_say_no() {
     let bench = bench();
@@ -57,6 +64,7 @@ fn a_hook_before_a_commit_sees_what_it_is_and_can_say_no() {
         bench.coral(&["commit", "-m", "second"]).fails(1, &["no\n", "(exit code 7)", "`--no-verify`"]);
     assert_eq!(refused.stdout, "");
     let seen = read(&bench, "../seen");
+    is_as_described(&seen);
     for words in ["\"hook\":\"pre-commit\"", "\"message\":\"second\"", "\"path\":\"a\"", "main pre-commit"] {
         assert!(seen.contains(words), "no `{words}` in {seen}");
     }
@@ -80,6 +88,8 @@ fn hooks_afterwards_hear_what_was_done_and_change_nothing_of_it() {
         .fails(0, &["the hook `post-commit` failed (exit code 1), after it was done"]);
     let id = bench.coral(&["log", "--format", "%H", "-n", "1"]).succeeds().stdout;
     assert!(read(&bench, "../committed").contains(id.trim()));
+    is_as_described(&read(&bench, "../committed"));
+    is_as_described(&read(&bench, "../moved"));
     assert!(read(&bench, "../moved").contains("refs/heads/main"));
     bench.coral(&["switch", "-c", "dev"]).succeeds();
     assert!(read(&bench, "../moved").contains("ref: refs/heads/dev"));
@@ -98,6 +108,7 @@ fn a_merge_is_asked_for_before_anything_is_merged() {
     hook(&bench, "pre-merge", "cat > ../seen; exit 1");
     bench.coral(&["merge", "main"]).fails(1, &["the hook `pre-merge` said no"]);
     assert!(read(&bench, "../seen").contains("\"theirs\":\"main\""));
+    is_as_described(&read(&bench, "../seen"));
     assert_eq!(bench.coral(&["log", "--oneline"]).succeeds().stdout.lines().count(), 1);
     bench.coral(&["merge", "--no-verify", "main"]).succeeds();
     assert_eq!(bench.coral(&["log", "--oneline"]).succeeds().stdout.lines().count(), 2);

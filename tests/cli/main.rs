@@ -7,6 +7,9 @@ mod blames;
 mod borders;
 mod containers;
 mod daily;
+#[path = "../described/mod.rs"]
+mod described;
+mod described_commands;
 mod diffs;
 mod everyday;
 mod expectations;
