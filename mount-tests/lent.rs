@@ -26,7 +26,7 @@ fn needs_lending() -> Result<(), Missing> {
 }
 
 /// How often a mount was asked for something.
-fn count(stage: &Stage, operation: &str) -> u64 {
+pub fn count(stage: &Stage, operation: &str) -> u64 {
     let stats = fs::read_to_string(stage.mnt(".coral/stats.json")).expect("readable");
     let stats: serde_json::Value = serde_json::from_str(&stats).expect("JSON");
     stats["operations"][operation]["count"].as_u64().unwrap_or(0)

@@ -132,6 +132,10 @@ impl DiskFile for SlowFile {
         self.inner.id()
     }
 
+    fn names(&self) -> Result<u64> {
+        self.inner.names()
+    }
+
     fn changed(&self) -> Result<SystemTime> {
         self.inner.changed()
     }

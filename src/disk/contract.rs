@@ -66,7 +66,10 @@ fn a_file_with_two_names_is_one_file_and_stays_as_long_as_one_of_them() {
         assert_eq!(kind(disk.link(&dir.join("none"), &dir.join("c"))), ErrorKind::NotFound);
         let id = |path: &Path| disk.stat(path).unwrap().unwrap().id;
         assert_eq!(id(&one), id(&other));
+        let file = disk.open(&other, false).unwrap();
+        assert_eq!(file.names().unwrap(), 2);
         disk.remove_file(&one).unwrap();
+        assert_eq!(file.names().unwrap(), 1);
         assert_eq!(disk.read(&other).unwrap(), b"bytes");
     });
 }

@@ -260,6 +260,8 @@ pub trait DiskFile: Send + Sync + Debug {
     }
     /// Which file it is.
     fn id(&self) -> Result<FileId>;
+    /// How many names lead to it.
+    fn names(&self) -> Result<u64>;
     /// When anything about it last changed, by the disk's clock: nobody can set it.
     fn changed(&self) -> Result<SystemTime>;
     /// When its bytes last changed, by the disk's clock, or what somebody said when that was.

@@ -488,6 +488,10 @@ impl DiskFile for RealFile {
         Ok(id_of(&at("stat", &self.path, self.file.metadata())?))
     }
 
+    fn names(&self) -> Result<u64> {
+        Ok(at("stat", &self.path, self.file.metadata())?.nlink())
+    }
+
     fn changed(&self) -> Result<SystemTime> {
         Ok(changed_of(&at("stat", &self.path, self.file.metadata())?))
     }

@@ -591,11 +591,11 @@ impl fuser::Filesystem for Adapter {
         _: CopyFileRangeFlags,
         reply: ReplyWrite,
     ) {
-        if from_offset != 0 || offset != 0 {
+        if from_offset != offset {
             return reply.error(Errno::EOPNOTSUPP);
         }
         self.answer(Question::of_node(Operation::Copy, to.0), Lane::Change, move |asked| {
-            reply::copied(asked, asked.core.copy(from.0, handle.0, len), reply)
+            reply::copied(asked, asked.core.copy(from.0, handle.0, offset, len), reply)
         });
     }
 

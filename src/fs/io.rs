@@ -15,10 +15,13 @@ use super::open_file::OpenFile;
 use super::opening::{OpenMode, Opened, Seek};
 use super::place::Place;
 use super::worktrees::{drop_privileges, with_room};
+use crate::worktree::Piece;
 
 /// So long a sync of a directory waits for the word that files which were closed are complete. What was synced of them is
 /// durable without it; with it, it counts as whole after a power cut.
 const CLOSING: Duration = Duration::from_millis(100);
+/// Pieces of a file shorter than this are copied, if there is more of it.
+const PIECE_MIN: u64 = 1 << 20;
 
 impl FileSystem {
     /// Opens a file.
@@ -113,17 +116,21 @@ impl FileSystem {
         self.getattr(ino)
     }
 
-    /// Copies `len` bytes between the beginnings of two files without touching one, if these are all that the first has,
-    /// it is stored, and the other is empty. Returns how many; `None` if they are to be read and written.
-    pub fn copy(&self, from: u64, handle: u64, len: u64) -> Result<Option<u64>> {
+    /// Copies a piece of at most `len` bytes from `offset` on to the same place of another file without touching one, if the
+    /// first file is complete, and the other one has what is before it from there as well, and nothing else. Returns how many;
+    /// `None` if they are to be read and written.
+    pub fn copy(&self, from: u64, handle: u64, offset: u64, len: u64) -> Result<Option<u64>> {
         // What cannot be told of it does not keep it from being read.
-        let stored = self.shared.place(from).and_then(|place| node(&place).stored_file(&self.shared));
-        match stored {
-            Ok(Some((recipe, all))) if (1..=len.min(u64::from(u32::MAX))).contains(&all) => {
-                Ok(self.opened(handle)?.take(recipe, all)?.then_some(all))
-            }
-            Ok(_) | Err(_) => Ok(None),
+        let given = self.shared.place(from).and_then(|place| node(&place).given(&self.shared));
+        let Ok(Some(given)) = given else { return Ok(None) };
+        // The answer has room for no more.
+        let len = given.len().saturating_sub(offset).min(len).min(u64::from(u32::MAX));
+        let is_rest = offset + len == given.len();
+        // Less would cost more to remember than to copy.
+        if len == 0 || !is_rest && len < PIECE_MIN {
+            return Ok(None);
         }
+        Ok(self.opened(handle)?.take(&given, Piece { offset, len })?.then_some(len))
     }
 
     /// Where the next data or hole is: files are shown without holes.

@@ -36,7 +36,7 @@ impl Lending<'_> {
         let copy = self.tenant.fresh_staging_file()?;
         let len = lent.1.len();
         let copied = len.map_err(Error::from).and_then(|len| {
-            self.tenant.copy_staged(&*lent.1, len, &*copy.1)?;
+            self.tenant.giving().copy_staged(&*lent.1, len, &*copy.1)?;
             if is_durable {
                 copy.1.sync()?;
                 self.tenant.repo().disk().sync_dir(&self.tenant.staging().dir())?;

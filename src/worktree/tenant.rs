@@ -14,7 +14,7 @@ use super::open_files::{OpenFile, Release, Staged};
 use super::record::{Record, recorded_mode};
 use super::state::State;
 use super::worktree::Worktree;
-use crate::disk::{DiskFile, reflink};
+use crate::disk::DiskFile;
 use crate::history::{Attributes, Name};
 use crate::id::StagingId;
 use crate::units::Timestamp;
@@ -22,8 +22,6 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Bytes copied at once when a file that waits for the store is written to.
-const COPY_LEN: usize = 4 << 20;
 /// So many complete files may wait to be made durable, with a descriptor each, before whoever completes one more does it.
 const UNSYNCED_MAX: usize = 1024;
 
@@ -206,6 +204,7 @@ impl Tenant {
         if self.lending().end_apart(node)? {
             return Ok(());
         }
+        self.giving().fill(node, true)?;
         let (is_lent, was_synced, stays_lent) = match self.state().open.get(&node) {
             Some(open) => (open.is_lent(), open.is_synced(), open.is_lent_to_readers()),
             None => return Ok(()),
@@ -294,6 +293,7 @@ impl Tenant {
     }
 
     fn sync_version_of(&self, node: NodeId, staging: StagingId) -> Result<()> {
+        self.giving().fill(node, true)?;
         match self.staging().of_node(node, staging) {
             // It was stored and let go since it was looked at.
             Err(error)
@@ -336,6 +336,7 @@ impl Tenant {
     /// The staging file to write to. If the file is complete it is a new one, with the bytes so far if they are to be
     /// kept.
     fn writable(&self, node: NodeId, keep: bool, now: Timestamp) -> Result<Arc<dyn DiskFile>> {
+        self.giving().fill(node, keep)?;
         // Who is writing already needs no news of others.
         let written = self.state().written_on(node, now)?;
         if let Some(file) = written {
@@ -369,6 +370,9 @@ impl Tenant {
     fn resume(&self, node: NodeId, staging: StagingId, now: Timestamp) -> Result<Option<Arc<dyn DiskFile>>> {
         let file = self.staging().open_to_write(staging)?;
         let free = file.try_lock()?;
+        if free && file.names()? > 1 {
+            return self.resume_apart(node, (staging, file), now);
+        }
         self.change(|state| match state.target(node)? {
             Target::Begun(begun) if begun == staging && free => {
                 let open = state.open.get_mut(&node).ok_or(Error::Stale)?;
@@ -383,6 +387,27 @@ impl Tenant {
         })
     }
 
+    /// Goes on in a copy: the staging file is that of another file as well, which gave it its bytes. `None` if the file changed
+    /// meanwhile.
+    fn resume_apart(&self, node: NodeId, begun: Staged, now: Timestamp) -> Result<Option<Arc<dyn DiskFile>>> {
+        let staged = self.fresh_staging_file()?;
+        let copied = begun.1.len().map_err(Error::from);
+        let copied = copied.and_then(|len| self.giving().copy_staged(&*begun.1, len, &*staged.1));
+        let resumed = copied.and_then(|()| {
+            self.change(|state| match state.target(node)? {
+                Target::Begun(still) if still == begun.0 => {
+                    self.begin_in(state, node, &staged, true, now)?;
+                    Ok(true)
+                }
+                _ => Ok(false),
+            })
+        });
+        if !matches!(resumed, Ok(true)) {
+            self.drop_fresh(&staged);
+        }
+        Ok(resumed?.then_some(staged.1))
+    }
+
     /// Begins a new version of a complete file; `None` if the file changed meanwhile.
     fn begin(
         &self,
@@ -393,7 +418,7 @@ impl Tenant {
     ) -> Result<Option<Arc<dyn DiskFile>>> {
         let staged = self.fresh_staging_file()?;
         // The copy is made without a lock; it only counts if nothing changed meanwhile.
-        let copied = if keep { self.copy(node, content, &*staged.1) } else { Ok(()) };
+        let copied = if keep { self.giving().copy(node, content, &*staged.1) } else { Ok(()) };
         let begun = copied.and_then(|()| {
             self.change(|state| match state.target(node)? {
                 Target::Complete(current) if current == content => {
@@ -440,52 +465,6 @@ impl Tenant {
         }
         let open = state.open.get_mut(&node).ok_or(Error::Stale)?;
         open.begin(staged.clone(), (!keep).then_some(0));
-        Ok(())
-    }
-
-    /// Copies the bytes of a version into an empty file: all of them, or it is an error.
-    fn copy(&self, node: NodeId, content: Content, to: &dyn DiskFile) -> Result<()> {
-        match content {
-            Content::Stored { recipe, len } => {
-                let mut offset = 0;
-                let put = |bytes: &[u8]| -> Result<()> {
-                    to.write_all_at(bytes, offset)?;
-                    offset += bytes.len() as u64;
-                    Ok(())
-                };
-                let shown_as = self.names().path_of(node).unwrap_or_default();
-                self.repo().read_through(recipe, len, &shown_as, put)
-            }
-            Content::Staged { staging, len } => {
-                // Whoever writes on would make a version that is whole of bytes that are not.
-                self.read(|state| match state.nodes.is_lost(staging) {
-                    true => Err(state.lost_bytes(staging)),
-                    false => Ok(()),
-                })?;
-                let from = self.staging().of_node(node, staging)?;
-                self.copy_staged(&*from, len, to)
-            }
-        }
-    }
-
-    /// Copies the first `len` bytes of a staging file into an empty file, or shares them where the disk can.
-    pub(super) fn copy_staged(&self, from: &dyn DiskFile, len: u64, to: &dyn DiskFile) -> Result<()> {
-        if let Some((shared, by)) = from.as_fd().zip(to.as_fd())
-            && reflink(shared, by).is_ok_and(|shares| shares)
-            && to.len()? >= len
-        {
-            // Somebody may have written behind what is wanted.
-            return Ok(to.set_len(len)?);
-        }
-        to.set_len(0)?;
-        let mut buf = vec![0; COPY_LEN.min(usize::try_from(len).unwrap_or(COPY_LEN))];
-        let mut offset = 0;
-        while offset < len {
-            let part = &mut buf[..COPY_LEN.min(usize::try_from(len - offset).unwrap_or(COPY_LEN))];
-            from.read_exact_at(part, offset)?;
-            to.write_all_at(part, offset)?;
-            offset += part.len() as u64;
-        }
         Ok(())
     }
 

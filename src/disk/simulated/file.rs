@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use super::super::error::at;
 use super::super::{DiskFile, FileId, Result};
-use super::{Fault, Ino, Lock, SimulatedDisk, State, errno, id_of, time};
+use super::{Fault, Ino, Inode, Lock, SimulatedDisk, State, errno, id_of, time};
 
 /// A file, open.
 #[derive(Debug)]
@@ -87,6 +87,16 @@ impl DiskFile for SimulatedFile {
 
     fn id(&self) -> Result<FileId> {
         Ok(id_of(self.ino))
+    }
+
+    fn names(&self) -> Result<u64> {
+        self.disk.read_with("stat", &self.path, |state| {
+            let named = |inode: &Inode| match inode {
+                Inode::Dir(dir) => dir.entries.values().filter(|ino| **ino == self.ino).count() as u64,
+                Inode::File(_) => 0,
+            };
+            Ok(state.inodes.iter().map(named).sum())
+        })
     }
 
     fn changed(&self) -> Result<SystemTime> {

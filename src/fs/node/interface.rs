@@ -1,7 +1,6 @@
 //! What is asked of a node, and what one answers that has nothing to say.
 
-use crate::id::RecipeId;
-use crate::worktree::NodeAttributes;
+use crate::worktree::{Given, NodeAttributes};
 
 use super::super::attr::{Attr, Kind, Lifetime};
 use super::super::errno::{Error, Result};
@@ -59,8 +58,8 @@ pub trait Node {
         Err(Error::Invalid)
     }
 
-    /// The recipe and the length of a file that is stored, as it is now.
-    fn stored_file(&self, _shared: &Superblock) -> Result<Option<(RecipeId, u64)>> {
+    /// The bytes of a file that is complete, as it is now.
+    fn given(&self, _shared: &Superblock) -> Result<Option<Given>> {
         Ok(None)
     }
 

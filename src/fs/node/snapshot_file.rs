@@ -1,7 +1,6 @@
 //! A file of a snapshot.
 
-use crate::id::RecipeId;
-use crate::worktree::NodeAttributes;
+use crate::worktree::{Given, NodeAttributes};
 
 use super::super::attr::{Attr, Kind, Lifetime};
 use super::super::errno::Result;
@@ -30,8 +29,8 @@ impl Node for SnapshotFile {
         Ok((Handle::Snapshot(shared.repo.reader(&shared.repo.recipe(self.recipe)?)), Cache::Keep))
     }
 
-    fn stored_file(&self, _: &Superblock) -> Result<Option<(RecipeId, u64)>> {
-        Ok(Some((self.recipe, self.len)))
+    fn given(&self, _: &Superblock) -> Result<Option<Given>> {
+        Ok(Some(Given::Stored { recipe: self.recipe, len: self.len }))
     }
 
     fn xattr(&self, shared: &Superblock, wanted: Xattr) -> Result<Option<String>> {

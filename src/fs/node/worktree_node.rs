@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use crate::history::{Attributes, Name};
-use crate::id::RecipeId;
-use crate::worktree::{self, NodeAttributes};
+use crate::worktree::{self, Given, NodeAttributes};
 
 use super::super::attr::{Attr, Kind, Lifetime};
 use super::super::errno::Result;
@@ -105,9 +104,8 @@ impl Node for WorktreeNode {
         Ok((Handle::Worktree(open), cache))
     }
 
-    fn stored_file(&self, shared: &Superblock) -> Result<Option<(RecipeId, u64)>> {
-        let known = attributes(self, shared)?;
-        Ok(known.recipe.map(|recipe| (recipe, known.len)))
+    fn given(&self, shared: &Superblock) -> Result<Option<Given>> {
+        shared.worktrees.within(self, |worktree| Ok(worktree.giving().given(self.node())?))
     }
 
     fn read_link(&self, shared: &Superblock) -> Result<Vec<u8>> {
