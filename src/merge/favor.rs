@@ -28,10 +28,14 @@ pub struct Way {
     pub favor: Favor,
     /// How tensors are mixed, before anybody is favored.
     pub mix: Option<Mix>,
+    /// Whether texts get the lines of both, before anybody is favored.
+    pub lines: bool,
+    /// Whether a file is one thing, of which no parts are merged.
+    pub whole: bool,
 }
 
 impl From<Favor> for Way {
     fn from(favor: Favor) -> Self {
-        Self { favor, mix: None }
+        Self { favor, ..Self::default() }
     }
 }

@@ -5,14 +5,17 @@
 
 mod conflict;
 mod favor;
+mod lines;
 mod mix;
 mod share;
 mod tensors;
 mod trees;
 mod virtual_base;
+mod word;
 
 pub use conflict::{Conflict, ConflictKind};
 pub use favor::{Favor, Way};
 pub use share::Mix;
 pub use trees::{Sides, TreeMerge, merge_trees};
 pub use virtual_base::base_tree;
+pub use word::MergeWord;

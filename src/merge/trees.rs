@@ -2,11 +2,12 @@
 
 use super::conflict::{Conflict, ConflictKind};
 use super::favor::{Favor, Way};
+use super::lines::merge_lines;
 use super::tensors::{FileMerge, merge_files, three_way};
 use crate::history::{
     Attributes, Change, ChangeKind, DraftEntry, Entry, Node, Repo, Result, Tree, TreePath, TreeWalk,
 };
-use crate::id::TreeId;
+use crate::id::{RecipeId, TreeId};
 use crate::store::Ingest;
 use crate::task::Task;
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,7 +32,7 @@ pub struct TreeMerge {
     pub conflicts: Vec<Conflict>,
 }
 
-/// Merges three trees. Files that are put together of both are recorded by the ingest.
+/// Merges three trees, each path in its way. Files that are put together of both are recorded by the ingest.
 ///
 /// # Errors
 /// If a tree or a file cannot be read; [`Stopped`](crate::task::Stopped).
@@ -39,17 +40,24 @@ pub fn merge_trees(
     repo: &Repo,
     ingest: &Ingest,
     sides: Sides,
-    way: impl Into<Way>,
+    way: impl Fn(&TreePath) -> Result<Way>,
     task: &Task,
 ) -> Result<TreeMerge> {
-    let way = way.into();
     let by_path = |changes: Vec<Change>| -> BTreeMap<TreePath, Change> {
         changes.into_iter().map(|change| (change.path.clone(), change)).collect()
     };
     let ours = by_path(repo.diff_trees(sides.base, sides.ours)?);
     let theirs = repo.diff_trees(sides.base, sides.theirs)?;
-    let mut merge =
-        Merge { repo, ingest, sides, way, task, ours, found: TreeMerge::default(), whole: BTreeMap::new() };
+    let mut merge = Merge {
+        repo,
+        ingest,
+        sides,
+        way: &way,
+        task,
+        ours,
+        found: TreeMerge::default(),
+        whole: BTreeMap::new(),
+    };
     for change in theirs {
         task.check()?;
         merge.take(change)?;
@@ -65,7 +73,8 @@ struct Merge<'a> {
     repo: &'a Repo,
     ingest: &'a Ingest,
     sides: Sides,
-    way: Way,
+    /// What is done at a path where both sides changed the same thing.
+    way: &'a dyn Fn(&TreePath) -> Result<Way>,
     task: &'a Task,
     ours: BTreeMap<TreePath, Change>,
     found: TreeMerge,
@@ -167,7 +176,8 @@ impl Merge<'_> {
             return Ok(());
         }
         let theirs = self.repo.find_in_tree(self.sides.theirs, &at)?;
-        if self.way.favor == Favor::None {
+        let favor = (self.way)(&at)?.favor;
+        if favor == Favor::None {
             self.found.conflicts.push(Conflict {
                 path: at.clone(),
                 kind: ConflictKind::InTheWay,
@@ -178,7 +188,7 @@ impl Merge<'_> {
                 tensors: Vec::new(),
             });
         }
-        self.whole.insert(at, theirs.filter(|_| self.way.favor == Favor::Theirs));
+        self.whole.insert(at, theirs.filter(|_| favor == Favor::Theirs));
         Ok(())
     }
 
@@ -252,7 +262,8 @@ impl Merge<'_> {
             Node::File { recipe, .. } => Some(recipe),
             Node::Dir(_) | Node::Symlink(_) => None,
         });
-        let merged = merge_files(self.repo, self.ingest, before, (*here, *there), self.way, self.task)?;
+        let way = (self.way)(&path)?;
+        let merged = self.files(way, before, (*here, *there))?;
         let FileMerge::Merged { recipe, len, conflicts } = merged else {
             return self.disagree(path, kind, [base, Some(ours), Some(theirs)]);
         };
@@ -267,10 +278,28 @@ impl Merge<'_> {
         Ok(())
     }
 
+    /// Merges two files inside, if that is wanted and can be done.
+    fn files(&self, way: Way, base: Option<RecipeId>, sides: (RecipeId, RecipeId)) -> Result<FileMerge> {
+        if way.whole {
+            return Ok(FileMerge::Whole);
+        }
+        match merge_files(self.repo, self.ingest, base, sides, way, self.task)? {
+            FileMerge::Whole if way.lines => {
+                let merged = merge_lines(self.repo, self.ingest, base, sides, self.task)?;
+                Ok(merged.map_or(FileMerge::Whole, |(recipe, len)| FileMerge::Merged {
+                    recipe,
+                    len,
+                    conflicts: Vec::new(),
+                }))
+            }
+            merged => Ok(merged),
+        }
+    }
+
     /// Where both sides want something else, the favored one gets it, or the first side's stays until somebody decides.
     fn disagree(&mut self, path: TreePath, kind: ConflictKind, sides: [Option<Entry>; 3]) -> Result<()> {
         let [base, ours, theirs] = sides;
-        let (is_conflict, left) = match self.way.favor {
+        let (is_conflict, left) = match (self.way)(&path)?.favor {
             Favor::Ours => (false, &ours),
             Favor::Theirs => (false, &theirs),
             Favor::Base => (false, &base),
@@ -388,7 +417,8 @@ mod tests {
         let ingest = repo.store().begin().expect("begin");
         let merge = |base, ours, theirs| {
             let sides = Sides { base, ours, theirs };
-            let merge = merge_trees(&repo, &ingest, sides, Favor::None, &Task::default()).expect("merged");
+            let merge =
+                merge_trees(&repo, &ingest, sides, |_| Ok(Way::default()), &Task::default()).expect("merged");
             assert_eq!(merge.conflicts, []);
             merge.edits.len()
         };
@@ -397,7 +427,8 @@ mod tests {
         assert_eq!(merge(old, old_cut, new), 1);
         assert_eq!(merge(old, old_cut, old_again), 0);
         let sides = Sides { base: old, ours: new, theirs: odd };
-        let merge = merge_trees(&repo, &ingest, sides, Favor::None, &Task::default()).expect("merged");
+        let merge =
+            merge_trees(&repo, &ingest, sides, |_| Ok(Way::default()), &Task::default()).expect("merged");
         assert_eq!(merge.conflicts.len(), 1);
     }
 }

@@ -29,7 +29,7 @@ pub fn base_tree(
         let before = CommitGraph::of(repo).merge_bases(*first, *other)?.first().copied();
         let sides = Sides { base: repo.tree_of(before)?, ours: merged, theirs: repo.commit(*other)?.tree };
         let ingest = repo.store().begin()?;
-        let merge = merge_trees(repo, &ingest, sides, Favor::Base, task)?;
+        let merge = merge_trees(repo, &ingest, sides, |_| Ok(Favor::Base.into()), task)?;
         merged = with_edits(repo, &ingest, merged, merge.edits, task)?;
         // Whoever merges upon it reads it.
         ingest.seal()?;

@@ -11,10 +11,11 @@ use super::unsaved::Unsaved;
 use super::workspace::Workspace;
 use crate::history::{self, BranchName, CommitGraph, LogEntry, Repo, Signature, TreePath};
 use crate::id::{CommitId, TreeId};
-use crate::merge::{Conflict, Favor, Mix, Sides, Way, base_tree, merge_trees};
+use crate::merge::{Conflict, Favor, MergeWord, Mix, Sides, Way, base_tree, merge_trees};
 use crate::task::Task;
 use crate::worktree::{
-    self, Coding, CommitRequest, Committed, Edit, Manner, Merging, MergingKind, Snapshot, Warning, Worktree,
+    self, Coding, CommitRequest, Committed, Edit, Manner, MergeWords, Merging, MergingKind, Snapshot,
+    Warning, Worktree,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -503,8 +504,16 @@ impl Merges<'_> {
     ) -> Result<Merged> {
         let Step { sides, mut merging, snapshot } = step;
         let ingest = self.0.repo.store().begin()?;
-        let merge = merge_trees(&self.0.repo, &ingest, sides, strategy.way(), task)?;
-        if strategy == Strategy::Fail && !merge.conflicts.is_empty() {
+        let words = MergeWords::of(&self.0.repo, sides.ours);
+        let way = |path: &TreePath| Ok(words.at(path)?.upon(strategy.way()));
+        let merge = merge_trees(&self.0.repo, &ingest, sides, way, task)?;
+        let fails =
+            |conflict: &Conflict| Ok::<_, history::Error>(words.at(&conflict.path)? == MergeWord::Fail);
+        let is_refused = match merge.conflicts.is_empty() {
+            true => false,
+            false => strategy == Strategy::Fail || any(&merge.conflicts, fails)?,
+        };
+        if is_refused {
             return Ok(self.done(Outcome::Refused(merge.conflicts), Vec::new()));
         }
         merging.conflicts = merge.conflicts;
@@ -589,6 +598,11 @@ pub(super) fn under_way(
     let (manner, is_in) = (Manner::default(), false);
     let metadata = BTreeMap::new();
     Merging { kind, ours, theirs, message, author, metadata, conflicts, decided, todo, manner, is_in }
+}
+
+/// Whether one of them is so.
+fn any<T, E>(all: &[T], is_so: impl Fn(&T) -> std::result::Result<bool, E>) -> std::result::Result<bool, E> {
+    all.iter().try_fold(false, |found, one| Ok(found || is_so(one)?))
 }
 
 /// Refuses to begin something where something else is under way, or the worktree has changes. The result is what it is

@@ -5,11 +5,11 @@ use super::error::Result;
 use super::notes::is_note;
 use super::stale::unless_stale;
 use super::workspace::Workspace;
-use crate::history::{self, Commit, Signature, Tag, TagName};
+use crate::history::{self, Commit, Signature, Tag, TagName, TreePath};
 use crate::id::CommitId;
-use crate::merge::{Favor, Sides, merge_trees};
+use crate::merge::{Sides, Way, merge_trees};
 use crate::task::Task;
-use crate::worktree::{self, Edit, Worktree};
+use crate::worktree::{self, Edit, MergeWords, Worktree};
 use std::collections::BTreeMap;
 
 /// What the names of stashes begin with: they are tags, so that they are as safe as other refs and have logs.
@@ -137,7 +137,9 @@ impl Stashes<'_> {
         let base = self.0.repo.tree_of(commit.parents.first().copied())?;
         let sides = Sides { base, ours, theirs: commit.tree };
         let ingest = self.0.repo.store().begin()?;
-        let merge = merge_trees(&self.0.repo, &ingest, sides, Favor::None, task)?;
+        let words = MergeWords::of(&self.0.repo, ours);
+        let way = |path: &TreePath| Ok(words.at(path)?.upon(Way::default()));
+        let merge = merge_trees(&self.0.repo, &ingest, sides, way, task)?;
         if !merge.conflicts.is_empty() {
             let paths = merge.conflicts.into_iter().map(|conflict| conflict.path).collect();
             return Err(super::Error::StashConflicts { number: stash.number, paths });

@@ -1,4 +1,5 @@
-//! What `.coralattributes` files say of paths: how hard to try when a file is stored, whether it may be a difference, and to what.
+//! What `.coralattributes` files say of paths: how hard to try when a file is stored, whether it may be a difference, and to what;
+//! how it is merged.
 //!
 //! A file holds for its folder and what is below; of several lines that fit, and of several files, the last and the nearest win.
 //! They are read from a tree of the worktree, once each. What they say changes how bytes are stored and never what they are, so that
@@ -7,8 +8,9 @@
 use super::error::Result;
 use super::worktree::Worktree;
 use crate::codec::Level;
-use crate::history::{DraftTree, Node, TreePath, glob};
+use crate::history::{self, DraftTree, FileContent, Node, Repo, TreePath, glob};
 use crate::id::RecipeId;
+use crate::merge::MergeWord;
 use crate::store::Treatment;
 use crate::units::Timestamp;
 use std::collections::HashMap;
@@ -17,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The name of the files.
 pub const ATTRIBUTES_FILE: &str = ".coralattributes";
 /// Longer ones are not read, in bytes.
-pub(super) const LONGEST: u64 = 256 << 10;
+const LONGEST: u64 = 256 << 10;
 
 /// What is said of a path.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,6 +30,8 @@ pub struct Said {
     pub delta: Option<bool>,
     /// The file that it derives from: `base=REF:PATH`, `base=REF:` for the one at the same path.
     pub base: Option<String>,
+    /// How it is merged where both sides changed it: `merge=ours`, `-merge`.
+    pub merge: Option<MergeWord>,
     /// Words that mean nothing.
     pub unknown: Vec<String>,
 }
@@ -128,6 +132,7 @@ impl Said {
         self.level = next.level.or(self.level);
         self.delta = next.delta.or(self.delta);
         self.base = next.base.clone().or(self.base.take());
+        self.merge = next.merge.or(self.merge);
         self.unknown.extend(next.unknown.iter().cloned());
     }
 
@@ -138,6 +143,11 @@ impl Said {
             (_, Some(("base", base))) if base.contains(':') => self.base = Some(base.to_owned()),
             (_, Some(("level", level))) if Level::from_name(level).is_ok() => {
                 self.level = Level::from_name(level).ok()
+            }
+            ("merge", _) => self.merge = Some(MergeWord::Usual),
+            ("-merge", _) => self.merge = Some(MergeWord::Binary),
+            (_, Some(("merge", name))) if MergeWord::from_name(name).is_some() => {
+                self.merge = MergeWord::from_name(name);
             }
             _ => self.unknown.push(word.to_owned()),
         }
@@ -154,8 +164,14 @@ impl Rule {
     }
 }
 
+/// The lines of a file of the history. One that is no text, or too long for one, has none.
+pub(super) fn rules_of(repo: &Repo, file: RecipeId) -> history::Result<Vec<Rule>> {
+    let bytes = FileContent::of(repo, file)?.read_short(LONGEST)?;
+    Ok(parse(&bytes.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default()))
+}
+
 /// The lines of a file.
-pub(super) fn parse(text: &str) -> Vec<Rule> {
+fn parse(text: &str) -> Vec<Rule> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let rule = |line: &str| {
         let mut words = line.split_whitespace();
@@ -191,5 +207,14 @@ mod tests {
         assert_eq!(log.treatment(), Treatment { level: Some(Level::Fast), no_delta: true });
         assert_eq!((said("top").delta, said("top").unknown), (Some(true), vec!["odd".to_owned()]));
         assert!(said("x/top").is_nothing() && said("b").is_nothing());
+        let rules = parse("* merge=union\n*.bin -merge\nx.bin merge merge=odd\n");
+        let said = |text: &str| {
+            let mut said = Said::default();
+            rules.iter().filter(|rule| rule.fits(&path(text))).for_each(|rule| said.overlay(&rule.said));
+            (said.merge, said.unknown)
+        };
+        assert_eq!(said("a"), (Some(MergeWord::Union), Vec::new()));
+        assert_eq!(said("a.bin"), (Some(MergeWord::Binary), Vec::new()));
+        assert_eq!(said("x.bin"), (Some(MergeWord::Usual), vec!["merge=odd".to_owned()]));
     }
 }

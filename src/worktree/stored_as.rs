@@ -2,9 +2,9 @@
 //!
 //! Of an object that lies at several paths the heaviest level counts, and it stands for itself if it does at one of them.
 
-use super::attributes::{ATTRIBUTES_FILE, LONGEST, Rule, Said, parse};
+use super::attributes::{ATTRIBUTES_FILE, Rule, Said, rules_of};
 use super::error::Result;
-use crate::history::{FileContent, Node, Repo, TreePath, Walk};
+use crate::history::{Node, Repo, TreePath, Walk};
 use crate::id::{ObjectKey, RecipeId, TreeId};
 use crate::store::Treatment;
 use crate::task::Task;
@@ -103,9 +103,7 @@ impl Looking<'_> {
         if let Some(rules) = self.files.get(&file) {
             return Ok(Arc::clone(rules));
         }
-        let bytes = FileContent::of(self.repo, file)?.read_short(LONGEST)?;
-        let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
-        let rules = Arc::new(parse(&text));
+        let rules = Arc::new(rules_of(self.repo, file)?);
         self.files.insert(file, Arc::clone(&rules));
         Ok(rules)
     }

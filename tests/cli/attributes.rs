@@ -81,3 +81,111 @@ fn what_is_written_anew_is_stored_as_the_attributes_of_its_path_say() {
     assert!(bench.cat(late) == model(3e-4), "every byte comes back");
     bench.coral(&["fsck", "--full"]).succeeds();
 }
+
+/// A repository whose branches `main` and `dev` changed the same files, each in its own way.
+fn disagreeing(attributes: &str) -> Workbench {
+    let bench = Workbench::new();
+    let say = |side: &str, number: f32| {
+        for name in ["ours.txt", "theirs.txt", "list.txt", "whole.safetensors", "mean.safetensors"] {
+            let file = match name.ends_with(".txt") {
+                true => format!("first\n{side}\nlast\n").into_bytes(),
+                false => safetensors(&[("a", &[number, 2.0]), ("b", &[number; 3])]),
+            };
+            bench.write(name, &file);
+        }
+        bench.write("deep/only.txt", side.as_bytes());
+        bench.coral(&["add", "."]).succeeds();
+        bench.coral(&["commit", "-m", side]).succeeds();
+    };
+    bench.write(".coralattributes", attributes.as_bytes());
+    say("base", 0.0);
+    bench.coral(&["branch", "dev"]).succeeds();
+    say("main", 1.0);
+    bench.coral(&["switch", "dev"]).succeeds();
+    say("dev", 3.0);
+    bench.coral(&["switch", "main"]).succeeds();
+    bench
+}
+
+const WORDS: &str =
+    "ours.txt merge=ours\ntheirs.txt merge=theirs\nlist.txt merge=union\nmean.* merge=average\n";
+
+/// What the words make of the files of `disagreeing`.
+fn is_merged(bench: &Workbench, target: &str) {
+    let cat = |name: &str| bench.cat(&format!("{target}{name}"));
+    assert_eq!(cat("ours.txt"), b"first\nmain\nlast\n");
+    assert_eq!(cat("theirs.txt"), b"first\ndev\nlast\n");
+    assert_eq!(cat("list.txt"), b"first\nmain\ndev\nlast\n");
+    assert!(cat("mean.safetensors") == safetensors(&[("a", &[2.0, 2.0]), ("b", &[2.0; 3])]));
+}
+
+#[test]
+fn each_path_is_merged_as_its_attributes_say() {
+    let rest = "whole.safetensors merge=ours\ndeep/* merge=theirs\n";
+    let bench = disagreeing(&format!("{WORDS}{rest}"));
+    // What is said of a path is stronger than what is said of a merge.
+    bench.coral(&["merge", "-s", "fail", "dev"]).succeeds();
+    is_merged(&bench, "HEAD:");
+    bench.coral(&["undo"]).succeeds();
+    bench.coral(&["restore", "--all"]).succeeds();
+    bench.coral(&["cherry-pick", "dev"]).succeeds();
+    is_merged(&bench, "HEAD:");
+    // What is undone was changed since; the other side is what was before.
+    bench.coral(&["revert", "HEAD~1"]).succeeds();
+    assert_eq!(bench.cat("HEAD:theirs.txt"), b"first\nbase\nlast\n");
+    assert_eq!(bench.cat("HEAD:list.txt"), b"first\nmain\ndev\nbase\nlast\n");
+    assert!(bench.cat("HEAD:mean.safetensors") == safetensors(&[("a", &[1.0, 2.0]), ("b", &[1.0; 3])]));
+    bench.coral(&["fsck", "--full"]).succeeds();
+}
+
+#[test]
+fn a_stash_comes_back_as_the_attributes_of_its_paths_say() {
+    let bench = disagreeing(&format!("{WORDS}*.safetensors merge=ours\nmean.* merge=average\n"));
+    bench.coral(&["switch", "-c", "aside", "main~1"]).succeeds();
+    for (name, bytes) in [
+        ("ours.txt", b"first\ndev\nlast\n".to_vec()),
+        ("theirs.txt", b"first\ndev\nlast\n".to_vec()),
+        ("list.txt", b"first\ndev\nlast\n".to_vec()),
+        ("mean.safetensors", safetensors(&[("a", &[3.0, 2.0]), ("b", &[3.0; 3])])),
+    ] {
+        bench.write(name, &bytes);
+        bench.coral(&["add", name]).succeeds();
+    }
+    bench.coral(&["stash"]).succeeds();
+    bench.coral(&["merge", "main"]).succeeds();
+    bench.coral(&["stash", "pop"]).succeeds();
+    is_merged(&bench, ":");
+}
+
+#[test]
+fn what_is_one_thing_is_a_conflict_and_what_fails_stops_everything() {
+    let bench = disagreeing(&format!("{WORDS}*.safetensors -merge\n* merge\nwhole.* merge=binary\n"));
+    let merged = bench.coral(&["--json", "merge", "dev"]).fails(1, &[]);
+    let merged: serde_json::Value = serde_json::from_str(&merged.stdout).expect("JSON");
+    let conflicts = merged["conflicts"].as_array().expect("a list");
+    let whole = conflicts.iter().find(|one| one["path"] == "whole.safetensors").expect("a conflict");
+    assert_eq!((&merged["outcome"], &whole["tensors"]), (&"conflicts".into(), &serde_json::json!([])));
+    // `merge` takes back what was said before.
+    assert!(conflicts.iter().any(|one| one["path"] == "ours.txt"), "{merged}");
+    bench.coral(&["merge", "--abort"]).succeeds();
+    bench.commit(".coralattributes", format!("{WORDS}* merge=ours\nwhole.* merge=fail\n").as_bytes(), "fail");
+    bench.coral(&["merge", "dev"]).fails(1, &["1 conflict, and nothing was changed"]);
+    bench.coral(&["status"]).succeeds();
+    bench.coral(&["merge", "--abort"]).fails(1, &["no merge"]);
+}
+
+#[test]
+fn words_that_mean_nothing_are_told_with_what_there_is() {
+    let bench = Workbench::new();
+    bench.commit(".coralattributes", b"* merge=avrage level=hard -base odd\n*.txt merge=union\n", "first");
+    let told = bench.coral(&["check-attr", "a.txt"]).fails(
+        0,
+        &[
+            "`merge=avrage` means nothing, and is said of `a.txt`: there are ours, theirs, union, average, binary, fail",
+            "`level=hard` means nothing, and is said of `a.txt`: there are fast, default, max",
+            "`odd` means nothing, and is said of `a.txt`: there are level, delta, base and merge",
+        ],
+    );
+    assert_eq!(told.stdout, "a.txt: merge: union\n");
+    assert_eq!(bench.coral(&["--json", "check-attr", "a.txt"]).json()["attributes"][0]["merge"], "union");
+}

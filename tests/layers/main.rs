@@ -106,7 +106,7 @@ const SEALS: &[(&str, &[&str])] = &[
     ("toml_edit", &["config.rs"]),
     ("strsim", &["config.rs", "history/suggest.rs", "cli/habits.rs"]),
     // There is a verb of that name.
-    ("similar", &["compare/lines.rs", "cli/args.rs", "cli/schemas.rs"]),
+    ("similar", &["compare/lines.rs", "merge/lines.rs", "cli/args.rs", "cli/schemas.rs"]),
     ("ignore", &["workspace/ignored.rs"]),
     ("rustix", &["history/out_dir.rs"]),
     ("saphyr_parser", &["soup/yaml.rs"]),
