@@ -95,5 +95,23 @@ pub fn disk_usage_is_what_is_stored() -> Result<(), Missing> {
     };
     assert!(used("branches/main/zeros") < 1 << 20);
     assert_eq!(fs::metadata(stage.mnt("branches/main/zeros")).expect("there").len(), 8 << 20);
+    // What is looked at before it is made small is asked again.
+    fs::write(stage.worktree("ones"), vec![1; 8 << 20]).expect("room");
+    let id = stage.commit("ones");
+    for tree in ["branches/main".to_owned(), format!("commits/{id}"), "worktree/main".to_owned()] {
+        used(&format!("{tree}/ones"));
+    }
+    stage.in_repo(&["drain"]).succeeds();
+    for tree in ["branches/main".to_owned(), format!("commits/{id}"), "worktree/main".to_owned()] {
+        stage.wait_until("it is small", || used(&format!("{tree}/ones")) < 1 << 20);
+    }
+    // What waits takes what it takes on the disk.
+    let sparse = fs::File::create(stage.worktree("sparse")).expect("room");
+    sparse.set_len(1 << 40).expect("no room is needed");
+    drop(sparse);
+    assert!(used("worktree/main/sparse") < 1 << 20);
+    fs::write(stage.worktree("sparse"), vec![1; 1 << 20]).expect("room");
+    assert!((1 << 20..2 << 20).contains(&used("worktree/main/sparse")));
+    fs::remove_file(stage.worktree("sparse")).expect("there");
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::history::{Repo, stored_len};
+use crate::history::{Repo, stored};
 use crate::id::RecipeId;
 use crate::recipe::Recipe;
 
@@ -14,12 +14,17 @@ const REMEMBERED: usize = 1 << 18;
 /// of a listing, and the difference is a few blocks.
 const TOO_SMALL: u64 = 64 << 10;
 
-/// What `stat` says that a file of this length takes, given what asks the store.
-pub(super) fn shown(len: u64, stored: impl FnOnce() -> u64) -> u64 {
-    match len < TOO_SMALL {
-        true => len,
-        false => stored(),
-    }
+/// Whether what a file of this length takes is not looked up for `stat`.
+pub(super) const fn is_small(len: u64) -> bool {
+    len < TOO_SMALL
+}
+
+/// What a file takes in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Size {
+    pub bytes: u64,
+    /// Whether it lies there as it was saved, maybe, and is going to be made small.
+    pub may_shrink: bool,
 }
 
 /// The sizes that are known.
@@ -29,18 +34,24 @@ pub(super) struct StoredSizes(Mutex<HashMap<RecipeId, u64>>);
 impl StoredSizes {
     /// The bytes that a file takes in the store; its length if that cannot be told, so that damage does not keep
     /// anyone from listing a directory.
-    pub fn of(&self, repo: &Repo, id: RecipeId, len: u64) -> u64 {
+    pub fn of(&self, repo: &Repo, id: RecipeId, len: u64) -> Size {
         let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(&stored) = known().get(&id) {
-            return stored;
+        if let Some(&bytes) = known().get(&id) {
+            return Size { bytes, may_shrink: false };
         }
-        let measure = |recipe: Arc<Recipe>| stored_len(repo.store(), &recipe);
-        let Ok(stored) = repo.recipe(id).and_then(measure) else { return len };
+        let measure = |recipe: Arc<Recipe>| stored(repo.store(), &recipe);
+        let Ok((bytes, is_raw)) = repo.recipe(id).and_then(measure) else {
+            return Size { bytes: len, may_shrink: false };
+        };
+        // What is coded and stays as it was is known as soon as nothing waits any more.
+        if is_raw && repo.store().attached_len() > 0 {
+            return Size { bytes, may_shrink: true };
+        }
         let mut known = known();
         if known.len() >= REMEMBERED {
             known.clear();
         }
-        known.insert(id, stored);
-        stored
+        known.insert(id, bytes);
+        Size { bytes, may_shrink: false }
     }
 }

@@ -82,7 +82,7 @@ pub(crate) use reader::ReaderSlot;
 pub use ref_transaction::Transaction;
 pub use reflog::{LogEntry, LogLine};
 pub use refs::{BranchName, Head, Logs, Moved, REF_NAME_MAX, RefNameError, Refs, TagName};
-pub use repository::{Options, Repo, stored_len};
+pub use repository::{Options, Repo, stored, stored_len};
 pub use resolve::{Revisions, Selection};
 pub use revision::{Range, Revision, Side, Target};
 pub use said_time::parse_time;

@@ -13,7 +13,7 @@ use crate::id::{CommitId, RecipeId, TreeId};
 use crate::plain::PlainCopies;
 use crate::random::unpredictable;
 use crate::recipe::Recipe;
-use crate::store::{self, Kind, Store};
+use crate::store::{self, Encoding, Kind, Store};
 use crate::units::Timestamp;
 use crate::wire::WireError;
 use std::collections::HashSet;
@@ -238,12 +238,20 @@ impl Repo {
 
 /// The bytes that a file takes in a store: its distinct objects, shared or not. Decodes nothing.
 pub fn stored_len(store: &Store, recipe: &Recipe) -> Result<u64> {
+    Ok(stored(store, recipe)?.0)
+}
+
+/// The same, and whether some of it lies there as it was saved.
+pub fn stored(store: &Store, recipe: &Recipe) -> Result<(u64, bool)> {
     let keys: HashSet<_> = recipe.keys().collect();
-    let mut sum = 0;
+    let (mut sum, mut is_raw) = (0, false);
     for key in keys {
-        sum += store.info(key)?.map_or(0, |info| info.stored_len);
+        if let Some(info) = store.info(key)? {
+            sum += info.stored_len;
+            is_raw |= info.encoding == Encoding::Raw;
+        }
     }
-    Ok(sum)
+    Ok((sum, is_raw))
 }
 
 /// The root directory of a tree as an entry, for looking up the empty path.

@@ -112,6 +112,17 @@ impl Names<'_> {
         self.attributes_of(&mut state, node)
     }
 
+    /// Bytes that a file takes on the disk whose bytes are not in the store yet.
+    pub fn allocated(&self, node: NodeId) -> Result<Option<u64>> {
+        let staging = self.worktree.read(|state| match &state.nodes.get(node)?.body {
+            Body::File(file) => Ok(file.current.staging()),
+            Body::Dir(_) | Body::Symlink(_) => Ok(None),
+        })?;
+        let Some(staging) = staging else { return Ok(None) };
+        let found = self.worktree.repo().disk().stat(&self.worktree.staging().path(staging))?;
+        Ok(found.map(|found| found.allocated))
+    }
+
     /// The directory that a node is in; the root's is itself.
     pub fn parent(&self, node: NodeId) -> Result<NodeId> {
         self.worktree.read(|state| {

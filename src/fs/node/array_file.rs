@@ -25,7 +25,8 @@ impl Node for ArrayFile {
     fn attr(&self, ino: u64, shared: &Superblock, _: Option<NodeAttributes>) -> Result<Attr> {
         let attributes = Attributes { mode: 0o444, ..self.attributes };
         let len = shared.tensors.array_len(self.at)?;
-        let stored = sizes::shown(len, || shared.tensors.stored_len(self.at).unwrap_or(len));
+        let known = (!sizes::is_small(len)).then(|| shared.tensors.stored_len(self.at));
+        let stored = known.and_then(std::result::Result::ok).unwrap_or(len);
         Ok(Attr { len, stored, ..Attr::of(ino, Kind::File, attributes, Lifetime::Immutable) })
     }
 

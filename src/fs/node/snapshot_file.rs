@@ -7,7 +7,7 @@ use super::super::errno::Result;
 use super::super::handle::Handle;
 use super::super::opening::{Cache, OpenMode};
 use super::super::place::SnapshotFile;
-use super::super::sizes;
+use super::super::sizes::{self, Size};
 use super::super::superblock::Superblock;
 use super::interface::{Node, Xattr};
 
@@ -22,7 +22,12 @@ impl Node for SnapshotFile {
 
     fn attr(&self, ino: u64, shared: &Superblock, _: Option<NodeAttributes>) -> Result<Attr> {
         let attr = Attr::of(ino, Kind::File, self.attributes, Lifetime::Immutable);
-        Ok(Attr { len: self.len, stored: sizes::shown(self.len, || self.stored(shared)), ..attr })
+        if sizes::is_small(self.len) {
+            return Ok(Attr { len: self.len, stored: self.len, ..attr });
+        }
+        let size = self.size(shared);
+        let lifetime = if size.may_shrink { Lifetime::Shared } else { Lifetime::Immutable };
+        Ok(Attr { len: self.len, stored: size.bytes, lifetime, ..attr })
     }
 
     fn open(&self, _: u64, shared: &Superblock, _: OpenMode) -> Result<(Handle, Cache)> {
@@ -36,14 +41,14 @@ impl Node for SnapshotFile {
     fn xattr(&self, shared: &Superblock, wanted: Xattr) -> Result<Option<String>> {
         Ok(match wanted {
             Xattr::Id => Some(self.recipe.to_string()),
-            Xattr::Stored => Some(self.stored(shared).to_string()),
+            Xattr::Stored => Some(self.size(shared).bytes.to_string()),
             Xattr::Commit | Xattr::Encoding | Xattr::Base => None,
         })
     }
 }
 
 impl SnapshotFile {
-    fn stored(&self, shared: &Superblock) -> u64 {
+    fn size(&self, shared: &Superblock) -> Size {
         shared.sizes.of(&shared.repo, self.recipe, self.len)
     }
 }

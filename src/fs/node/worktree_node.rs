@@ -42,7 +42,7 @@ impl Node for WorktreeNode {
         let shown = Attributes { mode: known.mode, modified: known.modified };
         Ok(Attr {
             len: known.len,
-            stored: sizes::shown(known.len, || stored(shared, &known).unwrap_or(known.len)),
+            stored: self.takes(shared, &known),
             changed: times.map_or(known.modified, |times| times.changed).max(while_lent.unwrap_or_default()),
             accessed: times.and_then(|times| times.accessed).unwrap_or(known.modified),
             linked: known.linked,
@@ -142,6 +142,18 @@ impl Node for WorktreeNode {
     }
 }
 
+impl WorktreeNode {
+    /// Bytes that it takes: in the store, or while it waits on the disk.
+    fn takes(&self, shared: &Superblock, known: &NodeAttributes) -> u64 {
+        if known.kind != worktree::Kind::File || sizes::is_small(known.len) {
+            return known.len;
+        }
+        // What cannot be told does not keep anybody from looking.
+        let waiting = || shared.worktrees.within(self, |open| Ok(open.names().allocated(self.node())?));
+        stored(shared, known).or_else(|| waiting().ok().flatten()).unwrap_or(known.len)
+    }
+}
+
 /// The root of a worktree that nobody looked into is not opened to be listed.
 fn attributes(at: &WorktreeNode, shared: &Superblock) -> Result<NodeAttributes> {
     if at.is_root() && shared.worktrees.find(at.branch()).is_none() {
@@ -159,7 +171,7 @@ fn attributes(at: &WorktreeNode, shared: &Superblock) -> Result<NodeAttributes> 
 
 /// What a node takes in the store, if it is stored.
 fn stored(shared: &Superblock, known: &NodeAttributes) -> Option<u64> {
-    known.recipe.map(|recipe| shared.sizes.of(&shared.repo, recipe, known.len))
+    known.recipe.map(|recipe| shared.sizes.of(&shared.repo, recipe, known.len).bytes)
 }
 
 const fn kind(kind: worktree::Kind) -> Kind {
