@@ -111,6 +111,9 @@ pub fn what_programs_write_last_is_what_commits_wait_for() -> Result<(), Missing
         stage.in_repo(&["status", "--short"]).succeeds();
     }
     assert_eq!(stage.in_repo(&["status", "--short"]).succeeds().text(), "", "nothing is left");
+    let told = fs::read_to_string(stage.mnt(".coral/status")).expect("readable");
+    assert!(told.contains("auto-commit: on, when a checkpoint is complete\n"), "{told}");
+    assert!(told.contains("  last commit ") && told.contains(": epoch=1-step=40.ckpt on main as "), "{told}");
     Ok(())
 }
 
@@ -131,9 +134,17 @@ pub fn a_mount_commits_when_it_is_quiet_and_what_waits_when_it_goes() -> Result<
     stage.mount(&["repo", "mnt"]);
     fs::write(stage.worktree("notes"), "no checkpoint").expect("room");
     fs::write(stage.worktree("out/a"), "more").expect("room");
+    let status = || fs::read_to_string(stage.mnt(".coral/status")).expect("readable");
+    stage.wait_until("it is told what waits", || {
+        status().contains(
+            "auto-commit: on, when nothing changed for 3600 s\n  waits: out/a on main, more may come\n",
+        )
+    });
     stage.unmount();
     assert_eq!(wait_for(&stage, 2).len(), 2, "it did not wait for an hour");
     stage.mount(&["--auto-commit=off", "repo", "mnt"]);
+    let told = fs::read_to_string(stage.mnt(".coral/status")).expect("readable");
+    assert!(told.contains("auto-commit: off\n"), "{told}");
     assert_eq!(fs::read_to_string(stage.mnt("HEAD/out/a")).expect("committed"), "more");
     fs::write(stage.worktree("out/a"), "by hand").expect("room");
     stage.unmount();

@@ -115,6 +115,12 @@ impl Policy {
         }
     }
 
+    /// What waits: the folder of each checkpoint, what said so, and whether somebody writes there still.
+    pub fn waiting(&self) -> impl Iterator<Item = (&str, &str, bool)> {
+        let waiting = self.waiting.iter();
+        waiting.map(|(folder, waiting)| (folder.as_str(), waiting.by.as_str(), self.is_written(folder)))
+    }
+
     /// When something is due, if something waits.
     pub fn next(&self) -> Option<Duration> {
         self.waiting.values().map(|waiting| waiting.due).min()

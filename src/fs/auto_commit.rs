@@ -34,6 +34,7 @@ const FACTS_MAX: u64 = 16 << 20;
 /// If no thread can be started.
 pub(super) fn start(core: &Arc<FileSystem>, settings: AutoCommitSettings) -> io::Result<()> {
     let Some(told) = core.shared.auto_events.listen() else { return Ok(()) };
+    core.shared.auto_status.begin(settings.when);
     let agent =
         Agent { core: Arc::downgrade(core), settings, policies: BTreeMap::new(), began: Instant::now() };
     thread::Builder::new().name("auto-commit".into()).spawn(move || agent.run(&told)).map(drop)
@@ -74,7 +75,20 @@ impl Agent {
             }
             let now = self.began.elapsed();
             self.commit_due(|policy| policy.take_due(now));
+            self.tell_what_waits();
         }
+    }
+
+    fn tell_what_waits(&self) {
+        let Some(core) = self.core.upgrade() else { return };
+        let waiting = self.policies.iter().flat_map(|(branch, policy)| {
+            policy.waiting().map(move |(folder, by, is_written)| {
+                let place = if folder.is_empty() { by } else { folder };
+                let why = if is_written { "somebody writes there still" } else { "more may come" };
+                format!("{place} on {branch}, {why}")
+            })
+        });
+        core.shared.auto_status.wait_for(waiting.collect());
     }
 
     fn commit_due(&mut self, take: impl Fn(&mut Policy) -> Vec<Due>) {
@@ -87,6 +101,7 @@ impl Agent {
                 Ok(()) | Err(Error::Worktree(worktree::Error::NothingToCommit { .. })) => {}
                 Err(error) => {
                     let what = format!("a checkpoint of {branch} was not committed: {error}");
+                    shared.auto_status.failed(shared.now(), what.clone());
                     shared.log.line(shared.now(), what);
                 }
             });
@@ -113,10 +128,14 @@ fn commit(
     let best = settings.tag_best.as_ref().filter(|_| is_best);
     for tag in settings.tag_last.iter().chain(best) {
         if let Err(error) = commands.move_tag(tag, id) {
-            shared.log.line(shared.now(), format_args!("the tag {tag} was not moved to {id}: {error}"));
+            let what = format!("the tag {tag} was not moved to {id}: {error}");
+            shared.auto_status.failed(shared.now(), what.clone());
+            shared.log.line(shared.now(), what);
         }
     }
-    shared.log.line(shared.now(), format_args!("committed {name} on {branch} as {id}"));
+    let what = format!("{name} on {branch} as {id}");
+    shared.log.line(shared.now(), format_args!("committed {what}"));
+    shared.auto_status.committed(shared.now(), what);
     Ok(())
 }
 

@@ -8,6 +8,7 @@ mod asked;
 mod attr;
 mod auto_commit;
 mod auto_events;
+mod auto_status;
 mod change;
 mod changes;
 mod command;

@@ -13,6 +13,7 @@ use crate::units::Timestamp;
 use crate::worktree::{self, NodeId};
 
 use super::auto_events::AutoEvents;
+use super::auto_status::AutoStatus;
 use super::completion::Closings;
 use super::errno::{Error, Result};
 use super::fills::Fills;
@@ -51,6 +52,7 @@ pub(super) struct Superblock {
     pub closings: Arc<Closings>,
     pub ingest: Arc<IngestQueue>,
     pub auto_events: AutoEvents,
+    pub auto_status: AutoStatus,
     pub fills: Fills,
     pub history: History,
     pub tensors: Tensors,
@@ -93,6 +95,7 @@ impl Superblock {
             closings: Arc::default(),
             ingest: Arc::new(ingest),
             auto_events: AutoEvents::default(),
+            auto_status: AutoStatus::default(),
             fills,
             history: History::default(),
             tensors: Tensors::of(&repo),

@@ -90,6 +90,7 @@ impl<'a> Texts<'a> {
             0 => {}
             bytes => report.line(format_args!("{bytes} bytes of commits are still to be made small")),
         }
+        self.0.auto_status.tell(&mut report);
         if let Some(trouble) = self.0.index.trouble() {
             report.line(format_args!("no index, packs are searched one by one: {trouble}"));
         }

@@ -74,7 +74,7 @@ const ORDERS: &[(&str, Layers)] = &[
             ],
             &["fills", "history", "ingest_batch", "meter", "mount_point", "moving", "worktrees"],
             &["open_worktrees", "place", "write_back"],
-            &["auto_events", "ingest_queue", "inode", "snapshots"],
+            &["auto_events", "auto_status", "ingest_queue", "inode", "snapshots"],
             &["handle"],
             // What the kinds of nodes share, and they.
             &["superblock"],
