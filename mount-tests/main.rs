@@ -18,6 +18,7 @@ mod guides;
 mod heavy;
 mod lent;
 mod life;
+mod load;
 mod places;
 mod posix;
 mod python;
@@ -157,6 +158,10 @@ fn main() -> ExitCode {
             who_saved_nothing_where_nobody_can_is_told_so,
             umount_makes_small_what_it_is_asked_to_and_says_what_it_leaves,
             a_user_without_fuse3_is_told_what_to_install;
+        load:
+            sixteen_threads_fault_one_mapping_of_a_difference,
+            readers_see_right_bytes_whatever_is_done_to_the_store_and_the_mount,
+            a_daemon_that_is_killed_while_it_packs_and_files_are_open_loses_nothing_and_nobody_hangs;
         readme:
             five_minutes_are_as_the_readme_says,
             five_minutes_with_python_are_as_the_readme_says;
