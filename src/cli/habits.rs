@@ -71,7 +71,38 @@ pub fn translated(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString
             }
         }
     }
-    translated
+    with_free_value(translated)
+}
+
+/// Words that the grammar hears wherever they stand.
+const HEARD_ANYWHERE: [&str; 4] = ["--help", "-h", "--version", "-V"];
+
+/// `config set KEY --version`: what stands behind the key is its value, whatever it is.
+fn with_free_value(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let mut words = arguments.iter().enumerate().skip(1);
+    let mut plain = |takes: &[&str]| loop {
+        let (at, word) = words.next()?;
+        match word.to_str() {
+            Some("--") => return None,
+            Some(flag) if takes.contains(&flag) => drop(words.next()),
+            Some(flag) if flag.starts_with('-') => {}
+            _ => return Some((at, word)),
+        }
+    };
+    let mut next = || plain(&["-C", "--color"]);
+    let is_set =
+        matches!((next(), next()), (Some((_, verb)), Some((_, set))) if verb == "config" && set == "set");
+    let key = if is_set { next().map(|(at, _)| at) } else { None };
+    let value = key.map(|key| key + 1).filter(|at| arguments.get(*at).is_some_and(is_heard_anywhere));
+    if let Some(at) = value.filter(|_| !arguments.iter().any(|word| word == "--")) {
+        let value = arguments.remove(at);
+        arguments.extend(["--".into(), value]);
+    }
+    arguments
+}
+
+fn is_heard_anywhere(word: &OsString) -> bool {
+    HEARD_ANYWHERE.iter().any(|heard| word == heard)
 }
 
 /// What to say of a command line that means nothing here: of what only git has, of typing errors, of options that are not
@@ -92,6 +123,7 @@ pub fn explained(
             Some(unknown_argument(&argument, text_of(error, ContextKind::SuggestedArg), arguments, grammar))
         }
         ErrorKind::MissingRequiredArgument => missing(arguments, grammar),
+        ErrorKind::InvalidValue => no_value(error, arguments, grammar),
         _ => None,
     }
 }
@@ -179,6 +211,24 @@ fn unknown_argument(
     plain.hint(format!("`{verb} --help` lists what it takes"))
 }
 
+/// An option whose value looks like another one, and how to give it all the same.
+fn no_value(error: &clap::Error, arguments: &[OsString], grammar: &Command) -> Option<CommandError> {
+    let is_missing = text_of(error, ContextKind::InvalidValue).is_none_or(|value| value.is_empty());
+    let option = text_of(error, ContextKind::InvalidArg).filter(|_| is_missing)?;
+    let name = option.split(' ').next().unwrap_or_default();
+    let (verb, _) = verb_of(arguments, grammar);
+    let same = verb.get_arguments().find(|same| same.get_long() == name.strip_prefix("--"));
+    let short = same.and_then(|same| same.get_short_and_visible_aliases()).unwrap_or_default();
+    let long = same.and_then(|same| same.get_long_and_visible_aliases()).unwrap_or_default();
+    let short = short.into_iter().map(|short| format!("-{short}"));
+    let names: Vec<String> = short.chain(long.into_iter().map(|long| format!("--{long}"))).collect();
+    let is_it = |word: &str| word == name || names.iter().any(|name| name == word);
+    let words = || arguments.iter().filter_map(|word| word.to_str());
+    let value = words().zip(words().skip(1)).find(|(word, value)| is_it(word) && value.starts_with('-'))?.1;
+    let plain = CommandError::usage(format!("`{option}` takes a value, and `{value}` is an option"));
+    Some(plain.hint(format!("`{name}={value}` is taken for one")))
+}
+
 /// What is missing where somebody means what the option is in git.
 fn missing(arguments: &[OsString], grammar: &Command) -> Option<CommandError> {
     let (_, verb) = verb_of(arguments, grammar);
@@ -198,6 +248,28 @@ fn missing(arguments: &[OsString], grammar: &Command) -> Option<CommandError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_stands_behind_the_key_of_a_setting_is_its_value() {
+        let translate = |line: &str| -> String {
+            let words = translated(line.split(' ').map(OsString::from));
+            words.into_iter().map(|word| word.into_string().expect("text")).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(translate("coral config set user.name -V"), "coral config set user.name -- -V");
+        assert_eq!(
+            translate("coral -C x --json config --color never set --global user.name --help -q"),
+            "coral -C x --json config --color never set --global user.name -q -- --help"
+        );
+        for same in [
+            "coral config set --help",
+            "coral config set user.name -- -V",
+            "coral config set user.name x -V",
+            "coral config get user.name -V",
+            "coral add config set user.name -V",
+        ] {
+            assert_eq!(translate(same), same);
+        }
+    }
 
     #[test]
     fn a_number_is_a_count_where_git_takes_it_for_one() {

@@ -70,3 +70,30 @@ fn what_a_search_runs_says_by_its_code_what_a_commit_is() {
         run(stop).fails(1, &["ended with", "the search is where it was"]);
     }
 }
+
+#[test]
+fn what_looks_like_an_option_is_the_value_of_a_setting_or_refused_and_never_another_command() {
+    let bench = Workbench::new();
+    for value in ["--version", "-V", "--help", "-h"] {
+        bench.coral(&["config", "set", "user.name", value]).succeeds();
+        assert_eq!(bench.coral(&["config", "get", "user.name"]).succeeds().stdout.trim(), value);
+    }
+    bench.coral(&["config", "set", "core.level", "--version"]).fails(1, &["core.level"]);
+    bench.write("a", b"1");
+    bench.coral(&["add", "a"]).succeeds();
+    for option in ["-m", "--message", "-F", "-d", "--author", "--date"] {
+        for value in ["--help", "--version", "-h", "-q"] {
+            let refused = bench
+                .coral(&["commit", option, value])
+                .fails(2, &["takes a value, and `", "is taken for one"]);
+            assert_eq!(refused.stdout, "", "{option} {value}");
+        }
+    }
+    for words in
+        [&["tag", "v1", "-m", "--help"][..], &["notes", "add", "-m", "-V"], &["log", "--grep", "--version"]]
+    {
+        bench.coral(words).fails(2, &[&format!("={}` is taken for one", words[words.len() - 1])]);
+    }
+    bench.coral(&["commit", "--message=--help"]).succeeds();
+    assert!(bench.coral(&["log", "--oneline"]).succeeds().stdout.contains("--help"));
+}
