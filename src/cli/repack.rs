@@ -18,7 +18,7 @@ pub struct Args {
     /// Differences that are undone, at most, to read what branches and tags show
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=64))]
     depth: u8,
-    /// Code everything anew: fast, default or max. What .coralattributes says of a path is stronger
+    /// Code everything anew: fast, default or max. What .coralattributes says of a path is stronger, and its `base=` comes first
     #[arg(long, value_name = "LEVEL", value_parser = Level::from_name)]
     level: Option<Level>,
 }

@@ -98,10 +98,21 @@ impl<'a> PathAttributes<'a> {
     /// # Errors
     /// If the history cannot be read.
     pub fn base_of(&self, said: &Said, path: &TreePath) -> Result<Option<RecipeId>> {
-        let Some((revision, at)) = said.base.as_deref().and_then(|base| base.split_once(':')) else {
+        Ok(said.base_in(self.worktree.repo(), path)?)
+    }
+}
+
+impl Said {
+    /// How a file of which this is said is stored.
+    pub fn treatment(&self) -> Treatment {
+        Treatment { level: self.level, no_delta: self.delta == Some(false), base: None }
+    }
+
+    /// The file that the one at a path derives from; `None` if nothing is said of that, or there is none.
+    pub(super) fn base_in(&self, repo: &Repo, path: &TreePath) -> history::Result<Option<RecipeId>> {
+        let Some((revision, at)) = self.base.as_deref().and_then(|base| base.split_once(':')) else {
             return Ok(None);
         };
-        let repo = self.worktree.repo();
         // What no tree can have is not there.
         let at = match TreePath::parse(at) {
             Ok(_) if at.is_empty() => path.clone(),
@@ -114,13 +125,6 @@ impl<'a> PathAttributes<'a> {
             Some(Node::File { recipe, .. }) => Some(recipe),
             Some(Node::Dir(_) | Node::Symlink(_)) | None => None,
         })
-    }
-}
-
-impl Said {
-    /// How a file of which this is said is stored.
-    pub fn treatment(&self) -> Treatment {
-        Treatment { level: self.level, no_delta: self.delta == Some(false) }
     }
 
     /// Whether nothing is said.
@@ -204,7 +208,7 @@ mod tests {
         );
         let log = said("logs/x.safetensors");
         assert_eq!((log.level, log.delta), (Some(Level::Fast), Some(false)));
-        assert_eq!(log.treatment(), Treatment { level: Some(Level::Fast), no_delta: true });
+        assert_eq!(log.treatment(), Treatment { level: Some(Level::Fast), no_delta: true, base: None });
         assert_eq!((said("top").delta, said("top").unknown), (Some(true), vec!["odd".to_owned()]));
         assert!(said("x/top").is_nothing() && said("b").is_nothing());
         let rules = parse("* merge=union\n*.bin -merge\nx.bin merge merge=odd\n");

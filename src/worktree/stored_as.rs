@@ -1,6 +1,7 @@
 //! What the `.coralattributes` files of history say of the objects in it: who writes the store anew knows objects and no paths.
 //!
-//! Of an object that lies at several paths the heaviest level counts, and it stands for itself if it does at one of them.
+//! Of an object that lies at several paths the heaviest level counts, and it stands for itself if it does at one of them. What one
+//! derives from is looked for where branches and tags are now.
 
 use super::attributes::{ATTRIBUTES_FILE, Rule, Said, rules_of};
 use super::error::Result;
@@ -51,8 +52,8 @@ struct Looking<'a> {
 
 impl Looking<'_> {
     fn tree(&mut self, root: TreeId, task: &Task) -> Result<()> {
-        let mut pending = vec![(root, Vec::<Heard>::new())];
-        while let Some((tree, mut heard)) = pending.pop() {
+        let mut pending = vec![(root, TreePath::default(), Vec::<Heard>::new())];
+        while let Some((tree, at, mut heard)) = pending.pop() {
             task.check().map_err(crate::history::Error::from)?;
             let known = heard.iter().map(|heard| (heard.file, heard.below.clone())).collect();
             if !self.seen.insert((tree, known)) {
@@ -69,8 +70,8 @@ impl Looking<'_> {
                 let below = |heard: &Heard| Heard { below: heard.below.concat(&name), ..heard.clone() };
                 let heard = heard.iter().map(below);
                 match &entry.node {
-                    Node::Dir(folder) => pending.push((*folder, heard.collect())),
-                    Node::File { recipe, .. } => self.file(*recipe, heard)?,
+                    Node::Dir(folder) => pending.push((*folder, at.concat(&name), heard.collect())),
+                    Node::File { recipe, .. } => self.file(*recipe, &at.concat(&name), heard)?,
                     Node::Symlink(_) => {}
                 }
             }
@@ -78,7 +79,7 @@ impl Looking<'_> {
         Ok(())
     }
 
-    fn file(&mut self, recipe: RecipeId, heard: impl Iterator<Item = Heard>) -> Result<()> {
+    fn file(&mut self, recipe: RecipeId, path: &TreePath, heard: impl Iterator<Item = Heard>) -> Result<()> {
         let mut said = Said::default();
         for heard in heard {
             heard
@@ -86,6 +87,9 @@ impl Looking<'_> {
                 .iter()
                 .filter(|rule| rule.fits(&heard.below))
                 .for_each(|rule| said.overlay(&rule.said));
+        }
+        if let Some(base) = said.base_in(self.repo, path)?.filter(|base| *base != recipe) {
+            self.derived(recipe, base)?;
         }
         let treatment = said.treatment();
         if treatment.is_usual() {
@@ -95,6 +99,19 @@ impl Looking<'_> {
             let known = self.found.entry(key).or_default();
             known.level = known.level.max(treatment.level);
             known.no_delta |= treatment.no_delta;
+        }
+        Ok(())
+    }
+
+    /// Notes of each tensor of a file the one of its name in the file that it derives from. The first that is said counts.
+    fn derived(&mut self, file: RecipeId, base: RecipeId) -> Result<()> {
+        let (file, base) = (self.repo.recipe(file)?, self.repo.recipe(base)?);
+        let bases: HashMap<&str, ObjectKey> =
+            base.tensors().map(|(tensor, key, _)| (tensor.name.as_str(), key)).collect();
+        for (tensor, key, _) in file.tensors() {
+            if let Some(base) = bases.get(tensor.name.as_str()).filter(|base| **base != key) {
+                self.found.entry(key).or_default().base.get_or_insert(*base);
+            }
         }
         Ok(())
     }

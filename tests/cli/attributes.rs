@@ -189,3 +189,38 @@ fn words_that_mean_nothing_are_told_with_what_there_is() {
     assert_eq!(told.stdout, "a.txt: merge: union\n");
     assert_eq!(bench.coral(&["--json", "check-attr", "a.txt"]).json()["attributes"][0]["merge"], "union");
 }
+
+#[test]
+fn what_is_coded_anew_is_a_difference_to_what_its_attributes_say_it_derives_from() {
+    let bench = Workbench::new();
+    let numbers = weights(1, 60_000);
+    let near = |numbers: &[f32], seed: u64, share: f32| -> Vec<f32> {
+        numbers.iter().zip(weights(seed, numbers.len())).map(|(one, noise)| one + noise * share).collect()
+    };
+    let (b, far) = (near(&numbers, 2, 1e-3), near(&numbers, 4, 1e-3));
+    let c = near(&b, 3, 1e-6);
+    for (name, numbers) in [("a", &numbers), ("b", &b), ("far", &far), ("c", &c)] {
+        bench.commit(&format!("{name}.safetensors"), &safetensors(&[("w", numbers)]), name);
+    }
+    let tensor = |name: &str, key: &str| {
+        let shown = bench.coral(&["--json", "show", &format!("HEAD:{name}.safetensors#w")]).json();
+        shown["tensors"][0][key].clone()
+    };
+    bench.coral(&["repack", "--level", "fast"]).succeeds();
+    assert_ne!(tensor("c", "base"), tensor("far", "id"));
+    let said = b"c.safetensors base=main:far.safetensors\na.safetensors base=main:\n";
+    bench.commit(".coralattributes", said, "said");
+    bench.coral(&["repack", "--level", "fast"]).succeeds();
+    assert_eq!(tensor("c", "base"), tensor("far", "id"));
+    // One that derives from what derives from it.
+    bench.commit(
+        ".coralattributes",
+        b"c.safetensors base=main:b.safetensors\nb.safetensors base=main:c.safetensors\n",
+        "circle",
+    );
+    bench.coral(&["repack", "--level", "fast", "--depth", "4"]).succeeds();
+    let is_on = |one: &str, other: &str| tensor(one, "base") == tensor(other, "id");
+    assert!(is_on("b", "c") || is_on("c", "b"));
+    assert!(bench.cat("HEAD:c.safetensors") == safetensors(&[("w", &c)]), "every byte comes back");
+    bench.coral(&["fsck", "--full"]).succeeds();
+}

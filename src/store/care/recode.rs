@@ -21,12 +21,19 @@ pub struct Recoding {
     pub treatment: Treatment,
 }
 
-/// Stores a sealed object coded anew: as a difference to one of its bases or to something else of this transaction.
+/// Stores a sealed object coded anew: as a difference to what it is said to derive from, to one of its bases or to something
+/// else of this transaction.
 pub fn recode(writer: &Writer, sealed: &Stored<'_>, how: &Recoding, task: &Task) -> Result<()> {
     let Recoding { max_depth, signature, treatment } = *how;
     let object = sealed.chain.object();
     let Entry { key, kind, dtype, len, .. } = object.entry;
-    let bases = sealed.chain.base_keys();
+    // What is not in this transaction may be removed once it is sealed.
+    let is_here = |key: &ObjectKey| {
+        let own = writer.lock();
+        [Kind::Content, Kind::Formula].iter().any(|kind| own.find(&writer.pack, *kind, key).is_some())
+    };
+    let bases: Vec<ObjectKey> = sealed.chain.base_keys().into_iter().filter(is_here).collect();
+    let said: Vec<ObjectKey> = treatment.base.into_iter().filter(is_here).collect();
     let source = &Watched { source: sealed, task, meter: None };
     let mut digests = Digest::of_kind(kind).iter().copied();
     let digest = loop {
@@ -37,7 +44,13 @@ pub fn recode(writer: &Writer, sealed: &Stored<'_>, how: &Recoding, task: &Task)
         }
     };
     let incoming = Incoming { kind, digest, key, dtype, source, len, bases: &bases, treatment, signature };
-    let base = Candidates::of(writer).choose_own(&incoming, max_depth)?;
+    let candidates = Candidates::of(writer);
+    // What resembles it more is not asked for yet.
+    let derived = Incoming { bases: &said, signature: None, ..incoming };
+    let base = match candidates.choose_own(&derived, max_depth)? {
+        None => candidates.choose_own(&incoming, max_depth)?,
+        said => said,
+    };
     writer.store_on(&incoming, base.as_ref()).map(drop)
 }
 

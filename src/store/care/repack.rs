@@ -72,6 +72,8 @@ pub fn repack(decoder: &Arc<Decoder>, options: &Options, request: &Repack, task:
         return Ok(Repacked { disk_len: repacked.disk_len_before, ..repacked });
     }
     repacked.objects = copies.len();
+    // Where everything is coded anew, what others are to be differences to comes before them.
+    let copies = if request.level.is_some() { bases_first(copies, request) } else { copies };
     let level = request.level.unwrap_or(options.level);
     let ingest = Ingest::begin(decoder, Options { level, ..options.clone() })?;
     let signatures = signatures(&old);
@@ -129,6 +131,34 @@ fn shallowest(decoder: &Decoder, packs: &Packs, task: &Task) -> Result<Vec<Objec
     let mut copies: Vec<Object> = decoder.threads.try_map(copies.into_values(), best)?;
     copies.sort_by_key(|object| (object.entry.depth, object.entry.kind.code(), object.entry.key));
     Ok(copies)
+}
+
+/// The same objects, of which contents come behind what they are said to derive from, else behind their bases. Where that is a
+/// circle it begins with the one that was met last.
+fn bases_first(copies: Vec<Object>, request: &Repack) -> Vec<Object> {
+    if request.treatments.values().all(|treatment| treatment.base.is_none()) {
+        return copies;
+    }
+    let contents = copies.iter().enumerate().filter(|(_, object)| object.entry.kind == Kind::Content);
+    let places: HashMap<ObjectKey, usize> = contents.map(|(at, object)| (object.entry.key, at)).collect();
+    let before = |at: usize| {
+        let Entry { key, kind, base, .. } = copies[at].entry;
+        let base = request.treatment(&key).base.filter(|base| places.contains_key(base)).or(base);
+        base.filter(|_| kind == Kind::Content).and_then(|base| places.get(&base).copied())
+    };
+    let mut is_met = vec![false; copies.len()];
+    let mut order = Vec::with_capacity(copies.len());
+    for at in 0..copies.len() {
+        let mut line = Vec::new();
+        let mut next = Some(at);
+        while let Some(at) = next.filter(|at| !is_met[*at]) {
+            is_met[at] = true;
+            line.push(at);
+            next = before(at);
+        }
+        order.extend(line.into_iter().rev());
+    }
+    order.into_iter().map(|at| copies[at].clone()).collect()
 }
 
 /// The copy of an object to keep, of at least one. All of them have the same bytes, or nothing is kept of any; one that
