@@ -27,36 +27,66 @@ const WITH_TORCH: [&str; 14] = [
     "psutil",
 ];
 
-/// The Python that has the frameworks, installed at the first use.
-fn python() -> Result<&'static Path, Missing> {
-    if std::env::var_os("CORAL_CLIENTS").is_none_or(|value| value != "1") {
-        return Err(Missing("CORAL_CLIENTS=1 is not said, and they take 0.6 GB to download".to_owned()));
-    }
-    static PYTHON: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let python = PYTHON.get_or_init(|| install(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("frameworks")));
-    python.as_deref().map_err(|why| Missing(why.clone()))
+/// Programs that need no PyTorch.
+const WITHOUT_TORCH: [&str; 7] = [
+    "numpy<3",
+    "gguf==0.19.0",
+    "onnx==1.23.2",
+    "onnxruntime==1.32.0",
+    "keras==3.15.1",
+    "orbax-checkpoint==0.12.8",
+    "mlflow-skinny==3.17.2",
+];
+
+/// A Python with frameworks, and what installs them.
+struct Frameworks {
+    folder: &'static str,
+    install: fn(&Path) -> Result<(), String>,
+    python: OnceLock<Result<PathBuf, String>>,
 }
 
-fn install(folder: &Path) -> Result<PathBuf, String> {
-    let (python, ready) = (folder.join("venv/bin/python"), folder.join("ready"));
-    std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
-    // Another run of the tests may be installing.
-    let lock = std::fs::File::create(folder.join("lock")).map_err(|error| error.to_string())?;
-    lock.lock().map_err(|error| error.to_string())?;
-    if ready.exists() {
-        return Ok(python);
+static TORCH_AND_MORE: Frameworks =
+    Frameworks { folder: "frameworks", install: install_torch, python: OnceLock::new() };
+static OTHERS: Frameworks =
+    Frameworks { folder: "clients", install: |python| pip(python, &WITHOUT_TORCH), python: OnceLock::new() };
+
+impl Frameworks {
+    /// The interpreter, installed with them at the first use.
+    fn python(&'static self) -> Result<&'static Path, Missing> {
+        if std::env::var_os("CORAL_CLIENTS").is_none_or(|value| value != "1") {
+            return Err(Missing("CORAL_CLIENTS=1 is not said, and they take 1 GB to download".to_owned()));
+        }
+        let python = self.python.get_or_init(|| self.set_up());
+        python.as_deref().map_err(|why| Missing(why.clone()))
     }
-    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder.join("venv")))?;
-    let pip = |arguments: &[&str]| {
-        let mut pip = Command::new(&python);
-        pip.args(["-m", "pip", "install", "--quiet", "--no-cache-dir", "--disable-pip-version-check"]);
-        run(pip.args(arguments))
-    };
-    pip(&["--no-deps", TORCH])?;
-    run(Command::new(&python).arg("-c").arg(include_str!("clients/torch_for_cpu.py")))?;
-    pip(&WITH_TORCH)?;
-    std::fs::File::create(&ready).map_err(|error| error.to_string())?;
-    Ok(python)
+
+    fn set_up(&self) -> Result<PathBuf, String> {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(self.folder);
+        let (python, ready) = (folder.join("venv/bin/python"), folder.join("ready"));
+        std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+        // Another run of the tests may be installing.
+        let lock = std::fs::File::create(folder.join("lock")).map_err(|error| error.to_string())?;
+        lock.lock().map_err(|error| error.to_string())?;
+        if ready.exists() {
+            return Ok(python);
+        }
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder.join("venv")))?;
+        (self.install)(&python)?;
+        std::fs::File::create(&ready).map_err(|error| error.to_string())?;
+        Ok(python)
+    }
+}
+
+fn pip(python: &Path, arguments: &[&str]) -> Result<(), String> {
+    let mut pip = Command::new(python);
+    pip.args(["-m", "pip", "install", "--quiet", "--no-cache-dir", "--disable-pip-version-check"]);
+    run(pip.args(arguments))
+}
+
+fn install_torch(python: &Path) -> Result<(), String> {
+    pip(python, &["--no-deps", TORCH])?;
+    run(Command::new(python).arg("-c").arg(include_str!("clients/torch_for_cpu.py")))?;
+    pip(python, &WITH_TORCH)
 }
 
 fn run(command: &mut Command) -> Result<(), String> {
@@ -71,8 +101,8 @@ fn run(command: &mut Command) -> Result<(), String> {
 }
 
 /// A script saves into a worktree; what is committed is loaded by another process, before it is coded and afterwards.
-fn saves_and_loads(script: &str) -> Result<(), Missing> {
-    let python = python()?;
+fn saves_and_loads(frameworks: &'static Frameworks, script: &str) -> Result<(), Missing> {
+    let python = frameworks.python()?;
     let mut stage = Stage::new()?;
     // A program that starts others of itself has to be a file.
     let path = stage.path("script.py");
@@ -96,17 +126,37 @@ fn saves_and_loads(script: &str) -> Result<(), Missing> {
 }
 
 pub fn torch_saves_and_loads_in_every_way() -> Result<(), Missing> {
-    saves_and_loads(include_str!("clients/heavy_torch.py"))
+    saves_and_loads(&TORCH_AND_MORE, include_str!("clients/heavy_torch.py"))
 }
 
 pub fn a_trainer_of_transformers_rotates_and_resumes() -> Result<(), Missing> {
-    saves_and_loads(include_str!("clients/heavy_transformers.py"))
+    saves_and_loads(&TORCH_AND_MORE, include_str!("clients/heavy_transformers.py"))
 }
 
 pub fn lightning_keeps_the_best_and_resumes() -> Result<(), Missing> {
-    saves_and_loads(include_str!("clients/heavy_lightning.py"))
+    saves_and_loads(&TORCH_AND_MORE, include_str!("clients/heavy_lightning.py"))
 }
 
 pub fn two_ranks_save_one_checkpoint() -> Result<(), Missing> {
-    saves_and_loads(include_str!("clients/heavy_dcp.py"))
+    saves_and_loads(&TORCH_AND_MORE, include_str!("clients/heavy_dcp.py"))
+}
+
+pub fn gguf_is_written_and_mapped() -> Result<(), Missing> {
+    saves_and_loads(&OTHERS, include_str!("clients/heavy_gguf.py"))
+}
+
+pub fn onnx_keeps_weights_in_the_file_and_beside_it_and_runs_both() -> Result<(), Missing> {
+    saves_and_loads(&OTHERS, include_str!("clients/heavy_onnx.py"))
+}
+
+pub fn keras_saves_models_and_weights_over_older_ones() -> Result<(), Missing> {
+    saves_and_loads(&OTHERS, include_str!("clients/heavy_keras.py"))
+}
+
+pub fn orbax_writes_steps_behind_the_program_and_keeps_the_last() -> Result<(), Missing> {
+    saves_and_loads(&OTHERS, include_str!("clients/heavy_orbax.py"))
+}
+
+pub fn mlflow_keeps_runs_and_what_they_made() -> Result<(), Missing> {
+    saves_and_loads(&OTHERS, include_str!("clients/heavy_mlflow.py"))
 }

@@ -66,7 +66,12 @@ fn main() -> ExitCode {
             torch_saves_and_loads_in_every_way,
             a_trainer_of_transformers_rotates_and_resumes,
             lightning_keeps_the_best_and_resumes,
-            two_ranks_save_one_checkpoint;
+            two_ranks_save_one_checkpoint,
+            gguf_is_written_and_mapped,
+            onnx_keeps_weights_in_the_file_and_beside_it_and_runs_both,
+            keras_saves_models_and_weights_over_older_ones,
+            orbax_writes_steps_behind_the_program_and_keeps_the_last,
+            mlflow_keeps_runs_and_what_they_made;
         lent:
             what_a_program_saves_is_written_by_the_kernel,
             length_and_times_of_a_file_that_is_being_saved_are_those_of_a_plain_one,
