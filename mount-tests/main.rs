@@ -168,6 +168,7 @@ fn main() -> ExitCode {
             readers_see_right_bytes_whatever_is_done_to_the_store_and_the_mount,
             a_daemon_that_is_killed_while_it_packs_and_files_are_open_loses_nothing_and_nobody_hangs;
         readme:
+            the_demo_tells_its_story_and_leaves_nothing_behind,
             five_minutes_are_as_the_readme_says,
             five_minutes_with_python_are_as_the_readme_says;
         replaced:

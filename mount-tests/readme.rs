@@ -53,6 +53,31 @@ fn type_it(python: Option<&PathBuf>) -> Result<(), Missing> {
     Ok(())
 }
 
+pub fn the_demo_tells_its_story_and_leaves_nothing_behind() -> Result<(), Missing> {
+    let stage = Stage::unmounted()?;
+    let mut demo = stage.program(coral(), &stage.path(""));
+    let small = ["demo", "--checkpoints", "2", "--hidden", "32", "--steps", "2"];
+    let ran = stage.run(demo.args(small).env("TMPDIR", stage.path(""))).succeeds();
+    let said = ran.text();
+    for step in [
+        "a base: ",
+        "step 8 ",
+        "a fine-tune of it",
+        "step 12 ",
+        "with a frozen backbone",
+        "is committed, and taken back in ",
+        "'shape': (512, 32)",
+        "4 checkpoints, ",
+        ": every byte is equal",
+        "x smaller)",
+    ] {
+        assert!(said.contains(step), "no `{step}` in {ran}");
+    }
+    let left = stage.sh("ls -d coral-demo-* 2> none || true").succeeds().text();
+    assert_eq!(left, "", "{ran}");
+    Ok(())
+}
+
 pub fn five_minutes_are_as_the_readme_says() -> Result<(), Missing> {
     type_it(None)
 }

@@ -41,6 +41,14 @@ pub struct Args {
 /// What the network learns to write.
 const TEXT: &str = include_str!("../../README.md");
 const BATCH: usize = 96;
+/// So many times the steps between two checkpoints the base learns.
+const BASE: u32 = 4;
+/// A rate as fine-tunes have it, one for a layer alone, and one that is too high.
+const TUNE_RATE: f32 = 2e-5;
+const HEAD_RATE: f32 = 1e-3;
+const WILD_RATE: f32 = 3.0;
+/// The branch of the tune with a frozen backbone.
+const HEAD_ONLY: &str = "head-only";
 
 /// A scratch folder with a mounted repository. Dropping it unmounts and removes everything.
 struct Stage {
@@ -65,6 +73,9 @@ struct Times {
     commit: Duration,
     load: Duration,
     plain_load: Duration,
+    roll_back: Duration,
+    /// Making small what was committed.
+    code: Duration,
 }
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
@@ -92,6 +103,9 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let compared = compare(&stage, &saved, &mut times)?;
     let verified = format!("{} checkpoints, {}: every byte is equal", saved.len(), ByteSize(compared));
     out.line(format_args!("  {}", out.paint(Colour::Green, verified)))?;
+    let start = Instant::now();
+    coral(&stage.repository(), &["drain"])?;
+    times.code = start.elapsed();
     report(out, &stage, &saved, &times)?;
     if args.keep { say_what_next(out, &stage, &saved) } else { stage.take_down() }
 }
@@ -125,8 +139,8 @@ impl Stage {
         self.folder.join("plain")
     }
 
-    fn worktree(&self) -> PathBuf {
-        self.mount_point().join("worktree/main")
+    fn worktree(&self, branch: &str) -> PathBuf {
+        self.mount_point().join("worktree").join(branch)
     }
 
     fn take_down(self) -> Result<()> {
@@ -156,24 +170,82 @@ fn coral(folder: &Path, arguments: &[&str]) -> Result<String> {
     }
 }
 
+/// Trains, tunes and rolls back, as people do, and says what happens.
 fn train(out: &Output, stage: &Stage, args: &Args, times: &mut Times) -> Result<Vec<Saved>> {
-    let mut training = Training::new(TEXT, Size { hidden: args.hidden as usize, batch: BATCH });
-    let parameters = training.parameters();
-    out.line(format_args!("a network of {parameters} parameters learns to write, with AdamW:"))?;
-    let mut saved = Vec::new();
+    let mut base = Training::new(TEXT, Size { hidden: args.hidden as usize, batch: BATCH });
+    out.line(format_args!("a base: {} parameters that learn to write, kept in bf16", base.parameters()))?;
+    base.train(BASE * args.steps);
+    let mut saved = vec![keep(out, stage, "main", &base, times)?];
+
+    out.line("a fine-tune of it, a checkpoint after the other on branch main:")?;
+    let mut tuned = base.clone().tuned(TUNE_RATE, false);
     for _ in 0..args.checkpoints {
-        training.train(args.steps);
-        let checkpoint = training.checkpoint();
-        let name = format!("step {}", checkpoint.step);
-        let plain = stage.plain().join(format!("checkpoint-{}", checkpoint.step));
-        save(&checkpoint, &plain, &mut times.plain_save)?;
-        save(&checkpoint, &stage.worktree().join("run"), &mut times.save)?;
-        let commit = commit(stage, &name, times)?;
-        let facts = format!("loss {:.3}, {} saved", checkpoint.loss, ByteSize(checkpoint.bytes()));
-        out.line(format_args!("  {name:<9} {facts}, committed as {}", &commit[..10]))?;
-        saved.push(Saved { name, plain, commit, bytes: checkpoint.bytes() });
+        tuned.train(args.steps);
+        saved.push(keep(out, stage, "main", &tuned, times)?);
     }
+
+    out.line("another of the same base with a frozen backbone, on a branch of its own:")?;
+    coral(&stage.worktree("main"), &["branch", HEAD_ONLY, &saved[0].commit])?;
+    let mut head = base.tuned(HEAD_RATE, true);
+    for _ in 0..args.checkpoints.div_ceil(2) {
+        head.train(args.steps);
+        saved.push(keep(out, stage, HEAD_ONLY, &head, times)?);
+    }
+    roll_back(out, stage, tuned, args.steps, times)?;
+    read_tensor(out, stage)?;
     Ok(saved)
+}
+
+/// Saves a model and commits it.
+fn keep(out: &Output, stage: &Stage, branch: &str, training: &Training, times: &mut Times) -> Result<Saved> {
+    let checkpoint = training.model();
+    let name = format!("step {}", checkpoint.step);
+    let plain = stage.plain().join(format!("{branch}-{}", checkpoint.step));
+    save(&checkpoint, &plain, &mut times.plain_save)?;
+    save(&checkpoint, &stage.worktree(branch).join("run"), &mut times.save)?;
+    let commit = commit(&stage.worktree(branch), &name, times)?;
+    let facts = format!("loss {:.3}, {} saved", checkpoint.loss, ByteSize(checkpoint.bytes()));
+    out.line(format_args!("  {name:<9} {facts}, committed as {}", &commit[..10]))?;
+    Ok(Saved { name, plain, commit, bytes: checkpoint.bytes() })
+}
+
+/// Commits what went wrong and takes it back.
+fn roll_back(out: &Output, stage: &Stage, good: Training, steps: u32, times: &mut Times) -> Result<()> {
+    let served = stage.mount_point().join("branches/main/run/model.safetensors");
+    let before = fs::read(&served)?;
+    let mut wild = good.tuned(WILD_RATE, false);
+    let loss = wild.train(steps);
+    save(&wild.model(), &stage.worktree("main").join("run"), &mut Duration::default())?;
+    commit(&stage.worktree("main"), "a rate that is too high", &mut Times::default())?;
+    let start = Instant::now();
+    coral(&stage.worktree("main"), &["reset", "--hard", "HEAD~1"])?;
+    times.roll_back = start.elapsed();
+    if fs::read(&served)? != before {
+        return Err(CommandError::new("the branch shows other bytes than before".to_owned()));
+    }
+    let took = times.roll_back.as_secs_f64();
+    out.line(format_args!(
+        "one that went wrong (loss {loss:.1}) is committed, and taken back in {took:.2} s; it stays at main@{{1}}"
+    ))
+}
+
+/// Reads a tensor as numpy does.
+fn read_tensor(out: &Output, stage: &Stage) -> Result<()> {
+    const NAME: &str = "tensors/main/run/model.safetensors/hidden.weight.npy";
+    let start = Instant::now();
+    let bytes = fs::read(stage.mount_point().join(NAME))?;
+    let took = start.elapsed();
+    let header_len = bytes.get(8..10).map_or(0, |len| usize::from(u16::from_le_bytes([len[0], len[1]])));
+    let header = bytes.get(10..10 + header_len).map(String::from_utf8_lossy).unwrap_or_default();
+    let numbers = bytes.get(10 + header_len..).unwrap_or_default();
+    let model = fs::read(stage.mount_point().join("branches/main/run/model.safetensors"))?;
+    if numbers.is_empty() || !model.windows(numbers.len()).step_by(2).any(|window| window == numbers) {
+        return Err(CommandError::new(format!("`{NAME}` is not what the model has")));
+    }
+    out.line("one tensor, for np.load:")?;
+    out.line(format_args!("  {NAME}"))?;
+    let took = 1000.0 * took.as_secs_f64();
+    out.line(format_args!("  {} ({} in {took:.1} ms)", header.trim(), ByteSize(numbers.len() as u64)))
 }
 
 /// Saves as a framework does: plain paths, create, write, close.
@@ -188,9 +260,9 @@ fn save(checkpoint: &Checkpoint, folder: &Path, time: &mut Duration) -> Result<(
     Ok(())
 }
 
-fn commit(stage: &Stage, message: &str, times: &mut Times) -> Result<String> {
+fn commit(worktree: &Path, message: &str, times: &mut Times) -> Result<String> {
     let start = Instant::now();
-    let said = coral(&stage.worktree(), &["--json", "commit", "-m", message])?;
+    let said = coral(worktree, &["--json", "commit", "-m", message])?;
     times.commit += start.elapsed();
     let value: serde_json::Value = serde_json::from_str(&said)
         .map_err(|error| CommandError::new(format!("commit said `{said}`: {error}")))?;
@@ -252,13 +324,13 @@ fn take_checkpoints(
         let bytes = copy(&directory, &plain)?;
         times.plain_save += start.elapsed();
         let start = Instant::now();
-        let run = stage.worktree().join("run");
+        let run = stage.worktree("main").join("run");
         if run.exists() {
             fs::remove_dir_all(&run)?;
         }
         copy(&directory, &run)?;
         times.save += start.elapsed();
-        let commit = commit(stage, &name, times)?;
+        let commit = commit(&stage.worktree("main"), &name, times)?;
         out.line(format_args!("  {name}: {} committed as {}", ByteSize(bytes), &commit[..10]))?;
         saved.push(Saved { name, plain, commit, bytes });
     }
@@ -342,7 +414,12 @@ fn report(out: &Output, stage: &Stage, saved: &[Saved], times: &Times) -> Result
     let commit = seconds(times.commit);
     out.line(format_args!("  saving      {plain:<20} {coral} and {commit} to commit, durably"))?;
     let (plain, coral) = (seconds(times.plain_load), seconds(times.load));
-    out.line(format_args!("  loading     {plain:<20} {coral} for the first time"))
+    out.line(format_args!("  loading     {plain:<20} {coral} for the first time"))?;
+    out.line(format_args!(
+        "  afterwards  {:<20} {} to make the rest small, in the background",
+        "",
+        seconds(times.code)
+    ))
 }
 
 fn disk_bytes(folder: &Path) -> Result<u64> {

@@ -1,7 +1,7 @@
 //! Training: a text, a network, an optimizer, and checkpoints of them.
 
 use super::adamw::AdamW;
-use super::checkpoint::{Checkpoint, safetensors};
+use super::checkpoint::{Checkpoint, safetensors, safetensors_bf16};
 use super::network::{Batch, CONTEXT, Network};
 use crate::random::Random;
 use serde_json::json;
@@ -9,6 +9,8 @@ use serde_json::json;
 const RATE: f32 = 1e-3;
 const DECAY: f32 = 0.01;
 const SEED: u64 = 17;
+/// The parameters before those of the output layer.
+const BACKBONE: usize = 3;
 
 /// How large a network is, and how much it sees in a step.
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +22,7 @@ pub struct Size {
 }
 
 /// A network in training.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Training {
     text: Vec<usize>,
     network: Network,
@@ -29,6 +31,9 @@ pub struct Training {
     size: Size,
     step: u32,
     loss: f32,
+    rate: f32,
+    /// Whether only what comes last learns.
+    is_frozen: bool,
 }
 
 impl Training {
@@ -42,12 +47,31 @@ impl Training {
         let network = Network::new(vocabulary.len(), size.hidden, &mut random);
         let optimizers = network.parameters().iter().map(|(_, weight)| AdamW::new(weight.dim())).collect();
         let text = text.chars().map(number).collect();
-        Self { text, network, optimizers, random, size, step: 0, loss: f32::INFINITY }
+        Self {
+            text,
+            network,
+            optimizers,
+            random,
+            size,
+            step: 0,
+            loss: f32::INFINITY,
+            rate: RATE,
+            is_frozen: false,
+        }
     }
 
     /// How many numbers are learned.
     pub fn parameters(&self) -> usize {
         self.network.parameters().iter().map(|(_, weight)| weight.len()).sum()
+    }
+
+    /// Goes on with what was learned at another rate, with an optimizer that remembers nothing; frozen, only the output layer
+    /// learns.
+    #[must_use]
+    pub fn tuned(mut self, rate: f32, is_frozen: bool) -> Self {
+        self.optimizers =
+            self.network.parameters().iter().map(|(_, weight)| AdamW::new(weight.dim())).collect();
+        Self { rate, is_frozen, ..self }
     }
 
     /// Trains a number of steps and returns the last loss, in nats for a character.
@@ -56,10 +80,16 @@ impl Training {
             let batch = self.draw();
             let (loss, gradient) = self.network.loss(&batch);
             let gradients = gradient.parameters().map(|(_, gradient)| gradient);
-            for ((weight, gradient), optimizer) in
-                self.network.parameters_mut().into_iter().zip(gradients).zip(&mut self.optimizers)
+            let (rate, backbone) = (self.rate, if self.is_frozen { BACKBONE } else { 0 });
+            for ((weight, gradient), optimizer) in self
+                .network
+                .parameters_mut()
+                .into_iter()
+                .zip(gradients)
+                .zip(&mut self.optimizers)
+                .skip(backbone)
             {
-                optimizer.step(weight, gradient, RATE, DECAY);
+                optimizer.step(weight, gradient, rate, DECAY);
             }
             self.step += 1;
             self.loss = loss;
@@ -75,6 +105,18 @@ impl Training {
             contexts: starts.iter().map(context).collect(),
             next: starts.iter().map(|start| self.text[start + CONTEXT]).collect(),
         }
+    }
+
+    /// The files of a model in bfloat16 with where training is: what fine-tunes are kept as.
+    pub fn model(&self) -> Checkpoint {
+        let weights: Vec<_> =
+            self.network.parameters().into_iter().map(|(name, weight)| (name.to_owned(), weight)).collect();
+        let state = json!({ "global_step": self.step, "loss": self.loss });
+        let files = vec![
+            ("model.safetensors".into(), safetensors_bf16(&weights)),
+            ("trainer_state.json".into(), format!("{state:#}\n").into_bytes()),
+        ];
+        Checkpoint { step: self.step, loss: self.loss, files }
     }
 
     /// The files that a training framework would save now: weights, optimizer state, and where training is, last.
@@ -116,6 +158,19 @@ mod tests {
         let before = training.train(1);
         let after = training.train(60);
         assert!(after < before / 2.0, "{before} became {after}");
+    }
+
+    #[test]
+    fn a_frozen_backbone_keeps_every_byte_of_it_and_the_rest_learns() {
+        let mut base = Training::new(&"to be or not to be, ".repeat(20), Size { hidden: 8, batch: 4 });
+        base.train(3);
+        let mut tuned = base.clone().tuned(1e-2, true);
+        tuned.train(3);
+        let pairs = base.network.parameters().into_iter().zip(tuned.network.parameters());
+        let same: Vec<bool> = pairs.map(|((_, one), (_, other))| one == other).collect();
+        assert_eq!(same, [true, true, true, false, false]);
+        let proposal = propose(&tuned.model().files[0].1).expect("readable");
+        assert_eq!(proposal.tensors.len(), 5);
     }
 
     #[test]
