@@ -2,10 +2,10 @@
 
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::stage::{Missing, Stage, detach, needs_root};
 
@@ -52,21 +52,26 @@ pub fn what_is_open_after_a_fork_is_interrupted_when_the_mount_is_taken_away() -
     needs_root()?;
     let mut stage = Stage::unmounted()?;
     stage.mount(&["--no-passthrough", "repo", "mnt"]);
-    let mut file = create(&stage.worktree("ckpt"));
-    file.write_all(b"half").expect("room");
+    // A process of its own: of this one other tests make children all the time.
+    let script = "exec 3> \"$W\"/ckpt; printf half >&3; /bin/true; echo ready; read end";
+    let mut writer = stage.program("sh", &stage.path(""));
+    let mut writer =
+        writer.args(["-euc", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("sh");
+    let mut ready = String::new();
+    BufReader::new(writer.stdout.take().expect("piped")).read_line(&mut ready).expect("readable");
     fs::write(stage.worktree("whole"), "closed").expect("room");
-    assert!(Command::new("true").status().expect("it runs").success());
     // Whoever asks waits until the word of a close that was the last would have come.
     let status = stage.in_repo(&["status", "--short"]).succeeds().text();
     assert_eq!(status, "A whole\nW ckpt\n");
-    // It is busy and stays, but nobody is heard any more. A program that does this would be one more child.
+    // It is busy and stays, but nobody is heard any more.
     let place = CString::new(stage.mnt("").as_os_str().as_bytes()).expect("no NUL");
     // SAFETY: the path is NUL-terminated and outlives the call.
     unsafe { libc::umount2(place.as_ptr(), libc::MNT_FORCE) };
     stage.wait_for_the_last();
     let status = stage.in_repo(&["status", "--short"]).succeeds().text();
     assert_eq!(status, "A whole\nI ckpt\n");
-    drop(file);
+    drop(writer.stdin.take());
+    writer.wait().expect("it ran");
     detach(&stage.mnt(""));
     Ok(())
 }
