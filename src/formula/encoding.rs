@@ -1,14 +1,14 @@
 //! The record of a formula. One formula has one encoding; reading is total. `docs/format.md` draws every byte.
 
 use super::elementwise::Elementwise;
-use super::formula::{Formula, OPERANDS_MAX, Operand};
+use super::formula::{Formula, OPERANDS_MAX, Operand, What};
 use super::mask::Mask;
 use super::task::{Consensus, Scaling, Task};
 use super::top::Top;
 use super::weighted::Weighted;
 use crate::id::ObjectKey;
 use crate::random::Philox;
-use crate::tensor::Dtype;
+use crate::tensor::{Block, Dtype};
 use crate::wire::{Reader, WireError, Writer};
 
 const MAGIC: &[u8; 4] = b"CFRM";
@@ -28,12 +28,16 @@ impl Formula {
             out.u8(operand.dtype.code());
             out.raw(operand.key.as_bytes());
         }
-        match &self.each {
-            Elementwise::Weighted(weighted) => put_weighted(&mut out, 0, weighted),
-            Elementwise::OnBase(weighted) => put_weighted(&mut out, 1, weighted),
-            Elementwise::Moving(decay) => put_number(&mut out, 2, *decay),
-            Elementwise::Stock(t) => put_number(&mut out, 3, *t),
-            Elementwise::Task(task) => put_task(&mut out, task),
+        match &self.what {
+            What::Each(Elementwise::Weighted(weighted)) => put_weighted(&mut out, 0, weighted),
+            What::Each(Elementwise::OnBase(weighted)) => put_weighted(&mut out, 1, weighted),
+            What::Each(Elementwise::Moving(decay)) => put_number(&mut out, 2, *decay),
+            What::Each(Elementwise::Stock(t)) => put_number(&mut out, 3, *t),
+            What::Each(Elementwise::Task(task)) => put_task(&mut out, task),
+            What::Quantised(Block(code)) => {
+                out.u8(5);
+                out.u32(*code);
+            }
         }
         out.finish()
     }
@@ -59,16 +63,17 @@ impl Formula {
             operands.push(Operand { dtype, key: ObjectKey::from_bytes(key) });
         }
         let models = count.saturating_sub(usize::from(has_base));
-        let each = match from.u8("kind of formula")? {
-            0 => Elementwise::Weighted(weighted(&mut from, models)?),
-            1 => Elementwise::OnBase(weighted(&mut from, models)?),
-            2 => Elementwise::Moving(number(&mut from)?),
-            3 => Elementwise::Stock(number(&mut from)?),
-            4 => Elementwise::Task(task(&mut from, models)?),
+        let what = match from.u8("kind of formula")? {
+            0 => What::Each(Elementwise::Weighted(weighted(&mut from, models)?)),
+            1 => What::Each(Elementwise::OnBase(weighted(&mut from, models)?)),
+            2 => What::Each(Elementwise::Moving(number(&mut from)?)),
+            3 => What::Each(Elementwise::Stock(number(&mut from)?)),
+            4 => What::Each(Elementwise::Task(task(&mut from, models)?)),
+            5 => What::Quantised(Block(from.u32("kind of blocks")?)),
             _ => return Err(WireError::Invalid("kind of formula")),
         };
         from.finish()?;
-        let formula = Self { each, has_base, operands, dtype, elements };
+        let formula = Self { what, has_base, operands, dtype, elements };
         formula.sound().ok_or(WireError::Invalid("formula"))
     }
 }
@@ -208,7 +213,8 @@ mod tests {
         let of = |(each, has_base): (Elementwise, bool)| {
             Formula::new(each, has_base.then_some(base), &models, Dtype::Bf16, 3000).expect("sound")
         };
-        eachs.into_iter().map(of).collect()
+        let quantised = Formula::quantised(Block(8), base, 320).expect("sound");
+        eachs.into_iter().map(of).chain([quantised]).collect()
     }
 
     #[test]

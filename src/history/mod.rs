@@ -42,6 +42,7 @@ mod ref_value;
 mod reflog;
 mod refs;
 mod repository;
+mod requantised;
 mod resolve;
 mod revision;
 mod said_time;

@@ -6,17 +6,18 @@ use super::composition::{Between, Gathered, is_inline, read_literal, recipe, ten
 use super::error::{Error, Result};
 use super::file_hash::{hash, hash_whole};
 use super::repository::Repo;
+use super::requantised;
 use super::series::continued;
 use crate::disk::DiskFile;
-use crate::format;
-use crate::formula::{Formula, Operand};
+use crate::format::{self, Found};
+use crate::formula::Formula;
 use crate::id::{ObjectKey, RecipeId};
 use crate::recipe::{Extent, Recipe};
 use crate::store::{
     AttachedFile, Hashed, Ingest, Put, Slice, Source, SourceError, StoreError, Treatment, Watched,
 };
 use crate::task::{Meter, Task, Unit};
-use crate::tensor::Dtype;
+use crate::tensor::{Dtype, Element};
 use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
@@ -147,7 +148,7 @@ fn ingest_extents(
     let put = |(number, (part, hashed)): (usize, (&format::Proposed, Hashed))| {
         let extent = match between.extent(number, part.len, &gathered) {
             Some(extent) => extent,
-            None => into.put(part, tensors_at(&proposal.tensors, part), &hashed)?,
+            None => into.put(part, &tensors_at(&proposal.tensors, part).collect::<Vec<_>>(), &hashed)?,
         };
         intake.stored.advance(part.len);
         Ok::<_, Error>(extent)
@@ -200,11 +201,7 @@ impl Bases {
 
     /// The tensors of the same names, or else what is at the same place, if they are as long: a difference needs bytes that
     /// face each other.
-    fn of<'t>(
-        &self,
-        part: &format::Proposed,
-        tensors: impl Iterator<Item = &'t format::Found>,
-    ) -> Vec<ObjectKey> {
+    fn of<'t>(&self, part: &format::Proposed, tensors: impl Iterator<Item = &'t Found>) -> Vec<ObjectKey> {
         let named = tensors.filter_map(|tensor| self.by_name.get(&tensor.name));
         let mut keys: Vec<ObjectKey> =
             named.filter(|(_, base_len)| *base_len == part.len).map(|(key, _)| *key).collect();
@@ -228,12 +225,7 @@ struct Into<'a> {
 }
 
 impl Into<'_> {
-    fn put<'t>(
-        &self,
-        part: &format::Proposed,
-        tensors: impl Iterator<Item = &'t format::Found>,
-        hashed: &Hashed,
-    ) -> Result<Extent> {
+    fn put(&self, part: &format::Proposed, tensors: &[&Found], hashed: &Hashed) -> Result<Extent> {
         if is_inline(part) {
             return Ok(Extent::Inline(read_literal(self.source, part, hashed)?));
         }
@@ -241,13 +233,13 @@ impl Into<'_> {
         let (dtype, bases) = match part.kind {
             format::Extent::Literal | format::Extent::Chunk(Dtype::Opaque) => (Dtype::Opaque, Vec::new()),
             format::Extent::Payload(dtype) | format::Extent::Chunk(dtype) => {
-                (dtype, self.bases.of(part, tensors))
+                (dtype, self.bases.of(part, tensors.iter().copied()))
             }
         };
-        let bases = match self.formula_of(part) {
+        let bases = match self.formula_of(part, tensors, &slice, hashed)? {
             Some(formula) => {
                 self.repo.raise_format()?;
-                std::iter::once(self.ingest.put_formula(formula)?).chain(bases).collect()
+                std::iter::once(self.ingest.put_formula(&formula)?).chain(bases).collect()
             }
             None => bases,
         };
@@ -255,13 +247,28 @@ impl Into<'_> {
         Ok(Extent::Object { key: put.key, len: part.len })
     }
 
-    /// What makes a part, if that is known, worth it, and of what is stored.
-    fn formula_of(&self, part: &format::Proposed) -> Option<&Formula> {
-        let found = self.made.binary_search_by_key(&part.start, |made| made.start).ok()?;
-        let formula = Some(&self.made[found].formula).filter(|formula| formula.len() == part.len)?;
-        let is_stored =
-            |operand: &Operand| self.repo.store().info(operand.key).is_ok_and(|info| info.is_some());
-        (part.len >= MADE_MIN && formula.operands().iter().all(is_stored)).then_some(formula)
+    /// What makes a part of what is stored, if that is known or found, and worth it. Nothing of what is stored already.
+    fn formula_of(
+        &self,
+        part: &format::Proposed,
+        tensors: &[&Found],
+        slice: &Slice<'_>,
+        hashed: &Hashed,
+    ) -> Result<Option<Formula>> {
+        let is_stored = |key| self.repo.store().info(key).is_ok_and(|info| info.is_some());
+        if part.len < MADE_MIN || self.treatment.no_delta || is_stored(hashed.key) {
+            return Ok(None);
+        }
+        if let Ok(found) = self.made.binary_search_by_key(&part.start, |made| made.start) {
+            let formula = &self.made[found].formula;
+            let are_stored = formula.operands().iter().all(|operand| is_stored(operand.key));
+            return Ok((formula.len() == part.len && are_stored).then(|| formula.clone()));
+        }
+        let declared = tensors.iter().find_map(|tensor| tensor.declared.as_ref());
+        match declared.map(|declared| declared.element) {
+            Some(Element::Block(block)) => requantised::formula(self.repo, slice, block),
+            _ => Ok(None),
+        }
     }
 
     fn put_gathered(&self, gathered: &Gathered) -> Result<ObjectKey> {

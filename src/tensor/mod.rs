@@ -8,6 +8,7 @@ mod difference;
 mod dtype;
 mod histogram;
 mod lane;
+mod quantised;
 mod real;
 mod statistics;
 
@@ -17,5 +18,6 @@ pub use difference::{Difference, ULP_CLASSES};
 pub use dtype::{Dtype, UnknownDtype};
 pub use histogram::Histogram;
 pub use lane::Lane;
+pub use quantised::QUANTISED_ELEMENTS;
 pub use real::{is_real, narrow, widen};
 pub use statistics::Statistics;

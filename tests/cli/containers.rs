@@ -79,3 +79,57 @@ fn blocks_of_quantised_numbers_are_told_by_their_type() {
     );
     assert_eq!(bench.cat("HEAD:model.gguf"), file);
 }
+
+/// A GGUF file of one tensor of blocks of a kind.
+fn blocks_of(kind: u32, numbers: &[f32]) -> Vec<u8> {
+    let block = coral::tensor::Block(kind);
+    let len = block.quantised_len().expect("a rule");
+    let mut blocks = vec![0; numbers.len() / 32 * len];
+    assert!(block.quantise(numbers, &mut blocks));
+    let mut file = [b"GGUF\x03\0\0\0", &1u64.to_le_bytes()[..], &[0; 8]].concat();
+    file.extend([&1u64.to_le_bytes()[..], b"q", &[1, 0, 0, 0]].concat());
+    file.extend([&(numbers.len() as u64).to_le_bytes()[..], &kind.to_le_bytes(), &[0; 8]].concat());
+    file.resize(file.len().next_multiple_of(32), 0);
+    file.extend(blocks);
+    file
+}
+
+#[test]
+fn blocks_of_numbers_that_are_stored_take_next_to_no_room() {
+    let bench = Workbench::new();
+    let (numbers, other) = (weights(4, 96_000), weights(5, 96_000));
+    bench.commit("other.safetensors", &safetensors(&[("w", &other)]), "another model");
+    bench.commit("model.safetensors", &safetensors(&[("w", &numbers)]), "the model");
+    let packs = |bench: &Workbench| -> u64 {
+        let files = std::fs::read_dir(bench.path("repo/.coral/packs")).expect("a folder");
+        let files = files.map(|file| file.expect("listed"));
+        let packs = files.filter(|file| file.path().extension().is_some_and(|suffix| suffix == "cpk"));
+        packs.map(|file| file.metadata().expect("a file").len()).sum()
+    };
+    let mut files = Vec::new();
+    for kind in [2, 3, 6, 7, 8, 39] {
+        let before = packs(&bench);
+        let mut file = blocks_of(kind, &numbers);
+        // A few blocks were made otherwise.
+        let end = file.len();
+        file[end - 5000] ^= 1;
+        bench.commit(&format!("{kind}.gguf"), &file, "quantised");
+        let grown = packs(&bench) - before;
+        assert!(grown < 4000, "{kind}: {grown} of {}", file.len());
+        files.push((kind, file));
+    }
+    let all_come_back = |bench: &Workbench| {
+        for (kind, file) in &files {
+            assert!(bench.cat(&format!("HEAD:{kind}.gguf")) == *file, "{kind}");
+        }
+    };
+    all_come_back(&bench);
+    bench.coral(&["fsck", "--full"]).succeeds();
+    bench.coral(&["repack"]).succeeds();
+    all_come_back(&bench);
+    bench.coral(&["fsck", "--full"]).succeeds();
+    // Those of numbers that are not stored are blocks as before.
+    let stranger = blocks_of(8, &weights(6, 96_000));
+    bench.commit("stranger.gguf", &stranger, "quantised");
+    assert_eq!(bench.cat("HEAD:stranger.gguf"), stranger);
+}

@@ -266,28 +266,30 @@ impl Computed {
         }
     }
 
-    /// Bytes of its elements.
-    pub fn width(&self) -> u64 {
+    /// Bytes that are made together: of an element, or of a block.
+    pub fn unit(&self) -> u64 {
         match &self.how {
             How::Cast { to, .. } => to.lane().width() as u64,
-            How::Formula { formula, .. } => Formula::bytes_of(formula.dtype(), 1),
+            How::Formula { formula, .. } => formula.unit().1,
         }
     }
 
-    /// Each of what it is made of, with the bytes of its elements.
+    /// Each of what it is made of, with the bytes that are made into one unit.
     pub fn operands(&self) -> impl Iterator<Item = (&Chain, u64)> {
-        let width = |number: usize| match &self.how {
+        let unit = |number: usize| match &self.how {
             How::Cast { from, .. } => from.lane().width() as u64,
-            How::Formula { formula, .. } => Formula::bytes_of(formula.operands()[number].dtype, 1),
+            How::Formula { formula, .. } => {
+                Formula::bytes_of(formula.operands()[number].dtype, formula.unit().0)
+            }
         };
-        self.origins.iter().enumerate().map(move |(number, origin)| (origin, width(number)))
+        self.origins.iter().enumerate().map(move |(number, origin)| (origin, unit(number)))
     }
 
-    /// Makes elements from number `at` on of those of the operands that face them, one operand's after the other's.
-    pub fn fill(&self, at: u64, operands: &[u8], numbers: &mut Numbers, out: &mut [u8]) {
+    /// Makes bytes from number `offset` on, of what is made into the units that they touch, one operand's after the other's.
+    pub fn fill(&self, offset: u64, operands: &[u8], numbers: &mut Numbers, out: &mut [u8]) {
         match &self.how {
             How::Cast { from, to } => cast(*from, *to, operands, out),
-            How::Formula { formula, .. } => formula.fill(at, operands, numbers, out),
+            How::Formula { formula, .. } => formula.fill(offset, operands, numbers, out),
         }
     }
 }

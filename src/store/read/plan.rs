@@ -34,7 +34,7 @@ pub enum Ground<'c> {
     Nothing,
     /// A frame that was decoded before.
     Cached(Arc<Vec<u8>>),
-    /// What is made of the elements from this number on of some objects: the parts of each.
+    /// What is made of some objects, from this byte on: the parts of each.
     Computed(&'c Computed, u64, Vec<Vec<Part<'c>>>),
 }
 
@@ -76,7 +76,7 @@ impl<'c> Plan<'c> {
         Ok(FramePlan { len, steps, ground })
     }
 
-    /// Plans a range of computed elements, given in bytes of them. Both ends lie between elements.
+    /// Plans a range of what is computed. Where single elements are made, both ends lie between these.
     pub fn computed(
         &mut self,
         computed: &'c Computed,
@@ -84,18 +84,18 @@ impl<'c> Plan<'c> {
         len: usize,
         memory: &Memory,
     ) -> Result<Ground<'c>> {
-        let width = computed.width();
-        let (from, to) = (offset / width, (offset + len as u64) / width);
+        let unit = computed.unit();
+        let (from, to) = (offset / unit, (offset + len as u64).div_ceil(unit));
         let mut all = Vec::with_capacity(computed.origins.len());
-        for (origin, width) in computed.operands() {
+        for (origin, unit) in computed.operands() {
             let mut parts = Vec::new();
-            for (index, range) in cuts(from * width, to * width) {
+            for (index, range) in cuts(from * unit, to * unit) {
                 let frame = self.frame(origin, index, 0, memory)?;
                 parts.push(Part { index, range, frame });
             }
             all.push(parts);
         }
-        Ok(Ground::Computed(computed, from, all))
+        Ok(Ground::Computed(computed, offset, all))
     }
 
     /// A stored frame of the plan.

@@ -69,7 +69,9 @@ impl Scratch {
     /// Fills `out`, which is as long as the frame, with it.
     pub fn decode(&mut self, fetched: &Fetched<'_, '_>, frame: &FramePlan<'_>, out: &mut [u8]) -> Result<()> {
         match (&*frame.steps, &frame.ground) {
-            ([], Ground::Computed(computed, at, parts)) => self.compute(fetched, computed, (*at, parts), out),
+            ([], Ground::Computed(computed, from, parts)) => {
+                self.compute(fetched, computed, (*from, parts), out)
+            }
             ([], _) => {
                 self.load(fetched, frame, 0)?;
                 // It was in the cache, which gives frames of the right length only.
@@ -90,10 +92,10 @@ impl Scratch {
         match &frame.ground {
             Ground::Nothing => self.current.own.clear(),
             Ground::Cached(bytes) => self.current.cached = Some(Arc::clone(bytes)),
-            Ground::Computed(computed, at, parts) => {
+            Ground::Computed(computed, from, parts) => {
                 let mut out = std::mem::take(&mut self.current.own);
                 out.resize(frame.len, 0);
-                let result = self.compute(fetched, computed, (*at, parts), &mut out);
+                let result = self.compute(fetched, computed, (*from, parts), &mut out);
                 self.current.own = out;
                 result?;
             }
@@ -109,13 +111,13 @@ impl Scratch {
         Ok(())
     }
 
-    /// Fills `out` with what is made of some parts of other objects' frames, from an element on. Parts of frames are
+    /// Fills `out` with what is made of some parts of other objects' frames, from a byte on. Parts of frames are
     /// remembered: the next read wants the rest.
     fn compute(
         &mut self,
         fetched: &Fetched<'_, '_>,
         of: &Computed,
-        (at, all): (u64, &[Vec<Part<'_>>]),
+        (offset, all): (u64, &[Vec<Part<'_>>]),
         out: &mut [u8],
     ) -> Result<()> {
         let memory = fetched.memory;
@@ -137,7 +139,7 @@ impl Scratch {
                 }
             }
         }
-        of.fill(at, &elements, &mut self.numbers, out);
+        of.fill(offset, &elements, &mut self.numbers, out);
         memory.buffers.give(elements);
         Ok(())
     }

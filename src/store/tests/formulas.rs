@@ -1,7 +1,9 @@
 //! What is computed of other objects: it takes no bytes where it comes out as it is stored, whatever else happens to these.
 
+use crate::codec::cast;
 use crate::formula::{Elementwise, Formula, Mask, Numbers, Operand, Scaling, Task as TaskVectors, Weighted};
 use crate::random::Philox;
+use crate::tensor::Block;
 
 use super::super::{Encoding, ObjectInfo, Repack};
 use super::*;
@@ -80,6 +82,27 @@ fn what_a_formula_makes_takes_no_bytes() {
             let (key, info) = put(&store, &formula, &bytes);
             assert_eq!((info.encoding, info.stored_len, info.depth > 0), (Encoding::Computed, 0, true));
             assert_reads(&disk, key, &bytes);
+        }
+    }
+}
+
+#[test]
+fn blocks_that_lie_across_frames_take_no_bytes() {
+    let numbers = weights(640_000, 7, 0);
+    let mut halves = vec![0; numbers.len() / 2];
+    cast(Dtype::F32, Dtype::Bf16, &numbers, &mut halves);
+    for (dtype, bytes) in [(Dtype::F32, &numbers), (Dtype::Bf16, &halves)] {
+        let disk = new_disk();
+        let store = open(&disk);
+        let ingest = store.begin().unwrap();
+        let source = ingest.put(dtype, bytes, &[]).unwrap().key;
+        ingest.seal().unwrap();
+        for kind in [2, 3, 6, 7, 8, 39] {
+            let formula = Formula::quantised(Block(kind), operand(source, dtype), 640_000).unwrap();
+            let blocks = made(&formula, &[bytes]);
+            let (key, info) = put(&store, &formula, &blocks);
+            assert_eq!((info.encoding, info.stored_len), (Encoding::Computed, 0), "{kind}");
+            assert_reads(&disk, key, &blocks);
         }
     }
 }
