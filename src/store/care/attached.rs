@@ -19,6 +19,7 @@ use crate::store::read::{Chain, Decoder, Stored, same_bytes};
 use crate::store::write::{Candidates, Incoming, Ingest};
 use crate::task::{Meter, Task, Unit};
 
+use super::stands_without::stands_without;
 use super::sweep::{remove_packs, without_packs};
 
 /// What coding attached files did.
@@ -113,15 +114,16 @@ impl Work<'_> {
         )
     }
 
-    /// Whether another pack, which stays, has the same bytes; or this transaction, which has each once.
+    /// Whether another pack, which stays, has the same bytes and no deeper, so that whatever stands on the object here finds it
+    /// there; or this transaction, which has each once.
     fn is_elsewhere(&self, object: &Object) -> Result<bool> {
         let Entry { key, kind, .. } = object.entry;
         if self.ingest.writer.transaction()?.records.contains_key(&(key, kind)) {
             return Ok(true);
         }
         let stays = |pack: &Pack| !pack.has_attached();
-        let Some(other) = self.packs.find_among(&key, |entry| entry.kind == kind, stays).unwrap_or(None)
-        else {
+        let wanted = |entry: &Entry| entry.kind == kind && entry.depth <= object.entry.depth;
+        let Some(other) = self.packs.find_among(&key, wanted, stays).unwrap_or(None) else {
             return Ok(false);
         };
         let catalog = &self.decoder.catalog;
@@ -172,6 +174,11 @@ fn remove(catalog: &Catalog, old: &[&Arc<Pack>], new: Option<&PackId>) -> Result
     let _turn = catalog.folders.lock_names(disk)?;
     catalog.refresh()?;
     if new.is_some_and(|new| !catalog.packs().contains(new)) {
+        return Ok(0);
+    }
+    // What stands on an object in them may find it in what stays only if it is no deeper there.
+    let superseded = |pack: &Pack| old.iter().any(|old| old.id == pack.id);
+    if !stands_without(&catalog.packs(), superseded)? {
         return Ok(0);
     }
     remove_packs(disk, &catalog.folders.packs, old)?;

@@ -4,6 +4,7 @@ mod attached;
 mod rebuild;
 mod recode;
 mod repack;
+mod stands_without;
 mod sweep;
 mod verify;
 

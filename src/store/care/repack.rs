@@ -10,16 +10,17 @@ use std::sync::Arc;
 use crate::codec::Level;
 use crate::id::{ObjectKey, PackId};
 use crate::similarity::Signature;
-use crate::store::catalog::{Catalog, Packs};
+use crate::store::catalog::{Catalog, Damage, Packs};
 use crate::store::error::{Result, StoreError};
 use crate::store::object::{Kind, Treatment};
 use crate::store::options::Options;
 use crate::store::pack::{Entry, Object, Pack};
-use crate::store::read::{Chain, Decoder, Objects, Stored, same_bytes};
+use crate::store::read::{Chain, Decoder, Stored, same_bytes};
 use crate::store::write::{Ingest, Writer};
 use crate::task::{Task, Unit};
 
 use super::recode::{Recoding, check_alone, recode};
+use super::stands_without::stands_without;
 use super::sweep::{remove_packs, sweep};
 use super::verify::check_bytes;
 
@@ -214,39 +215,14 @@ fn retire(catalog: &Catalog, old: &Packs, new: &PackId) -> Result<usize> {
         return Ok(0);
     }
     let superseded = |pack: &Pack| pack.id != *new && old.contains(&pack.id);
-    if !stands_without(&catalog.packs(), new, superseded)? {
+    let packs = catalog.packs();
+    // Of what cannot be read just now nobody knows what it needs.
+    let is_new = |damage: &Damage| !old.damaged().iter().any(|known| known.path == damage.path);
+    if packs.damaged().iter().any(is_new) || !stands_without(&packs, superseded)? {
         return Ok(0);
     }
     let removed: Vec<&Arc<Pack>> = old.iter().filter(|pack| superseded(pack)).collect();
     remove_packs(disk, &catalog.folders.packs, &removed)?;
     catalog.refresh()?;
     Ok(removed.len())
-}
-
-/// Whether every object in the packs that were sealed since finds its bases in what is kept.
-fn stands_without(packs: &Packs, new: &PackId, superseded: impl Fn(&Pack) -> bool + Sync) -> Result<bool> {
-    let kept = Kept { packs, superseded: &superseded };
-    for pack in packs.iter().filter(|pack| pack.id != *new && !superseded(pack)) {
-        for row in 0..pack.directory.len() {
-            match Chain::resolve(&kept, Object::sealed(pack, row)?) {
-                Ok(_) => {}
-                Err(error) if error.is_corruption() => return Ok(false),
-                Err(error) => return Err(error),
-            }
-        }
-    }
-    Ok(true)
-}
-
-/// The packs that are there once others are removed.
-struct Kept<'a, F> {
-    packs: &'a Packs,
-    superseded: &'a F,
-}
-
-impl<F: Fn(&Pack) -> bool + Sync> Objects for Kept<'_, F> {
-    fn find(&self, kind: Kind, key: &ObjectKey, below: Option<u8>) -> Result<Option<Object>> {
-        let wanted = |entry: &Entry| entry.kind == kind && below.is_none_or(|below| entry.depth < below);
-        self.packs.find_among(key, wanted, |pack| !(self.superseded)(pack))
-    }
 }

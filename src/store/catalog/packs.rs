@@ -10,6 +10,7 @@ use crate::disk::{Disk, DiskError, FileType};
 use crate::id::{ObjectKey, PackId};
 use crate::store::error::{Result, StoreError};
 use crate::store::layout::Folders;
+use crate::store::object::Kind;
 use crate::store::pack::{
     Directory, Entry, Loaded, Object, PACK_SUFFIX, Pack, PackFiles, SIDECAR_SUFFIX, pack_path, sidecar_path,
 };
@@ -173,8 +174,7 @@ impl Packs {
     }
 
     /// Every copy of an object whose entry can be read.
-    pub fn copies(&self, of: &Entry) -> impl Iterator<Item = Object> {
-        let (key, kind) = (of.key, of.kind);
+    pub fn copies(&self, kind: Kind, key: ObjectKey) -> impl Iterator<Item = Object> {
         let rows = move |pack: &Arc<Pack>| {
             let objects = pack.directory.rows(&key).filter_map(|row| Object::sealed(pack, row).ok());
             objects.filter(move |object| object.entry.kind == kind).collect::<Vec<_>>()

@@ -142,7 +142,8 @@ impl Object {
         self.path() == other.path()
     }
 
-    fn path(&self) -> &Path {
+    /// Where its pack is.
+    pub fn path(&self) -> &Path {
         match &self.lies {
             Lies::Sealed { pack, .. } => &pack.path,
             Lies::Open { pack, .. } => &pack.path,

@@ -7,9 +7,10 @@ use crate::store::error::{Result, StoreError};
 use crate::store::object::{Kind, METADATA_MAX, metadata_key};
 use crate::store::pack::{Entry, Object};
 
-use super::chain::Chain;
+use super::chain::{Chain, Objects};
 use super::decoder::Decoder;
 use super::frames::check_range;
+use super::whole_copies::WholeCopies;
 
 /// Bytes of an object that are decoded at once when all of it is wanted in memory.
 const READ_LEN: u64 = 16 << 20;
@@ -27,7 +28,7 @@ impl Decoder {
     pub fn chain(&self, key: ObjectKey) -> Result<Chain> {
         self.again_if_gone(|| {
             let object = self.catalog.get(&key)?;
-            self.any_copy(object, |object| Chain::resolve(&self.catalog, object)?.hold())
+            self.any_copy(object, |objects, object| Chain::resolve(objects, object)?.hold())
         })
     }
 
@@ -47,7 +48,7 @@ impl Decoder {
     pub fn read_at(&self, key: ObjectKey, offset: u64, buf: &mut [u8]) -> Result<()> {
         self.again_if_gone(|| {
             let object = self.catalog.get(&key)?;
-            self.any_copy(object, |object| self.read_object(object, offset, buf))
+            self.any_copy(object, |objects, object| self.read_object(objects, object, offset, buf))
         })
     }
 
@@ -55,24 +56,26 @@ impl Decoder {
     pub fn read_all(&self, key: ObjectKey, buf: &mut [u8]) -> Result<()> {
         self.again_if_gone(|| {
             let object = self.catalog.get(&key)?;
-            self.any_copy(object, |object| {
+            self.any_copy(object, |objects, object| {
                 check_len(&object, buf.len() as u64)?;
-                self.read_object(object, 0, buf)
+                self.read_object(objects, object, 0, buf)
             })
         })
     }
 
     /// All bytes of an object.
     pub fn read(&self, key: ObjectKey) -> Result<Vec<u8>> {
-        self.again_if_gone(|| self.any_copy(self.catalog.get(&key)?, |object| self.read_whole(object)))
+        self.again_if_gone(|| {
+            self.any_copy(self.catalog.get(&key)?, |objects, object| self.read_whole(objects, object))
+        })
     }
 
     /// All bytes of the metadata whose BLAKE3 is `id`, which they are compared with.
     pub fn read_meta(&self, kind: Kind, id: &[u8; 32]) -> Result<Vec<u8>> {
         let key = metadata_key(id);
         self.again_if_gone(|| {
-            self.any_copy(self.catalog.get_kind(kind, &key)?, |object| {
-                let bytes = self.read_whole(object.clone())?;
+            self.any_copy(self.catalog.get_kind(kind, &key)?, |objects, object| {
+                let bytes = self.read_whole(objects, object.clone())?;
                 match blake3::hash(&bytes) == *id {
                     true => Ok(bytes),
                     false => Err(object.corrupt("it does not hash to its id")),
@@ -83,7 +86,7 @@ impl Decoder {
 
     /// All bytes of the object of one kind under a key.
     pub fn read_kind(&self, kind: Kind, key: &ObjectKey) -> Result<Vec<u8>> {
-        self.again_if_gone(|| self.read_whole(self.catalog.get_kind(kind, key)?))
+        self.again_if_gone(|| self.read_whole(&self.catalog, self.catalog.get_kind(kind, key)?))
     }
 
     /// Reads, and reads again after looking for new packs if a pack was removed meanwhile: its objects are in another.
@@ -97,18 +100,32 @@ impl Decoder {
         }
     }
 
-    /// Reads an object, or another copy of it where this one is damaged or cannot be read.
-    fn any_copy<T>(&self, object: Object, mut read: impl FnMut(Object) -> Result<T>) -> Result<T> {
-        let trouble = match read(object.clone()) {
-            Err(error) if error.is_of_one_copy() => error,
-            result => return result,
+    /// Reads an object, or another copy of it, or on other copies of what it stands on, where one is damaged or cannot be
+    /// read.
+    fn any_copy<T>(
+        &self,
+        object: Object,
+        mut read: impl FnMut(&dyn Objects, Object) -> Result<T>,
+    ) -> Result<T> {
+        let mut objects = WholeCopies::of(&self.catalog);
+        let trouble = loop {
+            match read(&objects, object.clone()) {
+                Err(error) if error.is_of_one_copy() => {
+                    // Of something else that it stands on there may be another copy.
+                    if !objects.pass_over(&error) || !objects.is_whole(&object) {
+                        break error;
+                    }
+                }
+                result => return result,
+            }
         };
         let packs = self.catalog.packs();
-        let mut others = packs.copies(&object.entry).filter(|copy| !copy.lies_with(&object));
-        others.find_map(|copy| read(copy).ok()).ok_or(trouble)
+        let Entry { key, kind, .. } = object.entry;
+        let mut others = packs.copies(kind, key).filter(|copy| !copy.lies_with(&object));
+        others.find_map(|copy| read(&objects, copy).ok()).ok_or(trouble)
     }
 
-    fn read_whole(&self, object: Object) -> Result<Vec<u8>> {
+    fn read_whole(&self, objects: &dyn Objects, object: Object) -> Result<Vec<u8>> {
         let Entry { key, kind, len, .. } = object.entry;
         if kind != Kind::Content && len > METADATA_MAX {
             return Err(StoreError::TooLong { key, len });
@@ -121,7 +138,7 @@ impl Decoder {
             let part = (len - start as u64).min(READ_LEN) as usize;
             bytes.try_reserve(part).map_err(|_| StoreError::TooLong { key, len })?;
             bytes.resize(start + part, 0);
-            self.read_object(object.clone(), start as u64, &mut bytes[start..])?;
+            self.read_object(objects, object.clone(), start as u64, &mut bytes[start..])?;
         }
         Ok(bytes)
     }

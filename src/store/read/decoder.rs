@@ -6,7 +6,7 @@ use crate::store::pack::Object;
 use crate::threads::Threads;
 
 use super::cache::Memory;
-use super::chain::Chain;
+use super::chain::{Chain, Objects};
 use super::frames::{FrameReader, check_range, pieces};
 use super::plan::frames_at_once;
 
@@ -21,10 +21,16 @@ pub struct Decoder {
 pub const PARALLEL_FRAMES: usize = 3;
 
 impl Decoder {
-    /// Fills `buf` from byte `offset` of an object.
-    pub fn read_object(&self, object: Object, offset: u64, buf: &mut [u8]) -> Result<()> {
+    /// Fills `buf` from byte `offset` of an object, whose bases are found in `objects`.
+    pub fn read_object(
+        &self,
+        objects: &dyn Objects,
+        object: Object,
+        offset: u64,
+        buf: &mut [u8],
+    ) -> Result<()> {
         check_range(&object, offset, buf.len() as u64)?;
-        let chain = Chain::resolve(&self.catalog, object)?;
+        let chain = Chain::resolve(objects, object)?;
         self.read_chain(&chain, offset, buf)
     }
 

@@ -16,6 +16,7 @@ mod plan;
 mod prefix;
 mod reader;
 mod undo;
+mod whole_copies;
 
 pub use buffers::Buffers;
 pub use cache::{Cache, Memory};

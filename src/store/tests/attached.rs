@@ -294,3 +294,45 @@ fn a_bit_that_flips_in_a_kept_file_is_an_error_and_never_coded() {
         "others are whole"
     );
 }
+
+#[test]
+fn what_stands_on_something_beside_an_attached_file_finds_it_when_that_is_coded() {
+    let saved = Saved::sample();
+    let (disk, _) = saved.disk();
+    let store = open(&disk);
+    // Each is a difference to the one before.
+    let versions: Vec<Vec<u8>> = (0..5).map(|step| weights(70_000, 8, step)).collect();
+    let mut keys: Vec<ObjectKey> = Vec::new();
+    for version in &versions {
+        keys.push(put_one(&store, version, keys.last().map(std::slice::from_ref).unwrap_or_default()).key);
+    }
+    assert_eq!(store.info(keys[4]).unwrap().unwrap().depth, 4);
+    // Two store the same at the same time: deep, and less deep beside a file that is attached.
+    let shared = weights(70_000, 8, 9);
+    let (deep, shallow) = (store.begin().unwrap(), store.begin().unwrap());
+    deep.put(Dtype::F32, &shared, &[keys[4]]).unwrap();
+    let key = shallow.put(Dtype::F32, &shared, &[keys[0]]).unwrap().key;
+    let file: Arc<dyn DiskFile> = Arc::from(disk.open(&Saved::path(0), true).unwrap());
+    let attached = shallow.attach(Saved::path(0), file, saved.files[0].len() as u64).unwrap();
+    let range = HEADER..HEADER + 300_000 * 4;
+    let bytes = &saved.files[0][range.clone()];
+    let mut hasher = ContentHasher::new();
+    hasher.update(bytes);
+    let large = shallow
+        .put_in_place(Dtype::F32, &bytes, &[], &hasher.finish(), (&attached, range.start as u64))
+        .unwrap()
+        .key;
+    deep.seal().unwrap();
+    shallow.seal().unwrap();
+    assert_eq!(store.info(key).unwrap().unwrap().depth, 1);
+    let above = weights(70_000, 8, 10);
+    let last = put_one(&store, &above, &[key]).key;
+    assert_eq!(store.info(last).unwrap().unwrap().depth, 2);
+    store.code_attached(&Task::default()).unwrap();
+    for store in [store, open(&disk)] {
+        assert!(store.read(last).unwrap() == above);
+        assert!(store.read(key).unwrap() == shared);
+        assert!(store.read(large).unwrap() == bytes);
+        assert_eq!(store.verify(&|_| true, &Task::default()).unwrap().problems, []);
+    }
+}

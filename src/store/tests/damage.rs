@@ -6,6 +6,8 @@ use proptest::prelude::*;
 
 use crate::store::pack::{Directory, frame_count};
 
+use crate::formula::{Elementwise, Formula, Numbers, Operand, Weighted};
+
 use super::*;
 
 /// A store with a base, a difference to it and a small object; (disk, keys, bytes).
@@ -253,5 +255,54 @@ proptest! {
             }
         }
         store.verify(&|_| true, &Task::default()).unwrap();
+    }
+}
+
+#[test]
+fn what_stands_on_others_is_read_from_their_whole_copies() {
+    let (base, other) = (weights(70_000, 1, 0), weights(70_000, 1, 5));
+    let weighted = Weighted { weights: vec![0.5, 0.25], divisor: None };
+    // Which of the two copies is damaged, and where.
+    for pack in 0..2 {
+        for part in 0..12 {
+            let disk = new_disk();
+            let store = open(&disk);
+            let put = |ingest: &crate::store::Ingest| {
+                let operands = [&base, &other].map(|bytes| {
+                    let key = ingest.put(Dtype::F32, bytes, &[]).unwrap().key;
+                    Operand { dtype: Dtype::F32, key }
+                });
+                let each = Elementwise::Weighted(weighted.clone());
+                let formula = Formula::new(each, None, &operands, Dtype::F32, 70_000).unwrap();
+                (ingest.put_formula(&formula).unwrap(), formula)
+            };
+            // Two write the same at the same time, so that there are two copies. They are not the same pack.
+            let (one, two) = (store.begin().unwrap(), store.begin().unwrap());
+            two.put(Dtype::F32, &weights(100, 9, 0), &[]).unwrap();
+            let ((key, formula), _) = (put(&one), put(&two));
+            one.seal().unwrap();
+            let first = only(&disk, ".cpk");
+            two.seal().unwrap();
+            let mut bytes = vec![0; base.len()];
+            formula.fill(0, &[&base[..], &other].concat(), &mut Numbers::default(), &mut bytes);
+            let computed = put_one(&store, &bytes, &[key]).key;
+            let mut changed = base.clone();
+            changed[40_000] ^= 1;
+            let difference = put_one(&store, &changed, &[formula.operands()[0].key]).key;
+            drop(store);
+            let both = files(&disk, ".cpk");
+            let damaged = if pack == 0 {
+                first
+            } else {
+                let holds =
+                    |path: &&PathBuf| **path != first && disk.stat(path).unwrap().unwrap().len > 100_000;
+                both.iter().find(holds).unwrap().clone()
+            };
+            let len = disk.stat(&damaged).unwrap().unwrap().len;
+            flip(&disk, &damaged, 16 + (len - 2_000) / 12 * part);
+            let store = open(&disk);
+            assert!(store.read(computed).unwrap() == bytes, "{pack} {part}");
+            assert!(store.read(difference).unwrap() == changed, "{pack} {part}");
+        }
     }
 }
