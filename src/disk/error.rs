@@ -18,6 +18,11 @@ pub struct DiskError {
 }
 
 impl DiskError {
+    /// Whether it is what this process may not do.
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self.source.raw_os_error(), Some(libc::EACCES | libc::EPERM | libc::EROFS))
+    }
+
     /// That whoever waited was asked to stop, if it is that.
     pub fn stopped(&self) -> Option<Stopped> {
         self.source.get_ref()?.downcast_ref().copied()

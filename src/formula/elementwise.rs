@@ -3,7 +3,7 @@
 use super::mask::Mask;
 use super::stock::towards_mean;
 use super::strip::Strip;
-use super::task::Task;
+use super::task::TaskVectors;
 use super::weighted::Weighted;
 
 /// What is done to each element.
@@ -16,7 +16,7 @@ pub enum Elementwise {
     /// A moving average, in which so much of what was there stays.
     Moving(f64),
     /// A base and what is left of the differences to it.
-    Task(Task),
+    Task(TaskVectors),
     /// Between the base and the mean: how far.
     Stock(f64),
 }

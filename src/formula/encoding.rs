@@ -3,7 +3,7 @@
 use super::elementwise::Elementwise;
 use super::formula::{Formula, OPERANDS_MAX, Operand, What};
 use super::mask::Mask;
-use super::task::{Consensus, Scaling, Task};
+use super::task::{Consensus, Scaling, TaskVectors};
 use super::top::Top;
 use super::weighted::Weighted;
 use crate::id::ObjectKey;
@@ -22,7 +22,6 @@ impl Formula {
         let mut out = Writer::record(MAGIC, VERSION);
         out.u8(self.dtype.code());
         out.u64(self.elements);
-        out.u8(u8::from(self.has_base));
         out.u8(self.operands.len() as u8);
         for operand in &self.operands {
             out.u8(operand.dtype.code());
@@ -50,7 +49,6 @@ impl Formula {
         let mut from = Reader::record(bytes, MAGIC, VERSION, "formula")?;
         let dtype = dtype(&mut from)?;
         let elements = from.u64("elements")?;
-        let has_base = flag(&mut from, "base of a formula")?;
         let count = usize::from(from.u8("count of operands")?);
         if count > OPERANDS_MAX {
             return Err(WireError::Invalid("count of operands"));
@@ -62,8 +60,10 @@ impl Formula {
             let key = key.try_into().map_err(|_| WireError::Truncated("operand"))?;
             operands.push(Operand { dtype, key: ObjectKey::from_bytes(key) });
         }
+        let kind = from.u8("kind of formula")?;
+        let has_base = matches!(kind, 1 | 3 | 4);
         let models = count.saturating_sub(usize::from(has_base));
-        let what = match from.u8("kind of formula")? {
+        let what = match kind {
             0 => What::Each(Elementwise::Weighted(weighted(&mut from, models)?)),
             1 => What::Each(Elementwise::OnBase(weighted(&mut from, models)?)),
             2 => What::Each(Elementwise::Moving(number(&mut from)?)),
@@ -92,7 +92,7 @@ fn put_weighted(out: &mut Writer, kind: u8, weighted: &Weighted) {
     }
 }
 
-fn put_task(out: &mut Writer, task: &Task) {
+fn put_task(out: &mut Writer, task: &TaskVectors) {
     out.u8(4);
     for ((weight, mask), scaling) in task.weights.iter().zip(&task.masks).zip(&task.scaling) {
         out.u64(weight.to_bits());
@@ -107,8 +107,11 @@ fn put_task(out: &mut Writer, task: &Task) {
                 stream.key.iter().for_each(|word| out.u64(*word));
                 out.u64(probability.to_bits());
             }
-            // Nothing else is in a formula: `Elementwise::takes`.
-            _ => out.u8(0),
+            Mask::All => out.u8(0),
+            // `Elementwise::takes` refuses formulas with them.
+            Mask::Ranked { .. } => unreachable!("no formula has ranks"),
+            #[cfg(test)]
+            Mask::Given(_) => unreachable!("no formula has one"),
         }
         match scaling {
             Scaling::None => out.u8(0),
@@ -147,7 +150,7 @@ fn weighted(from: &mut Reader<'_>, models: usize) -> Read<Weighted> {
     Ok(Weighted { weights, divisor })
 }
 
-fn task(from: &mut Reader<'_>, models: usize) -> Read<Task> {
+fn task(from: &mut Reader<'_>, models: usize) -> Read<TaskVectors> {
     let (mut weights, mut masks, mut scaling) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..models {
         weights.push(number(from)?);
@@ -174,7 +177,7 @@ fn task(from: &mut Reader<'_>, models: usize) -> Read<Task> {
         _ => return Err(WireError::Invalid("signs")),
     };
     let normalize = flag(from, "normalize")?;
-    Ok(Task { weights, masks, scaling, signs, normalize, lambda: number(from)? })
+    Ok(TaskVectors { weights, masks, scaling, signs, normalize, lambda: number(from)? })
 }
 
 #[cfg(test)]
@@ -192,7 +195,7 @@ mod tests {
             Mask::Top(Top { size: 77, until: u64::MAX }),
             Mask::Random { stream: Philox { key: [1, u64::MAX] }, probability: 0.5 },
         ];
-        let task = |signs, masks: Vec<Mask>| Task {
+        let task = |signs, masks: Vec<Mask>| TaskVectors {
             weights: vec![1.0, 2.0],
             masks,
             scaling: vec![Scaling::Over(0.5), Scaling::Times(3.0)],
@@ -247,7 +250,7 @@ mod tests {
         assert!(Formula::new(Elementwise::OnBase(one.clone()), None, &models[..1], Dtype::F32, 1).is_none());
         assert!(Formula::new(Elementwise::Weighted(one), None, &models[..1], Dtype::I32, 1).is_none());
         let ranked = Mask::Ranked { stream: Philox { key: [0, 0] }, density: 0.5, epsilon: 0.1, row: 8 };
-        let task = Task {
+        let task = TaskVectors {
             weights: vec![1.0],
             masks: vec![ranked],
             scaling: vec![Scaling::None],

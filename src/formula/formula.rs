@@ -39,9 +39,9 @@ pub(super) enum What {
 /// Operands that a formula has at most: each is read with the result.
 pub const OPERANDS_MAX: usize = 16;
 
-/// Numbers between bytes and bytes, kept from one use to the next.
+/// NumberBuffers between bytes and bytes, kept from one use to the next.
 #[derive(Debug, Default)]
-pub struct Numbers {
+pub struct NumberBuffers {
     base: Vec<f64>,
     models: Vec<Vec<f64>>,
     out: Vec<f64>,
@@ -135,7 +135,7 @@ impl Formula {
     ///
     /// # Panics
     /// If the lengths do not fit together.
-    pub fn fill(&self, offset: u64, operands: &[u8], numbers: &mut Numbers, out: &mut [u8]) {
+    pub fn fill(&self, offset: u64, operands: &[u8], numbers: &mut NumberBuffers, out: &mut [u8]) {
         let unit = self.unit().1;
         let (skip, first) = ((offset % unit) as usize, offset / unit);
         if skip == 0 && (out.len() as u64).is_multiple_of(unit) {
@@ -148,17 +148,24 @@ impl Formula {
         numbers.units = units;
     }
 
-    fn fill_units(&self, first: u64, operands: &[u8], numbers: &mut Numbers, out: &mut [u8]) {
+    fn fill_units(&self, first: u64, operands: &[u8], numbers: &mut NumberBuffers, out: &mut [u8]) {
         match &self.what {
             What::Each(each) => self.fill_each(each, first, operands, numbers, out),
             What::Quantised(block) => self.fill_blocks(*block, operands, numbers, out),
         }
     }
 
-    fn fill_each(&self, each: &Elementwise, at: u64, operands: &[u8], numbers: &mut Numbers, out: &mut [u8]) {
+    fn fill_each(
+        &self,
+        each: &Elementwise,
+        at: u64,
+        operands: &[u8],
+        numbers: &mut NumberBuffers,
+        out: &mut [u8],
+    ) {
         let width = (self.dtype.bits() / 8) as usize;
         let elements = out.len() / width;
-        let Numbers { base, models, out: made, .. } = numbers;
+        let NumberBuffers { base, models, out: made, .. } = numbers;
         models.resize(self.operands.len() - usize::from(self.has_base), Vec::new());
         for (number, out) in out.chunks_mut(STRIP * width).enumerate() {
             let (from, len) = (number * STRIP, out.len() / width);
@@ -181,9 +188,9 @@ impl Formula {
         }
     }
 
-    fn fill_blocks(&self, block: Block, operand: &[u8], numbers: &mut Numbers, out: &mut [u8]) {
+    fn fill_blocks(&self, block: Block, operand: &[u8], numbers: &mut NumberBuffers, out: &mut [u8]) {
         let of = self.operands[0];
-        let Numbers { base, singles, .. } = numbers;
+        let NumberBuffers { base, singles, .. } = numbers;
         base.resize(operand.len() / (of.dtype.bits() / 8) as usize, 0.0);
         let is_read = widen(of.dtype, operand, base);
         debug_assert!(is_read, "operands are floats");

@@ -18,10 +18,10 @@ mod top;
 mod weighted;
 
 pub use elementwise::Elementwise;
-pub use formula::{Formula, Numbers, OPERANDS_MAX, Operand};
+pub use formula::{Formula, NumberBuffers, OPERANDS_MAX, Operand};
 pub use mask::Mask;
 pub use stock::towards_mean;
 pub use strip::Strip;
-pub use task::{Consensus, Scaling, Task};
+pub use task::{Consensus, Scaling, TaskVectors};
 pub use top::{Top, size};
 pub use weighted::{SUM_MIN, Weighted, plain_sum};

@@ -6,7 +6,7 @@ use super::weighted::{SUM_MIN, plain_sum};
 
 /// What is made of differences to a base.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Task {
+pub struct TaskVectors {
     /// Of each model.
     pub weights: Vec<f64>,
     /// Which of the elements of each are kept.
@@ -52,7 +52,7 @@ impl Scaling {
     }
 }
 
-impl Task {
+impl TaskVectors {
     /// Whether it is about so many models, and makes each element by itself.
     pub(super) fn takes(&self, models: usize) -> bool {
         let is_each = |mask: &Mask| matches!(mask, Mask::All | Mask::Top(_) | Mask::Random { .. });

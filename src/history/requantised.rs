@@ -4,7 +4,7 @@
 
 use super::error::Result;
 use super::repository::Repo;
-use crate::formula::{Formula, Numbers, Operand};
+use crate::formula::{Formula, NumberBuffers, Operand};
 use crate::id::ObjectKey;
 use crate::store::{ObjectInfo, Slice, Source, SourceError, Store, StoreError};
 use crate::tensor::{Block, Dtype, QUANTISED_ELEMENTS, is_real};
@@ -50,7 +50,7 @@ fn equal_blocks(repo: &Repo, blocks: &Slice<'_>, formula: &Formula, key: ObjectK
     let count = blocks.len() / len;
     let reader = repo.store().reader(key)?;
     let (mut equal, mut all) = (0, 0);
-    let mut made = Numbers::default();
+    let mut made = NumberBuffers::default();
     for place in 0..PLACES.min(count) {
         let from = place * count / PLACES.min(count);
         let some = BLOCKS.min(count - from);

@@ -237,14 +237,21 @@ impl Into<'_> {
             }
         };
         let bases = match self.formula_of(part, tensors, &slice, hashed)? {
-            Some(formula) => {
-                self.repo.raise_format()?;
+            Some(formula) if self.may_have_formulas()? => {
                 std::iter::once(self.ingest.put_formula(&formula)?).chain(bases).collect()
             }
-            None => bases,
+            _ => bases,
         };
         let put = self.put_object(dtype, &slice, &bases, hashed)?;
         Ok(Extent::Object { key: put.key, len: part.len })
+    }
+
+    /// Whether the repository may have formulas. Not if somebody else's, whose version one may not raise: they only save room.
+    fn may_have_formulas(&self) -> Result<bool> {
+        match self.repo.raise_format() {
+            Err(Error::Disk(error)) if error.is_forbidden() => Ok(false),
+            other => other.map(|()| true),
+        }
     }
 
     /// What makes a part of what is stored, if that is known or found, and worth it. Nothing of what is stored already.

@@ -6,7 +6,6 @@ use super::model::{Model, Tensor};
 use super::parameters::{Parameter, Parameters, Rescale};
 use super::problem::{Problem, Trouble};
 use crate::formula::{Consensus, SUM_MIN, plain_sum};
-
 use crate::history::{glob, is_glob};
 use crate::tensor::{Dtype, is_real};
 use std::collections::{BTreeMap, HashMap};

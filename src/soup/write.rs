@@ -128,7 +128,12 @@ fn formulas(parts: &[Part<'_>]) -> Vec<MadePart> {
     let mut made = Vec::new();
     for part in parts {
         if let Part::Made(blend) = part {
-            made.extend(blend.formula().map(|formula| MadePart { start, formula }));
+            made.extend(
+                blend
+                    .formula()
+                    .filter(|formula| !formula.is_empty())
+                    .map(|formula| MadePart { start, formula }),
+            );
         }
         start += part.len();
     }

@@ -5,7 +5,7 @@
 //! Bhardwaj, Poria, 2024.
 
 use super::asked::Asked;
-use crate::formula::{Elementwise, Mask, Scaling, Strip, Task};
+use crate::formula::{Elementwise, Mask, Scaling, Strip, TaskVectors};
 use crate::soup::error::Result;
 use crate::soup::facing::Facing;
 use crate::soup::method::Method;
@@ -27,7 +27,7 @@ pub(super) fn prepare(asked: Asked<'_>, facing: &Facing<'_>, passes: &Passes<'_>
     let signs = asked.method.elects_signs().then_some(asked.consensus);
     let (weights, settings) = (asked.settings.weights.clone(), asked.settings);
     let (normalize, lambda) = (settings.normalize, settings.lambda);
-    Ok(Elementwise::Task(Task { weights, masks, scaling, signs, normalize, lambda }))
+    Ok(Elementwise::Task(TaskVectors { weights, masks, scaling, signs, normalize, lambda }))
 }
 
 fn masks(asked: Asked<'_>, facing: &Facing<'_>, passes: &Passes<'_>) -> Result<Vec<Mask>> {

@@ -4,7 +4,7 @@ mod digests;
 mod golden;
 
 use super::*;
-use crate::formula::{Elementwise, Mask, Scaling, Task};
+use crate::formula::{Elementwise, Mask, Scaling, TaskVectors};
 use crate::random::Random;
 use crate::store::Slice;
 use crate::tensor::{Dtype, narrow};
@@ -177,7 +177,7 @@ fn given_masks_make_what_was_computed_elsewhere() {
         let masks = golden::MASKS.iter().map(|mask| Mask::Given(mask.to_vec())).collect();
         let weights = WEIGHTS.to_vec();
         let signs = signs.then_some(Consensus::Sum);
-        let task = Task { weights, masks, scaling, signs, normalize: false, lambda: 1.0 };
+        let task = TaskVectors { weights, masks, scaling, signs, normalize: false, lambda: 1.0 };
         let blend = Blend::by(tensors.facing("w", true, 3), Dtype::F64, Elementwise::Task(task).into());
         check(name, &numbers(&made(&blend).expect(name)), is_exact);
     }

@@ -87,7 +87,10 @@ struct Work<'a> {
 impl Work<'_> {
     /// Stores what is in a pack and nowhere else that stays.
     fn pack(&mut self, pack: &Arc<Pack>) -> Result<()> {
-        let hints: HashMap<usize, ObjectKey> = pack.directory.hints().collect();
+        let mut hints: HashMap<usize, Vec<ObjectKey>> = HashMap::new();
+        for (row, hint) in pack.directory.hints() {
+            hints.entry(row).or_default().push(hint);
+        }
         let signatures: HashMap<usize, Signature> = pack.directory.signatures().collect();
         let (mut stored, mut attached) = (Vec::new(), Vec::new());
         for row in 0..pack.directory.len() {
@@ -109,7 +112,8 @@ impl Work<'_> {
             || (),
             |(), (row, object)| {
                 this.task.check()?;
-                this.code(&object, hints.get(&row).copied()).map_err(StoreError::of_object_source)
+                this.code(&object, hints.get(&row).map_or(&[], Vec::as_slice))
+                    .map_err(StoreError::of_object_source)
             },
         )
     }
@@ -136,14 +140,13 @@ impl Work<'_> {
         }
     }
 
-    fn code(&self, object: &Object, hint: Option<ObjectKey>) -> Result<()> {
+    fn code(&self, object: &Object, bases: &[ObjectKey]) -> Result<()> {
         let Entry { key, kind, dtype, len, .. } = object.entry;
         if !self.is_elsewhere(object)? {
             let chain = Chain::resolve(&self.decoder.catalog, object.clone())?;
             let stored = Stored { decoder: self.decoder, chain };
             let source = &Watched { source: &stored, task: self.task, meter: None };
             let signature = if kind == Kind::Content { sign(dtype, source)? } else { None };
-            let bases: Vec<ObjectKey> = hint.into_iter().collect();
             let digest = Digest::Content;
             let incoming = Incoming {
                 kind,
@@ -152,7 +155,7 @@ impl Work<'_> {
                 dtype,
                 source,
                 len,
-                bases: &bases,
+                bases,
                 treatment: Treatment::default(),
                 signature,
             };

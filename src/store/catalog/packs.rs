@@ -12,7 +12,8 @@ use crate::store::error::{Result, StoreError};
 use crate::store::layout::Folders;
 use crate::store::object::Kind;
 use crate::store::pack::{
-    Directory, Entry, Loaded, Object, PACK_SUFFIX, Pack, PackFiles, SIDECAR_SUFFIX, pack_path, sidecar_path,
+    Directory, Entry, Loaded, OTHER_VERSION, Object, PACK_SUFFIX, Pack, PackFiles, SIDECAR_SUFFIX, pack_path,
+    sidecar_path,
 };
 
 use super::damage::{Damage, DamageCause};
@@ -206,6 +207,9 @@ fn load(
     match Pack::load(disk, path, id, stat.len, files) {
         Ok(loaded) => Ok(Some((stat.modified, loaded))),
         Err(StoreError::Disk(error)) if error.source.kind() == ErrorKind::NotFound => Ok(None),
+        Err(StoreError::DamagedPack { what: OTHER_VERSION, .. }) => {
+            Err(damage(DamageCause::Unreadable, OTHER_VERSION.into()))
+        }
         Err(StoreError::DamagedPack { what, .. }) => Err(damage(DamageCause::Malformed, what.into())),
         Err(error) => Err(damage(DamageCause::Unreadable, error.to_string())),
     }

@@ -33,7 +33,7 @@ pub struct ObjectInfo {
     pub stored_len: u64,
     /// How it is stored.
     pub encoding: Encoding,
-    /// What it is a difference to.
+    /// What it is a difference to, if that is an object or a cast of one.
     pub base: Option<ObjectKey>,
     /// How many bases have to be decoded before it, at most.
     pub depth: u8,

@@ -25,7 +25,7 @@ pub struct Beside<'a> {
     /// The lengths of the attached files.
     pub attached: &'a [u64],
     /// For objects in them, what they may be coded as differences to.
-    pub hints: HashMap<ObjectKey, ObjectKey>,
+    pub hints: HashMap<ObjectKey, Vec<ObjectKey>>,
 }
 
 /// The directory of these objects, without the footer. The same objects in the same order give the same bytes.
@@ -47,7 +47,8 @@ pub fn build_directory(objects: &mut [Record], beside: &Beside<'_>) -> Vec<u8> {
             signed.extend((row as u32).to_le_bytes());
             signed.extend(signature.to_bytes());
         }
-        if let Some(hint) = beside.hints.get(&entry.key).filter(|_| entry.is_attached()) {
+        let of_this = beside.hints.get(&entry.key).filter(|_| entry.is_attached());
+        for hint in of_this.into_iter().flatten() {
             hints.extend((row as u32).to_le_bytes());
             hints.extend(hint.as_bytes());
         }

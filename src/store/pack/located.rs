@@ -60,6 +60,8 @@ impl Object {
             None if stored_len == len => Encoding::Raw,
             None => Encoding::Compressed,
         };
+        // A formula is no tensor that anybody could look at.
+        let base = base.filter(|_| through != Some(Through::Formula));
         Ok(ObjectInfo { kind, dtype, len, stored_len, encoding, base, depth })
     }
 

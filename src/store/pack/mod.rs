@@ -33,3 +33,4 @@ pub use sealed::{
     Loaded, PACK_SUFFIX, Pack, SIDECAR_SUFFIX, attached_path, pack_id, pack_of_attached, pack_path,
     read_directory, sidecar_path,
 };
+pub use sections::OTHER_VERSION;

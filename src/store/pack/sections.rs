@@ -8,6 +8,9 @@ use super::directory_layout::{
 };
 use super::footer::Malformed;
 
+/// That a program of another version wrote it: it is not damaged.
+pub const OTHER_VERSION: Malformed = "directory of another version: a newer program reads it";
+
 type Parsed<T> = Result<T, Malformed>;
 
 /// The places of the sections, in the order of their numbers; an absent one is empty.
@@ -19,7 +22,7 @@ pub fn parse_head(body: &[u8]) -> Parsed<(usize, Sections)> {
         return Err("no directory where one should begin");
     }
     if !matches!(u32_at(body, 8), VERSION | VERSION_ATTACHED | VERSION_FORMULAS) {
-        return Err("directory of another version");
+        return Err(OTHER_VERSION);
     }
     let table = (u32_at(body, 12) as usize).checked_mul(SECTION_LEN);
     let table = table.and_then(|len| body[HEAD_LEN..].get(..len)).ok_or("section table is cut off")?;

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use crate::codec::{cast, is_castable};
-use crate::formula::{Formula, Numbers};
+use crate::formula::{Formula, NumberBuffers};
 use crate::id::ObjectKey;
 use crate::store::catalog::Catalog;
 use crate::store::error::Result;
@@ -28,9 +28,9 @@ pub trait Objects: Sync {
 const MAX_NESTED: usize = 4;
 /// The same of what something new is to be a difference to.
 const MAX_NESTED_ANEW: usize = 2;
-/// Chains of what one chain is computed of, all together; the same of something new.
-const MAX_ORIGINS: usize = 256;
-const MAX_ORIGINS_ANEW: usize = 32;
+/// Stored frames that are read for one; the same of something new.
+const MAX_WIDTH: usize = 4096;
+const MAX_WIDTH_ANEW: usize = 512;
 
 /// An object with all that it is, directly or not, a difference to. It gives the bytes of its first link or, where it
 /// has none, what is computed.
@@ -64,36 +64,47 @@ enum How {
 /// What resolving a chain may still do.
 struct Left {
     nested: usize,
-    origins: usize,
+    /// Frames that are read for one.
+    width: usize,
+}
+
+impl Left {
+    fn all() -> Self {
+        Self { nested: MAX_NESTED, width: MAX_WIDTH }
+    }
 }
 
 impl Chain {
     pub fn resolve(objects: &dyn Objects, object: Object) -> Result<Self> {
-        Self::resolve_within(objects, object, &mut Left { nested: MAX_NESTED, origins: MAX_ORIGINS })
+        Self::resolve_within(objects, object, &mut Left::all(), 1)
     }
 
-    /// What a formula makes of objects that are less than `below` deep.
+    /// What a formula makes.
     pub fn of_formula(objects: &dyn Objects, formula: Object) -> Result<Self> {
-        let mut left = Left { nested: MAX_NESTED, origins: MAX_ORIGINS };
-        let computed = Computed::by(objects, formula, None, &mut left)?;
+        let computed = Computed::by(objects, formula, None, &mut Left::all(), 1)?;
         Ok(Self { links: Vec::new(), computed: Some(Box::new(computed)) })
     }
 
-    fn resolve_within(objects: &dyn Objects, object: Object, left: &mut Left) -> Result<Self> {
+    /// The chain of an object of which so many frames are read for one of what is wanted.
+    fn resolve_within(objects: &dyn Objects, object: Object, left: &mut Left, frames: usize) -> Result<Self> {
         let mut chain = Self::resolve_links(objects, object)?;
+        left.width = left
+            .width
+            .checked_sub(chain.links.len().saturating_mul(frames))
+            .ok_or_else(|| chain.object().corrupt("it stands on too much"))?;
         let last = chain.links.last().expect("it has the object at least");
         let (Some(through), Some(key)) = (last.entry.through, last.entry.base) else { return Ok(chain) };
         left.nested =
             left.nested.checked_sub(1).ok_or_else(|| last.corrupt("too many computations below it"))?;
         let computed = match through {
             Through::Cast(from) => {
-                let origin = Self::resolve_within(objects, find_base(objects, last, &key)?, left)?;
+                let origin = Self::resolve_within(objects, find_base(objects, last, &key)?, left, frames)?;
                 Computed::cast(origin, from, last.entry.dtype)
             }
             Through::Formula => {
                 let formula = objects.find(Kind::Formula, &key, None)?;
                 let formula = formula.ok_or_else(|| last.corrupt(format!("its formula {key} is missing")))?;
-                Some(Computed::by(objects, formula, Some(last.entry.depth), left)?)
+                Some(Computed::by(objects, formula, Some(last.entry.depth), left, frames)?)
             }
         };
         left.nested += 1;
@@ -203,7 +214,10 @@ impl Chain {
 
     /// Frames that are read for one of what the chain gives.
     pub fn width(&self) -> usize {
-        self.links.len() + self.origins().map(Self::width).sum::<usize>()
+        let below = |computed: &Computed| -> usize {
+            computed.operands().map(|(origin, unit)| origin.width() * computed.frames_of(unit)).sum()
+        };
+        self.links.len() + self.computed.as_deref().map_or(0, below)
     }
 
     /// Whether something in it waits to be coded: it may become a difference to anything then.
@@ -213,15 +227,11 @@ impl Chain {
 
     /// Whether something new may be a difference to it: not too much is computed below it.
     pub fn can_be_base(&self) -> bool {
-        self.nested() <= MAX_NESTED_ANEW && self.leaves() <= MAX_ORIGINS_ANEW
+        self.nested() <= MAX_NESTED_ANEW && self.width() <= MAX_WIDTH_ANEW
     }
 
     fn nested(&self) -> usize {
         self.origins().map(|origin| 1 + origin.nested()).max().unwrap_or(0)
-    }
-
-    fn leaves(&self) -> usize {
-        self.origins().map(|origin| 1 + origin.leaves()).sum()
     }
 
     fn origins(&self) -> impl Iterator<Item = &Self> {
@@ -238,16 +248,22 @@ impl Computed {
     }
 
     /// What a formula makes of objects that are less than `below` deep.
-    fn by(objects: &dyn Objects, object: Object, below: Option<u8>, left: &mut Left) -> Result<Self> {
+    fn by(
+        objects: &dyn Objects,
+        object: Object,
+        below: Option<u8>,
+        left: &mut Left,
+        frames: usize,
+    ) -> Result<Self> {
         let formula = read_formula(&object)?;
         let mut origins = Vec::with_capacity(formula.operands().len());
         for operand in formula.operands() {
-            let enough = left.origins.checked_sub(1);
-            left.origins = enough.ok_or_else(|| object.corrupt("it is made of too much"))?;
             let found = objects.find(Kind::Content, &operand.key, below)?;
             let found =
                 found.ok_or_else(|| object.corrupt(format!("its operand {} is missing", operand.key)))?;
-            let origin = Chain::resolve_within(objects, found, left)?;
+            let unit = Formula::bytes_of(operand.dtype, formula.unit().0);
+            let frames = frames.saturating_mul(unit.div_ceil(formula.unit().1) as usize);
+            let origin = Chain::resolve_within(objects, found, left, frames)?;
             if origin.len() != Formula::bytes_of(operand.dtype, formula.elements()) {
                 return Err(object.corrupt(format!("its operand {} is of another length", operand.key)));
             }
@@ -274,6 +290,11 @@ impl Computed {
         }
     }
 
+    /// Frames that are read of an operand for one that is made, if so many of its bytes are made into a unit.
+    fn frames_of(&self, unit: u64) -> usize {
+        unit.div_ceil(self.unit()) as usize
+    }
+
     /// Each of what it is made of, with the bytes that are made into one unit.
     pub fn operands(&self) -> impl Iterator<Item = (&Chain, u64)> {
         let unit = |number: usize| match &self.how {
@@ -286,7 +307,7 @@ impl Computed {
     }
 
     /// Makes bytes from number `offset` on, of what is made into the units that they touch, one operand's after the other's.
-    pub fn fill(&self, offset: u64, operands: &[u8], numbers: &mut Numbers, out: &mut [u8]) {
+    pub fn fill(&self, offset: u64, operands: &[u8], numbers: &mut NumberBuffers, out: &mut [u8]) {
         match &self.how {
             How::Cast { from, to } => cast(*from, *to, operands, out),
             How::Formula { formula, .. } => formula.fill(offset, operands, numbers, out),

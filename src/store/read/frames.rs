@@ -101,10 +101,8 @@ impl<'a> FrameReader<'a> {
 
 impl Drop for FrameReader<'_> {
     fn drop(&mut self) {
-        let Scratch { current, spare, .. } = &mut self.scratch;
-        for buffer in [&mut self.stored, &mut current.own, spare] {
-            self.memory.buffers.give(std::mem::take(buffer));
-        }
+        self.memory.buffers.give(std::mem::take(&mut self.stored));
+        self.scratch.give_back(self.memory);
     }
 }
 

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::codec::{decode_frame, tag_needs_base};
-use crate::formula::Numbers;
+use crate::formula::NumberBuffers;
 use crate::store::error::Result;
 
 use super::cache::Memory;
@@ -40,7 +40,7 @@ pub struct Scratch {
     pub spare: Vec<u8>,
     /// For what is computed.
     origin: Option<Box<Scratch>>,
-    numbers: Numbers,
+    numbers: NumberBuffers,
 }
 
 #[derive(Default)]
@@ -62,7 +62,17 @@ impl Scratch {
             current: Decoded { own: buffer(), cached: None },
             spare: buffer(),
             origin: None,
-            numbers: Numbers::default(),
+            numbers: NumberBuffers::default(),
+        }
+    }
+
+    /// Gives its buffers back to where it has them from.
+    pub fn give_back(&mut self, memory: &Memory) {
+        let mut next = Some(self);
+        while let Some(scratch) = next {
+            memory.buffers.give(std::mem::take(&mut scratch.current.own));
+            memory.buffers.give(std::mem::take(&mut scratch.spare));
+            next = scratch.origin.as_deref_mut();
         }
     }
 

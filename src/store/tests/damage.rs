@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use crate::store::pack::{Directory, frame_count};
 
-use crate::formula::{Elementwise, Formula, Numbers, Operand, Weighted};
+use crate::formula::{Elementwise, Formula, NumberBuffers, Operand, Weighted};
 
 use super::*;
 
@@ -284,7 +284,7 @@ fn what_stands_on_others_is_read_from_their_whole_copies() {
             let first = only(&disk, ".cpk");
             two.seal().unwrap();
             let mut bytes = vec![0; base.len()];
-            formula.fill(0, &[&base[..], &other].concat(), &mut Numbers::default(), &mut bytes);
+            formula.fill(0, &[&base[..], &other].concat(), &mut NumberBuffers::default(), &mut bytes);
             let computed = put_one(&store, &bytes, &[key]).key;
             let mut changed = base.clone();
             changed[40_000] ^= 1;

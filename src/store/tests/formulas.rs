@@ -1,7 +1,7 @@
 //! What is computed of other objects: it takes no bytes where it comes out as it is stored, whatever else happens to these.
 
 use crate::codec::cast;
-use crate::formula::{Elementwise, Formula, Mask, Numbers, Operand, Scaling, Task as TaskVectors, Weighted};
+use crate::formula::{Elementwise, Formula, Mask, NumberBuffers, Operand, Scaling, TaskVectors, Weighted};
 use crate::random::Philox;
 use crate::tensor::Block;
 
@@ -21,7 +21,7 @@ fn mean() -> Elementwise {
 /// What a formula makes of these bytes.
 fn made(formula: &Formula, operands: &[&[u8]]) -> Vec<u8> {
     let mut out = vec![0; formula.len() as usize];
-    formula.fill(0, &operands.concat(), &mut Numbers::default(), &mut out);
+    formula.fill(0, &operands.concat(), &mut NumberBuffers::default(), &mut out);
     out
 }
 

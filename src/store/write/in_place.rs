@@ -106,8 +106,9 @@ impl Writer {
             return Ok(false);
         }
         transaction.record(entry, frames, None);
-        if let Some(hint) = incoming.bases.first().filter(|hint| **hint != key) {
-            transaction.hints.insert(key, *hint);
+        let hints: Vec<ObjectKey> = incoming.bases.iter().copied().filter(|hint| *hint != key).collect();
+        if !hints.is_empty() {
+            transaction.hints.insert(key, hints);
         }
         Ok(true)
     }

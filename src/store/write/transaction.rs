@@ -20,7 +20,7 @@ pub struct Transaction {
     pub sealed: bool,
     pub signatures: HashMap<ObjectKey, Signature>,
     /// What objects that stay in their files may be coded as differences to later.
-    pub hints: HashMap<ObjectKey, ObjectKey>,
+    pub hints: HashMap<ObjectKey, Vec<ObjectKey>>,
     pub similar: LshIndex<ObjectKey>,
 }
 
