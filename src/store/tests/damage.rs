@@ -143,6 +143,26 @@ fn a_pack_that_nothing_explains_is_quarantined_and_the_others_stay() {
 }
 
 #[test]
+fn a_pack_of_a_newer_program_stays_where_it_is() {
+    let (disk, keys, objects) = sample();
+    let pack = only(&disk, ".cpk");
+    let sidecar = only(&disk, ".cix");
+    let (whole, directory) = (disk.read(&pack).unwrap(), disk.read(&sidecar).unwrap());
+    let mut newer = whole.clone();
+    let at = newer.len() - directory.len();
+    newer[at + 8..at + 12].copy_from_slice(&99u32.to_le_bytes());
+    reseal(&mut newer[at..]);
+    overwrite(&disk, &pack, &newer);
+    disk.remove_file(&sidecar).unwrap();
+    let store = open(&disk);
+    assert!(store.stats().unwrap().damaged[0].what.contains("a newer program"));
+    assert!(matches!(store.read(keys[0]), Err(StoreError::Unreadable { pack: named, .. }) if named == pack));
+    assert_eq!(store.rebuild(&Task::default()).unwrap().quarantined.len(), 0);
+    overwrite(&disk, &pack, &whole);
+    assert!(open(&disk).read(keys[0]).unwrap() == objects[0]);
+}
+
+#[test]
 fn rebuilding_gives_the_same_answers_and_removes_orphans() {
     let (disk, keys, objects) = sample();
     let sidecar = only(&disk, ".cix");
