@@ -1,6 +1,6 @@
 //! What the mount and the store cost beside plain files: `cargo bench --bench mount [-- NAME...]`.
 //!
-//! Names: corpus, save, read, list, memory, looks. Each prints ratios of one run, medians of five, and needs root for cold
+//! Names: corpus, save, settled, first, read, list, memory, looks. Each prints ratios of one run, medians of five, and needs root for cold
 //! caches. Files are made up unless a folder of real checkpoints is named by `CORAL_CORPUS` (default
 //! `../shared/corpus`). `CORAL_BENCH_DIR` says where to work (default: the target folder's disk).
 
@@ -22,9 +22,11 @@ type Run = fn() -> Result<()>;
 
 fn main() -> Result<()> {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|name| !name.starts_with("--")).collect();
-    let benches: [(&str, Run); 6] = [
+    let benches: [(&str, Run); 8] = [
         ("corpus", corpus),
         ("save", save),
+        ("settled", settled),
+        ("first", first),
         ("read", read),
         ("list", list),
         ("memory", memory),
@@ -216,31 +218,114 @@ fn corpus() -> Result<()> {
     Ok(())
 }
 
-/// `cp` of 1 GiB and commit, against `cp` and sync.
+/// `cp` of 1 GiB and commit, against `cp` and sync. What is copied lies in memory, because within one file system `cp` has the
+/// kernel copy, and nothing is deleted between the rounds: some disks discard what is deleted, which takes their time.
 fn save() -> Result<()> {
     let bench = Bench::new()?;
-    let (mut plain, mut closed, mut committed) = (Vec::new(), Vec::new(), Vec::new());
+    let memory = tempfile::Builder::new().prefix("coral-bench-").tempdir_in("/dev/shm")?;
+    let source = memory.path().join("source.safetensors");
+    let (mut closed, mut committed, mut seconds) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..RUNS {
-        let source = bench.path("source.safetensors");
         write_model(&source, 1024, round as u64 + 1)?;
-        let copy = bench.path("copy.safetensors");
-        let _ = fs::remove_file(&copy);
-        plain.push(timed(|| {
+        run(&mut Command::new("sync"))?;
+        let copy = bench.path(&format!("copy-{round}.safetensors"));
+        let plain = timed(|| {
             run(Command::new("cp").arg(&source).arg(&copy))?;
             run(Command::new("sync").arg(&copy)).map(drop)
-        })?);
-        let target = bench.worktree().join("model.safetensors");
+        })?;
+        let target = bench.worktree().join(format!("model-{round}.safetensors"));
         let start = Instant::now();
         run(Command::new("cp").arg(&source).arg(&target))?;
-        closed.push(start.elapsed().as_secs_f64());
+        closed.push(plain / start.elapsed().as_secs_f64());
         bench.commit(&format!("round {round}"))?;
-        committed.push(start.elapsed().as_secs_f64());
+        let all = start.elapsed().as_secs_f64();
+        committed.push(plain / all);
+        seconds.push(all);
+        // What is coded afterwards is not to be in the way of the next round.
+        bench.coral(&["-C", "repo", "drain"])?;
     }
-    let (plain, closed, committed) = (median(plain), median(closed), median(committed));
-    println!("cp + sync, plain:            {plain:.2} s, {:.2} GB/s", 1.0737 / plain);
-    println!("cp into worktree, closed:    {closed:.2} s, {:.2} x plain's speed", plain / closed);
-    println!("cp into worktree, committed: {committed:.2} s, {:.2} x plain's speed", plain / committed);
+    println!(
+        "closed, of the speed of cp and sync:    {:.2} (median of {closed:.2?})",
+        median(closed.clone())
+    );
+    println!(
+        "committed, of the speed of cp and sync: {:.2} (median of {committed:.2?})",
+        median(committed.clone())
+    );
+    println!("saved and committed: {:.2} s", median(seconds));
     Ok(())
+}
+
+/// The command that commits a model of 103 tensors of which one changed, once its bytes have settled.
+fn settled() -> Result<()> {
+    let bench = Bench::new()?;
+    let memory = tempfile::Builder::new().prefix("coral-bench-").tempdir_in("/dev/shm")?;
+    let source = memory.path().join("source.safetensors");
+    write_model(&source, 1648, 1)?;
+    let target = bench.worktree().join("model.safetensors");
+    fs::copy(&source, &target)?;
+    bench.commit("all")?;
+    bench.coral(&["-C", "repo", "drain"])?;
+    let mut model = fs::read(&source)?;
+    let mut seconds = Vec::new();
+    for round in 0..RUNS {
+        let end = model.len();
+        model[end - 1000 - round] ^= 1;
+        fs::write(&target, &model)?;
+        // Hashed and synced meanwhile, as between two steps of a training.
+        std::thread::sleep(std::time::Duration::from_secs(6));
+        seconds.push(timed(|| bench.commit(&format!("round {round}")).map(drop))?);
+    }
+    println!(
+        "commit of 103 tensors of 16 MiB, one of them changed, settled: {:.0} ms",
+        median(seconds) * 1e3
+    );
+    Ok(())
+}
+
+/// The first read of a file that is stored as a difference, against the first one of a plain file.
+fn first() -> Result<()> {
+    let bench = Bench::new()?;
+    let source = bench.path("source.safetensors");
+    write_model(&source, 1024, 1)?;
+    let target = bench.worktree().join("model.safetensors");
+    fs::copy(&source, &target)?;
+    bench.commit("base")?;
+    // The lowest bits of every number move.
+    let mut model = fs::read(&source)?;
+    let data = 8 + u64::from_le_bytes(model[..8].try_into()?) as usize;
+    for (place, number) in model[data..].chunks_exact_mut(4).enumerate() {
+        number[0] ^= (place.wrapping_mul(2_654_435_761) >> 27) as u8 & 7;
+    }
+    fs::write(&source, &model)?;
+    fs::write(&target, &model)?;
+    bench.commit("step")?;
+    bench.coral(&["-C", "repo", "drain"])?;
+    let committed = bench.mount().join("branches/main/model.safetensors");
+    let mut ratios = Vec::new();
+    for _ in 0..RUNS {
+        bench.coral(&["umount", "mnt"])?;
+        for entry in fs::read_dir(bench.path("repo/.coral/plain"))? {
+            fs::remove_file(entry?.path())?;
+        }
+        bench.coral(&["mount", "--daemon", "repo", "mnt"])?;
+        drop_caches()?;
+        let plain = timed(|| cat(&source))?;
+        drop_caches()?;
+        ratios.push(plain / timed(|| cat(&committed))?);
+    }
+    run(Command::new("cmp").arg(&source).arg(&committed))?;
+    println!(
+        "first read, of the speed of a cold plain file: {:.2} (median of {ratios:.2?})",
+        median(ratios.clone())
+    );
+    Ok(())
+}
+
+/// Reads a file.
+fn cat(path: &Path) -> Result<()> {
+    let from = format!("if={}", path.display());
+    run(Command::new("dd").args(["of=/dev/null", "bs=1M", "status=none"]).arg(from)).map(drop)
 }
 
 /// Cold and warm reads through the mount against the plain file.
@@ -252,14 +337,7 @@ fn read() -> Result<()> {
     bench.commit("alone")?;
     let committed = bench.mount().join("branches/main/alone.safetensors");
     run(Command::new("cmp").arg(&source).arg(&committed))?;
-    let cat = |path: &Path| {
-        timed(|| {
-            run(Command::new("dd")
-                .args(["of=/dev/null", "bs=1M", "status=none"])
-                .arg(format!("if={}", path.display())))
-            .map(drop)
-        })
-    };
+    let cat = |path: &Path| timed(|| cat(path));
     for (name, cold) in [("cold", true), ("warm", false)] {
         let (mut plain, mut mounted) = (Vec::new(), Vec::new());
         for _ in 0..RUNS {
