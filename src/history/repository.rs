@@ -262,6 +262,6 @@ pub(super) fn root_entry(tree: TreeId) -> Entry {
     Entry { name, attributes, node: Node::Dir(tree) }
 }
 
-fn damaged(kind: &str, id: impl std::fmt::Display, source: WireError) -> Error {
+pub(super) fn damaged(kind: &str, id: impl std::fmt::Display, source: WireError) -> Error {
     Error::Damaged { what: format!("{kind} {id}"), source }
 }

@@ -5,7 +5,7 @@ use super::assembled::record;
 use super::composition::{Between, Gathered, is_inline, read_literal, recipe, tensors_at};
 use super::error::{Error, Result};
 use super::file_hash::{hash, hash_whole};
-use super::repository::Repo;
+use super::repository::{Repo, damaged};
 use super::requantised;
 use super::series::continued;
 use crate::disk::DiskFile;
@@ -14,7 +14,7 @@ use crate::formula::Formula;
 use crate::id::{ObjectKey, RecipeId};
 use crate::recipe::{Extent, Recipe};
 use crate::store::{
-    AttachedFile, Hashed, Ingest, Put, Slice, Source, SourceError, StoreError, Treatment, Watched,
+    AttachedFile, Hashed, Ingest, Kind, Put, Slice, Source, SourceError, StoreError, Treatment, Watched,
 };
 use crate::task::{Meter, Task, Unit};
 use crate::tensor::{Dtype, Element};
@@ -160,6 +160,12 @@ fn ingest_extents(
 /// BLAKE3 of all bytes of a source, by the threads of a repository.
 pub(crate) fn hash_source(repo: &Repo, source: &dyn Source) -> Result<[u8; 32]> {
     hash_whole(repo.store().threads(), source)
+}
+
+/// The BLAKE3 of a file of the history. What it consists of, which may be thousands of tensors, is not looked at.
+pub(crate) fn recorded_hash(repo: &Repo, id: RecipeId) -> Result<[u8; 32]> {
+    let bytes = repo.store().read_meta(Kind::Recipe, id.as_bytes())?;
+    Recipe::blake3_in(&bytes).map_err(|source| damaged("recipe", id, source))
 }
 
 /// All bytes of a short source.

@@ -4,7 +4,7 @@ use super::error::Result;
 use super::snapshot::Snapshot;
 use super::worktree::Worktree;
 use crate::disk::DiskFile;
-use crate::history::{self, Change, DraftNode, FileContent, Node, hash_source};
+use crate::history::{self, Change, DraftNode, FileContent, Node, hash_source, recorded_hash};
 use crate::id::{RecipeId, StagingId, TreeId};
 use crate::store::{FileSource, Source, SourceError, StoreError};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ impl Snapshot {
 fn has_bytes(worktree: &Worktree, staging: StagingId, recipe: RecipeId) -> history::Result<bool> {
     let file = worktree.staging().open(staging)?;
     let source = FileSource::new(&*file).map_err(StoreError::from)?;
-    Ok(hash_source(worktree.repo(), &source)? == *worktree.repo().recipe(recipe)?.blake3())
+    Ok(hash_source(worktree.repo(), &source)? == recorded_hash(worktree.repo(), recipe)?)
 }
 
 impl Worktree {
