@@ -93,7 +93,9 @@ fn with_free_value(mut arguments: Vec<OsString>) -> Vec<OsString> {
     let is_set =
         matches!((next(), next()), (Some((_, verb)), Some((_, set))) if verb == "config" && set == "set");
     let key = if is_set { next().map(|(at, _)| at) } else { None };
-    let value = key.map(|key| key + 1).filter(|at| arguments.get(*at).is_some_and(is_heard_anywhere));
+    let behind =
+        |key: usize| key + 1 + usize::from(arguments.get(key + 1).is_some_and(|word| word == "--global"));
+    let value = key.map(behind).filter(|at| arguments.get(*at).is_some_and(is_heard_anywhere));
     if let Some(at) = value.filter(|_| !arguments.iter().any(|word| word == "--")) {
         let value = arguments.remove(at);
         arguments.extend(["--".into(), value]);

@@ -39,7 +39,7 @@ pub(super) enum What {
 /// Operands that a formula has at most: each is read with the result.
 pub const OPERANDS_MAX: usize = 16;
 
-/// NumberBuffers between bytes and bytes, kept from one use to the next.
+/// What numbers take between bytes and bytes, kept from one use to the next.
 #[derive(Debug, Default)]
 pub struct NumberBuffers {
     base: Vec<f64>,

@@ -46,7 +46,7 @@ fn lines(text: &str) -> Vec<&str> {
 /// What both sides have where only one changed something, and the lines of both where both did.
 fn union(base: &str, ours: &str, theirs: &str) -> String {
     let (before, here, there) = (lines(base), lines(ours), lines(theirs));
-    let (in_ours, in_theirs) = (places(base, ours, before.len()), places(base, theirs, before.len()));
+    let (in_ours, in_theirs) = (places(&before, &here), places(&before, &there));
     let mut merged = String::new();
     let (mut at, mut at_here, mut at_there) = (0, 0, 0);
     // From one line that all three have to the next, and to the end.
@@ -82,9 +82,9 @@ fn piece_of_both(merged: &mut String, (before, here, there): (&[&str], &[&str], 
 }
 
 /// For each line of a text where it is in another one, if it is there.
-fn places(base: &str, other: &str, count: usize) -> Vec<Option<usize>> {
-    let mut places = vec![None; count];
-    for op in TextDiff::from_lines(base, other).ops() {
+fn places(base: &[&str], other: &[&str]) -> Vec<Option<usize>> {
+    let mut places = vec![None; base.len()];
+    for op in TextDiff::from_slices(base, other).ops() {
         if let DiffOp::Equal { old_index, new_index, len } = *op {
             (0..len).for_each(|at| places[old_index + at] = Some(new_index + at));
         }
@@ -104,6 +104,12 @@ fn push(merged: &mut String, line: &str) {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_line_ends_with_its_line_feed_whatever_else_is_in_it() {
+        assert_eq!(union("a\rb\n", "a\rb\nx\n", "a\rb\ny\n"), "a\rb\nx\ny\n");
+        assert_eq!(union("a\nb\nc\n", "p\rq\na\nb\nc\n", "a\nb\nX\n"), "p\rq\na\nb\nX\n");
+    }
 
     #[test]
     fn lines_of_both_are_kept_and_what_only_one_changed_is_his() {

@@ -5,7 +5,7 @@ use crate::similarity::Signature;
 use crate::store::error::Result;
 use crate::store::object::{Digest, Kind, Treatment, Watched, key_of};
 use crate::store::pack::{Entry, Object};
-use crate::store::read::{Chain, Objects, Stored};
+use crate::store::read::{Chain, Objects, Stored, read_formula};
 use crate::store::write::{Candidates, Incoming, Writer};
 use crate::task::{Task, Unit};
 
@@ -28,9 +28,13 @@ pub fn recode(writer: &Writer, sealed: &Stored<'_>, how: &Recoding, task: &Task)
     let object = sealed.chain.object();
     let Entry { key, kind, dtype, len, .. } = object.entry;
     // What is not in this transaction may be removed once it is sealed.
-    let is_here = |key: &ObjectKey| {
-        let own = writer.lock();
-        [Kind::Content, Kind::Formula].iter().any(|kind| own.find(&writer.pack, *kind, key).is_some())
+    let find = |kind: Kind, key: &ObjectKey| writer.lock().find(&writer.pack, kind, key);
+    let is_here = |key: &ObjectKey| match (find(Kind::Content, key), find(Kind::Formula, key)) {
+        (Some(_), _) => true,
+        (None, Some(formula)) => read_formula(&formula).is_ok_and(|formula| {
+            formula.operands().iter().all(|operand| find(Kind::Content, &operand.key).is_some())
+        }),
+        (None, None) => false,
     };
     let bases: Vec<ObjectKey> = sealed.chain.base_keys().into_iter().filter(is_here).collect();
     let said: Vec<ObjectKey> = treatment.base.into_iter().filter(is_here).collect();

@@ -14,7 +14,7 @@ use crate::store::catalog::{Catalog, Damage, Packs};
 use crate::store::error::{Result, StoreError};
 use crate::store::object::{Kind, Treatment};
 use crate::store::options::Options;
-use crate::store::pack::{Entry, Object, Pack};
+use crate::store::pack::{Entry, Object, Pack, Through};
 use crate::store::read::{Chain, Decoder, Stored, same_bytes};
 use crate::store::write::{Ingest, Writer};
 use crate::task::{Task, Unit};
@@ -144,7 +144,11 @@ fn bases_first(copies: Vec<Object>, request: &Repack) -> Vec<Object> {
     let places: HashMap<ObjectKey, usize> = contents.map(|(at, object)| (object.entry.key, at)).collect();
     let before = |at: usize| {
         let Entry { key, kind, base, .. } = copies[at].entry;
-        let base = request.treatment(&key).base.filter(|base| places.contains_key(base)).or(base);
+        // What is computed comes behind all that it is computed of, and no sooner.
+        let may_come = |base: &ObjectKey| {
+            places.get(base).is_some_and(|at| copies[*at].entry.through != Some(Through::Formula))
+        };
+        let base = request.treatment(&key).base.filter(may_come).or(base);
         base.filter(|_| kind == Kind::Content).and_then(|base| places.get(&base).copied())
     };
     let mut is_met = vec![false; copies.len()];

@@ -108,21 +108,22 @@ impl Decoder {
         mut read: impl FnMut(&dyn Objects, Object) -> Result<T>,
     ) -> Result<T> {
         let mut objects = WholeCopies::of(&self.catalog);
-        let trouble = loop {
-            match read(&objects, object.clone()) {
-                Err(error) if error.is_of_one_copy() => {
-                    // Of something else that it stands on there may be another copy.
-                    if !objects.pass_over(&error) || !objects.is_whole(&object) {
-                        break error;
-                    }
-                }
+        let mut of_copy = |copy: &Object| loop {
+            match read(&objects, copy.clone()) {
+                // Of something else that it stands on there may be another copy.
+                Err(error)
+                    if error.is_of_one_copy() && objects.pass_over(&error) && objects.is_whole(copy) => {}
                 result => return result,
             }
+        };
+        let trouble = match of_copy(&object) {
+            Err(error) if error.is_of_one_copy() => error,
+            result => return result,
         };
         let packs = self.catalog.packs();
         let Entry { key, kind, .. } = object.entry;
         let mut others = packs.copies(kind, key).filter(|copy| !copy.lies_with(&object));
-        others.find_map(|copy| read(&objects, copy).ok()).ok_or(trouble)
+        others.find_map(|copy| of_copy(&copy).ok()).ok_or(trouble)
     }
 
     fn read_whole(&self, objects: &dyn Objects, object: Object) -> Result<Vec<u8>> {

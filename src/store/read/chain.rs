@@ -98,6 +98,8 @@ impl Chain {
             left.nested.checked_sub(1).ok_or_else(|| last.corrupt("too many computations below it"))?;
         let computed = match through {
             Through::Cast(from) => {
+                let width = |dtype: Dtype| dtype.lane().width();
+                let frames = frames.saturating_mul(width(from).div_ceil(width(last.entry.dtype)));
                 let origin = Self::resolve_within(objects, find_base(objects, last, &key)?, left, frames)?;
                 Computed::cast(origin, from, last.entry.dtype)
             }
