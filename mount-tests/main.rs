@@ -185,7 +185,7 @@ fn main() -> ExitCode {
         same_content:
             a_file_of_a_commit_has_one_number_whichever_ref_leads_to_it,
             a_copy_of_a_stored_file_takes_neither_time_nor_room,
-            a_copy_of_what_waits_to_be_stored_or_is_larger_than_one_call_copies_takes_none_either,
+            a_copy_of_what_waits_to_be_stored_takes_none_either,
             copies_of_equal_files_are_as_many_files,
             rsync_links_no_equal_files,
             find_and_du_take_equal_files_for_different_ones,

@@ -80,30 +80,21 @@ pub fn a_copy_of_a_stored_file_takes_neither_time_nor_room() -> Result<(), Missi
     Ok(())
 }
 
-pub fn a_copy_of_what_waits_to_be_stored_or_is_larger_than_one_call_copies_takes_none_either()
--> Result<(), Missing> {
+pub fn a_copy_of_what_waits_to_be_stored_takes_none_either() -> Result<(), Missing> {
     let stage = Stage::new()?;
-    // A call copies at most 4 GiB, and the kernel fewer.
-    stage
-        .sh("cd \"$W\" && head -c 900000 /dev/urandom > small && truncate -s 4500M large &&
-            printf mark | dd of=large bs=1M seek=4400 conv=notrunc status=none")
-        .succeeds();
+    stage.sh("head -c 900000 /dev/urandom > \"$W\"/small").succeeds();
     // A close that the kernel has told of is complete.
     stage.in_repo(&["status", "--short"]).succeeds();
     // The counts are read as well, in some pieces.
     let moved = || (count(&stage, "read") / 1000, count(&stage, "write"));
     let before = moved();
-    stage.sh("cd \"$W\" && cp small one && cp small two && cp large three && rm small").succeeds();
+    stage.sh("cd \"$W\" && cp small one && cp small two && rm small").succeeds();
     assert_eq!(moved(), before, "nothing was read and nothing was written");
-    let id = stage
-        .sh("cd \"$W\" && cmp one two && printf y >> two && ! cmp -s one two && stat -c %s three")
-        .succeeds();
-    assert_eq!(id.text().lines().last(), Some("4718592000"));
-    let mark = stage.sh("dd if=\"$W\"/three bs=1M skip=4400 count=1 status=none | head -c 4").succeeds();
-    assert_eq!(mark.text(), "mark");
+    stage.sh("cd \"$W\" && cmp one two && printf y >> two && ! cmp -s one two").succeeds();
     // Who stops copying half-way has half of it.
-    stage.sh("cd \"$W\" && head -c 2000000 large > part && test $(stat -c %s part) = 2000000 && cmp -n 2000000 part large").succeeds();
-    stage.sh("rm \"$W\"/large \"$W\"/three").succeeds();
+    stage
+        .sh("cd \"$W\" && head -c 400000 one > part && test $(stat -c %s part) = 400000 && cmp -n 400000 part one")
+        .succeeds();
     stage.commit("the small ones");
     assert_eq!(fs::read(stage.mnt("HEAD/one")).expect("committed").len(), 900_000);
     Ok(())

@@ -15,13 +15,10 @@ use super::open_file::OpenFile;
 use super::opening::{OpenMode, Opened, Seek};
 use super::place::Place;
 use super::worktrees::{drop_privileges, with_room};
-use crate::worktree::Piece;
 
 /// So long a sync of a directory waits for the word that files which were closed are complete. What was synced of them is
 /// durable without it; with it, it counts as whole after a power cut.
 const CLOSING: Duration = Duration::from_millis(100);
-/// Pieces of a file shorter than this are copied, if there is more of it.
-const PIECE_MIN: u64 = 1 << 20;
 
 impl FileSystem {
     /// Opens a file.
@@ -116,21 +113,15 @@ impl FileSystem {
         self.getattr(ino)
     }
 
-    /// Copies a piece of at most `len` bytes from `offset` on to the same place of another file without touching one, if the
-    /// first file is complete, and the other one has what is before it from there as well, and nothing else. Returns how many;
-    /// `None` if they are to be read and written.
+    /// Copies all bytes of a file, at most `len` from `offset` on, into another one without touching one, if the first file is
+    /// complete and the other one empty. Returns how many; `None` if they are to be read and written.
     pub fn copy(&self, from: u64, handle: u64, offset: u64, len: u64) -> Result<Option<u64>> {
         // What cannot be told of it does not keep it from being read.
         let given = self.shared.place(from).and_then(|place| node(&place).given(&self.shared));
         let Ok(Some(given)) = given else { return Ok(None) };
         // The answer has room for no more.
-        let len = given.len().saturating_sub(offset).min(len).min(u64::from(u32::MAX));
-        let is_rest = offset + len == given.len();
-        // Less would cost more to remember than to copy.
-        if len == 0 || !is_rest && len < PIECE_MIN {
-            return Ok(None);
-        }
-        Ok(self.opened(handle)?.take(&given, Piece { offset, len })?.then_some(len))
+        let is_all = offset == 0 && !given.is_empty() && given.len() <= len.min(u64::from(u32::MAX));
+        Ok((is_all && self.opened(handle)?.take(&given)?).then_some(given.len()))
     }
 
     /// Where the next data or hole is: files are shown without holes.

@@ -7,7 +7,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::{Arc, PoisonError};
 
 use crate::disk::DiskFile;
-use crate::worktree::{Given, Piece};
+use crate::worktree::Given;
 
 use super::command::Commands;
 use super::completion::Closer;
@@ -124,13 +124,13 @@ impl OpenFile<'_> {
         }
     }
 
-    /// Takes a piece of the bytes of another file, the first of all if it has none itself; copies nothing. Whether it did.
-    pub fn take(&self, given: &Given, piece: Piece) -> Result<bool> {
+    /// Takes the bytes of another file if it has none itself; copies nothing. Whether it did.
+    pub fn take(&self, given: &Given) -> Result<bool> {
         let Handle::Worktree(open) = &*self.handle else { return Err(Error::BadHandle) };
         if !open.write {
             return Err(Error::BadHandle);
         }
-        let taken = open.act(|worktree, node| Ok(worktree.take(node, given, piece, self.shared.now())?))?;
+        let taken = open.act(|worktree, node| Ok(worktree.take(node, given, self.shared.now())?))?;
         if taken {
             open.took();
             self.shared.note_changes(&open.worktree, [open.node]);

@@ -19,14 +19,21 @@ use std::sync::Arc;
 
 impl Lending<'_> {
     /// Makes what the last writer left in a lent file that others still read the file's bytes, in a staging file of its own;
-    /// durable if `was_synced`. Does nothing if somebody writes again, nobody reads any more, or no name leads to it.
-    pub(super) fn settle_apart(&self, node: NodeId, lent: &Staged, was_synced: bool) -> Result<()> {
-        let (begun_writers, is_safe) = {
+    /// durable if `was_synced`. Does nothing if more writers came than had begun when nobody wrote, nobody reads any more, or no
+    /// name leads to it.
+    pub(super) fn settle_apart(
+        &self,
+        node: NodeId,
+        lent: &Staged,
+        was_synced: bool,
+        begun_writers: u64,
+    ) -> Result<()> {
+        let is_safe = {
             let state = self.tenant.state();
             let file = state.nodes.file_of(lent.0).map(|(_, file)| file);
             match state.open.get(&node) {
                 Some(open) if open.is_written(lent.0) && state.nodes.is_linked(node) => {
-                    (open.begun_writers, file.is_some_and(|file| file.is_safe_in(lent.0)))
+                    file.is_some_and(|file| file.is_safe_in(lent.0))
                 }
                 Some(_) | None => return Ok(()),
             }
@@ -37,6 +44,8 @@ impl Lending<'_> {
         let len = lent.1.len();
         let copied = len.map_err(Error::from).and_then(|len| {
             self.tenant.giving().copy_staged(&*lent.1, len, &*copy.1)?;
+            // What was read is what was written, unless the disk lost it before.
+            lent.1.check_kept().map_err(|_| self.tenant.staging().lose(lent.0))?;
             if is_durable {
                 copy.1.sync()?;
                 self.tenant.repo().disk().sync_dir(&self.tenant.staging().dir())?;

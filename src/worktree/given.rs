@@ -38,23 +38,4 @@ impl Given {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-
-    pub(super) fn is_same(&self, other: &Given) -> bool {
-        match (self, other) {
-            (Given::Stored { recipe, .. }, Given::Stored { recipe: other, .. }) => recipe == other,
-            (Given::Staged { path, len, .. }, Given::Staged { path: other, len: other_len, .. }) => {
-                path == other && len == other_len
-            }
-            (Given::Stored { .. } | Given::Staged { .. }, _) => false,
-        }
-    }
-}
-
-/// A staging file that is empty stands for the first bytes of another file.
-#[derive(Debug, Clone)]
-pub(super) struct Prefix {
-    pub of: Given,
-    pub len: u64,
-    /// Whether they are just being copied.
-    pub is_copied: bool,
 }

@@ -41,7 +41,7 @@ impl Lending<'_> {
     pub fn lendable(&self, node: NodeId) -> Option<Arc<dyn DiskFile>> {
         let staging = {
             let state = self.tenant.state();
-            let (staging, _) = state.open.get(&node).filter(|open| open.prefix.is_none())?.writing()?;
+            let (staging, _) = state.open.get(&node)?.writing()?;
             (state.nodes.by_staging(*staging) == Some(node)).then_some(*staging)?
         };
         let file = self.tenant.staging().open(staging).ok()?;

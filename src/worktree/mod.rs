@@ -81,7 +81,6 @@ pub use recovery::{Fallback, Interrupted};
 pub use snapshot::Snapshot;
 pub use staging::{StagedFile, Staging};
 pub use stored_as::treatments;
-pub use take::Piece;
 pub use tenant::Tenant;
 pub use warning::Warning;
 pub use worktree::Worktree;

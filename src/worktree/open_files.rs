@@ -14,7 +14,6 @@
 //!
 //! Owns the counts and which staging file is held. Knows no journal: what is recorded of it is `tenant.rs`'s.
 
-use super::given::Prefix;
 use super::nodes::NodeId;
 use crate::disk::DiskFile;
 use crate::id::StagingId;
@@ -52,8 +51,6 @@ pub(super) struct OpenFile {
     written: bool,
     /// Openings for writing so far: whoever finds the same number twice knows that nobody wrote in between, if nobody writes.
     pub(super) begun_writers: u64,
-    /// What the staging file that is being written stands for, if it is empty for that.
-    pub(super) prefix: Option<Prefix>,
     /// What is known of the staging file that is being written, if it is lent.
     lent: Option<Lent>,
     /// When it was last opened or read, by the clock of [`Readers`](super::readers::Readers).
@@ -146,7 +143,6 @@ impl OpenFile {
     pub(super) fn begin(&mut self, staged: Staged, len: Option<u64>) {
         self.access = Access::Writing(staged);
         self.lent = None;
-        self.prefix = None;
         self.len = len;
         self.written = true;
     }
@@ -317,7 +313,6 @@ impl OpenFile {
 fn read(open: &mut OpenFile, held: Option<Staged>) {
     open.access = Access::Reading(held);
     open.lent = None;
-    open.prefix = None;
 }
 
 #[cfg(test)]

@@ -57,9 +57,6 @@ impl Worktree {
     /// have; otherwise as they were when last complete.
     pub fn snapshot(&self, include_open: bool) -> Result<Snapshot> {
         let hold = Hold::take(&**self.repo().disk(), &self.dir)?;
-        if include_open {
-            self.giving().fill_all()?;
-        }
         let base = self.base()?;
         let base_root = base.map(|commit| self.repo().commit(commit)).transpose()?.map(|commit| commit.tree);
         let mut collector = Collector {

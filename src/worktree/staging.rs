@@ -80,7 +80,6 @@ impl Staging<'_> {
                 }
                 Content::Staged { staging, .. } => staging,
             };
-            self.worktree.giving().fill(node, true)?;
             match self.of_node(node, staging) {
                 // It was stored and let go since it was looked at.
                 Err(error) if error.is_absence() && self.is_other_now(node, staging)? => {}

@@ -76,6 +76,8 @@ fn take_garbage(state: &mut State) -> Vec<StagingId> {
     let open = state.open.values().filter(|open| open.is_lent());
     let lent: Vec<StagingId> = open.filter_map(|open| open.writing().map(|(staging, _)| *staging)).collect();
     let known = std::mem::take(&mut state.nodes.garbage).into_iter();
+    // What is a file again since it was let go is none either.
+    let known = known.filter(|staging| state.nodes.by_staging(*staging).is_none());
     let (kept, garbage) = known.partition(|staging| lent.contains(staging));
     state.nodes.garbage = kept;
     garbage

@@ -204,9 +204,9 @@ impl Tenant {
         if self.lending().end_apart(node)? {
             return Ok(());
         }
-        self.giving().fill(node, true)?;
-        let (is_lent, was_synced, stays_lent) = match self.state().open.get(&node) {
-            Some(open) => (open.is_lent(), open.is_synced(), open.is_lent_to_readers()),
+        // Whoever begins from here on has an end of his own: that nobody writes is asked after this.
+        let (is_lent, was_synced, stays_lent, begun) = match self.state().open.get(&node) {
+            Some(open) => (open.is_lent(), open.is_synced(), open.is_lent_to_readers(), open.begun_writers),
             None => return Ok(()),
         };
         if is_lent {
@@ -219,7 +219,7 @@ impl Tenant {
             }
         }
         if stays_lent {
-            let settled = self.lending().settle_apart(node, staged, was_synced);
+            let settled = self.lending().settle_apart(node, staged, was_synced, begun);
             if settled.is_err()
                 && let Some((lent, _)) = self.state().open.get_mut(&node).and_then(OpenFile::lent)
             {
@@ -234,14 +234,22 @@ impl Tenant {
             return Err(self.staging().lose(staged.0));
         }
         let is_durable = was_synced;
-        self.settle(node, staged, is_durable)
+        self.settle(node, staged, is_durable, is_lent.then_some(begun))
     }
 
-    /// Declares the bytes of a file complete, unless a writer began again. `is_durable` if all of them were synced.
-    fn settle(&self, node: NodeId, (staging, file): &Staged, is_durable: bool) -> Result<()> {
+    /// Declares the bytes of a file complete, unless a writer began again; of a lent one, whoever began after so many had.
+    /// `is_durable` if all of them were synced.
+    fn settle(
+        &self,
+        node: NodeId,
+        (staging, file): &Staged,
+        is_durable: bool,
+        begun: Option<u64>,
+    ) -> Result<()> {
         self.change(|state| {
             let Some(open) = state.open.get_mut(&node) else { return Ok(()) };
-            if !open.is_written(*staging) || open.is_lent_to_readers() {
+            let is_untouched = begun.is_none_or(|begun| begun == open.begun_writers);
+            if !open.is_written(*staging) || open.is_lent_to_readers() || !is_untouched {
                 return Ok(());
             }
             // Others may have written on since the writer closed whose end this is: only now nobody can.
@@ -293,7 +301,6 @@ impl Tenant {
     }
 
     fn sync_version_of(&self, node: NodeId, staging: StagingId) -> Result<()> {
-        self.giving().fill(node, true)?;
         match self.staging().of_node(node, staging) {
             // It was stored and let go since it was looked at.
             Err(error)
@@ -336,7 +343,6 @@ impl Tenant {
     /// The staging file to write to. If the file is complete it is a new one, with the bytes so far if they are to be
     /// kept.
     fn writable(&self, node: NodeId, keep: bool, now: Timestamp) -> Result<Arc<dyn DiskFile>> {
-        self.giving().fill(node, keep)?;
         // Who is writing already needs no news of others.
         let written = self.state().written_on(node, now)?;
         if let Some(file) = written {

@@ -27,8 +27,6 @@ pub struct Worktree {
     changing: Mutex<Folder>,
     state: Mutex<State>,
     pub(super) syncs: GroupSync,
-    /// Held while bytes are copied that a staging file stood for (`take.rs`).
-    pub(super) filling: Mutex<()>,
 }
 
 impl fmt::Debug for Worktree {
@@ -53,7 +51,6 @@ impl Worktree {
             changing: Mutex::default(),
             state: Mutex::new(State::of(journal)),
             syncs: GroupSync::default(),
-            filling: Mutex::default(),
         };
         worktree.read(|_| Ok(()))?;
         Ok(worktree)
