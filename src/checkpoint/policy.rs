@@ -33,9 +33,16 @@ pub enum When {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// Somebody opened it for writing.
-    Opened(String),
+    Opened {
+        /// What tells the file apart whatever its name becomes: of a move it may be told after the end of its writer.
+        file: u64,
+        /// The file.
+        path: String,
+    },
     /// He closed it, and it is complete; or not, if he was killed.
     Closed {
+        /// As it was when it was opened.
+        file: u64,
         /// The file.
         path: String,
         /// Whether it is.
@@ -78,8 +85,8 @@ pub struct Policy {
     /// Which paths count: each is a list of names with `*`; all if there is none.
     paths: Vec<Vec<String>>,
     waiting: BTreeMap<String, Waiting>,
-    /// How many write to each file.
-    writing: BTreeMap<String, u32>,
+    /// Who writes: to which file, and where that is.
+    writing: Vec<(u64, String)>,
 }
 
 impl Policy {
@@ -88,14 +95,14 @@ impl Policy {
     pub fn new(when: When, paths: &str) -> Self {
         let names = |path: &str| path.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect();
         let paths = paths.split_whitespace().map(names).collect();
-        Self { when, paths, waiting: BTreeMap::new(), writing: BTreeMap::new() }
+        Self { when, paths, waiting: BTreeMap::new(), writing: Vec::new() }
     }
 
     /// Hears what happened.
     pub fn hear(&mut self, event: &Event, now: Duration) {
         self.count(event);
         let path = match event {
-            Event::Opened(path) | Event::Closed { path, .. } | Event::Removed(path) => path,
+            Event::Opened { path, .. } | Event::Closed { path, .. } | Event::Removed(path) => path,
             Event::Moved { to, .. } => to,
         };
         if !self.is_of_interest(path) {
@@ -103,7 +110,7 @@ impl Policy {
         }
         self.put_off(event, now);
         let (folder, says) = match (self.when, event) {
-            (_, Event::Opened(_) | Event::Closed { complete: false, .. }) => return,
+            (_, Event::Opened { .. } | Event::Closed { complete: false, .. }) => return,
             (When::Sentinel, Event::Closed { path, .. }) => (folder_of(None, path), closed(path)),
             (When::Sentinel, Event::Moved { from, to }) => (folder_of(Some(from), to), moved(from, to)),
             (When::Sentinel, Event::Removed(_)) => return,
@@ -150,34 +157,32 @@ impl Policy {
 
     fn count(&mut self, event: &Event) {
         match event {
-            Event::Opened(path) => *self.writing.entry(path.clone()).or_default() += 1,
-            Event::Closed { path, .. } => {
-                if let Some(count) = self.writing.get_mut(path) {
-                    *count -= 1;
-                    if *count == 0 {
-                        self.writing.remove(path);
-                    }
+            Event::Opened { file, path } => self.writing.push((*file, path.clone())),
+            Event::Closed { file, path, .. } => {
+                // One of whose beginning nothing was told is known by its name.
+                let by_file = self.writing.iter().position(|(written, _)| written == file);
+                let found = by_file.or_else(|| self.writing.iter().position(|(_, written)| written == path));
+                if let Some(found) = found {
+                    self.writing.swap_remove(found);
                 }
             }
             // A writer goes on under the new name, and its folder's writers as well.
             Event::Moved { from, to } => {
                 let below = format!("{from}/");
-                let moving = |path: &String| path == from || path.starts_with(&below);
-                let old: Vec<String> = self.writing.keys().filter(|path| moving(path)).cloned().collect();
-                for path in old {
-                    let count = self.writing.remove(&path).unwrap_or_default();
-                    self.writing.insert(format!("{to}{}", &path[from.len()..]), count);
+                let is_moving = |path: &String| path == from || path.starts_with(&below);
+                for (_, path) in self.writing.iter_mut().filter(|(_, path)| is_moving(path)) {
+                    *path = format!("{to}{}", &path[from.len()..]);
                 }
             }
             // What is closed after it was removed has no name.
-            Event::Removed(path) => drop(self.writing.remove(path)),
+            Event::Removed(path) => self.writing.retain(|(_, written)| written != path),
         }
     }
 
     /// What happens in a folder puts off what waits for quiet there, and a folder that goes takes along what waits for it.
     fn put_off(&mut self, event: &Event, now: Duration) {
         let touched: [Option<&str>; 2] = match event {
-            Event::Opened(path) | Event::Closed { path, .. } => [Some(split(path).0), None],
+            Event::Opened { path, .. } | Event::Closed { path, .. } => [Some(split(path).0), None],
             Event::Moved { from, to } => {
                 self.waiting.remove(from);
                 [Some(split(from).0), Some(split(to).0)]
@@ -223,7 +228,7 @@ impl Policy {
         match self.when {
             When::Quiet(_) => !self.writing.is_empty(),
             When::Close => false,
-            When::Sentinel => self.writing.keys().any(|path| split(path).0 == folder),
+            When::Sentinel => self.writing.iter().any(|(_, path)| split(path).0 == folder),
         }
     }
 
@@ -244,12 +249,36 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    fn number(path: &str) -> u64 {
+        path.bytes().fold(7, |number, byte| number * 31 % 1_000_003 + u64::from(byte))
+    }
+
+    #[test]
+    fn a_writer_whose_end_is_told_under_another_name_writes_no_more() {
+        for events in [[0, 1], [1, 0]] {
+            let mut policy = Policy::new(When::Sentinel, "");
+            policy.hear(&Event::Opened { file: 1, path: "tmp/m.pt".into() }, SECOND);
+            for event in events {
+                let event = match event {
+                    0 => Event::Moved { from: "tmp".into(), to: "out".into() },
+                    _ => Event::Closed {
+                        file: 1,
+                        path: if events[0] == 0 { "tmp/m.pt" } else { "out/m.pt" }.into(),
+                        complete: true,
+                    },
+                };
+                policy.hear(&event, SECOND);
+            }
+            assert!(policy.writing.is_empty());
+        }
+    }
+
     fn closed(path: &str) -> Event {
-        Event::Closed { path: path.into(), complete: true }
+        Event::Closed { file: number(path), path: path.into(), complete: true }
     }
 
     fn opened(path: &str) -> Event {
-        Event::Opened(path.into())
+        Event::Opened { file: number(path), path: path.into() }
     }
 
     fn due(folder: &str, by: &str) -> Vec<Due> {
@@ -311,7 +340,8 @@ mod tests {
         for when in [When::Sentinel, When::Close, When::Quiet(SECOND)] {
             let mut policy = Policy::new(when, "");
             policy.hear(&opened("m.pt"), SECOND);
-            policy.hear(&Event::Closed { path: "m.pt".into(), complete: false }, SECOND);
+            policy
+                .hear(&Event::Closed { file: number("m.pt"), path: "m.pt".into(), complete: false }, SECOND);
             assert_eq!(policy.next(), None);
         }
     }
@@ -365,9 +395,9 @@ mod tests {
                 now += Duration::from_millis(pause);
                 let (path, to) = (paths[one].to_owned(), paths[two].to_owned());
                 policy.hear(&match kind {
-                    0 => Event::Opened(path),
-                    1 => Event::Closed { path, complete: true },
-                    2 => Event::Closed { path, complete: false },
+                    0 => opened(&path),
+                    1 => closed(&path),
+                    2 => Event::Closed { file: number(&path), path, complete: false },
                     3 => Event::Moved { from: path, to },
                     _ => Event::Removed(path),
                 }, now);

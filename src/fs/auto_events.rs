@@ -32,13 +32,22 @@ impl AutoEvents {
 
     /// A file was opened for writing.
     pub fn opened(&self, worktree: &OpenWorktree, node: NodeId) {
-        self.tell(worktree, || Some(Event::Opened(path(worktree, node)?)));
+        self.tell(worktree, || Some(Event::Opened { file: node.0, path: path(worktree, node)? }));
     }
 
-    /// One who wrote to a file has let go of it.
-    pub fn closed(&self, worktree: &OpenWorktree, node: NodeId, complete: bool) {
+    /// Where a file is that is about to be let go of, if somebody listens.
+    pub fn path(&self, worktree: &OpenWorktree, node: NodeId) -> Option<String> {
+        self.0.get()?;
+        path(worktree, node)
+    }
+
+    /// One who wrote to a file has let go of it, which was there before: the node may be forgotten by now.
+    pub fn closed(&self, worktree: &OpenWorktree, node: NodeId, before: Option<String>, complete: bool) {
         // Of what has no name any more nothing is to be said.
-        self.tell(worktree, || Some(Event::Closed { path: path(worktree, node)?, complete }));
+        self.tell(worktree, || {
+            let path = path(worktree, node).or(before)?;
+            Some(Event::Closed { file: node.0, path, complete })
+        });
     }
 
     /// A name in a directory is gone.

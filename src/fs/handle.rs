@@ -181,11 +181,13 @@ impl Drop for OpenNode {
         if let Some(changed) = self.worktree.lending().changed(self.node) {
             self.worktree.note_change_not_before(self.node, changed);
         }
+        let path =
+            self.closing.as_ref().and_then(|closing| closing.end.events.path(&self.worktree, self.node));
         let _ = self.worktree.release(self.node, self.write, how);
         if let Some(closing) = &self.closing {
             closing.end.closings.end(closing.number);
             closing.end.queue.settled(Arc::clone(&self.worktree));
-            closing.end.events.closed(&self.worktree, self.node, !is_killed);
+            closing.end.events.closed(&self.worktree, self.node, path, !is_killed);
         }
     }
 }
