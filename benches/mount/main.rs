@@ -1,12 +1,15 @@
 //! What the mount and the store cost beside plain files: `cargo bench --bench mount [-- NAME...]`.
 //!
-//! Names: corpus, save, settled, first, read, list, memory, looks. Each prints ratios of one run, medians of five, and needs root for cold
+//! Names: corpus, save, settled, first, read, list, memory, looks, paths. Each prints ratios of one run, medians of five, and needs root for cold
 //! caches. Files are made up unless a folder of real checkpoints is named by `CORAL_CORPUS` (default
 //! `../shared/corpus`). `CORAL_BENCH_DIR` says where to work (default: the target folder's disk).
 
+mod client;
 mod looks;
+mod paths;
 mod slow_disk;
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -22,7 +25,10 @@ type Run = fn() -> Result<()>;
 
 fn main() -> Result<()> {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|name| !name.starts_with("--")).collect();
-    let benches: [(&str, Run); 8] = [
+    if let [client::CLIENT, ..] = wanted.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        return client::act(&wanted[1..]);
+    }
+    let benches: [(&str, Run); 9] = [
         ("corpus", corpus),
         ("save", save),
         ("settled", settled),
@@ -31,6 +37,7 @@ fn main() -> Result<()> {
         ("list", list),
         ("memory", memory),
         ("looks", looks::looks),
+        ("paths", paths::paths),
     ];
     for (name, bench) in benches {
         if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
@@ -41,19 +48,44 @@ fn main() -> Result<()> {
     Ok(())
 }
 
+/// How a repository is mounted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// By root: the kernel reads and writes plain copies by itself.
+    Kernel,
+    /// By root, all of it through the daemon.
+    Pages,
+    /// By a user without privileges.
+    Nobody,
+}
+
+/// The user that owns nothing, on every Linux.
+const NOBODY: u32 = 65534;
+
 /// A scratch folder with a mounted repository; unmounted and removed when dropped.
 struct Bench {
     folder: tempfile::TempDir,
+    way: Way,
 }
 
 impl Bench {
     fn new() -> Result<Self> {
+        Self::mounted(Way::Kernel)
+    }
+
+    fn mounted(way: Way) -> Result<Self> {
         let parent = std::env::var_os("CORAL_BENCH_DIR")
             .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from);
-        let bench = Self { folder: tempfile::Builder::new().prefix("coral-bench-").tempdir_in(parent)? };
+        let bench = Self { folder: tempfile::Builder::new().prefix("coral-bench-").tempdir_in(parent)?, way };
         fs::create_dir(bench.mount())?;
+        if way == Way::Nobody {
+            let_in(&bench.path(""))?;
+            for path in [bench.path(""), bench.mount()] {
+                std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY))?;
+            }
+        }
         bench.coral(&["init", "repo"])?;
-        bench.coral(&["mount", "--daemon", "repo", "mnt"])?;
+        bench.mount_again()?;
         Ok(bench)
     }
 
@@ -69,8 +101,30 @@ impl Bench {
         self.mount().join("worktree/main")
     }
 
+    /// A program that is run as the user of the mount, in the scratch folder.
+    fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = match self.way {
+            Way::Kernel | Way::Pages => Command::new(program),
+            Way::Nobody => {
+                let mut command = Command::new("setpriv");
+                command.args([format!("--reuid={NOBODY}"), format!("--regid={NOBODY}")]);
+                command.args(["--clear-groups", "--inh-caps=-all", "--"]).arg(program);
+                command.env("HOME", self.folder.path());
+                command
+            }
+        };
+        command.current_dir(self.folder.path());
+        command
+    }
+
+    fn coral_command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command(env!("CARGO_BIN_EXE_coral"));
+        command.args(arguments);
+        command
+    }
+
     fn coral(&self, arguments: &[&str]) -> Result<String> {
-        run(Command::new(env!("CARGO_BIN_EXE_coral")).current_dir(self.folder.path()).args(arguments))
+        run(&mut self.coral_command(arguments))
     }
 
     fn commit(&self, message: &str) -> Result<String> {
@@ -81,25 +135,46 @@ impl Bench {
 
     fn remount(&self) -> Result<()> {
         self.coral(&["umount", "mnt"])?;
-        self.coral(&["mount", "--daemon", "repo", "mnt"])?;
-        Ok(())
+        self.mount_again()
+    }
+
+    fn mount_again(&self) -> Result<()> {
+        let how: &[&str] = match self.way {
+            Way::Pages => &["--no-passthrough"],
+            Way::Kernel | Way::Nobody => &[],
+        };
+        self.coral(&[&["mount", "--daemon"], how, &["repo", "mnt"]].concat()).map(drop)
+    }
+
+    /// Mounts again, and what was read before is to be decoded once more.
+    fn without_plain_copies(&self) -> Result<()> {
+        self.coral(&["umount", "mnt"])?;
+        for entry in fs::read_dir(self.path("repo/.coral/plain"))? {
+            fs::remove_file(entry?.path())?;
+        }
+        self.mount_again()
     }
 
     /// The resident peak of the daemon in bytes.
     fn daemon_peak(&self) -> Result<u64> {
-        let mut peak = 0;
+        let status = fs::read_to_string(format!("/proc/{}/status", self.daemon()?))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no peak")?;
+        Ok(line.trim().trim_end_matches(" kB").trim().parse::<u64>()? * 1024)
+    }
+
+    /// The process that serves the mount.
+    fn daemon(&self) -> Result<u32> {
         for entry in fs::read_dir("/proc")? {
             let folder = entry?.path();
             let Ok(command) = fs::read(folder.join("cmdline")) else { continue };
             let command = String::from_utf8_lossy(&command).into_owned();
             let here = fs::read_link(folder.join("cwd")).is_ok_and(|cwd| cwd == self.folder.path());
             if here && command.contains("mount\0") {
-                let status = fs::read_to_string(folder.join("status"))?;
-                let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no peak")?;
-                peak = line.trim().trim_end_matches(" kB").trim().parse::<u64>()? * 1024;
+                let name = folder.file_name().ok_or("no name")?.to_string_lossy().into_owned();
+                return Ok(name.parse()?);
             }
         }
-        if peak == 0 { Err("the daemon was not found".into()) } else { Ok(peak) }
+        Err("the daemon was not found".into())
     }
 }
 
@@ -115,6 +190,11 @@ fn run(command: &mut Command) -> Result<String> {
         true => Ok(String::from_utf8(output.stdout)?),
         false => Err(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr)).into()),
     }
+}
+
+/// Lets every user into a folder.
+fn let_in(folder: &Path) -> Result<()> {
+    Ok(fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o755))?)
 }
 
 fn timed(act: impl FnOnce() -> Result<()>) -> Result<f64> {
@@ -304,11 +384,7 @@ fn first() -> Result<()> {
     let committed = bench.mount().join("branches/main/model.safetensors");
     let mut ratios = Vec::new();
     for _ in 0..RUNS {
-        bench.coral(&["umount", "mnt"])?;
-        for entry in fs::read_dir(bench.path("repo/.coral/plain"))? {
-            fs::remove_file(entry?.path())?;
-        }
-        bench.coral(&["mount", "--daemon", "repo", "mnt"])?;
+        bench.without_plain_copies()?;
         drop_caches()?;
         let plain = timed(|| cat(&source))?;
         drop_caches()?;
