@@ -13,7 +13,7 @@ use super::refs::{BranchName, Head};
 use super::repository::Repo;
 use super::tree::Node;
 use crate::id::{CommitId, ObjectKey, RecipeId, TreeId};
-use crate::store::Problem;
+use crate::store::{Copies, Problem};
 use crate::task::{Meter, Task, Unit};
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -244,10 +244,10 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// What is in packs, whether anything needs it or not. With `full`, what no file that was met has is decoded too; the
-    /// rest is when files are read back.
+    /// What is in packs, whether anything needs it or not. With `full`, what no file that was met has is decoded too, and each
+    /// copy of what there are several of; the rest is when files are read back.
     pub(crate) fn packs(&mut self, full: bool) {
-        let decoded = |key| full && !self.objects.contains(&key);
+        let decoded = |key, copies| full && (copies == Copies::Several || !self.objects.contains(&key));
         let checked = self.repo.store().verify(&decoded, self.task).map_err(Error::from);
         let Some(report) = self.note_error("packs", checked) else { return };
         for Problem { pack, key, what } in report.problems {

@@ -23,7 +23,7 @@ mod store;
 mod tests;
 mod write;
 
-pub use care::{CodedFiles, Moved, Problem, Rebuilt, Repack, Repacked, Report, Swept};
+pub use care::{CodedFiles, Copies, Moved, Problem, Rebuilt, Repack, Repacked, Report, Swept};
 pub use catalog::{Damage, DamageCause, IndexState, Stats};
 pub use durable::{Durable, ObjectName};
 pub use error::{Result, StoreError};

@@ -12,7 +12,7 @@ use crate::task::Task;
 use crate::tensor::Dtype;
 use crate::threads::Threads;
 
-use super::care::{self, CodedFiles, Rebuilt, Repack, Repacked, Report, Swept, sweep};
+use super::care::{self, CodedFiles, Rebuilt, Repack, Repacked, Report, Swept, Wanted, sweep};
 use super::catalog::{Catalog, IndexState, Lookup, Stats, sign};
 use super::durable::{Durable, ObjectName};
 use super::error::Result;
@@ -254,11 +254,12 @@ impl Store {
     }
 
     /// Checks every pack against its sidecar and every object's entry and bases. Those that are
-    /// `decoded` are read whole too, and their bytes compared with their keys.
+    /// `decoded` are read whole too, each copy of them on whole copies of what it stands on, and their bytes compared with their
+    /// keys.
     ///
     /// # Errors
     /// If packs cannot be looked for, or the task is stopped; what is damaged or unreadable is reported, not an error.
-    pub fn verify(&self, decoded: &(dyn Fn(ObjectKey) -> bool + Sync), task: &Task) -> Result<Report> {
+    pub fn verify(&self, decoded: &Wanted<'_>, task: &Task) -> Result<Report> {
         care::verify(&self.decoder, decoded, task)
     }
 }

@@ -12,4 +12,5 @@ pub use attached::{CodedFiles, code_attached};
 pub use rebuild::{Moved, Rebuilt, rebuild};
 pub use repack::{Repack, Repacked, repack};
 pub use sweep::{Swept, sweep};
-pub use verify::{Problem, Report, verify};
+pub(super) use verify::Wanted;
+pub use verify::{Copies, Problem, Report, verify};

@@ -15,7 +15,7 @@ use crate::store::error::{Result, StoreError};
 use crate::store::object::{Kind, Treatment};
 use crate::store::options::Options;
 use crate::store::pack::{Entry, Object, Pack, Through};
-use crate::store::read::{Chain, Decoder, Stored, same_bytes};
+use crate::store::read::{Chain, Decoder, Stored, WholeCopies, same_bytes};
 use crate::store::write::{Ingest, Writer};
 use crate::task::{Task, Unit};
 
@@ -85,11 +85,13 @@ pub fn repack(decoder: &Arc<Decoder>, options: &Options, request: &Repack, task:
         let signature = signatures.get(&object.entry.key).copied();
         match depth_limit(&ingest.writer, request, object)? {
             Some(limit) => {
-                let chain = Chain::resolve(&decoder.catalog, object.clone())?;
                 let how =
                     Recoding { max_depth: limit, signature, treatment: request.treatment(&object.entry.key) };
-                let recoded = recode(&ingest.writer, &Stored { decoder, chain }, &how, task);
-                recoded.map_err(StoreError::of_object_source)?;
+                WholeCopies::of(&decoder.catalog).read_on(object, |objects| {
+                    let chain = Chain::resolve(objects, object.clone())?;
+                    let recoded = recode(&ingest.writer, &Stored { decoder, chain }, &how, task);
+                    recoded.map_err(StoreError::of_object_source)
+                })?;
                 repacked.recoded += 1;
             }
             None => ingest.writer.copy(object, ingest.writer.depth_of_copy(object)?, signature)?,
@@ -169,17 +171,18 @@ fn bases_first(copies: Vec<Object>, request: &Repack) -> Vec<Object> {
 /// The copy of an object to keep, of at least one. All of them have the same bytes, or nothing is kept of any; one that
 /// is damaged is no copy if another is whole.
 fn best(decoder: &Decoder, mut copies: Vec<Object>) -> Result<Object> {
-    let catalog = &decoder.catalog;
+    let mut objects = WholeCopies::of(&decoder.catalog);
     let rank = |object: &Object| (object.entry.depth, object.stored_len().unwrap_or(u64::MAX));
     copies.sort_by_key(rank);
     let mut whole: Option<Object> = None;
     for copy in copies.iter().filter(|_| copies.len() > 1) {
         let result = match &whole {
-            None => {
-                let chain = Chain::resolve(catalog, copy.clone());
-                chain.and_then(|chain| check_bytes(decoder, &chain)).map(|_| true)
+            None => objects.read_on(copy, |objects| {
+                check_bytes(decoder, &Chain::resolve(objects, copy.clone())?).map(|_| true)
+            }),
+            Some(whole) => {
+                objects.read_on(copy, |objects| same_bytes(decoder, (objects, whole), (objects, copy)))
             }
-            Some(whole) => same_bytes(decoder, (catalog, whole), (catalog, copy)),
         };
         match result {
             Ok(true) => _ = whole.get_or_insert_with(|| copy.clone()),

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use crate::disk::Disk;
 use crate::id::ObjectKey;
+use crate::store::catalog::Packs;
 use crate::store::error::Result;
 use crate::store::object::{Digest, KeyHasher};
 use crate::store::pack::{Object, Pack, attached_path, frame_count, frame_len, read_directory};
-use crate::store::read::{Chain, Decoder, FrameReader};
+use crate::store::read::{Chain, Decoder, FrameReader, WholeCopies};
 use crate::task::{Meter, Task, Unit};
 
 /// Something that is not as it should be.
@@ -22,8 +23,17 @@ pub struct Problem {
     pub what: String,
 }
 
-/// Which objects somebody wants decoded.
-pub type Wanted<'a> = dyn Fn(ObjectKey) -> bool + Sync + 'a;
+/// How many copies of an object there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Copies {
+    /// One: whoever reads the object reads this one.
+    One,
+    /// More: those that are not the first to be found are read by nobody until that one is damaged.
+    Several,
+}
+
+/// Which objects somebody wants decoded, each copy of them.
+pub type Wanted<'a> = dyn Fn(ObjectKey, Copies) -> bool + Sync + 'a;
 
 /// What a check looked at and found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -45,6 +55,9 @@ pub fn verify(decoder: &Decoder, decoded: &Wanted<'_>, task: &Task) -> Result<Re
         let (pack, what) = (damage.path.clone(), damage.what.clone());
         report.problems.push(Problem { pack, key: None, what });
     }
+    let repeated = repeated(&packs);
+    let decoded =
+        |key| decoded(key, if repeated.binary_search(&key).is_ok() { Copies::Several } else { Copies::One });
     let looked_at = task.begin("checking objects", Unit::Objects, None);
     for pack in packs.iter() {
         task.check()?;
@@ -54,7 +67,7 @@ pub fn verify(decoder: &Decoder, decoded: &Wanted<'_>, task: &Task) -> Result<Re
             .problems
             .extend(own.unwrap_or_else(|error| Some(error.to_string())).map(|what| problem(None, what)));
         report.objects += pack.directory.len() as u64;
-        for (row, result) in check_objects(decoder, pack, decoded, task, &*looked_at) {
+        for (row, result) in check_objects(decoder, pack, &decoded, task, &*looked_at) {
             match result {
                 Ok(bytes) => report.bytes += bytes,
                 Err(error) => report.problems.push(problem(Some(pack.directory.key(row)), error.to_string())),
@@ -71,6 +84,18 @@ pub fn verify(decoder: &Decoder, decoded: &Wanted<'_>, task: &Task) -> Result<Re
     };
     report.problems.retain(|problem| is_there(&problem.pack));
     Ok(report)
+}
+
+/// The keys that are in more than one pack, sorted.
+fn repeated(packs: &Packs) -> Vec<ObjectKey> {
+    let keys =
+        |pack: &Arc<Pack>| (0..pack.directory.len()).map(|row| pack.directory.key(row)).collect::<Vec<_>>();
+    let mut all: Vec<ObjectKey> = packs.iter().flat_map(keys).collect();
+    all.sort_unstable();
+    let mut repeated: Vec<ObjectKey> =
+        all.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
+    repeated.dedup();
+    repeated
 }
 
 /// What is wrong with the directory in the pack itself, which its sidecar makes up for.
@@ -93,7 +118,7 @@ fn check_directory(disk: &dyn Disk, pack: &Pack) -> Result<Option<String>> {
 fn check_objects(
     decoder: &Decoder,
     pack: &Arc<Pack>,
-    decoded: &Wanted<'_>,
+    decoded: &(dyn Fn(ObjectKey) -> bool + Sync),
     task: &Task,
     looked_at: &dyn Meter,
 ) -> Vec<(usize, Result<u64>)> {
@@ -108,11 +133,17 @@ fn check_objects(
 }
 
 /// Checks one object and returns how many bytes were decoded.
-fn check_object(decoder: &Decoder, object: Object, decoded: &Wanted<'_>) -> Result<u64> {
-    let chain = Chain::resolve(&decoder.catalog, object)?;
-    let object = chain.object();
+fn check_object(
+    decoder: &Decoder,
+    object: Object,
+    decoded: &(dyn Fn(ObjectKey) -> bool + Sync),
+) -> Result<u64> {
     (0..frame_count(object.entry.len)).try_for_each(|index| object.frame(index).map(drop))?;
-    if decoded(object.entry.key) { check_bytes(decoder, &chain) } else { Ok(0) }
+    let is_decoded = decoded(object.entry.key);
+    WholeCopies::of(&decoder.catalog).read_on(&object, |objects| {
+        let chain = Chain::resolve(objects, object.clone())?;
+        if is_decoded { check_bytes(decoder, &chain) } else { Ok(0) }
+    })
 }
 
 /// Decodes the object that a chain ends in, compares its bytes with its key, and returns how many there are.

@@ -108,14 +108,7 @@ impl Decoder {
         mut read: impl FnMut(&dyn Objects, Object) -> Result<T>,
     ) -> Result<T> {
         let mut objects = WholeCopies::of(&self.catalog);
-        let mut of_copy = |copy: &Object| loop {
-            match read(&objects, copy.clone()) {
-                // Of something else that it stands on there may be another copy.
-                Err(error)
-                    if error.is_of_one_copy() && objects.pass_over(&error) && objects.is_whole(copy) => {}
-                result => return result,
-            }
-        };
+        let mut of_copy = |copy: &Object| objects.read_on(copy, |objects| read(objects, copy.clone()));
         let trouble = match of_copy(&object) {
             Err(error) if error.is_of_one_copy() => error,
             result => return result,

@@ -27,3 +27,4 @@ pub use formulas::read_formula;
 pub use frames::FrameReader;
 pub use object_source::Stored;
 pub use reader::ObjectReader;
+pub use whole_copies::WholeCopies;

@@ -25,8 +25,23 @@ impl<'a> WholeCopies<'a> {
         Self { catalog, damaged: Vec::new() }
     }
 
+    /// Reads a copy of an object on copies of what it stands on that are whole, where the ones that are found first turn out
+    /// not to be. The error is one of the copy itself, or of something of which there is no other copy.
+    pub fn read_on<T>(
+        &mut self,
+        copy: &Object,
+        mut read: impl FnMut(&dyn Objects) -> Result<T>,
+    ) -> Result<T> {
+        loop {
+            match read(self) {
+                Err(error) if error.is_of_one_copy() && self.pass_over(&error) && self.is_whole(copy) => {}
+                result => return result,
+            }
+        }
+    }
+
     /// Passes over the copy that an error is about from now on; `false` if it is about none, or enough were passed over.
-    pub fn pass_over(&mut self, error: &StoreError) -> bool {
+    fn pass_over(&mut self, error: &StoreError) -> bool {
         let copy = match error {
             StoreError::Corrupt { key, pack, .. } => (Some(*key), pack.clone()),
             StoreError::Disk(error) => (None, error.path.clone()),
@@ -40,7 +55,7 @@ impl<'a> WholeCopies<'a> {
     }
 
     /// Whether a copy is not known to be damaged.
-    pub fn is_whole(&self, object: &Object) -> bool {
+    fn is_whole(&self, object: &Object) -> bool {
         let is_this = |(key, pack): &(Option<ObjectKey>, PathBuf)| {
             key.is_none_or(|key| key == object.entry.key) && pack == object.path()
         };

@@ -94,7 +94,7 @@ impl Saved {
                 Err(error) => panic!("{error}"),
             }
         }
-        assert_eq!(store.verify(&|_| true, &Task::default()).unwrap().problems, []);
+        assert_eq!(store.verify(&|_, _| true, &Task::default()).unwrap().problems, []);
     }
 }
 
@@ -287,7 +287,7 @@ fn a_bit_that_flips_in_a_kept_file_is_an_error_and_never_coded() {
     let damaged = keys.iter().filter(|key| store.read(**key).is_err_and(|error| error.is_corruption()));
     assert_eq!(damaged.count(), 2, "one tensor, which both files have");
     assert!(store.code_attached(&Task::default()).is_err_and(|error| error.is_corruption()));
-    assert_eq!(store.verify(&|_| true, &Task::default()).unwrap().problems.len(), 1);
+    assert_eq!(store.verify(&|_, _| true, &Task::default()).unwrap().problems.len(), 1);
     assert_eq!(
         store.read(keys[1]).unwrap(),
         saved.files[0][saved.tensors()[1].1.clone()],
@@ -333,6 +333,6 @@ fn what_stands_on_something_beside_an_attached_file_finds_it_when_that_is_coded(
         assert!(store.read(last).unwrap() == above);
         assert!(store.read(key).unwrap() == shared);
         assert!(store.read(large).unwrap() == bytes);
-        assert_eq!(store.verify(&|_| true, &Task::default()).unwrap().problems, []);
+        assert_eq!(store.verify(&|_, _| true, &Task::default()).unwrap().problems, []);
     }
 }

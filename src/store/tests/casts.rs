@@ -49,7 +49,7 @@ fn an_exact_cast_takes_no_bytes_whichever_type_it_is_from_and_to() {
             let found = put(&store, to, &other, &[]);
             assert_eq!((found.encoding, found.base, found.stored_len), (Encoding::Cast, Some(original), 0));
             assert_reads(&disk, key_of(&store, to, &other), &other);
-            assert!(store.verify(&|_| true, &Task::default()).unwrap().problems.is_empty());
+            assert!(store.verify(&|_, _| true, &Task::default()).unwrap().problems.is_empty());
         }
     }
 }
@@ -125,7 +125,7 @@ fn a_cast_comes_back_whatever_copy_of_its_origin_somebody_else_stored() {
             )
             .unwrap();
     }
-    assert!(open(&disk).verify(&|_| true, &Task::default()).unwrap().problems.is_empty());
+    assert!(open(&disk).verify(&|_, _| true, &Task::default()).unwrap().problems.is_empty());
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn differences_stand_on_casts_and_casts_on_differences() {
     }
     let depths: Vec<u8> = keys.iter().map(|(key, _)| store.info(*key).unwrap().unwrap().depth).collect();
     assert_eq!(depths, [0, 1, 1, 2, 2, 3]);
-    assert!(store.verify(&|_| true, &Task::default()).unwrap().problems.is_empty());
+    assert!(store.verify(&|_, _| true, &Task::default()).unwrap().problems.is_empty());
 }
 
 #[test]

@@ -113,7 +113,7 @@ fn an_object_of_a_lost_pack_is_elsewhere_until_it_is_stored_again() {
     // What is elsewhere is not here: it is stored, and others find it.
     assert_eq!(put_one(&store, &bytes, &[]).outcome, crate::store::Outcome::New);
     assert!(there.read(key).unwrap() == bytes);
-    assert!(open(&disk).verify(&|_| true, &Task::default()).unwrap().problems.is_empty());
+    assert!(open(&disk).verify(&|_, _| true, &Task::default()).unwrap().problems.is_empty());
 }
 
 proptest! {

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 
 use crate::store::pack::{Directory, frame_count};
+use crate::store::{Copies, Repack};
 
+use crate::codec::Level;
 use crate::formula::{Elementwise, Formula, NumberBuffers, Operand, Weighted};
 
 use super::*;
@@ -55,7 +57,7 @@ fn a_flipped_bit_in_a_payload_is_an_error_that_names_object_and_pack() {
         assert_eq!((named, path), (&keys[0], &pack));
     }
     assert!(open(&disk).read(keys[2]).is_ok());
-    let report = open(&disk).verify(&|_| true, &Task::default()).unwrap();
+    let report = open(&disk).verify(&|_, _| true, &Task::default()).unwrap();
     let named: Vec<_> = report.problems.iter().map(|problem| problem.key).collect();
     assert_eq!((report.objects, named.len()), (3, 2));
     assert!(named.contains(&Some(keys[0])) && named.contains(&Some(keys[1])));
@@ -117,7 +119,7 @@ fn a_pack_whose_end_is_damaged_is_read_through_its_sidecar_and_reported() {
     flip(&disk, &pack, end - 100);
     let store = open(&disk);
     assert!(store.read(keys[1]).unwrap() == objects[1]);
-    let report = store.verify(&|_| true, &Task::default()).unwrap();
+    let report = store.verify(&|_, _| true, &Task::default()).unwrap();
     assert_eq!(report.problems.len(), 1);
     assert_eq!((&report.problems[0].pack, report.problems[0].key), (&pack, None));
     store.rebuild(&Task::default()).unwrap();
@@ -174,7 +176,7 @@ fn rebuilding_gives_the_same_answers_and_removes_orphans() {
     assert_eq!((rebuilt.sidecars, rebuilt.orphans, rebuilt.quarantined.len()), (1, 1, 0));
     assert_eq!(disk.read(&sidecar).unwrap(), right);
     assert!(store.read(keys[1]).unwrap() == objects[1]);
-    assert_eq!(store.verify(&|_| true, &Task::default()).unwrap().problems, []);
+    assert_eq!(store.verify(&|_, _| true, &Task::default()).unwrap().problems, []);
 }
 
 #[test]
@@ -274,7 +276,7 @@ proptest! {
                 prop_assert!(found == *bytes);
             }
         }
-        store.verify(&|_| true, &Task::default()).unwrap();
+        store.verify(&|_, _| true, &Task::default()).unwrap();
     }
 }
 
@@ -298,8 +300,8 @@ fn what_stands_on_others_is_read_from_their_whole_copies() {
             };
             // Two write the same at the same time, so that there are two copies. They are not the same pack.
             let (one, two) = (store.begin().unwrap(), store.begin().unwrap());
-            two.put(Dtype::F32, &weights(100, 9, 0), &[]).unwrap();
             let ((key, formula), _) = (put(&one), put(&two));
+            two.put(Dtype::F32, &weights(100, 9, 0), &[]).unwrap();
             one.seal().unwrap();
             let first = only(&disk, ".cpk");
             two.seal().unwrap();
@@ -323,6 +325,17 @@ fn what_stands_on_others_is_read_from_their_whole_copies() {
             let store = open(&disk);
             assert!(store.read(computed).unwrap() == bytes, "{pack} {part}");
             assert!(store.read(difference).unwrap() == changed, "{pack} {part}");
+            // What is damaged is said of each copy, though nobody who reads meets it, and none is kept when all is written anew.
+            let problems =
+                store.verify(&|_, copies| copies == Copies::Several, &Task::default()).unwrap().problems;
+            assert!(problems.iter().all(|problem| problem.pack == damaged), "{pack} {part}: {problems:?}");
+            let level = if part % 2 == 0 { None } else { Some(Level::Fast) };
+            let request =
+                Repack { served: [computed].into(), served_depth: 2, level, treatments: Default::default() };
+            store.repack(&request, &Task::default()).unwrap();
+            let store = open(&disk);
+            assert_eq!(store.verify(&|_, _| true, &Task::default()).unwrap().problems, [], "{pack} {part}");
+            assert!(store.read(computed).unwrap() == bytes && store.read(difference).unwrap() == changed);
         }
     }
 }

@@ -51,7 +51,7 @@ fn assert_reads(disk: &SimulatedDisk, key: ObjectKey, bytes: &[u8]) {
         fresh.reader(key).and_then(|reader| reader.read_at(from as u64, &mut part)).unwrap();
         assert_eq!(part, bytes[from..to], "{from}..{to}");
     }
-    assert!(store.verify(&|_| true, &Task::default()).unwrap().problems.is_empty());
+    assert!(store.verify(&|_, _| true, &Task::default()).unwrap().problems.is_empty());
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn check_damage(store: &Store, objects: &[(ObjectKey, Vec<u8>)], pack: &Path) {
     let stats = store.stats().unwrap();
     assert_eq!((stats.packs, stats.damaged.len()), (2, 1));
     assert_eq!((&*stats.damaged[0].path, stats.damaged[0].cause), (pack, DamageCause::Unreadable));
-    let problems = store.verify(&|_| true, &Task::default()).unwrap().problems;
+    let problems = store.verify(&|_, _| true, &Task::default()).unwrap().problems;
     assert_eq!(problems.iter().map(|problem| &*problem.pack).collect::<Vec<_>>(), [pack]);
     let new = weights(500, 99, 0);
     assert!(store.read(put_one(store, &new, &[]).key).unwrap() == new);
@@ -106,7 +106,7 @@ fn a_pack_that_cannot_be_read_once_it_is_known_is_a_finding() {
     assert!(store.read(objects[1].0).unwrap() == objects[1].1);
     assert!(
         store
-            .verify(&|_| true, &Task::default())
+            .verify(&|_, _| true, &Task::default())
             .unwrap()
             .problems
             .iter()
@@ -414,7 +414,7 @@ fn a_repack_keeps_the_whole_one_of_two_copies() {
             )
             .unwrap();
         assert!(open(&disk).read(key).unwrap() == bytes);
-        assert_eq!(open(&disk).verify(&|_| true, &Task::default()).unwrap().problems, []);
+        assert_eq!(open(&disk).verify(&|_, _| true, &Task::default()).unwrap().problems, []);
     }
 }
 

@@ -76,7 +76,7 @@ fn what_is_served_becomes_shallow_and_one_pack_holds_all() {
     assert_eq!(history.depth(6), 6);
     for store in [store, open(&history.disk)] {
         history.assert_whole(&store);
-        assert!(store.verify(&|_| true, &Task::default()).unwrap().problems.is_empty());
+        assert!(store.verify(&|_, _| true, &Task::default()).unwrap().problems.is_empty());
         let near = store.similar(Dtype::F32, 280_000, &signature_of(&history.objects[0].1), 9).unwrap();
         assert_eq!(near, before);
     }
@@ -96,7 +96,7 @@ fn all_is_coded_anew_at_another_level() {
         let request = Repack { level: Some(level), ..serving([], 2) };
         assert_eq!(store.repack(&request, &Task::default()).unwrap().recoded, 10);
         history.assert_whole(&open(&history.disk));
-        assert!(store.verify(&|_| true, &Task::default()).unwrap().problems.is_empty());
+        assert!(store.verify(&|_, _| true, &Task::default()).unwrap().problems.is_empty());
     }
 }
 
@@ -151,7 +151,7 @@ fn a_running_transaction_is_waited_for_and_keeps_its_base() {
     let store = open(&history.disk);
     assert!(store.read(key).unwrap() == next);
     history.assert_whole(&store);
-    assert!(store.verify(&|_| true, &Task::default()).unwrap().problems.is_empty());
+    assert!(store.verify(&|_, _| true, &Task::default()).unwrap().problems.is_empty());
 }
 
 #[test]
