@@ -1,6 +1,6 @@
 use super::context::{Context, say_heard};
 use super::error::{CommandError, Result};
-use super::json::plain;
+use super::json::{PathOnly, plain};
 use super::output::{Output, note};
 use super::quote;
 use crate::history::{ChangeKind, TreePath};
@@ -36,7 +36,7 @@ pub struct Cleaned {
     branch: String,
     /// Whether it was removed, and not only listed
     removed: bool,
-    paths: Vec<String>,
+    paths: Vec<PathOnly>,
 }
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {

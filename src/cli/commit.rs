@@ -3,7 +3,7 @@ use super::context::{Context, Place};
 use super::error::{CommandError, Result};
 use super::globs;
 use super::hooks::{self, Told};
-use super::json::{Id, plain};
+use super::json::{Id, PathOnly, plain};
 use super::message::MessageArgs;
 use super::output::{Output, note, warn};
 use super::progress::task;
@@ -98,9 +98,9 @@ pub struct Done {
     /// Paths that it changed
     changed: usize,
     /// Files that somebody writes: the commit has them as they were when last closed, if they ever were
-    still_open: Vec<String>,
+    still_open: Vec<PathOnly>,
     /// Files whose writer was killed: the commit has them as they were before
-    interrupted: Vec<String>,
+    interrupted: Vec<PathOnly>,
 }
 
 /// What a commit would record.

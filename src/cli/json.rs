@@ -67,9 +67,27 @@ impl From<&TreePath> for At {
     }
 }
 
+/// A path of a tree of which nothing more is said: a text, or where its bytes are no UTF-8 both what they look like and what
+/// they are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum PathOnly {
+    Text(String),
+    Bytes(At),
+}
+
+impl From<&TreePath> for PathOnly {
+    fn from(path: &TreePath) -> Self {
+        match At::from(path) {
+            At { path, path_hex: None } => Self::Text(path),
+            bytes => Self::Bytes(bytes),
+        }
+    }
+}
+
 /// Paths of trees, of which nothing more is said.
-pub fn plain<'p>(paths: impl IntoIterator<Item = &'p TreePath>) -> Vec<String> {
-    paths.into_iter().map(TreePath::to_string).collect()
+pub fn plain<'p>(paths: impl IntoIterator<Item = &'p TreePath>) -> Vec<PathOnly> {
+    paths.into_iter().map(PathOnly::from).collect()
 }
 
 /// A path of this machine. Bytes that are no UTF-8 are U+FFFD.

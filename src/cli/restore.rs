@@ -1,7 +1,7 @@
 use super::context::{Context, say_heard};
 use super::error::{CommandError, Result};
 use super::globs;
-use super::json::plain;
+use super::json::{PathOnly, plain};
 use super::output::Output;
 use super::quote;
 use super::unsaved::{self, DroppedRow};
@@ -43,7 +43,7 @@ pub struct BroughtBack {
     /// Whether it was every path
     all: bool,
     /// The paths that were meant; none where it was all
-    restored: Vec<String>,
+    restored: Vec<PathOnly>,
     /// What nothing brings back
     dropped: Vec<DroppedRow>,
 }

@@ -1,7 +1,7 @@
 use super::context::{Context, say_heard};
 use super::error::{CommandError, Result};
 use super::globs;
-use super::json::plain;
+use super::json::{PathOnly, plain};
 use super::output::Output;
 use super::quote;
 use super::unsaved::{self, DroppedRow};
@@ -36,7 +36,7 @@ pub struct Args {
 pub struct Removed {
     branch: String,
     /// The paths that were meant
-    removed: Vec<String>,
+    removed: Vec<PathOnly>,
     /// What nothing brings back
     dropped: Vec<DroppedRow>,
 }

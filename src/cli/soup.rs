@@ -1,6 +1,6 @@
 use super::context::{Context, say_heard};
 use super::error::{CommandError, Result};
-use super::json::{Id, Real, plain};
+use super::json::{Id, PathOnly, Real, plain};
 use super::merged::{self, check_kind, give_up};
 use super::output::{Output, note, warn};
 use super::progress::task;
@@ -160,11 +160,11 @@ pub struct Made {
     base: Option<Id>,
     files: Vec<FileRow>,
     /// Files that differ between the commits: the first one's are taken
-    differing: Vec<String>,
+    differing: Vec<PathOnly>,
     /// Files that belong to a run, and are not in the commit
-    left_out: Vec<String>,
+    left_out: Vec<PathOnly>,
     /// Files of the model that was there before, which are gone
-    removed: Vec<String>,
+    removed: Vec<PathOnly>,
 }
 
 /// What it is made of.

@@ -1,7 +1,7 @@
 use super::change::{ChangeRow, INTERRUPTED, WRITTEN, rows, words};
 use super::context::Context;
 use super::error::Result;
-use super::json::{Id, plain};
+use super::json::{Id, PathOnly, plain};
 use super::merged::{ConflictRow, KINDS, print_conflicts, tensors, under_way};
 use super::output::{Colour, Output};
 use super::quote;
@@ -39,11 +39,11 @@ pub struct Status {
     /// What differs from it
     changes: Vec<ChangeRow>,
     /// Files that somebody writes: a commit takes them as they were when last closed
-    still_open: Vec<String>,
+    still_open: Vec<PathOnly>,
     /// Files whose writer was killed, or that were being written when the machine stopped
-    interrupted: Vec<String>,
+    interrupted: Vec<PathOnly>,
     /// Files of whose bytes the disk kept not all
-    lost: Vec<String>,
+    lost: Vec<PathOnly>,
     /// What is to be gone on with
     under_way: Option<UnderWay>,
     /// What is to be decided before that

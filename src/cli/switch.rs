@@ -1,6 +1,6 @@
 use super::context::{Context, Place, say_heard};
 use super::error::{CommandError, Result};
-use super::json::{Id, plain};
+use super::json::{Id, PathOnly, plain};
 use super::merged::ConflictRow;
 use super::output::{Output, note, warn};
 use super::quote;
@@ -60,7 +60,7 @@ pub struct Decided {
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Restored {
     branch: String,
-    restored: Vec<String>,
+    restored: Vec<PathOnly>,
     /// What nothing brings back
     dropped: Vec<DroppedRow>,
 }

@@ -90,6 +90,16 @@ fn json_has_the_very_bytes_of_what_is_no_text() {
     bench.run(export).succeeds();
     assert_eq!(fs::read(bench.path("one")).expect("read"), NASTY[5]);
     assert!(listed["entries"].as_array().expect("a list").iter().any(|row| row["path"] == "d/nl\nname.txt"));
+    // Also where nothing but the paths is told: texts, and with their bytes those that are none.
+    for (verb, list) in [("rm", "removed"), ("restore", "restored")] {
+        let mut command = bench.command(&bench.path("repo"), &["--json", verb, "d/nl\nname.txt"]);
+        command.arg(OsStr::from_bytes(b"d/bad\xff\xfe.bin"));
+        let told = bench.run(command).json();
+        let rows = told[list].as_array().expect("a list");
+        let hex: Vec<_> = rows.iter().filter_map(|row| row["path_hex"].as_str()).collect();
+        assert_eq!(hex, ["642f626164fffe2e62696e"], "{verb}: {rows:?}");
+        assert!(rows.iter().any(|row| row == "d/nl\nname.txt"), "{verb}: {rows:?}");
+    }
 }
 
 #[test]
