@@ -9,7 +9,7 @@ use super::unsaved::{self, DroppedRow};
 use crate::history::BranchName;
 use crate::merge::{Conflict, ConflictKind};
 use crate::workspace::{Merged, Outcome};
-use crate::worktree::{Merging, MergingKind, Worktree};
+use crate::worktree::{Committed, Merging, MergingKind, Worktree};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::process::ExitCode;
@@ -23,28 +23,19 @@ pub fn report(out: &Output, branch: &BranchName, merged: Merged) -> Result<ExitC
     say_heard(&merged.heard);
     if out.json {
         let code = match &merged.outcome {
-            Outcome::Conflicts(..) | Outcome::Refused(_) => ExitCode::from(1),
+            Outcome::Conflicts(..) | Outcome::Refused(..) => ExitCode::from(1),
             _ => ExitCode::SUCCESS,
         };
-        return out.value(&came(branch, &merged.outcome)).map(|()| code);
+        return out.value(&came(branch, &merged)).map(|()| code);
     }
+    print_committed(out, branch, &merged.before)?;
     match merged.outcome {
         Outcome::UpToDate => out.line("already up to date")?,
         Outcome::Forwarded(from, to) => {
             out.line(format_args!("{branch} went forward from {} to {}", short(&from), short(&to)))?;
             note(format!("`coral reset --hard {}` takes it back", short(&from)));
         }
-        Outcome::Committed(all) => {
-            for committed in &all {
-                let s = if committed.changed == 1 { "" } else { "s" };
-                out.line(format_args!(
-                    "[{branch} {}] {} path{s} changed",
-                    short(&committed.id),
-                    committed.changed
-                ))?;
-                warn(&committed.warnings);
-            }
-        }
+        Outcome::Committed(all) => print_committed(out, branch, &all)?,
         Outcome::Prepared(kind) => {
             out.line("the changes are in the worktree, and not committed")?;
             if kind != MergingKind::Squash {
@@ -61,13 +52,40 @@ pub fn report(out: &Output, branch: &BranchName, merged: Merged) -> Result<ExitC
             ));
             return Ok(ExitCode::from(1));
         }
-        Outcome::Refused(conflicts) => {
+        Outcome::Refused(under_way, conflicts) => {
             print_conflicts(out, &conflicts.iter().collect::<Vec<_>>())?;
-            note(format!("{}, and nothing was changed", count(conflicts.len())));
+            let changed = match merged.before.as_slice() {
+                [] => "nothing was changed".to_owned(),
+                [one] => format!("nothing was changed after {}", short(&one.id)),
+                [.., last] => format!(
+                    "nothing was changed after the {} commits up to {}",
+                    merged.before.len(),
+                    short(&last.id)
+                ),
+            };
+            let way_out = match under_way.map(MergingKind::words) {
+                Some(verb) => {
+                    format!(
+                        "; a {verb} is under way: `coral {verb} --continue` goes on with it, `--abort` gives it up"
+                    )
+                }
+                None => String::new(),
+            };
+            note(format!("{}, and {changed}{way_out}", count(conflicts.len())));
             return Ok(ExitCode::from(1));
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// One line for each commit.
+fn print_committed(out: &Output, branch: &BranchName, all: &[Committed]) -> Result<()> {
+    for committed in all {
+        let s = if committed.changed == 1 { "" } else { "s" };
+        out.line(format_args!("[{branch} {}] {} path{s} changed", short(&committed.id), committed.changed))?;
+        warn(&committed.warnings);
+    }
+    Ok(())
 }
 
 fn count(conflicts: usize) -> String {
@@ -123,7 +141,7 @@ pub struct Came {
     /// With `conflicts` and `refused` the command ends with 1
     #[schemars(extend("enum" = ["up to date", "fast-forward", "committed", "prepared", "conflicts", "refused"]))]
     outcome: &'static str,
-    /// Where the branch went, or what was committed, in that order
+    /// Where the branch went, or what was committed, in that order, also before something stopped
     commits: Vec<Id>,
     /// What is to be decided
     conflicts: Vec<ConflictRow>,
@@ -143,17 +161,22 @@ pub struct GivenUp {
 /// What can be under way.
 pub const KINDS: [&str; 4] = ["merge", "cherry-pick", "revert", "soup"];
 
-fn came(branch: &BranchName, outcome: &Outcome) -> Came {
-    let (outcome, commits, conflicts): (&str, Vec<Id>, &[Conflict]) = match outcome {
+fn came(branch: &BranchName, merged: &Merged) -> Came {
+    let (outcome, commits, conflicts): (&str, Vec<Id>, &[Conflict]) = match &merged.outcome {
         Outcome::UpToDate => ("up to date", Vec::new(), &[]),
         Outcome::Forwarded(_, to) => ("fast-forward", vec![(*to).into()], &[]),
-        Outcome::Committed(all) => ("committed", all.iter().map(|one| one.id.into()).collect(), &[]),
+        Outcome::Committed(all) => ("committed", ids(all), &[]),
         Outcome::Prepared(_) => ("prepared", Vec::new(), &[]),
         Outcome::Conflicts(_, conflicts) => ("conflicts", Vec::new(), conflicts),
-        Outcome::Refused(conflicts) => ("refused", Vec::new(), conflicts),
+        Outcome::Refused(_, conflicts) => ("refused", Vec::new(), conflicts),
     };
+    let commits = ids(&merged.before).into_iter().chain(commits).collect();
     let conflicts = conflicts.iter().map(ConflictRow::from).collect();
     Came { branch: branch.to_string(), outcome, commits, conflicts }
+}
+
+fn ids(committed: &[Committed]) -> Vec<Id> {
+    committed.iter().map(|one| one.id.into()).collect()
 }
 
 /// What is under way, as a few words and as the verb that goes on with it.

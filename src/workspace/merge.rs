@@ -1,4 +1,4 @@
-//! Bringing in what others changed: merging, making the change of another commit again, undoing one.
+//! Bringing in what others changed: merging a commit, and each step of what makes the changes of commits again.
 //!
 //! What comes in is first noted as under way, then put into the worktree, then committed: who is stopped in between finds a
 //! merge under way, which goes on or is given up. A branch is merged into only when its worktree has no changes of its own,
@@ -7,10 +7,9 @@
 use super::error::{Error, Result};
 use super::mounts::Heard;
 use super::stale::unless_stale;
-use super::unsaved::Unsaved;
 use super::workspace::Workspace;
 use crate::history::{self, BranchName, CommitGraph, LogEntry, Repo, Signature, TreePath};
-use crate::id::{CommitId, TreeId};
+use crate::id::CommitId;
 use crate::merge::{Conflict, Favor, MergeWord, Mix, Sides, Way, base_tree, merge_trees};
 use crate::task::Task;
 use crate::worktree::{
@@ -36,7 +35,7 @@ pub enum Strategy {
 }
 
 impl Strategy {
-    fn favor(self) -> Favor {
+    pub(super) fn favor(self) -> Favor {
         match self {
             Self::Ask | Self::Fail | Self::Mix(_) => Favor::None,
             Self::Ours => Favor::Ours,
@@ -83,23 +82,6 @@ pub struct MergeRequest {
     pub allow_unrelated: bool,
 }
 
-/// Changes of commits that are to be made again, or undone.
-#[derive(Debug, Clone)]
-pub struct ReplayRequest {
-    /// [`MergingKind::CherryPick`] or [`MergingKind::Revert`].
-    pub kind: MergingKind,
-    /// The commits, the first one first.
-    pub commits: Vec<CommitId>,
-    /// Of a merge, the number of the parent that its changes are counted from.
-    pub mainline: Option<u32>,
-    /// Stop before the commit, with the changes of all.
-    pub no_commit: bool,
-    /// Say in the message where it comes from.
-    pub note_origin: bool,
-    /// What is done with conflicts.
-    pub strategy: Strategy,
-}
-
 /// What came of it.
 #[derive(Debug)]
 pub enum Outcome {
@@ -113,8 +95,9 @@ pub enum Outcome {
     Prepared(MergingKind),
     /// Something is to be decided: the worktree has the rest.
     Conflicts(MergingKind, Vec<Conflict>),
-    /// There are conflicts, and nothing was done.
-    Refused(Vec<Conflict>),
+    /// There are conflicts, and nothing was done of what they are in. The kind is of what is under way still, if it had been
+    /// begun before.
+    Refused(Option<MergingKind>, Vec<Conflict>),
 }
 
 /// What came of it, and what there is to tell.
@@ -122,6 +105,8 @@ pub enum Outcome {
 pub struct Merged {
     /// What came of it.
     pub outcome: Outcome,
+    /// What was committed before that: the first of several commits, where a later one stopped.
+    pub before: Vec<Committed>,
     /// What went wrong when it was done.
     pub warnings: Vec<Warning>,
     /// What mounts say.
@@ -129,15 +114,15 @@ pub struct Merged {
 }
 
 /// One step of a merge or a replay: what is merged, what its commit says, and the worktree that it comes into.
-struct Step {
-    sides: Sides,
-    merging: Merging,
-    snapshot: Snapshot,
+pub(super) struct Step {
+    pub sides: Sides,
+    pub merging: Merging,
+    pub snapshot: Snapshot,
 }
 
 /// Merging, picking and reverting in one repository: what is under way on its branches, and what is to be decided.
 #[derive(Debug, Clone, Copy)]
-pub struct Merges<'a>(&'a Workspace);
+pub struct Merges<'a>(pub(super) &'a Workspace);
 
 impl Workspace {
     /// Merging, picking and reverting in one repository: what is under way on its branches, and what is to be decided.
@@ -207,262 +192,6 @@ impl Merges<'_> {
         format!("Merge {what} '{name}'{into}")
     }
 
-    /// Makes the changes of commits again, or undoes them, one after the other.
-    ///
-    /// # Errors
-    /// [`UnderWay`](worktree::Error::UnderWay), [`UncommittedChanges`](worktree::Error::UncommittedChanges); [`Error::Mainline`] of a merge without a number, or a
-    /// number that it has no parent of.
-    pub fn replay(&self, worktree: &Worktree, request: &ReplayRequest, task: &Task) -> Result<Merged> {
-        worktree.under_way().check_nothing()?;
-        self.replay_rest(worktree, request, false, task)
-    }
-
-    /// The same of what is left of it. `upon_changes` says that the first one comes upon what the worktree has.
-    fn replay_rest(
-        &self,
-        worktree: &Worktree,
-        request: &ReplayRequest,
-        upon_changes: bool,
-        task: &Task,
-    ) -> Result<Merged> {
-        let mut committed = Vec::new();
-        let mut warnings = Vec::new();
-        for (number, &commit) in request.commits.iter().enumerate() {
-            let todo = &request.commits[number + 1..];
-            let is_last = todo.is_empty();
-            let merged = unless_stale(|| {
-                worktree.follow_branch()?;
-                // What was saved between two would be a part of the next one's commit.
-                let (snapshot, ours) =
-                    match (number == 0 && upon_changes) || (number > 0 && request.no_commit) {
-                        true => worktree.moving().record(task)?,
-                        false => {
-                            let snapshot = check_unchanged(&self.0.repo, worktree)?;
-                            let ours = self.0.repo.tree_of(snapshot.base)?;
-                            (snapshot, ours)
-                        }
-                    };
-                let step = self.replay_step(worktree, request, (commit, todo), (snapshot, ours))?;
-                self.take_step(worktree, step, request.strategy, request.no_commit, task)
-            })?;
-            warnings.extend(merged.warnings);
-            match merged.outcome {
-                Outcome::Committed(more) => committed.extend(more),
-                Outcome::UpToDate => {}
-                // The next one comes on top.
-                Outcome::Prepared(_) if !is_last => {
-                    if let Some(merging) = worktree.under_way().get()? {
-                        worktree.under_way().go_behind(&merging, merging.ours)?;
-                    }
-                }
-                other => return Ok(self.done(other, warnings)),
-            }
-        }
-        let outcome = if committed.is_empty() { Outcome::UpToDate } else { Outcome::Committed(committed) };
-        Ok(self.done(outcome, warnings))
-    }
-
-    fn replay_step(
-        &self,
-        worktree: &Worktree,
-        request: &ReplayRequest,
-        (id, todo): (CommitId, &[CommitId]),
-        (snapshot, ours): (Snapshot, TreeId),
-    ) -> Result<Step> {
-        let commit = self.0.repo.commit(id)?;
-        let short = &id.to_string()[..10];
-        let mainline = request.mainline.and_then(|number| usize::try_from(number).ok());
-        let parent = match (commit.parents.as_slice(), mainline) {
-            ([], None) => None,
-            ([only], None | Some(1)) => Some(*only),
-            (parents, Some(number)) if number > 0 && number <= parents.len() => Some(parents[number - 1]),
-            (parents, _) => {
-                return Err(Error::Mainline { commit: short.to_owned(), parents: parents.len() });
-            }
-        };
-        let before = self.0.repo.tree_of(parent)?;
-        let tip = self.0.repo.refs().existing_branch(worktree.branch())?;
-        if snapshot.base != Some(tip) {
-            // Somebody moved the branch between the two looks.
-            return Err(worktree::Error::Stale.into());
-        }
-        let (sides, message, author) = match request.kind {
-            MergingKind::Revert => {
-                let sides = Sides { base: commit.tree, ours, theirs: before };
-                let message = format!("Revert \"{}\"\n\nThis reverts commit {id}.", commit.subject());
-                (sides, message, None)
-            }
-            MergingKind::Merge | MergingKind::Squash | MergingKind::CherryPick | MergingKind::Soup => {
-                let sides = Sides { base: before, ours, theirs: commit.tree };
-                let origin = if request.note_origin {
-                    format!("\n\n(cherry picked from commit {id})")
-                } else {
-                    String::new()
-                };
-                (sides, format!("{}{origin}", commit.message), Some(commit.author.clone()))
-            }
-        };
-        let favor = request.strategy.favor();
-        let manner = Manner {
-            favor,
-            mainline: request.mainline,
-            note_origin: request.note_origin,
-            no_commit: request.no_commit,
-        };
-        let merging = under_way(request.kind, (tip, id), message, author);
-        Ok(Step { sides, merging: Merging { todo: todo.to_vec(), manner, ..merging }, snapshot })
-    }
-
-    /// Goes on with what is under way: commits it, and does what comes behind it. What a cherry-pick or a revert was stopped at
-    /// before it was there is done now.
-    ///
-    /// # Errors
-    /// [`NothingUnderWay`](worktree::Error::NothingUnderWay); [`Unmerged`](worktree::Error::Unmerged) if something is to be decided still;
-    /// [`CutShort`](worktree::Error::CutShort) of a merge that was stopped before it was there.
-    pub fn go_on(&self, worktree: &Worktree, message: Option<String>, task: &Task) -> Result<Merged> {
-        let merging = self.under_way(worktree)?;
-        let no_commit = merging.manner.no_commit && !merging.todo.is_empty();
-        let is_replay = matches!(merging.kind, MergingKind::CherryPick | MergingKind::Revert);
-        let is_to_be_done = is_replay && !merging.is_in;
-        let first = match is_to_be_done {
-            true => {
-                worktree.under_way().put_off(&merging)?;
-                None
-            }
-            false if no_commit => {
-                self.pass_by(worktree, &merging)?;
-                None
-            }
-            false => self.commit_step(worktree, &merging, message, task)?,
-        };
-        let again = merging.theirs;
-        let request = ReplayRequest {
-            kind: merging.kind,
-            commits: Some(again).filter(|_| is_to_be_done).into_iter().chain(merging.todo.clone()).collect(),
-            mainline: merging.manner.mainline,
-            no_commit: merging.manner.no_commit,
-            note_origin: merging.manner.note_origin,
-            strategy: match merging.manner.favor {
-                Favor::Ours => Strategy::Ours,
-                Favor::Theirs => Strategy::Theirs,
-                Favor::None | Favor::Base => Strategy::Ask,
-            },
-        };
-        let mut merged = match request.commits.is_empty() {
-            true => self.done(Outcome::Committed(Vec::new()), Vec::new()),
-            false => self.replay_rest(worktree, &request, is_to_be_done || no_commit, task)?,
-        };
-        if let Outcome::UpToDate = merged.outcome {
-            merged.outcome = Outcome::Committed(Vec::new());
-        }
-        if let (Outcome::Committed(all), Some(first)) = (&mut merged.outcome, first) {
-            all.insert(0, first);
-        }
-        Ok(merged)
-    }
-
-    /// Leaves the changes of what is under way in the worktree, for what comes behind it.
-    fn pass_by(&self, worktree: &Worktree, merging: &Merging) -> Result<()> {
-        let undecided = merging.undecided(&self.0.repo, &worktree.snapshot(false)?)?;
-        if !undecided.is_empty() {
-            let paths = undecided.into_iter().map(|conflict| conflict.path.clone()).collect();
-            return Err(worktree::Error::Unmerged(paths).into());
-        }
-        Ok(worktree.under_way().go_behind(merging, merging.ours)?)
-    }
-
-    /// Gives up what is under way: the worktree is as in the last commit. Tells what is lost by it.
-    ///
-    /// # Errors
-    /// [`NothingUnderWay`](worktree::Error::NothingUnderWay).
-    pub fn give_up(&self, worktree: &Worktree) -> Result<(MergingKind, Result<Unsaved>, Heard)> {
-        let merging = self.under_way(worktree)?;
-        let dropped = Unsaved::all(worktree);
-        // Whatever happens in between: a commit of what is half taken back would drop what came in, and is refused.
-        let taken_back = worktree.under_way().take_back(&merging)?;
-        worktree.edits().reset()?;
-        worktree.under_way().end(&taken_back)?;
-        Ok((merging.kind, dropped, self.0.mounts().announce()))
-    }
-
-    /// Ends what is under way, and leaves the worktree as it is.
-    ///
-    /// # Errors
-    /// [`NothingUnderWay`](worktree::Error::NothingUnderWay).
-    pub fn quit(&self, worktree: &Worktree) -> Result<MergingKind> {
-        let merging = self.under_way(worktree)?;
-        worktree.under_way().end(&merging)?;
-        Ok(merging.kind)
-    }
-
-    /// Decides conflicts: the paths have what one side has, or stay as they are.
-    ///
-    /// # Errors
-    /// [`NothingUnderWay`](worktree::Error::NothingUnderWay); [`Error::NoConflict`]. Nothing has changed then.
-    pub fn decide(
-        &self,
-        worktree: &Worktree,
-        paths: &super::Pathspec,
-        side: Option<Favor>,
-    ) -> Result<Vec<Conflict>> {
-        let before = self.under_way(worktree)?;
-        let mut merging = before.clone();
-        let decided: Vec<Conflict> =
-            merging.conflicts.iter().filter(|conflict| paths.means(&conflict.path)).cloned().collect();
-        if decided.is_empty() {
-            return Err(Error::NoConflict);
-        }
-        let mut edits = Vec::new();
-        for conflict in &decided {
-            let entry = match side {
-                Some(Favor::Ours) => &conflict.ours,
-                Some(Favor::Theirs) => &conflict.theirs,
-                Some(Favor::Base) => &conflict.base,
-                Some(Favor::None) | None => continue,
-            };
-            let path = conflict.path.clone();
-            match entry {
-                Some(entry) => edits.push(Edit::Put {
-                    path,
-                    attributes: entry.attributes,
-                    node: entry.node.clone(),
-                    replaces_dirs: true,
-                }),
-                None if worktree.names().resolve(&path)?.is_some() => edits.push(Edit::Remove { path }),
-                None => {}
-            }
-        }
-        // Names are free before they are taken.
-        edits.sort_by_key(|edit| matches!(edit, Edit::Put { .. }));
-        worktree.edits().make(edits, self.0.now())?;
-        merging.decided.extend(decided.iter().map(|conflict| conflict.path.clone()));
-        worktree.under_way().change(&before, &merging)?;
-        Ok(decided)
-    }
-
-    /// Decides conflicts at or below paths by what is there, if something is under way.
-    ///
-    /// # Errors
-    /// If the disk fails.
-    pub fn decide_as_they_are(
-        &self,
-        worktree: &Worktree,
-        paths: impl IntoIterator<Item = TreePath>,
-    ) -> Result<()> {
-        if worktree.under_way().get()?.is_none() {
-            return Ok(());
-        }
-        match self.decide(worktree, &super::Pathspec::below(paths), None) {
-            Ok(_) | Err(Error::NoConflict) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn under_way(&self, worktree: &Worktree) -> Result<Merging> {
-        let branch = || worktree.branch().to_string();
-        Ok(worktree.under_way().get()?.ok_or_else(|| worktree::Error::NothingUnderWay(branch()))?)
-    }
-
     /// Lets a branch, and its worktree, go forward to a commit.
     fn forward(
         &self,
@@ -489,12 +218,12 @@ impl Merges<'_> {
         Ok(self.done(Outcome::Forwarded(from.unwrap_or(to), to), warnings))
     }
 
-    fn done(&self, outcome: Outcome, warnings: Vec<Warning>) -> Merged {
-        Merged { outcome, warnings, heard: self.0.mounts().announce() }
+    pub(super) fn done(&self, outcome: Outcome, warnings: Vec<Warning>) -> Merged {
+        Merged { outcome, before: Vec::new(), warnings, heard: self.0.mounts().announce() }
     }
 
     /// Merges, puts what comes in into the worktree, and commits it if nothing is to be decided.
-    fn take_step(
+    pub(super) fn take_step(
         &self,
         worktree: &Worktree,
         step: Step,
@@ -514,7 +243,7 @@ impl Merges<'_> {
             false => strategy == Strategy::Fail || any(&merge.conflicts, fails)?,
         };
         if is_refused {
-            return Ok(self.done(Outcome::Refused(merge.conflicts), Vec::new()));
+            return Ok(self.done(Outcome::Refused(None, merge.conflicts), Vec::new()));
         }
         merging.conflicts = merge.conflicts;
         // Whatever the worktree names is in the store before.
@@ -615,7 +344,7 @@ pub(super) fn check_clean(repo: &Repo, worktree: &Worktree) -> Result<Snapshot> 
 }
 
 /// The worktree as it is, which has no changes.
-fn check_unchanged(repo: &Repo, worktree: &Worktree) -> Result<Snapshot> {
+pub(super) fn check_unchanged(repo: &Repo, worktree: &Worktree) -> Result<Snapshot> {
     let snapshot = worktree.snapshot(false)?;
     let base = repo.tree_of(snapshot.base)?;
     match snapshot.is_at_rest() && snapshot.diff_from(base, worktree)?.is_empty() {

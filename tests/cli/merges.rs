@@ -371,6 +371,30 @@ fn who_is_stopped_between_two_of_several_finds_what_is_left_to_do() {
 }
 
 #[test]
+fn who_stops_at_one_of_several_says_what_is_committed_before() {
+    let (bench, [one, two, three]) = three_to_pick();
+    let pick = ["cherry-pick", "-s", "fail", &one, &two, &three];
+    let ran =
+        bench.coral(&pick).fails(1, &["1 conflict", "nothing was changed after", "--continue", "--abort"]);
+    assert!(ran.stdout.contains("[main "), "{ran:?}");
+    assert_eq!(subjects(&bench), ["one", "here", "base"]);
+    bench.coral(&["cherry-pick", "--abort"]).succeeds();
+    assert_eq!(subjects(&bench), ["one", "here", "base"]);
+    bench.coral(&["reset", "--hard", "HEAD~1"]).succeeds();
+    // Nothing before: then nothing was changed at all.
+    let told = bench.coral(&["--json", "cherry-pick", "-s", "fail", &two]).fails(1, &[]);
+    assert!(told.stdout.contains("\"commits\": []"), "{told:?}");
+    let told = bench.coral(&[&["--json"], &pick[..]].concat()).fails(1, &[]);
+    let told: serde_json::Value = serde_json::from_str(&told.stdout).expect("JSON");
+    assert_eq!((&told["outcome"], told["commits"].as_array().map(Vec::len)), (&"refused".into(), Some(1)));
+    // Where it stops for a decision the first one is told as well.
+    bench.coral(&["cherry-pick", "--abort"]).succeeds();
+    bench.coral(&["reset", "--hard", "HEAD~1"]).succeeds();
+    let ran = bench.coral(&["cherry-pick", &one, &two]).fails(1, &["1 conflict to decide"]);
+    assert!(ran.stdout.contains("[main "), "{ran:?}");
+}
+
+#[test]
 fn a_commit_that_decides_a_conflict_leaves_the_rest_to_do() {
     let (bench, [one, two, three]) = three_to_pick();
     bench.coral(&["cherry-pick", &one, &two, &three]).fails(1, &["1 conflict"]);
