@@ -39,12 +39,15 @@ impl StoredSizes {
         if let Some(&bytes) = known().get(&id) {
             return Size { bytes, may_shrink: false };
         }
+        // Asked before as well: what is coded in between was measured as it lay there, and may be small by now.
+        let waits = || repo.store().attached_len() > 0;
+        let waited = waits();
         let measure = |recipe: Arc<Recipe>| stored(repo.store(), &recipe);
         let Ok((bytes, is_raw)) = repo.recipe(id).and_then(measure) else {
             return Size { bytes: len, may_shrink: false };
         };
         // What is coded and stays as it was is known as soon as nothing waits any more.
-        if is_raw && repo.store().attached_len() > 0 {
+        if is_raw && (waited || waits()) {
             return Size { bytes, may_shrink: true };
         }
         let mut known = known();

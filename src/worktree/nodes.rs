@@ -15,7 +15,7 @@ use crate::disk::Run;
 use crate::history::{Attributes, Entry, Name, Node, Tree, TreePath};
 use crate::id::{CommitId, StagingId, TreeId};
 use crate::units::Timestamp;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// Where trees of the history come from.
@@ -73,6 +73,8 @@ pub struct Invalidation {
 pub(super) struct Nodes {
     nodes: HashMap<NodeId, NodeState>,
     by_staging: HashMap<StagingId, NodeId>,
+    /// Nodes that stay for those who read them, while another one has their name: whoever opens the file means that one.
+    passed_by: HashSet<NodeId>,
     next_node: u64,
     next_staging: u64,
     /// The commit that the worktree started from.
@@ -99,6 +101,7 @@ impl Nodes {
         Self {
             nodes: HashMap::from([(NodeId::ROOT, NodeState { place: None, attributes, body })]),
             by_staging: HashMap::new(),
+            passed_by: HashSet::new(),
             next_node: NodeId::ROOT.0 + 1,
             next_staging: 1,
             base: None,
@@ -272,12 +275,18 @@ impl Nodes {
 
     /// Drops a removed node that nobody refers to any more.
     pub(super) fn forget(&mut self, id: NodeId) {
-        if !self.is_linked(id)
-            && let Some(node) = self.nodes.remove(&id)
-            && let Body::File(file) = &node.body
-        {
+        if self.is_linked(id) {
+            return;
+        }
+        self.passed_by.remove(&id);
+        if let Some(NodeState { body: Body::File(file), .. }) = self.nodes.remove(&id) {
             file.stagings().for_each(|staging| self.discard(id, staging));
         }
+    }
+
+    /// Whether the file is another node by now, and this one is only for those who read it.
+    pub(super) fn is_passed_by(&self, id: NodeId) -> bool {
+        self.passed_by.contains(&id)
     }
 
     /// Changes a file, and lets go of the staging files that it no longer needs.

@@ -75,7 +75,13 @@ impl Tenant {
                     ];
                     state.append_all(self.repo(), &records)?;
                     state.unsynced.insert(staging, Arc::clone(file));
-                    state.open.get_mut(&node).map(OpenFile::give_back);
+                    // Who has it open reads on when its name goes and nobody needs the staging file.
+                    let now = state.readers.tick();
+                    state.readers.opened += 1;
+                    if let Some(open) = state.open.get_mut(&node) {
+                        open.give_back();
+                        open.use_at(now, Some((staging, Arc::clone(file))));
+                    }
                     Ok(true)
                 });
                 if !matches!(taken, Ok(true)) {

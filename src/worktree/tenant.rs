@@ -89,6 +89,10 @@ impl Tenant {
                 let Body::File(file) = &state.nodes.get(node)?.body else {
                     return Err(Error::IsADirectory(state.nodes.path_of(node).unwrap_or_default()));
                 };
+                if write && state.nodes.is_passed_by(node) {
+                    // Whoever meant the name is to look it up again: what he would write here nobody would ever find.
+                    return Err(Error::Stale);
+                }
                 let open = state.open.get(&node);
                 let number = |staged: &Staged| staged.0;
                 let (held, writing) =

@@ -1,7 +1,8 @@
 //! How a record of the journal changes the nodes of a worktree.
 //!
 //! Changes nothing but memory, and remembers which names a kernel has to forget. The same records in the same order
-//! give the same nodes in every process.
+//! give the same files at the same places in every process. Which nodes they are differs: those whom a process has lent a file
+//! go on with the node that they have.
 
 use super::super::error::{Error, Result};
 use super::super::record::Record;
@@ -148,6 +149,7 @@ impl Applying<'_> {
         }
         self.detach(id);
         self.nodes.change_file(id, |file| *file = File::begun(Content::Staged { staging: lent, len: 0 }))?;
+        self.nodes.passed_by.insert(id);
         self.place(written, *parent, name)?;
         self.invalidate(*parent, name);
         Ok(written)

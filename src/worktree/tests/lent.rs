@@ -169,6 +169,10 @@ fn who_reads_what_another_process_writes_over_goes_on_with_what_he_has() {
     assert_ne!(found, node);
     assert!(matches!(worktree.open_file(found, true), Err(Error::BeingWritten(_))));
     close(&other, there, true);
+    // Whoever looked the name up before, and opens it to write, is told to look again; who reads may go on.
+    assert!(matches!(worktree.open_file(node, true), Err(Error::Stale)));
+    worktree.open_file(node, false).expect("open");
+    close(&worktree, node, false);
     assert_eq!(load(&worktree, "a"), Some(b"other".to_vec()));
     let mut seen = [0; 9];
     assert_eq!(worktree.staging().read_at(node, 0, &mut seen).expect("read"), 5);

@@ -146,6 +146,25 @@ fn what_waits_to_be_stored_is_given_without_a_copy_and_each_is_a_file_of_its_own
 }
 
 #[test]
+fn who_has_a_file_open_that_was_given_bytes_reads_on_when_both_names_are_gone() {
+    let (_disk, repo) = create();
+    let worktree = tenant(&repo);
+    save(&worktree, "from", BYTES, 1);
+    let node = new(&worktree, "to");
+    assert!(worktree.take(node, &given(&worktree, "from"), at(4)).expect("take"));
+    for file in ["from", "to"] {
+        worktree.names().unlink(NodeId::ROOT, &name(file), at(5)).expect("remove");
+    }
+    worktree.sync_records().expect("sync");
+    let mut seen = [0; 64];
+    assert_eq!(worktree.staging().read_at(node, 0, &mut seen).expect("read"), BYTES.len());
+    assert_eq!(&seen[..BYTES.len()], BYTES);
+    worktree.release(node, true, Release::Complete).expect("release");
+    worktree.sync_records().expect("sync");
+    assert!(worktree.repo().disk().list(&worktree.staging().dir()).expect("list").is_empty());
+}
+
+#[test]
 fn what_was_given_before_it_was_stored_survives_a_power_cut_anywhere_and_is_never_written_in_place() {
     let session = |worktree: &Tenant, given: &Given| -> Result<()> {
         let node = worktree.create(NodeId::ROOT, &name("to"), 0o644, at(3))?;
