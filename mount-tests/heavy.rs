@@ -28,9 +28,10 @@ const WITH_TORCH: [&str; 14] = [
 ];
 
 /// Programs that need no PyTorch.
-const WITHOUT_TORCH: [&str; 7] = [
+const WITHOUT_TORCH: [&str; 8] = [
     "numpy<3",
     "gguf==0.19.0",
+    "xllamacpp==2026.10.11549",
     "onnx==1.23.2",
     "onnxruntime==1.32.0",
     "keras==3.15.1",
@@ -143,6 +144,10 @@ pub fn two_ranks_save_one_checkpoint() -> Result<(), Missing> {
 
 pub fn gguf_is_written_and_mapped() -> Result<(), Missing> {
     saves_and_loads(&OTHERS, include_str!("clients/heavy_gguf.py"))
+}
+
+pub fn llama_cpp_loads_a_model_in_every_way() -> Result<(), Missing> {
+    saves_and_loads(&OTHERS, include_str!("clients/heavy_llama.py"))
 }
 
 pub fn onnx_keeps_weights_in_the_file_and_beside_it_and_runs_both() -> Result<(), Missing> {

@@ -68,6 +68,7 @@ fn main() -> ExitCode {
             lightning_keeps_the_best_and_resumes,
             two_ranks_save_one_checkpoint,
             gguf_is_written_and_mapped,
+            llama_cpp_loads_a_model_in_every_way,
             onnx_keeps_weights_in_the_file_and_beside_it_and_runs_both,
             keras_saves_models_and_weights_over_older_ones,
             orbax_writes_steps_behind_the_program_and_keeps_the_last,
