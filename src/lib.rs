@@ -2,7 +2,7 @@
 //!
 //! The layers, lowest first; each imports only from those above it in this list (`tests/layers` holds it):
 //! leaves ([`id`], [`units`], [`quote`], [`random`], [`config`], [`threads`], [`task`], [`daemons`]), bytes with a meaning ([`tensor`], [`mod@format`]), pure transforms and the
-//! durable disk ([`codec`], [`similarity`], [`recipe`], [`formula`], [`disk`]), objects ([`store`]), history ([`history`]), the arithmetic of models ([`soup`]), when what programs save is a checkpoint (`checkpoint`), merging trees ([`merge`]), the writable trees of branches ([`worktree`]), tensors by name ([`tensors`]), what differs between files ([`compare`]) and pictures (`report`), and the
+//! durable disk ([`codec`], [`similarity`], [`recipe`], [`formula`], [`disk`]), objects ([`store`]), history ([`history`]), the arithmetic of models ([`soup`]), models in other containers ([`convert`]), when what programs save is a checkpoint (`checkpoint`), merging trees ([`merge`]), the writable trees of branches ([`worktree`]), tensors by name ([`tensors`]), what differs between files ([`compare`]) and pictures (`report`), and the
 //! peers that show it ([`workspace`], [`fs`], [`demo`], [`cli`]). `docs/architecture.md` has the whole map.
 
 #[cfg(feature = "mount")]
@@ -12,6 +12,7 @@ pub mod cli;
 pub mod codec;
 pub mod compare;
 pub mod config;
+pub mod convert;
 pub mod daemons;
 #[cfg(all(feature = "cli", feature = "mount"))]
 pub mod demo;

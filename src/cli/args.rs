@@ -7,9 +7,9 @@ use super::json::{Text, Version};
 use super::output::{Colour, Output, Printing, say};
 use super::{
     add, aliases, best, bisect, blame, branch, cat, check_attr, check_ignore, clean, commit, compare, config,
-    diff, drain, export, fsck, habits, hooks, init, lineage, log, ls, merge, mv, notes, plot, prefetch,
-    progress, reference, reflog, repack, replay, reset, restore, rm, show, similar, soup, stash, stats,
-    status, switch, tag, undo, watch, workflows,
+    convert, diff, drain, export, fsck, habits, hooks, init, lineage, log, ls, merge, mv, notes, plot,
+    prefetch, progress, reference, reflog, repack, replay, reset, restore, rm, show, similar, soup, stash,
+    stats, status, switch, tag, undo, watch, workflows,
 };
 #[cfg(feature = "mount")]
 use super::{demo, mount, mount_options, mounts, umount};
@@ -76,6 +76,7 @@ enum Verb {
     Lineage(lineage::Args),
     Plot(plot::Args),
     Export(export::Args),
+    Convert(convert::Args),
     Branch(branch::Args),
     #[command(visible_alias = "checkout")]
     Switch(switch::Args),
@@ -300,6 +301,7 @@ impl Verb {
             Verb::Lineage(_) => "lineage",
             Verb::Plot(_) => "plot",
             Verb::Export(_) => "export",
+            Verb::Convert(_) => "convert",
             Verb::Branch(_) => "branch",
             Verb::Switch(_) => "switch",
             Verb::Merge(_) => "merge",
@@ -348,6 +350,7 @@ impl Verb {
             | Verb::Lineage(_)
             | Verb::Plot(_)
             | Verb::Export(_)
+            | Verb::Convert(_)
             | Verb::Best(_)
             | Verb::Blame(_)
             | Verb::Stats(_)
@@ -382,7 +385,9 @@ impl Verb {
             Verb::Merge(_) | Verb::CherryPick(_) | Verb::Revert(_) => {
                 "`coral status` tells whether it is under way: then `--continue` goes on with it, `--abort` gives it up"
             }
-            Verb::Export(_) => "what was written was removed again; the same command begins again",
+            Verb::Export(_) | Verb::Convert(_) => {
+                "what was written was removed again; the same command begins again"
+            }
             Verb::Prefetch(_) => "the copies that were made stay; the same command goes on",
             Verb::Drain(_) | Verb::Repack(_) => "every object is where it was; the same command begins again",
             Verb::Fsck(_) => {
@@ -443,6 +448,7 @@ fn perform(verb: Verb, context: &Context, out: &Output) -> Result<ExitCode> {
         Verb::Lineage(args) => lineage::run(context, out, args),
         Verb::Plot(args) => plot::run(context, out, args),
         Verb::Export(args) => export::run(context, out, args),
+        Verb::Convert(args) => convert::run(context, out, args),
         Verb::Branch(args) => branch::run(context, out, args),
         Verb::Switch(args) => switch::run(context, out, args),
         Verb::Merge(args) => return merge::run(context, out, args),

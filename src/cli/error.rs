@@ -3,6 +3,7 @@
 use super::quote;
 use super::signals;
 use crate::config::ConfigError;
+use crate::convert;
 use crate::disk::DiskError;
 use crate::history::{Error, Limit, PathError, RefNameError};
 use crate::id::CommitId;
@@ -395,6 +396,53 @@ fn of_workspace(error: workspace::Error) -> CommandError {
                 .hint("save it again; `coral commit --include-open` takes it as it is"),
         }
     }
+}
+
+impl From<convert::Error> for CommandError {
+    fn from(error: convert::Error) -> Self {
+        use convert::Error as E;
+        let hints = match &error {
+            E::Repo(_) => Vec::new(),
+            E::Refused(refused) => ways_to_convert(refused),
+            E::NoTensors(_) => {
+                vec!["docs/formats.md lists the kinds of files whose tensors are known".into()]
+            }
+            E::NotUnderstood { .. } => {
+                vec!["they would be lost; a newer version of coral may know them".into()]
+            }
+            E::Nothing => vec!["`coral show REF:PATH` lists the tensors".into()],
+            E::TooLarge => vec!["`--shard-size 5GB` cuts it into several files".into()],
+            E::NoMetadata(_) | E::NoShards(_) => vec!["safetensors and GGUF have that".into()],
+            E::NoBlocks => vec!["`--format gguf`, or another `--dtype`".into()],
+        };
+        let plain = match error {
+            E::Repo(error) => return error.into(),
+            E::NoMetadata(_) | E::NoShards(_) | E::NoBlocks => Self::usage(&error),
+            _ => Self::new(&error).of_kind(&error),
+        };
+        hints.into_iter().fold(plain, Self::hint)
+    }
+}
+
+/// The ways out for tensors that cannot be what they are to become.
+fn ways_to_convert(refused: &convert::Refused) -> Vec<String> {
+    use convert::Why;
+    let mut ways: Vec<String> = Vec::new();
+    for refusal in &refused.refusals {
+        let way = match refusal.why {
+            Why::Number => "`--dtype f32` makes floats of a type that every kind of file has",
+            Why::Block => "`--dtype f16`, or f32, computes their numbers",
+            Why::Name | Why::LongName { .. } => "`--strip-prefix TEXT` takes the beginning of names away",
+            Why::Twice => "`--tensors` and `--without` choose, or convert one file after the other",
+            Why::Axes { .. } | Why::Type | Why::UnknownBlock | Why::Sign | Why::Damaged => {
+                "`--without PATTERN` leaves tensors out"
+            }
+        };
+        if !ways.iter().any(|known| known == way) {
+            ways.push(way.to_owned());
+        }
+    }
+    ways
 }
 
 impl From<ConfigError> for CommandError {

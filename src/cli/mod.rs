@@ -16,6 +16,7 @@ mod commit;
 mod compare;
 mod config;
 mod context;
+mod convert;
 #[cfg(feature = "mount")]
 mod demo;
 mod diff;

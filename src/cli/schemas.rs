@@ -7,10 +7,10 @@
 use super::json::{Said, Text, Version};
 use super::output::schema_name;
 use super::{
-    add, best, bisect, blame, branch, cat, check_attr, check_ignore, clean, commit, compare, config, diff,
-    drain, error, export, fsck, hooks, init, lineage, log, ls, merged, mv, notes, plot, prefetch, reflog,
-    repack, reset, restore, rm, show, show_tensor, similar, soup, stash, stats, status, switch, tag, undo,
-    watch,
+    add, best, bisect, blame, branch, cat, check_attr, check_ignore, clean, commit, compare, config, convert,
+    diff, drain, error, export, fsck, hooks, init, lineage, log, ls, merged, mv, notes, plot, prefetch,
+    reflog, repack, reset, restore, rm, show, show_tensor, similar, soup, stash, stats, status, switch, tag,
+    undo, watch,
 };
 #[cfg(feature = "mount")]
 use super::{mount, mounts, umount};
@@ -67,6 +67,7 @@ fn of_verb(verb: &str) -> Option<Vec<Shape>> {
         "lineage" => shapes![lineage::Derived],
         "plot" => shapes![plot::Drawn<plot::Curves>, plot::Drawn<plot::Counted>, plot::Drawn<plot::Table>],
         "export" => shapes![export::Written],
+        "convert" => shapes![convert::Converted],
         "branch" => shapes![
             branch::Listed,
             branch::Current,

@@ -37,6 +37,7 @@ Serving
   coral branch -f production REF      the next load sees another model, at once
   coral undo                          back to the one before
   coral export REF DIR                plain files, every byte checked
+  coral convert REF:FILE m.gguf       its tensors in another kind of file, or in another type
 
 Merging
   coral merge NAME                    three ways, tensor by tensor

@@ -9,7 +9,8 @@ use std::io;
 use crate::tensor::{Block, Declared, Dtype, Element};
 
 use super::Bytes;
-use super::bytes::{Read, Trouble, block};
+use super::bytes::{Read, Trouble};
+use super::cursor::Cursor;
 use super::region::{Findings, Found};
 
 const MAGIC: &[u8; 4] = b"GGUF";
@@ -17,8 +18,6 @@ const MAGIC: &[u8; 4] = b"GGUF";
 const HEADER_MAX: u64 = 64 << 20;
 /// No name and no key is longer, in bytes.
 const TEXT_MAX: u64 = 64 << 10;
-/// Bytes that are read at once.
-const WINDOW: u64 = 1 << 20;
 /// ggml has four; some that were made by others have more.
 const RANK_MAX: u32 = 64;
 /// The key of the alignment, and what it is where none is said.
@@ -29,12 +28,49 @@ const DEPTH_MAX: u32 = 8;
 
 /// The tensors of a GGUF file; `None` if it is none, or its header does not end.
 pub(super) fn parse(file: &dyn Bytes) -> io::Result<Option<Findings>> {
-    let mut reader = Reader { file, at: 0, window: Vec::new(), window_at: 0, is_big_endian: false };
+    let mut reader = Reader::new(file);
     match header(&mut reader) {
         Ok(header) => Ok(Some(header.findings(file.len()))),
         Err(Trouble::None) => Ok(None),
         Err(Trouble::Medium(error)) => Err(error),
     }
+}
+
+/// A key of a header, and what it says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pair {
+    /// The key, in UTF-8 as it should be.
+    pub key: Vec<u8>,
+    /// The type of the value: its code in GGUF.
+    pub kind: u32,
+    /// The value, as it stands in little-endian files.
+    pub value: Vec<u8>,
+}
+
+/// What a GGUF file says of itself, in its order; `None` if it is none, or one of a big-endian machine.
+///
+/// # Errors
+/// Only those of reading `file`.
+pub fn pairs(file: &dyn Bytes) -> io::Result<Option<Vec<Pair>>> {
+    let mut reader = Reader::new(file);
+    match read_pairs(&mut reader) {
+        Ok(pairs) => Ok((!reader.is_big_endian).then_some(pairs)),
+        Err(Trouble::None) => Ok(None),
+        Err(Trouble::Medium(error)) => Err(error),
+    }
+}
+
+fn read_pairs(reader: &mut Reader<'_>) -> Read<Vec<Pair>> {
+    let (_, count) = counts(reader)?;
+    let mut pairs = Vec::new();
+    for _ in 0..count {
+        let (key, kind, start) = (reader.string()?, reader.u32()?, reader.cursor.at);
+        reader.skip_value(kind)?;
+        let len = reader.cursor.at - start;
+        reader.cursor.at = start;
+        pairs.push(Pair { key, kind, value: reader.cursor.take(len)?.to_vec() });
+    }
+    Ok(pairs)
 }
 
 /// What the header says of a tensor.
@@ -53,8 +89,9 @@ struct Header {
     is_big_endian: bool,
 }
 
-fn header(reader: &mut Reader<'_>) -> Read<Header> {
-    if &reader.array::<4>()? != MAGIC {
+/// How many tensors there are, and how many pairs of keys and values.
+fn counts(reader: &mut Reader<'_>) -> Read<(u64, u64)> {
+    if &reader.cursor.array::<4>()? != MAGIC {
         return Err(Trouble::None);
     }
     let version = reader.u32()?;
@@ -62,7 +99,11 @@ fn header(reader: &mut Reader<'_>) -> Read<Header> {
     if !matches!(version, 2 | 3) && !reader.is_big_endian {
         return Err(Trouble::None);
     }
-    let (tensors, pairs) = (reader.u64()?, reader.u64()?);
+    Ok((reader.u64()?, reader.u64()?))
+}
+
+fn header(reader: &mut Reader<'_>) -> Read<Header> {
+    let (tensors, pairs) = counts(reader)?;
     let mut alignment = ALIGNMENT;
     for _ in 0..pairs {
         let is_alignment = reader.string()? == ALIGNMENT_KEY;
@@ -75,7 +116,7 @@ fn header(reader: &mut Reader<'_>) -> Read<Header> {
     for _ in 0..tensors {
         records.push(record(reader)?);
     }
-    let data = reader.at.checked_next_multiple_of(alignment).ok_or(Trouble::None)?;
+    let data = reader.cursor.at.checked_next_multiple_of(alignment).ok_or(Trouble::None)?;
     Ok(Header { records, data, is_big_endian: reader.is_big_endian })
 }
 
@@ -155,53 +196,24 @@ fn dtype_of(kind: u32) -> Option<Dtype> {
     })
 }
 
-/// The header, read forward through a window.
+/// The header, read forward.
 struct Reader<'a> {
-    file: &'a dyn Bytes,
-    at: u64,
-    window: Vec<u8>,
-    window_at: u64,
+    cursor: Cursor<'a>,
     is_big_endian: bool,
 }
 
-impl Reader<'_> {
-    /// Bytes that may still be read.
-    fn left(&self) -> u64 {
-        self.file.len().min(HEADER_MAX).saturating_sub(self.at)
-    }
-
-    fn skip(&mut self, len: u64) -> Read<()> {
-        if len > self.left() {
-            return Err(Trouble::None);
-        }
-        self.at += len;
-        Ok(())
-    }
-
-    fn take(&mut self, len: u64) -> Read<&[u8]> {
-        let start = self.at;
-        self.skip(len)?;
-        let has_it = start >= self.window_at && self.at <= self.window_at + self.window.len() as u64;
-        if !has_it {
-            let wanted = len.max(WINDOW).min(self.file.len() - start);
-            self.window = block(self.file, start, wanted as usize)?;
-            self.window_at = start;
-        }
-        let from = (start - self.window_at) as usize;
-        Ok(&self.window[from..from + len as usize])
-    }
-
-    fn array<const N: usize>(&mut self) -> Read<[u8; N]> {
-        Ok(self.take(N as u64)?.try_into().expect("as many as were asked for"))
+impl<'a> Reader<'a> {
+    fn new(file: &'a dyn Bytes) -> Self {
+        Self { cursor: Cursor::up_to(file, HEADER_MAX), is_big_endian: false }
     }
 
     fn u32(&mut self) -> Read<u32> {
-        let bytes = self.array()?;
+        let bytes = self.cursor.array()?;
         Ok(if self.is_big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) })
     }
 
     fn u64(&mut self) -> Read<u64> {
-        let bytes = self.array()?;
+        let bytes = self.cursor.array()?;
         Ok(if self.is_big_endian { u64::from_be_bytes(bytes) } else { u64::from_le_bytes(bytes) })
     }
 
@@ -210,7 +222,7 @@ impl Reader<'_> {
         if len > TEXT_MAX {
             return Err(Trouble::None);
         }
-        Ok(self.take(len)?.to_vec())
+        Ok(self.cursor.take(len)?.to_vec())
     }
 
     /// Passes over a value of this type.
@@ -227,14 +239,14 @@ impl Reader<'_> {
                 Some(width) => {
                     let bytes = left.checked_mul(width).ok_or(Trouble::None)?;
                     *left = 0;
-                    self.skip(bytes)?;
+                    self.cursor.skip(bytes)?;
                 }
                 None => {
                     *left = rest;
                     match kind {
                         8 => {
                             let len = self.u64()?;
-                            self.skip(len)?;
+                            self.cursor.skip(len)?;
                         }
                         9 if open.len() < DEPTH_MAX as usize => {
                             let kind = self.u32()?;

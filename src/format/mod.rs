@@ -7,9 +7,12 @@
 
 mod bytes;
 mod chunks;
-mod gguf;
+mod cursor;
+pub mod gguf;
+pub mod gguf_header;
 mod hdf5;
 pub mod npy;
+pub mod npz;
 mod pickle;
 mod propose;
 mod region;
@@ -17,7 +20,7 @@ pub mod safetensors;
 mod sniff;
 mod tar;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod torch;
 mod torch_legacy;
 mod zip;

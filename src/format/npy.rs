@@ -67,6 +67,16 @@ pub fn header(dtype: Dtype, shape: &[u64]) -> Option<Vec<u8>> {
     }
 }
 
+/// Whether NumPy has a type of this meaning.
+pub const fn has(dtype: Dtype) -> bool {
+    match dtype {
+        Dtype::Opaque | Dtype::Bf16 | Dtype::F4 | Dtype::F6E2M3 | Dtype::F6E3M2 => false,
+        Dtype::F8E4M3 | Dtype::F8E5M2 | Dtype::F8E8M0 | Dtype::F8E4M3Fnuz | Dtype::F8E5M2Fnuz => false,
+        Dtype::Bool | Dtype::U8 | Dtype::I8 | Dtype::U16 | Dtype::I16 | Dtype::U32 | Dtype::I32 => true,
+        Dtype::U64 | Dtype::I64 | Dtype::F16 | Dtype::F32 | Dtype::F64 | Dtype::C64 | Dtype::C128 => true,
+    }
+}
+
 /// The same for a payload in Fortran order.
 pub fn fortran_header(dtype: Dtype, shape: &[u64]) -> Vec<u8> {
     dictionary(dtype, true, shape)

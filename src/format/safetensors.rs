@@ -5,6 +5,7 @@
 //! implementation wants offsets to cover the data exactly; here every entry counts that is consistent by itself, so that files
 //! with alignment between tensors, with something behind them, and files that are cut short have their tensors too.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 
@@ -34,11 +35,18 @@ pub(super) fn parse(file: &dyn Bytes) -> io::Result<Option<Findings>> {
     Ok(findings)
 }
 
-/// The beginning of a safetensors file of these tensors, which lie behind it in this order without gaps. What `before`, the
-/// header of another one, says in its metadata is said again. `None` if the tensors are too many, or too large.
-pub fn write_header(before: Option<&[u8]>, tensors: &[(&str, Dtype, &[u64])]) -> Option<Vec<u8>> {
+/// What a safetensors file says of itself, by keys.
+pub type Metadata = BTreeMap<String, String>;
+
+/// What a header says of its file beside the tensors; `None` if it says nothing.
+pub fn metadata_of(header: &[u8]) -> Option<Metadata> {
+    serde_json::from_slice::<Said>(header).ok()?.metadata
+}
+
+/// The beginning of a safetensors file of these tensors, which lie behind it in this order without gaps. `None` if the tensors
+/// are too many, or too large.
+pub fn write_header(metadata: Option<&Metadata>, tensors: &[(&str, Dtype, &[u64])]) -> Option<Vec<u8>> {
     let mut entries = serde_json::Map::new();
-    let metadata = before.and_then(|header| serde_json::from_slice::<Metadata>(header).ok()?.metadata);
     if let Some(metadata) = metadata {
         entries.insert("__metadata__".into(), serde_json::to_value(metadata).ok()?);
     }
@@ -67,9 +75,22 @@ pub fn read_header(file: &dyn Bytes) -> io::Result<Option<Vec<u8>>> {
 }
 
 #[derive(serde::Deserialize)]
-struct Metadata {
+struct Said {
     #[serde(rename = "__metadata__")]
-    metadata: Option<std::collections::BTreeMap<String, String>>,
+    metadata: Option<Metadata>,
+}
+
+/// How many tensors a header has entries for; `None` if it is none.
+pub fn count_entries(header: &[u8]) -> Option<usize> {
+    let entries: BTreeMap<String, IgnoredAny> = serde_json::from_slice(header).ok()?;
+    Some(entries.keys().filter(|name| *name != "__metadata__").count())
+}
+
+/// What stands in `NAME.safetensors.index.json` beside the shards of a model: of how many bytes its tensors are, and in which
+/// file each is. The layout is that of Hugging Face's `huggingface_hub`.
+pub fn write_index(total: u64, files: &BTreeMap<&str, &str>) -> Vec<u8> {
+    let index = serde_json::json!({ "metadata": { "total_size": total }, "weight_map": files });
+    format!("{index:#}\n").into_bytes()
 }
 
 /// The header's entries in the order of the file, duplicates and all.
@@ -232,7 +253,7 @@ mod tests {
             br#"{"__metadata__":{"format":"pt"},"x":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}"#;
         let shapes: [&[u64]; 2] = [&[2, 3], &[]];
         let tensors = [("b", Dtype::Bf16, shapes[0]), ("a", Dtype::F32, shapes[1])];
-        let mut file = write_header(Some(before), &tensors).expect("a header");
+        let mut file = write_header(metadata_of(before).as_ref(), &tensors).expect("a header");
         let start = file.len() as u64;
         assert_eq!(start % 8, 0);
         file.extend([0; 16]);

@@ -2,9 +2,9 @@
 
 mod gguf;
 mod hdf5;
-pub(super) mod torch;
+pub(crate) mod torch;
 
-pub(super) use gguf::Gguf;
+pub(crate) use gguf::Gguf;
 pub(super) use hdf5::Hdf5;
 
 use crate::random::Random;
@@ -87,14 +87,14 @@ pub(super) fn fixtures() -> Vec<Vec<u8>> {
     ]
 }
 
-pub(super) fn safetensors_file(header: &str, data: &[u8]) -> Vec<u8> {
+pub(crate) fn safetensors_file(header: &str, data: &[u8]) -> Vec<u8> {
     let mut file = (header.len() as u64).to_le_bytes().to_vec();
     file.extend(header.as_bytes());
     file.extend(data);
     file
 }
 
-pub(super) fn npy_file(version: u8, dictionary: &str, data: &[u8]) -> Vec<u8> {
+pub(crate) fn npy_file(version: u8, dictionary: &str, data: &[u8]) -> Vec<u8> {
     let mut file = b"\x93NUMPY".to_vec();
     file.extend([version, 0]);
     match version {
@@ -106,7 +106,7 @@ pub(super) fn npy_file(version: u8, dictionary: &str, data: &[u8]) -> Vec<u8> {
     file
 }
 
-pub(super) struct ZipMember {
+pub(crate) struct ZipMember {
     pub name: String,
     pub body: Vec<u8>,
     pub method: u16,

@@ -170,7 +170,9 @@ impl<'a> Kitchen<'a, '_> {
             .iter()
             .map(|output| (output.name.as_str(), output.dtype, &output.models[0].1.info.shape[..]))
             .collect();
-        let header = safetensors::write_header(Some(&before), &tensors).ok_or(Error::Container { file })?;
+        let metadata = safetensors::metadata_of(&before);
+        let header =
+            safetensors::write_header(metadata.as_ref(), &tensors).ok_or(Error::Container { file })?;
         Ok(std::iter::once(Part::Bytes(header)).chain(parts).collect())
     }
 }

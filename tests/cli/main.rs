@@ -6,6 +6,7 @@ mod attributes;
 mod blames;
 mod borders;
 mod containers;
+mod converting;
 mod daily;
 #[path = "../described/mod.rs"]
 mod described;
