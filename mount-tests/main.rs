@@ -116,6 +116,8 @@ fn main() -> ExitCode {
         python:
             safetensors_saves_and_loads,
             numpy_loads_tensors_with_and_without_mapping,
+            numpy_loads_quantised_tensors_as_numbers,
+            libraries_read_what_was_converted_in_a_worktree,
             numpy_saves_into_a_worktree;
         crash:
             a_killed_daemon_costs_nothing_that_was_closed,

@@ -17,6 +17,7 @@ pub fn the_top_shows_every_room() -> Result<(), Missing> {
         "commits",
         "tags",
         "tensors",
+        "views",
         "worktree",
         "ctl",
         "errors",

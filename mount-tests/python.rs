@@ -81,6 +81,40 @@ pub fn numpy_loads_tensors_with_and_without_mapping() -> Result<(), Missing> {
     run(&stage, include_str!("clients/numpy_tensors.py"))
 }
 
+pub fn numpy_loads_quantised_tensors_as_numbers() -> Result<(), Missing> {
+    packages()?;
+    let stage = Stage::new()?;
+    run(&stage, include_str!("clients/convert_save.py"))?;
+    stage.sh("\"$CORAL\" convert --dtype q8_0 \"$W\"/m.safetensors \"$W\"/q.gguf").succeeds();
+    stage.commit("blocks");
+    run(&stage, include_str!("clients/numpy_views.py"))
+}
+
+pub fn libraries_read_what_was_converted_in_a_worktree() -> Result<(), Missing> {
+    let packages = [PACKAGES[0], PACKAGES[1], "gguf==0.19.0"];
+    installed(&packages)?;
+    let stage = Stage::new()?;
+    run(&stage, include_str!("clients/convert_save.py"))?;
+    stage.commit("step 1");
+    let convert =
+        |words: &str| drop(stage.sh(&format!("cd \"$W\" && \"$CORAL\" convert {words}")).succeeds());
+    convert("m.npz from_npz.safetensors");
+    convert("HEAD:m.safetensors from_safetensors.npz");
+    convert("--meta made=here :m.safetensors again.safetensors");
+    convert("HEAD:m.npz m.gguf");
+    for dtype in ["q8_0", "q4_0", "bf16"] {
+        let said = "--meta general.architecture=llama --meta llama.block_count=2";
+        convert(&format!("--dtype {dtype} {said} HEAD:m.safetensors {dtype}.gguf"));
+    }
+    convert("--dtype f32 q8_0.gguf q8_0.safetensors");
+    convert("--dtype f32 q4_0.gguf q4_0.safetensors");
+    stage.commit("step 2");
+    run_with(&stage, &packages, include_str!("clients/convert_load.py"))?;
+    let left = stage.sh("ls -A \"$W\"").succeeds().text();
+    assert!(!left.contains("partial"), "{left}");
+    Ok(())
+}
+
 pub fn numpy_saves_into_a_worktree() -> Result<(), Missing> {
     packages()?;
     let stage = Stage::new()?;

@@ -22,13 +22,15 @@ pub(super) enum Top {
     Worktrees,
     /// `tensors/`.
     Tensors,
+    /// `views/`.
+    Views,
     /// `.coral/`.
     Control,
 }
 
 impl Top {
     /// All of them, in the order of their names.
-    pub const ALL: [Top; 8] = [
+    pub const ALL: [Top; 9] = [
         Top::Control,
         Top::Head,
         Top::Branches,
@@ -36,6 +38,7 @@ impl Top {
         Top::Commits,
         Top::Tags,
         Top::Tensors,
+        Top::Views,
         Top::Worktrees,
     ];
 
@@ -49,6 +52,7 @@ impl Top {
             Top::Dates => "by-date",
             Top::Worktrees => "worktree",
             Top::Tensors => "tensors",
+            Top::Views => "views",
             Top::Control => ".coral",
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::history::Attributes;
 use crate::id::{CommitId, RecipeId, TreeId};
-use crate::tensors::{Located, Model};
+use crate::tensors::{Lens, Located, Model};
 
 use super::namespace::ControlFile;
 use super::path_key::PathKey;
@@ -25,8 +25,10 @@ pub(super) enum Place {
     Day(Day),
     /// `worktree/` and the folders in it that are no worktrees.
     Worktrees(WorktreeFolder),
-    /// `tensors/` and the folders in it that are no refs.
+    /// `tensors/`, or one of the views, and the folders in it that are no refs.
     Tensors(TensorRefFolder),
+    /// `views/`.
+    Views,
     /// `.coral/`.
     ControlDir,
     /// A file in `.coral/`.
@@ -63,9 +65,14 @@ pub(super) struct TagFolder(pub String);
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct WorktreeFolder(pub String);
 
-/// Tensors of the refs whose names begin with this prefix.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub(super) struct TensorRefFolder(pub String);
+/// Tensors of the refs whose names begin with a prefix.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct TensorRefFolder {
+    /// Empty, or ends with `/`.
+    pub prefix: String,
+    /// How tensors are shown.
+    pub lens: Lens,
+}
 
 /// The commits of one day, by its name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -114,7 +121,12 @@ pub(super) struct SnapshotLink {
 
 /// A directory of a snapshot, as that which its tensors are in.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct TensorDir(pub SnapshotDir);
+pub(super) struct TensorDir {
+    /// The directory.
+    pub dir: SnapshotDir,
+    /// How tensors are shown.
+    pub lens: Lens,
+}
 
 /// The files whose tensors are shown in one directory.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -123,6 +135,8 @@ pub(super) struct TensorFile {
     pub model: Model,
     /// Where in which snapshot they would be as one.
     pub within: PathKey,
+    /// How tensors are shown.
+    pub lens: Lens,
 }
 
 /// A tensor's bytes.
@@ -134,6 +148,8 @@ pub(super) struct ArrayFile {
     pub within: PathKey,
     /// Mode and modification time of the file that it is in.
     pub attributes: Attributes,
+    /// How it is shown.
+    pub lens: Lens,
 }
 
 /// What is known of a tensor.

@@ -2,36 +2,50 @@
 
 use std::sync::Arc;
 
+use crate::convert::Floats;
 use crate::format::npy;
 use crate::history::{FileReader, Repo};
 use crate::recipe::{Place, Recipe, Tensor, TensorInfo};
-use crate::tensor::{Declared, Element};
+use crate::store::Slice;
+use crate::tensor::{Declared, Dtype, Element};
 
 use super::error::{Error, Result};
 use super::index::Located;
+use super::lens::Lens;
 
 /// A tensor that is open for reading. Threads may share it.
 #[derive(Debug)]
 pub struct Array {
     header: Vec<u8>,
     file: FileReader,
-    /// Where in the file the payload begins, and how long it is.
+    /// Where in the file the payload begins, and how many bytes come behind the header.
     start: u64,
     payload: u64,
+    /// What these are computed from, if they are not the payload itself.
+    values: Option<Box<Values>>,
+}
+
+/// A tensor whose values are computed.
+#[derive(Debug)]
+struct Values {
+    info: TensorInfo,
+    /// Bytes of its payload.
+    len: u64,
 }
 
 impl Array {
     /// Opens a tensor. Looks no object up, unless the header of an `.npy` file stands before it.
-    pub(super) fn open(repo: &Repo, at: Located) -> Result<Self> {
+    pub(super) fn open(repo: &Repo, at: Located, lens: Lens) -> Result<Self> {
         let recipe = repo.recipe(at.recipe)?;
-        let (header, payload) = parts(repo, &recipe, at.tensor)?;
-        let (_, start, _) = tensor_at(&recipe, at.tensor)?;
-        Ok(Self { header, start, payload, file: repo.reader(&recipe) })
+        let (header, payload) = parts(repo, &recipe, at.tensor, lens)?;
+        let (tensor, start, len) = tensor_at(&recipe, at.tensor)?;
+        let values = (lens == Lens::F32).then(|| Box::new(Values { info: tensor.info.clone(), len }));
+        Ok(Self { header, start, payload, file: repo.reader(&recipe), values })
     }
 
     /// The length that it has when it is opened.
-    pub(super) fn len_of(repo: &Repo, at: Located) -> Result<u64> {
-        let (header, payload) = parts(repo, &repo.recipe(at.recipe)?, at.tensor)?;
+    pub(super) fn len_of(repo: &Repo, at: Located, lens: Lens) -> Result<u64> {
+        let (header, payload) = parts(repo, &repo.recipe(at.recipe)?, at.tensor, lens)?;
         Ok(header.len() as u64 + payload)
     }
 
@@ -53,13 +67,23 @@ impl Array {
         let from = offset.saturating_add(head.len() as u64).saturating_sub(self.header.len() as u64);
         let wanted = self.payload.saturating_sub(from).min((buf.len() - head.len()) as u64) as usize;
         let rest = &mut buf[head.len()..head.len() + wanted];
-        Ok(head.len() + self.file.read_at(self.start.saturating_add(from), rest)?)
+        let Some(values) = &self.values else {
+            return Ok(head.len() + self.file.read_at(self.start.saturating_add(from), rest)?);
+        };
+        let payload = Slice { source: &self.file, offset: self.start, len: values.len };
+        let floats = Floats::of(&values.info, payload).ok_or(Error::NotAnArray)?;
+        Ok(head.len() + floats.read_at(from, rest)?)
     }
 }
 
 /// The header of a tensor's file, and how many bytes come after it.
-fn parts(repo: &Repo, recipe: &Arc<Recipe>, tensor: usize) -> Result<(Vec<u8>, u64)> {
+fn parts(repo: &Repo, recipe: &Arc<Recipe>, tensor: usize, lens: Lens) -> Result<(Vec<u8>, u64)> {
     let (found, _, payload) = tensor_at(recipe, tensor)?;
+    if lens == Lens::F32 {
+        let shape = found.info.shown_shape();
+        let (header, len) = (npy::header(Dtype::F32, shape), Dtype::F32.byte_len(shape));
+        return header.zip(len).filter(|_| lens.shows(&found.info)).ok_or(Error::NotAnArray);
+    }
     let header = match fortran_shape(repo, recipe, tensor)? {
         Some(shape) => npy::fortran_header(found.info.dtype, &shape),
         None => header(&found.info).ok_or(Error::NotAnArray)?,
@@ -122,7 +146,6 @@ mod tests {
     use super::*;
     use crate::history::{IngestFile, Intake};
     use crate::task::Task;
-    use crate::tensor::Dtype;
 
     fn npy(dictionary: &str, payload: &[u8]) -> Vec<u8> {
         let mut file = [b"\x93NUMPY\x01\0", &(dictionary.len() as u16).to_le_bytes()[..]].concat();
@@ -133,6 +156,10 @@ mod tests {
 
     /// The only tensor of a file, with its facts.
     fn taken_in(file: &[u8]) -> (Vec<u8>, Facts) {
+        shown(file, Lens::Stored)
+    }
+
+    fn shown(file: &[u8], lens: Lens) -> (Vec<u8>, Facts) {
         let repo = repository();
         let ingest = repo.store().begin().expect("begin");
         let task = Task::default();
@@ -141,10 +168,10 @@ mod tests {
         ingest.seal().expect("seal");
         let tensors = Tensors::of(&repo);
         let at = Located { recipe, tensor: 0 };
-        let array = tensors.open(at).expect("a tensor");
+        let array = tensors.open(at, lens).expect("a tensor");
         let mut bytes = vec![0; array.len() as usize];
         assert_eq!(array.read_at(0, &mut bytes).expect("read"), bytes.len());
-        assert_eq!(tensors.array_len(at).expect("a length"), array.len());
+        assert_eq!(tensors.array_len(at, lens).expect("a length"), array.len());
         (bytes, tensors.facts(at).expect("facts"))
     }
 
@@ -195,5 +222,36 @@ mod tests {
         assert!(text.starts_with("{'descr': '|u1', 'fortran_order': False, 'shape': (2, 34), }"), "{text}");
         assert!(bytes.ends_with(&[7; 68]));
         assert_eq!((facts.dtype.as_str(), facts.shape), ("Q8_0", vec![2, 32]));
+        // As numbers: a scale of 0x0707 and codes of 7.
+        let (bytes, _) = shown(&file, Lens::F32);
+        let text = String::from_utf8_lossy(&bytes[10..80]).into_owned();
+        assert!(text.starts_with("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 32), }"), "{text}");
+        let value = half::f16::from_bits(0x0707).to_f32() * 7.0;
+        assert!(bytes.ends_with(&[value.to_le_bytes(); 64].concat()));
+    }
+
+    #[test]
+    fn values_are_read_at_any_place_whatever_they_are_stored_as() {
+        let payload: Vec<u8> =
+            (0..600u16).flat_map(|number| half::f16::from_f32(number.into()).to_be_bytes()).collect();
+        let file = npy("{'descr': '>f2', 'fortran_order': True, 'shape': (20, 30), }\n", &payload);
+        let repo = repository();
+        let ingest = repo.store().begin().expect("begin");
+        let task = Task::default();
+        let intake = Intake::begin(&task, file.len() as u64);
+        let (recipe, _) = repo.ingest(&ingest, &file, &IngestFile::default(), &intake).expect("taken in");
+        ingest.seal().expect("seal");
+        let array = Tensors::of(&repo).open(Located { recipe, tensor: 0 }, Lens::F32).expect("a tensor");
+        let numbers = (0..600u16).map(|at| f32::from(at / 30 + at % 30 * 20)).flat_map(f32::to_le_bytes);
+        let whole: Vec<u8> = array.header.iter().copied().chain(numbers).collect();
+        assert_eq!(array.len(), whole.len() as u64);
+        for from in (0..whole.len() + 5).step_by(3) {
+            for len in [0, 1, 7, 130, 5000] {
+                let mut buf = vec![0; len];
+                let got = array.read_at(from as u64, &mut buf).expect("read");
+                let expected = &whole[from.min(whole.len())..(from + len).min(whole.len())];
+                assert_eq!(&buf[..got], expected, "{from} {len}");
+            }
+        }
     }
 }

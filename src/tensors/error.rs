@@ -1,5 +1,6 @@
 //! What can go wrong with a tensor that was asked for by name.
 
+use crate::convert;
 use crate::history;
 
 /// A result of this room.
@@ -14,4 +15,13 @@ pub enum Error {
     /// The history could not do it.
     #[error(transparent)]
     History(#[from] history::Error),
+}
+
+impl From<convert::Error> for Error {
+    fn from(error: convert::Error) -> Self {
+        match error {
+            convert::Error::Repo(error) => error.into(),
+            _ => Error::NotAnArray,
+        }
+    }
 }

@@ -8,6 +8,7 @@ use crate::history::{self, Repo};
 use crate::id::RecipeId;
 use crate::recipe::Recipe;
 
+use super::lens::Lens;
 use super::names::tensor_stems;
 
 /// Which tensor of which file one is.
@@ -40,8 +41,8 @@ struct Entry {
 }
 
 impl Index {
-    /// The tensors of some files, with the first damage if some cannot be read.
-    pub(super) fn of(repo: &Repo, files: &[RecipeId]) -> (Self, Option<history::Error>) {
+    /// The tensors of some files that are shown, with the first damage if some cannot be read.
+    pub(super) fn of(repo: &Repo, files: &[RecipeId], lens: Lens) -> (Self, Option<history::Error>) {
         let (mut recipes, mut damage) = (Vec::with_capacity(files.len()), None);
         for &id in files {
             match repo.recipe(id) {
@@ -49,7 +50,7 @@ impl Index {
                 Err(error) => drop(damage.get_or_insert(error)),
             }
         }
-        let tensors = (0..).zip(&recipes).flat_map(|(file, (_, recipe))| tensors_of(file, recipe));
+        let tensors = (0..).zip(&recipes).flat_map(|(file, (_, recipe))| tensors_of(file, recipe, lens));
         let (names, places): (Vec<&str>, Vec<(u32, u32)>) = tensors.unzip();
         let mut named: Vec<(String, (u32, u32))> = tensor_stems(&names).into_iter().zip(places).collect();
         named.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
@@ -96,7 +97,8 @@ impl Index {
     }
 }
 
-/// The tensors of one file by name, with which file it is and their numbers in it.
-fn tensors_of(file: u32, content: &Recipe) -> impl Iterator<Item = (&str, (u32, u32))> {
-    (0..).zip(content.table()).map(move |(number, tensor)| (tensor.info.name.as_str(), (file, number)))
+/// The tensors of one file that are shown by name, with which file it is and their numbers in it.
+fn tensors_of(file: u32, content: &Recipe, lens: Lens) -> impl Iterator<Item = (&str, (u32, u32))> {
+    let shown = (0..).zip(content.table()).filter(move |(_, tensor)| lens.shows(&tensor.info));
+    shown.map(move |(number, tensor)| (tensor.info.name.as_str(), (file, number)))
 }

@@ -10,6 +10,7 @@ use super::array::{Array, tensor_at};
 use super::error::Result;
 use super::facts::Facts;
 use super::index::{Index, Located};
+use super::lens::Lens;
 use super::model::{self, Model};
 
 /// Models are looked into name by name, so the names of the last ones are kept: of so many models,
@@ -25,8 +26,8 @@ pub struct Tensors {
     recent: Mutex<VecDeque<Remembered>>,
 }
 
-/// The files of a model, and its tensors.
-type Remembered = (Arc<[RecipeId]>, Arc<Index>);
+/// The files of a model, how its tensors are shown, and those.
+type Remembered = (Arc<[RecipeId]>, Lens, Arc<Index>);
 
 impl Tensors {
     /// Those of this repository.
@@ -46,14 +47,14 @@ impl Tensors {
     }
 
     /// The tensors of a model by name, with the first damage if some of its files cannot be read.
-    pub fn index(&self, files: &Arc<[RecipeId]>) -> (Arc<Index>, Option<history::Error>) {
-        if let Some(index) = self.recent(files) {
+    pub fn index(&self, files: &Arc<[RecipeId]>, lens: Lens) -> (Arc<Index>, Option<history::Error>) {
+        if let Some(index) = self.recent(files, lens) {
             return (index, None);
         }
-        let (index, damage) = Index::of(&self.repo, files);
+        let (index, damage) = Index::of(&self.repo, files, lens);
         let index = Arc::new(index);
         if damage.is_none() {
-            self.remember(files, &index);
+            self.remember(files, lens, &index);
         }
         (index, damage)
     }
@@ -62,8 +63,8 @@ impl Tensors {
     ///
     /// # Errors
     /// [`super::Error::NotAnArray`] if there is none, or damage.
-    pub fn open(&self, at: Located) -> Result<Array> {
-        Array::open(&self.repo, at)
+    pub fn open(&self, at: Located, lens: Lens) -> Result<Array> {
+        Array::open(&self.repo, at, lens)
     }
 
     /// What is known of one tensor.
@@ -86,8 +87,8 @@ impl Tensors {
     ///
     /// # Errors
     /// As [`Tensors::open`].
-    pub fn array_len(&self, at: Located) -> Result<u64> {
-        Array::len_of(&self.repo, at)
+    pub fn array_len(&self, at: Located, lens: Lens) -> Result<u64> {
+        Array::len_of(&self.repo, at, lens)
     }
 
     /// What a tensor takes in the store; the length of its payload where that cannot be told.
@@ -98,18 +99,18 @@ impl Tensors {
         Ok(info.and_then(|info| info.ok().flatten()).map_or(len, |info| info.stored_len))
     }
 
-    fn recent(&self, files: &Arc<[RecipeId]>) -> Option<Arc<Index>> {
+    fn recent(&self, files: &Arc<[RecipeId]>, lens: Lens) -> Option<Arc<Index>> {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = recent.iter().position(|(of, _)| of == files)?;
+        let at = recent.iter().position(|(of, through, _)| of == files && *through == lens)?;
         recent.make_contiguous()[..=at].rotate_right(1);
-        recent.front().map(|(_, index)| Arc::clone(index))
+        recent.front().map(|(.., index)| Arc::clone(index))
     }
 
-    fn remember(&self, files: &Arc<[RecipeId]>, index: &Arc<Index>) {
+    fn remember(&self, files: &Arc<[RecipeId]>, lens: Lens, index: &Arc<Index>) {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        recent.push_front((Arc::clone(files), Arc::clone(index)));
+        recent.push_front((Arc::clone(files), lens, Arc::clone(index)));
         recent.truncate(MODELS_KEPT);
-        while recent.len() > 1 && recent.iter().map(|(_, index)| index.len()).sum::<usize>() > NAMES_KEPT {
+        while recent.len() > 1 && recent.iter().map(|(.., index)| index.len()).sum::<usize>() > NAMES_KEPT {
             recent.pop_back();
         }
     }
@@ -124,15 +125,16 @@ mod tests {
     fn names_are_kept_for_the_last_models_and_no_damage_is() {
         let tensors = Tensors::of(&repository());
         let files: Arc<[RecipeId]> = Arc::from([RecipeId::from_bytes([7; 32])]);
-        let (index, damage) = tensors.index(&files);
+        let (index, damage) = tensors.index(&files, Lens::Stored);
         assert!(index.is_empty() && damage.is_some());
-        assert!(tensors.recent(&files).is_none());
+        assert!(tensors.recent(&files, Lens::Stored).is_none());
         let model = |number: u8| -> Arc<[RecipeId]> { Arc::from([RecipeId::from_bytes([number; 32])]) };
         for number in 0..20 {
-            tensors.remember(&model(number), &Arc::default());
-            assert!(tensors.recent(&model(0)).is_some(), "it is used all the time: {number}");
+            tensors.remember(&model(number), Lens::F32, &Arc::default());
+            assert!(tensors.recent(&model(0), Lens::F32).is_some(), "it is used all the time: {number}");
         }
-        let kept = (0..20).filter(|&number| tensors.recent(&model(number)).is_some()).count();
+        assert!(tensors.recent(&model(0), Lens::Stored).is_none(), "it is shown otherwise");
+        let kept = (0..20).filter(|&number| tensors.recent(&model(number), Lens::F32).is_some()).count();
         assert_eq!(kept, MODELS_KEPT);
     }
 }

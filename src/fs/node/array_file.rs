@@ -24,14 +24,14 @@ impl Node for ArrayFile {
 
     fn attr(&self, ino: u64, shared: &Superblock, _: Option<NodeAttributes>) -> Result<Attr> {
         let attributes = Attributes { mode: 0o444, ..self.attributes };
-        let len = shared.tensors.array_len(self.at)?;
+        let len = shared.tensors.array_len(self.at, self.lens)?;
         let known = (!sizes::is_small(len)).then(|| shared.tensors.stored_len(self.at));
         let stored = known.and_then(std::result::Result::ok).unwrap_or(len);
         Ok(Attr { len, stored, ..Attr::of(ino, Kind::File, attributes, Lifetime::Immutable) })
     }
 
     fn open(&self, _: u64, shared: &Superblock, _: OpenMode) -> Result<(Handle, Cache)> {
-        Ok((Handle::Array(shared.tensors.open(self.at)?), Cache::Keep))
+        Ok((Handle::Array(shared.tensors.open(self.at, self.lens)?), Cache::Keep))
     }
 
     fn xattr(&self, shared: &Superblock, wanted: Xattr) -> Result<Option<String>> {

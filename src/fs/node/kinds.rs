@@ -6,6 +6,7 @@ use super::control_folder::ControlFolder;
 use super::date_folder::DateFolder;
 use super::interface::Node;
 use super::root::Root;
+use super::view_folder::ViewFolder;
 
 /// The node that is meant.
 pub fn node(place: &Place) -> &dyn Node {
@@ -18,6 +19,7 @@ pub fn node(place: &Place) -> &dyn Node {
         Place::Day(day) => day,
         Place::Worktrees(folder) => folder,
         Place::Tensors(folder) => folder,
+        Place::Views => &ViewFolder,
         Place::ControlDir => &ControlFolder,
         Place::Control(file) => file,
         Place::Link(link) => link,

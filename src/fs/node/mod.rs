@@ -24,6 +24,7 @@ mod tag_folder;
 mod tensor_dir;
 mod tensor_file;
 mod tensor_ref_folder;
+mod view_folder;
 mod worktree_folder;
 mod worktree_node;
 

@@ -1,6 +1,7 @@
 //! The top of a mount that shows everything.
 
 use crate::history::Head;
+use crate::tensors::Lens;
 use crate::worktree::NodeAttributes;
 
 use super::super::attr::{Attr, Kind};
@@ -43,7 +44,8 @@ fn top_place(shared: &Superblock, top: Top) -> Result<Place> {
         Top::Commits => Place::Commits,
         Top::Dates => Place::Dates,
         Top::Worktrees => Place::Worktrees(WorktreeFolder::default()),
-        Top::Tensors => Place::Tensors(TensorRefFolder::default()),
+        Top::Tensors => Place::Tensors(TensorRefFolder { prefix: String::new(), lens: Lens::Stored }),
+        Top::Views => Place::Views,
         Top::Control => Place::ControlDir,
     })
 }
@@ -57,6 +59,7 @@ const fn kind(top: Top) -> Kind {
         | Top::Dates
         | Top::Worktrees
         | Top::Tensors
+        | Top::Views
         | Top::Control => Kind::Dir,
     }
 }

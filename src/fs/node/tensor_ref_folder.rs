@@ -1,6 +1,7 @@
-//! `tensors/`: the tensors of each ref. Where a tag and a branch have one name, the branch is meant.
+//! `tensors/` and the views of it: the tensors of each ref. Where a tag and a branch have one name, the branch is meant.
 
 use crate::history::{BranchName, Head, TagName};
+use crate::tensors::Lens;
 use crate::worktree::NodeAttributes;
 
 use super::super::attr::{Attr, Kind};
@@ -24,12 +25,14 @@ impl Node for TensorRefFolder {
     }
 
     fn child(&self, shared: &Superblock, name: &[u8]) -> Result<Option<Found>> {
-        let place = match ref_child(&ref_texts(shared)?, &self.0, name) {
-            Some(RefChild::Group(prefix)) => Some(group(prefix)),
-            Some(RefChild::Leaf(name)) => named_place(shared, &name)?,
-            None if self.0.is_empty() => {
+        let lens = self.lens;
+        let place = match ref_child(&ref_texts(shared)?, &self.prefix, name) {
+            Some(RefChild::Group(prefix)) => Some(group(prefix, lens)),
+            Some(RefChild::Leaf(name)) => named_place(shared, &name, lens)?,
+            None if self.prefix.is_empty() => {
                 let commit = revision(&shared.repo, name, shared.now())?;
-                commit.map(|id| commit_dir(&shared.repo, id)).transpose()?.map(of_dir)
+                let dir = commit.map(|id| commit_dir(&shared.repo, id)).transpose()?;
+                dir.map(|dir| of_dir(dir, lens))
             }
             None => None,
         };
@@ -37,16 +40,18 @@ impl Node for TensorRefFolder {
     }
 
     fn children(&self, shared: &Superblock) -> Result<Listing> {
-        ref_list(&ref_texts(shared)?, &self.0, group, |name| named_place(shared, name))
+        let lens = self.lens;
+        let leaf = |name: &str| named_place(shared, name, lens);
+        ref_list(&ref_texts(shared)?, &self.prefix, |prefix| group(prefix, lens), leaf)
     }
 }
 
-fn group(prefix: String) -> Place {
-    Place::Tensors(TensorRefFolder(prefix))
+fn group(prefix: String, lens: Lens) -> Place {
+    Place::Tensors(TensorRefFolder { prefix, lens })
 }
 
-fn of_dir(dir: SnapshotDir) -> Place {
-    Place::TensorDir(TensorDir(dir))
+fn of_dir(dir: SnapshotDir, lens: Lens) -> Place {
+    Place::TensorDir(TensorDir { dir, lens })
 }
 
 fn ref_texts(shared: &Superblock) -> Result<Vec<String>> {
@@ -56,7 +61,7 @@ fn ref_texts(shared: &Superblock) -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn named_place(shared: &Superblock, name: &str) -> Result<Option<Place>> {
+fn named_place(shared: &Superblock, name: &str, lens: Lens) -> Result<Option<Place>> {
     let branch = |name| branch_dir(&shared.repo, shared.started, name);
     let dir = match name == Top::Head.name() {
         true => match shared.repo.refs().head()? {
@@ -68,5 +73,5 @@ fn named_place(shared: &Superblock, name: &str) -> Result<Option<Place>> {
             None => tag_dir(&shared.repo, &TagName::new(name)?)?,
         },
     };
-    Ok(dir.map(of_dir))
+    Ok(dir.map(|dir| of_dir(dir, lens)))
 }
