@@ -74,7 +74,7 @@ pub(super) struct Nodes {
     nodes: HashMap<NodeId, NodeState>,
     by_staging: HashMap<StagingId, NodeId>,
     /// Nodes that stay for those who read them, while another one has their name: whoever opens the file means that one.
-    passed_by: HashSet<NodeId>,
+    pub passed_by: HashSet<NodeId>,
     next_node: u64,
     next_staging: u64,
     /// The commit that the worktree started from.
@@ -282,11 +282,6 @@ impl Nodes {
         if let Some(NodeState { body: Body::File(file), .. }) = self.nodes.remove(&id) {
             file.stagings().for_each(|staging| self.discard(id, staging));
         }
-    }
-
-    /// Whether the file is another node by now, and this one is only for those who read it.
-    pub(super) fn is_passed_by(&self, id: NodeId) -> bool {
-        self.passed_by.contains(&id)
     }
 
     /// Changes a file, and lets go of the staging files that it no longer needs.

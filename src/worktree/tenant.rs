@@ -89,7 +89,7 @@ impl Tenant {
                 let Body::File(file) = &state.nodes.get(node)?.body else {
                     return Err(Error::IsADirectory(state.nodes.path_of(node).unwrap_or_default()));
                 };
-                if write && state.nodes.is_passed_by(node) {
+                if write && state.nodes.passed_by.contains(&node) {
                     // Whoever meant the name is to look it up again: what he would write here nobody would ever find.
                     return Err(Error::Stale);
                 }
