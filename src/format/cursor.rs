@@ -18,6 +18,11 @@ pub(super) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
+    /// The beginning of a file.
+    pub fn new(file: &'a dyn Bytes) -> Self {
+        Self::up_to(file, u64::MAX)
+    }
+
     /// The beginning of a file, of which nothing is looked at behind so many bytes.
     pub fn up_to(file: &'a dyn Bytes, most: u64) -> Self {
         Self { file, end: file.len().min(most), at: 0, window: Vec::new(), window_at: 0 }
@@ -54,5 +59,18 @@ impl<'a> Cursor<'a> {
     /// So many bytes.
     pub fn array<const N: usize>(&mut self) -> Read<[u8; N]> {
         Ok(self.take(N as u64)?.try_into().expect("as many as were asked for"))
+    }
+
+    /// A byte.
+    pub fn byte(&mut self) -> Read<u8> {
+        Ok(self.array::<1>()?[0])
+    }
+
+    /// A text of at most so many bytes; what is no UTF-8 in it is U+FFFD.
+    pub fn text(&mut self, len: u64, most: u64) -> Read<String> {
+        if len > most {
+            return Err(Trouble::None);
+        }
+        Ok(String::from_utf8_lossy(self.take(len)?).into_owned())
     }
 }

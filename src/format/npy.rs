@@ -196,10 +196,10 @@ fn dtype_of(descr: &str) -> Option<(Dtype, bool)> {
 
 /// What the dictionary of an `.npy` file says.
 #[derive(Debug, PartialEq, Eq)]
-struct Header {
-    descr: String,
-    fortran_order: bool,
-    shape: Vec<u64>,
+pub(super) struct Header {
+    pub descr: String,
+    pub fortran_order: bool,
+    pub shape: Vec<u64>,
 }
 
 impl Header {
@@ -225,7 +225,7 @@ impl Header {
     }
 
     /// The array whose payload begins the `data_len` bytes at `data`, if they are enough.
-    fn found(self, data: u64, data_len: u64, name: &str) -> Option<Found> {
+    pub fn found(self, data: u64, data_len: u64, name: &str) -> Option<Found> {
         let (dtype, is_big_endian) = dtype_of(&self.descr)?;
         let len = dtype.byte_len(&self.shape).filter(|len| *len <= data_len)?;
         let strides = match self.fortran_order && self.shape.len() > 1 {

@@ -26,6 +26,11 @@ pub(super) enum Value<'a> {
     /// A whole number of 64 bits; no is 0, yes is 1.
     Integer(i64),
     Text(&'a str),
+    /// Bytes that were left out, and where in the file they are: [`Pickle::read_condensed`].
+    Bytes {
+        start: u64,
+        len: u64,
+    },
     /// A name in a module.
     Global(&'a str, &'a str),
     /// A tuple, a list or a set.
@@ -63,7 +68,18 @@ pub(super) struct Pickle<'a> {
 impl<'a> Pickle<'a> {
     /// Reads the pickle that `bytes` begin with; `None` if they begin with none, or with one that is too large.
     pub fn read(bytes: &'a [u8]) -> Option<Self> {
-        let mut machine = Machine { rest: bytes, values: CONSTANTS.to_vec(), ..Machine::default() };
+        Self::run(bytes, false)
+    }
+
+    /// The same of one in which [`LEFT_OUT`] and two numbers of 64 bits stand for bytes of the file: where they begin, and how
+    /// many they are.
+    pub fn read_condensed(bytes: &'a [u8]) -> Option<Self> {
+        Self::run(bytes, true)
+    }
+
+    fn run(bytes: &'a [u8], is_condensed: bool) -> Option<Self> {
+        let mut machine =
+            Machine { rest: bytes, values: CONSTANTS.to_vec(), is_condensed, ..Machine::default() };
         loop {
             if let Step::Stop(root) = machine.step()? {
                 let len = bytes.len() - machine.rest.len();
@@ -130,7 +146,12 @@ struct Machine<'a> {
     /// How high the stack was at each mark.
     marks: Vec<usize>,
     memo: HashMap<u32, Id>,
+    /// Whether bytes may have been left out.
+    is_condensed: bool,
 }
+
+/// What stands for bytes that were left out; no opcode of any protocol.
+pub(super) const LEFT_OUT: u8 = 0xff;
 
 /// The values that are there before any other: the one that stands for all that are of no interest, no and yes.
 const CONSTANTS: [Value<'static>; 3] = [Value::Other, Value::Integer(0), Value::Integer(1)];
@@ -330,6 +351,10 @@ impl<'a> Machine<'a> {
             b'j' => {
                 let at = u32::from_le_bytes(self.array()?);
                 self.recall(at)?;
+            }
+            LEFT_OUT if self.is_condensed => {
+                let (start, len) = (u64::from_le_bytes(self.array()?), u64::from_le_bytes(self.array()?));
+                self.make(Value::Bytes { start, len })?;
             }
             // Framing.
             0x80 => self.take(1).map(drop)?,

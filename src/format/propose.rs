@@ -6,7 +6,9 @@ use std::io;
 use crate::tensor::Dtype;
 
 use super::region::{Findings, Found, LITERAL_MAX, Region, TENSORS_MAX};
-use super::{Bytes, chunks, gguf, hdf5, npy, safetensors, tar, torch_legacy, zip};
+use super::{
+    Bytes, chunks, gguf, hdf5, msgpack, npy, onnx, pickle_arrays, safetensors, tar, torch_legacy, zip,
+};
 
 /// Archives in archives are looked into so deep.
 const ARCHIVES: u32 = 2;
@@ -134,7 +136,9 @@ impl Bytes for Metered<'_> {
 
 /// What the first parser that knows the file found. Archives may have files in them that a parser knows, so often.
 fn find(file: &dyn Bytes, depth: u32) -> io::Result<Option<Findings>> {
-    for parse in [safetensors::parse, gguf::parse, npy::parse, torch_legacy::parse, hdf5::parse] {
+    for parse in
+        [safetensors::parse, gguf::parse, npy::parse, torch_legacy::parse, hdf5::parse, pickle_arrays::parse]
+    {
         if let Some(findings) = parse(file)? {
             return Ok(Some(findings));
         }
@@ -145,6 +149,12 @@ fn find(file: &dyn Bytes, depth: u32) -> io::Result<Option<Findings>> {
     };
     for parse in [zip::parse, tar::parse] {
         if let Some(findings) = parse(file, &inner)? {
+            return Ok(Some(findings));
+        }
+    }
+    // Of these nothing but the whole file says what they are.
+    for parse in [onnx::parse, msgpack::parse] {
+        if let Some(findings) = parse(file)? {
             return Ok(Some(findings));
         }
     }

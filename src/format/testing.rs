@@ -84,6 +84,9 @@ pub(super) fn fixtures() -> Vec<Vec<u8>> {
         zip_file(&members, true),
         checkpoint.archive(),
         checkpoint.legacy(),
+        super::onnx::tests::sample(),
+        super::msgpack::tests::sample(),
+        super::pickle_arrays::tests::sample(),
     ]
 }
 
