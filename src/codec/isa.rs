@@ -12,7 +12,7 @@ pub enum Isa {
     Scalar = 1,
     /// AVX2 with BMI2 and F16C.
     Avx2 = 2,
-    /// AVX-512 F, BW, DQ, VL, CD and VBMI2 (Ice Lake, Zen 4 and later).
+    /// AVX-512 F, BW, DQ, VL and CD (Skylake servers, Ice Lake, Zen 4 and later).
     Avx512 = 3,
 }
 
@@ -31,8 +31,7 @@ impl Isa {
                 && is_x86_feature_detected!("avx512bw")
                 && is_x86_feature_detected!("avx512dq")
                 && is_x86_feature_detected!("avx512vl")
-                && is_x86_feature_detected!("avx512cd")
-                && is_x86_feature_detected!("avx512vbmi2");
+                && is_x86_feature_detected!("avx512cd");
             if avx2 && avx512 {
                 return Isa::Avx512;
             }
@@ -74,7 +73,7 @@ macro_rules! per_isa {
                 fn avx2<$($generic: $bound),*>($($arg: $type),*) $(-> $ret)? {
                     $body($($arg),*)
                 }
-                #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx512vbmi2")]
+                #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512cd")]
                 fn avx512<$($generic: $bound),*>($($arg: $type),*) $(-> $ret)? {
                     $body($($arg),*)
                 }

@@ -12,7 +12,7 @@ macro_rules! with_lanes {
                 unsafe { $function::<$word, Avx2>($($arg),*) }
             }
             #[target_feature(
-                enable = "avx2,bmi1,bmi2,lzcnt,popcnt,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx512vbmi2"
+                enable = "avx2,bmi1,bmi2,lzcnt,popcnt,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512cd"
             )]
             fn avx512<$word: Word>($($arg: $type),*) $(-> $ret)? {
                 // SAFETY: the machine has what this function is compiled for.
