@@ -7,9 +7,9 @@ use super::json::{Text, Version};
 use super::output::{Colour, Output, Printing, say};
 use super::{
     add, aliases, best, bisect, blame, branch, cat, check_attr, check_ignore, clean, commit, compare, config,
-    convert, diff, drain, export, fsck, habits, hooks, init, lineage, log, ls, merge, mv, notes, plot,
-    prefetch, progress, reference, reflog, repack, replay, reset, restore, rm, show, similar, soup, stash,
-    stats, status, switch, tag, undo, watch, workflows,
+    convert, diff, drain, export, fsck, habits, hooks, init, lineage, log, ls, manifest, merge, mv, notes,
+    plot, prefetch, progress, reference, reflog, repack, replay, reset, restore, rm, show, similar, soup,
+    stash, stats, status, switch, tag, undo, verify, watch, workflows,
 };
 #[cfg(feature = "mount")]
 use super::{demo, mount, mount_options, mounts, umount};
@@ -95,6 +95,8 @@ enum Verb {
     Watch(watch::Args),
     Stats(stats::Args),
     Fsck(fsck::Args),
+    Verify(verify::Args),
+    Manifest(manifest::Args),
     Drain(drain::Args),
     Prefetch(prefetch::Args),
     Repack(repack::Args),
@@ -319,6 +321,8 @@ impl Verb {
             Verb::Watch(_) => "watch",
             Verb::Stats(_) => "stats",
             Verb::Fsck(_) => "fsck",
+            Verb::Verify(_) => "verify",
+            Verb::Manifest(_) => "manifest",
             Verb::Repack(_) => "repack",
             Verb::CheckIgnore(_) => "check-ignore",
             Verb::CheckAttr(_) => "check-attr",
@@ -462,6 +466,8 @@ fn perform(verb: Verb, context: &Context, out: &Output) -> Result<ExitCode> {
         Verb::Watch(args) => watch::run(context, out, args),
         Verb::Stats(args) => stats::run(context, out, args),
         Verb::Fsck(args) => return fsck::run(context, out, args),
+        Verb::Verify(args) => return verify::run(context, out, args),
+        Verb::Manifest(args) => manifest::run(context, out, args),
         Verb::Drain(args) => drain::run(context, out, args),
         Verb::Prefetch(args) => prefetch::run(context, out, args),
         Verb::Repack(args) => repack::run(context, out, args),

@@ -39,7 +39,6 @@ const SHORT: &[(&str, &str)] = &[
     ("sb", "status -s"),
     ("st", "status"),
     ("sw", "switch"),
-    ("verify", "fsck --full"),
 ];
 
 /// The command line as the grammar has it: `log -3` is `log -n 3`, and `help` says all it says as JSON.

@@ -8,9 +8,9 @@ use super::json::{Said, Text, Version};
 use super::output::schema_name;
 use super::{
     add, best, bisect, blame, branch, cat, check_attr, check_ignore, clean, commit, compare, config, convert,
-    diff, drain, error, export, fsck, hooks, init, lineage, log, ls, merged, mv, notes, plot, prefetch,
-    reflog, repack, reset, restore, rm, show, show_tensor, similar, soup, stash, stats, status, switch, tag,
-    undo, watch,
+    diff, drain, error, export, fsck, hooks, init, lineage, log, ls, manifest, merged, mv, notes, plot,
+    prefetch, reflog, repack, reset, restore, rm, show, show_tensor, similar, soup, stash, stats, status,
+    switch, tag, undo, verify, watch,
 };
 #[cfg(feature = "mount")]
 use super::{mount, mounts, umount};
@@ -91,6 +91,8 @@ fn of_verb(verb: &str) -> Option<Vec<Shape>> {
         "watch" => shapes![watch::Moved],
         "stats" => shapes![stats::Figures],
         "fsck" => shapes![fsck::Checked],
+        "verify" => shapes![verify::VerifiedCommits],
+        "manifest" => shapes![manifest::Manifest],
         "drain" => shapes![drain::Drained],
         "prefetch" => shapes![prefetch::Copied],
         "repack" => shapes![repack::Repacked],

@@ -51,6 +51,7 @@ What went wrong
   coral restore PATH                  drop changes of the worktree
   coral reflog                        where HEAD and branches were
   coral fsck --full                   read every byte back
+  coral verify REF                    the same of one commit; coral manifest REF lists its hashes
 
 `coral COMMAND --help` tells more of each, docs/guide of the sources goes through whole examples.
 ";

@@ -56,6 +56,7 @@ mod testing;
 mod tree;
 mod tree_walk;
 mod two_generations;
+mod verify;
 mod walk;
 mod warning;
 
@@ -93,6 +94,7 @@ pub use take_in::{InPlace, IngestFile, Intake, MadePart};
 pub(crate) use take_in::{hash_source, recorded_hash};
 pub use tree::{Attributes, Entry, MODE_MASK, Node, SYMLINK_MAX, Tree};
 pub use tree_walk::TreeWalk;
+pub use verify::{Verified, verify_commit};
 pub use walk::{Order, Walk, WalkRequest};
 pub use warning::Warning;
 

@@ -393,6 +393,11 @@ fn caring(all: &mut Checker) {
     all.ok("repack");
     all.ok("fsck");
     all.ok("fsck --full --rebuild");
+    all.ok("verify HEAD main");
+    all.no(1, "verify nope");
+    all.ok("manifest");
+    all.ok("manifest HEAD:d --sha256sum");
+    all.no(2, "manifest HEAD:text.txt");
     all.write(".coralignore", b"*.log\n");
     all.ok("check-ignore a.log .git");
     all.prints(1, "check-ignore text.txt");

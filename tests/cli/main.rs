@@ -2,6 +2,7 @@
 
 mod aliases;
 mod around;
+mod attesting;
 mod attributes;
 mod blames;
 mod borders;
