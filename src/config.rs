@@ -83,6 +83,12 @@ pub const KEYS: &[Key] = &[
         about: "when a mount commits by itself: when a checkpoint is complete, nothing changed for a while, or a file is closed",
     },
     Key {
+        name: "core.anchor_size",
+        domain: Domain::Bytes(0, 1 << 40),
+        default: "64MiB",
+        about: "memory for finding known tensors in files of any format; 0 to look for none",
+    },
+    Key {
         name: "core.cache_size",
         domain: Domain::Bytes(0, 1 << 40),
         default: "64MiB",

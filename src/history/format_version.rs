@@ -5,13 +5,39 @@
 
 use super::error::{Error, Result};
 use crate::disk::Disk;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The newest version that this program reads; new repositories are of it.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 
 /// The first bytes of the file; the digit of the version comes next.
 const LEAD: &str = "coral ";
+
+/// Raises the version of one repository, durably and once.
+pub(super) struct Raising {
+    disk: Arc<dyn Disk>,
+    root: PathBuf,
+    /// Whether it is durable that it is of this version: what was read may not be.
+    is_raised: AtomicBool,
+}
+
+impl Raising {
+    /// Of the repository whose own folder is `root`. Nothing is raised yet.
+    pub(super) fn of(disk: Arc<dyn Disk>, root: &Path) -> Self {
+        Self { disk, root: root.to_owned(), is_raised: AtomicBool::new(false) }
+    }
+
+    /// Raises it unless that was done.
+    pub(super) fn raise(&self) -> Result<()> {
+        if !self.is_raised.load(Ordering::Relaxed) {
+            raise(&*self.disk, &self.root)?;
+            self.is_raised.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
 
 /// The version that a repository is of.
 ///
@@ -40,7 +66,7 @@ pub(super) fn check(disk: &dyn Disk, root: &Path) -> Result<u32> {
 ///
 /// Also of one that says so already: whoever wrote that may have been stopped before it was durable, or was told that it is
 /// not. The bytes of a sync that failed are written by no later one, unless they are written again.
-pub(super) fn raise(disk: &dyn Disk, root: &Path) -> Result<()> {
+fn raise(disk: &dyn Disk, root: &Path) -> Result<()> {
     check(disk, root)?;
     let file = disk.open(&root.join("format"), true)?;
     file.write_all_at(FORMAT.to_string().as_bytes(), LEAD.len() as u64)?;
@@ -121,6 +147,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_put_together_of_pieces_raises_the_version_before_it_is_written() {
+        let root = Path::new("/r");
+        let disk = SimulatedDisk::new();
+        let branch = crate::history::BranchName::new("main").expect("a name");
+        crate::history::Repo::create(Arc::new(disk.clone()), root, &branch).expect("created");
+        disk.replace(&root.join("format"), b"coral 4\nid 0123\n").expect("written");
+        let options = crate::history::Options::default();
+        let repo = crate::history::Repo::open(Arc::new(disk.clone()), root, options).expect("opened");
+        let mut random = crate::random::Random::new(1);
+        let known: Vec<u8> = (0..100_000).map(|_| random.bits() as u8).collect();
+        let put = |bytes: &Vec<u8>| {
+            let ingest = repo.store().begin().expect("begin");
+            let put = ingest.put(crate::tensor::Dtype::Opaque, bytes, &[]).expect("put");
+            ingest.seal().expect("sealed");
+            put.stored_len
+        };
+        put(&known);
+        assert_eq!(check(&disk, root).expect("a repository"), 4);
+        assert!(put(&[&known[9..], &known[..70_000]].concat()) < 100);
+        assert_eq!(check(&disk, root).expect("a repository"), FORMAT);
+    }
+
+    #[test]
     fn a_version_is_raised_in_place_and_a_newer_one_refused() {
         let disk = SimulatedDisk::new();
         let root = Path::new("/r");
@@ -131,9 +180,9 @@ mod tests {
         let before = disk.stat(&root.join("format")).expect("stat").expect("a file").id;
         assert_eq!(check(&disk, root).expect("older"), 2);
         raise(&disk, root).expect("raised");
-        assert_eq!(disk.read(&root.join("format")).expect("read"), b"coral 4\nid 0123\n");
+        assert_eq!(disk.read(&root.join("format")).expect("read"), b"coral 5\nid 0123\n");
         assert_eq!(disk.stat(&root.join("format")).expect("stat").expect("a file").id, before);
-        write("coral 5\n");
+        write("coral 6\n");
         assert!(matches!(check(&disk, root), Err(Error::NewerFormat { .. })));
         write("coral\n");
         assert!(matches!(raise(&disk, root), Err(Error::DamagedFile { .. })));

@@ -2,7 +2,7 @@
 
 use super::commit::Commit;
 use super::error::{Error, Result};
-use super::format_version::{self, FORMAT};
+use super::format_version::{self, FORMAT, Raising};
 use super::known_graph::KnownGraph;
 use super::path::TreePath;
 use super::refs::{BranchName, Head, Refs};
@@ -13,14 +13,13 @@ use crate::id::{CommitId, RecipeId, TreeId};
 use crate::plain::PlainCopies;
 use crate::random::unpredictable;
 use crate::recipe::Recipe;
-use crate::store::{self, Encoding, Kind, Store};
+use crate::store::{self, Consent, Encoding, Kind, Store};
 use crate::units::Timestamp;
 use crate::wire::WireError;
 use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Entries of trees, and extents of recipes, that are kept decoded.
 const REMEMBERED: usize = 400_000;
@@ -48,8 +47,7 @@ pub(super) struct Inner {
     /// The file that says that this is a repository, as it was when it was opened: another one in its place is another
     /// repository.
     format: (FileId, Box<dyn DiskFile>),
-    /// Whether it is durable that it is of this version: what was read may not be.
-    is_raised: AtomicBool,
+    version: Arc<Raising>,
     store: Store,
     plain: PlainCopies,
     refs: Refs,
@@ -100,13 +98,17 @@ impl Repo {
         // Held open, its number is given to no other file.
         let format = (format.id()?, format);
         let plain = PlainCopies::new(disk.clone(), root, options.plain_bytes, options.store.reserve_bytes);
-        let store = Store::open(disk.clone(), root, options.store)?;
+        let version = Arc::new(Raising::of(disk.clone(), root));
+        let asked = Arc::clone(&version);
+        // Who may not raise it, or cannot, does without: what asks only saves room.
+        let consent = Consent::of(move || asked.raise().is_ok());
+        let store = Store::open(disk.clone(), root, store::Options { consent, ..options.store })?;
         let refs = Refs::new(disk.clone(), root);
         let inner = Arc::new(Inner {
             disk,
             root: root.to_owned(),
             format,
-            is_raised: AtomicBool::new(false),
+            version,
             store,
             plain,
             refs,
@@ -150,11 +152,7 @@ impl Repo {
 
     /// Makes it a repository that only programs of this version read, before something is written that others cannot.
     pub(super) fn raise_format(&self) -> Result<()> {
-        if !self.inner.is_raised.load(Ordering::Relaxed) {
-            format_version::raise(&*self.inner.disk, &self.inner.root)?;
-            self.inner.is_raised.store(true, Ordering::Relaxed);
-        }
-        Ok(())
+        self.inner.version.raise()
     }
 
     /// The disk that it lies on.

@@ -31,7 +31,7 @@ pub use object::{
     ContentHasher, Encoding, FileSource, Hashed, Kind, METADATA_MAX, ObjectInfo, Slice, Source, SourceError,
     Treatment, Watched, content_key,
 };
-pub use options::Options;
+pub use options::{Consent, Options};
 pub use read::ObjectReader;
 pub use store::Store;
 pub use write::{AttachedFile, Ingest, Outcome, Put, Sealed};

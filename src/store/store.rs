@@ -49,7 +49,7 @@ impl Store {
     /// If the disk fails or there is no store. Damaged packs are no error: see [`Stats::damaged`].
     pub fn open(disk: Arc<dyn Disk>, root: &Path, options: Options) -> Result<Self> {
         let decoder = Decoder {
-            catalog: Catalog::open(disk, root, Box::new(Instant::now))?,
+            catalog: Catalog::open(disk, root, options.anchor_bytes / 2, Box::new(Instant::now))?,
             memory: Memory { cache: Cache::new(options.cache_bytes), buffers: Buffers::default() },
             threads: Threads::new(options.threads),
         };

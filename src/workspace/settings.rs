@@ -74,6 +74,8 @@ pub fn open_repo(disk: Arc<dyn Disk>, root: &Path, config: &Config) -> Result<Re
             },
             threads: config.number("core.threads") as usize,
             reserve_bytes: config.number("core.reserve"),
+            anchor_bytes: usize::try_from(config.number("core.anchor_size")).unwrap_or(usize::MAX),
+            ..store::Options::default()
         },
         plain_bytes: config.number("core.plain_size"),
     };

@@ -3,13 +3,14 @@
 //! `repository.tar` was made once by [`made::make`], with the program of its day; it changes only when a new format is
 //! added beside the old ones. `manifest.txt` lists the bytes that were put in, hashed before any program saw them.
 //! `containers.tar` and `containers.txt` are the same of the first repository of version 3, `formulas.tar` and `formulas.txt` of
-//! the first one of version 4.
+//! the first one of version 4, `mosaics.tar` and `mosaics.txt` of the first one of version 5.
 
 mod archive;
 mod containers;
 mod formulas;
 mod made;
 mod manifest;
+mod mosaics;
 #[path = "../written/mod.rs"]
 mod written;
 
@@ -132,6 +133,47 @@ fn make_the_golden_repository_of_formulas() {
     // Before it is opened by anybody else: as the program left it.
     archive::pack(folder.path(), made::REPOSITORY, &sources.join("formulas.tar"));
     fs::write(sources.join("formulas.txt"), manifest::of(&open(folder.path()))).expect("written");
+}
+
+#[test]
+fn every_file_of_the_repository_of_mosaics_is_what_was_put_in() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    archive::unpack(mosaics::ARCHIVE, folder.path());
+    let repo = open(folder.path());
+    assert_eq!(manifest::of(&repo), mosaics::MANIFEST);
+    let Reached { repo, commits } = Reached::by(&repo);
+    let (mut whole, mut nearly) = (0, 0);
+    for (_, tree) in commits {
+        for step in TreeWalk::below(&repo, tree) {
+            let Node::File { recipe, .. } = step.expect("walked").1.node else { continue };
+            for key in repo.recipe(recipe).expect("a recipe").keys() {
+                let info = repo.store().info(key).expect("readable").expect("stored");
+                whole += usize::from(info.encoding == Encoding::Computed);
+                nearly += usize::from(info.encoding == Encoding::Delta && info.stored_len * 10 < info.len);
+            }
+        }
+    }
+    assert!(whole > 0 && nearly > 0, "{whole} are made of pieces, {nearly} of pieces and some bytes");
+    made::coral(folder.path(), &["fsck", "--full"]);
+    made::coral(folder.path(), &["repack"]);
+    assert_eq!(manifest::of(&open(folder.path())), mosaics::MANIFEST);
+}
+
+#[test]
+fn the_repository_of_mosaics_can_be_made_again() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    assert_eq!(mosaics::make(folder.path()), mosaics::MANIFEST);
+    assert_eq!(manifest::of(&open(folder.path())), mosaics::MANIFEST);
+}
+
+#[test]
+#[ignore = "writes a new golden repository of mosaics into the sources, with the program that CORAL_PROGRAM names"]
+fn make_the_golden_repository_of_mosaics() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let text = mosaics::make(folder.path());
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    fs::write(sources.join("mosaics.txt"), text).expect("written");
+    archive::pack(folder.path(), made::REPOSITORY, &sources.join("mosaics.tar"));
 }
 
 #[test]

@@ -9,7 +9,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::id::{ObjectKey, PackId};
-use crate::similarity::Signature;
 use crate::store::catalog::{Catalog, Packs, sign};
 use crate::store::error::{Result, StoreError};
 use crate::store::object::{Digest, Kind, Treatment, Watched};
@@ -91,7 +90,7 @@ impl Work<'_> {
         for (row, hint) in pack.directory.hints() {
             hints.entry(row).or_default().push(hint);
         }
-        let signatures: HashMap<usize, Signature> = pack.directory.signatures().collect();
+        let mut marks = pack.directory.marks();
         let (mut stored, mut attached) = (Vec::new(), Vec::new());
         for row in 0..pack.directory.len() {
             let object = Object::sealed(pack, row)?;
@@ -102,7 +101,8 @@ impl Work<'_> {
         for (row, object) in &stored {
             self.task.check()?;
             if !self.is_elsewhere(object)? {
-                self.ingest.writer.copy(object, object.entry.depth, signatures.get(row).copied())?;
+                let marks = marks.remove(row).unwrap_or_default();
+                self.ingest.writer.copy(object, object.entry.depth, marks)?;
             }
         }
         self.objects += attached.len();

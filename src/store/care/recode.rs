@@ -31,9 +31,8 @@ pub fn recode(writer: &Writer, sealed: &Stored<'_>, how: &Recoding, task: &Task)
     let find = |kind: Kind, key: &ObjectKey| writer.lock().find(&writer.pack, kind, key);
     let is_here = |key: &ObjectKey| match (find(Kind::Content, key), find(Kind::Formula, key)) {
         (Some(_), _) => true,
-        (None, Some(formula)) => read_formula(&formula).is_ok_and(|formula| {
-            formula.operands().iter().all(|operand| find(Kind::Content, &operand.key).is_some())
-        }),
+        (None, Some(formula)) => read_formula(&formula)
+            .is_ok_and(|formula| formula.keys().iter().all(|key| find(Kind::Content, key).is_some())),
         (None, None) => false,
     };
     let bases: Vec<ObjectKey> = sealed.chain.base_keys().into_iter().filter(is_here).collect();

@@ -9,10 +9,9 @@ use std::sync::Arc;
 
 use crate::codec::Level;
 use crate::id::{ObjectKey, PackId};
-use crate::similarity::Signature;
 use crate::store::catalog::{Catalog, Damage, Packs};
 use crate::store::error::{Result, StoreError};
-use crate::store::object::{Kind, Treatment};
+use crate::store::object::{Kind, Marks, Treatment};
 use crate::store::options::Options;
 use crate::store::pack::{Entry, Object, Pack, Through};
 use crate::store::read::{Chain, Decoder, Stored, WholeCopies, same_bytes};
@@ -77,12 +76,16 @@ pub fn repack(decoder: &Arc<Decoder>, options: &Options, request: &Repack, task:
     let copies = if request.level.is_some() { bases_first(copies, request) } else { copies };
     let level = request.level.unwrap_or(options.level);
     let ingest = Ingest::begin(decoder, Options { level, ..options.clone() })?;
-    let signatures = signatures(&old);
+    let mut marks = marks(&old);
     let written =
         task.begin("writing", Unit::Bytes, Some(copies.iter().map(|object| object.entry.len).sum()));
     for object in &copies {
         task.check()?;
-        let signature = signatures.get(&object.entry.key).copied();
+        let marks = match object.entry.kind {
+            Kind::Content => marks.remove(&object.entry.key).unwrap_or_default(),
+            Kind::Recipe | Kind::Tree | Kind::Commit | Kind::Formula => Marks::default(),
+        };
+        let signature = marks.signature;
         match depth_limit(&ingest.writer, request, object)? {
             Some(limit) => {
                 let how =
@@ -94,7 +97,7 @@ pub fn repack(decoder: &Arc<Decoder>, options: &Options, request: &Repack, task:
                 })?;
                 repacked.recoded += 1;
             }
-            None => ingest.writer.copy(object, ingest.writer.depth_of_copy(object)?, signature)?,
+            None => ingest.writer.copy(object, ingest.writer.depth_of_copy(object)?, marks)?,
         }
         written.advance(object.entry.len);
     }
@@ -204,10 +207,11 @@ fn is_worthwhile(packs: &Packs, copies: &[Object], request: &Repack) -> bool {
     packs.iter().count() > 1 || !copies.is_empty() && request.level.is_some() || copies.iter().any(is_deep)
 }
 
-fn signatures(packs: &Packs) -> HashMap<ObjectKey, Signature> {
+/// What contents are found by.
+fn marks(packs: &Packs) -> HashMap<ObjectKey, Marks> {
     let rows = |pack: &Arc<Pack>| {
         let directory = &pack.directory;
-        directory.signatures().map(|(row, signature)| (directory.key(row), signature)).collect::<Vec<_>>()
+        directory.marks().into_iter().map(|(row, marks)| (directory.key(row), marks)).collect::<Vec<_>>()
     };
     packs.iter().flat_map(rows).collect()
 }

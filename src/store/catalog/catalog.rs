@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::disk::Disk;
 use crate::id::ObjectKey;
-use crate::similarity::{Bucket, Neighbour, Signature};
+use crate::similarity::{Bucket, Candidate, Neighbour, Signature};
 use crate::store::error::{Result, StoreError};
 use crate::store::object::Kind;
 use crate::store::pack::{Entry, Object};
@@ -40,13 +40,13 @@ impl Deref for Catalog {
 }
 
 impl Catalog {
-    /// Learns which packs there are in the store in `root`. The clock goes on, whatever it says.
-    pub fn open(disk: Arc<dyn Disk>, root: &Path, clock: Clock) -> Result<Self> {
+    /// Learns which packs there are in the store in `root`. Anchors may take so many bytes. The clock goes on, whatever it says.
+    pub fn open(disk: Arc<dyn Disk>, root: &Path, anchor_bytes: usize, clock: Clock) -> Result<Self> {
         Ok(Self {
             current: Current::open(disk, root, clock)?,
             index: RwLock::new(None),
             upkeep: Mutex::default(),
-            resident: Mutex::default(),
+            resident: Mutex::new(Resident::new(anchor_bytes)),
             lookups: AtomicU64::new(0),
         })
     }
@@ -55,6 +55,19 @@ impl Catalog {
     pub fn nearest(&self, bucket: Bucket, signature: &Signature, count: usize) -> Vec<Neighbour<ObjectKey>> {
         let packs = self.packs();
         self.resident.lock().unwrap_or_else(PoisonError::into_inner).nearest(&packs, bucket, signature, count)
+    }
+
+    /// Whether any sealed content has anchors.
+    pub fn has_anchors(&self) -> bool {
+        let packs = self.packs();
+        self.resident.lock().unwrap_or_else(PoisonError::into_inner).has_anchors(&packs)
+    }
+
+    /// The sealed content that has the windows of some candidates: appends for each the number of the candidate, the object, and
+    /// where in it the window begins. Nothing of it is sure.
+    pub fn anchored(&self, candidates: &[Candidate], found: &mut Vec<(usize, ObjectKey, u64)>) {
+        let packs = self.packs();
+        self.resident.lock().unwrap_or_else(PoisonError::into_inner).anchored(&packs, candidates, found);
     }
 
     /// The sealed tensors of a type and a length in bytes, or of as many elements of another float type, that are

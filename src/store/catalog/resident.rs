@@ -1,27 +1,36 @@
-//! Which stored tensors resemble one: the signatures in the directories of packs, kept in memory.
+//! Which stored tensors resemble one, and which stored content a window of bytes lies in: the signatures and anchors in the
+//! directories of packs, kept in memory.
 //!
 //! Resident from the first question on; packs that come later are taken in when they are next asked about. Nothing of
-//! it is on disk but the signatures themselves.
+//! it is on disk but the signatures and anchors themselves.
 
 use std::collections::HashSet;
 
 use crate::codec::cast_sources;
 use crate::id::{ObjectKey, PackId};
-use crate::similarity::{Bucket, LshIndex, Neighbour, Sampler, Signature};
+use crate::similarity::{Anchor, AnchorIndex, Bucket, Candidate, LshIndex, Neighbour, Sampler, Signature};
 use crate::store::error::Result;
 use crate::store::object::Source;
 use crate::tensor::Dtype;
 
 use super::packs::Packs;
 
-/// The signatures of the packs that were taken in.
-#[derive(Default)]
+/// The signatures and anchors of the packs that were taken in.
 pub struct Resident {
     index: LshIndex<ObjectKey>,
+    anchors: AnchorIndex<ObjectKey>,
+    /// Bytes that anchors may take.
+    anchor_bytes: usize,
     packs: HashSet<PackId>,
 }
 
 impl Resident {
+    /// Nothing is taken in yet.
+    pub fn new(anchor_bytes: usize) -> Self {
+        let (index, packs) = (LshIndex::default(), HashSet::new());
+        Self { index, anchors: AnchorIndex::new(anchor_bytes), anchor_bytes, packs }
+    }
+
     /// The stored tensors nearest to a signature.
     pub fn nearest(
         &mut self,
@@ -30,9 +39,34 @@ impl Resident {
         signature: &Signature,
         count: usize,
     ) -> Vec<Neighbour<ObjectKey>> {
+        self.take_in(packs);
+        self.index.nearest(bucket, signature, count)
+    }
+
+    /// Whether any stored content has anchors.
+    pub fn has_anchors(&mut self, packs: &Packs) -> bool {
+        self.take_in(packs);
+        !self.anchors.is_empty()
+    }
+
+    /// The stored content that has the windows of some candidates, as far as anybody knows: appends for each the number of the
+    /// candidate, the object, and where in it the window begins.
+    pub fn anchored(
+        &mut self,
+        packs: &Packs,
+        candidates: &[Candidate],
+        found: &mut Vec<(usize, ObjectKey, u64)>,
+    ) {
+        self.take_in(packs);
+        for (number, candidate) in candidates.iter().enumerate() {
+            self.anchors.find(candidate.hash, |key, offset| found.push((number, key, offset)));
+        }
+    }
+
+    fn take_in(&mut self, packs: &Packs) {
         if !self.packs.iter().all(|id| packs.contains(id)) {
             // Written anew: what is gone is not to be found, and what is twice not to be kept twice.
-            *self = Self::default();
+            *self = Self::new(self.anchor_bytes);
         }
         for pack in packs.iter().filter(|pack| !self.packs.contains(&pack.id)) {
             for (row, signature) in pack.directory.signatures() {
@@ -41,9 +75,11 @@ impl Resident {
                     self.index.insert(bucket_of(entry.dtype, entry.len), signature, entry.key);
                 }
             }
+            for (row, record) in pack.directory.anchors() {
+                self.anchors.insert(pack.directory.key(row), Anchor::each_of(record));
+            }
         }
         self.packs.extend(packs.iter().map(|pack| pack.id));
-        self.index.nearest(bucket, signature, count)
     }
 }
 

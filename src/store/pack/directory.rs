@@ -5,16 +5,17 @@
 //! each entry when it is looked at, and any bytes give an answer or an error without allocating.
 //!
 //! Layout (integers little-endian, offsets from the beginning of the directory unless said otherwise):
-//! head, section table, sections (fan-out, entries sorted by key, cells, signatures), footer. `docs/format.md` draws each byte.
+//! head, section table, sections (fan-out, entries sorted by key, cells, signatures and others), footer. `docs/format.md` draws each byte.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::disk::Mapped;
 use crate::id::ObjectKey;
-use crate::similarity::Signature;
-use crate::store::object::Kind;
+use crate::similarity::{Anchor, Signature, anchor_blocks};
+use crate::store::object::{Kind, Marks};
 use crate::tensor::Dtype;
 
 use super::directory_layout::{
@@ -44,6 +45,7 @@ pub struct Directory {
     /// The lengths of attached files.
     attached: Range<usize>,
     hints: Range<usize>,
+    anchors: Range<usize>,
 }
 
 impl Directory {
@@ -59,7 +61,7 @@ impl Directory {
             return Err("checksum of the directory differs");
         }
         let (count, sections) = parse_head(body)?;
-        let [fan_out, entries, cells, signatures, attached, hints] = sections;
+        let [fan_out, entries, cells, signatures, attached, hints, anchors] = sections;
         if Some(entries.len()) != count.checked_mul(ENTRY_LEN) {
             return Err("entries do not fill their section");
         }
@@ -70,7 +72,19 @@ impl Directory {
             return Err("attached files of an impossible number");
         }
         let bytes = mapped;
-        Ok(Self { bytes, footer, count, fan_out, fan_bits, entries, cells, signatures, attached, hints })
+        Ok(Self {
+            bytes,
+            footer,
+            count,
+            fan_out,
+            fan_bits,
+            entries,
+            cells,
+            signatures,
+            attached,
+            hints,
+            anchors,
+        })
     }
 
     pub fn footer(&self) -> &Footer {
@@ -101,6 +115,18 @@ impl Directory {
         })
     }
 
+    /// What objects are found by, of each row that has something.
+    pub fn marks(&self) -> HashMap<usize, Marks> {
+        let signed = self
+            .signatures()
+            .map(|(row, signature)| (row, Marks { signature: Some(signature), anchors: Vec::new() }));
+        let mut marks: HashMap<usize, Marks> = signed.collect();
+        for (row, anchors) in self.anchors() {
+            marks.entry(row).or_default().anchors = anchors.to_vec();
+        }
+        marks
+    }
+
     /// The lengths of the files that are attached to the pack, from the one with number 1 on.
     pub fn attached(&self) -> impl ExactSizeIterator<Item = u64> {
         let (lens, _) = self.as_bytes()[self.attached.clone()].as_chunks::<ATTACHED_LEN>();
@@ -111,6 +137,21 @@ impl Directory {
     pub fn hints(&self) -> impl Iterator<Item = (usize, ObjectKey)> {
         let (rows, _) = self.as_bytes()[self.hints.clone()].as_chunks::<HINT_LEN>();
         rows.iter().map(|hint| (u32_at(hint, 0) as usize, key_at(hint, 4)))
+    }
+
+    /// The rows of objects that have anchors, with the record of them.
+    pub fn anchors(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        let mut rest = &self.as_bytes()[self.anchors.clone()];
+        std::iter::from_fn(move || {
+            let (row, behind) = rest.split_first_chunk::<4>()?;
+            let row = u32::from_le_bytes(*row) as usize;
+            // One that is not there says nothing of how long its record is.
+            let len = (row < self.count).then(|| u64_at(self.entry_bytes(row), 16))?;
+            let len = usize::try_from(anchor_blocks(len)).ok()?.checked_mul(Anchor::LEN)?;
+            let (record, behind) = behind.split_at_checked(len)?;
+            rest = behind;
+            Some((row, record))
+        })
     }
 
     /// The key of a row.

@@ -1,15 +1,15 @@
-//! Writing the directory of a pack: entries sorted by key, their cells, the fan-out over them, the signatures.
+//! Writing the directory of a pack: entries sorted by key, their cells, the fan-out over them, what they are found by.
 
 use std::collections::HashMap;
 
 use crate::id::ObjectKey;
-use crate::similarity::Signature;
-use crate::store::object::Kind;
+use crate::similarity::{Anchor, anchor_blocks};
+use crate::store::object::{Kind, Marks};
 
 use super::directory_layout::{
     CAST_SHIFT, CELL_LEN, ENTRY_LEN, FILE_SHIFT, HAS_BASE, HEAD_LEN, IS_FORMULA, MAGIC, MAX_FAN_BITS,
-    SECTION_ATTACHED, SECTION_CELLS, SECTION_ENTRIES, SECTION_FAN_OUT, SECTION_HINTS, SECTION_LEN,
-    SECTION_SIGNATURES, VERSION, VERSION_ATTACHED, VERSION_FORMULAS, bucket_of,
+    SECTION_ANCHORS, SECTION_ATTACHED, SECTION_CELLS, SECTION_ENTRIES, SECTION_FAN_OUT, SECTION_HINTS,
+    SECTION_LEN, SECTION_SIGNATURES, VERSION, VERSION_ATTACHED, VERSION_FORMULAS, bucket_of,
 };
 use super::entry::{Entry, Frame, Record, Through};
 
@@ -21,7 +21,8 @@ const BUCKET_BITS: u32 = 4;
 /// What a directory says beside its objects.
 #[derive(Default)]
 pub struct Beside<'a> {
-    pub signatures: HashMap<ObjectKey, Signature>,
+    /// What content is found by.
+    pub marks: HashMap<ObjectKey, Marks>,
     /// The lengths of the attached files.
     pub attached: &'a [u64],
     /// For objects in them, what they may be coded as differences to.
@@ -40,12 +41,18 @@ pub fn build_directory(objects: &mut [Record], beside: &Beside<'_>) -> Vec<u8> {
         push_entry(&mut entries, entry, (cells.len() / CELL_LEN) as u32);
         push_cells(&mut cells, entry, frames);
     }
-    let (mut signed, mut hints) = (Vec::new(), Vec::new());
+    let (mut signed, mut hints, mut anchors) = (Vec::new(), Vec::new(), Vec::new());
     for (row, (entry, _)) in objects.iter().enumerate().filter(|(_, (entry, _))| entry.kind == Kind::Content)
     {
-        if let Some(signature) = beside.signatures.get(&entry.key) {
+        let marks = beside.marks.get(&entry.key);
+        if let Some(signature) = marks.and_then(|marks| marks.signature) {
             signed.extend((row as u32).to_le_bytes());
             signed.extend(signature.to_bytes());
+        }
+        if let Some(Marks { anchors: record, .. }) = marks.filter(|marks| !marks.anchors.is_empty()) {
+            debug_assert_eq!((record.len() / Anchor::LEN) as u64, anchor_blocks(entry.len));
+            anchors.extend((row as u32).to_le_bytes());
+            anchors.extend(record);
         }
         let of_this = beside.hints.get(&entry.key).filter(|_| entry.is_attached());
         for hint in of_this.into_iter().flatten() {
@@ -60,6 +67,7 @@ pub fn build_directory(objects: &mut [Record], beside: &Beside<'_>) -> Vec<u8> {
         (SECTION_SIGNATURES, signed),
         (SECTION_ATTACHED, beside.attached.iter().flat_map(|len| len.to_le_bytes()).collect()),
         (SECTION_HINTS, hints),
+        (SECTION_ANCHORS, anchors),
     ];
     let version = match (beside.attached.is_empty(), has_formulas) {
         (_, true) => VERSION_FORMULAS,

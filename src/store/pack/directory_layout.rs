@@ -20,6 +20,8 @@ pub const SECTION_SIGNATURES: u32 = 4;
 pub const SECTION_ATTACHED: u32 = 5;
 /// What objects in attached files may be coded as differences to.
 pub const SECTION_HINTS: u32 = 6;
+/// What content is found by that lies in other bytes.
+pub const SECTION_ANCHORS: u32 = 7;
 
 pub const ENTRY_LEN: usize = 40;
 /// A base's key, or a frame.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::directory_layout::{
-    HEAD_LEN, MAGIC, MAX_FAN_BITS, SECTION_FAN_OUT, SECTION_HINTS, SECTION_LEN, VERSION, VERSION_ATTACHED,
+    HEAD_LEN, MAGIC, MAX_FAN_BITS, SECTION_ANCHORS, SECTION_FAN_OUT, SECTION_LEN, VERSION, VERSION_ATTACHED,
     VERSION_FORMULAS, u32_at, u64_at,
 };
 use super::footer::Malformed;
@@ -14,7 +14,7 @@ pub const OTHER_VERSION: Malformed = "directory of another version: a newer prog
 type Parsed<T> = Result<T, Malformed>;
 
 /// The places of the sections, in the order of their numbers; an absent one is empty.
-pub type Sections = [Range<usize>; SECTION_HINTS as usize];
+pub type Sections = [Range<usize>; SECTION_ANCHORS as usize];
 
 /// The count of objects and the places of the sections.
 pub fn parse_head(body: &[u8]) -> Parsed<(usize, Sections)> {
@@ -31,7 +31,7 @@ pub fn parse_head(body: &[u8]) -> Parsed<(usize, Sections)> {
     for row in table.chunks_exact(SECTION_LEN) {
         let range = section_range(row, body.len())?;
         // A later version's section is one that this one can do without.
-        if let Ok(id @ SECTION_FAN_OUT..=SECTION_HINTS) = u32::try_from(u64_at(row, 0)) {
+        if let Ok(id @ SECTION_FAN_OUT..=SECTION_ANCHORS) = u32::try_from(u64_at(row, 0)) {
             found[id as usize - 1] = range;
         }
     }

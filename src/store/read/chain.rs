@@ -1,13 +1,16 @@
 //! From an object to all that it stands on: which bases reading it needs.
 //!
-//! A frame of a difference needs only the same frame of its base, or the same elements of what that is computed of. References
+//! A frame of a difference needs only the same frame of its base, or what that is computed of: the same elements, or pieces that
+//! lie anywhere. References
 //! lead to strictly lower depths (another stored copy of the base is looked for where the first one found is not
 //! lower), so that there is no cycle whatever copies lie in whatever packs; resolution is iterative and bounded.
 
+use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
-use crate::codec::{cast, is_castable};
-use crate::formula::{Formula, NumberBuffers};
+use crate::codec::{FRAME_LEN, cast, is_castable};
+use crate::formula::{Computation, Formula, Mosaic, NumberBuffers};
 use crate::id::ObjectKey;
 use crate::store::catalog::Catalog;
 use crate::store::error::Result;
@@ -31,6 +34,9 @@ const MAX_NESTED_ANEW: usize = 2;
 /// Stored frames that are read for one; the same of something new.
 const MAX_WIDTH: usize = 4096;
 const MAX_WIDTH_ANEW: usize = 512;
+/// Objects that are looked up for one, however few of them any frame needs: those of a mosaic of all the pieces that there can
+/// be, each as deep as writers let it be, several times.
+const MAX_LINKS: usize = 1 << 16;
 
 /// An object with all that it is, directly or not, a difference to. It gives the bytes of its first link or, where it
 /// has none, what is computed.
@@ -59,6 +65,17 @@ enum How {
     Cast { from: Dtype, to: Dtype },
     /// What a formula says, and where that is.
     Formula { object: Box<Object>, formula: Arc<Formula> },
+    /// Pieces of them lie side by side: for each its number among the origins.
+    Mosaic { object: Box<Object>, mosaic: Arc<Mosaic>, origin_of: Vec<usize> },
+}
+
+/// A piece of a mosaic, or a part of one.
+pub struct Placed<'c> {
+    /// Where it begins, in bytes from the first that was asked for.
+    pub at: usize,
+    pub origin: &'c Chain,
+    /// The bytes of that which it is.
+    pub range: Range<u64>,
 }
 
 /// What resolving a chain may still do.
@@ -66,11 +83,19 @@ struct Left {
     nested: usize,
     /// Frames that are read for one.
     width: usize,
+    links: usize,
 }
 
 impl Left {
     fn all() -> Self {
-        Self { nested: MAX_NESTED, width: MAX_WIDTH }
+        Self { nested: MAX_NESTED, width: MAX_WIDTH, links: MAX_LINKS }
+    }
+
+    /// What is left beside so many objects, each of which gives so many frames.
+    fn take(&mut self, links: usize, frames: usize) -> Option<()> {
+        self.width = self.width.checked_sub(links.saturating_mul(frames))?;
+        self.links = self.links.checked_sub(links)?;
+        Some(())
     }
 }
 
@@ -88,9 +113,7 @@ impl Chain {
     /// The chain of an object of which so many frames are read for one of what is wanted.
     fn resolve_within(objects: &dyn Objects, object: Object, left: &mut Left, frames: usize) -> Result<Self> {
         let mut chain = Self::resolve_links(objects, object)?;
-        left.width = left
-            .width
-            .checked_sub(chain.links.len().saturating_mul(frames))
+        left.take(chain.links.len(), frames)
             .ok_or_else(|| chain.object().corrupt("it stands on too much"))?;
         let last = chain.links.last().expect("it has the object at least");
         let (Some(through), Some(key)) = (last.entry.through, last.entry.base) else { return Ok(chain) };
@@ -173,8 +196,16 @@ impl Chain {
         let computed = self.computed.as_ref().filter(|_| self.links.is_empty())?;
         Some(match &computed.how {
             How::Cast { from, .. } => Through::Cast(*from),
-            How::Formula { .. } => Through::Formula,
+            How::Formula { .. } | How::Mosaic { .. } => Through::Formula,
         })
+    }
+
+    /// The mosaic that the chain gives, if it gives one.
+    pub fn mosaic(&self) -> Option<&Mosaic> {
+        match self.computed.as_deref().filter(|_| self.links.is_empty()) {
+            Some(Computed { how: How::Mosaic { mosaic, .. }, .. }) => Some(mosaic),
+            _ => None,
+        }
     }
 
     /// Bytes of what the chain gives.
@@ -216,10 +247,7 @@ impl Chain {
 
     /// Frames that are read for one of what the chain gives.
     pub fn width(&self) -> usize {
-        let below = |computed: &Computed| -> usize {
-            computed.operands().map(|(origin, unit)| origin.width() * computed.frames_of(unit)).sum()
-        };
-        self.links.len() + self.computed.as_deref().map_or(0, below)
+        self.links.len() + self.computed.as_deref().map_or(0, Computed::width)
     }
 
     /// Whether something in it waits to be coded: it may become a difference to anything then.
@@ -257,7 +285,12 @@ impl Computed {
         left: &mut Left,
         frames: usize,
     ) -> Result<Self> {
-        let formula = read_formula(&object)?;
+        let formula = match read_formula(&object)? {
+            Computation::Formula(formula) => formula,
+            Computation::Mosaic(mosaic) => {
+                return Self::of_pieces(objects, object, mosaic, below, left, frames);
+            }
+        };
         let mut origins = Vec::with_capacity(formula.operands().len());
         for operand in formula.operands() {
             let found = objects.find(Kind::Content, &operand.key, below)?;
@@ -276,12 +309,78 @@ impl Computed {
         Ok(Self { origins, how, len })
     }
 
+    /// The same of a mosaic. No frame needs all that it is of, so that what counts is the frame that needs most.
+    fn of_pieces(
+        objects: &dyn Objects,
+        object: Object,
+        mosaic: Mosaic,
+        below: Option<u8>,
+        left: &mut Left,
+        frames: usize,
+    ) -> Result<Self> {
+        let before = left.width;
+        let mut numbers: HashMap<ObjectKey, usize> = HashMap::new();
+        let (mut origins, mut widths) = (Vec::<Chain>::new(), Vec::new());
+        let mut origin_of = Vec::with_capacity(mosaic.pieces().len());
+        for piece in mosaic.pieces() {
+            let number = match numbers.get(&piece.key) {
+                Some(number) => *number,
+                None => {
+                    let found = objects.find(Kind::Content, &piece.key, below)?;
+                    let found =
+                        found.ok_or_else(|| object.corrupt(format!("its piece {} is missing", piece.key)))?;
+                    left.width = before;
+                    origins.push(Chain::resolve_within(objects, found, left, frames)?);
+                    widths.push(before - left.width);
+                    numbers.insert(piece.key, origins.len() - 1);
+                    origins.len() - 1
+                }
+            };
+            if piece.offset + piece.len > origins[number].len() {
+                return Err(object.corrupt(format!("its piece {} is too short", piece.key)));
+            }
+            origin_of.push(number);
+        }
+        let width = mosaic.busiest(FRAME_LEN as u64, |piece| widths[origin_of[piece]]);
+        left.width =
+            before.checked_sub(width).ok_or_else(|| object.corrupt("one frame of it stands on too much"))?;
+        let len = mosaic.len();
+        let how = How::Mosaic { object: Box::new(object), mosaic: Arc::new(mosaic), origin_of };
+        Ok(Self { origins, how, len })
+    }
+
     /// The object that is named as the base of a difference to it.
     fn named(&self) -> &Object {
         match &self.how {
             How::Cast { .. } => self.origins[0].object(),
-            How::Formula { object, .. } => object,
+            How::Formula { object, .. } | How::Mosaic { object, .. } => object,
         }
+    }
+
+    /// Frames that are read for one that is made.
+    fn width(&self) -> usize {
+        match &self.how {
+            How::Mosaic { mosaic, origin_of, .. } => {
+                let widths: Vec<usize> = self.origins.iter().map(Chain::width).collect();
+                mosaic.busiest(FRAME_LEN as u64, |piece| widths[origin_of[piece]])
+            }
+            How::Cast { .. } | How::Formula { .. } => {
+                self.operands().map(|(origin, unit)| origin.width() * self.frames_of(unit)).sum()
+            }
+        }
+    }
+
+    /// The pieces that so many bytes from `offset` on are made of; `None` if elements are made. Between them lie zeros.
+    pub fn placed(&self, offset: u64, len: usize) -> Option<impl Iterator<Item = Placed<'_>>> {
+        let How::Mosaic { mosaic, origin_of, .. } = &self.how else { return None };
+        let end = offset + len as u64;
+        Some(mosaic.touching(offset, end).map(move |number| {
+            let piece = &mosaic.pieces()[number];
+            let (from, to) = (piece.start.max(offset), piece.end().min(end));
+            let at = (from - offset) as usize;
+            let first = piece.offset + (from - piece.start);
+            Placed { at, origin: &self.origins[origin_of[number]], range: first..first + (to - from) }
+        }))
     }
 
     /// Bytes that are made together: of an element, or of a block.
@@ -289,6 +388,7 @@ impl Computed {
         match &self.how {
             How::Cast { to, .. } => to.lane().width() as u64,
             How::Formula { formula, .. } => formula.unit().1,
+            How::Mosaic { .. } => 1,
         }
     }
 
@@ -304,6 +404,7 @@ impl Computed {
             How::Formula { formula, .. } => {
                 Formula::bytes_of(formula.operands()[number].dtype, formula.unit().0)
             }
+            How::Mosaic { .. } => 1,
         };
         self.origins.iter().enumerate().map(move |(number, origin)| (origin, unit(number)))
     }
@@ -313,6 +414,7 @@ impl Computed {
         match &self.how {
             How::Cast { from, to } => cast(*from, *to, operands, out),
             How::Formula { formula, .. } => formula.fill(offset, operands, numbers, out),
+            How::Mosaic { .. } => unreachable!("pieces are placed"),
         }
     }
 }

@@ -1,16 +1,16 @@
 //! Reading a formula, which stands for itself: before anything is read that it makes.
 
 use crate::codec::decode_frame;
-use crate::formula::Formula;
+use crate::formula::Computation;
 use crate::store::error::Result;
 use crate::store::object::metadata_key;
 use crate::store::pack::{Object, frame_count, frame_len};
 
-/// Bytes that the record of a formula has at most: a few tens for each operand.
-const FORMULA_MAX: u64 = 4096;
+/// Bytes that the record of a formula has at most: 40 for each of the pieces of a mosaic, of which there are no more than 1,024.
+const FORMULA_MAX: u64 = 64 << 10;
 
 /// What a formula says, checked against its key.
-pub fn read_formula(object: &Object) -> Result<Formula> {
+pub fn read_formula(object: &Object) -> Result<Computation> {
     let len = object.entry.len;
     if len > FORMULA_MAX {
         return Err(object.corrupt("it is too long for a formula"));
@@ -27,5 +27,5 @@ pub fn read_formula(object: &Object) -> Result<Formula> {
     if metadata_key(blake3::hash(&bytes).as_bytes()) != object.entry.key {
         return Err(object.corrupt("it does not hash to its key"));
     }
-    Formula::decode(&bytes).map_err(|error| object.corrupt(error.to_string()))
+    Computation::decode(&bytes).map_err(|error| object.corrupt(error.to_string()))
 }

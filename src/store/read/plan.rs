@@ -11,7 +11,7 @@ use crate::store::error::Result;
 use crate::store::pack::{Frame, Object, Wanted, frame_len};
 
 use super::cache::Memory;
-use super::chain::{Chain, Computed};
+use super::chain::{Chain, Computed, Placed};
 
 /// The stored bytes that some frames need.
 #[derive(Default)]
@@ -36,6 +36,8 @@ pub enum Ground<'c> {
     Cached(Arc<Vec<u8>>),
     /// What is made of some objects, from this byte on: the parts of each.
     Computed(&'c Computed, u64, Vec<Vec<Part<'c>>>),
+    /// Parts of frames of some objects, each with where it begins: zeros lie between them.
+    Pieces(Vec<(usize, &'c Chain, Part<'c>)>),
 }
 
 /// A part of a frame of what something is made of.
@@ -84,6 +86,17 @@ impl<'c> Plan<'c> {
         len: usize,
         memory: &Memory,
     ) -> Result<Ground<'c>> {
+        if let Some(placed) = computed.placed(offset, len) {
+            let mut pieces = Vec::new();
+            for Placed { mut at, origin, range } in placed {
+                for (index, range) in cuts(range.start, range.end) {
+                    let (from, frame) = (at, self.frame(origin, index, 0, memory)?);
+                    at += range.len();
+                    pieces.push((from, origin, Part { index, range, frame }));
+                }
+            }
+            return Ok(Ground::Pieces(pieces));
+        }
         let unit = computed.unit();
         let (from, to) = (offset / unit, (offset + len as u64).div_ceil(unit));
         let mut all = Vec::with_capacity(computed.origins.len());

@@ -9,7 +9,7 @@ use crate::formula::NumberBuffers;
 use crate::store::error::Result;
 
 use super::cache::Memory;
-use super::chain::Computed;
+use super::chain::{Chain, Computed};
 use super::plan::{FramePlan, Ground, Part, Plan};
 
 /// Stored bytes that were read for a plan.
@@ -82,6 +82,7 @@ impl Scratch {
             ([], Ground::Computed(computed, from, parts)) => {
                 self.compute(fetched, computed, (*from, parts), out)
             }
+            ([], Ground::Pieces(pieces)) => self.place(fetched, pieces, out),
             ([], _) => {
                 self.load(fetched, frame, 0)?;
                 // It was in the cache, which gives frames of the right length only.
@@ -102,10 +103,16 @@ impl Scratch {
         match &frame.ground {
             Ground::Nothing => self.current.own.clear(),
             Ground::Cached(bytes) => self.current.cached = Some(Arc::clone(bytes)),
-            Ground::Computed(computed, from, parts) => {
+            made @ (Ground::Computed(..) | Ground::Pieces(_)) => {
                 let mut out = std::mem::take(&mut self.current.own);
                 out.resize(frame.len, 0);
-                let result = self.compute(fetched, computed, (*from, parts), &mut out);
+                let result = match made {
+                    Ground::Computed(computed, from, parts) => {
+                        self.compute(fetched, computed, (*from, parts), &mut out)
+                    }
+                    Ground::Pieces(pieces) => self.place(fetched, pieces, &mut out),
+                    Ground::Nothing | Ground::Cached(_) => Ok(()),
+                };
                 self.current.own = out;
                 result?;
             }
@@ -121,8 +128,7 @@ impl Scratch {
         Ok(())
     }
 
-    /// Fills `out` with what is made of some parts of other objects' frames, from a byte on. Parts of frames are
-    /// remembered: the next read wants the rest.
+    /// Fills `out` with what is made of some parts of other objects' frames, from a byte on.
     fn compute(
         &mut self,
         fetched: &Fetched<'_, '_>,
@@ -135,22 +141,51 @@ impl Scratch {
         let mut elements = memory.buffers.take(all.iter().flatten().map(|part| part.range.len()).sum());
         let mut rest = &mut elements[..];
         for (chain, parts) in of.origins.iter().zip(all) {
-            for Part { index, range, frame } in parts {
-                let (out, tail) = rest.split_at_mut(range.len());
+            for part in parts {
+                let (out, tail) = rest.split_at_mut(part.range.len());
                 rest = tail;
-                if range.len() == frame.len {
-                    origin.decode(fetched, frame, out)?;
-                    continue;
-                }
-                origin.load(fetched, frame, 0)?;
-                out.copy_from_slice(&origin.current.bytes()[range.clone()]);
-                if let (Some(first), None) = (chain.links.first(), &origin.current.cached) {
-                    memory.remember(first, *index, origin.current.own.clone());
-                }
+                origin.decode_part(fetched, chain, part, out)?;
             }
         }
         of.fill(offset, &elements, &mut self.numbers, out);
         memory.buffers.give(elements);
+        Ok(())
+    }
+
+    /// Fills `out` with parts of other objects' frames where they begin, and with zeros between them.
+    fn place(
+        &mut self,
+        fetched: &Fetched<'_, '_>,
+        pieces: &[(usize, &Chain, Part<'_>)],
+        out: &mut [u8],
+    ) -> Result<()> {
+        let origin = self.origin.get_or_insert_with(|| Box::new(Scratch::new(fetched.memory)));
+        let mut end = 0;
+        for (at, chain, part) in pieces {
+            out[end..*at].fill(0);
+            end = at + part.range.len();
+            origin.decode_part(fetched, chain, part, &mut out[*at..end])?;
+        }
+        out[end..].fill(0);
+        Ok(())
+    }
+
+    /// Fills `out` with a part of a frame, which is remembered if that is not all of it: the next read wants the rest.
+    fn decode_part(
+        &mut self,
+        fetched: &Fetched<'_, '_>,
+        chain: &Chain,
+        Part { index, range, frame }: &Part<'_>,
+        out: &mut [u8],
+    ) -> Result<()> {
+        if range.len() == frame.len {
+            return self.decode(fetched, frame, out);
+        }
+        self.load(fetched, frame, 0)?;
+        out.copy_from_slice(&self.current.bytes()[range.clone()]);
+        if let (Some(first), None) = (chain.links.first(), &self.current.cached) {
+            fetched.memory.remember(first, *index, self.current.own.clone());
+        }
         Ok(())
     }
 }

@@ -29,7 +29,7 @@ impl Watched {
         });
         let (start, set) = (Instant::now(), Arc::clone(&seconds));
         let clock = move || start + Duration::from_secs(set.load(Ordering::SeqCst));
-        let catalog = Catalog::open(Arc::new(disk), Path::new(ROOT), Box::new(clock)).unwrap();
+        let catalog = Catalog::open(Arc::new(disk), Path::new(ROOT), 0, Box::new(clock)).unwrap();
         Self { catalog, listings, seconds }
     }
 

@@ -10,6 +10,7 @@ mod indexed;
 mod local;
 mod lookalikes;
 mod model;
+mod pieces;
 mod policy;
 mod readers;
 mod repack;

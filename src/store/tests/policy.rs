@@ -272,7 +272,8 @@ fn many_threads_put_at_once_and_have_the_crew_help() {
         parts.into_iter().flat_map(|part| part.join().unwrap()).collect()
     });
     let distinct: std::collections::HashSet<_> = keys.iter().collect();
-    assert_eq!(ingest.seal().unwrap().objects, distinct.len());
+    // Beside them are records of those that are the beginning of others.
+    assert!(ingest.seal().unwrap().objects >= distinct.len());
     for (key, bytes) in keys.iter().zip(&tensors) {
         assert!(store.read(*key).unwrap() == *bytes);
     }
@@ -358,7 +359,8 @@ impl Source for NeedsTwo {
 
 #[test]
 fn who_waits_to_write_helps_to_code_what_is_being_written() {
-    let options = Options { threads: 2, ..options() };
+    // Looking for what is known reads with one thread.
+    let options = Options { threads: 2, anchor_bytes: 0, ..options() };
     let store = Store::open(Arc::new(new_disk()), Path::new(ROOT), options).unwrap();
     let ingest = store.begin().unwrap();
     let sources = [NeedsTwo::new(1), NeedsTwo::new(2)];

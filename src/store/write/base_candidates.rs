@@ -7,7 +7,8 @@ use crate::store::error::Result;
 use crate::store::object::Kind;
 use crate::store::read::Chain;
 
-use super::choose_base::Search;
+use super::choose_base::{Judged, Search};
+use super::find_pieces::find_pieces;
 use super::incoming::Incoming;
 use super::writer::Writer;
 
@@ -15,6 +16,10 @@ use super::writer::Writer;
 const NEIGHBOURS: usize = 2;
 /// Tensors of each other type that are tried for holding the same numbers.
 const TWINS: usize = 4;
+/// A difference that takes a smaller share of what an object takes alone is not compared with pieces of others; and what
+/// pieces have to save beside it.
+const SHARE_MIN: f64 = 0.05;
+const SAVED_MIN: f64 = 0.03;
 /// Bits of a signature in which a tensor and its rounding differ at most: 12 were seen.
 const SAME_NUMBERS_DISTANCE: u32 = 16;
 
@@ -30,7 +35,7 @@ impl<'a> Candidates<'a> {
     }
 
     /// What to store an object as a difference to: one of those that were named, the same numbers in another type, or
-    /// else what it resembles under whatever name.
+    /// else what it resembles under whatever name; or pieces of what is stored, if these leave less.
     pub fn choose(&self, incoming: &Incoming<'_>) -> Result<Option<Chain>> {
         let max_depth = self.writer.options.max_depth;
         if incoming.kind != Kind::Content || max_depth == 0 || incoming.treatment.no_delta {
@@ -40,7 +45,24 @@ impl<'a> Candidates<'a> {
         named.extend(incoming.signature.iter().flat_map(|signature| self.same_numbers(incoming, signature)));
         let nearest =
             || incoming.signature.map_or_else(Vec::new, |signature| self.nearest(incoming, &signature));
-        self.search(max_depth).choose(incoming, &named, nearest)
+        let chosen = self.search(max_depth).choose(incoming, &named, nearest)?;
+        let share = chosen.as_ref().map_or(1.0, Judged::share);
+        Ok(match self.pieces(incoming, share)? {
+            None => chosen.map(|judged| judged.chain),
+            pieces => pieces,
+        })
+    }
+
+    /// Pieces of stored content that leave less of an object than a share of it.
+    fn pieces(&self, incoming: &Incoming<'_>, share: f64) -> Result<Option<Chain>> {
+        if share < SHARE_MIN {
+            return Ok(None);
+        }
+        let Some(mosaic) = find_pieces(self.writer, incoming, self.writer.options.max_depth)? else {
+            return Ok(None);
+        };
+        let left = 1.0 - mosaic.covered() as f64 / incoming.len as f64;
+        if left + SAVED_MIN > share { Ok(None) } else { self.writer.chain_of(&mosaic) }
     }
 
     /// The same among the bases that an object has and what this transaction stored, and no deeper than `max_depth`:
@@ -52,7 +74,8 @@ impl<'a> Candidates<'a> {
         let own =
             |signature| self.writer.nearest(bucket_of(incoming.dtype, incoming.len), &signature, NEIGHBOURS);
         let nearest = || incoming.signature.map_or_else(Vec::new, |signature| items(own(signature)));
-        self.search(max_depth).choose(incoming, incoming.bases, nearest)
+        let chosen = self.search(max_depth).choose(incoming, incoming.bases, nearest)?;
+        Ok(chosen.map(|judged| judged.chain))
     }
 
     fn search(&self, max_depth: u8) -> Search<'_> {

@@ -33,8 +33,8 @@ pub struct Search<'a> {
 }
 
 /// A candidate and what it promises.
-struct Judged {
-    chain: Chain,
+pub struct Judged {
+    pub chain: Chain,
     estimate: Estimate,
 }
 
@@ -47,7 +47,7 @@ impl Search<'_> {
         incoming: &Incoming<'_>,
         named: &[ObjectKey],
         nearest: impl FnOnce() -> Vec<ObjectKey>,
-    ) -> Result<Option<Chain>> {
+    ) -> Result<Option<Judged>> {
         if incoming.len == 0 {
             return Ok(None);
         }
@@ -94,7 +94,7 @@ impl Search<'_> {
         candidates: Vec<Chain>,
         max_depth: u8,
         sample: &mut Option<Vec<u8>>,
-    ) -> Result<Option<Chain>> {
+    ) -> Result<Option<Judged>> {
         let mut best: Option<Judged> = None;
         // What waits to be coded is no base: coding it may take what would be a difference to it for its own base.
         let can_be = |chain: &Chain| chain.depth() < max_depth && !chain.waits();
@@ -109,11 +109,16 @@ impl Search<'_> {
                 best = Some(judged);
             }
         }
-        Ok(best.map(|best| best.chain))
+        Ok(best)
     }
 }
 
 impl Judged {
+    /// The share that a difference probably takes of what the object takes alone.
+    pub fn share(&self) -> f64 {
+        1.0 - self.estimate.saved().unwrap_or(0.0)
+    }
+
     fn bits(&self) -> f64 {
         self.estimate.delta.unwrap_or(f64::INFINITY)
     }

@@ -6,6 +6,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::codec::{DeltaType, FRAME_LEN, Level, decode_frame, encode_frame};
 use crate::id::ObjectKey;
+use crate::similarity::{Anchor, anchors_of};
 use crate::store::error::{Result, StoreError};
 use crate::store::object::Source;
 use crate::store::pack::{frame_count, frame_len};
@@ -20,6 +21,8 @@ pub struct Coded {
     pub tag: u8,
     /// XXH3-64 of `stored`.
     pub checksum: u64,
+    /// The record of the anchors of its blocks.
+    pub anchors: Vec<u8>,
 }
 
 /// All that the coding of an object's frames depends on.
@@ -32,6 +35,8 @@ pub struct FramePipeline<'a> {
     pub delta_type: DeltaType,
     pub base: Option<&'a Chain>,
     pub memory: &'a Memory,
+    /// Whether it gets anchors.
+    pub is_anchored: bool,
 }
 
 impl<'a> FramePipeline<'a> {
@@ -57,7 +62,11 @@ impl<'a> FramePipeline<'a> {
             (decoded.is_ok() && stored.len() <= raw.len() && raw == *check).then_some(tag)
         });
         let tag = coded.ok_or(StoreError::Coder { key: self.key, frame: index as u32 })?;
-        Ok(Coded { raw, checksum: xxh3_64(&stored), stored, tag })
+        let anchors = match self.is_anchored {
+            true => anchors_of(&raw).flat_map(Anchor::to_bytes).collect(),
+            false => Vec::new(),
+        };
+        Ok(Coded { raw, checksum: xxh3_64(&stored), stored, tag, anchors })
     }
 
     /// A difference of the configured type, or the best that the level allows.

@@ -12,7 +12,7 @@ use crate::codec::RAW_TAG;
 use crate::disk::DiskFile;
 use crate::id::ObjectKey;
 use crate::store::error::{Result, StoreError};
-use crate::store::object::{Digest, Hashed, Kind, Source, Treatment};
+use crate::store::object::{Digest, Hashed, Kind, Marks, Source, Treatment};
 use crate::store::pack::{Attached, Entry, Frame, frame_count, frame_len};
 use crate::tensor::Dtype;
 
@@ -105,7 +105,7 @@ impl Writer {
         if transaction.records.contains_key(&(key, kind)) {
             return Ok(false);
         }
-        transaction.record(entry, frames, None);
+        transaction.record(entry, frames, Marks::default());
         let hints: Vec<ObjectKey> = incoming.bases.iter().copied().filter(|hint| *hint != key).collect();
         if !hints.is_empty() {
             transaction.hints.insert(key, hints);

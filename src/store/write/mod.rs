@@ -3,6 +3,7 @@
 mod base_candidates;
 mod choose_base;
 mod collision;
+mod find_pieces;
 mod frame_pipeline;
 mod in_place;
 mod incoming;

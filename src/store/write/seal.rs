@@ -67,10 +67,8 @@ impl Ingest {
         let lens: Vec<u64> = attached.iter().map(|file| file.len).collect();
         let beside = {
             let mut transaction = self.writer.transaction()?;
-            let (signatures, hints) = (&mut transaction.signatures, HashMap::new());
-            let mut beside = Beside { signatures: std::mem::take(signatures), attached: &lens, hints };
-            beside.hints = std::mem::take(&mut transaction.hints);
-            beside
+            let marks = std::mem::take(&mut transaction.marks);
+            Beside { marks, attached: &lens, hints: std::mem::take(&mut transaction.hints) }
         };
         let bytes = build_directory(&mut objects, &beside);
         self.writer.pack.append(&bytes)?;

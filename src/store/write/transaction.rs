@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::id::ObjectKey;
-use crate::similarity::{LshIndex, Signature};
+use crate::similarity::{Anchor, AnchorIndex, LshIndex};
 use crate::store::catalog::bucket_of;
 use crate::store::error::{Result, StoreError};
-use crate::store::object::Kind;
+use crate::store::object::{Kind, Marks};
 use crate::store::pack::{Entry, Frame, Object, OpenPack, Record};
 
 #[derive(Default)]
@@ -18,10 +18,14 @@ pub struct Transaction {
     /// What ended the transaction, if something did.
     failed: Option<Failure>,
     pub sealed: bool,
-    pub signatures: HashMap<ObjectKey, Signature>,
+    /// What objects are found by.
+    pub marks: HashMap<ObjectKey, Marks>,
     /// What objects that stay in their files may be coded as differences to later.
     pub hints: HashMap<ObjectKey, Vec<ObjectKey>>,
     pub similar: LshIndex<ObjectKey>,
+    pub anchored: AnchorIndex<ObjectKey>,
+    /// Bytes that records of anchors may still take.
+    anchors_left: usize,
 }
 
 /// Why a transaction can only be dropped.
@@ -31,6 +35,11 @@ struct Failure {
 }
 
 impl Transaction {
+    /// Nothing is stored yet. Anchors may take so many bytes in memory, and as many in the pack.
+    pub fn new(anchor_bytes: usize) -> Self {
+        Self { anchored: AnchorIndex::new(anchor_bytes), anchors_left: anchor_bytes, ..Self::default() }
+    }
+
     /// Fails if an earlier failure ended the transaction.
     pub fn check(&self) -> Result<()> {
         match &self.failed {
@@ -53,12 +62,19 @@ impl Transaction {
     }
 
     /// Takes in an object that was appended.
-    pub fn record(&mut self, entry: Entry, frames: Vec<Frame>, signature: Option<Signature>) {
+    pub fn record(&mut self, entry: Entry, frames: Vec<Frame>, mut marks: Marks) {
         let Entry { key, kind, dtype, len, .. } = entry;
         self.records.insert((key, kind), (entry, frames.into()));
-        if let Some(signature) = signature {
-            self.signatures.insert(key, signature);
+        if let Some(signature) = marks.signature {
             self.similar.insert(bucket_of(dtype, len), signature, key);
+        }
+        match self.anchors_left.checked_sub(marks.anchors.len()) {
+            Some(left) => self.anchors_left = left,
+            None => marks.anchors.clear(),
+        }
+        self.anchored.insert(key, Anchor::each_of(&marks.anchors));
+        if marks.signature.is_some() || !marks.anchors.is_empty() {
+            self.marks.insert(key, marks);
         }
         self.put.insert(key);
     }

@@ -6,19 +6,22 @@
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::codec::{Level, tag_needs_base};
 use crate::disk::Patience;
+use crate::formula::Mosaic;
 use crate::id::ObjectKey;
-use crate::similarity::{Bucket, Neighbour, Signature};
+use crate::similarity::{ANCHOR_BLOCK, ANCHORED_MIN, Anchor, Bucket, Candidate, Neighbour, Signature};
 use crate::store::catalog::Catalog;
 use crate::store::error::{Result, StoreError};
 use crate::store::layout::Held;
-use crate::store::object::{KeyHasher, Kind};
+use crate::store::object::{Digest, KeyHasher, Kind, Marks, Treatment, metadata_key};
 use crate::store::options::Options;
 use crate::store::pack::{Entry, Frame, Object, OpenPack, PACK_SUFFIX, Through, frame_count, sidecar_path};
 use crate::store::read::{Chain, Decoder, Objects, read_formula};
+use crate::tensor::Dtype;
 use crate::threads::{Taken, Turn};
 
 use super::frame_pipeline::{Coded, FramePipeline};
@@ -34,6 +37,8 @@ pub struct Writer {
     /// Held by whoever appends an object. Nothing is waited for while it is held but this object's own frames.
     turn: Turn,
     transaction: Mutex<Transaction>,
+    /// Objects since the last one that had something known in it.
+    pub objects_in_vain: AtomicUsize,
     _locks: Locks,
 }
 
@@ -44,6 +49,7 @@ impl Writer {
     /// Begins a pack. What others stored meanwhile is known afterwards: it need not be stored again.
     pub fn begin(decoder: &Arc<Decoder>, options: Options) -> Result<Self> {
         let (disk, folders) = (&*decoder.catalog.disk, &decoder.catalog.folders);
+        let anchor_bytes = options.anchor_bytes / 2;
         let room = Room::begin(&decoder.catalog, options.reserve_bytes)?;
         let writing = folders.lock_writers(disk, false)?;
         decoder.catalog.refresh()?;
@@ -55,7 +61,8 @@ impl Writer {
                 pack: Arc::new(OpenPack::new(path, file)),
                 room,
                 turn: Turn::default(),
-                transaction: Mutex::default(),
+                transaction: Mutex::new(Transaction::new(anchor_bytes)),
+                objects_in_vain: AtomicUsize::new(0),
                 _locks: (lock, writing),
             }),
             Err(error) => {
@@ -83,13 +90,38 @@ impl Writer {
         self.lock().similar.nearest(bucket, signature, count)
     }
 
+    /// Whether anything is known that could be found in other bytes.
+    pub fn has_anchors(&self) -> bool {
+        let is_own = || !self.lock().anchored.is_empty();
+        self.options.anchor_bytes > 0 && (is_own() || self.decoder.catalog.has_anchors())
+    }
+
+    /// What has the windows of some candidates, stored in this transaction or sealed: for each the number of the candidate, the
+    /// object, and where in it the window would be. Nothing of it is sure.
+    pub fn anchored(&self, candidates: &[Candidate]) -> Vec<(usize, ObjectKey, u64)> {
+        let mut found = Vec::new();
+        if !candidates.is_empty() && self.options.anchor_bytes > 0 {
+            let anchored = &mut self.lock().anchored;
+            for (number, candidate) in candidates.iter().enumerate() {
+                anchored.find(candidate.hash, |key, offset| found.push((number, key, offset)));
+            }
+        }
+        if self.options.anchor_bytes > 0 {
+            self.decoder.catalog.anchored(candidates, &mut found);
+        }
+        found.sort_by_key(|(number, ..)| *number);
+        found
+    }
+
     /// Codes and appends an object as a difference to `base`, where that pays; how many bytes it takes in the pack.
     /// `None` if its key was appended by another thread meanwhile.
     pub fn store_on(&self, incoming: &Incoming<'_>, base: Option<&Chain>) -> Result<Option<u64>> {
         let Incoming { key, source, len, dtype, .. } = *incoming;
         let (lane, level) = (dtype.lane(), self.level(incoming));
         let (delta_type, memory) = (self.options.delta_type, &self.decoder.memory);
-        let pipeline = FramePipeline { key, source, len, lane, level, delta_type, base, memory };
+        let is_anchored =
+            self.options.anchor_bytes > 0 && incoming.kind == Kind::Content && len >= ANCHORED_MIN;
+        let pipeline = FramePipeline { key, source, len, lane, level, delta_type, base, memory, is_anchored };
         let threads = &self.decoder.threads;
         if frame_count(len) <= GATHERED_FRAMES {
             let frames: Vec<Result<Coded>> = pipeline.with_frames(threads, |frames| frames.collect());
@@ -121,13 +153,17 @@ impl Writer {
             return Ok(None);
         }
         let offset = self.pack.len();
-        let frames = self.append(incoming, offset, frames).inspect_err(|error| self.undo(offset, error))?;
+        let mut anchors = Vec::new();
+        let frames = self
+            .append(incoming, offset, frames, &mut anchors)
+            .inspect_err(|error| self.undo(offset, error))?;
         let used = used(base, &frames);
         let (base, through) = (used.map(|base| base.object().entry.key), used.and_then(Chain::through));
         let depth = used.map_or(0, |base| base.depth() + 1);
         let stored_len = frames.last().map_or(0, |frame| frame.end);
         let entry = Entry { key, kind, dtype, len, depth, base, through, file: 0, offset };
-        self.transaction()?.record(entry, frames, signature);
+        keep_useful(used.and_then(Chain::mosaic), &mut anchors);
+        self.transaction()?.record(entry, frames, Marks { signature, anchors });
         Ok(Some(stored_len))
     }
 
@@ -137,12 +173,14 @@ impl Writer {
         incoming: &Incoming<'_>,
         offset: u64,
         frames: &mut dyn Iterator<Item = Result<Coded>>,
+        anchors: &mut Vec<u8>,
     ) -> Result<Vec<Frame>> {
         let mut hasher = KeyHasher::new(incoming.digest);
         let mut coded = Vec::new();
         let mut end = 0;
         for frame in frames {
-            let Coded { raw, stored, tag, checksum } = frame?;
+            let Coded { raw, stored, tag, checksum, anchors: of_frame } = frame?;
+            anchors.extend(of_frame);
             hasher.update(&raw);
             self.room.check(&self.decoder.catalog, offset + end)?;
             self.pack.append(&stored)?;
@@ -158,6 +196,26 @@ impl Writer {
         }
     }
 
+    /// What a mosaic makes, of which the record is stored if it is not yet; `None` if nothing may be a difference to it.
+    pub fn chain_of(&self, mosaic: &Mosaic) -> Result<Option<Chain>> {
+        if !self.options.consent.is_given() {
+            return Ok(None);
+        }
+        let bytes = mosaic.encode();
+        let (kind, key) = (Kind::Formula, metadata_key(blake3::hash(&bytes).as_bytes()));
+        if Objects::find(self, kind, &key, None)?.is_none() {
+            let (digest, dtype, len) = (Digest::Metadata, Dtype::Opaque, bytes.len() as u64);
+            let treatment = Treatment::default();
+            let source = &bytes;
+            let incoming =
+                Incoming { kind, digest, key, dtype, source, len, bases: &[], treatment, signature: None };
+            self.store_on(&incoming, None)?;
+        }
+        let Some(object) = Objects::find(self, kind, &key, None)? else { return Ok(None) };
+        // What was found a moment ago may be damaged or too wide: then it is none.
+        Ok(Chain::of_formula(self, object).ok().filter(Chain::can_be_base))
+    }
+
     /// How deep a sealed object is if it is copied into this transaction as it is.
     pub fn depth_of_copy(&self, object: &Object) -> Result<u8> {
         let Some(base) = object.entry.base else { return Ok(0) };
@@ -166,7 +224,7 @@ impl Writer {
             Some(Through::Formula) => {
                 let formula =
                     self.lock().find(&self.pack, Kind::Formula, &base).ok_or_else(|| missing(&base))?;
-                read_formula(&formula)?.operands().iter().map(|operand| operand.key).collect()
+                read_formula(&formula)?.keys()
             }
             Some(Through::Cast(_)) | None => vec![base],
         };
@@ -179,11 +237,11 @@ impl Writer {
     }
 
     /// Copies a sealed object as it is stored, which is so deep here.
-    pub fn copy(&self, object: &Object, depth: u8, signature: Option<Signature>) -> Result<()> {
+    pub fn copy(&self, object: &Object, depth: u8, marks: Marks) -> Result<()> {
         let _turn = self.decoder.threads.take(&self.turn);
         let offset = self.pack.len();
         let frames = self.append_stored(object, offset).inspect_err(|error| self.undo(offset, error))?;
-        self.transaction()?.record(Entry { depth, file: 0, offset, ..object.entry }, frames, signature);
+        self.transaction()?.record(Entry { depth, file: 0, offset, ..object.entry }, frames, marks);
         Ok(())
     }
 
@@ -214,6 +272,22 @@ impl Writer {
 /// What was used of a base: nothing if none of the frames needs it.
 fn used<'a>(base: Option<&'a Chain>, frames: &[Frame]) -> Option<&'a Chain> {
     base.filter(|_| frames.iter().any(|frame| tag_needs_base(frame.tag)))
+}
+
+/// Takes the anchors away of what lies in pieces of other content, where it is found, and the whole record if there are no others.
+fn keep_useful(mosaic: Option<&Mosaic>, anchors: &mut Vec<u8>) {
+    let is_elsewhere = |at: u64| mosaic.is_some_and(|mosaic| !mosaic.touching(at, at + 1).is_empty());
+    let mut is_useful = false;
+    for (start, record) in (0..).step_by(ANCHOR_BLOCK).zip(anchors.as_chunks_mut::<{ Anchor::LEN }>().0) {
+        let anchor = Anchor::each_of(record).next().flatten();
+        match anchor {
+            Some(anchor) if is_elsewhere(start + u64::from(anchor.at)) => *record = Anchor::to_bytes(None),
+            _ => is_useful |= anchor.is_some(),
+        }
+    }
+    if !is_useful {
+        anchors.clear();
+    }
 }
 
 /// A new locked file for an open pack.
