@@ -223,6 +223,10 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
             (old.view, new.view, files)
         }
     };
+    let files = match paths.tensors.is_empty() {
+        true => files,
+        false => place.views().with_tensors((&old, &new), files, &paths.tensors, &task)?,
+    };
     let differs = !files.is_empty();
     let ended = || match differs && args.answers() {
         true => ExitCode::from(1),

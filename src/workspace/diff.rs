@@ -39,6 +39,30 @@ impl Views<'_> {
         }
     }
 
+    /// Of files that differ those in which some of these tensors do.
+    ///
+    /// # Errors
+    /// As [`Views::diff_file`].
+    pub fn with_tensors(
+        &self,
+        (old, new): (&View, &View),
+        files: Vec<FileChange>,
+        names: &[String],
+        task: &Task,
+    ) -> Result<Vec<FileChange>> {
+        let wanted = Wanted { names, numbers: false, same: false };
+        let mut found = Vec::new();
+        for file in files {
+            let is_file = |entry: &&DraftEntry| entry.node.is_file();
+            let (before, after) =
+                (file.change.old.as_ref().filter(is_file), file.change.new.as_ref().filter(is_file));
+            if !self.diff_file((old, before), (new, after), wanted, task)?.tensors.tensors.is_empty() {
+                found.push(file);
+            }
+        }
+        Ok(found)
+    }
+
     /// What differs in a file.
     ///
     /// # Errors

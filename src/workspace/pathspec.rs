@@ -1,6 +1,6 @@
 //! Paths as somebody means several at once: everything below some, those that a pattern fits, tensors of a file.
 
-use crate::history::{self, Repo, TreePath, glob};
+use crate::history::{self, DraftEntry, DraftNode, FileContent, Node, Repo, TreePath, glob};
 use crate::id::TreeId;
 
 /// Which paths are meant; all, if none was named.
@@ -38,6 +38,11 @@ impl Pathspec {
         if old == new {
             return Ok(false);
         }
+        if !self.tensors.is_empty() {
+            let changes = repo.diff_trees(old, new)?;
+            let mut meant = changes.iter().filter(|change| self.means(&change.path));
+            return meant.try_fold(false, |found, change| Ok(found || self.tensors_differ(repo, change)?));
+        }
         let mut patterns = false;
         for spec in &self.specs {
             match spec {
@@ -55,6 +60,23 @@ impl Pathspec {
         }
         let is_meant = |change: &history::Change| self.means(&change.path);
         Ok(patterns && repo.diff_trees(old, new)?.iter().any(is_meant))
+    }
+
+    /// Whether tensors that are meant differ in a file of the history.
+    fn tensors_differ(&self, repo: &Repo, change: &history::Change) -> history::Result<bool> {
+        let content = |entry: &Option<DraftEntry>| match entry.as_ref().map(|entry| &entry.node) {
+            Some(DraftNode::Known(Node::File { recipe, .. })) => FileContent::of(repo, *recipe).map(Some),
+            _ => Ok(None),
+        };
+        let tensors = |file: &Option<FileContent>| {
+            let all = file.iter().flat_map(FileContent::tensors);
+            let meant = all.filter(|tensor| self.tensors.iter().any(|name| glob(name, &tensor.info.name)));
+            meant.map(|tensor| (tensor.info.clone(), tensor.key)).collect::<Vec<_>>()
+        };
+        let (mut old, mut new) = (tensors(&content(&change.old)?), tensors(&content(&change.new)?));
+        // Where they stand in the file does not matter.
+        [&mut old, &mut new].into_iter().for_each(|all| all.sort_by(|a, b| a.0.name.cmp(&b.0.name)));
+        Ok(old != new)
     }
 
     /// Whether a path is meant.

@@ -55,6 +55,32 @@ fn tensors_are_added_removed_renamed_reshaped_and_changed_by_so_much() {
 }
 
 #[test]
+fn of_tensors_that_are_named_only_these_count() {
+    let bench = bench();
+    for (name, code) in [("f", 0), ("a", 1), ("b", 1), ("?", 1), ("nope", 0)] {
+        let path = format!("model.safetensors#{name}");
+        for words in [&["--", &path][..], &["-t", name], &["-t", name, "--stat"], &["-t", name, "-q"]] {
+            let ran = bench.coral(&[&["diff", "--exit-code"], words].concat());
+            assert_eq!(ran.code, code, "{name} {words:?}: {ran:?}");
+            assert_eq!(
+                ran.stdout.is_empty(),
+                code == 0 || words.contains(&"-q"),
+                "{name} {words:?}: {ran:?}"
+            );
+        }
+    }
+    bench.coral(&["commit", "-m", "new"]).succeeds();
+    let log = |name: &str| {
+        let path = format!("model.safetensors#{name}");
+        bench.coral(&["log", "--format", "%s", "--", &path]).succeeds().stdout
+    };
+    assert_eq!([log("f"), log("a"), log("c"), log("nope")], ["old\n", "new\nold\n", "new\n", ""]);
+    bench
+        .coral(&["diff", "--exit-code", "HEAD~1:model.safetensors#f", "HEAD:model.safetensors#f"])
+        .succeeds();
+}
+
+#[test]
 fn people_see_lines_of_texts_and_a_line_for_each_tensor() {
     let bench = bench();
     let text = bench.coral(&["diff"]).succeeds().stdout;
