@@ -12,19 +12,22 @@ use crate::recipe::{Extent, Place, Recipe, TensorInfo};
 use crate::soup::has_checksums;
 use crate::store::Ingest;
 use crate::task::Task;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// What came of merging a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum FileMerge {
-    /// It has no tensors that could be exchanged.
-    Whole,
+    /// It has no tensors that could be exchanged; these are on one side alone, or of another type or shape on the other.
+    Whole(Vec<String>),
     /// It was merged; where `conflicts` are, it has the first side's tensors.
     Merged { recipe: RecipeId, len: u64, conflicts: Vec<String> },
 }
 
 /// Tensors by name; `None` if a name stands twice.
-fn by_name(recipe: &Recipe) -> Option<HashMap<&str, (&TensorInfo, ObjectKey)>> {
+/// The tensors of a file by their names.
+type Tensors<'a> = HashMap<&'a str, (&'a TensorInfo, ObjectKey)>;
+
+fn by_name(recipe: &Recipe) -> Option<Tensors<'_>> {
     let mut found = HashMap::new();
     for (tensor, key, _) in recipe.tensors() {
         if found.insert(tensor.name.as_str(), (tensor, key)).is_some() {
@@ -45,7 +48,9 @@ pub(super) fn merge_files(
 ) -> Result<FileMerge> {
     let (ours, theirs) = (repo.recipe(ours_id)?, repo.recipe(theirs_id)?);
     let base = base.map(|base| repo.recipe(base)).transpose()?;
-    let (Some(here), Some(there)) = (by_name(&ours), by_name(&theirs)) else { return Ok(FileMerge::Whole) };
+    let (Some(here), Some(there)) = (by_name(&ours), by_name(&theirs)) else {
+        return Ok(FileMerge::Whole(Vec::new()));
+    };
     let before = base.as_deref().and_then(by_name).unwrap_or_default();
     let face = |name: &str, tensor: &TensorInfo| {
         there.get(name).is_some_and(|(other, _)| (other.dtype, &other.shape) == (tensor.dtype, &tensor.shape))
@@ -54,7 +59,16 @@ pub(super) fn merge_files(
     let ours_content = FileContent::of(repo, ours_id)?;
     let are_separate = ours.has_separate_tensors() && theirs.has_separate_tensors();
     if here.is_empty() || !same_layout || !are_separate || has_checksums(&ours_content)? {
-        return Ok(FileMerge::Whole);
+        let unlike = |sides: [&Tensors<'_>; 2]| {
+            let [one, other] = sides;
+            let is_like = |name: &str, tensor: &TensorInfo| {
+                other.get(name).is_some_and(|(it, _)| (it.dtype, &it.shape) == (tensor.dtype, &tensor.shape))
+            };
+            let unlike = one.iter().filter(|(name, (tensor, _))| !is_like(name, tensor));
+            unlike.map(|(name, _)| (*name).to_owned()).collect::<BTreeSet<String>>()
+        };
+        let unlike = &unlike([&here, &there]) | &unlike([&there, &here]);
+        return Ok(FileMerge::Whole(unlike.into_iter().collect()));
     }
     let (mut conflicts, mut taken) = (Vec::new(), HashMap::new());
     let mut extents = ours.extents().to_vec();

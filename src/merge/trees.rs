@@ -115,10 +115,10 @@ impl Merge<'_> {
             (None, None) => Ok(()),
             (Some(ours), Some(theirs)) => self.both(change.path, base, ours, theirs),
             (None, theirs @ Some(_)) => {
-                self.disagree(change.path, ConflictKind::RemovedHere, [base, None, theirs])
+                self.disagree(change.path, ConflictKind::RemovedHere, [base, None, theirs], Vec::new())
             }
             (ours @ Some(_), None) => {
-                self.disagree(change.path, ConflictKind::RemovedThere, [base, ours, None])
+                self.disagree(change.path, ConflictKind::RemovedThere, [base, ours, None], Vec::new())
             }
         }
     }
@@ -256,7 +256,7 @@ impl Merge<'_> {
         let kind = if base.is_some() { ConflictKind::BothChanged } else { ConflictKind::BothAdded };
         let (Node::File { recipe: here, .. }, Node::File { recipe: there, .. }) = (&ours.node, &theirs.node)
         else {
-            return self.disagree(path, kind, [base, Some(ours), Some(theirs)]);
+            return self.disagree(path, kind, [base, Some(ours), Some(theirs)], Vec::new());
         };
         let before = base.as_ref().and_then(|entry| match entry.node {
             Node::File { recipe, .. } => Some(recipe),
@@ -264,8 +264,11 @@ impl Merge<'_> {
         });
         let way = (self.way)(&path)?;
         let merged = self.files(way, before, (*here, *there))?;
-        let FileMerge::Merged { recipe, len, conflicts } = merged else {
-            return self.disagree(path, kind, [base, Some(ours), Some(theirs)]);
+        let (recipe, len, conflicts) = match merged {
+            FileMerge::Merged { recipe, len, conflicts } => (recipe, len, conflicts),
+            FileMerge::Whole(unlike) => {
+                return self.disagree(path, kind, [base, Some(ours), Some(theirs)], unlike);
+            }
         };
         let merged = with(Node::File { recipe, len });
         if merged.node != ours.node || merged.attributes.mode != ours.attributes.mode {
@@ -281,12 +284,12 @@ impl Merge<'_> {
     /// Merges two files inside, if that is wanted and can be done.
     fn files(&self, way: Way, base: Option<RecipeId>, sides: (RecipeId, RecipeId)) -> Result<FileMerge> {
         if way.whole {
-            return Ok(FileMerge::Whole);
+            return Ok(FileMerge::Whole(Vec::new()));
         }
         match merge_files(self.repo, self.ingest, base, sides, way, self.task)? {
-            FileMerge::Whole if way.lines => {
+            FileMerge::Whole(unlike) if way.lines => {
                 let merged = merge_lines(self.repo, self.ingest, base, sides, self.task)?;
-                Ok(merged.map_or(FileMerge::Whole, |(recipe, len)| FileMerge::Merged {
+                Ok(merged.map_or(FileMerge::Whole(unlike), |(recipe, len)| FileMerge::Merged {
                     recipe,
                     len,
                     conflicts: Vec::new(),
@@ -296,8 +299,15 @@ impl Merge<'_> {
         }
     }
 
-    /// Where both sides want something else, the favored one gets it, or the first side's stays until somebody decides.
-    fn disagree(&mut self, path: TreePath, kind: ConflictKind, sides: [Option<Entry>; 3]) -> Result<()> {
+    /// Where both sides want something else, the favored one gets it, or the first side's stays until somebody decides. `tensors`
+    /// are those that do not fit each other.
+    fn disagree(
+        &mut self,
+        path: TreePath,
+        kind: ConflictKind,
+        sides: [Option<Entry>; 3],
+        tensors: Vec<String>,
+    ) -> Result<()> {
         let [base, ours, theirs] = sides;
         let (is_conflict, left) = match (self.way)(&path)?.favor {
             Favor::Ours => (false, &ours),
@@ -311,7 +321,7 @@ impl Merge<'_> {
             self.edit(path.clone(), left.clone());
         }
         if is_conflict {
-            self.found.conflicts.push(Conflict { path, kind, base, ours, theirs, left, tensors: Vec::new() });
+            self.found.conflicts.push(Conflict { path, kind, base, ours, theirs, left, tensors });
         }
         Ok(())
     }

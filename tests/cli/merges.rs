@@ -329,6 +329,26 @@ fn a_merge_under_way_is_given_up_as_a_merge_and_by_nothing_that_forgets_it() {
     bench.coral(&["commit", "-m", "nothing"]).fails(1, &["nothing to commit"]);
 }
 
+#[test]
+fn tensors_that_do_not_fit_each_other_are_named() {
+    let bench = Workbench::new();
+    let (embed, rest) = (weights(1, 500), weights(2, 40));
+    let model =
+        |embed: &[f32], extra: &str| safetensors(&[("embed", embed), ("rest", &rest), (extra, &rest)]);
+    bench.commit("m.safetensors", &model(&embed[..400], "same"), "base");
+    bench.coral(&["switch", "-c", "dev"]).succeeds();
+    bench.commit("m.safetensors", &model(&embed, "same"), "larger");
+    bench.coral(&["switch", "main"]).succeeds();
+    bench.commit("m.safetensors", &model(&embed[100..], "other"), "changed");
+    for strategy in [&[][..], &["-s", "average"]] {
+        let told = bench.coral(&[&["--json", "merge", "dev"], strategy].concat()).fails(1, &[]);
+        let told: serde_json::Value = serde_json::from_str(&told.stdout).expect("JSON");
+        let names = serde_json::json!(["embed", "other", "same"]);
+        assert_eq!(told["conflicts"][0]["tensors"], names, "{told}");
+        bench.coral(&["merge", "--abort"]).succeeds();
+    }
+}
+
 /// Three commits on `dev`, the second of which changes what `main` changed too.
 fn three_to_pick() -> (Workbench, [String; 3]) {
     let bench = Workbench::new();
