@@ -57,7 +57,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         let text = text.display();
         if !bytes.contains(&b':') {
             return Err(CommandError::usage(format!("`{text}` names no file"))
-                .hint(format!("a file of a revision is `REF:PATH`, such as `HEAD:{text}`")));
+                .hint("`REF:PATH` is a file of a revision, `:PATH` one of the worktree"));
         }
         let found = place.views().locate(bytes)?;
         match out.json {

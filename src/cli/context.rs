@@ -54,7 +54,10 @@ impl Context {
             _ => CommandError::new(format!("cannot tell the current folder: {error}")),
         })?;
         let cwd = directories.into_iter().try_fold(cwd, |cwd, directory| {
-            let there = cwd.join(&directory).canonicalize();
+            let there = cwd.join(&directory).canonicalize().and_then(|there| match there.is_dir() {
+                true => Ok(there),
+                false => Err(ErrorKind::NotADirectory.into()),
+            });
             there.map_err(|error| {
                 CommandError::new(format!("cannot go to `{}`: {error}", directory.display()))
             })

@@ -260,7 +260,7 @@ fn worktree_hint(error: &worktree::Error) -> Option<String> {
             Some("commit the changes on a new branch, or drop them with `coral restore -B NAME --all`".into())
         }
         E::UncommittedChanges(name) => Some(format!(
-            "`coral commit -B {name}` records them, `coral restore -B {name} --all` drops them, `coral branch -D {name}` deletes all the same"
+            "`coral commit -B {name}` records them, `coral stash` puts them aside, `coral restore -B {name} --all` drops them"
         )),
         E::Unmerged(_) => Some(
             "`coral status` lists them; `coral checkout --ours PATH` or `--theirs PATH` takes a side, `coral add PATH` what is there"

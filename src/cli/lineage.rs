@@ -9,6 +9,7 @@ use crate::history::{Lineage, Resemblance, TreePath};
 use crate::id::CommitId;
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::ffi::OsString;
 
 /// Tell which stored model a checkpoint derives from
 ///
@@ -19,7 +20,7 @@ use serde::Serialize;
 pub struct Args {
     /// A file, or REF:PATH
     #[arg(value_name = "TARGET")]
-    target: String,
+    target: OsString,
     /// Show the nearest stored tensor of each tensor as well
     #[arg(short, long)]
     verbose: bool,

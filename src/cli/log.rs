@@ -13,6 +13,7 @@ use crate::compare::Wanted;
 use crate::history::{Commit, Order, Revisions, TagName, TreePath, is_glob};
 use crate::id::CommitId;
 use crate::task::Task;
+use crate::units::Timestamp;
 use crate::workspace::{self, LogRequest, Pathspec, View, is_of_its_own};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -301,7 +302,7 @@ impl Printer<'_> {
 
     fn commit_lines(&self, id: CommitId, commit: &Commit) -> Vec<String> {
         let names = self.names.get(&id).map(Vec::as_slice).unwrap_or_default();
-        let printed = Printed { id, commit, names, dates: self.dates };
+        let printed = Printed { id, commit, names, dates: self.dates, now: self.place.now() };
         let short = self.out.paint(Colour::Yellow, &id.to_string()[..10]);
         if !self.args.metrics.is_empty() {
             let value = |name: &String| commit.metadata.get(name).map(String::as_str).unwrap_or("-");
@@ -407,7 +408,7 @@ fn full(out: &Output, printed: &Printed<'_>, with_committer: bool, with_body: bo
 
 /// Prints a commit's headers and message, and an empty line.
 pub fn print_commit(out: &Output, id: CommitId, commit: &Commit, names: &[String]) -> Result<()> {
-    let printed = Printed { id, commit, names, dates: DateStyle::Iso };
+    let printed = Printed { id, commit, names, dates: DateStyle::Iso, now: Timestamp::EPOCH };
     full(out, &printed, false, true).into_iter().try_for_each(|line| out.line(line))
 }
 

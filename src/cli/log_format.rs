@@ -3,6 +3,7 @@
 use super::when::{self, DateStyle};
 use crate::history::{Commit, Signature};
 use crate::id::CommitId;
+use crate::units::Timestamp;
 
 /// A commit as it is printed.
 pub struct Printed<'a> {
@@ -11,6 +12,8 @@ pub struct Printed<'a> {
     /// What refs call it.
     pub names: &'a [String],
     pub dates: DateStyle,
+    /// What `%ar` and `%cr` count from.
+    pub now: Timestamp,
 }
 
 /// Fills a format, as git's `--format`: `%H %h %T %P %p %an %ae %ad %aI %cn %ce %cd %cI %s %b %B %d %D %n %%`, and
@@ -44,7 +47,7 @@ fn placeholder<'f>(after: &'f str, printed: &Printed<'_>, text: &mut String) -> 
 }
 
 fn value(name: &str, printed: &Printed<'_>) -> Option<String> {
-    let Printed { id, commit, names, dates } = printed;
+    let Printed { id, commit, names, dates, now } = printed;
     let ids = |length: usize| {
         let ids = commit.parents.iter().map(|id| id.to_string()[..length].to_owned());
         ids.collect::<Vec<_>>().join(" ")
@@ -60,13 +63,13 @@ fn value(name: &str, printed: &Printed<'_>) -> Option<String> {
         "an" => commit.author.name.clone(),
         "ae" => commit.author.email.clone(),
         "ad" => date(&commit.author),
-        "ar" => when::styled(&commit.author, DateStyle::Relative(printed.dates.now())),
+        "ar" => when::styled(&commit.author, DateStyle::Relative(*now)),
         "at" => commit.author.time.seconds.to_string(),
         "aI" => when::rfc3339_there(commit.author.time, commit.author.offset_minutes),
         "cn" => commit.committer.name.clone(),
         "ce" => commit.committer.email.clone(),
         "cd" => date(&commit.committer),
-        "cr" => when::styled(&commit.committer, DateStyle::Relative(printed.dates.now())),
+        "cr" => when::styled(&commit.committer, DateStyle::Relative(*now)),
         "ct" => commit.committer.time.seconds.to_string(),
         "cI" => when::rfc3339_there(commit.committer.time, commit.committer.offset_minutes),
         "s" => commit.subject().to_owned(),
@@ -129,11 +132,13 @@ mod tests {
             metadata: [("loss".to_owned(), "0.5".to_owned())].into(),
         };
         let names = ["main".to_owned()];
+        let at = |later: i64| Timestamp { seconds: 1_700_000_000 + later, nanoseconds: 0 };
         let id = CommitId::from_bytes([0xab; 32]);
-        let printed = Printed { id, commit: &commit, names: &names, dates: DateStyle::Iso };
+        let printed = Printed { id, commit: &commit, names: &names, dates: DateStyle::Iso, now: at(3600) };
         let fill = |format: &str| filled(format, &printed);
         assert_eq!(fill("%h %s%d %(loss)%(none)|%an <%ae>"), "ababababab subject (main) 0.5|Ada <a@b>");
         assert_eq!(fill("%p%n%b%%%x 100%"), "0202020202\nbody%%x 100%");
+        assert_eq!(fill("%ar, %cr"), "1 hour ago, 1 hour ago");
         assert_eq!(fill("%ad %aI"), "2023-11-14 23:13:20 +0100 2023-11-14T23:13:20+01:00");
     }
 }

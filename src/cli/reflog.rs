@@ -57,7 +57,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         let name = args.name.as_str();
         out.line(format_args!(
             "{id} {name}@{{{number}}} {} {}",
-            &when::date(line.who.time, line.who.offset_minutes)[..16],
+            when::date(line.who.time, line.who.offset_minutes),
             line.message
         ))?;
     }

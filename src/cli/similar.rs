@@ -8,6 +8,7 @@ use crate::history::{Asked, DraftNode, Likeness, Node, Resemblance, TreeWalk, Wa
 use crate::task::Task;
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::ffi::{OsStr, OsString};
 
 /// Find the stored tensors that resemble a tensor most
 ///
@@ -17,7 +18,7 @@ use serde::Serialize;
 pub struct Args {
     /// A file, REF:PATH, or the name of a tensor
     #[arg(value_name = "TARGET")]
-    target: String,
+    target: OsString,
     /// How many for each tensor
     #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 5)]
     max_count: usize,
@@ -84,7 +85,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
 pub fn tensors(
     context: &Context,
     place: &Place,
-    target: &str,
+    target: &OsStr,
     task: &Task,
 ) -> Result<(Vec<Wanted>, Option<Asked>)> {
     let file = context.absolute(target.as_ref());
@@ -92,10 +93,10 @@ pub fn tensors(
         return Ok((found_any(Resemblance::tensors_of_file(&file, task)?, target)?, None));
     }
     let resemblance = Resemblance::of(&place.repo);
-    if target.contains(':') {
-        let found = place.views().locate(target)?;
+    if target.as_encoded_bytes().contains(&b':') {
+        let found = place.views().locate(target.as_encoded_bytes())?;
         let DraftNode::Known(Node::File { recipe, .. }) = found.entry.node else {
-            return Err(CommandError::new(format!("`{target}` is not a file of the history")));
+            return Err(CommandError::new(format!("`{}` is not a file of the history", target.display())));
         };
         let wanted = found_any(resemblance.tensors_of_recipe(&*place.repo.recipe(recipe)?, task)?, target)?;
         return Ok((wanted, Some(Asked { commit: found.view.commit(), recipe })));
@@ -105,20 +106,21 @@ pub fn tensors(
     for step in TreeWalk::below(&place.repo, place.repo.commit(commit)?.tree) {
         let Node::File { recipe, .. } = step?.1.node else { continue };
         let content = place.repo.recipe(recipe)?;
-        if content.tensors().any(|(tensor, _, _)| tensor.name == target) {
+        if content.tensors().any(|(tensor, _, _)| target == tensor.name.as_str()) {
             wanted.extend(resemblance.tensors_of_recipe(&content, task)?);
             asked = asked.or(Some(Asked { commit: Some(commit), recipe }));
         }
     }
-    wanted.retain(|wanted| wanted.tensor.name == target);
+    wanted.retain(|wanted| target == wanted.tensor.name.as_str());
     Ok((found_any(wanted, target)?, asked))
 }
 
-fn found_any(wanted: Vec<Wanted>, target: &str) -> Result<Vec<Wanted>> {
+fn found_any(wanted: Vec<Wanted>, target: &OsStr) -> Result<Vec<Wanted>> {
     match wanted.is_empty() {
         false => Ok(wanted),
         true => Err(CommandError::new(format!(
-            "`{target}` is no file with tensors, and no tensor of the last commit"
+            "`{}` is no file with tensors, and no tensor of the last commit",
+            target.display()
         ))
         .hint(
             "name a .safetensors, .npy or .npz file, REF:PATH, or a tensor that `coral show HEAD:PATH` lists",

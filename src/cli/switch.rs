@@ -150,8 +150,12 @@ fn bring_back(place: &Place, out: &Output, paths: &[PathBuf], source: Option<Str
 fn with_what_may_be_meant(error: workspace::Error, to: &Switch) -> CommandError {
     match (error, to) {
         (error @ workspace::Error::Repo(Error::UnknownRevision { .. }), Switch::To(target)) => {
-            CommandError::from(error)
-                .hint(format!("`coral switch -c {target}` makes a branch of that name"))
+            let may_be_made = BranchName::new(target.to_string()).is_ok();
+            let makes =
+                may_be_made.then(|| format!("`coral switch -c {target}` makes a branch of that name"));
+            makes
+                .into_iter()
+                .fold(CommandError::from(error), CommandError::hint)
                 .hint("`coral restore PATH` drops the changes of files")
         }
         (error, _) => error.into(),

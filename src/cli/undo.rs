@@ -146,7 +146,7 @@ pub fn op(context: &Context, out: &Output, args: OpArgs) -> Result<()> {
     for operation in shown {
         let number = out.paint(Colour::Yellow, format_args!("{:>4}", operation.number));
         let mark = if Some(operation.number) == next { '@' } else { ' ' };
-        let date = &when::date(operation.who.time, operation.who.offset_minutes)[..16];
+        let date = when::date(operation.who.time, operation.who.offset_minutes);
         out.line(format_args!(
             "{mark}{number} {date} {}  ({})",
             operation.message,

@@ -32,14 +32,6 @@ impl DateStyle {
             _ => return None,
         })
     }
-
-    /// The instant that it counts from, or else the first one.
-    pub fn now(self) -> Timestamp {
-        match self {
-            Self::Relative(now) => now,
-            Self::Iso | Self::Local | Self::Short | Self::Unix => Timestamp::EPOCH,
-        }
-    }
 }
 
 /// When somebody did something.
