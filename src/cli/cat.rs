@@ -56,8 +56,12 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         let bytes = text.as_encoded_bytes();
         let text = text.display();
         if !bytes.contains(&b':') {
+            let example = match place.repo.resolve(&text.to_string(), place.now()) {
+                Ok(_) => format!("{text}:PATH"),
+                Err(_) => format!("HEAD:{text}"),
+            };
             return Err(CommandError::usage(format!("`{text}` names no file"))
-                .hint("`REF:PATH` is a file of a revision, `:PATH` one of the worktree"));
+                .hint(format!("a file of a revision is `REF:PATH`, such as `{example}`")));
         }
         let found = place.views().locate(bytes)?;
         match out.json {
