@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::sync::Arc;
 
 use crate::codec::Level;
 use crate::history::{BranchName, LogEntry, Signature, Tag, TagName, TreePath, metadata_pair};
 use crate::id::CommitId;
 use crate::quote;
-use crate::task::{Silent, Task};
+use crate::task::Task;
 use crate::units::Timestamp;
 use crate::worktree::{Coding, CommitRequest, Committed};
 
@@ -139,9 +138,7 @@ impl<'a> Commands<'a> {
             coding,
             only: Vec::new(),
         };
-        // Who hashes a file that takes hours is not to keep the mount from ending.
-        let task = Task::new(Arc::new(self.0.ending.clone()), Arc::new(Silent));
-        let committed = self.0.worktrees.open(&branch)?.commit(&request, &task)?;
+        let committed = self.0.worktrees.open(&branch)?.commit(&request, &Task::default())?;
         self.0.ingest.attached(self.0.repo.store());
         self.0.announce();
         Ok((branch, committed))

@@ -287,7 +287,6 @@ impl Mount {
 
     fn finish(&self) -> Result<(), MountError> {
         let shared = &self.core.shared;
-        shared.ending.stop();
         shared.handles.close_noted();
         shared.handles.interrupt();
         shared.auto_events.end();

@@ -8,7 +8,6 @@ use std::sync::{Arc, OnceLock};
 
 use crate::disk::Space;
 use crate::history::{Attributes, Repo, Signature};
-use crate::task::StopHandle;
 use crate::tensors::Tensors;
 use crate::units::Timestamp;
 use crate::worktree::{self, NodeId};
@@ -65,8 +64,6 @@ pub(super) struct Superblock {
     teller: OnceLock<Teller>,
     pub index: Index,
     pub meter: Meter,
-    /// Asked once the mount is over: whatever works for somebody gives up.
-    pub ending: StopHandle,
     pub log: Arc<Log>,
 }
 
@@ -109,7 +106,6 @@ impl Superblock {
             teller: OnceLock::new(),
             index: Index::default(),
             meter: Meter::default(),
-            ending: StopHandle::default(),
             log,
             view,
             author,

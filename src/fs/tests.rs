@@ -130,20 +130,6 @@ fn delete(core: &FileSystem, name: &str) {
 }
 
 #[test]
-fn a_commit_does_not_keep_a_mount_that_ends() {
-    let core = file_system();
-    save(&core, "worktree/main", "a", b"saved");
-    core.shared.ending.stop();
-    let ctl = core.open(ino(&core, ".coral/ctl"), WRITE).unwrap();
-    assert_eq!(errno(core.opened(ctl.handle).unwrap().write(0, b"commit -m late")), Some(libc::EINVAL));
-    let mut said = vec![0; 4096];
-    let len = core.opened(ctl.handle).unwrap().read(0, &mut said).unwrap();
-    core.release(ctl.handle);
-    assert!(String::from_utf8_lossy(&said[..len]).contains("stopped before it was done"));
-    assert!(core.repo().refs().branch(&branch("main")).unwrap().is_none());
-}
-
-#[test]
 fn only_the_first_write_to_a_file_copies_it() {
     let core = file_system();
     let file = save(&core, "worktree/main", "a", b"saved");
