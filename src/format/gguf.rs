@@ -275,7 +275,7 @@ fn width(kind: u32) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Gguf, for_mutations, proposal, tensors_of};
+    use super::super::testing::{Gguf, filled_tensors_of, for_mutations, proposal, tensors_of};
     use super::*;
 
     #[test]
@@ -290,14 +290,7 @@ mod tests {
             &[3; 68],
         );
         let file = gguf.file();
-        let found: Vec<_> = tensors_of(&file)
-            .into_iter()
-            .map(|(start, len, dtype, shape, name)| {
-                let bytes = &file[start as usize..(start + len) as usize];
-                assert!(bytes.iter().all(|byte| *byte == bytes[0]));
-                (bytes[0], dtype, shape, name)
-            })
-            .collect();
+        let found = filled_tensors_of(&file);
         let expected = [
             (1, Dtype::F32, vec![2, 3], "w".to_owned()),
             (2, Dtype::Bf16, vec![5], "half".to_owned()),

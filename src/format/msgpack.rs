@@ -224,7 +224,7 @@ pub(super) fn dtype_of(name: &str) -> Option<Dtype> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::testing::{for_mutations, proposal, tensors_of};
+    use super::super::testing::{filled_tensors_of, for_mutations, proposal, tensors_of};
     use super::*;
 
     fn text(text: &str) -> Vec<u8> {
@@ -266,14 +266,7 @@ pub(super) mod tests {
     #[test]
     fn arrays_are_called_by_the_keys_that_lead_to_them() {
         let file = sample();
-        let found: Vec<_> = tensors_of(&file)
-            .into_iter()
-            .map(|(start, len, dtype, shape, name)| {
-                let bytes = &file[start as usize..(start + len) as usize];
-                assert!(bytes.iter().all(|byte| *byte == bytes[0]));
-                (bytes[0], dtype, shape, name)
-            })
-            .collect();
+        let found = filled_tensors_of(&file);
         let expected = [
             (1, Dtype::F32, vec![2, 100], "params.Dense_0.kernel"),
             (2, Dtype::Bf16, vec![3], "params.Dense_0.bias"),

@@ -5,15 +5,9 @@
 //! checksums are not, so that arrays can be written in any order and what lies between them last.
 
 use super::npy;
+use super::zip::{CENTRAL, END, END64, END64_LOCATOR, LOCAL, ZIP64_EXTRA};
 use crate::tensor::Dtype;
 
-const LOCAL: u32 = 0x0403_4b50;
-const CENTRAL: u32 = 0x0201_4b50;
-const END: u32 = 0x0605_4b50;
-const END64: u32 = 0x0606_4b50;
-const END64_LOCATOR: u32 = 0x0706_4b50;
-/// The extra field that holds 64-bit sizes.
-const ZIP64_EXTRA: u16 = 1;
 /// The version of the format that has them.
 const VERSION: u16 = 45;
 /// Names are UTF-8.

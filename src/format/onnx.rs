@@ -234,7 +234,7 @@ fn dtype_of(kind: u64) -> Option<Dtype> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::testing::{for_mutations, proposal, tensors_of};
+    use super::super::testing::{filled_tensors_of, for_mutations, proposal, tensors_of};
     use super::*;
 
     fn varint(mut value: u64) -> Vec<u8> {
@@ -290,14 +290,7 @@ pub(super) mod tests {
     #[test]
     fn tensors_of_graphs_and_of_their_nodes_have_names_types_and_shapes() {
         let file = sample();
-        let found: Vec<_> = tensors_of(&file)
-            .into_iter()
-            .map(|(start, len, dtype, shape, name)| {
-                let bytes = &file[start as usize..(start + len) as usize];
-                assert!(bytes.iter().all(|byte| *byte == bytes[0]));
-                (bytes[0], dtype, shape, name)
-            })
-            .collect();
+        let found = filled_tensors_of(&file);
         let expected = [
             (4, Dtype::I64, vec![], "out"),
             (5, Dtype::U8, vec![5], "deep"),

@@ -205,7 +205,7 @@ fn described(pickle: &Pickle<'_>, id: Id) -> Option<(String, Option<Dtype>)> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::testing::{for_mutations, proposal, tensors_of};
+    use super::super::testing::{filled_tensors_of, for_mutations, proposal, tensors_of};
     use super::*;
     use crate::tensor::Element;
 
@@ -273,14 +273,7 @@ pub(super) mod tests {
     #[test]
     fn arrays_have_the_names_that_lead_to_them() {
         let file = sample();
-        let found: Vec<_> = tensors_of(&file)
-            .into_iter()
-            .map(|(start, len, dtype, shape, name)| {
-                let bytes = &file[start as usize..(start + len) as usize];
-                assert!(bytes.iter().all(|byte| *byte == bytes[0]));
-                (bytes[0], dtype, shape, name)
-            })
-            .collect();
+        let found = filled_tensors_of(&file);
         let expected = [
             (1, Dtype::F32, vec![2, 200], "linear.weight"),
             (2, Dtype::U8, vec![24], "turned"),

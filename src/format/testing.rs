@@ -21,6 +21,16 @@ pub(super) fn tensors_of(file: &[u8]) -> Vec<(u64, u64, Dtype, Vec<u64>, String)
     proposal.tensors.into_iter().map(plain).collect()
 }
 
+/// The tensors proposed for a file in which each is filled with a byte of its own: that byte, type, shape and name.
+pub(super) fn filled_tensors_of(file: &[u8]) -> Vec<(u8, Dtype, Vec<u64>, String)> {
+    let filled = |(start, len, dtype, shape, name): (u64, u64, Dtype, Vec<u64>, String)| {
+        let bytes = &file[start as usize..(start + len) as usize];
+        assert!(bytes.iter().all(|byte| *byte == bytes[0]), "{name} is of several bytes");
+        (bytes[0], dtype, shape, name)
+    };
+    tensors_of(file).into_iter().map(filled).collect()
+}
+
 /// The invariants of `propose`: the parts are the file, in order; each tensor lies in it, in the order of their
 /// beginnings, and is as long as it says.
 pub(super) fn assert_tiles(file: &[u8], proposal: &Proposal) {

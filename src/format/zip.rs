@@ -17,13 +17,13 @@ use super::pickle::Pickle;
 use super::region::{Findings, LITERAL_MAX, Region, TENSORS_MAX};
 use super::torch::{self, Storage};
 
-const LOCAL: u32 = 0x0403_4b50;
-const CENTRAL: u32 = 0x0201_4b50;
-const END: u32 = 0x0605_4b50;
-const END64: u32 = 0x0606_4b50;
-const END64_LOCATOR: u32 = 0x0706_4b50;
+pub(super) const LOCAL: u32 = 0x0403_4b50;
+pub(super) const CENTRAL: u32 = 0x0201_4b50;
+pub(super) const END: u32 = 0x0605_4b50;
+pub(super) const END64: u32 = 0x0606_4b50;
+pub(super) const END64_LOCATOR: u32 = 0x0706_4b50;
 /// The extra field that holds 64-bit sizes.
-const ZIP64_EXTRA: u16 = 1;
+pub(super) const ZIP64_EXTRA: u16 = 1;
 /// Bytes of the end record without its comment.
 const END_LEN: u64 = 22;
 /// Bytes of the record that says where the zip64 end record is.
