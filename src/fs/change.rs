@@ -58,7 +58,7 @@ impl FileSystem {
                 }
                 created => created?,
             };
-            let open = shared.opened(worktree, node, true, true);
+            let open = shared.opened(worktree, node, OpenMode { write: true, ..how }, true);
             shared.note_changes(worktree, [dir, node]);
             let place = Place::Worktree(WorktreeNode::new(worktree, node));
             let known = worktree.names().attributes_here(node)?;

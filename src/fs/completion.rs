@@ -10,6 +10,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -23,23 +24,28 @@ const RELEASING: Duration = Duration::from_secs(600);
 /// How whoever closes a descriptor is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Closer {
-    /// It closes of its own accord, or ends so.
-    Willing,
+    /// The process that opened the file closes of its own accord, or ends so.
+    Opener,
+    /// Another process does, which was given the descriptor; or it is not known which one it is.
+    Other,
     /// A signal is ending it: what it wrote may be half of what it meant to write.
     Killed,
 }
 
 impl Closer {
-    /// What the kernel knows of the thread with this number, which is waiting for the answer to its FLUSH.
+    /// What the kernel knows of the thread with this number, which is waiting for the answer to its FLUSH of a file that another
+    /// thread, or the same, opened.
     ///
     /// A thread that executes another program closes descriptors while it holds a lock (`exec_update_lock`) that reading
     /// its `stat` takes: it would wait for us, and we for it. One that ends has given its memory back before it closes
     /// anything, and does not hold that lock; reading `status`, which tells, takes none.
-    pub fn of_thread(thread: u32) -> Self {
+    pub fn of_thread(thread: u32, opener: u32) -> Self {
         // A thread that cannot be seen is one of another namespace, or the kernel's own.
         let read = |name| read_at_once(&format!("/proc/{thread}/{name}")).unwrap_or_default();
-        match has_memory(&read("status")) || !dies_by_signal(&read("stat")) {
-            true => Closer::Willing,
+        let status = read("status");
+        match has_memory(&status) || !dies_by_signal(&read("stat")) {
+            true if is_of_process(opener, process_of(&status)) => Closer::Opener,
+            true => Closer::Other,
             false => Closer::Killed,
         }
     }
@@ -63,6 +69,18 @@ fn read_at_once(path: &str) -> io::Result<String> {
 /// Whether `/proc/PID/status` (proc_pid_status(5)) is of a thread that has memory, so that it does not end.
 fn has_memory(status: &str) -> bool {
     status.lines().any(|line| line.starts_with("VmSize:"))
+}
+
+/// The process of a thread, as its `/proc/PID/status` says.
+fn process_of(status: &str) -> Option<u32> {
+    status.lines().find_map(|line| line.strip_prefix("Tgid:"))?.trim().parse().ok()
+}
+
+/// Whether a thread is one of a process.
+fn is_of_process(thread: u32, process: Option<u32>) -> bool {
+    process.is_some_and(|process| {
+        thread == process || Path::new(&format!("/proc/{process}/task/{thread}")).exists()
+    })
 }
 
 /// Whether a line of `/proc/PID/stat` (proc_pid_stat(5)) is of a thread that a signal is ending.
@@ -195,8 +213,17 @@ mod tests {
 
     #[test]
     fn a_thread_that_runs_closes_of_its_own_accord() {
-        assert_eq!(Closer::of_thread(std::process::id()), Closer::Willing);
-        assert_eq!(Closer::of_thread(0), Closer::Willing);
+        let process = std::process::id();
+        assert_eq!(Closer::of_thread(process, process), Closer::Opener);
+        // A thread of this process, whose number is not the process's.
+        let read_link = std::fs::read_link("/proc/thread-self").expect("a thread");
+        let thread: u32 =
+            read_link.file_name().and_then(|name| name.to_str()?.parse().ok()).expect("a number");
+        assert_ne!(thread, process);
+        assert_eq!(Closer::of_thread(process, thread), Closer::Opener);
+        assert_eq!(Closer::of_thread(thread, process), Closer::Opener);
+        assert_eq!(Closer::of_thread(process, 1), Closer::Other);
+        assert_eq!(Closer::of_thread(0, 0), Closer::Other);
     }
 
     #[test]

@@ -348,7 +348,7 @@ impl fuser::Filesystem for Adapter {
     }
 
     fn open(&self, request: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-        let mode = open_mode(flags, keeps_privileges(request));
+        let mode = open_mode(flags, keeps_privileges(request), request.pid());
         let lane = Lanes::of(&self.core.shared).open(ino.0);
         let (passthrough, thread) = (Arc::clone(&self.passthrough), request.pid());
         self.answer(Question::of_node(Operation::Open, ino.0), lane, move |asked| {
@@ -370,7 +370,7 @@ impl fuser::Filesystem for Adapter {
         flags: i32,
         reply: ReplyCreate,
     ) {
-        let how = open_mode(OpenFlags(flags), keeps_privileges(request));
+        let how = open_mode(OpenFlags(flags), keeps_privileges(request), request.pid());
         let lane = Lanes::of(&self.core.shared).naming(parent.0);
         let question = Question::of_name(Operation::Create, parent.0, name.as_bytes());
         let (passthrough, thread) = (Arc::clone(&self.passthrough), request.pid());
@@ -442,7 +442,10 @@ impl fuser::Filesystem for Adapter {
     fn flush(&self, request: &Request, ino: INodeNo, handle: FileHandle, _: LockOwner, reply: ReplyEmpty) {
         let thread = request.pid();
         self.answer(Question::of_node(Operation::Flush, ino.0), Lane::Look, move |asked| {
-            let noted = asked.core.opened(handle.0).map(|file| file.flush(|| Closer::of_thread(thread)));
+            let noted = asked
+                .core
+                .opened(handle.0)
+                .map(|file| file.flush(|opener| Closer::of_thread(thread, opener)));
             reply::empty(asked, noted, reply)
         });
     }

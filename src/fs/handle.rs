@@ -15,6 +15,7 @@ use super::auto_events::AutoEvents;
 use super::completion::{Closer, Closings};
 use super::errno::{Error, Result};
 use super::ingest_queue::IngestQueue;
+use super::opening::OpenMode;
 use super::place::Place;
 use super::workers::Lane;
 use super::worktrees::OpenWorktree;
@@ -86,6 +87,10 @@ pub(super) struct OpenNode {
 struct Closing {
     /// The opening's number among the closings.
     number: u64,
+    /// The thread that opened it.
+    opener: u32,
+    /// Whether a mapping may write to it without its descriptor.
+    may_map: bool,
     /// Whether a descriptor was closed since the last write.
     is_noted: AtomicBool,
     /// Whether the last one was closed by the death of its process.
@@ -115,9 +120,16 @@ impl OpenNode {
     }
 
     /// A file that was opened for writing; `begun` if it has a staging file of its own already.
-    pub fn writer(worktree: Arc<OpenWorktree>, node: NodeId, begun: bool, end: Ending) -> Self {
+    pub fn writer(
+        worktree: Arc<OpenWorktree>,
+        node: NodeId,
+        (mode, begun): (OpenMode, bool),
+        end: Ending,
+    ) -> Self {
         let closing = Closing {
             number: end.closings.number(),
+            opener: mode.opener,
+            may_map: mode.may_map,
             is_noted: AtomicBool::new(false),
             is_killed: AtomicBool::new(false),
             end,
@@ -159,11 +171,18 @@ impl OpenNode {
     }
 
     /// Somebody closed a descriptor, maybe the last.
-    pub fn closing(&self, closer: impl FnOnce() -> Closer) {
+    pub fn closing(&self, closer: impl FnOnce(u32) -> Closer) {
         if let Some(closing) = &self.closing {
-            closing.is_killed.store(closer() == Closer::Killed, Ordering::Relaxed);
+            let closer = closer(closing.opener);
+            closing.is_killed.store(closer == Closer::Killed, Ordering::Relaxed);
             closing.is_noted.store(true, Ordering::Relaxed);
             closing.end.closings.note(closing.number);
+            // Of a lent file the disk tells whether a mapping writes to it.
+            let may_be_mapped = closing.may_map && !self.worktree.lending().is_lent(self.node);
+            if closer == Closer::Opener && self.has_begun() && !may_be_mapped {
+                // For want of it, only what the kernel tells last makes the file complete.
+                let _ = self.worktree.note_closed(self.node);
+            }
         }
     }
 }

@@ -146,8 +146,8 @@ impl OpenFile<'_> {
         }
     }
 
-    /// Somebody closed a descriptor of it, maybe the last; `closer` tells how that one is doing.
-    pub fn flush(&self, closer: impl FnOnce() -> Closer) {
+    /// Somebody closed a descriptor of it, maybe the last; `closer` tells how that one is doing, given the thread that opened it.
+    pub fn flush(&self, closer: impl FnOnce(u32) -> Closer) {
         if let Handle::Worktree(open) = &*self.handle {
             open.closing(closer);
         }

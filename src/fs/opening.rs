@@ -16,6 +16,10 @@ pub struct OpenMode {
     pub exclusive: bool,
     /// Whether emptying it takes from it what lets it run as somebody else.
     pub drops_privileges: bool,
+    /// Whether it may be mapped so that the mapping writes to it: it is opened for reading and for writing.
+    pub may_map: bool,
+    /// The thread that opens it, as the kernel numbers them; 0 if it is not known.
+    pub opener: u32,
 }
 
 /// What the kernel may do with the pages of a file that it read before.

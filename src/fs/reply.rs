@@ -192,12 +192,14 @@ pub(super) fn offset(asked: &Asked<'_>, result: Result<u64>, reply: ReplyLseek) 
 }
 
 /// How a file is opened with these flags, by somebody who may empty it without taking privileges from it or not.
-pub(super) fn open_mode(flags: OpenFlags, keeps_privileges: bool) -> OpenMode {
+pub(super) fn open_mode(flags: OpenFlags, keeps_privileges: bool, opener: u32) -> OpenMode {
     OpenMode {
         write: flags.acc_mode() != OpenAccMode::O_RDONLY,
         truncate: flags.0 & libc::O_TRUNC != 0,
         exclusive: flags.0 & libc::O_EXCL != 0,
         drops_privileges: !keeps_privileges,
+        may_map: flags.acc_mode() == OpenAccMode::O_RDWR,
+        opener,
     }
 }
 

@@ -27,7 +27,7 @@ use super::log::Log;
 use super::meter::Meter;
 use super::moving::MovingNames;
 use super::open_worktrees::OpenWorktrees;
-use super::opening::CachedContent;
+use super::opening::{CachedContent, OpenMode};
 use super::place::Place;
 use super::settings::{Author, Clock, Settings, View};
 use super::sizes::StoredSizes;
@@ -146,9 +146,15 @@ impl Superblock {
     }
 
     /// A file of a worktree that is open there; dropping it closes it.
-    pub fn opened(&self, worktree: &Arc<OpenWorktree>, node: NodeId, write: bool, begun: bool) -> OpenNode {
+    pub fn opened(
+        &self,
+        worktree: &Arc<OpenWorktree>,
+        node: NodeId,
+        mode: OpenMode,
+        begun: bool,
+    ) -> OpenNode {
         let worktree = Arc::clone(worktree);
-        match write {
+        match mode.write || mode.truncate {
             true => {
                 self.auto_events.opened(&worktree, node);
                 let end = Ending {
@@ -156,7 +162,7 @@ impl Superblock {
                     queue: Arc::clone(&self.ingest),
                     events: self.auto_events.clone(),
                 };
-                OpenNode::writer(worktree, node, begun, end)
+                OpenNode::writer(worktree, node, (mode, begun), end)
             }
             false => OpenNode::reader(worktree, node),
         }

@@ -31,7 +31,14 @@ use super::workers::Lane;
 use super::worktrees::Worktrees;
 use crate::worktree::Coding;
 
-const READ: OpenMode = OpenMode { write: false, truncate: false, exclusive: false, drops_privileges: false };
+const READ: OpenMode = OpenMode {
+    write: false,
+    truncate: false,
+    exclusive: false,
+    drops_privileges: false,
+    may_map: false,
+    opener: 0,
+};
 const WRITE: OpenMode = OpenMode { write: true, ..READ };
 
 const REPOSITORY: &str = "/r/.coral";
@@ -95,7 +102,7 @@ pub(super) fn save(core: &FileSystem, dir: &str, name: &str, bytes: &[u8]) -> u6
 }
 
 fn close(core: &FileSystem, opened: Opened) {
-    core.opened(opened.handle).unwrap().flush(|| Closer::Willing);
+    core.opened(opened.handle).unwrap().flush(|_| Closer::Opener);
     core.release(opened.handle);
 }
 
@@ -286,7 +293,7 @@ fn closing_one_of_several_descriptors_completes_nothing() {
     let (_, opened) = core.create(ino(&core, "worktree/main"), b"a", 0o644, WRITE).unwrap();
     core.opened(opened.handle).unwrap().write(0, b"half").unwrap();
     // A child that was forked closes its copy.
-    core.opened(opened.handle).unwrap().flush(|| Closer::Willing);
+    core.opened(opened.handle).unwrap().flush(|_| Closer::Opener);
     core.opened(opened.handle).unwrap().write(4, b", and").unwrap();
     assert_eq!(errno(ctl(&core, "commit -m early")), Some(libc::EINVAL));
     assert!(text(&core, ".coral/status").contains("~ a (being written)"));

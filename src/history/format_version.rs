@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The newest version that this program reads; new repositories are of it.
-pub const FORMAT: u32 = 5;
+pub const FORMAT: u32 = 6;
 
 /// The first bytes of the file; the digit of the version comes next.
 const LEAD: &str = "coral ";
@@ -180,9 +180,9 @@ mod tests {
         let before = disk.stat(&root.join("format")).expect("stat").expect("a file").id;
         assert_eq!(check(&disk, root).expect("older"), 2);
         raise(&disk, root).expect("raised");
-        assert_eq!(disk.read(&root.join("format")).expect("read"), b"coral 5\nid 0123\n");
+        assert_eq!(disk.read(&root.join("format")).expect("read"), b"coral 6\nid 0123\n");
         assert_eq!(disk.stat(&root.join("format")).expect("stat").expect("a file").id, before);
-        write("coral 6\n");
+        write("coral 7\n");
         assert!(matches!(check(&disk, root), Err(Error::NewerFormat { .. })));
         write("coral\n");
         assert!(matches!(raise(&disk, root), Err(Error::DamagedFile { .. })));

@@ -151,7 +151,7 @@ impl Repo {
     }
 
     /// Makes it a repository that only programs of this version read, before something is written that others cannot.
-    pub(super) fn raise_format(&self) -> Result<()> {
+    pub(crate) fn raise_format(&self) -> Result<()> {
         self.inner.version.raise()
     }
 

@@ -15,6 +15,7 @@ mod apart;
 mod attributes;
 mod branches;
 mod check;
+mod closed;
 mod coding;
 mod commit_worktree;
 mod compare;

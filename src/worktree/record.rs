@@ -42,6 +42,20 @@ pub(super) enum Record {
     Doubted { staging: StagingId },
     /// The disk failed to take bytes of a staging file that it had accepted: they are lost.
     Lost { staging: StagingId },
+    /// A writer closed the file that is in a staging file, which was so then; others may have it open. `None` if a writer was
+    /// killed: what was said before is void.
+    Closed { staging: StagingId, closed: Option<Closed> },
+}
+
+/// What a staging file was like when a writer closed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Closed {
+    /// Its length in bytes.
+    pub len: u64,
+    /// When its bytes last changed, by the disk.
+    pub written: Timestamp,
+    /// When they did, by the worktree.
+    pub modified: Timestamp,
 }
 
 const RESET: u8 = 1;
@@ -59,6 +73,7 @@ const BOOT: u8 = 12;
 const DOUBTED: u8 = 13;
 const LOST: u8 = 14;
 const MOUNTED: u8 = 15;
+const CLOSED: u8 = 16;
 
 impl Record {
     /// Whether it lets room on the disk be given back, or takes none that was not taken before: such records are written
@@ -76,7 +91,8 @@ impl Record {
             | Record::Synced { .. }
             | Record::Run { .. }
             | Record::Doubted { .. }
-            | Record::Lost { .. } => true,
+            | Record::Lost { .. }
+            | Record::Closed { .. } => true,
         }
     }
 
@@ -96,7 +112,8 @@ impl Record {
             | Record::Synced { .. }
             | Record::Run { .. }
             | Record::Doubted { .. }
-            | Record::Lost { .. } => [None, None],
+            | Record::Lost { .. }
+            | Record::Closed { .. } => [None, None],
         }
     }
 
@@ -180,6 +197,16 @@ impl Record {
                 writer.u8(LOST);
                 writer.u64(staging.0);
             }
+            Record::Closed { staging, closed } => {
+                writer.u8(CLOSED);
+                writer.u64(staging.0);
+                writer.u8(u8::from(closed.is_some()));
+                if let Some(Closed { len, written, modified }) = closed {
+                    writer.u64(*len);
+                    encode_time(&mut writer, *written);
+                    encode_time(&mut writer, *modified);
+                }
+            }
         }
         writer.finish()
     }
@@ -239,6 +266,18 @@ impl Record {
             }
             DOUBTED => Record::Doubted { staging: StagingId(reader.u64("staging id")?) },
             LOST => Record::Lost { staging: StagingId(reader.u64("staging id")?) },
+            CLOSED => {
+                let staging = StagingId(reader.u64("staging id")?);
+                let closed = match reader.u8("presence")? {
+                    0 => None,
+                    _ => Some(Closed {
+                        len: reader.u64("length")?,
+                        written: decode_time(&mut reader)?,
+                        modified: decode_time(&mut reader)?,
+                    }),
+                };
+                Record::Closed { staging, closed }
+            }
             _ => return Err(WireError::Invalid("record kind")),
         };
         reader.finish()?;
@@ -332,6 +371,12 @@ mod tests {
             }),
             any::<u64>().prop_map(|staging| Record::Doubted { staging: StagingId(staging) }),
             any::<u64>().prop_map(|staging| Record::Lost { staging: StagingId(staging) }),
+            (any::<u64>(), proptest::option::of((any::<u64>(), time(), time()))).prop_map(
+                |(staging, closed)| {
+                    let closed = closed.map(|(len, written, modified)| Closed { len, written, modified });
+                    Record::Closed { staging: StagingId(staging), closed }
+                }
+            ),
         ]
     }
 

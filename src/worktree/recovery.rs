@@ -6,6 +6,7 @@
 //! of the machine and of the file system that it was written in. Nothing is deleted that no record gave up: it goes to
 //! `quarantine/`.
 
+use super::closed::complete_closed;
 use super::error::{Error, Result};
 use super::generation::make_quarantine;
 use super::nodes::Body;
@@ -125,6 +126,9 @@ impl<'a> Recovery<'a> {
 
     /// That it was done is the last word of it: who comes after one that was cut short does it again.
     fn run(&self) -> Result<Vec<Interrupted>> {
+        if !self.is_after_an_end()? {
+            complete_closed(self.worktree)?;
+        }
         let doubted = self.in_doubt()?;
         let mut interrupted = Vec::new();
         if !doubted.is_empty() {
@@ -152,6 +156,13 @@ impl<'a> Recovery<'a> {
                 self.worktree.change(|state| state.append(self.worktree.repo(), Record::Run { run }))
             }
         }
+    }
+
+    /// Whether the machine stopped, or the disk went away, since somebody last wrote here.
+    fn is_after_an_end(&self) -> Result<bool> {
+        let run = self.worktree.repo().disk().run(&self.worktree.dir);
+        self.worktree
+            .read(|state| Ok(state.nodes.run.is_none_or(|last| !run.keeps_what_was_written_in(&last))))
     }
 
     /// The staging files whose bytes may not have reached the disk before the machine stopped or the disk went away.

@@ -231,6 +231,9 @@ impl Collector<'_> {
         if file.lost == Some(staging) {
             self.resume.push(Record::Lost { staging });
         }
+        if let Some(closed) = file.closed.as_deref() {
+            self.resume.push(Record::Closed { staging, closed: Some(*closed) });
+        }
     }
 
     /// The file at the same path in the base.

@@ -163,6 +163,10 @@ impl Tenant {
             let Some(open) = state.open.get_mut(&node) else { return Ok(()) };
             open.close(write, how)
         };
+        let voided = match write && how == Release::Interrupted {
+            true => self.change(|state| state.void_closed(self.repo(), node)),
+            false => Ok(()),
+        };
         let settled = complete.as_ref().map_or(Ok(()), |staged| self.end(node, staged));
         match complete {
             Some(_) => self.ended(node),
@@ -183,7 +187,7 @@ impl Tenant {
             // What the disk lost is noted for good, and told to whoever asks for the file.
             let _ = self.staging().sync();
         }
-        settled
+        settled.and(voided)
     }
 
     /// The end of a last writer is over: what nobody has open any more is let go.

@@ -189,7 +189,7 @@ impl World {
             Kind::File => self.at(path, |ino| {
                 let opened = self.core().open(ino, mode)?;
                 let result = act(opened.handle);
-                self.core().opened(opened.handle)?.flush(|| Closer::Willing);
+                self.core().opened(opened.handle)?.flush(|_| Closer::Opener);
                 self.core().release(opened.handle);
                 result
             }),
@@ -217,7 +217,7 @@ impl World {
             Step::Create(path) => {
                 let real = self.make(path, |dir, name| {
                     let (attr, opened) = self.core().create(dir, name, FILE_MODE, open_mode(true))?;
-                    self.core().opened(opened.handle)?.flush(|| Closer::Willing);
+                    self.core().opened(opened.handle)?.flush(|_| Closer::Opener);
                     self.core().release(opened.handle);
                     Ok(attr)
                 });
@@ -398,7 +398,7 @@ impl World {
         };
         let file = self.core().opened(held.handle).expect("open");
         file.write(offset, bytes).expect("open for writing");
-        file.flush(|| Closer::Willing);
+        file.flush(|_| Closer::Opener);
         reference::write(&held.content, offset, bytes);
         let changed = Rc::clone(&held.content);
         // Whatever path has these bytes now is no longer as it was made durable.

@@ -82,7 +82,7 @@ impl Node for WorktreeNode {
         let open = shared.worktrees.within(self, |worktree| {
             worktree.open_file(self.node(), write)?;
             // From here on, dropping it closes the file.
-            Ok(shared.opened(worktree, self.node(), write, mode.truncate))
+            Ok(shared.opened(worktree, self.node(), mode, mode.truncate))
         })?;
         if mode.truncate {
             open.act(|worktree, node| {

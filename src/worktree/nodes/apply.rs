@@ -5,7 +5,7 @@
 //! go on with the node that they have.
 
 use super::super::error::{Error, Result};
-use super::super::record::Record;
+use super::super::record::{Closed, Record};
 use super::{Body, Content, File, Invalidation, NodeId, NodeState, Nodes, Trees, body_of};
 use crate::history::{Attributes, Name, Node, Tree, TreePath};
 use crate::id::{StagingId, TreeId};
@@ -50,6 +50,7 @@ impl Applying<'_> {
             }
             Record::Open { path, attributes, staging, at } => self.open(path, *attributes, *staging, *at),
             Record::Settle { staging, len, modified } => self.settle(*staging, *len, *modified),
+            Record::Closed { staging, closed } => self.close(*staging, *closed),
             Record::Stored { staging, recipe, len } => {
                 let stored = Content::Stored { recipe: *recipe, len: *len };
                 self.change_version(*staging, |file| file.store(*staging, stored))
@@ -176,8 +177,20 @@ impl Applying<'_> {
     }
 
     fn settle(&mut self, staging: StagingId, len: u64, modified: Timestamp) -> Result<()> {
+        self.end(staging, modified, |file| file.settle(staging, len))
+    }
+
+    fn close(&mut self, staging: StagingId, closed: Option<Closed>) -> Result<()> {
+        match closed {
+            Some(closed) => self.end(staging, closed.modified, |file| file.close(staging, Some(closed))),
+            None => self.change_version(staging, |file| file.close(staging, None)),
+        }
+    }
+
+    /// A writer of a staging file is done; it was last changed then.
+    fn end(&mut self, staging: StagingId, modified: Timestamp, end: impl FnOnce(&mut File)) -> Result<()> {
         let Some(id) = self.nodes.by_staging(staging) else { return Ok(()) };
-        self.nodes.change_file(id, |file| file.settle(staging, len))?;
+        self.nodes.change_file(id, end)?;
         self.nodes.get_mut(id)?.attributes.modified = modified;
         if self.nodes.is_linked(id) { self.touch_above(id) } else { Ok(()) }
     }

@@ -3,6 +3,7 @@
 //! Pure: versions in, versions out. Knows no names, and no other file.
 
 use crate::id::{RecipeId, StagingId};
+use crate::worktree::record::Closed;
 
 /// The bytes of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub(in crate::worktree) struct File {
     pub replaced: Option<Safe>,
     /// A staging file of which the disk lost bytes that it had accepted.
     pub lost: Option<StagingId>,
+    /// What the staging file that is being written was like when a writer last closed it.
+    pub closed: Option<Box<Closed>>,
 }
 
 /// A version whose bytes are durable.
@@ -56,12 +59,20 @@ impl File {
     /// A file whose bytes are in the store.
     pub(in crate::worktree) fn stored(content: Content) -> Self {
         let safe = Some(Safe { content, complete: true });
-        Self { current: content, complete: Some(content), sure: true, safe, replaced: None, lost: None }
+        Self {
+            current: content,
+            complete: Some(content),
+            sure: true,
+            safe,
+            replaced: None,
+            lost: None,
+            closed: None,
+        }
     }
 
     /// A file that is being written for the first time.
     pub(in crate::worktree) fn begun(current: Content) -> Self {
-        Self { current, complete: None, sure: false, safe: None, replaced: None, lost: None }
+        Self { current, complete: None, sure: false, safe: None, replaced: None, lost: None, closed: None }
     }
 
     /// Whether no writer is at work, nor ended in the middle of it.
@@ -113,6 +124,7 @@ impl File {
     /// It is being written in a staging file from now on.
     pub(in crate::worktree) fn open(&mut self, current: Content) {
         self.current = current;
+        self.closed = None;
         // A journal of before may let a complete file be written on in place: what was complete is gone then.
         if self.complete.and_then(|content| content.staging()) == current.staging() {
             self.complete = None;
@@ -126,7 +138,20 @@ impl File {
             self.current = Content::Staged { staging, len };
             self.complete = Some(self.current);
             self.sure = false;
+            self.closed = None;
         }
+    }
+
+    /// Whoever writes it in a staging file closed it, maybe not the last to do so, or was killed.
+    pub(super) fn close(&mut self, staging: StagingId, closed: Option<Closed>) {
+        if self.is_unsettled_in(staging) {
+            self.closed = closed.map(Box::new);
+        }
+    }
+
+    /// Whether it is being written in a staging file, or was when a writer ended in the middle of it.
+    pub(in crate::worktree) fn is_unsettled_in(&self, staging: StagingId) -> bool {
+        self.current.staging() == Some(staging) && !self.is_complete() && !self.is_current_lost()
     }
 
     /// The complete bytes of a staging file are in the store.

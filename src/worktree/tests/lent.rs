@@ -4,15 +4,15 @@ use super::*;
 use crate::disk::DiskFile;
 
 /// A kernel that a file is lent to: it opens anew what it is given, for each who writes.
-struct Kernel(Arc<dyn DiskFile>);
+pub(super) struct Kernel(Arc<dyn DiskFile>);
 
 impl Kernel {
-    fn write(&self, bytes: &[u8], offset: u64) {
+    pub(super) fn write(&self, bytes: &[u8], offset: u64) {
         self.writer().write_all_at(bytes, offset).expect("write");
     }
 
     /// One who writes, or has it mapped, until this is dropped.
-    fn writer(&self) -> Box<dyn DiskFile> {
+    pub(super) fn writer(&self) -> Box<dyn DiskFile> {
         self.0.to_write().expect("open")
     }
 
@@ -22,7 +22,7 @@ impl Kernel {
 }
 
 /// Creates a file and lends it, as a mount does for a program that saves.
-fn lend(worktree: &Tenant, file: &str) -> (NodeId, Kernel) {
+pub(super) fn lend(worktree: &Tenant, file: &str) -> (NodeId, Kernel) {
     let node = worktree.create(NodeId::ROOT, &name(file), 0o644, at(1)).expect("create");
     (node, lent(worktree, node))
 }

@@ -4,6 +4,7 @@ mod actors;
 mod between;
 mod borders;
 mod checked;
+mod closed;
 mod costs;
 mod crash;
 mod deletions;
