@@ -65,13 +65,37 @@ fn a_flipped_bit_in_a_payload_is_an_error_that_names_object_and_pack() {
 
 #[test]
 fn an_object_whose_copy_is_damaged_is_stored_again_when_it_comes_again() {
-    let (disk, keys, objects) = sample();
-    flip(&disk, &only(&disk, ".cpk"), 1000);
-    let store = open(&disk);
-    assert_eq!(put_one(&store, &objects[0], &[]).outcome, super::super::Outcome::New);
-    for store in [store, open(&disk)] {
-        assert!(store.read(keys[0]).unwrap() == objects[0]);
-        assert!(store.read(keys[1]).unwrap() == objects[1]);
+    // Also if what stands on the damaged copy is named as what it resembles.
+    for names in [false, true] {
+        let (disk, keys, objects) = sample();
+        flip(&disk, &only(&disk, ".cpk"), 1000);
+        let store = open(&disk);
+        let bases = if names { &keys[1..2] } else { &[] };
+        assert_eq!(put_one(&store, &objects[0], bases).outcome, super::super::Outcome::New);
+        for store in [store, open(&disk)] {
+            assert!(store.read(keys[0]).unwrap() == objects[0]);
+            assert!(store.read(keys[1]).unwrap() == objects[1]);
+        }
+    }
+}
+
+#[test]
+fn damage_to_what_came_before_hinders_nobody_who_saves_on() {
+    // Wherever the damage is: also where the sample that chooses the base does not meet it.
+    let len = 1_200_000;
+    for at in [1_000, 400_000, 900_000, 1_500_000, 2_900_000] {
+        let disk = new_disk();
+        let first = put_one(&open(&disk), &weights(len, 1, 0), &[]).key;
+        let second = put_one(&open(&disk), &weights(len, 1, 1), &[first]).key;
+        let pack = files(&disk, ".cpk").into_iter().max_by_key(|pack| disk.stat(pack).unwrap().unwrap().len);
+        flip(&disk, &pack.unwrap(), at);
+        let store = open(&disk);
+        for (step, bases) in [(2, vec![second]), (3, vec![first]), (4, vec![])] {
+            let bytes = weights(len, 1, step);
+            let key = put_one(&store, &bytes, &bases).key;
+            assert!(store.read(key).unwrap() == bytes, "step {step}, damage at {at}");
+            assert!(open(&disk).read(key).unwrap() == bytes, "step {step}, damage at {at}");
+        }
     }
 }
 

@@ -49,9 +49,10 @@ impl<'a> FramePipeline<'a> {
         let mut raw = self.memory.buffers.take(frame_len(self.len, index));
         check.resize(raw.len(), 0);
         self.source.read_exact_at(&mut raw, index * FRAME_LEN as u64)?;
-        let base = match base {
-            Some(reader) => Some(reader.as_base(index)?),
-            None => None,
+        let base = match base.as_mut().map(|reader| reader.as_base(index)) {
+            // To what cannot be read nothing is a difference; what is to be stored is here.
+            Some(Err(error)) if error.is_corruption() => None,
+            base => base.transpose()?,
         };
         let mut stored = self.memory.buffers.take_empty();
         // A frame whose difference does not decode to itself is coded alone.

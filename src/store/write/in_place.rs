@@ -71,7 +71,7 @@ impl Ingest {
             treatment: Treatment::default(),
             signature: None,
         };
-        let keep = || {
+        let keep = |_| {
             let is_kept = self.writer.keep_in_place(&incoming, hashed, file.number, offset)?;
             Ok(is_kept.then_some(Put { key, len, stored_len: len, outcome: Outcome::New }))
         };

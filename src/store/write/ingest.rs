@@ -50,6 +50,8 @@ pub struct Ingest {
 /// What is known of a key.
 enum Known {
     Nothing,
+    /// A copy that cannot be read.
+    Damaged,
     Same(Object),
     Other,
 }
@@ -159,22 +161,28 @@ impl Ingest {
 
     /// Codes and stores what is not known; `None` if other bytes are known under the key.
     fn put_unless_known(&self, incoming: &Incoming<'_>) -> Result<Option<Put>> {
-        self.unless_known(incoming, || self.store_new(incoming))
+        self.unless_known(incoming, |is_damaged| {
+            // What stands on the copy that is damaged is found whole again in one that stands on nothing.
+            let treatment =
+                Treatment { no_delta: incoming.treatment.no_delta || is_damaged, ..incoming.treatment };
+            self.store_new(&Incoming { treatment, ..*incoming })
+        })
     }
 
-    /// Has `store` store what is not known; `None` if other bytes are known under the key.
+    /// Has `store` store what is not known, which hears whether a damaged copy is; `None` if other bytes are known under the key.
     pub(super) fn unless_known(
         &self,
         incoming: &Incoming<'_>,
-        store: impl Fn() -> Result<Option<Put>>,
+        store: impl Fn(bool) -> Result<Option<Put>>,
     ) -> Result<Option<Put>> {
         loop {
-            match self.known(incoming)? {
+            let is_damaged = match self.known(incoming)? {
                 Known::Same(object) => return self.duplicate(incoming, &object).map(Some),
                 Known::Other => return Ok(None),
-                Known::Nothing => {}
-            }
-            if let Some(put) = store()? {
+                Known::Damaged => true,
+                Known::Nothing => false,
+            };
+            if let Some(put) = store(is_damaged)? {
                 return Ok(Some(put));
             }
             // Another thread put the key meanwhile.
@@ -198,7 +206,7 @@ impl Ingest {
                 Err(error)
             }
             // A damaged copy is no copy: this one will be found first from now on.
-            Err(error) if error.is_corruption() => Ok(Known::Nothing),
+            Err(error) if error.is_corruption() => Ok(Known::Damaged),
             Err(error) => Err(error),
         }
     }
