@@ -1,12 +1,13 @@
 //! The daemon as a process: what it holds, what it does when it is stopped, and how it begins and ends.
 
+use std::cell::RefCell;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::stage::{Missing, Stage, coral, needs_root};
+use crate::stage::{Missing, Stage, coral, hear_signals, needs_root};
 
 fn descriptors(process: u32) -> usize {
     fs::read_dir(format!("/proc/{process}/fd")).expect("it runs").count()
@@ -246,5 +247,55 @@ pub fn who_stands_in_a_mount_is_told_to_leave_it() -> Result<(), Missing> {
     // Only the command itself is told to be there.
     stage.coral(&["-C", "mnt/worktree/main", "umount"]).succeeds();
     assert!(!stage.mnt("worktree").exists());
+    Ok(())
+}
+
+/// Somebody who waits for a commit that takes an hour.
+fn commits_for_long(stage: &Stage) -> Child {
+    // No room is needed for it, but all of it is hashed.
+    File::create(stage.worktree("sparse")).expect("new").set_len(1 << 40).expect("a hole");
+    let mut asker = Command::new("sh");
+    asker.args(["-c", "exec env printf 'commit -m long' > \"$1\"", "sh"]).arg(stage.mnt(".coral/ctl"));
+    // SAFETY: signal(2) is one that may be called between fork and exec.
+    let asker = unsafe { asker.pre_exec(hear_signals) }.stderr(Stdio::null()).spawn().expect("a shell");
+    std::thread::sleep(Duration::from_millis(500));
+    asker
+}
+
+fn ends(stage: &Stage, asker: &mut Child, by: i32) {
+    let asker = RefCell::new(asker);
+    stage.wait_until(&format!("who asked is let go after signal {by}"), || {
+        asker.borrow_mut().try_wait().expect("a child").is_some()
+    });
+}
+
+pub fn whoever_is_to_end_while_a_command_is_carried_out_is_let_go() -> Result<(), Missing> {
+    let mut stage = Stage::new()?;
+    for signal in [libc::SIGKILL, libc::SIGTERM, libc::SIGINT] {
+        let mut asker = commits_for_long(&stage);
+        assert!(asker.try_wait().expect("a child").is_none(), "a commit of a terabyte takes long");
+        // SAFETY: kill(2) takes numbers.
+        assert_eq!(unsafe { libc::kill(asker.id() as i32, signal) }, 0);
+        ends(&stage, &mut asker, signal);
+        stage.in_repo(&["log"]).fails(&["no commit"]);
+    }
+    // The worktree is as it was, and whoever comes next commits.
+    fs::remove_file(stage.worktree("sparse")).expect("there");
+    fs::write(stage.worktree("a"), "one").expect("room");
+    stage.commit("after that");
+    stage.unmount();
+    Ok(())
+}
+
+pub fn a_daemon_ends_though_a_command_is_carried_out() -> Result<(), Missing> {
+    let mut stage = Stage::new()?;
+    let mut asker = commits_for_long(&stage);
+    assert!(stage.signal_daemon(libc::SIGTERM));
+    ends(&stage, &mut asker, libc::SIGTERM);
+    stage.in_repo(&["log"]).fails(&["no commit"]);
+    stage.mount(&["repo", "mnt"]);
+    assert_eq!(fs::metadata(stage.worktree("sparse")).expect("saved").len(), 1 << 40);
+    fs::remove_file(stage.worktree("sparse")).expect("there");
+    stage.unmount();
     Ok(())
 }

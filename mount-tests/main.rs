@@ -83,6 +83,7 @@ fn main() -> ExitCode {
         places:
             the_top_shows_every_room,
             a_command_in_ctl_is_carried_out_and_answers,
+            a_commit_in_ctl_takes_what_the_command_takes,
             a_command_that_fails_fails_the_write,
             what_is_asked_is_counted_and_damage_is_told_to_people_too,
             what_is_prefetched_is_there_before_it_is_read,
@@ -139,6 +140,8 @@ fn main() -> ExitCode {
             branches_that_come_and_go_leave_no_descriptors,
             two_thousand_files_are_open_at_once,
             a_stopped_daemon_hinders_no_unmount,
+            whoever_is_to_end_while_a_command_is_carried_out_is_let_go,
+            a_daemon_ends_though_a_command_is_carried_out,
             a_stopped_daemon_that_nobody_uses_is_unmounted,
             a_signal_that_was_ignored_stays_ignored,
             too_little_memory_is_told_before_anything_is_mounted,

@@ -69,6 +69,48 @@ pub fn a_command_in_ctl_is_carried_out_and_answers() -> Result<(), Missing> {
     Ok(())
 }
 
+pub fn a_commit_in_ctl_takes_what_the_command_takes() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    let commands = |line: &str| {
+        let ctl = OpenOptions::new().read(true).write(true).open(stage.mnt(".coral/ctl")).expect("there");
+        let done = (&ctl).write_all(line.as_bytes());
+        let mut said = [0; 400];
+        let len = ctl.read_at(&mut said, 0).expect("readable");
+        let said = String::from_utf8_lossy(&said[..len]).into_owned();
+        done.map(|()| said.clone()).map_err(|_| said)
+    };
+    fs::write(stage.worktree("a"), "one").expect("room");
+    fs::write(stage.worktree("b"), "one").expect("room");
+    assert_eq!(commands("commit --dry-run"), Ok("would commit 2 on main\nA a\nA b\n".into()));
+    assert_eq!(commands("commit --dry-run b"), Ok("would commit 1 on main\nA b\n".into()));
+    commands("commit -m 'only a' --date '2024-02-29 12:00' --author 'Ada <a@b>' a").expect("a change");
+    assert!(
+        fs::exists(stage.mnt("HEAD/a")).expect("looked") && !fs::exists(stage.mnt("HEAD/b")).expect("looked")
+    );
+    let shown = stage.in_repo(&["show", "HEAD"]).succeeds().text();
+    assert!(shown.contains("Ada <a@b>") && shown.contains("2024-02-29"), "{shown}");
+    commands("commit --amend -s -d loss=2").expect("an amended commit");
+    let shown = stage.in_repo(&["show", "HEAD"]).succeeds().text();
+    let kept = ["only a", "Ada <a@b>", "2024-02-29", "Signed-off-by: ", "loss"];
+    assert!(kept.iter().all(|kept| shown.contains(kept)), "{shown}");
+    assert!(fs::exists(stage.mnt("HEAD/b")).expect("looked"));
+    assert_eq!(stage.in_repo(&["log", "--oneline"]).succeeds().lines().len(), 1);
+    fs::write(stage.worktree("b"), "two").expect("room");
+    commands("commit -m subject -m body --no-pack -q").expect("a change");
+    let shown = stage.in_repo(&["show", "HEAD"]).succeeds().text();
+    assert!(shown.contains("subject") && shown.contains("body"), "{shown}");
+    for (line, why) in [
+        ("commit -m x ../a", "component"),
+        ("commit -m x --date never", "never"),
+        ("commit -F notes", "reads no files"),
+        ("commit --amend a", "no paths"),
+    ] {
+        let said = commands(line).expect_err(line);
+        assert!(said.contains(why), "{line}: {said}");
+    }
+    Ok(())
+}
+
 pub fn what_is_asked_is_counted_and_damage_is_told_to_people_too() -> Result<(), Missing> {
     let mut stage = Stage::new()?;
     fs::write(stage.worktree("a"), weights(7, 3 << 20)).expect("room");

@@ -94,7 +94,6 @@ impl Stage {
         Ran { output }
     }
 
-    /// Commits the worktree of main and returns the commit's id.
     /// Waits for something that happens behind an answer.
     #[track_caller]
     pub fn wait_until(&self, what: &str, is_so: impl Fn() -> bool) {
@@ -105,6 +104,7 @@ impl Stage {
         }
     }
 
+    /// Commits the worktree of main and returns the commit's id.
     pub fn commit(&self, message: &str) -> String {
         let said = self.in_repo(&["--json", "commit", "-m", message]).succeeds().text();
         let value: serde_json::Value = serde_json::from_str(&said).expect("JSON");
@@ -214,9 +214,8 @@ fn send(process: &Child, signal: i32) {
     unsafe { libc::kill(process.id() as libc::pid_t, signal) };
 }
 
-/// Takes a mount out of the tree, if there is one.
 /// Lets a program hear the signals that stop it, also where whoever runs the tests ignores them, as nohup(1) does.
-fn hear_signals() -> std::io::Result<()> {
+pub fn hear_signals() -> std::io::Result<()> {
     for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGTERM] {
         // SAFETY: the default is no function of ours.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
@@ -224,6 +223,7 @@ fn hear_signals() -> std::io::Result<()> {
     Ok(())
 }
 
+/// Takes a mount out of the tree, if there is one.
 pub fn detach(mount_point: &Path) {
     let path = std::ffi::CString::new(mount_point.as_os_str().as_bytes()).expect("no NUL");
     // SAFETY: the path is NUL-terminated and outlives the call. Failure means that nothing is mounted there.

@@ -39,6 +39,15 @@ impl Stop for StopHandle {
     }
 }
 
+/// Asked for as soon as either of two is.
+pub struct Either(pub Arc<dyn Stop>, pub Arc<dyn Stop>);
+
+impl Stop for Either {
+    fn is_asked(&self) -> bool {
+        self.0.is_asked() || self.1.is_asked()
+    }
+}
+
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Unit {
@@ -146,6 +155,17 @@ mod tests {
         handle.stop();
         assert_eq!((task.check(), other.check()), (Err(Stopped), Err(Stopped)));
         assert_eq!(Task::default().check(), Ok(()));
+    }
+
+    #[test]
+    fn either_of_two_is_enough() {
+        let handles = [StopHandle::default(), StopHandle::default()];
+        for asked in 0..2 {
+            let task = |at: usize| -> Arc<dyn Stop> { Arc::new(handles[at].clone()) };
+            assert_eq!(Either(task(0), task(1)).is_asked(), asked > 0);
+            handles[asked].stop();
+            assert!(Either(task(0), task(1)).is_asked() && Either(task(1), task(0)).is_asked());
+        }
     }
 
     #[test]

@@ -8,12 +8,13 @@ use serde::Serialize;
 
 /// A change as a letter, as a word, and its colour.
 pub fn words(kind: ChangeKind) -> (char, &'static str, Colour) {
-    match kind {
-        ChangeKind::Added => ('A', "new", Colour::Green),
-        ChangeKind::Deleted => ('D', "deleted", Colour::Red),
-        ChangeKind::Modified => ('M', "modified", Colour::Yellow),
-        ChangeKind::TypeChanged => ('T', "type changed", Colour::Yellow),
-    }
+    let (word, colour) = match kind {
+        ChangeKind::Added => ("new", Colour::Green),
+        ChangeKind::Deleted => ("deleted", Colour::Red),
+        ChangeKind::Modified => ("modified", Colour::Yellow),
+        ChangeKind::TypeChanged => ("type changed", Colour::Yellow),
+    };
+    (kind.letter(), word, colour)
 }
 
 /// A change of a path.

@@ -131,7 +131,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             .hint("`-m TEXT` says why; `--allow-empty-message` commits without"));
     }
     let committer = committer(&place)?;
-    let message = if args.signoff { signed_off(&message, &committer) } else { message };
+    let message = if args.signoff { committer.signed_off(&message) } else { message };
     let author = author(&place, &worktree, &args, &committer, before.as_deref())?;
     check_person(&author)?;
     let mut metadata = before.map(|before| before.metadata.clone()).unwrap_or_default();
@@ -275,17 +275,6 @@ fn time_of(place: &Place, said: &str) -> Result<Timestamp> {
     let seconds = said.strip_prefix('@').and_then(|seconds| seconds.parse().ok());
     let time = seconds.map(|seconds| Timestamp { seconds, nanoseconds: 0 }).or(parse_time(said, place.now()));
     time.ok_or_else(|| history::Error::UnknownTime(said.to_owned()).into())
-}
-
-/// A message with who stands for it, said once.
-fn signed_off(message: &str, who: &Signature) -> String {
-    let line = format!("Signed-off-by: {} <{}>", who.name, who.email);
-    let message = message.trim_end();
-    match message.lines().last() {
-        Some(last) if last == line => message.to_owned(),
-        Some(last) if last.starts_with("Signed-off-by: ") => format!("{message}\n{line}"),
-        _ => format!("{message}\n\n{line}"),
-    }
 }
 
 /// What a commit of some paths, or of everything, would record.

@@ -53,7 +53,7 @@ impl Closer {
 
 /// The text of a file of `/proc`, whose length nobody knows before: each reading of it costs the kernel all of it, and
 /// everybody who closes a file waits for it.
-fn read_at_once(path: &str) -> io::Result<String> {
+pub(super) fn read_at_once(path: &str) -> io::Result<String> {
     /// More than any such file has; where it has more, the rest is read as well.
     const USUAL: usize = 8 << 10;
     let mut file = File::open(path)?;

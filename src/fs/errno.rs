@@ -48,6 +48,9 @@ pub enum Error {
     /// A command written to `.coral/ctl` failed; what it said can be read back.
     #[error("the command failed")]
     CommandFailed,
+    /// A signal ended whoever waited for it.
+    #[error("interrupted by a signal")]
+    Interrupted,
     /// The disk has too little room for what is wanted of it.
     #[error("no space left")]
     NoSpace,
@@ -114,6 +117,7 @@ impl Error {
             Error::CrossTree => libc::EXDEV,
             Error::NoAttribute => libc::ENODATA,
             Error::BadHandle => libc::EBADF,
+            Error::Interrupted => libc::EINTR,
             Error::NotSupported => libc::EOPNOTSUPP,
             Error::NotPermitted => libc::EPERM,
             Error::BeyondEnd => libc::ENXIO,

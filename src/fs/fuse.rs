@@ -403,7 +403,7 @@ impl fuser::Filesystem for Adapter {
 
     fn write(
         &self,
-        _: &Request,
+        request: &Request,
         ino: INodeNo,
         handle: FileHandle,
         offset: u64,
@@ -416,9 +416,10 @@ impl fuser::Filesystem for Adapter {
         let lane = Lanes::of(&self.core.shared).write(handle.0);
         let question = Question::of_node(Operation::Write, ino.0);
         let is_strangers = flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID);
-        let (began, owner) = (Instant::now(), self.owner);
+        let (began, owner, asker) = (Instant::now(), self.owner, request.pid());
         let write = move |asked: &Asked<'_>, data: &[u8]| {
             let written = asked.core.opened(handle.0).and_then(|file| {
+                let file = file.asked_by(asker);
                 file.write(offset, data)?;
                 if is_strangers { file.drop_privileges() } else { Ok(()) }
             });

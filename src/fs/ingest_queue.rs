@@ -15,7 +15,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
 use crate::history::BranchName;
 use crate::store::{Store, StoreError};
-use crate::task::{Silent, StopHandle, Task};
+use crate::task::{Either, Silent, StopHandle, Stopped, Task};
 use crate::threads::compute_at_length;
 
 use super::ingest_batch::{Storer, guarded};
@@ -30,6 +30,9 @@ const QUIET: Duration = Duration::from_millis(300);
 const WAIT_MAX: Duration = Duration::from_secs(6);
 /// What gave way to a commit waits so long for it to be made: then there is nothing left of it to do.
 const AFTER_GIVING_WAY: Duration = Duration::from_secs(3);
+
+/// How often who waits looks whether to wait on.
+const LOOK: Duration = Duration::from_millis(50);
 
 enum Message {
     /// A file of the worktree may be complete.
@@ -47,7 +50,7 @@ pub(super) struct IngestQueue {
     sender: Option<Sender<Message>>,
     trouble: Arc<Mutex<Option<String>>>,
     write_back: Arc<WriteBack>,
-    /// Ends the coding of what lies in the store already: whoever comes next goes on with it.
+    /// Ends all that is at work: whoever comes next goes on with it.
     stop: StopHandle,
     /// Ends the batch at hand.
     batch: Arc<Mutex<StopHandle>>,
@@ -78,8 +81,8 @@ impl IngestQueue {
         let coding = Task::new(Arc::new(stop.clone()), Arc::new(Silent));
         let batch = Arc::default();
         let at_hand = Arc::clone(&batch);
-        let mut worker =
-            Worker { storer: Storer::default(), coder: Coder::new(coding), write_back: later, at_hand };
+        let (storer, coder, ending) = (Storer::default(), Coder::new(coding), stop.clone());
+        let mut worker = Worker { storer, coder, write_back: later, at_hand, ending };
         let thread = thread::Builder::new()
             .name("ingest".into())
             .spawn(move || work(&receiver, &told, &mut worker, &tell))?;
@@ -114,12 +117,18 @@ impl IngestQueue {
     }
 
     /// Waits until everything that is complete now was tried to be stored.
-    pub fn drain(&self) {
+    ///
+    /// # Errors
+    /// [`Stopped`] if the task is; what is at hand goes on.
+    pub fn drain(&self, task: &Task) -> std::result::Result<(), Stopped> {
         let (answer, done) = bounded(0);
         if self.send(Message::Drain(answer)) {
             // The answer is that the thread hangs up.
-            let _ = done.recv();
+            while done.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+                task.check()?;
+            }
         }
+        Ok(())
     }
 
     /// Why the last batch could not be stored or made durable, if it could not.
@@ -134,7 +143,7 @@ impl IngestQueue {
 }
 
 impl Drop for IngestQueue {
-    /// Waits for the batch at hand.
+    /// Waits until the thread has left what is at hand.
     fn drop(&mut self) {
         self.stop.stop();
         self.sender = None;
@@ -152,6 +161,8 @@ struct Worker {
     write_back: Arc<WriteBack>,
     /// Ends the batch at hand.
     at_hand: Arc<Mutex<StopHandle>>,
+    /// Ends all of them.
+    ending: StopHandle,
 }
 
 /// Collects what settled until it is quiet for a while, stores it, and goes on.
@@ -207,6 +218,7 @@ impl Worker {
             }
             let stop = StopHandle::default();
             *self.at_hand.lock().unwrap_or_else(PoisonError::into_inner) = stop.clone();
+            let stop = Either(Arc::new(stop), Arc::new(self.ending.clone()));
             let task = Task::new(Arc::new(stop), Arc::new(Silent));
             let done = guarded(|| {
                 // Letting go needs a journal that is durable, so it is done for many names at once.
@@ -318,7 +330,8 @@ mod tests {
             });
             let coder = Coder::new(Task::default());
             let (write_back, at_hand) = (Arc::new(WriteBack::idle()), Arc::default());
-            let mut worker = Worker { storer, coder, write_back, at_hand };
+            let ending = StopHandle::default();
+            let mut worker = Worker { storer, coder, write_back, at_hand, ending };
             let work = Work { worktree: Arc::clone(&worktree), freed: true };
             let mut waiting = Waiting::default();
             waiting.worktrees.insert(worktree.branch().clone(), work);

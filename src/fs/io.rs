@@ -38,7 +38,7 @@ impl FileSystem {
 
     /// What an open file's number stands for.
     pub fn opened(&self, handle: u64) -> Result<OpenFile<'_>> {
-        Ok(OpenFile { shared: &self.shared, handle: self.shared.handles.get(handle)? })
+        Ok(OpenFile { shared: &self.shared, handle: self.shared.handles.get(handle)?, asker: 0 })
     }
 
     /// Makes the names in a directory durable, and as a rule that files are complete which were closed before.

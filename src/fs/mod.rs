@@ -5,6 +5,7 @@
 //! system call does on each kind of node.
 
 mod asked;
+mod asker;
 mod attr;
 mod auto_commit;
 mod auto_events;
@@ -12,6 +13,7 @@ mod auto_status;
 mod change;
 mod changes;
 mod command;
+mod command_line;
 mod completion;
 mod control;
 mod daemon;

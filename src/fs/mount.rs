@@ -15,6 +15,7 @@ use crate::daemons::{Answer, Request, Served, mounted};
 use crate::disk::may_write;
 use crate::history::Repo;
 use crate::quote;
+use crate::task::{Silent, StopHandle, Task};
 use crate::threads::answer_at_once;
 
 use super::auto_commit;
@@ -123,10 +124,13 @@ impl Ended {
 pub struct Stopper {
     mount_point: PathBuf,
     ended: Arc<Ended>,
+    /// Ends what somebody asked for.
+    ending: StopHandle,
 }
 
 impl Stopper {
-    /// Unmounts. Programs that still use the mount keep it for a while, out of sight; then they get errors.
+    /// Unmounts. Programs that still use the mount keep it for a while, out of sight; then they get errors. So does who waits
+    /// for a command in `.coral/ctl`.
     ///
     /// # Errors
     /// If the system refuses.
@@ -135,7 +139,15 @@ impl Stopper {
         if self.ended.is_over() {
             return Ok(());
         }
-        unmount_own(&self.mount_point)
+        unmount_own(&self.mount_point)?;
+        let (ended, ending) = (Arc::clone(&self.ended), self.ending.clone());
+        let give_up = move || {
+            ended.wait(Some(LINGER));
+            ending.stop();
+        };
+        // Without it, whoever waits has to be ended.
+        let _ = thread::Builder::new().name("ending".into()).spawn(give_up);
+        Ok(())
     }
 }
 
@@ -180,7 +192,8 @@ pub fn mount(repo: Repo, mount_point: &Path, options: MountOptions) -> Result<Mo
     let watched = Arc::downgrade(&core);
     let watch = move || look_around(&watched, &notifier, &woken);
     thread::Builder::new().name("look-around".into()).spawn(watch).map_err(failed("watch"))?;
-    let stopper = Stopper { mount_point: mount_point.clone(), ended: Arc::clone(&ended) };
+    let ending = core.shared.ending.clone();
+    let stopper = Stopper { mount_point: mount_point.clone(), ended: Arc::clone(&ended), ending };
     let socket = listen(&core, stopper);
     if let Some(settings) = auto_commit.filter(|_| !read_only) {
         auto_commit::start(&core, settings).map_err(failed("commit by itself what is saved to"))?;
@@ -263,7 +276,8 @@ impl Mount {
 
     /// What stops the mount from another thread.
     pub fn stopper(&self) -> Stopper {
-        Stopper { mount_point: self.mount_point.clone(), ended: Arc::clone(&self.ended) }
+        let ending = self.core.shared.ending.clone();
+        Stopper { mount_point: self.mount_point.clone(), ended: Arc::clone(&self.ended), ending }
     }
 
     /// Waits until somebody unmounts it, then makes what was done durable.
@@ -287,6 +301,7 @@ impl Mount {
 
     fn finish(&self) -> Result<(), MountError> {
         let shared = &self.core.shared;
+        shared.ending.stop();
         shared.handles.close_noted();
         shared.handles.interrupt();
         shared.auto_events.end();
@@ -439,7 +454,10 @@ fn answer(core: &FileSystem, stopper: &Stopper, request: Request) -> Answer {
             core.shared.ingest.give_way();
             Ok(String::new())
         }
-        Request::Drain => Upkeep::of(&core.shared).drain().map(|()| String::new()),
+        Request::Drain => {
+            let task = Task::new(Arc::new(core.shared.ending.clone()), Arc::new(Silent));
+            Upkeep::of(&core.shared).drain(&task).map(|()| String::new())
+        }
         Request::Status => Ok(Texts::of(&core.shared).status_text()),
         Request::Stop => {
             stopper.stop().map_err(|error| error.to_string())?;

@@ -7,8 +7,10 @@ use std::os::fd::BorrowedFd;
 use std::sync::{Arc, PoisonError};
 
 use crate::disk::DiskFile;
+use crate::task::{Either, Silent, Stop, Task};
 use crate::worktree::Given;
 
+use super::asker::Asker;
 use super::command::Commands;
 use super::completion::Closer;
 use super::errno::{Error, Result};
@@ -48,9 +50,16 @@ impl Backing<'_> {
 pub struct OpenFile<'a> {
     pub(super) shared: &'a Superblock,
     pub(super) handle: Arc<Handle>,
+    /// The thread that asks, as the kernel numbers them; 0 if it is not known.
+    pub(super) asker: u32,
 }
 
 impl OpenFile<'_> {
+    /// The same for one thread, whose signals end what takes long.
+    pub fn asked_by(self, asker: u32) -> Self {
+        Self { asker, ..self }
+    }
+
     /// Whether its bytes lie on the disk, or can: for all who have it open the kernel has to be told the same of it.
     pub(super) fn is_on_disk(&self) -> bool {
         match &*self.handle {
@@ -109,12 +118,18 @@ impl OpenFile<'_> {
                 Ok(())
             }
             Handle::Control(said) => {
-                let result = Commands::of(self.shared).carry_out(bytes);
+                let asker: Arc<dyn Stop> = Arc::new(Asker::of_thread(self.asker));
+                let stop = Either(Arc::clone(&asker), Arc::new(self.shared.ending.clone()));
+                let task = Task::new(Arc::new(stop), Arc::new(Silent));
+                let result = Commands::of(self.shared).carry_out(bytes, &task);
                 let text = match &result {
                     Ok(text) | Err(text) => text.clone().into_bytes(),
                 };
                 *said.lock().unwrap_or_else(PoisonError::into_inner) = text;
-                result.map(|_| ()).map_err(|_| Error::CommandFailed)
+                result.map(|_| ()).map_err(|_| match asker.is_asked() {
+                    true => Error::Interrupted,
+                    false => Error::CommandFailed,
+                })
             }
             Handle::Worktree(_)
             | Handle::Snapshot(_)

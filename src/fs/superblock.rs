@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::disk::Space;
 use crate::history::{Attributes, Repo, Signature};
+use crate::task::StopHandle;
 use crate::tensors::Tensors;
 use crate::units::Timestamp;
 use crate::worktree::{self, NodeId};
@@ -64,6 +65,8 @@ pub(super) struct Superblock {
     teller: OnceLock<Teller>,
     pub index: Index,
     pub meter: Meter,
+    /// Asked once the mount is over: what somebody asked for is given up, who would hear of it is gone.
+    pub ending: StopHandle,
     pub log: Arc<Log>,
 }
 
@@ -106,6 +109,7 @@ impl Superblock {
             teller: OnceLock::new(),
             index: Index::default(),
             meter: Meter::default(),
+            ending: StopHandle::default(),
             log,
             view,
             author,

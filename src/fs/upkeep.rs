@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::history;
+use crate::task::Task;
 use crate::worktree::Invalidation;
 
 use super::errno::{Error, Result};
@@ -78,12 +79,13 @@ impl<'a> Upkeep<'a> {
     /// Waits until all large files that are complete are in the store, and coded.
     ///
     /// # Errors
-    /// Why the last of them could not be stored; they stay where they are.
-    pub fn drain(&self) -> Result<()> {
+    /// Why the last of them could not be stored; they stay where they are. [`Stopped`](history::Error::Stopped) if the task is:
+    /// what is at hand goes on.
+    pub fn drain(&self, task: &Task) -> Result<()> {
         self.0.settle();
         self.0.repo.store().refresh().map_err(history::Error::from)?;
         self.0.ingest.attached(self.0.repo.store());
-        self.0.ingest.drain();
+        self.0.ingest.drain(task).map_err(history::Error::from)?;
         match self.0.ingest.trouble() {
             Some(trouble) => Err(Error::Background(trouble)),
             None => Ok(()),

@@ -109,6 +109,17 @@ impl Signature {
         [&*self.name, &*self.email].into_iter().find(|text| misleads(text))
     }
 
+    /// A message with the line that says who stands for it, said once.
+    pub fn signed_off(&self, message: &str) -> String {
+        let line = format!("Signed-off-by: {} <{}>", self.name, self.email);
+        let message = message.trim_end();
+        match message.lines().last() {
+            Some(last) if last == line => message.to_owned(),
+            Some(last) if last.starts_with("Signed-off-by: ") => format!("{message}\n{line}"),
+            _ => format!("{message}\n\n{line}"),
+        }
+    }
+
     /// Appends it to an encoding.
     pub(crate) fn encode(&self, writer: &mut Writer) {
         writer.counted(self.name.as_bytes());

@@ -39,6 +39,18 @@ pub enum ChangeKind {
     TypeChanged,
 }
 
+impl ChangeKind {
+    /// The letter that it is listed by.
+    pub fn letter(self) -> char {
+        match self {
+            ChangeKind::Added => 'A',
+            ChangeKind::Deleted => 'D',
+            ChangeKind::Modified => 'M',
+            ChangeKind::TypeChanged => 'T',
+        }
+    }
+}
+
 /// Whether a staged file has the bytes of a file of the history that is as long.
 type HasBytes<'a> = dyn Fn(StagingId, RecipeId) -> Result<bool> + 'a;
 

@@ -49,6 +49,7 @@ const ORDERS: &[(&str, Layers)] = &[
             &[
                 "attr",
                 "changes",
+                "command_line",
                 "errno",
                 "lending",
                 "limits",
@@ -72,7 +73,7 @@ const ORDERS: &[(&str, Layers)] = &[
                 "unresponsive",
                 "workers",
             ],
-            &["fills", "history", "ingest_batch", "meter", "mount_point", "moving", "worktrees"],
+            &["asker", "fills", "history", "ingest_batch", "meter", "mount_point", "moving", "worktrees"],
             &["open_worktrees", "place", "write_back"],
             &["auto_events", "auto_status", "ingest_queue", "inode", "snapshots"],
             &["handle"],
