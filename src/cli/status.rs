@@ -50,6 +50,10 @@ pub struct Status {
     conflicts: Vec<ConflictRow>,
     /// Bytes of commits that are still as they were saved, and not yet made small
     waiting_bytes: u64,
+    /// Bytes that whole files beside the packs take on the disk, which may go at any time
+    plain_copy_bytes: u64,
+    /// Bytes that they may take
+    plain_copy_bytes_max: u64,
 }
 
 /// A merge, or what is like one, that is not at its end.
@@ -75,6 +79,8 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
                 detached: Some(commit.into()),
                 base: Some(commit.into()),
                 waiting_bytes: place.repo.store().attached_len(),
+                plain_copy_bytes: place.repo.plain().usage()?.bytes,
+                plain_copy_bytes_max: place.repo.plain().budget(),
                 ..Status::default()
             }),
             false if args.short || args.nul => Ok(()),
@@ -110,6 +116,8 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             under_way: merging.as_ref().map(UnderWay::from),
             conflicts: undecided.iter().copied().map(ConflictRow::from).collect(),
             waiting_bytes: place.repo.store().attached_len(),
+            plain_copy_bytes: place.repo.plain().usage()?.bytes,
+            plain_copy_bytes_max: place.repo.plain().budget(),
         });
     }
     if args.nul {

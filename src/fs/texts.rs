@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::history::{ChangeKind, Error as RepoError, Tree, Walk};
+use crate::history::{Error as RepoError, Tree, Walk};
 use crate::quote;
 use crate::worktree::Worktree;
 
@@ -90,6 +90,10 @@ impl<'a> Texts<'a> {
             0 => {}
             bytes => report.line(format_args!("{bytes} bytes of commits are still to be made small")),
         }
+        if let Ok(copies) = self.0.repo.plain().usage() {
+            let (files, bytes, most) = (copies.files, copies.bytes, self.0.repo.plain().budget());
+            report.line(format_args!("{files} plain copies take {bytes} bytes, of at most {most}"));
+        }
         self.0.auto_status.tell(&mut report);
         if let Some(trouble) = self.0.index.trouble() {
             report.line(format_args!("no index, packs are searched one by one: {trouble}"));
@@ -108,7 +112,7 @@ impl<'a> Texts<'a> {
         };
         let changes = snapshot.diff_from(base, worktree)?;
         let waiting = worktree.staging().complete()?;
-        report.list(&changes, |change| format!("  {} {}", letter(change.kind), shown(&change.path)));
+        report.list(&changes, |change| format!("  {} {}", change.kind.letter(), shown(&change.path)));
         let unfinished = [
             (&snapshot.still_open, "being written"),
             (&snapshot.interrupted, "interrupted"),
@@ -178,14 +182,5 @@ impl<'a> Texts<'a> {
             operations: self.0.meter.measured(),
         };
         Ok(serde_json::to_string_pretty(&stats).expect("numbers only") + "\n")
-    }
-}
-
-const fn letter(kind: ChangeKind) -> char {
-    match kind {
-        ChangeKind::Added => 'A',
-        ChangeKind::Deleted => 'D',
-        ChangeKind::Modified => 'M',
-        ChangeKind::TypeChanged => 'T',
     }
 }

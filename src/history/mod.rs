@@ -53,6 +53,7 @@ mod tag;
 mod take_in;
 #[cfg(test)]
 mod testing;
+mod tips;
 mod tree;
 mod tree_walk;
 mod two_generations;
@@ -92,6 +93,7 @@ pub use served::repack;
 pub use tag::Tag;
 pub use take_in::{InPlace, IngestFile, Intake, MadePart};
 pub(crate) use take_in::{hash_source, recorded_hash};
+pub use tips::prefer_tips;
 pub use tree::{Attributes, Entry, MODE_MASK, Node, SYMLINK_MAX, Tree};
 pub use tree_walk::TreeWalk;
 pub use verify::{Verified, verify_commit};

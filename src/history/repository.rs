@@ -19,7 +19,7 @@ use crate::wire::WireError;
 use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// Entries of trees, and extents of recipes, that are kept decoded.
 const REMEMBERED: usize = 400_000;
@@ -61,6 +61,21 @@ pub(super) struct Inner {
 impl fmt::Debug for Repo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Repo").field(&self.inner.root).finish()
+    }
+}
+
+/// A repository as long as somebody else has it open.
+pub(super) struct WhileOpen(Weak<Inner>);
+
+impl WhileOpen {
+    /// That of this one.
+    pub fn of(repo: &Repo) -> Self {
+        Self(Arc::downgrade(&repo.inner))
+    }
+
+    /// It, if it is open still.
+    pub fn get(&self) -> Option<Repo> {
+        Some(Repo { inner: self.0.upgrade()?, stood_on: None })
     }
 }
 

@@ -7,8 +7,10 @@
 use super::filling::{Filling, Reader};
 use crate::disk::{Disk, DiskError, DiskFile, FileType, Result, Stat};
 use crate::random::unpredictable;
+use std::collections::HashSet;
+use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::SystemTime;
 
 /// The ending of files that are being filled.
@@ -35,6 +37,16 @@ struct Inner {
     reserve: u64,
     /// What this process is filling.
     filling: Mutex<Vec<Weak<Filling>>>,
+    preferred: OnceLock<Preferred>,
+}
+
+/// Tells the hashes of those that are to stay longer than others.
+struct Preferred(Box<dyn Fn() -> HashSet<[u8; 32]> + Send + Sync>);
+
+impl fmt::Debug for Preferred {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Preferred")
+    }
 }
 
 /// What becomes of the wish for a copy.
@@ -73,7 +85,14 @@ impl PlainCopies {
     /// fewer than `reserve` bytes free. Makes and opens nothing yet.
     pub fn new(disk: Arc<dyn Disk>, root: &Path, budget: u64, reserve: u64) -> Self {
         let dir = root.join("plain");
-        Self(Arc::new(Inner { disk, dir, budget, reserve, filling: Mutex::default() }))
+        let (filling, preferred) = (Mutex::default(), OnceLock::new());
+        Self(Arc::new(Inner { disk, dir, budget, reserve, filling, preferred }))
+    }
+
+    /// Those with one of these hashes stay longer than the others. Asked when some have to go; said once.
+    pub fn prefer(&self, which: impl Fn() -> HashSet<[u8; 32]> + Send + Sync + 'static) {
+        // What was said first stands.
+        let _ = self.0.preferred.set(Preferred(Box::new(which)));
     }
 
     /// Whether a file of so many bytes may have a copy.
@@ -167,13 +186,17 @@ impl PlainCopies {
         Ok(PlainUsage { files: copies.len() as u64, bytes: copies.iter().map(|copy| copy.bytes).sum() })
     }
 
-    /// Removes those that were not used for longest until they take at most so many bytes, and what others left behind
-    /// unfinished. Returns how many bytes were freed.
+    /// Removes those that were not used for longest, the preferred ones last, until they take at most so many bytes, and what
+    /// others left behind unfinished. Returns how many bytes were freed.
     pub fn shrink_to(&self, bytes: u64) -> Result<u64> {
         let (mut copies, unfinished) = self.list()?;
         let mut freed: u64 = unfinished.iter().map(|left| self.sweep(left)).sum();
-        copies.sort_by_key(|copy| copy.used);
         let mut taken: u64 = copies.iter().map(|copy| copy.bytes).sum();
+        let preferred = match self.0.preferred.get().filter(|_| (1..taken).contains(&bytes)) {
+            Some(Preferred(which)) => which().iter().map(|blake3| self.path(blake3)).collect(),
+            None => HashSet::new(),
+        };
+        copies.sort_by_key(|copy| (preferred.contains(&copy.path), copy.used));
         for copy in copies {
             if taken <= bytes {
                 break;
@@ -388,6 +411,22 @@ mod tests {
         }
         assert_eq!(copies.usage().unwrap().files, 2);
         assert!(copies.give_way() && !copies.give_way());
+        assert_eq!(copies.usage().unwrap(), PlainUsage::default());
+    }
+
+    #[test]
+    fn what_is_preferred_goes_last_and_all_goes_where_there_is_no_room() {
+        let copies = copies(&SimulatedDisk::new(), 4 * CHUNK_LEN);
+        let first = content(0, 2 * CHUNK_LEN);
+        let preferred = first.1;
+        copies.prefer(move || HashSet::from([preferred]));
+        make(&copies, &first.0, &first.1).unwrap();
+        for seed in 1..4 {
+            let (bytes, hash) = content(seed, 2 * CHUNK_LEN);
+            make(&copies, &bytes, &hash).unwrap();
+            assert!(has(&copies, &bytes, &hash) && has(&copies, &first.0, &first.1), "{seed}");
+        }
+        assert!(copies.give_way());
         assert_eq!(copies.usage().unwrap(), PlainUsage::default());
     }
 

@@ -4,7 +4,7 @@ use super::error::{Error, Result};
 use crate::codec::{DeltaType, Level};
 use crate::config::{Config, ConfigError, Origin};
 use crate::disk::Disk;
-use crate::history::{Options, Repo};
+use crate::history::{Options, Repo, prefer_tips};
 use crate::store;
 use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
@@ -79,7 +79,9 @@ pub fn open_repo(disk: Arc<dyn Disk>, root: &Path, config: &Config) -> Result<Re
         },
         plain_bytes: config.number("core.plain_size"),
     };
-    Ok(Repo::open(disk, root, options)?)
+    let repo = Repo::open(disk, root, options)?;
+    prefer_tips(&repo);
+    Ok(repo)
 }
 
 #[cfg(test)]

@@ -223,6 +223,35 @@ fn a_fill_that_is_stopped_leaves_no_copy() {
 }
 
 #[test]
+fn what_a_branch_names_keeps_its_copy_longest() {
+    let (disk, _) = create();
+    let options = Options { plain_bytes: 5 << 20, ..Options::default() };
+    let repo = Repo::open(Arc::new(disk.clone()), Path::new(ROOT), options).expect("open");
+    prefer_tips(&repo);
+    let worktree = tenant(&repo);
+    for step in 0..3 {
+        save(&worktree, "a", &unlike((2 << 20) + step), 1 + step as i64);
+        worktree.commit(&request("step", 2 + step as i64), &Task::default()).expect("commit");
+    }
+    let at_revision = |revision: &str| {
+        let commit = repo.resolve(revision, at(0)).expect("resolve");
+        let tree = repo.commit(commit).expect("commit").tree;
+        match repo.find_in_tree(tree, &path("a")).expect("find").expect("there").node {
+            Node::File { recipe, len } => (repo.recipe(recipe).expect("recipe"), len as usize),
+            other => panic!("{other:?}"),
+        }
+    };
+    let has_copy = |revision: &str| repo.reader(&at_revision(revision).0).copy().is_some();
+    repo.plain().give_way();
+    for revision in ["main", "main~1", "main~2"] {
+        let (recipe, len) = at_revision(revision);
+        read_whole(&repo.reader(&recipe), len, &Task::default());
+    }
+    // There is room for two; the one that the branch names was used longest ago.
+    assert_eq!(["main", "main~1", "main~2"].map(has_copy), [true, false, true]);
+}
+
+#[test]
 fn a_commit_that_finds_the_disk_full_takes_the_room_of_the_copies() {
     let (disk, _) = create();
     let repo = with_copies(&disk);
