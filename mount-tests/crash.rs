@@ -1,6 +1,6 @@
 //! Daemons that die and disks that are full.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -56,6 +56,23 @@ pub fn a_daemon_that_is_killed_at_once_loses_nothing_of_what_was_closed() -> Res
         stage.unmount();
     }
     stage.in_repo(&["fsck", "--full"]).succeeds();
+    Ok(())
+}
+
+/// Programs that write several arrays into one file close a copy of its descriptor after each.
+pub fn a_descriptor_that_stays_open_is_not_closed_by_a_copy_of_it() -> Result<(), Missing> {
+    let mut stage = Stage::new()?;
+    let mut file = File::create(stage.worktree("arrays")).expect("new");
+    let mut copy = file.try_clone().expect("a copy");
+    copy.write_all(b"the first array").expect("room");
+    drop(copy);
+    // Longer than the kernel's word takes.
+    std::thread::sleep(std::time::Duration::from_secs(4));
+    stage.kill_daemon();
+    let _ = file.write_all(b"the second array");
+    drop(file);
+    let status = stage.in_repo(&["status", "--short"]).succeeds().text();
+    assert_eq!(status, "I arrays\n");
     Ok(())
 }
 

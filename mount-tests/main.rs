@@ -123,6 +123,7 @@ fn main() -> ExitCode {
         crash:
             a_killed_daemon_costs_nothing_that_was_closed,
             a_daemon_that_is_killed_at_once_loses_nothing_of_what_was_closed,
+            a_descriptor_that_stays_open_is_not_closed_by_a_copy_of_it,
             what_a_commit_left_as_it_was_saved_becomes_small_and_survives_the_daemon,
             a_full_disk_is_told_to_the_writer_and_changes_nothing,
             a_disk_that_cannot_be_written_is_told_of_and_read,

@@ -10,7 +10,7 @@ use crate::history::{BranchName, Revisions};
 use crate::task::Task;
 use crate::units::Timestamp;
 use crate::workspace::{Heard, OpenedWorktree, Surroundings, Workspace};
-use crate::worktree::{Fallback, Interrupted, Worktree};
+use crate::worktree::{Interrupted, Worktree};
 use std::io::ErrorKind;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -113,16 +113,7 @@ impl Place {
     pub fn worktree(&self, branch: &BranchName) -> Result<Worktree> {
         let OpenedWorktree { worktree, interrupted } = self.0.worktree(branch)?;
         for Interrupted { path, now } in interrupted {
-            let now = match now {
-                Fallback::LastDurable => {
-                    "it is the last version that was; the newer bytes are in quarantine/"
-                }
-                Fallback::Incomplete => "it has what arrived, and does not count as complete",
-                Fallback::AsCommitted => "it is as in the last commit, or gone",
-            };
-            note(format!(
-                "`{path}` was not yet on the disk when the machine stopped or the disk went away: {now}"
-            ));
+            note(format!("`{path}` {}", now.told()));
         }
         Ok(worktree)
     }

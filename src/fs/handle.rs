@@ -95,6 +95,10 @@ struct Closing {
     is_noted: AtomicBool,
     /// Whether the last one was closed by the death of its process.
     is_killed: AtomicBool,
+    /// Whether the last one was closed by the process that opened it.
+    is_opener: AtomicBool,
+    /// Whether it is recorded that it was.
+    is_recorded: AtomicBool,
     end: Ending,
 }
 
@@ -132,6 +136,8 @@ impl OpenNode {
             may_map: mode.may_map,
             is_noted: AtomicBool::new(false),
             is_killed: AtomicBool::new(false),
+            is_opener: AtomicBool::new(false),
+            is_recorded: AtomicBool::new(false),
             end,
         };
         Self {
@@ -175,13 +181,26 @@ impl OpenNode {
         if let Some(closing) = &self.closing {
             let closer = closer(closing.opener);
             closing.is_killed.store(closer == Closer::Killed, Ordering::Relaxed);
+            closing.is_opener.store(closer == Closer::Opener, Ordering::Relaxed);
             closing.is_noted.store(true, Ordering::Relaxed);
             closing.end.closings.note(closing.number);
-            // Of a lent file the disk tells whether a mapping writes to it.
-            let may_be_mapped = closing.may_map && !self.worktree.lending().is_lent(self.node);
-            if closer == Closer::Opener && self.has_begun() && !may_be_mapped {
+            // A mapping may go on writing without a word.
+            if closer == Closer::Opener && self.has_begun() && !closing.may_map {
                 // For want of it, only what the kernel tells last makes the file complete.
-                let _ = self.worktree.note_closed(self.node);
+                let is_recorded = self.worktree.closes().note(self.node).unwrap_or(false);
+                closing.is_recorded.fetch_or(is_recorded, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Takes the record of a close back if it was long ago: somebody has the file open still.
+    fn void_overdue(&self) {
+        let Some(closing) = &self.closing else { return };
+        let is_overdue = || !closing.end.closings.is_awaited(closing.number);
+        if closing.is_recorded.load(Ordering::Relaxed) && is_overdue() {
+            closing.is_recorded.store(false, Ordering::Relaxed);
+            if self.worktree.closes().void(self.node).is_err() {
+                closing.is_recorded.store(true, Ordering::Relaxed);
             }
         }
     }
@@ -313,7 +332,9 @@ impl Handles {
         let is_noted = |handle: &Handle| {
             let closing = handle.worktree().and_then(|open| open.closing.as_ref());
             closing.is_some_and(|closing| {
-                closing.is_noted.load(Ordering::Relaxed) && closing.end.closings.is_awaited(closing.number)
+                closing.is_noted.load(Ordering::Relaxed)
+                    && closing.is_opener.load(Ordering::Relaxed)
+                    && closing.end.closings.is_awaited(closing.number)
             })
         };
         let closed: Vec<Arc<Handle>> = {
@@ -323,6 +344,16 @@ impl Handles {
             numbers.iter().filter_map(|number| open.remove(number)).collect()
         };
         drop(closed);
+    }
+
+    /// Takes back what was recorded of closes that cannot have been the last. To be called now and then.
+    pub fn void_overdue(&self) {
+        let written: Vec<Arc<Handle>> = {
+            let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+            let is_written = |handle: &&Arc<Handle>| handle.worktree().is_some_and(|open| open.write);
+            open.values().filter(is_written).cloned().collect()
+        };
+        written.iter().filter_map(|handle| handle.worktree()).for_each(OpenNode::void_overdue);
     }
 
     /// What is still open was not closed: the session ends, and nobody will hear whether it is whole.

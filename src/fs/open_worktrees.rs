@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::history::{BranchName, Head, Repo};
-use crate::worktree::{self, Fallback, Interrupted, Tenant, has_worktree};
+use crate::worktree::{self, Interrupted, Tenant, has_worktree};
 
 use super::errno::{Error, Result};
 use super::log::Log;
@@ -118,13 +118,5 @@ impl OpenWorktrees {
 
 /// What became of a file whose last bytes were in doubt when its worktree was opened.
 pub(super) fn taken_back(branch: &BranchName, Interrupted { path, now }: &Interrupted) -> String {
-    let now = match now {
-        Fallback::LastDurable => "it is the last version that was; the newer bytes are in quarantine/",
-        Fallback::Incomplete => "it has what arrived, and does not count as complete",
-        Fallback::AsCommitted => "it is as in the last commit, or gone",
-    };
-    let path = shown(path);
-    format!(
-        "{path} of worktree {branch} was not yet on the disk when the machine stopped or the disk went away: {now}"
-    )
+    format!("{} of worktree {branch} {}", shown(path), now.told())
 }

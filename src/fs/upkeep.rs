@@ -37,6 +37,7 @@ impl<'a> Upkeep<'a> {
 
     /// Lets worktrees go that were deleted or replaced, and those that nobody uses any more. To be called now and then.
     pub fn tidy(&self) {
+        self.0.handles.void_overdue();
         self.0.settle_mapped();
         self.0.worktrees.tidy(|opening| self.0.inodes.knows(opening));
     }

@@ -1,10 +1,13 @@
 //! The word of a writer who closed a file, for the case that nobody hears the kernel's last one.
 //!
-//! close(2) returns before it is told whether somebody else has the file open still, and where this process is killed in
-//! between, nobody is told. So what the file was like when its writer closed it is recorded, and believed when this process is gone:
-//! if it is like that still, and nobody writes to it, the writer's bytes are all there is, and complete.
+//! close(2) returns before it is told whether that was the last descriptor, and where this process is killed in between,
+//! nobody is told. So what the file was like when its writer closed it is recorded, and believed when this process is gone: if it
+//! is like that still, and nobody writes to it. The writer may have a second descriptor, or have handed one on, and be killed at
+//! the same time: so the word is taken back when the file goes on being open for longer than the kernel's word takes, when a
+//! writer is killed, and whoever recovers it says that it was the writer's word alone.
 
 use super::error::Result;
+use super::interrupted::{Fallback, Interrupted};
 use super::nodes::{Body, NodeId};
 use super::open_files::OpenFile;
 use super::record::{Closed, Record};
@@ -23,38 +26,57 @@ impl Closed {
     }
 }
 
+/// Words of writers of one worktree's files.
+#[derive(Debug, Clone, Copy)]
+pub struct Closes<'a>(&'a Tenant);
+
 impl Tenant {
-    /// Notes that who opened a file to write to it closed it of his own accord, whether or not others have it open. Durable with the
-    /// next sync of the worktree; a process that dies takes nothing of it back. Of a file that is empty it says nothing: who
-    /// hands a descriptor on, a shell to a command, closes his own before anything is written.
-    pub fn note_closed(&self, node: NodeId) -> Result<()> {
-        let staged = self.state().open.get(&node).and_then(OpenFile::writing).cloned();
-        let Some((staging, file)) = staged else { return Ok(()) };
+    /// What writers say when they close files that are written here.
+    pub fn closes(&self) -> Closes<'_> {
+        Closes(self)
+    }
+}
+
+impl Closes<'_> {
+    /// Notes that who opened a file to write to it closed it of his own accord. Durable with the next sync of the worktree; a
+    /// process that dies takes nothing of it back. It says nothing of a file that somebody else has open to write to it, nor of one
+    /// that is empty: who hands a descriptor on, a shell to a command, closes his own before anything is written. Whether it was
+    /// said.
+    pub fn note(&self, node: NodeId) -> Result<bool> {
+        let staged = {
+            let state = self.0.state();
+            let open = state.open.get(&node).filter(|open| open.writers == 1);
+            open.and_then(OpenFile::writing).cloned()
+        };
+        let Some((staging, file)) = staged else { return Ok(false) };
         let (len, written) = (file.len()?, Timestamp::from(file.modified()?));
-        if len == 0 {
-            return Ok(());
-        }
         // Who may not raise it, or cannot, does without.
-        if self.repo().raise_format().is_err() {
-            return Ok(());
+        if len == 0 || self.0.repo().raise_format().is_err() {
+            return Ok(false);
         }
-        self.change(|state| {
+        self.0.change(|state| {
             let modified = state.lent_attributes(node)?.modified;
             let closed = Closed { len, written, modified };
             match state.nodes.file_of(staging) {
-                Some((of, file))
-                    if of == node && state.nodes.is_linked(of) && file.closed.as_deref() != Some(&closed) =>
-                {
-                    state.append(self.repo(), Record::Closed { staging, closed: Some(closed) })
+                Some((of, file)) if of == node && state.nodes.is_linked(of) => {
+                    if file.closed.as_deref() != Some(&closed) {
+                        state.append(self.0.repo(), Record::Closed { staging, closed: Some(closed) })?;
+                    }
+                    Ok(true)
                 }
-                _ => Ok(()),
+                _ => Ok(false),
             }
         })
+    }
+
+    /// Takes back what was noted of a file: it goes on being open, for whatever reason.
+    pub fn void(&self, node: NodeId) -> Result<()> {
+        self.0.change(|state| state.void_closed(self.0.repo(), node))
     }
 }
 
 impl State {
-    /// A writer of a file was killed: what another one said when he closed it is void.
+    /// What was said of a file when it was closed is void.
     pub(super) fn void_closed(&mut self, repo: &Repo, node: NodeId) -> Result<()> {
         let Body::File(file) = &self.nodes.get(node)?.body else { return Ok(()) };
         match file.current.staging().filter(|_| file.closed.is_some() && self.nodes.is_linked(node)) {
@@ -64,9 +86,9 @@ impl State {
     }
 }
 
-/// Completes what its writer had closed when the process died that would have heard the kernel's last word of it. Nobody else
-/// may be writing into the worktree.
-pub(super) fn complete_closed(worktree: &Worktree) -> Result<()> {
+/// Completes what its writer had closed when the process died that would have heard the kernel's last word of it, and tells
+/// which files those are. Nobody else may be writing into the worktree.
+pub(super) fn complete_closed(worktree: &Worktree) -> Result<Vec<Interrupted>> {
     let mut complete = Vec::new();
     for (staging, closed) in closed_files(worktree)? {
         let is_complete = match worktree.staging().open(staging) {
@@ -79,16 +101,18 @@ pub(super) fn complete_closed(worktree: &Worktree) -> Result<()> {
         }
     }
     if complete.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     worktree.change(|state| {
-        let mut records = Vec::with_capacity(complete.len());
+        let (mut records, mut taken) = (Vec::with_capacity(complete.len()), Vec::new());
         for (staging, len) in complete {
             let Some((node, _)) = state.nodes.file_of(staging) else { continue };
             let modified = state.nodes.get(node)?.attributes.modified;
             records.push(Record::Settle { staging, len, modified });
+            taken.push(Interrupted { path: state.nodes.path_of(node)?, now: Fallback::Closed });
         }
-        state.append_all(worktree.repo(), &records)
+        state.append_all(worktree.repo(), &records)?;
+        Ok(taken)
     })
 }
 

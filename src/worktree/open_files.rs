@@ -40,7 +40,7 @@ pub enum Release {
 #[derive(Debug, Default)]
 pub(super) struct OpenFile {
     readers: u32,
-    writers: u32,
+    pub(super) writers: u32,
     /// Last writers that are gone, and whose bytes are not yet recorded as complete.
     closing: u32,
     access: Access,

@@ -9,6 +9,7 @@
 use super::closed::complete_closed;
 use super::error::{Error, Result};
 use super::generation::make_quarantine;
+use super::interrupted::{Fallback, Interrupted};
 use super::nodes::Body;
 use super::record::Record;
 use super::state::State;
@@ -20,26 +21,6 @@ use crate::id::StagingId;
 use crate::random::unpredictable;
 use std::collections::HashSet;
 use std::path::Path;
-
-/// A file whose last bytes may not have reached the disk before the machine stopped or the disk went away.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Interrupted {
-    /// The file.
-    pub path: TreePath,
-    /// What it is now.
-    pub now: Fallback,
-}
-
-/// What became of a file whose last bytes are in doubt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fallback {
-    /// It is the last version that was durable; the newer bytes are in `quarantine/`.
-    LastDurable,
-    /// It has what arrived and does not count as complete: there was no version before.
-    Incomplete,
-    /// It is as in the last commit, or gone if that has none: nothing of it arrived.
-    AsCommitted,
-}
 
 impl Tenant {
     /// Becomes one of those who may write into files of a worktree, as long as the result lives. Recovers first if nobody
@@ -126,11 +107,11 @@ impl<'a> Recovery<'a> {
 
     /// That it was done is the last word of it: who comes after one that was cut short does it again.
     fn run(&self) -> Result<Vec<Interrupted>> {
-        if !self.is_after_an_end()? {
-            complete_closed(self.worktree)?;
-        }
+        let mut interrupted = match self.is_after_an_end()? {
+            true => Vec::new(),
+            false => complete_closed(self.worktree)?,
+        };
         let doubted = self.in_doubt()?;
-        let mut interrupted = Vec::new();
         if !doubted.is_empty() {
             self.worktree.change(|state| {
                 for staging in doubted {

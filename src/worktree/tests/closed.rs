@@ -32,7 +32,7 @@ fn committed_after(disk: &SimulatedDisk) -> Vec<u8> {
 #[test]
 fn what_a_writer_closed_is_complete_when_nobody_lives_to_hear_that_he_was_the_last() {
     let (disk, worktree, node) = written_anew();
-    worktree.note_closed(node).expect("room");
+    assert!(worktree.closes().note(node).expect("room"));
     drop(worktree);
     assert_eq!(committed_after(&disk), NEW);
 }
@@ -40,7 +40,7 @@ fn what_a_writer_closed_is_complete_when_nobody_lives_to_hear_that_he_was_the_la
 #[test]
 fn its_time_is_that_of_the_writer() {
     let (disk, worktree, node) = written_anew();
-    worktree.note_closed(node).expect("room");
+    assert!(worktree.closes().note(node).expect("room"));
     drop(worktree);
     let worktree = tenant(&open(&disk));
     let node = worktree.names().resolve(&path("a")).expect("resolve").expect("there");
@@ -50,7 +50,7 @@ fn its_time_is_that_of_the_writer() {
 #[test]
 fn what_was_written_after_a_close_was_not_closed() {
     let (disk, worktree, node) = written_anew();
-    worktree.note_closed(node).expect("room");
+    assert!(worktree.closes().note(node).expect("room"));
     worktree.write_at(node, 0, b"AS", at(4)).expect("write");
     drop(worktree);
     assert_eq!(committed_after(&disk), OLD);
@@ -64,7 +64,7 @@ fn what_nobody_closed_is_not_complete_nor_is_what_was_only_emptied() {
 
     let (disk, worktree, node) = written_anew();
     worktree.set_len(node, 0, at(4)).expect("empty");
-    worktree.note_closed(node).expect("room");
+    assert!(!worktree.closes().note(node).expect("room"));
     drop(worktree);
     assert_eq!(committed_after(&disk), OLD);
 }
@@ -72,16 +72,43 @@ fn what_nobody_closed_is_not_complete_nor_is_what_was_only_emptied() {
 #[test]
 fn a_killed_writer_takes_back_what_one_before_him_said() {
     let (disk, worktree, node) = written_anew();
-    worktree.note_closed(node).expect("room");
+    assert!(worktree.closes().note(node).expect("room"));
     worktree.release(node, true, Release::Interrupted).expect("release");
     drop(worktree);
     assert_eq!(committed_after(&disk), OLD);
 }
 
 #[test]
+fn what_goes_on_being_open_was_not_closed() {
+    let (disk, worktree, node) = written_anew();
+    assert!(worktree.closes().note(node).expect("room"));
+    worktree.closes().void(node).expect("room");
+    drop(worktree);
+    assert_eq!(committed_after(&disk), OLD);
+
+    // Nor what a second one may be in the middle of.
+    let (disk, worktree, node) = written_anew();
+    worktree.open_file(node, true).expect("open");
+    assert!(!worktree.closes().note(node).expect("room"));
+    drop(worktree);
+    assert_eq!(committed_after(&disk), OLD);
+}
+
+#[test]
+fn whoever_recovers_it_says_that_it_was_the_writer_s_word() {
+    let (disk, worktree, node) = written_anew();
+    assert!(worktree.closes().note(node).expect("room"));
+    drop(worktree);
+    let (_, told) = Tenant::adopt(open(&disk).worktree(&main()).expect("worktree")).expect("adopt");
+    assert_eq!(told, [Interrupted { path: path("a"), now: Fallback::Closed }]);
+    let (_, told) = Tenant::adopt(open(&disk).worktree(&main()).expect("worktree")).expect("adopt");
+    assert_eq!(told, []);
+}
+
+#[test]
 fn a_power_cut_leaves_nothing_of_it_that_is_not_durable() {
     let (disk, worktree, node) = written_anew();
-    worktree.note_closed(node).expect("room");
+    assert!(worktree.closes().note(node).expect("room"));
     synced(&worktree, "other", b"somebody else's");
     (0..24).for_each(|seed| drop(committed_after(&disk.crash_image(seed))));
 }
@@ -93,7 +120,7 @@ fn a_lent_file_is_complete_only_when_nobody_writes_to_it_unheard() {
     let (node, file) = lend(&worktree, "a");
     file.write(NEW, 0);
     let writer = file.writer();
-    worktree.note_closed(node).expect("room");
+    assert!(worktree.closes().note(node).expect("room"));
     drop(worktree);
     let has = |repo: &Repo| {
         let worktree = tenant(repo);
@@ -110,7 +137,7 @@ fn a_lent_file_is_complete_only_when_nobody_writes_to_it_unheard() {
 #[test]
 fn the_word_outlives_the_journal_that_it_was_said_in() {
     let (disk, worktree, node) = written_anew();
-    worktree.note_closed(node).expect("room");
+    assert!(worktree.closes().note(node).expect("room"));
     let other = save(&worktree, "other", b"one", 3);
     let before = worktree.state().journal.position().0;
     for round in 0.. {
