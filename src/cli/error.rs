@@ -407,9 +407,6 @@ impl From<convert::Error> for CommandError {
             E::NoTensors(_) => {
                 vec!["docs/formats.md lists the kinds of files whose tensors are known".into()]
             }
-            E::NotUnderstood { .. } => {
-                vec!["they would be lost; a newer version of coral may know them".into()]
-            }
             E::Nothing => vec!["`coral show REF:PATH` lists the tensors".into()],
             E::TooLarge => vec!["`--shard-size 5GB` cuts it into several files".into()],
             E::NoMetadata(_) | E::NoShards(_) => vec!["safetensors and GGUF have that".into()],
@@ -434,7 +431,7 @@ fn ways_to_convert(refused: &convert::Refused) -> Vec<String> {
             Why::Block => "`--dtype f16`, or f32, computes their numbers",
             Why::Name | Why::LongName { .. } => "`--strip-prefix TEXT` takes the beginning of names away",
             Why::Twice => "`--tensors` and `--without` choose, or convert one file after the other",
-            Why::Axes { .. } | Why::Type | Why::UnknownBlock | Why::Sign | Why::Damaged => {
+            Why::Axes { .. } | Why::Type | Why::UnknownBlock | Why::Sign | Why::Damaged | Why::PassedOver => {
                 "`--without PATTERN` leaves tensors out"
             }
         };

@@ -21,14 +21,6 @@ pub enum Error {
     /// A source has no tensors.
     #[error("`{0}` has no tensors")]
     NoTensors(String),
-    /// A source tells of tensors that are not understood, so that they would be lost.
-    #[error("`{name}` tells of {count} tensors that are not whole, or of types that are not known")]
-    NotUnderstood {
-        /// The source.
-        name: String,
-        /// How many.
-        count: usize,
-    },
     /// No tensor is meant.
     #[error("no tensor of the source is meant")]
     Nothing,

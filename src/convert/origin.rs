@@ -20,6 +20,8 @@ pub struct Origin {
     pub said: Said,
     /// Bytes that are in none of its tensors.
     pub beside: u64,
+    /// The names of tensors that it tells of and that cannot be read.
+    pub(super) passed_over: Vec<String>,
 }
 
 enum Opened {
@@ -79,7 +81,7 @@ impl Origin {
     /// A file of a history or of a worktree.
     ///
     /// # Errors
-    /// [`Error::NoTensors`], [`Error::NotUnderstood`]; if it cannot be read.
+    /// [`Error::NoTensors`]; if it cannot be read.
     pub fn of_content(shown_as: String, content: FileContent) -> Result<Self> {
         let tensors = content.tensors().map(|tensor| Taken {
             info: tensor.info.clone(),
@@ -112,12 +114,14 @@ impl Origin {
     }
 
     fn new(shown_as: String, bytes: Opened, tensors: Vec<Taken>) -> Result<Self> {
-        let mut origin = Self { shown_as, bytes, tensors, said: Said::default(), beside: 0 };
+        let (said, passed_over) = (Said::default(), Vec::new());
+        let mut origin = Self { shown_as, bytes, tensors, said, beside: 0, passed_over };
         if origin.tensors.is_empty() {
             return Err(Error::NoTensors(origin.shown_as));
         }
         origin.beside = origin.bytes().len() - covered(&origin.tensors);
         origin.said = origin.read_said()?;
+        origin.passed_over = format::passed_over(&AsBytes(origin.bytes())).map_err(SourceError::from)?;
         Ok(origin)
     }
 
@@ -163,10 +167,6 @@ impl Origin {
         if let Some(pairs) = gguf::pairs(&bytes).map_err(SourceError::from)? {
             said.pairs = pairs;
         } else if let Some(header) = safetensors::read_header(&bytes).map_err(SourceError::from)? {
-            let entries = safetensors::count_entries(&header).unwrap_or(0);
-            if let Some(count) = entries.checked_sub(self.tensors.len()).filter(|count| *count > 0) {
-                return Err(Error::NotUnderstood { name: self.shown_as.clone(), count });
-            }
             said.metadata = safetensors::metadata_of(&header).unwrap_or_default();
         }
         Ok(said)

@@ -58,6 +58,13 @@ impl Container {
         }
     }
 
+    /// The names that lead to the same tensor as this one: NumPy finds the arrays of an archive with and without the ending of
+    /// their members.
+    fn confuses(self, name: &str) -> impl Iterator<Item = String> {
+        let (with, without) = (format!("{name}.npy"), name.strip_suffix(".npy").map(str::to_owned));
+        std::iter::once(with).chain(without).filter(move |_| self == Container::Npz)
+    }
+
     /// Why it cannot have a tensor of this name.
     fn refuses(self, name: &str) -> Option<Why> {
         let most = match self {
@@ -123,7 +130,8 @@ impl Planned<'_> {
         self.len() == 0
     }
 
-    /// Finite numbers that were too large for its type, once it is written.
+    /// Finite numbers that were too large for its type, or in one block with such a one or with what is no finite number, and those
+    /// that are finite only now; once it is written.
     pub fn too_large(&self) -> u64 {
         self.cast.too_large()
     }
@@ -161,15 +169,19 @@ pub fn plan<'a>(wish: &Wish, origins: &'a [Origin]) -> Result<Plan<'a>> {
         let view = View::of(info, bytes);
         match view.and_then(|view| wish.becomes(&view).map(|to| (view, to))) {
             Ok((view, (to, is_fallback))) => {
-                let why = match names.insert(name.clone()) {
-                    true => container.refuses(&name),
-                    false => Some(Why::Twice),
-                };
+                let is_known =
+                    names.contains(&name) || container.confuses(&name).any(|other| names.contains(&*other));
+                let why = if is_known { Some(Why::Twice) } else { container.refuses(&name) };
+                names.insert(name.clone());
                 refused.extend(info, why);
                 tensors.push(Planned { name, cast: Cast::new(view, to), is_fallback });
             }
             Err(why) => refused.extend(info, Some(why)),
         }
+    }
+    for name in origins.iter().flat_map(|origin| &origin.passed_over).filter(|name| wish.means(name)) {
+        refused.refusals.push(Refusal { tensor: name.clone(), why: Why::PassedOver });
+        refused.types.push(String::new());
     }
     if !refused.refusals.is_empty() {
         return Err(refused.into());

@@ -40,6 +40,8 @@ pub enum Why {
     Sign,
     /// What its file says of it does not fit its bytes.
     Damaged,
+    /// Its file tells of it, but it is not whole, of a type that is not known, or no plain numbers in that file.
+    PassedOver,
 }
 
 /// Everything that is in the way.
@@ -76,6 +78,9 @@ impl Refused {
             }
             Why::Sign => format!("`{tensor}` is negatives or conjugates of {dtype}, which are not known"),
             Why::Damaged => format!("what is said of `{tensor}` does not fit its bytes"),
+            Why::PassedOver => format!(
+                "`{tensor}` would be lost: it is not whole, of a type that is not known, or not stored as plain numbers"
+            ),
         }
     }
 }

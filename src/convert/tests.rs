@@ -174,13 +174,17 @@ fn numbers_that_are_too_large_are_counted() {
         &bytes_of(&[65504.0, 65519.9, 70000.0, f32::INFINITY]),
     );
     let wish = Wish { dtype: Some(Element::Number(Dtype::F16)), ..wish(Container::Safetensors) };
-    let origins = [origin(&source).expect("a source")];
-    let plan = plan(&wish, &origins).expect("a plan");
+    assert_eq!(too_large(&wish, &[origin(&source).expect("a source")]), 1);
+}
+
+/// The numbers of the first tensor that were too large for its new type.
+fn too_large(wish: &Wish, origins: &[Origin]) -> u64 {
+    let plan = plan(wish, origins).expect("a plan");
     let (threads, task, disk) = (Threads::new(1), Task::default(), disk());
     let folder = Path::new(FOLDER);
     let target = Target { disk: &disk, folder, name: "m", force: false, threads: &threads, task: &task };
-    write(&wish, &plan, &origins, &target).expect("written");
-    assert_eq!(plan.tensors()[0].too_large(), 1);
+    write(wish, &plan, origins, &target).expect("written");
+    plan.tensors()[0].too_large()
 }
 
 #[test]
@@ -272,10 +276,57 @@ fn what_a_container_cannot_have_is_refused_by_name() {
     ));
     assert!(matches!(files(&wish(Npz), &[b"no weights"]), Err(Error::NoTensors(_))));
     let unknown = r#"{"w":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"n":{"dtype":"X9","shape":[1],"data_offsets":[1,2]}}"#;
-    assert!(matches!(
-        files(&wish(Npz), &[&safetensors_file(unknown, &[0; 2])]),
-        Err(Error::NotUnderstood { count: 1, .. })
-    ));
+    let unknown = safetensors_file(unknown, &[0; 2]);
+    assert_eq!(refused(&wish(Npz), &[&unknown]), [("n".into(), Why::PassedOver)]);
+    let without = Wish { without: vec!["n".into()], ..wish(Npz) };
+    assert_eq!(tensors(&file(&without, &unknown)).len(), 1);
+    // An archive's array is found with and without the ending of its member.
+    let pair = |one: &str, other: &str| {
+        let header = format!(
+            r#"{{"{one}":{{"dtype":"U8","shape":[1],"data_offsets":[0,1]}},"{other}":{{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}}}"#
+        );
+        safetensors_file(&header, &[1, 2])
+    };
+    for (one, other) in [("a", "a.npy"), ("a.npy", "a")] {
+        assert_eq!(refused(&wish(Npz), &[&pair(one, other)]), [(other.into(), Why::Twice)]);
+        assert_eq!(file_of(Safetensors, &pair(one, other)).len(), 2);
+    }
+    assert_eq!(file_of(Npz, &pair("a.npy", "b.npy")).len(), 2);
+}
+
+#[test]
+fn tensors_that_no_parser_reads_are_refused_by_name_whatever_their_container() {
+    let mut cut_short = Gguf::default();
+    cut_short.tensor("whole", 0, &[8], &[1; 32]).tensor("short", 0, &[800], &[2; 3200]);
+    let mut cut_short = cut_short.file();
+    cut_short.truncate(cut_short.len() - 1000);
+    let checkpoint = Checkpoint::default()
+        .storage("Float", &[1; 400])
+        .storage("Float", &[2; 8])
+        .tensor("whole", 0, &[100])
+        .tensor("short", 1, &[100])
+        .archive();
+    let array = |descr: &str| {
+        npy_file(1, &format!("{{'descr': {descr}, 'fortran_order': False, 'shape': (2,), }}"), &[1; 8])
+    };
+    let member = |name: &str, descr| format::testing::ZipMember::stored(name, array(descr));
+    let mut compressed = member("packed.npy", "'<f4'");
+    compressed.method = 8;
+    let members = [member("whole.npy", "'<f4'"), member("short.npy", "[('a', '<f4')]"), compressed];
+    let archive = format::testing::zip_file(&members, false);
+    for (source, lost) in [
+        (cut_short, vec!["short"]),
+        (checkpoint, vec!["short"]),
+        (archive, vec!["packed", "short"]),
+        (format::testing::partly_understood_onnx(), vec!["varints", "external", "text"]),
+        (format::testing::partly_understood_pickle(), vec!["pair", "text"]),
+    ] {
+        let lost: Vec<_> = lost.into_iter().map(|name| (name.to_owned(), Why::PassedOver)).collect();
+        assert_eq!(refused(&wish(Container::Safetensors), &[&source]), lost);
+        let without = lost.into_iter().map(|(name, _)| name).collect();
+        let made = tensors(&file(&Wish { without, ..wish(Container::Safetensors) }, &source));
+        assert_eq!(made.iter().map(|tensor| &tensor.0[..]).collect::<Vec<_>>(), ["whole"]);
+    }
 }
 
 /// A header of one tensor.

@@ -138,6 +138,7 @@ impl Header {
         let mut findings = Findings::default();
         for record in self.records {
             let Some(start) = self.data.checked_add(record.offset).filter(|start| *start <= end) else {
+                findings.pass_over(record.name);
                 continue;
             };
             // Of a type that nobody here knows the next tensor says how long it is.
@@ -146,7 +147,7 @@ impl Header {
             let room = next.min(end) - start;
             match record.found(start, self.is_big_endian, room) {
                 Some(found) if found.len <= end - start => findings.add(found),
-                Some(_) | None => {}
+                Some(_) | None => findings.pass_over(record.name),
             }
         }
         findings
@@ -154,8 +155,9 @@ impl Header {
 }
 
 impl Record {
-    fn found(self, start: u64, is_big_endian: bool, room: u64) -> Option<Found> {
+    fn found(&self, start: u64, is_big_endian: bool, room: u64) -> Option<Found> {
         let Self { name, shape, kind, .. } = self;
+        let kind = *kind;
         let found = |dtype: Dtype, payload: Vec<u64>, element: Option<Element>| {
             let declared = element.map(|element| Box::new(Declared::plain(element, shape.clone())));
             Some(Found {
@@ -169,13 +171,13 @@ impl Record {
         };
         if let Some(dtype) = dtype_of(kind) {
             return match is_big_endian && dtype.bits() > 8 {
-                true => found(Dtype::U8, vec![dtype.byte_len(&shape)?], Some(Element::BigEndian(dtype))),
+                true => found(Dtype::U8, vec![dtype.byte_len(shape)?], Some(Element::BigEndian(dtype))),
                 false => found(dtype, shape.clone(), None),
             };
         }
         let block = Block(kind);
         let bytes = match block.size() {
-            Some(_) => block.byte_shape(&shape)?,
+            Some(_) => block.byte_shape(shape)?,
             None => vec![room],
         };
         found(Dtype::U8, bytes, Some(Element::Block(block)))

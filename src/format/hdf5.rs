@@ -11,7 +11,7 @@ use crate::tensor::{Declared, Dtype, Element};
 
 use super::Bytes;
 use super::bytes::{Read, Trouble, block};
-use super::region::{Findings, Found, Region};
+use super::region::{Findings, Found, NAMES_MAX, Region};
 
 const SIGNATURE: &[u8; 8] = b"\x89HDF\r\n\x1a\n";
 /// The superblock is at 0, or at one of this many doublings of 512.
@@ -24,9 +24,8 @@ const BLOCK_MAX: u64 = 4 << 20;
 /// Objects that are looked at, at most.
 const OBJECTS_MAX: usize = 500_000;
 const RANK_MAX: usize = 32;
-/// Bytes of a path, and of all paths.
+/// Bytes of a path.
 const NAME_MAX: usize = 4096;
-const NAMES_MAX: usize = 64 << 20;
 
 /// The datasets of an HDF5 file; `None` if it is none.
 pub(super) fn parse(file: &dyn Bytes) -> std::io::Result<Option<Findings>> {
@@ -245,31 +244,38 @@ fn add_dataset(reader: &Reader<'_>, messages: &[Message], name: String, findings
     let (Some(space), Some(kind), Some(layout), None) =
         (body(DATASPACE), body(DATATYPE), body(LAYOUT), body(EXTERNAL))
     else {
+        findings.pass_over(name);
         return Ok(());
     };
     // Version 3 or 4, contiguous.
-    let (&[3 | 4, 1, ..], address, len) = (layout, u64_at(layout, 2)?, u64_at(layout, 10)?) else {
+    let &[3 | 4, 1, ..] = layout else {
+        findings.pass_over(name);
         return Ok(());
     };
+    let (address, len) = (u64_at(layout, 2)?, u64_at(layout, 10)?);
     let start = address.checked_add(reader.base).filter(|_| address != NOWHERE);
     let Some(start) =
         start.filter(|start| start.checked_add(len).is_some_and(|end| end <= reader.file.len()))
     else {
+        findings.pass_over(name);
         return Ok(());
     };
     let found = shape(space).zip(dtype(kind)).and_then(|(shape, (dtype, is_big_endian))| {
         (dtype.byte_len(&shape)? == len).then_some(())?;
         Some(match is_big_endian {
-            false => Found { start, len, name, dtype, shape, declared: None },
+            false => Found { start, len, name: name.clone(), dtype, shape, declared: None },
             true => {
                 let declared = Some(Box::new(Declared::plain(Element::BigEndian(dtype), shape)));
-                Found { start, len, name, dtype: Dtype::U8, shape: vec![len], declared }
+                Found { start, len, name: name.clone(), dtype: Dtype::U8, shape: vec![len], declared }
             }
         })
     });
     match found {
         Some(found) => findings.add(found),
-        None => findings.regions.push(Region { start, len, dtype: Some(Dtype::Opaque) }),
+        None => {
+            findings.regions.push(Region { start, len, dtype: Some(Dtype::Opaque) });
+            findings.pass_over(name);
+        }
     }
     Ok(())
 }

@@ -31,5 +31,5 @@ mod zip;
 
 pub use bytes::Bytes;
 pub use chunks::{CHUNK_AVERAGE, CHUNK_MAX, CHUNK_MIN};
-pub use propose::{Extent, Proposal, Proposed, propose};
+pub use propose::{Extent, Proposal, Proposed, passed_over, propose};
 pub use region::{Found, LITERAL_MAX};

@@ -27,7 +27,7 @@ const ARRAY: u8 = 1;
 pub(super) fn parse(file: &dyn Bytes) -> io::Result<Option<Findings>> {
     let mut walk = Walk { cursor: Cursor::new(file), findings: Findings::default(), path: Vec::new() };
     match walk.file() {
-        Ok(()) => Ok((!walk.findings.tensors.is_empty()).then_some(walk.findings)),
+        Ok(()) => Ok((!walk.findings.tensors().is_empty()).then_some(walk.findings)),
         Err(Trouble::None) => Ok(None),
         Err(Trouble::Medium(error)) => Err(error),
     }
@@ -117,8 +117,24 @@ impl Walk<'_> {
         }
     }
 
+    /// The name of what the path leads to.
+    fn name(&self) -> Read<String> {
+        let name = self.path.join(".");
+        if name.len() as u64 > NAME_MAX { Err(Trouble::None) } else { Ok(name) }
+    }
+
     /// An array that ends there; what is no such is passed over.
     fn array(&mut self, end: u64) -> Read<()> {
+        let before = self.findings.tensors().len();
+        self.understood_array(end)?;
+        if self.findings.tensors().len() == before {
+            let name = self.name()?;
+            self.findings.pass_over(name);
+        }
+        Ok(())
+    }
+
+    fn understood_array(&mut self, end: u64) -> Read<()> {
         let Head::List(3) = self.head()? else { return Ok(()) };
         let Head::List(rank) = self.head()? else { return Ok(()) };
         if rank > RANK_MAX {
@@ -135,10 +151,7 @@ impl Walk<'_> {
         let start = self.cursor.at;
         let is_whole = start.checked_add(len) == Some(end) && len <= self.cursor.left();
         if let Some(dtype) = dtype.filter(|dtype| is_whole && dtype.byte_len(&shape) == Some(len)) {
-            let name = self.path.join(".");
-            if name.len() as u64 > NAME_MAX {
-                return Err(Trouble::None);
-            }
+            let name = self.name()?;
             self.findings.add(Found { start, len, name, dtype, shape, declared: None });
         }
         Ok(())
@@ -273,6 +286,19 @@ pub(super) mod tests {
             (3, Dtype::I32, vec![], "state.0"),
         ];
         assert_eq!(found, expected.map(|(byte, dtype, shape, name)| (byte, dtype, shape, name.to_owned())));
+    }
+
+    #[test]
+    fn a_name_that_stands_for_many_arrays_costs_no_more_than_all_names_may() {
+        let key = [&[0xda][..], &4000u16.to_be_bytes(), &[b'k'; 4000]].concat();
+        let of = |count: usize| {
+            let list =
+                [&[0xdd][..], &(count as u32).to_be_bytes(), &array(&[], "float32", &[1; 4]).repeat(count)];
+            [&[0x81][..], &key, &list.concat()].concat()
+        };
+        let most = super::super::region::NAMES_MAX / 4000;
+        assert_eq!(parse(&of(1000)).expect("memory").expect("a checkpoint").tensors().len(), 1000);
+        assert_eq!(parse(&of(2 * most)).expect("memory"), None);
     }
 
     #[test]

@@ -28,12 +28,14 @@ const ALIGNMENT: usize = 64;
 pub(super) fn parse(file: &dyn Bytes) -> io::Result<Option<Findings>> {
     let mut findings = Findings::default();
     let (mut at, mut name) = (0, "array".to_owned());
-    while let Some(found) = parse_span(file, at, file.len(), &name)? {
+    while !findings.is_full()
+        && let Some(found) = parse_span(file, at, file.len(), &name)?
+    {
         at = found.start + found.len;
         findings.add(found);
-        name = format!("array.{}", findings.tensors.len());
+        name = format!("array.{}", findings.tensors().len());
     }
-    Ok((!findings.tensors.is_empty()).then_some(findings))
+    Ok((!findings.tensors().is_empty()).then_some(findings))
 }
 
 /// The payload of the array that begins the bytes `start..end` of a file.
@@ -331,20 +333,20 @@ mod tests {
     #[test]
     fn arrays_in_fortran_order_are_the_transposed_in_memory() {
         let file = npy_file(1, "{'descr': '<f8', 'fortran_order': True, 'shape': (2, 3)}", &[5; 48]);
-        let found = parse(&file).unwrap().unwrap().tensors.swap_remove(0);
+        let found = parse(&file).unwrap().unwrap().tensors()[0].clone();
         assert_eq!((found.dtype, found.shape), (Dtype::F64, vec![3, 2]));
         let declared = found.declared.expect("it is declared");
         assert!(declared.is_fortran());
         assert_eq!((declared.shape, declared.strides), (vec![2, 3], Some(vec![1, 2])));
         let vector = npy_file(1, "{'descr': '<f8', 'fortran_order': True, 'shape': (6,)}", &[5; 48]);
-        assert_eq!(parse(&vector).unwrap().unwrap().tensors[0].declared, None);
+        assert_eq!(parse(&vector).unwrap().unwrap().tensors()[0].declared, None);
     }
 
     #[test]
     fn numbers_whose_first_byte_is_the_highest_are_bytes_that_are_declared() {
         for (order, fortran) in [("True", true), ("False", false)] {
             let text = format!("{{'descr': '>f4', 'fortran_order': {order}, 'shape': (2, 3)}}");
-            let found = parse(&npy_file(1, &text, &[5; 24])).unwrap().unwrap().tensors.swap_remove(0);
+            let found = parse(&npy_file(1, &text, &[5; 24])).unwrap().unwrap().tensors()[0].clone();
             assert_eq!((found.dtype, found.shape), (Dtype::U8, vec![24]));
             let declared = found.declared.expect("it is declared");
             assert_eq!(declared.element, Element::BigEndian(Dtype::F32));
@@ -442,7 +444,7 @@ mod tests {
                 let len = dtype.byte_len(&shape).unwrap();
                 file.resize(file.len() + len as usize, 1);
                 let findings = parse(&file).unwrap().unwrap();
-                prop_assert_eq!(findings.tensors[0].len, len);
+                prop_assert_eq!(findings.tensors()[0].len, len);
             }
         }
 

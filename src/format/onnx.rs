@@ -2,7 +2,8 @@
 //!
 //! Layout per `onnx/onnx.proto`, in the wire format of Protocol Buffers: messages of fields, each with its number and its length,
 //! so that payloads are passed over. Understood are the initializers of graphs, of graphs in nodes and of training steps, and
-//! the tensors that nodes have as attributes; numbers as bytes (`raw_data`) or as packed floats. What is kept in another file is left to that.
+//! the tensors that nodes have as attributes; numbers as bytes (`raw_data`) or as packed floats. Numbers of which each takes as many
+//! bytes as it needs are no payload, and what is kept in another file is left to that: these are passed over.
 //! There is no magic number: the whole file has to be fields that a model has.
 
 use std::io;
@@ -101,9 +102,8 @@ impl Walk<'_> {
             let (kind, inner_end) = (message.kind, self.cursor.at + len);
             match kind.inner(number) {
                 Some(Kind::Tensor) => {
-                    let result =
-                        open.iter().rev().map(|message| &message.result).find(|result| !result.is_empty());
-                    let result = result.cloned().unwrap_or_default();
+                    let mut results = open.iter().rev().map(|message| &message.result[..]);
+                    let result = results.find(|result| !result.is_empty()).unwrap_or("tensor");
                     self.tensor(inner_end, result)?;
                 }
                 Some(inner) => {
@@ -161,8 +161,9 @@ impl Walk<'_> {
         Err(Trouble::None)
     }
 
-    fn tensor(&mut self, end: u64, mut name: String) -> Read<()> {
-        let (mut shape, mut kind, mut payload) = (Vec::new(), 0, None);
+    /// A tensor, which is called after a result if it has no name.
+    fn tensor(&mut self, end: u64, result: &str) -> Read<()> {
+        let (mut shape, mut kind, mut payload, mut name) = (Vec::new(), 0, None, String::new());
         while self.cursor.at < end {
             match self.field(end)? {
                 (1, Field::Number(extent)) => shape.push(extent),
@@ -189,16 +190,19 @@ impl Walk<'_> {
                 return Err(Trouble::None);
             }
         }
-        let Some((start, len)) = payload else { return Ok(()) };
         if name.is_empty() {
-            "tensor".clone_into(&mut name);
+            result.clone_into(&mut name);
         }
+        // One without elements may say nothing of its bytes.
+        let (start, len) = payload.unwrap_or((end, 0));
         match dtype_of(kind).filter(|dtype| dtype.byte_len(&shape) == Some(len)) {
             Some(dtype) => self.findings.add(Found { start, len, name, dtype, shape, declared: None }),
-            None if len > 0 => {
-                self.findings.regions.push(Region { start, len, dtype: Some(Dtype::Opaque) });
+            None => {
+                if len > 0 {
+                    self.findings.regions.push(Region { start, len, dtype: Some(Dtype::Opaque) });
+                }
+                self.findings.pass_over(name);
             }
-            None => {}
         }
         Ok(())
     }
@@ -285,6 +289,42 @@ pub(super) mod tests {
         ];
         let version = [bytes(1, b""), number(2, 21)].concat();
         [number(1, 10), bytes(2, b"tests"), bytes(7, &graph.concat()), bytes(8, &version)].concat()
+    }
+
+    /// A model with tensors of which the bytes are nowhere, elsewhere, or no numbers.
+    pub fn partly_understood() -> Vec<u8> {
+        let external =
+            [number(1, 9), number(2, 1), bytes(8, b"external"), bytes(13, b"place"), number(14, 1)];
+        let tensors = [
+            tensor("whole", 1, &[2], 9, &[1; 8]),
+            tensor("varints", 7, &[3], 7, &[1, 2, 3]),
+            external.concat(),
+            tensor("text", 8, &[1], 6, b"word"),
+        ];
+        let graph = tensors.map(|tensor| bytes(5, &tensor)).concat();
+        [number(1, 10), bytes(2, b"tests"), bytes(7, &graph)].concat()
+    }
+
+    #[test]
+    fn tensors_without_elements_need_no_bytes() {
+        let graph =
+            [bytes(5, &tensor("w", 1, &[2], 9, &[1; 8])), bytes(5, &tensor("none", 1, &[0, 3], 3, b""))];
+        let found = tensors_of(&[number(1, 10), bytes(7, &graph.concat())].concat());
+        let found: Vec<_> = found.into_iter().map(|(_, len, _, shape, name)| (len, shape, name)).collect();
+        assert_eq!(found, [(8, vec![2], "w".to_owned()), (0, vec![0, 3], "none".to_owned())]);
+    }
+
+    #[test]
+    fn a_name_that_stands_for_many_tensors_costs_no_more_than_all_names_may() {
+        // Of a node with a long result, an attribute with many tensors without names.
+        let scalar = bytes(10, &[number(2, 1), bytes(9, &[7; 4])].concat());
+        let of = |count: usize| {
+            let node = [bytes(2, &[b'n'; NAME_MAX as usize]), bytes(5, &scalar.repeat(count))].concat();
+            [number(1, 10), bytes(7, &bytes(1, &node))].concat()
+        };
+        let most = super::super::region::NAMES_MAX / NAME_MAX as usize;
+        assert_eq!(parse(&of(most - 1)).expect("memory").expect("a model").tensors().len(), most - 1);
+        assert_eq!(parse(&of(2 * most)).expect("memory"), None);
     }
 
     #[test]

@@ -24,6 +24,8 @@ const LINE_MAX: usize = 64 << 10;
 const OLD_BYTES: u64 = 256;
 /// NumPy has no more axes.
 const RANK_MAX: usize = 64;
+/// The name of no type of numbers is longer, in bytes; it is copied for each array.
+const DESCR_MAX: usize = 16;
 
 /// The arrays of a pickle; `None` if it has none, or is none.
 pub(super) fn parse(file: &dyn Bytes) -> io::Result<Option<Findings>> {
@@ -144,22 +146,24 @@ struct Array {
 
 fn findings(pickle: &Pickle<'_>) -> Option<Findings> {
     let mut findings = Findings::default();
-    for (name, array) in named(pickle, |id| array(pickle, id), |array| array.header.shape.len()) {
+    for (name, array) in named(pickle, |id| array_of(pickle, id), |array| array.header.shape.len()) {
         let Array { header, start, len, dtype } = array;
-        let found = header.found(start, len, &name).filter(|found| found.len == len);
-        findings.tensors.extend(found.map(|found| match dtype {
-            Some(dtype) if found.declared.is_none() => Found { dtype, ..found },
-            _ => found,
-        }));
+        match (header.found(start, len, &name).filter(|found| found.len == len), dtype) {
+            (Some(found), Some(dtype)) if found.declared.is_none() => {
+                findings.add_tensor(Found { dtype, ..found });
+            }
+            (Some(found), _) => findings.add_tensor(found),
+            (None, _) => findings.pass_over(name),
+        }
     }
     // One that is known by several names is one payload.
     let payload = |found: &Found| Region { start: found.start, len: found.len, dtype: Some(found.dtype) };
-    findings.regions = findings.tensors.iter().map(payload).collect();
-    (!findings.tensors.is_empty()).then_some(findings)
+    findings.regions = findings.tensors().iter().map(payload).collect();
+    (!findings.tensors().is_empty()).then_some(findings)
 }
 
 /// The array that a value is.
-fn array(pickle: &Pickle<'_>, id: Id) -> Option<Array> {
+fn array_of(pickle: &Pickle<'_>, id: Id) -> Option<Array> {
     let Value::Called(call) = pickle.get(id) else { return None };
     let Value::Global(module, function) = *pickle.get(call.callable) else { return None };
     let is_in = |last: &str| module.starts_with("numpy.") && module.ends_with(last);
@@ -177,7 +181,8 @@ fn array(pickle: &Pickle<'_>, id: Id) -> Option<Array> {
         _ => return None,
     };
     let Value::Bytes { start, len } = *pickle.get(bytes) else { return None };
-    let (descr, dtype) = described(pickle, dtype)?;
+    // What is of no known type is an array all the same.
+    let (descr, dtype) = described(pickle, dtype).unwrap_or_default();
     let shape = pickle.sizes(shape, RANK_MAX)?;
     Some(Array { header: Header { descr, fortran_order: is_fortran, shape }, start, len, dtype })
 }
@@ -197,7 +202,8 @@ fn described(pickle: &Pickle<'_>, id: Id) -> Option<(String, Option<Dtype>)> {
         };
         return Some((descr.to_owned(), Some(dtype)));
     }
-    let name = pickle.text(name)?;
+    // A pickle names the types of `ml_dtypes` by their classes: here, `V2` is two bytes of whatever is in them.
+    let name = pickle.text(name).filter(|name| name.len() <= DESCR_MAX && !name.starts_with('V'))?;
     let order = call.state.and_then(|state| pickle.text(*pickle.sequence(state)?.get(1)?));
     let order = order.filter(|order| matches!(*order, "<" | ">" | "|")).unwrap_or("<");
     Some((format!("{order}{name}"), None))
@@ -283,6 +289,46 @@ pub(super) mod tests {
         assert_eq!(found, expected.map(|(byte, dtype, shape, name)| (byte, dtype, shape, name.to_owned())));
         let turned = proposal(&file).tensors[1].declared.clone().expect("it is declared");
         assert_eq!((turned.element, turned.strides), (Element::BigEndian(Dtype::F32), Some(vec![1, 2])));
+    }
+
+    /// A pickle with arrays of records and of texts.
+    pub fn partly_understood() -> Vec<u8> {
+        [
+            b"\x80\x04}(".to_vec(),
+            text("whole"),
+            reconstructed(&[2], &dtype("f4", "<"), false, &[1; 8]),
+            text("pair"),
+            reconstructed(&[2], &dtype("V2", "|"), false, &[2; 4]),
+            text("text"),
+            reconstructed(&[1], &dtype("U3", "<"), false, &[3; 12]),
+            b"u.".to_vec(),
+        ]
+        .concat()
+    }
+
+    #[test]
+    fn a_type_of_a_long_name_is_none_however_many_arrays_have_it() {
+        let long = [&b"X\x00\x00\x10\x00"[..], &[b'f'; 1 << 20]].concat();
+        let dtype = [&b"cnumpy\ndtype\n("[..], &long, b"tR"].concat();
+        let array = reconstructed(&[1], &dtype, false, &[1; 4]);
+        let good = reconstructed(&[1], &super::tests::dtype("f4", "<"), false, &[2; 4]);
+        let file = [&b"\x80\x04("[..], &good, &array, b"q\x00", &b"h\x00".repeat(100_000), b"l."].concat();
+        let findings = parse(&file).expect("memory").expect("an array");
+        assert_eq!(findings.tensors().len(), 1);
+        let Ok(pickle) = condensed(&file) else { panic!("no pickle") };
+        let pickle = Pickle::read_condensed(&pickle).expect("a pickle");
+        let arrays = named(&pickle, |id| array_of(&pickle, id), |_| 0);
+        assert!(arrays.len() > 100_000 && arrays.iter().all(|(_, array)| array.header.descr.len() <= 17));
+    }
+
+    #[test]
+    fn what_is_in_itself_is_looked_into_a_few_times_and_not_copied() {
+        // A list of itself, twice, and of many numbers.
+        let file = [&b"\x80\x04]q\x00(h\x00h\x00"[..], &b"K\x01".repeat(100_000), b"e."].concat();
+        assert_eq!(tensors_of(&file), []);
+        let array = reconstructed(&[1], &dtype("f4", "<"), false, &[2; 4]);
+        let file = [&b"\x80\x04]q\x00("[..], &array, b"h\x00e."].concat();
+        assert!(tensors_of(&file).len() > 1);
     }
 
     #[test]

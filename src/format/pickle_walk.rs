@@ -4,7 +4,7 @@
 //! bounded.
 
 use super::pickle::{Id, Pickle, Value};
-use super::region::TENSORS_MAX;
+use super::region::{NAMES_MAX, TENSORS_MAX};
 
 /// Values that are looked at beyond four times those that there are: what is shared is looked at again. No more than what
 /// a member of an archive costs, of which there may be many.
@@ -13,9 +13,8 @@ const EXTRA_VISITS: usize = 1000;
 const DIMENSIONS_MAX: usize = 4 << 20;
 /// Values in values in values, at most.
 const DEPTH_MAX: usize = 1000;
-/// Bytes of one name, and of all names.
+/// Bytes of one name.
 const NAME_MAX: usize = 4096;
-const NAMES_MAX: usize = 64 << 20;
 
 /// The values of a pickle that `find` takes for tensors, each with the names under which a program would find it. `rank` tells
 /// how many axes one has.
@@ -43,9 +42,11 @@ enum Step<'a> {
     Same,
 }
 
-/// Values that are still to be looked at, with the step to each.
-struct Level<'a> {
-    left: Vec<(Step<'a>, Id)>,
+/// A value that is being looked into. What is in it is never copied: one that is large may be in itself.
+struct Level {
+    id: Id,
+    /// The number of what is looked at next in it.
+    next: usize,
 }
 
 impl<'a> Walk<'_, 'a> {
@@ -54,13 +55,27 @@ impl<'a> Walk<'_, 'a> {
         let there = self.pickle.count().saturating_add(self.pickle.items());
         let mut visits = there.saturating_mul(4).saturating_add(EXTRA_VISITS);
         let mut dimensions = 0;
-        let mut levels = vec![Level { left: vec![(Step::Same, self.pickle.root)] }];
-        while let Some(level) = levels.last_mut() {
-            let Some((step, id)) = level.left.pop() else {
-                levels.pop();
-                self.path.pop();
-                continue;
+        let mut levels: Vec<Level> = Vec::new();
+        let mut first = Some((Step::Same, self.pickle.root));
+        loop {
+            let (step, id) = match (first.take(), levels.last_mut()) {
+                (Some(root), _) => root,
+                (None, None) => break,
+                (None, Some(level)) => match self.child(level.id, level.next) {
+                    Some(child) => {
+                        level.next += 1;
+                        child
+                    }
+                    None => {
+                        levels.pop();
+                        self.path.pop();
+                        continue;
+                    }
+                },
             };
+            if self.is_empty(id) {
+                continue;
+            }
             let Some(left) = visits.checked_sub(1) else { break };
             visits = left;
             self.path.push(step);
@@ -79,10 +94,9 @@ impl<'a> Walk<'_, 'a> {
             // Looking at many children costs what it costs, however few of them are ever taken.
             let Some(left) = visits.checked_sub(self.width(id)) else { break };
             visits = left;
-            let children = self.children(id);
-            match children.is_empty() || levels.len() == DEPTH_MAX {
+            match levels.len() == DEPTH_MAX {
                 true => drop(self.path.pop()),
-                false => levels.push(Level { left: children }),
+                false => levels.push(Level { id, next: 0 }),
             }
         }
         found
@@ -106,41 +120,40 @@ impl<'a> Walk<'_, 'a> {
         }
     }
 
-    /// What is in a value, the first last.
-    fn children(&self, id: Id) -> Vec<(Step<'a>, Id)> {
-        let numbered = |items: &[Id]| {
-            (0i64..).zip(items).map(|(number, &id)| (Step::Number(number), id)).collect::<Vec<_>>()
-        };
-        let keyed = |items: &[(Id, Id)]| {
-            items.iter().map(|&(key, value)| (self.step(key), value)).collect::<Vec<_>>()
-        };
-        let mut children = match self.pickle.get(id) {
-            Value::Sequence(items) => numbered(items),
-            Value::Dict(items) => keyed(items),
+    /// What is in a value at this place, whatever it is; `None` behind the last.
+    fn child(&self, id: Id, number: usize) -> Option<(Step<'a>, Id)> {
+        let numbered = |items: &[Id], at: usize| Some((Step::Number(at as i64), *items.get(at)?));
+        let keyed =
+            |items: &[(Id, Id)], at: usize| items.get(at).map(|&(key, value)| (self.step(key), value));
+        match self.pickle.get(id) {
+            Value::Sequence(items) => numbered(items, number),
+            Value::Dict(items) => keyed(items, number),
             Value::Called(call) => {
                 let arguments = self.pickle.sequence(call.arguments).unwrap_or_default();
-                let mut children = numbered(arguments);
-                children.extend(keyed(&call.items));
-                children.extend(numbered(&call.elements));
-                children.extend(call.state.map(|state| (Step::Same, state)));
-                children
+                let Some(at) = number.checked_sub(arguments.len()) else {
+                    return numbered(arguments, number);
+                };
+                let Some(at) = at.checked_sub(call.items.len()) else { return keyed(&call.items, at) };
+                let Some(at) = at.checked_sub(call.elements.len()) else {
+                    return numbered(&call.elements, at);
+                };
+                call.state.filter(|_| at == 0).map(|state| (Step::Same, state))
             }
             Value::Other
             | Value::Integer(_)
             | Value::Text(_)
             | Value::Bytes { .. }
             | Value::Global(..)
-            | Value::Persistent(_) => Vec::new(),
-        };
-        let is_empty = |id: Id| {
-            matches!(
-                self.pickle.get(id),
-                Value::Other | Value::Integer(_) | Value::Text(_) | Value::Bytes { .. } | Value::Global(..)
-            )
-        };
-        children.retain(|&(_, id)| !is_empty(id));
-        children.reverse();
-        children
+            | Value::Persistent(_) => None,
+        }
+    }
+
+    /// Whether nothing can be in a value.
+    fn is_empty(&self, id: Id) -> bool {
+        matches!(
+            self.pickle.get(id),
+            Value::Other | Value::Integer(_) | Value::Text(_) | Value::Bytes { .. } | Value::Global(..)
+        )
     }
 
     fn step(&self, key: Id) -> Step<'a> {

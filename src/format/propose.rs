@@ -70,12 +70,7 @@ pub fn propose(file: &dyn Bytes) -> io::Result<Proposal> {
 }
 
 fn propose_within(file: &dyn Bytes, limits: &Limits) -> io::Result<Proposal> {
-    let metered = Metered { file, left: Cell::new(Some(limits.reads)) };
-    let found = match find(&metered, ARCHIVES) {
-        Err(_) if metered.left.get().is_none() => None,
-        found => found?,
-    };
-    let proposal = tile(file, found.unwrap_or_default())?;
+    let proposal = tile(file, find_within(file, limits)?.unwrap_or_default())?;
     // What cannot be recorded is worth less than the file.
     match proposal.tensors.len() <= TENSORS_MAX && recorded_len(&proposal) <= limits.recipe {
         true => Ok(proposal),
@@ -83,10 +78,29 @@ fn propose_within(file: &dyn Bytes, limits: &Limits) -> io::Result<Proposal> {
     }
 }
 
+/// The names of tensors that a file tells of and that are not in its [`Proposal`]: they are not whole, of a type that is not known, or
+/// no plain numbers in this file. Empty for a file of which more is said than is read.
+///
+/// # Errors
+/// As [`propose`].
+pub fn passed_over(file: &dyn Bytes) -> io::Result<Vec<String>> {
+    let found = find_within(file, &Limits::of(file.len()))?;
+    Ok(found.unwrap_or_default().into_parts().2)
+}
+
+/// What the first parser that knows the file found, within limits.
+fn find_within(file: &dyn Bytes, limits: &Limits) -> io::Result<Option<Findings>> {
+    let metered = Metered { file, left: Cell::new(Some(limits.reads)) };
+    match find(&metered, ARCHIVES) {
+        Err(_) if metered.left.get().is_none() => Ok(None),
+        found => found,
+    }
+}
+
 /// The file's extents, of what was found in it.
 fn tile(file: &dyn Bytes, findings: Findings) -> io::Result<Proposal> {
     let len = file.len();
-    let Findings { regions, mut tensors } = findings;
+    let (regions, mut tensors, _) = findings.into_parts();
     let mut parts = Vec::with_capacity(regions.len());
     for region in fill_gaps(regions, len) {
         expand(file, region, &mut parts)?;

@@ -8,13 +8,21 @@ pub const LITERAL_MAX: u64 = 1024;
 /// Tensors of one container that are told of. Archives of containers are not looked into further once they have so many.
 pub(super) const TENSORS_MAX: usize = 1 << 20;
 
+/// Bytes of all their names. One name can stand for many tensors, so that these are no bytes of the file.
+pub(super) const NAMES_MAX: usize = 64 << 20;
+
 /// What a parser found: which bytes belong together, and which tensors lie in them.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Findings {
     /// In any order. Of those that overlap, the first in the file counts; what lies between them is plain.
     pub regions: Vec<Region>,
     /// In any order; any number may share bytes.
-    pub tensors: Vec<Found>,
+    tensors: Vec<Found>,
+    /// The names of tensors that the container tells of and that are none of these: they are not whole, of a type that nobody here
+    /// knows, or no plain numbers in this file.
+    passed_over: Vec<String>,
+    /// Bytes of all names.
+    names: usize,
 }
 
 /// Bytes that belong together.
@@ -45,15 +53,52 @@ pub struct Found {
 }
 
 impl Findings {
-    /// Whether there are as many tensors as one file is believed to have.
+    /// Whether there are as many tensors as one file is believed to have, or names as long as these may have.
     pub fn is_full(&self) -> bool {
-        self.tensors.len() >= TENSORS_MAX
+        self.tensors.len() + self.passed_over.len() >= TENSORS_MAX || self.names >= NAMES_MAX
+    }
+
+    /// The tensors so far.
+    pub fn tensors(&self) -> &[Found] {
+        &self.tensors
+    }
+
+    /// Bytes of all names.
+    pub fn names(&self) -> usize {
+        self.names
     }
 
     /// Adds a tensor whose payload is bytes of its own.
     pub fn add(&mut self, found: Found) {
         self.regions.push(Region { start: found.start, len: found.len, dtype: Some(found.dtype) });
+        self.add_tensor(found);
+    }
+
+    /// Adds a tensor of bytes that others tell of.
+    pub fn add_tensor(&mut self, found: Found) {
+        self.names += found.name.len();
         self.tensors.push(found);
+    }
+
+    /// Adds the name of a tensor that is there and not understood.
+    pub fn pass_over(&mut self, name: String) {
+        self.names += name.len();
+        self.passed_over.push(name);
+    }
+
+    /// Renames all tensors.
+    pub fn rename(&mut self, name: impl Fn(&str) -> String) {
+        let tensors = self.tensors.iter_mut().map(|tensor| &mut tensor.name);
+        self.names = 0;
+        for old in tensors.chain(&mut self.passed_over) {
+            *old = name(old);
+            self.names += old.len();
+        }
+    }
+
+    /// The regions, the tensors, and the names of those that were passed over.
+    pub fn into_parts(self) -> (Vec<Region>, Vec<Found>, Vec<String>) {
+        (self.regions, self.tensors, self.passed_over)
     }
 
     /// Adds what was found in a part of the file that begins at `start`.
@@ -63,5 +108,7 @@ impl Findings {
         self.regions.extend(regions.map(|region| Region { start: shift(region.start), ..region }));
         let tensors = inner.tensors.into_iter();
         self.tensors.extend(tensors.map(|tensor| Found { start: shift(tensor.start), ..tensor }));
+        self.passed_over.extend(inner.passed_over);
+        self.names += inner.names;
     }
 }

@@ -80,12 +80,6 @@ struct Said {
     metadata: Option<Metadata>,
 }
 
-/// How many tensors a header has entries for; `None` if it is none.
-pub fn count_entries(header: &[u8]) -> Option<usize> {
-    let entries: BTreeMap<String, IgnoredAny> = serde_json::from_slice(header).ok()?;
-    Some(entries.keys().filter(|name| *name != "__metadata__").count())
-}
-
 /// What stands in `NAME.safetensors.index.json` beside the shards of a model: of how many bytes its tensors are, and in which
 /// file each is. The layout is that of Hugging Face's `huggingface_hub`.
 pub fn write_index(total: u64, files: &BTreeMap<&str, &str>) -> Vec<u8> {
@@ -190,13 +184,19 @@ fn findings(Entries(entries): Entries, data_start: u64, end: u64) -> Option<Find
             let len = to.checked_sub(from)?;
             (data_start.checked_add(to)? <= end).then_some((start, len))
         };
-        let Some((start, len)) = place() else { continue };
+        let Some((start, len)) = place() else {
+            findings.pass_over(name);
+            continue;
+        };
         match dtype.0 {
             Some(dtype) if dtype.byte_len(&shape.0) == Some(len) => {
                 findings.add(Found { start, len, name, dtype, shape: shape.0, declared: None });
             }
-            Some(_) => {}
-            None => findings.regions.push(Region { start, len, dtype: Some(Dtype::Opaque) }),
+            Some(_) => findings.pass_over(name),
+            None => {
+                findings.regions.push(Region { start, len, dtype: Some(Dtype::Opaque) });
+                findings.pass_over(name);
+            }
         }
     }
     (is_empty || !findings.regions.is_empty()).then_some(findings)
@@ -275,7 +275,7 @@ mod tests {
         let header = r#"{"t":{"dtype":"I4","shape":[9],"data_offsets":[0,5]},"u":{"dtype":"U8","shape":[2],"data_offsets":[5,7]}}"#;
         let findings = found(header, 7).unwrap();
         assert_eq!(findings.regions[0].dtype, Some(Dtype::Opaque));
-        assert_eq!(findings.tensors[0].name, "u");
+        assert_eq!(findings.tensors()[0].name, "u");
     }
 
     #[test]
@@ -348,7 +348,7 @@ mod tests {
         let header = format!(r#"{{"a":{{"dtype":"U8","shape":[{shape}],"data_offsets":[0,1]}}}}"#);
         assert_eq!(found(&header, 1), None);
         let longest = header.replacen("1,", "", 1);
-        assert_eq!(found(&longest, 1).expect("a file").tensors[0].shape.len(), RANK_MAX);
+        assert_eq!(found(&longest, 1).expect("a file").tensors()[0].shape.len(), RANK_MAX);
     }
 
     #[test]

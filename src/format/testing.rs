@@ -4,6 +4,8 @@ mod gguf;
 mod hdf5;
 pub(crate) mod torch;
 
+pub(crate) use super::onnx::tests::partly_understood as partly_understood_onnx;
+pub(crate) use super::pickle_arrays::tests::partly_understood as partly_understood_pickle;
 pub(crate) use gguf::Gguf;
 pub(super) use hdf5::Hdf5;
 
@@ -133,7 +135,7 @@ impl ZipMember {
 }
 
 /// An archive; with `zip64`, every size and offset is in the wide fields, as in archives over 4 GiB.
-pub(super) fn zip_file(members: &[ZipMember], zip64: bool) -> Vec<u8> {
+pub(crate) fn zip_file(members: &[ZipMember], zip64: bool) -> Vec<u8> {
     let mut file = Vec::new();
     let mut directory = Vec::new();
     for member in members {

@@ -60,16 +60,20 @@ pub(super) fn tensors(
     place: impl Fn(&str) -> Option<Storage>,
 ) -> Findings {
     let mut by_storage: BTreeMap<&str, (Storage, Dtype, Vec<Found>)> = BTreeMap::new();
+    let mut findings = Findings::default();
     for (name, tensor) in named(pickle, |id| described(pickle, id), |tensor| tensor.sizes.len()) {
-        let Some(storage) = place(tensor.storage) else { continue };
-        let Some(found) = tensor.found(storage, is_big_endian, name) else { continue };
+        let storage = place(tensor.storage);
+        let found = storage.and_then(|storage| Some((storage, tensor.found(storage, is_big_endian, &name)?)));
+        let Some((storage, found)) = found else {
+            findings.pass_over(name);
+            continue;
+        };
         let dtype = if is_big_endian { Dtype::U8 } else { tensor.dtype };
         by_storage.entry(tensor.storage).or_insert_with(|| (storage, dtype, Vec::new())).2.push(found);
     }
-    let mut findings = Findings::default();
     for (storage, dtype, tensors) in by_storage.into_values() {
         findings.regions.extend(payloads(storage, dtype, &tensors));
-        findings.tensors.extend(tensors);
+        tensors.into_iter().for_each(|tensor| findings.add_tensor(tensor));
     }
     findings
 }
@@ -100,7 +104,7 @@ fn payloads(storage: Storage, dtype: Dtype, tensors: &[Found]) -> Vec<Region> {
 
 impl Described<'_> {
     /// The tensor in the file; `None` if it is not inside of its storage.
-    fn found(&self, storage: Storage, is_big_endian: bool, name: String) -> Option<Found> {
+    fn found(&self, storage: Storage, is_big_endian: bool, name: &str) -> Option<Found> {
         let item = self.dtype.bits() / 8;
         let count = self.sizes.iter().try_fold(1u64, |product, size| product.checked_mul(*size))?;
         let order = memory_order(&self.sizes, &self.strides);
@@ -138,6 +142,7 @@ impl Described<'_> {
             })
         };
         let declared = (!is_plain).then(declared);
+        let name = name.to_owned();
         Some(Found { start: storage.start + start, len, name, dtype, shape, declared })
     }
 }

@@ -40,7 +40,7 @@ pub(super) fn parse(file: &dyn Bytes) -> io::Result<Option<Findings>> {
 /// What was saved, with the names of its storages.
 struct Saved<'a> {
     object: Pickle<'a>,
-    names: Vec<String>,
+    names: Vec<&'a str>,
 }
 
 /// The pickles, and where they end.
@@ -54,7 +54,7 @@ fn pickles(bytes: &[u8]) -> Option<(Saved<'_>, u64)> {
     let (_version, machine, object, names) = (next()?, next()?, next()?, next()?);
     matches!(machine.get(machine.root), Value::Dict(_)).then_some(())?;
     let list = names.sequence(names.root)?;
-    let names = list.iter().map(|&id| names.text(id).map(str::to_owned)).collect::<Option<Vec<_>>>()?;
+    let names = list.iter().map(|&id| names.text(id)).collect::<Option<Vec<_>>>()?;
     Some((Saved { object, names }, at as u64))
 }
 
@@ -66,7 +66,7 @@ fn findings(file: &dyn Bytes, saved: &Saved<'_>, mut at: u64) -> io::Result<Opti
         .collect();
     let mut storages: HashMap<&str, Storage> = HashMap::new();
     for name in &saved.names {
-        let Some(&(dtype, count)) = known.get(name.as_str()) else { break };
+        let Some(&(dtype, count)) = known.get(name) else { break };
         let said = array(file, at, file.len())?.map(u64::from_le_bytes);
         let place = count.checked_mul(dtype.bits() / 8).and_then(|len| {
             let start = at.checked_add(8)?;

@@ -14,7 +14,7 @@ use super::Bytes;
 use super::bytes::{Section, array, block};
 use super::npy;
 use super::pickle::Pickle;
-use super::region::{Findings, LITERAL_MAX, Region, TENSORS_MAX};
+use super::region::{Findings, LITERAL_MAX, NAMES_MAX, Region, TENSORS_MAX};
 use super::torch::{self, Storage};
 
 pub(super) const LOCAL: u32 = 0x0403_4b50;
@@ -45,14 +45,16 @@ type Inner<'a> = &'a dyn Fn(&dyn Bytes) -> io::Result<Option<Findings>>;
 /// The stored members of a zip archive, or of several one after the other; `None` if it is none or its directory is
 /// damaged.
 pub(super) fn parse(file: &dyn Bytes, inner: Inner<'_>) -> io::Result<Option<Findings>> {
-    let (mut archives, mut end, mut tensors) = (Vec::new(), file.len(), 0);
+    let (mut archives, mut end, mut tensors, mut names) = (Vec::new(), file.len(), 0, 0);
     while archives.len() < ARCHIVES_MAX
         && tensors < TENSORS_MAX
+        && names < NAMES_MAX
         && let Some(archive) = find_archive(file, end, archives.is_empty())?
     {
         let section = Section { file, start: archive.start, len: end - archive.start };
         let Some(found) = read_archive(&section, archive.directory, inner)? else { break };
-        tensors += found.tensors.len();
+        tensors += found.tensors().len();
+        names += found.names();
         archives.push((archive.start, found));
         end = archive.start;
     }
@@ -63,8 +65,8 @@ pub(super) fn parse(file: &dyn Bytes, inner: Inner<'_>) -> io::Result<Option<Fin
     let is_one = archives.len() == 1;
     let mut findings = Findings::default();
     for (number, (start, mut found)) in archives.into_iter().rev().enumerate() {
-        for tensor in found.tensors.iter_mut().filter(|_| !is_one) {
-            tensor.name = format!("{number}.{}", tensor.name);
+        if !is_one {
+            found.rename(|name| format!("{number}.{name}"));
         }
         findings.add_inner(found, start);
     }
@@ -75,8 +77,11 @@ pub(super) fn parse(file: &dyn Bytes, inner: Inner<'_>) -> io::Result<Option<Fin
 fn read_archive(file: &dyn Bytes, directory: Directory, inner: Inner<'_>) -> io::Result<Option<Findings>> {
     let entries = block(file, directory.start, directory.len as usize)?;
     let Some(members) = members(&entries) else { return Ok(None) };
-    let placed = placed(file, members, directory.start)?;
     let mut findings = Findings::default();
+    for name in members.iter().filter(|member| !member.stored).filter_map(|member| array_name(member.name)) {
+        findings.pass_over(name.to_owned());
+    }
+    let placed = placed(file, members, directory.start)?;
     let by_name: HashMap<&[u8], Storage> = placed.iter().copied().collect();
     let mut folders = HashSet::new();
     for (name, place) in &placed {
@@ -139,9 +144,7 @@ fn add_checkpoint(
         _ => false,
     };
     let place = |key: &str| by_name.get(format!("{stem}/{key}").as_bytes()).copied();
-    let Findings { regions, tensors } = torch::tensors(&pickle, is_big_endian, place);
-    findings.regions.extend(regions);
-    findings.tensors.extend(tensors);
+    findings.add_inner(torch::tensors(&pickle, is_big_endian, place), 0);
     Ok(())
 }
 
@@ -274,11 +277,15 @@ fn add_member(
     findings: &mut Findings,
 ) -> io::Result<()> {
     let Storage { start, len } = place;
-    if let Some(name) = array_name(name)
+    let name = array_name(name);
+    if let Some(name) = name
         && let Some(found) = npy::parse_span(file, start, start + len, name)?
     {
         findings.add(found);
-    } else if len > LITERAL_MAX {
+        return Ok(());
+    }
+    name.into_iter().for_each(|name| findings.pass_over(name.to_owned()));
+    if len > LITERAL_MAX {
         match inner(&Section { file, start, len })? {
             Some(found) => findings.add_inner(found, start),
             None => findings.regions.push(Region { start, len, dtype: None }),
