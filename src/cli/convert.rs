@@ -106,7 +106,7 @@ pub struct Converted {
     tensors: usize,
     /// Tensors that are F16 instead of the blocks that were wanted, as their rows are no whole ones
     not_blocks: Vec<String>,
-    /// Tensors of which numbers are infinite that were not
+    /// Tensors of which numbers came out infinite, or as other numbers, since their new type does not have them
     too_large: Vec<LargeRow>,
     /// Bytes of the sources that are in none of their tensors
     beside: u64,
@@ -121,7 +121,7 @@ struct FileRow {
     tensors: usize,
 }
 
-/// A tensor with numbers that are too large for its new type.
+/// A tensor with numbers that its new type does not have: too large ones, and in blocks infinite ones and such that are none.
 #[derive(Debug, Serialize, JsonSchema)]
 struct LargeRow {
     tensor: String,
@@ -234,7 +234,10 @@ fn remark(plan: &Plan<'_>, origins: &[Origin]) {
         .map(|row| format!("{} ({})", row.tensor, row.elements))
         .collect::<Vec<_>>();
     if !large.is_empty() {
-        note(format!("numbers are too large for their new type, and infinite now: {}", names(large)));
+        note(format!(
+            "numbers that their new type does not have came out infinite, or as other numbers: {}",
+            names(large)
+        ));
     }
     for origin in origins {
         if origin.beside > BESIDE && origin.beside > origin.len() / BESIDE_PART {

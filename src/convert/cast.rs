@@ -19,7 +19,7 @@ pub(super) struct Cast<'a> {
     /// A number, little-endian, or a block.
     to: Element,
     how: How,
-    /// Finite numbers that are too large for their new type.
+    /// Numbers that are finite in only one of their types.
     too_large: AtomicU64,
 }
 
@@ -91,7 +91,7 @@ impl<'a> Cast<'a> {
         }
     }
 
-    /// Finite numbers that are none any more, of the pieces that were made.
+    /// Finite numbers that are none any more, or that were none before, of the pieces that were made.
     pub fn too_large(&self) -> u64 {
         self.too_large.load(Ordering::Relaxed)
     }
@@ -128,6 +128,9 @@ impl<'a> Cast<'a> {
                 made.resize(reading.floats.len() / QUANTISED_ELEMENTS * len, 0);
                 let is_made = block.quantise(&reading.floats, made);
                 debug_assert!(is_made, "only kinds with a rule are made, of whole rows");
+                // Of blocks only the floats were read.
+                let were_numbers = !matches!(self.view.element, Element::Block(_));
+                self.count_changed(block, reading, were_numbers, made);
             }
         }
         Ok((at, made))
@@ -144,6 +147,21 @@ impl<'a> Cast<'a> {
         }
     }
 
+    /// Counts what a block did not take: with one number that is too large or no number, all others of its block change too.
+    fn count_changed(&self, block: Block, reading: &Reading, were_numbers: bool, made: &[u8]) {
+        let Reading { numbers, floats, .. } = reading;
+        if floats.iter().all(|float| float.abs() <= LARGEST_IN_BLOCKS) {
+            return;
+        }
+        let mut written = vec![0.0; floats.len()];
+        block.dequantise(made, &mut written);
+        let was_finite =
+            |at: usize| if were_numbers { numbers[at].is_finite() } else { floats[at].is_finite() };
+        let count =
+            (0..).zip(&written).filter(|(at, written)| written.is_finite() != was_finite(*at)).count();
+        self.too_large.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
     fn count_large(&self, dtype: Dtype, numbers: &[f64], made: &[u8]) {
         let largest = numbers.iter().fold(0.0f64, |most, number| most.max(number.abs()));
         // Nearly always everything fits: one look at the largest tells.
@@ -157,6 +175,9 @@ impl<'a> Cast<'a> {
         self.too_large.fetch_add(count as u64, Ordering::Relaxed);
     }
 }
+
+/// The largest number that is surely one in blocks of any kind: their scales and offsets are binary16.
+const LARGEST_IN_BLOCKS: f32 = 65504.0;
 
 /// The largest number that is surely one in this type.
 const fn largest_of(dtype: Dtype) -> f64 {

@@ -329,6 +329,29 @@ fn tensors_that_no_parser_reads_are_refused_by_name_whatever_their_container() {
     }
 }
 
+#[test]
+fn numbers_that_blocks_do_not_take_are_counted() {
+    let mut floats = numbers(4 * 32);
+    floats[3] = 1e7;
+    floats[32] = f32::NAN;
+    floats[70] = f32::NEG_INFINITY;
+    let header = r#"{"w":{"dtype":"F32","shape":[4,32],"data_offsets":[0,512]}}"#;
+    let origins = [origin(&safetensors_file(header, &bytes_of(&floats))).expect("a source")];
+    for block in [Block(8), Block(2)] {
+        let mut blocks = vec![0; 4 * block.quantised_len().expect("a rule")];
+        assert!(block.quantise(&floats, &mut blocks));
+        let mut back = vec![0.0; floats.len()];
+        assert!(block.dequantise(&blocks, &mut back));
+        let changed = floats.iter().zip(&back).filter(|(one, other)| one.is_finite() != other.is_finite());
+        let changed = changed.count() as u64;
+        assert!(changed > 0);
+        let wish = Wish { dtype: Some(Element::Block(block)), ..wish(Container::Gguf) };
+        assert_eq!(too_large(&wish, &origins), changed);
+        let whole = [origin(&safetensors_file(header, &bytes_of(&numbers(4 * 32)))).expect("a source")];
+        assert_eq!(too_large(&wish, &whole), 0);
+    }
+}
+
 /// A header of one tensor.
 fn one_entry(name: &str, dtype: Dtype, shape: &[u64], len: u64) -> String {
     format!(r#"{{"{name}":{{"dtype":"{}","shape":{shape:?},"data_offsets":[0,{len}]}}}}"#, dtype.name())
