@@ -352,6 +352,30 @@ fn numbers_that_blocks_do_not_take_are_counted() {
     }
 }
 
+#[test]
+fn what_a_killed_conversion_left_goes_with_the_next_one_and_what_somebody_writes_stays() {
+    let source = safetensors_file(r#"{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}"#, &[9]);
+    let origins = [origin(&source).expect("a source")];
+    let disk = disk();
+    let at = |name: &str| Path::new(FOLDER).join(name);
+    let (left, busy) = (at(".coral-0123456789abcdef.partial"), at(".coral-fedcba9876543210.partial"));
+    let others = [at(".coral-x.partial"), at("0123456789abcdef.partial")];
+    for path in [&left, &busy, &others[0], &others[1]] {
+        disk.replace(path, b"partly").expect("written");
+    }
+    let _lock = disk.lock(&busy, true, crate::disk::Patience::Try).expect("locks").expect("free");
+    write_on(&disk, &wish(Container::Safetensors), &origins, false).expect("written");
+    let mut names = disk.list(Path::new(FOLDER)).expect("listed");
+    names.sort();
+    let mut expected = vec!["m.safetensors".to_owned()];
+    expected.extend(
+        [&busy, &others[0], &others[1]]
+            .map(|path| path.file_name().expect("a name").to_string_lossy().into_owned()),
+    );
+    expected.sort();
+    assert_eq!(names, expected);
+}
+
 /// A header of one tensor.
 fn one_entry(name: &str, dtype: Dtype, shape: &[u64], len: u64) -> String {
     format!(r#"{{"{name}":{{"dtype":"{}","shape":{shape:?},"data_offsets":[0,{len}]}}}}"#, dtype.name())

@@ -6,7 +6,7 @@ use super::layout::Layout;
 use super::origin::Origin;
 use super::plan::{Plan, Planned, Wish};
 use super::shards::{Shard, Written, shards};
-use crate::disk::{Disk, DiskError, DiskFile};
+use crate::disk::{Disk, DiskError, DiskFile, Patience};
 use crate::history;
 use crate::random::unpredictable;
 use crate::task::{Meter, Task, Unit};
@@ -37,7 +37,12 @@ struct Beside<'a> {
     disk: &'a dyn Disk,
     path: PathBuf,
     is_placed: bool,
+    /// Held as long as somebody writes it: who finds the file without it may remove it.
+    lock: Option<Box<dyn Send + Sync>>,
 }
+
+/// What such files are called, with 16 digits between.
+const BESIDE: (&str, &str) = (".coral-", ".partial");
 
 impl Drop for Beside<'_> {
     fn drop(&mut self) {
@@ -58,6 +63,7 @@ pub fn write(wish: &Wish, plan: &Plan<'_>, origins: &[Origin], target: &Target<'
     for shard in shards.iter().filter(|_| !target.force) {
         target.check_vacant(&target.folder.join(&shard.name))?;
     }
+    target.sweep();
     let total = shards.iter().map(|shard| shard.layout.len).sum();
     let meter = target.task.begin("converting", Unit::Bytes, Some(total));
     let mut beside = Vec::with_capacity(shards.len());
@@ -87,9 +93,7 @@ impl<'a> Target<'a> {
         tensors: &[Planned<'_>],
         meter: &dyn Meter,
     ) -> Result<Beside<'a>> {
-        let path = self.folder.join(format!(".coral-{:016x}.partial", unpredictable() as u64));
-        let file = self.disk.create_new(&path)?;
-        let beside = Beside { disk: self.disk, path, is_placed: false };
+        let (beside, file) = self.begin_beside()?;
         file.reserve(layout.len)?;
         file.set_len(layout.len)?;
         let checksums = self.write_tensors(&*file, layout, tensors, meter)?;
@@ -98,6 +102,39 @@ impl<'a> Target<'a> {
         }
         file.sync()?;
         Ok(beside)
+    }
+
+    /// A new file under a name that nobody uses, locked where there are locks.
+    fn begin_beside(&self) -> Result<(Beside<'a>, Box<dyn DiskFile>)> {
+        loop {
+            let (first, last) = BESIDE;
+            let path = self.folder.join(format!("{first}{:016x}{last}", unpredictable() as u64));
+            drop(self.disk.create_new(&path)?);
+            let mut beside = Beside { disk: self.disk, path, is_placed: false, lock: None };
+            match self.disk.lock(&beside.path, true, Patience::Try) {
+                Ok(Some(lock)) => beside.lock = Some(lock),
+                // Somebody takes it for one that was left, and removes it.
+                Ok(None) => continue,
+                Err(DiskError { .. }) => {}
+            }
+            // The one that is locked, even if somebody removed the first and it was made anew.
+            let file = self.disk.open(&beside.path, true)?;
+            return Ok((beside, file));
+        }
+    }
+
+    /// Removes what conversions into the folder left that were killed. What cannot be removed costs room and nothing else.
+    fn sweep(&self) {
+        let is_digits = |name: &str| name.len() == 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_beside = |name: &String| {
+            name.strip_prefix(BESIDE.0).and_then(|name| name.strip_suffix(BESIDE.1)).is_some_and(is_digits)
+        };
+        for name in self.disk.list(self.folder).unwrap_or_default().iter().filter(|name| is_beside(name)) {
+            let path = self.folder.join(name);
+            if let Ok(Some(_lock)) = self.disk.lock(&path, true, Patience::Try) {
+                let _ = self.disk.remove_file(&path);
+            }
+        }
     }
 
     /// Writes all pieces of all tensors, and returns the CRC-32 of each if the layout wants them.
