@@ -18,18 +18,19 @@ struct Place {
 const PLACE_LEN: usize = size_of::<Place>();
 /// Of equal windows so many are kept: those that came first.
 const SAME_MAX: usize = 4;
-/// Places that came since the last sorting of all are sorted by themselves until they are one of so many.
-const RECENT: usize = 4;
+/// A sorted run is merged into the one before it unless that is so many times as long: then there are few runs, whatever comes and is
+/// asked in turn, and each place is moved a few times for each of them (a log-structured merge, O'Neil and others 1996).
+const GROWTH: usize = 4;
 
 /// The anchors of many items.
 #[derive(Debug)]
 pub struct AnchorIndex<T> {
     budget: usize,
     items: Vec<T>,
-    /// Both sorted, and `recent` only once it is asked.
-    places: Vec<Place>,
+    /// Each sorted, and the earlier the longer: what is in one came after all that is in those before it.
+    runs: Vec<Vec<Place>>,
+    /// What came since something was looked for, in any order.
     recent: Vec<Place>,
-    is_sorted: bool,
     /// One of 2 to the power of this many blocks has its anchor kept.
     thinned: u32,
 }
@@ -44,13 +45,13 @@ impl<T: Copy> Default for AnchorIndex<T> {
 impl<T: Copy> AnchorIndex<T> {
     /// An index of at most so many bytes.
     pub fn new(budget: usize) -> Self {
-        let (items, places, recent) = (Vec::new(), Vec::new(), Vec::new());
-        Self { budget, items, places, recent, is_sorted: true, thinned: 0 }
+        let (items, runs, recent) = (Vec::new(), Vec::new(), Vec::new());
+        Self { budget, items, runs, recent, thinned: 0 }
     }
 
     /// How many anchors there are.
     pub fn len(&self) -> usize {
-        self.places.len() + self.recent.len()
+        self.runs.iter().map(Vec::len).sum::<usize>() + self.recent.len()
     }
 
     /// Whether there are none.
@@ -73,7 +74,6 @@ impl<T: Copy> AnchorIndex<T> {
         self.recent.extend(places);
         if self.recent.len() > before {
             self.items.push(item);
-            self.is_sorted = false;
         }
         while self.byte_len() > self.budget && !self.is_empty() {
             self.thin();
@@ -84,50 +84,66 @@ impl<T: Copy> AnchorIndex<T> {
     fn thin(&mut self) {
         self.thinned += 1;
         let thinned = self.thinned;
-        self.places.append(&mut self.recent);
-        self.places.retain(|place| is_kept(place.hash, thinned));
-        let mut numbers = vec![None; self.items.len()];
-        let items = std::mem::take(&mut self.items);
-        for place in &mut self.places {
-            let number = numbers[place.item as usize].get_or_insert_with(|| {
-                self.items.push(items[place.item as usize]);
-                self.items.len() as u32 - 1
-            });
-            place.item = *number;
+        let mut is_used = vec![false; self.items.len()];
+        for places in self.runs.iter_mut().chain([&mut self.recent]) {
+            places.retain(|place| is_kept(place.hash, thinned));
+            places.shrink_to_fit();
+            places.iter().for_each(|place| is_used[place.item as usize] = true);
         }
-        self.sort_all();
+        // Items keep their order, and with it places theirs.
+        let (mut numbers, mut count) = (Vec::with_capacity(is_used.len()), 0);
+        for is_used in &is_used {
+            numbers.push(count);
+            count += u32::from(*is_used);
+        }
+        for place in self.runs.iter_mut().flatten().chain(&mut self.recent) {
+            place.item = numbers[place.item as usize];
+        }
+        let mut is_used = is_used.into_iter();
+        self.items.retain(|_| is_used.next().is_some_and(|is_used| is_used));
+        self.runs.retain(|run| !run.is_empty());
     }
 
-    fn sort_all(&mut self) {
-        self.places.append(&mut self.recent);
-        self.places.sort_unstable();
-        let mut same = 0;
-        let mut before = None;
-        self.places.retain(|place| {
-            same = if before == Some(place.hash) { same + 1 } else { 0 };
-            before = Some(place.hash);
-            same < SAME_MAX
-        });
-        self.places.shrink_to_fit();
-        self.is_sorted = true;
+    /// Makes a run of what came last, and merges those that are not much longer than what comes behind them.
+    fn sort(&mut self) {
+        if self.recent.is_empty() {
+            return;
+        }
+        let mut last = std::mem::take(&mut self.recent);
+        last.sort_unstable();
+        while let Some(before) = self.runs.pop_if(|before| before.len() < last.len().saturating_mul(GROWTH)) {
+            last = merged(before, &last);
+        }
+        self.runs.push(last);
     }
 
-    /// Calls `found` with each item that has a window of this hash, and where in it that begins.
+    /// Calls `found` with each item that has a window of this hash, and where in it that begins; those that came first if there are many.
     pub fn find(&mut self, hash: u32, mut found: impl FnMut(T, u64)) {
-        if !self.is_sorted {
-            if self.recent.len() * RECENT > self.places.len() {
-                self.sort_all()
-            } else {
-                self.recent.sort_unstable()
+        self.sort();
+        let mut left = SAME_MAX;
+        for run in &self.runs {
+            let first = run.partition_point(|place| place.hash < hash);
+            for place in run[first..].iter().take_while(|place| place.hash == hash).take(left) {
+                found(self.items[place.item as usize], place.offset);
+                left -= 1;
             }
-            self.is_sorted = true;
-        }
-        for places in [&self.places, &self.recent] {
-            let first = places.partition_point(|place| place.hash < hash);
-            let same = places[first..].iter().take_while(|place| place.hash == hash);
-            same.take(SAME_MAX).for_each(|place| found(self.items[place.item as usize], place.offset));
         }
     }
+}
+
+/// Two runs as one, of equal windows the first.
+fn merged(mut run: Vec<Place>, later: &[Place]) -> Vec<Place> {
+    run.reserve_exact(later.len());
+    run.extend_from_slice(later);
+    // A sort that finds what is sorted already, and merges it.
+    run.sort();
+    let (mut same, mut before) = (0, None);
+    run.retain(|place| {
+        same = if before == Some(place.hash) { same + 1 } else { 0 };
+        before = Some(place.hash);
+        same < SAME_MAX
+    });
+    run
 }
 
 /// Whether an anchor of this hash is kept where one of `2^thinned` is: it goes with its equals, wherever they are.
@@ -195,10 +211,30 @@ mod tests {
         let anchor = Anchor { at: 7, hash: 8 };
         for item in 0..1000 {
             index.insert(item, [Some(anchor), None, Some(anchor)].into_iter());
-            assert!(found(&mut index, 8).len() <= 2 * SAME_MAX);
+            assert!(found(&mut index, 8).len() <= SAME_MAX);
         }
-        assert!(index.len() <= 1000 && found(&mut index, 9).is_empty());
-        index.sort_all();
-        assert_eq!(index.len(), SAME_MAX);
+        assert!(index.len() <= 10 * SAME_MAX && found(&mut index, 9).is_empty());
+        // Those that came first.
+        let at = |block: u64| block * ANCHOR_BLOCK as u64 + 7;
+        assert_eq!(found(&mut index, 8), [(0, at(0)), (0, at(2)), (1, at(0)), (1, at(2))]);
+    }
+
+    #[test]
+    fn what_comes_and_is_asked_in_turn_is_moved_a_few_times() {
+        let mut index = AnchorIndex::new(1 << 20);
+        let (mut moved, mut random) = (0, crate::random::Random::new(1));
+        let hashes: Vec<u32> = (0..20_000).map(|_| random.below(1 << 30) as u32).collect();
+        for (item, hash) in (0..).zip(&hashes) {
+            index.insert(item, [Some(Anchor { at: 7, hash: *hash })].into_iter());
+            assert!(found(&mut index, *hash).contains(&(item, 7)));
+            // What the last run has it was just given.
+            moved += index.runs.last().expect("a run").len();
+            assert!(index.runs.windows(2).all(|two| two[0].len() >= GROWTH * two[1].len()));
+        }
+        assert!(index.runs.len() <= 8, "{}", index.runs.len());
+        assert!(moved <= 40 * hashes.len(), "{moved}");
+        for (item, hash) in (0..).zip(&hashes) {
+            assert!(found(&mut index, *hash).contains(&(item, 7)));
+        }
     }
 }
