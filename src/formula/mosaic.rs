@@ -111,6 +111,59 @@ impl Mosaic {
         busiest
     }
 
+    /// The same without some pieces, so that [`Mosaic::busiest`] is no more than `most`: of those that share a stretch the short ones go
+    /// first. `None` if none is left.
+    pub fn without_busy(self, stretch: u64, most: usize, cost: impl Fn(usize) -> usize) -> Option<Self> {
+        if self.busiest(stretch, &cost) <= most {
+            return Some(self);
+        }
+        let count = self.pieces.len();
+        // Those that lie across two borders cost twice as much where nothing else does.
+        let is_long = |piece: &Piece| (piece.end() - 1) / stretch > piece.start / stretch + 1;
+        let mut is_kept: Vec<bool> = (0..count)
+            .map(|number| !is_long(&self.pieces[number]) || cost(number).saturating_mul(2) <= most)
+            .collect();
+        let mut looked_at = None;
+        for piece in &self.pieces {
+            for at in [piece.start / stretch, (piece.end() - 1) / stretch] {
+                if looked_at.replace(at) != Some(at) {
+                    self.thin_stretch(at, stretch, most, &cost, &mut is_kept);
+                }
+            }
+        }
+        let kept =
+            self.pieces.into_iter().zip(is_kept).filter(|(_, is_kept)| *is_kept).map(|(piece, _)| piece);
+        Self::new(self.len, kept.collect())
+    }
+
+    /// Lets go of the shortest pieces in stretch number `at` until it costs no more than `most`.
+    fn thin_stretch(
+        &self,
+        at: u64,
+        stretch: u64,
+        most: usize,
+        cost: impl Fn(usize) -> usize,
+        is_kept: &mut [bool],
+    ) {
+        let (from, to) = (at * stretch, (at + 1).saturating_mul(stretch));
+        let here = |number: usize| {
+            let piece = &self.pieces[number];
+            let first = piece.offset + (piece.start.max(from) - piece.start);
+            let last = piece.offset + (piece.end().min(to) - piece.start) - 1;
+            cost(number).saturating_mul((last / stretch - first / stretch + 1) as usize)
+        };
+        let mut kept: Vec<usize> = self.touching(from, to).filter(|number| is_kept[*number]).collect();
+        kept.sort_by_key(|number| self.pieces[*number].len);
+        let mut sum = kept.iter().fold(0_usize, |sum, number| sum.saturating_add(here(*number)));
+        for number in kept {
+            if sum <= most {
+                break;
+            }
+            is_kept[number] = false;
+            sum = sum.saturating_sub(here(number));
+        }
+    }
+
     /// The record.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Writer::record(MAGIC, VERSION);
@@ -212,6 +265,35 @@ mod tests {
             let busiest = mosaic.busiest(stretch, cost);
             prop_assert!(most <= busiest && busiest <= 2 * most, "{most} {busiest}");
         }
+    }
+
+    proptest! {
+        #[test]
+        fn what_costs_too_much_is_left_out_and_nothing_else(mosaic in mosaic(), stretch in 1..30u64, most in 0..20usize) {
+            // A cost that each piece keeps when others go.
+            let cost_of = |piece: &Piece| piece.start as usize % 3 + 1;
+            let before = mosaic.busiest(stretch, |number| cost_of(&mosaic.pieces()[number]));
+            let rest = mosaic.clone().without_busy(stretch, most, |number| cost_of(&mosaic.pieces()[number]));
+            prop_assert!(before > most || rest.as_ref() == Some(&mosaic));
+            if let Some(rest) = rest {
+                prop_assert!(rest.busiest(stretch, |number| cost_of(&rest.pieces()[number])) <= most);
+                prop_assert!(rest.pieces().iter().all(|piece| mosaic.pieces().contains(piece)));
+                prop_assert_eq!(rest.len(), mosaic.len());
+            } else {
+                prop_assert!(most < 2 * 40 * 3);
+            }
+        }
+    }
+
+    #[test]
+    fn of_a_busy_stretch_the_short_pieces_go() {
+        let piece = |start, len| Piece { start, len, key: ObjectKey::from_bytes([1; 16]), offset: start };
+        let pieces = vec![piece(0, 10), piece(10, 20), piece(30, 15), piece(45, 500)];
+        let mosaic = Mosaic::new(1000, pieces.clone()).expect("in order");
+        let rest = mosaic.without_busy(100, 3, |_| 1).expect("some are left");
+        assert_eq!(rest.pieces(), &pieces[1..]);
+        assert!(rest.clone().without_busy(100, 2, |_| 1).expect("some").pieces().contains(&pieces[3]));
+        assert_eq!(rest.without_busy(100, 0, |_| 1), None);
     }
 
     #[test]

@@ -33,7 +33,7 @@ const MAX_NESTED: usize = 4;
 const MAX_NESTED_ANEW: usize = 2;
 /// Stored frames that are read for one; the same of something new.
 const MAX_WIDTH: usize = 4096;
-const MAX_WIDTH_ANEW: usize = 512;
+pub const MAX_WIDTH_ANEW: usize = 512;
 /// Objects that are looked up for one, however few of them any frame needs: those of a mosaic of all the pieces that there can
 /// be, each as deep as writers let it be, several times.
 const MAX_LINKS: usize = 1 << 16;
@@ -255,9 +255,23 @@ impl Chain {
         self.links.iter().any(|link| link.entry.is_attached()) || self.origins().any(Self::waits)
     }
 
-    /// Whether something new may be a difference to it: not too much is computed below it.
+    /// Whether something new may be a difference to it: not too much is computed below it, and there is a depth below it.
     pub fn can_be_base(&self) -> bool {
-        self.nested() <= MAX_NESTED_ANEW && self.width() <= MAX_WIDTH_ANEW
+        self.nested() <= MAX_NESTED_ANEW && self.width() <= MAX_WIDTH_ANEW && self.depth() < u8::MAX
+    }
+
+    /// Whether pieces of it may be put together to what something new may be a difference to.
+    pub fn can_be_piece(&self) -> bool {
+        self.nested() < MAX_NESTED_ANEW && self.width() <= MAX_WIDTH_ANEW && self.depth() < u8::MAX
+    }
+
+    /// Whether something new may be a difference to what a mosaic would give, of which there need be no record.
+    pub fn can_be_put_together(objects: &dyn Objects, mosaic: &Mosaic) -> bool {
+        match Origins::of(objects, mosaic, None, &mut Left::all(), 1) {
+            Ok(Ok(found)) => found.width <= MAX_WIDTH_ANEW && found.chains.iter().all(Self::can_be_piece),
+            // What cannot be read is nothing to stand on.
+            Ok(Err(_)) | Err(_) => false,
+        }
     }
 
     fn nested(&self) -> usize {
@@ -318,32 +332,8 @@ impl Computed {
         left: &mut Left,
         frames: usize,
     ) -> Result<Self> {
-        let before = left.width;
-        let mut numbers: HashMap<ObjectKey, usize> = HashMap::new();
-        let (mut origins, mut widths) = (Vec::<Chain>::new(), Vec::new());
-        let mut origin_of = Vec::with_capacity(mosaic.pieces().len());
-        for piece in mosaic.pieces() {
-            let number = match numbers.get(&piece.key) {
-                Some(number) => *number,
-                None => {
-                    let found = objects.find(Kind::Content, &piece.key, below)?;
-                    let found =
-                        found.ok_or_else(|| object.corrupt(format!("its piece {} is missing", piece.key)))?;
-                    left.width = before;
-                    origins.push(Chain::resolve_within(objects, found, left, frames)?);
-                    widths.push(before - left.width);
-                    numbers.insert(piece.key, origins.len() - 1);
-                    origins.len() - 1
-                }
-            };
-            if piece.offset + piece.len > origins[number].len() {
-                return Err(object.corrupt(format!("its piece {} is too short", piece.key)));
-            }
-            origin_of.push(number);
-        }
-        let width = mosaic.busiest(FRAME_LEN as u64, |piece| widths[origin_of[piece]]);
-        left.width =
-            before.checked_sub(width).ok_or_else(|| object.corrupt("one frame of it stands on too much"))?;
+        let found = Origins::of(objects, &mosaic, below, left, frames)?;
+        let Origins { chains: origins, origin_of, .. } = found.map_err(|what| object.corrupt(what))?;
         let len = mosaic.len();
         let how = How::Mosaic { object: Box::new(object), mosaic: Arc::new(mosaic), origin_of };
         Ok(Self { origins, how, len })
@@ -416,6 +406,56 @@ impl Computed {
             How::Formula { formula, .. } => formula.fill(offset, operands, numbers, out),
             How::Mosaic { .. } => unreachable!("pieces are placed"),
         }
+    }
+}
+
+/// Those that a mosaic is of.
+struct Origins {
+    chains: Vec<Chain>,
+    /// For each piece its number among them.
+    origin_of: Vec<usize>,
+    /// Frames that are read for the frame that needs most.
+    width: usize,
+}
+
+impl Origins {
+    /// Those that are less than `below` deep, or what is wrong with the mosaic.
+    fn of(
+        objects: &dyn Objects,
+        mosaic: &Mosaic,
+        below: Option<u8>,
+        left: &mut Left,
+        frames: usize,
+    ) -> Result<std::result::Result<Self, String>> {
+        let before = left.width;
+        let mut numbers: HashMap<ObjectKey, usize> = HashMap::new();
+        let (mut chains, mut widths) = (Vec::<Chain>::new(), Vec::new());
+        let mut origin_of = Vec::with_capacity(mosaic.pieces().len());
+        for piece in mosaic.pieces() {
+            let number = match numbers.get(&piece.key) {
+                Some(number) => *number,
+                None => {
+                    let Some(found) = objects.find(Kind::Content, &piece.key, below)? else {
+                        return Ok(Err(format!("its piece {} is missing", piece.key)));
+                    };
+                    left.width = before;
+                    chains.push(Chain::resolve_within(objects, found, left, frames)?);
+                    widths.push(before - left.width);
+                    numbers.insert(piece.key, chains.len() - 1);
+                    chains.len() - 1
+                }
+            };
+            if piece.offset + piece.len > chains[number].len() {
+                return Ok(Err(format!("its piece {} is too short", piece.key)));
+            }
+            origin_of.push(number);
+        }
+        let width = mosaic.busiest(FRAME_LEN as u64, |piece| widths[origin_of[piece]]);
+        let Some(rest) = before.checked_sub(width) else {
+            return Ok(Err("one frame of it stands on too much".to_owned()));
+        };
+        left.width = rest;
+        Ok(Ok(Self { chains, origin_of, width }))
     }
 }
 

@@ -31,6 +31,12 @@ impl<'a> FrameReader<'a> {
         Self { chain, memory, stored: memory.buffers.take_any(), scratch: Scratch::new(memory) }
     }
 
+    /// Bytes of memory for stored bytes that are read together.
+    #[cfg(test)]
+    pub fn stored_capacity(&self) -> usize {
+        self.stored.capacity()
+    }
+
     /// Fills `out`, which is as long as frame `index`, with it.
     pub fn read(&mut self, index: u64, out: &mut [u8]) -> Result<()> {
         let mut plan = Plan::default();

@@ -20,7 +20,7 @@ mod whole_copies;
 
 pub use buffers::Buffers;
 pub use cache::{Cache, Memory};
-pub use chain::{Chain, Objects};
+pub use chain::{Chain, MAX_WIDTH_ANEW, Objects};
 pub use decoder::Decoder;
 pub use equals::same_bytes;
 pub use formulas::read_formula;

@@ -13,10 +13,16 @@ use crate::store::pack::{Frame, Object, Wanted, frame_len};
 use super::cache::Memory;
 use super::chain::{Chain, Computed, Placed};
 
+/// Stored bytes of a plan beyond which no piece is taken into it: a frame may need some hundred others, whose bytes are not to be in
+/// memory together. It is usually more than all that a frame needs.
+const PIECES_BEYOND: u64 = 8 << 20;
+
 /// The stored bytes that some frames need.
 #[derive(Default)]
 pub struct Plan<'c> {
     stored: Vec<(&'c Object, Frame)>,
+    /// How many they are.
+    len: u64,
 }
 
 /// How one frame comes about.
@@ -36,8 +42,31 @@ pub enum Ground<'c> {
     Cached(Arc<Vec<u8>>),
     /// What is made of some objects, from this byte on: the parts of each.
     Computed(&'c Computed, u64, Vec<Vec<Part<'c>>>),
-    /// Parts of frames of some objects, each with where it begins: zeros lie between them.
-    Pieces(Vec<(usize, &'c Chain, Part<'c>)>),
+    /// Parts of frames of some objects: zeros lie between them.
+    Pieces(Vec<Placing<'c>>),
+}
+
+/// A part of a frame of an object, and where in what is made it begins, in bytes.
+pub struct Placing<'c> {
+    pub at: usize,
+    pub origin: &'c Chain,
+    pub part: PlacedPart<'c>,
+}
+
+/// Whether a part is in the plan.
+pub enum PlacedPart<'c> {
+    Planned(Part<'c>),
+    /// The number of its frame and the bytes of that: what it needs is planned and read when it is its turn.
+    Later(u64, Range<usize>),
+}
+
+impl PlacedPart<'_> {
+    pub fn len(&self) -> usize {
+        match self {
+            PlacedPart::Planned(part) => part.range.len(),
+            PlacedPart::Later(_, range) => range.len(),
+        }
+    }
 }
 
 /// A part of a frame of what something is made of.
@@ -65,6 +94,7 @@ impl<'c> Plan<'c> {
             }
             let frame = object.frame(index)?;
             steps.push(self.stored.len());
+            self.len += frame.end - frame.start;
             self.stored.push((object, frame));
             if !tag_needs_base(frame.tag) {
                 return Ok(FramePlan { len, steps, ground: Ground::Nothing });
@@ -90,9 +120,16 @@ impl<'c> Plan<'c> {
             let mut pieces = Vec::new();
             for Placed { mut at, origin, range } in placed {
                 for (index, range) in cuts(range.start, range.end) {
-                    let (from, frame) = (at, self.frame(origin, index, 0, memory)?);
-                    at += range.len();
-                    pieces.push((from, origin, Part { index, range, frame }));
+                    let part = match self.len < PIECES_BEYOND {
+                        true => {
+                            let frame = self.frame(origin, index, 0, memory)?;
+                            PlacedPart::Planned(Part { index, range, frame })
+                        }
+                        false => PlacedPart::Later(index, range),
+                    };
+                    let from = at;
+                    at += part.len();
+                    pieces.push(Placing { at: from, origin, part });
                 }
             }
             return Ok(Ground::Pieces(pieces));

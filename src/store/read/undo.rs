@@ -2,6 +2,7 @@
 //!
 //! The checksum of every stored frame is compared before it is decoded.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::codec::{decode_frame, tag_needs_base};
@@ -10,7 +11,7 @@ use crate::store::error::Result;
 
 use super::cache::Memory;
 use super::chain::{Chain, Computed};
-use super::plan::{FramePlan, Ground, Part, Plan};
+use super::plan::{FramePlan, Ground, Part, PlacedPart, Placing, Plan};
 
 /// Stored bytes that were read for a plan.
 pub struct Fetched<'f, 'c> {
@@ -153,21 +154,42 @@ impl Scratch {
     }
 
     /// Fills `out` with parts of other objects' frames where they begin, and with zeros between them.
-    fn place(
-        &mut self,
-        fetched: &Fetched<'_, '_>,
-        pieces: &[(usize, &Chain, Part<'_>)],
-        out: &mut [u8],
-    ) -> Result<()> {
+    fn place(&mut self, fetched: &Fetched<'_, '_>, pieces: &[Placing<'_>], out: &mut [u8]) -> Result<()> {
         let origin = self.origin.get_or_insert_with(|| Box::new(Scratch::new(fetched.memory)));
         let mut end = 0;
-        for (at, chain, part) in pieces {
+        for Placing { at, origin: chain, part } in pieces {
             out[end..*at].fill(0);
-            end = at + part.range.len();
-            origin.decode_part(fetched, chain, part, &mut out[*at..end])?;
+            end = at + part.len();
+            let out = &mut out[*at..end];
+            match part {
+                PlacedPart::Planned(part) => origin.decode_part(fetched, chain, part, out)?,
+                PlacedPart::Later(index, range) => {
+                    origin.fetch_part(fetched.memory, chain, *index, range.clone(), out)?;
+                }
+            }
         }
         out[end..].fill(0);
         Ok(())
+    }
+
+    /// Fills `out` with a part of a frame that was not planned with others.
+    fn fetch_part(
+        &mut self,
+        memory: &Memory,
+        chain: &Chain,
+        index: u64,
+        range: Range<usize>,
+        out: &mut [u8],
+    ) -> Result<()> {
+        let mut plan = Plan::default();
+        let frame = plan.frame(chain, index, 0, memory)?;
+        let mut stored = memory.buffers.take_any();
+        let done = plan.fetch(&mut stored).and_then(|places| {
+            let fetched = Fetched { plan: &plan, stored: &stored, places, memory };
+            self.decode_part(&fetched, chain, &Part { index, range, frame }, out)
+        });
+        memory.buffers.give(stored);
+        done
     }
 
     /// Fills `out` with a part of a frame, which is remembered if that is not all of it: the next read wants the rest.

@@ -166,6 +166,124 @@ fn a_store_that_is_written_anew_keeps_pieces_and_what_they_are_found_by() {
     assert_reads(&disk, put.key, &third);
 }
 
+/// Objects in the store: of what is made of pieces the record too.
+fn objects(store: &Store) -> usize {
+    store.stats().unwrap().objects
+}
+
+#[test]
+fn a_piece_of_what_too_much_is_computed_for_costs_itself_and_no_other() {
+    let disk = new_disk();
+    let store = open(&disk);
+    let parts: Vec<Vec<u8>> = (0..3).map(|seed| noise(100_000, 10 + seed)).collect();
+    // Each is of a piece of the one before and something new, which is found nowhere else.
+    put_as(&store, Dtype::Opaque, &parts[0]);
+    put_as(&store, Dtype::Opaque, &[&parts[0][..], &parts[1]].concat());
+    put_as(&store, Dtype::Opaque, &[&parts[1][..], &parts[2]].concat());
+    let whole = noise(900_000, 20);
+    put_as(&store, Dtype::Opaque, &whole);
+    let before = objects(&store);
+    let good = [&whole[5..], &parts[1][..50_000]].concat();
+    let put = put_as(&store, Dtype::Opaque, &good);
+    assert_known(&put, 100);
+    assert_reads(&disk, put.key, &good);
+    assert_eq!(objects(&store), before + 2);
+    let other = [&whole[6..], &parts[2][..8000]].concat();
+    let put = put_as(&store, Dtype::Opaque, &other);
+    assert_known(&put, 8500);
+    assert_reads(&disk, put.key, &other);
+    assert_eq!(objects(&store), before + 4);
+    // Of it alone there is nothing to make, and no record is left behind.
+    let alone = parts[2][20_000..70_000].to_vec();
+    let put = put_as(&store, Dtype::Opaque, &alone);
+    assert_reads(&disk, put.key, &alone);
+    assert_eq!(objects(&store), before + 5);
+}
+
+#[test]
+fn where_many_deep_pieces_share_a_frame_some_of_them_cost_themselves_and_the_others_nothing() {
+    let disk = new_disk();
+    let store = open(&disk);
+    let mut small: Vec<Vec<u8>> = (0..64).map(|seed| noise(4096, 100 + seed)).collect();
+    let mut large = noise(400_000, 99);
+    let mut keys: Vec<ObjectKey> = Vec::new();
+    for step in 0..9 {
+        let ingest = store.begin().unwrap();
+        let all = small.iter_mut().chain([&mut large]).enumerate();
+        let put = |(number, bytes): (usize, &mut Vec<u8>)| {
+            if step > 0 {
+                bytes[5 * step] ^= 0xff;
+            }
+            let base: Vec<ObjectKey> = keys.get(number).copied().into_iter().collect();
+            ingest.put(Dtype::Opaque, &*bytes, &base).unwrap().key
+        };
+        keys = all.map(put).collect();
+        ingest.seal().unwrap();
+    }
+    let frames: usize =
+        keys.iter().map(|key| usize::from(store.info(*key).unwrap().unwrap().depth) + 1).sum();
+    assert!(frames > 550, "{frames}");
+    let before = objects(&store);
+    let flat = [&[7; 12][..], &small.concat(), &large].concat();
+    let put = put_as(&store, Dtype::Opaque, &flat);
+    assert_known(&put, 60_000);
+    assert_reads(&disk, put.key, &flat);
+    assert_eq!(objects(&store), before + 2);
+}
+
+#[test]
+fn what_many_pieces_of_a_frame_need_is_not_in_memory_together() {
+    use crate::store::Kind;
+    use crate::store::read::{Chain, FrameReader, Objects};
+    let disk = new_disk();
+    let store = open(&disk);
+    let known: Vec<Vec<u8>> = (0..60).map(|seed| noise(1 << 18, 200 + seed)).collect();
+    let ingest = store.begin().unwrap();
+    known.iter().for_each(|bytes| _ = ingest.put(Dtype::Opaque, bytes, &[]).unwrap());
+    ingest.seal().unwrap();
+    let flat: Vec<u8> = known.iter().flat_map(|bytes| &bytes[16_384..20_600]).copied().collect();
+    let flat = [noise(5, 1), flat].concat();
+    let put = put_as(&store, Dtype::Opaque, &flat);
+    assert_known(&put, 70_000);
+    assert_reads(&disk, put.key, &flat);
+    let fresh = open(&disk);
+    let ingest = fresh.begin().unwrap();
+    let object = Objects::find(&ingest.writer, Kind::Content, &put.key, None).unwrap().unwrap();
+    let chain = Chain::resolve(&ingest.writer, object).unwrap();
+    assert!(chain.width() > 40, "{}", chain.width());
+    let mut reader = FrameReader::new(&chain, &ingest.writer.decoder.memory);
+    let len = flat.len().min(1 << 18);
+    assert!(reader.as_base(0).unwrap() == &flat[..len]);
+    assert!(reader.stored_capacity() <= 9 << 20, "{}", reader.stored_capacity());
+}
+
+#[test]
+fn nothing_is_a_difference_to_what_is_as_deep_as_can_be() {
+    let disk = new_disk();
+    let options = Options { max_depth: u8::MAX, ..options() };
+    let store = Store::open(Arc::new(disk.clone()), Path::new(ROOT), options).unwrap();
+    let mut bytes = noise(2 * ANCHOR_BLOCK, 1);
+    let ingest = store.begin().unwrap();
+    let mut key = ingest.put(Dtype::Opaque, &bytes, &[]).unwrap().key;
+    for step in 1..=255 {
+        match step {
+            // The last has an anchor of its own.
+            255 => bytes[ANCHOR_BLOCK..ANCHOR_BLOCK + 4200].copy_from_slice(&noise(4200, 2)),
+            _ => bytes[step] ^= 0xff,
+        }
+        key = ingest.put(Dtype::Opaque, &bytes, &[key]).unwrap().key;
+    }
+    ingest.seal().unwrap();
+    assert_eq!(store.info(key).unwrap().unwrap().depth, 255);
+    let piece = [&noise(100, 3)[..], &bytes[ANCHOR_BLOCK..]].concat();
+    let put = put_as(&store, Dtype::Opaque, &piece);
+    assert_eq!(store.info(put.key).unwrap().unwrap().depth, 0);
+    assert!(store.read(put.key).unwrap() == piece);
+    bytes[9] ^= 0xff;
+    let put = put_one(&store, &bytes, &[key]);
+    assert!(store.read(put.key).unwrap() == bytes);
+}
+
 #[test]
 fn what_was_left_as_it_was_saved_is_coded_as_pieces() {
     let disk = new_disk();

@@ -2,7 +2,7 @@
 //! extended both ways as far as bytes are the same.
 //!
 //! What it costs is bounded: windows that lead to nothing are followed a few times, and where long nothing was found, or in what came
-//! before, not every byte is looked at.
+//! before, not every byte is looked at. What reading costs is bounded too: where many pieces share a frame, the short ones stay out.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::similarity::{ANCHOR_BLOCK, ANCHOR_WINDOW, ANCHORED_MIN, candidates};
 use crate::store::error::Result;
 use crate::store::object::Kind;
 use crate::store::pack::frame_len;
-use crate::store::read::{Chain, FrameReader, Memory, Objects};
+use crate::store::read::{Chain, FrameReader, MAX_WIDTH_ANEW, Memory, Objects};
 
 use super::incoming::Incoming;
 use super::writer::Writer;
@@ -66,7 +66,7 @@ pub fn find_pieces(writer: &Writer, incoming: &Incoming<'_>, max_depth: u8) -> R
         true => writer.objects_in_vain.fetch_add(1, Ordering::Relaxed),
         false => writer.objects_in_vain.swap(0, Ordering::Relaxed),
     };
-    Ok(Mosaic::new(incoming.len, search.pieces))
+    Ok(search.mosaic())
 }
 
 struct Search<'a> {
@@ -80,6 +80,16 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
+    /// What the pieces make, as far as reading a frame of it does not cost too much.
+    fn mosaic(self) -> Option<Mosaic> {
+        let width_of = |piece: &Piece| {
+            self.known.get(&piece.key).and_then(Option::as_ref).map_or(0, |chain| chain.width())
+        };
+        let widths: Vec<usize> = self.pieces.iter().map(width_of).collect();
+        let mosaic = Mosaic::new(self.incoming.len, self.pieces)?;
+        mosaic.without_busy(FRAME, MAX_WIDTH_ANEW, |piece| widths[piece])
+    }
+
     /// Where the last piece ends.
     fn end(&self) -> u64 {
         self.pieces.last().map_or(0, Piece::end)
@@ -126,7 +136,7 @@ impl Search<'_> {
             let object = writer.find(Kind::Content, &key, None).ok().flatten()?;
             let chain = Chain::resolve(writer, object).ok()?;
             // What waits to be coded may become a difference to this.
-            let can_be = key != own && !chain.waits() && chain.depth() <= max_depth && chain.can_be_base();
+            let can_be = key != own && !chain.waits() && chain.depth() <= max_depth && chain.can_be_piece();
             can_be.then(|| Arc::new(chain))
         };
         self.known.entry(key).or_insert_with(look_up).clone()

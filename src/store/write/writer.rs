@@ -152,6 +152,13 @@ impl Writer {
         if self.transaction()?.records.contains_key(&(key, kind)) {
             return Ok(None);
         }
+        let beyond = match base {
+            Some(base) => base
+                .depth()
+                .checked_add(1)
+                .ok_or_else(|| base.object().corrupt("it is too deep for a base"))?,
+            None => 0,
+        };
         let offset = self.pack.len();
         let mut anchors = Vec::new();
         let frames = self
@@ -159,7 +166,7 @@ impl Writer {
             .inspect_err(|error| self.undo(offset, error))?;
         let used = used(base, &frames);
         let (base, through) = (used.map(|base| base.object().entry.key), used.and_then(Chain::through));
-        let depth = used.map_or(0, |base| base.depth() + 1);
+        let depth = if used.is_some() { beyond } else { 0 };
         let stored_len = frames.last().map_or(0, |frame| frame.end);
         let entry = Entry { key, kind, dtype, len, depth, base, through, file: 0, offset };
         keep_useful(used.and_then(Chain::mosaic), &mut anchors);
@@ -198,7 +205,8 @@ impl Writer {
 
     /// What a mosaic makes, of which the record is stored if it is not yet; `None` if nothing may be a difference to it.
     pub fn chain_of(&self, mosaic: &Mosaic) -> Result<Option<Chain>> {
-        if !self.options.consent.is_given() {
+        // A record that nothing is a difference to would lie in the pack for nothing.
+        if !self.options.consent.is_given() || !Chain::can_be_put_together(self, mosaic) {
             return Ok(None);
         }
         let bytes = mosaic.encode();
@@ -212,7 +220,7 @@ impl Writer {
             self.store_on(&incoming, None)?;
         }
         let Some(object) = Objects::find(self, kind, &key, None)? else { return Ok(None) };
-        // What was found a moment ago may be damaged or too wide: then it is none.
+        // Others may have stored another copy of a piece meanwhile, which is found first: then it may be none.
         Ok(Chain::of_formula(self, object).ok().filter(Chain::can_be_base))
     }
 
