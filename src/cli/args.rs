@@ -1,21 +1,23 @@
 //! The grammar of the command line.
 
 use super::aliases::Meant;
+use super::closed::stdout_was_closed;
 use super::context::Context;
 use super::error::{CommandError, Result};
 use super::json::{Text, Version};
 use super::output::{Colour, Output, Printing, say};
 use super::{
     add, aliases, best, bisect, blame, branch, cat, check_attr, check_ignore, clean, commit, compare, config,
-    convert, diff, drain, export, fsck, habits, hooks, init, lineage, log, ls, manifest, merge, mv, notes,
-    plot, prefetch, progress, reference, reflog, repack, replay, reset, restore, rm, show, similar, soup,
-    stash, stats, status, switch, tag, undo, verify, watch, workflows,
+    convert, diff, drain, export, fsck, git_options, habits, hooks, init, lineage, log, ls, manifest, merge,
+    mv, notes, plot, prefetch, progress, reference, reflog, repack, replay, reset, restore, rm, show,
+    similar, soup, stash, stats, status, switch, tag, translated, undo, verify, watch, workflows,
 };
 #[cfg(feature = "mount")]
 use super::{demo, mount, mount_options, mounts, umount};
 use clap::error::ErrorKind;
-use clap::{Command, CommandFactory, Parser, Subcommand};
+use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -126,8 +128,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     survive_file_size_limit();
     // Whoever wants JSON wants it of wrong usage, help and the version too.
     let wants_json = wants_json(&arguments);
-    let arguments = habits::translated(arguments);
-    let args = match Args::try_parse_from(&arguments) {
+    let arguments = translated::translated(arguments);
+    let args = match parsed(&arguments) {
         Ok(args) => args,
         Err(error) => return explain(&error, &arguments, wants_json),
     };
@@ -143,6 +145,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// What the arguments mean. Options of git that change nothing are heard as well.
+fn parsed(arguments: &[OsString]) -> std::result::Result<Args, clap::Error> {
+    let mut grammar = git_options::widened(Args::command());
+    let matches = grammar.try_get_matches_from_mut(arguments)?;
+    Args::from_arg_matches(&matches).map_err(|error| error.format(&mut grammar))
 }
 
 fn wants_json(arguments: &[OsString]) -> bool {
@@ -200,11 +209,23 @@ fn explain(error: &clap::Error, arguments: &[OsString], wants_json: bool) -> Exi
             print(&told);
             ExitCode::from(told.exit_code())
         }
-        None => {
-            let _ = error.print();
-            ExitCode::from(code)
-        }
+        None => match print_plain(error) {
+            Err(unprintable) if code == 0 && !unprintable.is_broken_pipe() => {
+                print(&unprintable);
+                ExitCode::from(unprintable.exit_code())
+            }
+            Ok(()) | Err(_) => ExitCode::from(code),
+        },
     }
+}
+
+/// Prints help, the version, or what is wrong with a command line.
+fn print_plain(error: &clap::Error) -> Result<()> {
+    let cannot = |error: std::io::Error| CommandError::unprintable(&error);
+    if stdout_was_closed() && !error.use_stderr() {
+        return Err(cannot(std::io::Error::from_raw_os_error(libc::EBADF)));
+    }
+    error.print().and_then(|()| std::io::stdout().flush()).map_err(cannot)
 }
 
 /// The help that names aliases as well.

@@ -1,6 +1,6 @@
+use super::commit_text::{CommitRow, names_of_commits};
 use super::context::Context;
 use super::error::{CommandError, Result};
-use super::log::{CommitRow, names_of_commits};
 use super::output::{Colour, Output, note};
 use crate::history::Commit;
 use crate::id::CommitId;
@@ -61,7 +61,8 @@ struct BestRow {
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     let request = LogRequest {
-        all: args.revisions.is_empty(),
+        branches: args.revisions.is_empty(),
+        tags: args.revisions.is_empty(),
         revisions: args.revisions.clone(),
         ..LogRequest::default()
     };

@@ -1,10 +1,11 @@
 use super::context::Context;
-use super::error::Result;
+use super::error::{CommandError, Result};
 use super::json::{At, Id, Time};
 use super::output::{Colour, Output};
 use super::progress::task;
 use super::quote;
 use super::when;
+use crate::id::CommitId;
 use crate::quote::clipped;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -12,12 +13,18 @@ use std::ffi::OsString;
 
 /// Tell which commit last changed each tensor, or each line, of a file
 ///
-/// Tensors are compared by what they are stored as; nothing is read.
+/// Tensors are compared by what they are stored as; nothing is read. A file that was renamed is followed.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// PATH in the last commit, REF:PATH, or REF:PATH#TENSOR with `*` and `?`
-    #[arg(value_name = "TARGET")]
-    target: OsString,
+    #[arg(value_name = "TARGET", required_unless_present = "path")]
+    target: Option<OsString>,
+    /// The path, where TARGET is a revision, as git has it
+    #[arg(value_name = "PATH", hide = true)]
+    more: Option<OsString>,
+    /// The same
+    #[arg(last = true, hide = true)]
+    path: Option<OsString>,
     /// Only these tensors
     #[arg(short = 't', long, value_name = "NAME")]
     tensor: Option<String>,
@@ -47,14 +54,22 @@ struct PieceRow {
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
-    let bytes = args.target.as_encoded_bytes();
-    let mut found = match bytes.contains(&b':') {
-        true => place.views().locate(bytes)?,
-        false => {
-            let commit = place.here_commit()?;
-            let path = place.paths().tree_path(args.target.as_ref())?.to_bytes();
-            place.views().locate([commit.to_string().as_bytes(), b":", &path].concat())?
+    let in_commit = |commit: CommitId, path: &OsString| {
+        let path = place.paths().tree_path(path.as_ref())?.to_bytes();
+        Ok::<_, CommandError>(place.views().locate([commit.to_string().as_bytes(), b":", &path].concat())?)
+    };
+    let of_revision = |said: &OsString| {
+        let said = said.to_string_lossy();
+        place.heed_names([&*said]);
+        place.repo.resolve(&said, place.now())
+    };
+    let mut found = match (&args.target, args.path.as_ref().or(args.more.as_ref())) {
+        (Some(revision), Some(path)) => in_commit(of_revision(revision)?, path)?,
+        (Some(place_in_tree), None) if place_in_tree.as_encoded_bytes().contains(&b':') => {
+            place.views().locate(place_in_tree.as_encoded_bytes())?
         }
+        (Some(path), None) | (None, Some(path)) => in_commit(place.here_commit()?, path)?,
+        (None, None) => return Err(CommandError::usage("no file was named").hint("`coral blame PATH`")),
     };
     found.tensor = args.tensor.or(found.tensor);
     let blamed = place.blame(&found, &task()?)?;

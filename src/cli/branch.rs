@@ -7,27 +7,34 @@ use crate::history::{BranchName, CommitGraph, Head, glob};
 use crate::id::CommitId;
 use crate::workspace::{self, Switch};
 use crate::worktree::{self, Branches, Keeps};
+use clap::ArgAction;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 /// List, create, rename, copy, move or delete branches
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Make a branch of this name; with -l, -m and -c what they are about
+    /// Make a branch of this name; with -d, -l, -m and -c what they are about
     #[arg(value_name = "NAME")]
     name: Option<String>,
     /// Where it starts
     #[arg(value_name = "REF", requires = "name")]
     start: Option<String>,
-    /// Delete branches whose commits another ref reaches
-    #[arg(short = 'd', long, value_name = "NAME", num_args = 1.., conflicts_with = "name")]
-    delete: Vec<String>,
-    /// Delete branches, their commits and what their worktrees have, whatever is lost
-    #[arg(short = 'D', value_name = "NAME", num_args = 1.., conflicts_with_all = ["name", "delete"])]
-    force_delete: Vec<String>,
+    /// More names, for -d and -l
+    #[arg(value_name = "NAME", hide = true)]
+    more: Vec<String>,
+    /// Delete the branches that are named, if another ref reaches their commits
+    #[arg(short = 'd', long, requires = "name")]
+    delete: bool,
+    /// Delete them, their commits and what their worktrees have, whatever is lost
+    #[arg(short = 'D', requires = "name", conflicts_with = "delete")]
+    force_delete: bool,
     /// Give a branch another name: `-m [OLD] NEW`
-    #[arg(short = 'm', long = "move", requires = "name")]
+    #[arg(short = 'm', long = "move", requires = "name", conflicts_with_all = ["delete", "force_delete"])]
     rename: bool,
+    /// The same, also if there is a branch of that name, which is deleted with its commits
+    #[arg(short = 'M', requires = "name", conflicts_with_all = ["delete", "force_delete", "copy"])]
+    force_rename: bool,
     /// Make a branch where another one is: `-c [OLD] NEW`
     #[arg(short = 'c', long, requires = "name", conflicts_with = "rename")]
     copy: bool,
@@ -38,20 +45,26 @@ pub struct Args {
     #[arg(short, long)]
     list: bool,
     /// Accepted for git's sake: commits and subjects are shown in any case
-    #[arg(short, long)]
-    verbose: bool,
+    #[arg(short, long, action = ArgAction::Count)]
+    verbose: u8,
     /// Accepted for git's sake: all branches are here
     #[arg(short, long)]
     all: bool,
     /// Branches of other repositories, of which there are none
-    #[arg(short, long, conflicts_with_all = ["name", "delete", "force_delete"])]
+    #[arg(short, long, conflicts_with_all = ["delete", "force_delete"])]
     remotes: bool,
     /// The name of the current branch alone
     #[arg(long)]
     show_current: bool,
     /// Only branches that have this commit
-    #[arg(long, value_name = "REF")]
+    #[arg(long, value_name = "REF", num_args = 0..=1, default_missing_value = "HEAD")]
     contains: Option<String>,
+    /// Only branches that do not have it
+    #[arg(long, value_name = "REF", num_args = 0..=1, default_missing_value = "HEAD")]
+    no_contains: Option<String>,
+    /// Only branches that are at this commit
+    #[arg(long, value_name = "REF", num_args = 0..=1, default_missing_value = "HEAD")]
+    points_at: Option<String>,
     /// Only branches whose commits this one has all
     #[arg(long, value_name = "REF", num_args = 0..=1, default_missing_value = "HEAD")]
     merged: Option<String>,
@@ -83,9 +96,14 @@ fn sorting(key: &str) -> std::result::Result<Sorting, String> {
 impl Args {
     /// Whether it only lists.
     pub fn only_looks(&self) -> bool {
-        self.list
-            || self.show_current
-            || (self.name.is_none() && self.delete.is_empty() && self.force_delete.is_empty())
+        let chooses = [&self.contains, &self.no_contains, &self.points_at, &self.merged, &self.no_merged];
+        let lists = self.list || self.remotes || chooses.into_iter().any(Option::is_some);
+        lists || self.show_current || self.name.is_none()
+    }
+
+    /// All that are named.
+    fn names(&self) -> impl Iterator<Item = &String> {
+        self.name.iter().chain(&self.start).chain(&self.more)
     }
 }
 
@@ -163,17 +181,20 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             false => out.line(current),
         };
     }
-    let (soft, hard) = (args.delete.as_slice(), args.force_delete.as_slice());
-    if !soft.is_empty() || !hard.is_empty() {
-        let all = soft.iter().map(|name| (name, false)).chain(hard.iter().map(|name| (name, true)));
-        let values = all.map(|(name, force)| delete(&place, out, name, force)).collect::<Result<Vec<_>>>()?;
+    if args.delete || args.force_delete {
+        let force = args.force_delete || args.force;
+        let values = args.names().map(|name| delete(&place, out, name, force)).collect::<Result<Vec<_>>>()?;
         return match (out.json, values.as_slice()) {
             (false, _) => Ok(()),
             (true, [only]) => out.value(only),
             (true, _) => out.value(&DeletedBranches { branches: values }),
         };
     }
-    match (&args.name, args.rename, args.copy) {
+    if let (Some(odd), false) = (args.more.first(), args.only_looks()) {
+        return Err(CommandError::usage(format!("`coral branch` takes no `{odd}` there"))
+            .hint("`coral branch NAME [REF]` makes one branch, `-d NAME...` deletes several"));
+    }
+    match (&args.name, args.rename || args.force_rename, args.copy) {
         (Some(_), true, _) => rename(&place, out, &args),
         (Some(name), _, true) => {
             let (from, to) = match &args.start {
@@ -182,7 +203,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             };
             create(&place, out, to, from)
         }
-        (Some(name), ..) if !args.list => match args.force {
+        (Some(name), ..) if !args.only_looks() => match args.force {
             true => move_to(&place, out, name, args.start.as_deref().unwrap_or("HEAD")),
             false => create(&place, out, name, args.start.as_deref().unwrap_or("HEAD")),
         },
@@ -209,7 +230,14 @@ fn rename(place: &Place, out: &Output, args: &Args) -> Result<()> {
         Some(to) => (BranchName::new(name)?, BranchName::new(to.clone())?),
         None => (place.branch(None)?, BranchName::new(name)?),
     };
-    if place.repo.refs().branch(&from)?.is_none() && args.start.is_none() {
+    if args.force_rename && from != to && place.repo.refs().branch(&to)?.is_some() {
+        // Whoever renames what is not there deletes nothing.
+        place.repo.refs().existing_branch(&from)?;
+        delete(place, out, to.as_str(), true)?;
+    }
+    if from == to && place.repo.refs().branch(&from)?.is_none() && args.start.is_none() {
+        // It is called so, and has no commit.
+    } else if place.repo.refs().branch(&from)?.is_none() && args.start.is_none() {
         // Before the first commit the branch is a name alone.
         let moved = place.naming().switch(&Switch::New { branch: to.clone(), start: None })?;
         warn(&moved.warnings);
@@ -272,9 +300,14 @@ fn delete(place: &Place, out: &Output, name: &str, force: bool) -> Result<Delete
 /// Whether a branch is one of those that are wanted.
 fn is_wanted(place: &Place, args: &Args, name: &BranchName, tip: CommitId) -> Result<bool> {
     let resolve = |text: &String| place.repo.resolve(text, place.now());
-    let fits = args.name.as_ref().is_none_or(|pattern| glob(pattern, name.as_str()));
-    let contains = match &args.contains {
-        Some(text) => CommitGraph::of(&place.repo).is_ancestor(resolve(text)?, tip)?,
+    let fits = args.name.is_none() || args.names().any(|pattern| glob(pattern, name.as_str()));
+    let contains = match (&args.contains, &args.no_contains) {
+        (Some(text), _) => CommitGraph::of(&place.repo).is_ancestor(resolve(text)?, tip)?,
+        (None, Some(text)) => !CommitGraph::of(&place.repo).is_ancestor(resolve(text)?, tip)?,
+        (None, None) => true,
+    };
+    let is_there = match &args.points_at {
+        Some(text) => resolve(text)? == tip,
         None => true,
     };
     let merged = match (&args.merged, &args.no_merged) {
@@ -282,7 +315,7 @@ fn is_wanted(place: &Place, args: &Args, name: &BranchName, tip: CommitId) -> Re
         (None, Some(text)) => !CommitGraph::of(&place.repo).is_ancestor(tip, resolve(text)?)?,
         (None, None) => true,
     };
-    Ok(fits && contains && merged)
+    Ok(fits && contains && is_there && merged)
 }
 
 fn list(place: &Place, out: &Output, args: &Args) -> Result<()> {

@@ -63,6 +63,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             return Err(CommandError::usage(format!("`{text}` names no file"))
                 .hint(format!("a file of a revision is `REF:PATH`, such as `{example}`")));
         }
+        place.heed_names([&*text.to_string()]);
         let found = place.views().locate(bytes)?;
         match out.json {
             true => rows.push(row(&found, &text)?),

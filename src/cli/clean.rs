@@ -3,7 +3,7 @@ use super::error::{CommandError, Result};
 use super::json::{PathOnly, plain};
 use super::output::{Output, note};
 use super::quote;
-use crate::history::{ChangeKind, TreePath};
+use crate::history::{ChangeKind, TreePath, glob};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -22,9 +22,12 @@ pub struct Args {
     /// Only list it, which is also what no -f does
     #[arg(short = 'n', long, conflicts_with = "force")]
     dry_run: bool,
-    /// Accepted for git's sake: directories are looked into
+    /// Also what is in directories that the last commit does not have
     #[arg(short)]
     directories: bool,
+    /// But not what this fits, with `*` and `?`: a path, or a name
+    #[arg(short, long, value_name = "PATTERN")]
+    exclude: Vec<String>,
     /// The branch, if not the current one
     #[arg(short = 'B', long, value_name = "NAME")]
     branch: Option<String>,
@@ -46,10 +49,21 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let worktree = place.worktree(&branch)?;
     let paths = place.paths().pathspec(&args.paths, &|path| Ok(worktree.names().resolve(path)?.is_some()))?;
     let snapshot = worktree.snapshot(false)?;
-    let changes = snapshot.diff_from(place.repo.tree_of(snapshot.base)?, &worktree)?;
-    let new =
-        changes.into_iter().filter(|change| change.kind == ChangeKind::Added && paths.means(&change.path));
-    let new: Vec<TreePath> = new.map(|change| change.path).collect();
+    let base = place.repo.tree_of(snapshot.base)?;
+    let changes = snapshot.diff_from(base, &worktree)?;
+    let (mut new, mut in_new_folders) = (Vec::new(), 0_usize);
+    for change in changes.into_iter().filter(|change| change.kind == ChangeKind::Added) {
+        if !paths.means(&change.path) || is_excluded(&args.exclude, &change.path) {
+            continue;
+        }
+        let folder = change.path.split_last().map(|(folder, _)| folder).unwrap_or_default();
+        // As in git, who names paths means what is in them.
+        let looks_into = args.directories || !paths.is_all() || folder.is_root();
+        match looks_into || place.repo.find_in_tree(base, &folder)?.is_some() {
+            true => new.push(change.path),
+            false => in_new_folders += 1,
+        }
+    }
     if args.force && !new.is_empty() {
         let removed = place.drops().remove(&worktree, &new, true)?;
         say_heard(&removed.heard);
@@ -66,5 +80,23 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     if !args.force && !new.is_empty() {
         note("`coral clean -f` does it");
     }
+    if in_new_folders > 0 {
+        let stay = if in_new_folders == 1 {
+            "1 file in a new directory stays".to_owned()
+        } else {
+            format!("{in_new_folders} files in new directories stay")
+        };
+        note(format!("{stay}: `-d` means these too"));
+    }
     Ok(())
+}
+
+/// Whether a path, one of the folders above it, or a name in it is left out.
+fn is_excluded(patterns: &[String], path: &TreePath) -> bool {
+    let names = path.names();
+    let upto = |len: usize| names[..len].iter().cloned().collect::<TreePath>().to_string();
+    let fits = |pattern: &String| {
+        (1..=names.len()).any(|len| glob(pattern, &upto(len)) || glob(pattern, &names[len - 1].to_string()))
+    };
+    patterns.iter().any(fits)
 }

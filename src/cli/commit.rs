@@ -1,10 +1,12 @@
 use super::change::{ChangeRow, rows, words};
+use super::changes::{self, Changes};
 use super::context::{Context, Place};
+use super::editor;
 use super::error::{CommandError, Result};
 use super::globs;
 use super::hooks::{self, Told};
 use super::json::{Id, PathOnly, plain};
-use super::message::MessageArgs;
+use super::message::{self, MessageArgs};
 use super::output::{Output, note, warn};
 use super::progress::task;
 use super::quote;
@@ -33,9 +35,24 @@ pub struct Args {
     /// Take the place of the last commit: its message, author and facts stay unless others are given
     #[arg(long)]
     amend: bool,
-    /// Accepted for git's sake: an amended commit keeps its message if none is given
+    /// Keep the message as it is: without it an editor opens with that of an amended commit, where there is one
     #[arg(long)]
     no_edit: bool,
+    /// Open an editor with the message, whatever it is
+    #[arg(short, long, conflicts_with = "no_edit")]
+    edit: bool,
+    /// Show in the editor what the commit changes
+    #[arg(short, long)]
+    verbose: bool,
+    /// Take the message, the author and the date of another commit. Also -C behind the verb, unless a folder is called so
+    #[arg(long, value_name = "REF", conflicts_with_all = ["messages", "file"])]
+    reuse_message: Option<String>,
+    /// The same, and open an editor with the message
+    #[arg(short = 'c', long, value_name = "REF", conflicts_with_all = ["messages", "file", "reuse_message", "no_edit"])]
+    reedit_message: Option<String>,
+    /// Who commits is the author, and the date is now, also where another commit has said others
+    #[arg(long, conflicts_with_all = ["author", "email"])]
+    reset_author: bool,
     /// When the change was made: `yesterday`, `2026-11-23 07:31`, or what RFC 3339 has
     #[arg(long, value_name = "TIME")]
     date: Option<String>,
@@ -49,7 +66,7 @@ pub struct Args {
     #[arg(long)]
     dry_run: bool,
     /// Do not ask the hook `pre-commit`
-    #[arg(long)]
+    #[arg(short = 'n', long)]
     no_verify: bool,
     /// Add a line `Signed-off-by` with who commits to the message
     #[arg(short, long)]
@@ -125,14 +142,18 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         (true, Some(tip)) => Some(place.repo.commit(tip)?),
         _ => None,
     };
-    let message = message(&place, &worktree, &args, before.as_deref())?;
+    let reused = match args.reuse_message.as_ref().or(args.reedit_message.as_ref()) {
+        Some(said) => Some(place.repo.commit(place.repo.resolve(said, place.now())?)?),
+        None => None,
+    };
+    let message = message_of(&place, &worktree, &args, &only, (before.as_deref(), reused.as_deref()))?;
     if message.trim().is_empty() && !args.allow_empty_message {
         return Err(CommandError::new("the message is empty, nothing was committed")
             .hint("`-m TEXT` says why; `--allow-empty-message` commits without"));
     }
     let committer = committer(&place)?;
     let message = if args.signoff { committer.signed_off(&message) } else { message };
-    let author = author(&place, &worktree, &args, &committer, before.as_deref())?;
+    let author = author(&place, &worktree, &args, &committer, reused.as_deref().or(before.as_deref()))?;
     check_person(&author)?;
     let mut metadata = before.map(|before| before.metadata.clone()).unwrap_or_default();
     metadata.extend(key_values(&args.metadata)?);
@@ -151,7 +172,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     };
     let task = task()?;
     if !args.no_verify {
-        let changes = changes(&place, &worktree, &request.only)?;
+        let changes = changed(&place, &worktree, &request.only)?;
         let (branch, message) = (branch.to_string(), request.message.clone());
         hooks::before(&place, Told::PreCommit { branch, message, changes: rows(&changes) }, &task)?;
     }
@@ -214,15 +235,50 @@ fn shut(place: &Place, nothing: Error) -> CommandError {
 }
 
 /// What the commit says: what is given, what it said before, what was prepared for it, or what an editor asks for.
-fn message(place: &Place, worktree: &Worktree, args: &Args, before: Option<&Commit>) -> Result<String> {
+fn message_of(
+    place: &Place,
+    worktree: &Worktree,
+    args: &Args,
+    only: &[TreePath],
+    (before, reused): (Option<&Commit>, Option<&Commit>),
+) -> Result<String> {
     let given = args.message.given()?;
     let prepared = worktree.under_way().get()?.map(|merging| merging.message);
-    match (given, before, prepared) {
-        (Some(given), ..) => Ok(given),
-        (None, Some(before), _) => Ok(before.message.clone()),
-        (None, None, Some(prepared)) => Ok(prepared),
-        (None, None, None) => args.message.asked(place, ""),
+    // Whoever amends without a word is asked, if he can be.
+    let may_ask = !args.no_edit && editor::is_there(&place.surroundings);
+    let (begin, asks) = match (given, reused, before, prepared) {
+        (Some(given), ..) => (given, false),
+        (None, Some(reused), ..) => (reused.message.clone(), args.reedit_message.is_some()),
+        (None, None, Some(before), _) => (before.message.clone(), may_ask),
+        (None, None, None, Some(prepared)) => (prepared, false),
+        (None, None, None, None) => (String::new(), true),
+    };
+    if !(asks || args.edit) {
+        return Ok(begin);
     }
+    let looked_at = match args.verbose {
+        true => Some(changes_in_full(place, worktree, only, before)?),
+        false => None,
+    };
+    message::edit(place, &begin, looked_at.as_deref())
+}
+
+/// What a commit of some paths, or of everything, would change, as `coral diff` says it.
+fn changes_in_full(
+    place: &Place,
+    worktree: &Worktree,
+    only: &[TreePath],
+    before: Option<&Commit>,
+) -> Result<String> {
+    place.settle();
+    let base = match before {
+        Some(amended) => amended.parents.first().copied(),
+        None => place.repo.refs().branch(worktree.branch())?,
+    };
+    let old = place.views().view_tree(place.repo.tree_of(base)?, "the commit before");
+    let new = place.views().view_worktree(worktree.branch())?;
+    let paths = Pathspec::below(only.iter().cloned());
+    Output::kept(|out| changes::print(place, out, (&old, &new), &paths, Changes::Patch, &task()?))
 }
 
 /// Who made the change: who is given, who it was before, or who commits.
@@ -234,6 +290,8 @@ fn author(
     before: Option<&Commit>,
 ) -> Result<Signature> {
     let picked = worktree.under_way().get()?.and_then(|merging| merging.author);
+    let before = before.filter(|_| !args.reset_author);
+    let picked = picked.filter(|_| !args.reset_author);
     let known = before.map(|before| before.author.clone()).or(picked).unwrap_or_else(|| committer.clone());
     let variable = place.surroundings.variable("CORAL_AUTHOR_DATE").filter(|_| before.is_none());
     let said = args.date.clone().or(variable.map(|said| said.to_string_lossy().into_owned()));
@@ -278,7 +336,7 @@ fn time_of(place: &Place, said: &str) -> Result<Timestamp> {
 }
 
 /// What a commit of some paths, or of everything, would record.
-fn changes(place: &Place, worktree: &Worktree, only: &[TreePath]) -> Result<Vec<Change>> {
+fn changed(place: &Place, worktree: &Worktree, only: &[TreePath]) -> Result<Vec<Change>> {
     let snapshot = worktree.snapshot(false)?;
     let mut changes = snapshot.diff_from(place.repo.tree_of(snapshot.base)?, worktree)?;
     let pathspec = Pathspec::below(only.iter().cloned());
@@ -296,7 +354,7 @@ fn foretell(
     only: &[TreePath],
 ) -> Result<()> {
     place.settle();
-    let changes = changes(place, worktree, only)?;
+    let changes = changed(place, worktree, only)?;
     if out.json {
         return out.value(&Foretold { branch: branch.to_string(), commit: (), changes: rows(&changes) });
     }

@@ -34,6 +34,12 @@ enum Action {
     },
     /// The value of a setting
     Get {
+        /// What the file for all repositories of this user says, and nothing else
+        #[arg(long)]
+        global: bool,
+        /// What the repository's file says, and nothing else
+        #[arg(long, conflicts_with = "global")]
+        local: bool,
         /// SECTION.KEY
         key: String,
     },
@@ -171,8 +177,15 @@ pub fn run(grammar: &Command, context: &Context, out: &Output, args: Args) -> Re
         }
         Action::Edit { global } => edit(context, out, scope(global)),
         Action::Migrate { global } => migrate(context, out, scope(global)),
-        Action::Get { key } => {
+        Action::Get { global, local, key } => {
+            let config = match (global, local) {
+                (false, false) => config,
+                (is_global, _) => of_file(&context.file_of_scope(scope(is_global))?, scope(is_global))?,
+            };
             let (value, origin) = config.get(&key)?;
+            if (global || local) && origin == Origin::Default {
+                return Err(not_set(&key));
+            }
             match out.json {
                 true => out.value(&Value { value: value.to_owned(), origin: origin.to_string(), key }),
                 false => out.line(value),
@@ -201,9 +214,28 @@ fn unset(context: &Context, out: &Output, scope: Scope, key: &str) -> Result<()>
     match context.unset(&*disk(), scope, key)? {
         Some(path) if out.json => out.value(&Unset { key: key.to_owned(), file: (&path).into() }),
         Some(path) => out.line(format_args!("{key} is gone from {}", quote::file(&path))),
-        None => Err(CommandError::new(format!("`{key}` is not set there"))
-            .hint("`coral config list` tells where each value came from")),
+        None => Err(not_set(key)),
     }
+}
+
+fn not_set(key: &str) -> CommandError {
+    CommandError::new(format!("`{key}` is not set there"))
+        .hint("`coral config list` tells where each value came from")
+}
+
+/// What a file of settings says; nothing if it is not there.
+fn of_file(path: &Path, scope: Scope) -> Result<Config> {
+    let origin = match scope {
+        Scope::Repository => Origin::Repository,
+        Scope::User => Origin::User,
+    };
+    let mut config = Config::default();
+    match std::fs::read_to_string(path) {
+        Ok(text) => config.overlay_file(&text, origin),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(CommandError::new(format!("cannot read `{}`: {error}", path.display()))),
+    }
+    Ok(config)
 }
 
 /// Opens a file in an editor. What is wrong in it afterwards is said, and stays for the next time.
@@ -213,12 +245,7 @@ fn edit(context: &Context, out: &Output, scope: Scope) -> Result<()> {
         std::fs::create_dir_all(folder)?;
     }
     edit_settings(context, &path)?;
-    let mut config = Config::default();
-    match std::fs::read_to_string(&path) {
-        Ok(text) => config.overlay_file(&text, Origin::Repository),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(CommandError::new(format!("cannot read `{}`: {error}", path.display()))),
-    }
+    let config = of_file(&path, scope)?;
     match config.troubles().first() {
         Some(trouble) => Err(CommandError::from(trouble.error.clone())
             .hint(format!("`{}` is as it was written; `coral config edit` opens it again", path.display()))),

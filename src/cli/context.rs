@@ -118,9 +118,15 @@ impl Place {
         Ok(worktree)
     }
 
-    /// Tells of names that mean something else as well. That it cannot be told is no reason to fail.
+    /// Tells of names that mean something else as well, and of logs that do not go back so far. That it cannot be told is no
+    /// reason to fail.
     pub fn heed_names<'t>(&self, texts: impl IntoIterator<Item = &'t str>) {
         for text in texts {
+            let begins = Revisions::of(&self.0.repo).begins_later(text, self.0.now());
+            if let Ok(Some((of, first))) = begins {
+                let date = when::date(first, when::local_offset(first));
+                note(format!("the log of `{of}` begins at {date}: `{text}` is where it was then"));
+            }
             for other in Revisions::of(&self.0.repo).other_meanings(text).unwrap_or_default() {
                 note(format!(
                     "`{text}` is ambiguous: here it is the ref of that name, `{other}` is something else"

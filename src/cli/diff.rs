@@ -1,4 +1,5 @@
 use super::change::words;
+use super::changes::{Counted, numbers};
 use super::context::{Context, Place};
 use super::diff_text::{Style, classes, file_text, stat_line};
 use super::error::{CommandError, Result};
@@ -40,11 +41,17 @@ pub struct Args {
     /// One line a file: how many tensors differ and by how much
     #[arg(long)]
     stat: bool,
-    /// Only the paths
+    /// How many lines came and went in each file, for programs; `-` where there are no lines
     #[arg(long, conflicts_with = "stat")]
+    numstat: bool,
+    /// How many files and lines differ
+    #[arg(long, conflicts_with_all = ["stat", "numstat"])]
+    shortstat: bool,
+    /// Only the paths
+    #[arg(long, conflicts_with_all = ["stat", "numstat", "shortstat"])]
     name_only: bool,
     /// Only the paths, and how each differs
-    #[arg(long, conflicts_with_all = ["stat", "name_only"])]
+    #[arg(long, conflicts_with_all = ["stat", "numstat", "shortstat", "name_only"])]
     name_status: bool,
     /// How many numbers are how far apart, counted in representable numbers between them
     #[arg(long)]
@@ -261,7 +268,10 @@ fn sides(place: &Place, args: &Args) -> Result<(Sides, Pathspec)> {
             .hint("`coral diff REF -- PATH` compares a path with the worktree's"));
         }
         match revisions(place, &said.to_string_lossy()) {
-            Ok(mut found) => views.append(&mut found),
+            Ok(mut found) => {
+                place.heed_names([&*said.to_string_lossy()]);
+                views.append(&mut found);
+            }
             // What is no revision is a path, if there is one; and then all behind it are.
             Err(error) => {
                 paths.extend(args.what[at..].iter().map(PathBuf::from));
@@ -290,6 +300,7 @@ fn names_place(said: &OsString) -> bool {
 
 /// Two files, or two directories, of whatever trees.
 fn pair(place: &Place, args: &Args, one: &OsString, other: &OsString) -> Result<Sides> {
+    place.heed_names([one, other].into_iter().filter_map(|said| said.to_str()));
     let locate = |said: &OsString| match names_place(said) {
         true => place.views().locate(said.as_encoded_bytes()),
         false => place.views().locate_typed(said.as_ref()),
@@ -423,6 +434,7 @@ fn print(
     let wanted = Wanted { names: &paths.tensors, numbers: true, same: false };
     let style = Style { histogram: args.histogram, most: args.max_count };
     let mut rows = Vec::new();
+    let mut counted = Counted::default();
     for file in files {
         let entry = |entry: &'_ Option<DraftEntry>| entry.clone().filter(|entry| entry.node.is_file());
         let (before, after) = (entry(&file.change.old), entry(&file.change.new));
@@ -431,9 +443,12 @@ fn print(
         if let Some(key) = &args.sort {
             sort(&mut diff.tensors.tensors, key);
         }
+        counted.count(&diff);
         match (out.json, args.stat) {
             (true, _) => rows.push(diff_row(file, &diff)),
             (false, true) => out.line(stat_line(out, file, &diff))?,
+            (false, false) if args.numstat => out.line(numbers(file, &diff))?,
+            (false, false) if args.shortstat => {}
             (false, false) => file_text(out, file, &diff, style)?,
         }
     }
@@ -443,6 +458,7 @@ fn print(
             let s = if files.len() == 1 { "" } else { "s" };
             out.line(format_args!(" {} path{s} changed", files.len()))
         }
+        (false, false) if args.shortstat => counted.print(out),
         (false, false) => Ok(()),
     }
 }

@@ -15,6 +15,11 @@ fn named(surroundings: &Surroundings) -> Option<String> {
     is_asked.then(|| editor.to_string_lossy().into_owned())
 }
 
+/// Whether there is an editor, and somebody to use it.
+pub fn is_there(surroundings: &Surroundings) -> bool {
+    named(surroundings).is_some()
+}
+
 /// Lets somebody write into a file. `otherwise` is said where there is no editor, with what to do instead.
 pub fn edit(
     surroundings: &Surroundings,

@@ -67,6 +67,14 @@ impl CommandError {
         hints.into_iter().fold(Self::new(lines.join("; ")), Self::hint)
     }
 
+    /// That what was to be said could not be written. That its reader went away is no failure.
+    pub fn unprintable(error: &io::Error) -> Self {
+        let broken_pipe = error.kind() == io::ErrorKind::BrokenPipe;
+        let plain =
+            Self { broken_pipe, ..Self::new(format!("cannot write to the standard output: {error}")) };
+        plain.hint("what was to be said is lost; what was to be done may be done")
+    }
+
     /// The same with a way out.
     #[must_use]
     pub fn hint(mut self, hint: impl Display) -> Self {
@@ -203,6 +211,9 @@ fn hint(error: &Error) -> Option<String> {
         ),
         Error::UnknownRef { nearest: Some(name), .. } => did_you_mean(name),
         Error::UnknownRef { kind, nearest: None, .. } => Some(format!("`coral {kind}` lists what there is")),
+        Error::UnknownPath { path, nearest: Some(nearest), .. } if path == nearest => {
+            Some(format!("the last commit has it: `coral restore {}` brings it back", quote::path(path)))
+        }
         Error::UnknownPath { nearest: Some(path), .. } => did_you_mean(path),
         Error::UnknownPath { nearest: None, .. } => Some("`coral ls [REF]` lists what there is".into()),
         Error::AmbiguousPrefix { matches, count, .. } => Some(matching(matches, *count)),
@@ -363,7 +374,6 @@ fn of_workspace(error: workspace::Error) -> CommandError {
             E::Nameless(_) => CommandError::usage(error).hint("`--to DIR` says where its files go"),
             E::Around(_) => CommandError::usage(error)
                 .hint("`--to DIR` says where its files go; `coral add .` takes those beside the repository"),
-            E::WholeWorktree => CommandError::usage("the whole worktree is restored by `--all`"),
             E::NotHere { .. } => CommandError::new(error)
                 .hint("what is elsewhere is added by its absolute path, or with `--to DIR`"),
             E::Mainline { .. } => {
@@ -381,7 +391,8 @@ fn of_workspace(error: workspace::Error) -> CommandError {
             }
             E::BadBeforeGood { .. } => CommandError::new(error)
                 .hint("the bad one is named first: `coral bisect start BAD GOOD`"),
-            E::NoStash(_) => CommandError::new(error).hint("`coral stash list` lists what is put aside"),
+            E::NothingToStash(_) => CommandError::new(error).hint("`coral status` tells what differs"),
+            E::NoStash(_) | E::NoStashBack { .. } => CommandError::new(error).hint("`coral stash list` lists what is put aside"),
             E::Unrelated { .. } => {
                 CommandError::new(error).hint("`--allow-unrelated-histories` merges them all the same")
             }
@@ -445,8 +456,10 @@ fn ways_to_convert(refused: &convert::Refused) -> Vec<String> {
 impl From<ConfigError> for CommandError {
     fn from(error: ConfigError) -> Self {
         let hint = match &error {
-            ConfigError::UnknownKey { nearest, .. } => {
-                Some(format!("did you mean `{nearest}`? `coral config list` shows every setting"))
+            ConfigError::UnknownKey { name, nearest } => {
+                let is_near = strsim::damerau_levenshtein(name, nearest) * 2 <= name.chars().count();
+                let mean = if is_near { format!("did you mean `{nearest}`? ") } else { String::new() };
+                Some(format!("{mean}`coral config list` shows every setting"))
             }
             ConfigError::Former { .. } => {
                 Some("`coral config migrate` takes such settings out of a file".into())

@@ -1,8 +1,10 @@
-//! What git users type from memory and the grammar does not have: meant the same where it can be, else told what there is.
+//! What git users type from memory and the grammar does not have: told what there is. What can be meant the same is translated
+//! before (`translated.rs`).
 //!
 //! Owns the words of other programs; promises nothing that Coral does not do.
 
 use super::error::CommandError;
+use super::git_options;
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::ffi::OsString;
@@ -41,71 +43,6 @@ const SHORT: &[(&str, &str)] = &[
     ("sw", "switch"),
 ];
 
-/// The command line as the grammar has it: `log -3` is `log -n 3`, and `help` says all it says as JSON.
-pub fn translated(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
-    let mut translated: Vec<OsString> = Vec::new();
-    let mut is_log = false;
-    let mut is_over = false;
-    let mut is_help = false;
-    for argument in arguments {
-        // `help` takes names of verbs alone.
-        if is_help && argument == "--json" {
-            continue;
-        }
-        if is_help && argument == "workflows" {
-            translated.retain(|word| word != "help");
-        }
-        is_help = is_help || (argument == "help" && translated.iter().skip(1).all(|word| word == "--json"));
-        let count = argument.to_str().and_then(|text| text.strip_prefix('-'));
-        let count =
-            count.filter(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()));
-        match count {
-            Some(count) if is_log && !is_over && translated.last().is_some_and(|last| last != "-n") => {
-                translated.extend(["-n".into(), count.into()]);
-            }
-            _ => {
-                is_log = is_log || argument == "log";
-                is_over = is_over || argument == "--";
-                translated.push(argument);
-            }
-        }
-    }
-    with_free_value(translated)
-}
-
-/// Words that the grammar hears wherever they stand.
-const HEARD_ANYWHERE: [&str; 4] = ["--help", "-h", "--version", "-V"];
-
-/// `config set KEY --version`: what stands behind the key is its value, whatever it is.
-fn with_free_value(mut arguments: Vec<OsString>) -> Vec<OsString> {
-    let mut words = arguments.iter().enumerate().skip(1);
-    let mut plain = |takes: &[&str]| loop {
-        let (at, word) = words.next()?;
-        match word.to_str() {
-            Some("--") => return None,
-            Some(flag) if takes.contains(&flag) => drop(words.next()),
-            Some(flag) if flag.starts_with('-') => {}
-            _ => return Some((at, word)),
-        }
-    };
-    let mut next = || plain(&["-C", "--color"]);
-    let is_set =
-        matches!((next(), next()), (Some((_, verb)), Some((_, set))) if verb == "config" && set == "set");
-    let key = if is_set { next().map(|(at, _)| at) } else { None };
-    let behind =
-        |key: usize| key + 1 + usize::from(arguments.get(key + 1).is_some_and(|word| word == "--global"));
-    let value = key.map(behind).filter(|at| arguments.get(*at).is_some_and(is_heard_anywhere));
-    if let Some(at) = value.filter(|_| !arguments.iter().any(|word| word == "--")) {
-        let value = arguments.remove(at);
-        arguments.extend(["--".into(), value]);
-    }
-    arguments
-}
-
-fn is_heard_anywhere(word: &OsString) -> bool {
-    HEARD_ANYWHERE.iter().any(|heard| word == heard)
-}
-
 /// What to say of a command line that means nothing here: of what only git has, of typing errors, of options that are not
 /// there. `None` leaves it to the grammar.
 pub fn explained(
@@ -121,7 +58,7 @@ pub fn explained(
         }
         ErrorKind::UnknownArgument => {
             let argument = text_of(error, ContextKind::InvalidArg)?;
-            Some(unknown_argument(&argument, text_of(error, ContextKind::SuggestedArg), arguments, grammar))
+            Some(unknown_argument(&argument, arguments, grammar))
         }
         ErrorKind::MissingRequiredArgument => missing(arguments, grammar),
         ErrorKind::InvalidValue => no_value(error, arguments, grammar),
@@ -173,14 +110,21 @@ fn near_verbs(typed: &str, grammar: &Command, is_top: bool, aliases: &[(String, 
         [verb.get_name()].into_iter().chain(verb.get_visible_aliases()).map(str::to_owned).collect::<Vec<_>>()
     });
     let names = names.chain(aliases.iter().map(|(name, _)| name.clone()));
-    let distance = |name: &String| strsim::damerau_levenshtein(typed, name);
-    let mut near: Vec<(usize, String)> = names.map(|name| (distance(&name), name)).collect();
+    nearest_of(typed, names.map(|name| (name.clone(), format!("`{name}`"))))
+}
+
+/// Of names with how they are shown, those that are nearest by letters, if they are near.
+fn nearest_of(typed: &str, names: impl Iterator<Item = (String, String)>) -> Vec<String> {
+    let distance = |name: &str| strsim::damerau_levenshtein(typed, name);
+    let mut near: Vec<(usize, String, String)> =
+        names.map(|(name, shown)| (distance(&name), name, shown)).collect();
     near.sort();
-    let least = near.first().map_or(0, |(distance, _)| *distance);
-    let is_near = |(distance, name): &&(usize, String)| {
+    near.dedup();
+    let least = near.first().map_or(0, |(distance, ..)| *distance);
+    let is_near = |(distance, name, _): &&(usize, String, String)| {
         *distance == least && distance * 3 <= name.chars().count().max(typed.chars().count())
     };
-    near.iter().filter(is_near).take(3).map(|(_, name)| format!("`{name}`")).collect()
+    near.iter().filter(is_near).take(3).map(|(.., shown)| shown.clone()).collect()
 }
 
 /// The verb of a command line, and the words that name it: `coral config set`.
@@ -194,22 +138,30 @@ fn verb_of<'g>(arguments: &[OsString], grammar: &'g Command) -> (&'g Command, St
     (at, named)
 }
 
-fn unknown_argument(
-    argument: &str,
-    suggested: Option<String>,
-    arguments: &[OsString],
-    grammar: &Command,
-) -> CommandError {
-    let (_, verb) = verb_of(arguments, grammar);
+fn unknown_argument(argument: &str, arguments: &[OsString], grammar: &Command) -> CommandError {
+    let (below, verb) = verb_of(arguments, grammar);
     let plain = match argument.starts_with('-') {
         true => CommandError::usage(format!("`{verb}` has no option `{argument}`")),
         false => CommandError::usage(format!("`{verb}` takes no `{argument}` there")),
     };
-    let plain = match suggested {
-        Some(suggested) => plain.hint(format!("did you mean `{suggested}`?")),
-        None => plain,
+    let help = format!("`{verb} --help` lists what it takes");
+    if let Some(way) = git_options::way(&verb, argument) {
+        return plain.hint(way).hint(help);
+    }
+    let near = argument.strip_prefix("--").map(|name| near_options(name, below, grammar)).unwrap_or_default();
+    let plain = match near.is_empty() {
+        true => plain,
+        false => plain.hint(format!("did you mean {}?", near.join(" or "))),
     };
-    plain.hint(format!("`{verb} --help` lists what it takes"))
+    plain.hint(help)
+}
+
+/// The long options of a verb that are probably meant, quoted.
+fn near_options(typed: &str, verb: &Command, grammar: &Command) -> Vec<String> {
+    let everywhere = grammar.get_arguments().filter(|option| option.is_global_set());
+    let options = verb.get_arguments().chain(everywhere).filter(|option| !option.is_hide_set());
+    let names = options.flat_map(|option| option.get_long_and_visible_aliases().unwrap_or_default());
+    nearest_of(typed, names.map(|name| (name.to_owned(), format!("`--{name}`"))))
 }
 
 /// An option whose value looks like another one, and how to give it all the same.
@@ -238,56 +190,13 @@ fn missing(arguments: &[OsString], grammar: &Command) -> Option<CommandError> {
             CommandError::usage("it is not said what is to be restored")
                 .hint("`coral restore PATH` brings back files, `coral restore --all` the whole worktree"),
         ),
+        "coral merge" => Some(CommandError::usage("it is not said what is to be merged").hint(
+            "`coral merge REF` brings the changes of a branch here; there are no remote repositories to take from",
+        )),
         "coral switch" if arguments.iter().any(|word| word == "-C") => Some(
             CommandError::usage("`-C DIR` is the folder to run in, and no branch was named")
                 .hint("`coral branch -f NAME REF` moves a branch, `coral switch NAME` goes there"),
         ),
         _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_stands_behind_the_key_of_a_setting_is_its_value() {
-        let translate = |line: &str| -> String {
-            let words = translated(line.split(' ').map(OsString::from));
-            words.into_iter().map(|word| word.into_string().expect("text")).collect::<Vec<_>>().join(" ")
-        };
-        assert_eq!(translate("coral config set user.name -V"), "coral config set user.name -- -V");
-        assert_eq!(
-            translate("coral -C x --json config --color never set --global user.name --help -q"),
-            "coral -C x --json config --color never set --global user.name -q -- --help"
-        );
-        for same in [
-            "coral config set --help",
-            "coral config set user.name -- -V",
-            "coral config set user.name x -V",
-            "coral config get user.name -V",
-            "coral add config set user.name -V",
-        ] {
-            assert_eq!(translate(same), same);
-        }
-    }
-
-    #[test]
-    fn a_number_is_a_count_where_git_takes_it_for_one() {
-        let translate = |line: &str| -> Vec<String> {
-            let words = translated(line.split(' ').map(OsString::from));
-            words.into_iter().map(|word| word.into_string().expect("text")).collect()
-        };
-        assert_eq!(translate("coral log -3").join(" "), "coral log -n 3");
-        assert_eq!(
-            translate("coral -C x log --oneline -12 dev").join(" "),
-            "coral -C x log --oneline -n 12 dev"
-        );
-        assert_eq!(translate("coral help log --json"), ["coral", "help", "log"]);
-        for same in
-            ["coral log -n -3", "coral log -- -3", "coral cat -3", "coral log -3x", "coral commit -m -3"]
-        {
-            assert_eq!(translate(same).join(" "), same);
-        }
     }
 }

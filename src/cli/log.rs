@@ -1,23 +1,14 @@
-use super::change::{ChangeRow, rows, words};
+use super::changes::ChangesArgs;
+use super::commit_text::{self, LogRow, LookArgs, Printer};
 use super::context::{Context, Place};
-use super::diff_text::{Style, file_text, stat_line};
 use super::error::{CommandError, Result};
-use super::graph::{Drawn, Graph};
-use super::json::{Id, Person};
-use super::log_format::{Printed, filled, headers};
-use super::output::{Colour, Output, note};
+use super::graph::Graph;
+use super::output::{Output, note};
 use super::progress::task;
-use super::quote;
-use super::when::DateStyle;
-use crate::compare::Wanted;
-use crate::history::{Commit, Order, Revisions, TagName, TreePath, is_glob};
-use crate::id::CommitId;
-use crate::task::Task;
-use crate::units::Timestamp;
-use crate::workspace::{self, LogRequest, Pathspec, View, is_of_its_own};
+use crate::history::{Order, Revisions, TreePath, is_glob};
+use crate::workspace::{self, LogRequest, Pathspec, View};
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Show commits, newest first
@@ -38,33 +29,28 @@ pub struct Args {
     /// Leave out so many first
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     skip: usize,
-    /// One line each
-    #[arg(long)]
-    oneline: bool,
     /// From all branches and tags
     #[arg(long, conflicts_with = "revisions")]
     all: bool,
+    /// From all branches
+    #[arg(long, conflicts_with = "revisions")]
+    branches: bool,
+    /// From all tags
+    #[arg(long, conflicts_with = "revisions")]
+    tags: bool,
+    /// Where HEAD was, or the ref that is named, newest first, as `coral reflog`
+    #[arg(short = 'g', long, conflicts_with_all = ["all", "branches", "tags", "graph", "follow"])]
+    walk_reflogs: bool,
+    /// Of one path, also before it was renamed
+    #[arg(long, conflicts_with = "graph")]
+    follow: bool,
     /// Draw which came of which
     #[arg(long, conflicts_with = "reverse")]
     graph: bool,
-    /// What each changed, one line a file
-    #[arg(long)]
-    stat: bool,
-    /// What each changed, in full
-    #[arg(short, long)]
-    patch: bool,
-    /// The paths that each changed
-    #[arg(long)]
-    name_only: bool,
-    /// The paths that each changed, and how
-    #[arg(long)]
-    name_status: bool,
-    /// `oneline`, `short`, `medium`, `full`, or a text with placeholders: %H %h %P %an %ae %ad %aI %s %b %d %(NAME) %n
-    #[arg(long, visible_alias = "pretty", value_name = "FORMAT")]
-    format: Option<String>,
-    /// `iso`, `local`, `short`, `relative` or `unix`
-    #[arg(long, value_name = "STYLE", default_value = "iso")]
-    date: String,
+    #[command(flatten)]
+    changes: ChangesArgs,
+    #[command(flatten)]
+    look: LookArgs,
     /// A column with what the commits say by this name, such as a loss
     #[arg(short = 'm', long = "metric", value_name = "NAME")]
     metrics: Vec<String>,
@@ -100,27 +86,6 @@ pub struct Args {
     reverse: bool,
 }
 
-/// What is printed of the changes of a commit.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Changes {
-    None,
-    Names { with_status: bool },
-    Stat,
-    Patch,
-}
-
-/// What all commits of a log are printed with.
-struct Printer<'a> {
-    place: &'a Place,
-    out: &'a Output,
-    args: &'a Args,
-    paths: &'a Pathspec,
-    names: BTreeMap<CommitId, Vec<String>>,
-    dates: DateStyle,
-    changes: Changes,
-    task: Task,
-}
-
 /// What was said without `--`: what is no revision is a path, if there is one, and then all behind it are.
 fn revisions_and_paths(place: &Place, args: &Args) -> Result<(Vec<String>, Vec<PathBuf>)> {
     let mut revisions = args.revisions.clone();
@@ -153,33 +118,6 @@ fn is_path(place: &Place, said: &str) -> Result<bool> {
     Ok(is_glob(said) || is_in(head) || is_in(worktree))
 }
 
-/// A commit.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct CommitRow {
-    commit: Id,
-    /// The commits that it came from: none of a first one, several of a merge, of which the first is the branch's
-    parents: Vec<Id>,
-    /// The files
-    tree: Id,
-    /// Who made the change
-    author: Person,
-    /// Who made the commit
-    committer: Person,
-    message: String,
-    /// Facts such as step and metrics, all as texts
-    metadata: BTreeMap<String, String>,
-    /// The branches and tags that name it
-    refs: Vec<RefRow>,
-}
-
-/// A ref that names a commit.
-#[derive(Debug, Serialize, JsonSchema)]
-struct RefRow {
-    #[schemars(extend("enum" = ["branch", "tag"]))]
-    kind: &'static str,
-    name: String,
-}
-
 /// Commits, in the order that was asked for.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Logged {
@@ -188,22 +126,13 @@ pub struct Logged {
     is_all: bool,
 }
 
-/// A commit of a log.
-#[derive(Debug, Serialize, JsonSchema)]
-struct LogRow {
-    #[serde(flatten)]
-    commit: CommitRow,
-    /// What it changed of the paths that are meant, where `--name-only`, `--name-status`, `--stat` or `--patch` ask for it
-    #[serde(skip_serializing_if = "Option::is_none")]
-    changes: Option<Vec<ChangeRow>>,
-}
-
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
-    let dates = DateStyle::from_name(&args.date, place.now()).ok_or_else(|| {
-        CommandError::usage(format!("`{}` is no style of dates", args.date))
-            .hint("they are iso, local, short, relative and unix")
-    })?;
+    let printer = Printer::new((&place, out), &args.look, &args.metrics, args.changes.wanted(), task()?)?;
+    let most = if args.max_count == 0 { usize::MAX } else { args.max_count };
+    if args.walk_reflogs {
+        return reflogs(&place, out, &args, &printer, most);
+    }
     let head = place.here_commit().and_then(|commit| place.views().view_of(commit, "HEAD"));
     let (revisions, behind) = revisions_and_paths(&place, &args)?;
     let is_there = |path: &TreePath| match &head {
@@ -213,10 +142,17 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let paths = place.paths().pathspec(&behind, &is_there)?;
     let order = if args.topo_order || args.graph { Order::Lines } else { Order::Date };
     let merges = if args.merges { Some(true) } else { args.no_merges.then_some(false) };
+    let follow = match (args.follow, paths.only()) {
+        (true, None) => {
+            return Err(CommandError::usage("`--follow` is of one path").hint("`coral log --follow PATH`"));
+        }
+        (is_wanted, _) => is_wanted,
+    };
     place.heed_names(revisions.iter().map(String::as_str));
     let mut log = place.log(LogRequest {
         revisions,
-        all: args.all,
+        branches: args.all || args.branches,
+        tags: args.all || args.tags,
         first_parent: args.first_parent,
         order,
         since: args.since.clone(),
@@ -225,31 +161,27 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         author: args.author.clone(),
         ignore_case: args.regexp_ignore_case,
         merges,
-        paths: paths.clone(),
+        paths,
+        follow,
     })?;
-    let most = if args.max_count == 0 { usize::MAX } else { args.max_count };
-    let changes = match (args.patch, args.stat, args.name_status, args.name_only) {
-        (true, ..) => Changes::Patch,
-        (_, true, ..) => Changes::Stat,
-        (_, _, with_status, name_only) if with_status || name_only => Changes::Names { with_status },
-        _ => Changes::None,
-    };
-    let names = names_of_commits(&place)?;
-    let printer =
-        Printer { place: &place, out, args: &args, paths: &paths, names, dates, changes, task: task()? };
     let mut shown = Vec::new();
     let mut graph = args.graph.then(Graph::default);
     let mut found = Vec::new();
     printer.header()?;
-    for step in log.by_ref().skip(args.skip).take(most) {
-        let (id, commit) = step?;
-        match (out.json, args.reverse) {
-            (true, _) => found.push(printer.row(id, &commit)?),
-            (false, true) => shown.push((id, commit)),
-            (false, false) => printer.print(id, &commit, graph.as_mut())?,
+    for _ in 0..args.skip {
+        if log.next().transpose()?.is_none() {
+            break;
         }
     }
-    shown.iter().rev().try_for_each(|(id, commit)| printer.print(*id, commit, None))?;
+    for _ in 0..most {
+        let Some((id, commit)) = log.next().transpose()? else { break };
+        match (out.json, args.reverse) {
+            (true, _) => found.push(printer.row(id, &commit, log.paths())?),
+            (false, true) => shown.push((id, commit, log.paths().clone())),
+            (false, false) => printer.print((id, &commit), log.paths(), None, graph.as_mut())?,
+        }
+    }
+    shown.iter().rev().try_for_each(|(id, commit, paths)| printer.print((*id, commit), paths, None, None))?;
     let is_all = log.next().is_none();
     if out.json {
         if args.reverse {
@@ -263,176 +195,36 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     Ok(())
 }
 
-impl Printer<'_> {
-    /// What the columns are, if there are some.
-    fn header(&self) -> Result<()> {
-        if self.args.metrics.is_empty() || self.out.json || self.args.format.is_some() {
-            return Ok(());
-        }
-        let columns: String = self.args.metrics.iter().map(|name| format!(" {name:>12}")).collect();
-        self.out.line(format_args!("{:<10}{columns}  subject", "commit"))
+/// The commits where a ref was, the newest first.
+fn reflogs(place: &Place, out: &Output, args: &Args, printer: &Printer<'_>, most: usize) -> Result<()> {
+    let [] = args.paths.as_slice() else {
+        return Err(
+            CommandError::usage("a log of a ref has no paths").hint("`coral log -- PATH` is of commits")
+        );
+    };
+    let name = match args.revisions.as_slice() {
+        [] => "HEAD",
+        [name] => name,
+        _ => return Err(CommandError::usage("one log is shown at once").hint("`coral log -g REF`")),
+    };
+    let (_, lines) = Revisions::of(&place.repo).moves_of(name)?;
+    let mut wanted: Vec<_> = lines.iter().enumerate().skip(args.skip).take(most).collect();
+    if args.reverse {
+        wanted.reverse();
     }
-
-    fn print(&self, id: CommitId, commit: &Commit, graph: Option<&mut Graph>) -> Result<()> {
-        let drawn = match graph {
-            Some(graph) => graph.draw(id, &commit.parents),
-            None => Drawn { first: String::new(), between: Vec::new(), rest: String::new() },
-        };
-        let mut lines = self.commit_lines(id, commit);
-        if let (true, Some(note)) = (self.is_full(), self.place.notes().of(id)?) {
-            lines.push("Notes:".into());
-            lines.extend(note.lines().map(|line| format!("    {line}")));
-            lines.push(String::new());
-        }
-        let mut lines = lines.into_iter();
-        let first = lines.next().unwrap_or_default();
-        self.out.line(format_args!("{}{first}", drawn.first))?;
-        drawn.between.iter().try_for_each(|line| self.out.line(line))?;
-        for line in lines {
-            self.out.line(format!("{}{line}", drawn.rest).trim_end())?;
-        }
-        self.print_changes(commit)
-    }
-
-    /// Whether whole messages are printed.
-    fn is_full(&self) -> bool {
-        let is_full = matches!(self.args.format.as_deref(), None | Some("medium" | "full"));
-        is_full && !self.args.oneline && self.args.metrics.is_empty()
-    }
-
-    fn commit_lines(&self, id: CommitId, commit: &Commit) -> Vec<String> {
-        let names = self.names.get(&id).map(Vec::as_slice).unwrap_or_default();
-        let printed = Printed { id, commit, names, dates: self.dates, now: self.place.now() };
-        let short = self.out.paint(Colour::Yellow, &id.to_string()[..10]);
-        if !self.args.metrics.is_empty() {
-            let value = |name: &String| commit.metadata.get(name).map(String::as_str).unwrap_or("-");
-            let columns: String =
-                self.args.metrics.iter().map(|name| format!(" {:>12}", value(name))).collect();
-            return vec![format!("{short}{columns}  {}{}", commit.subject(), decoration(self.out, names))];
-        }
-        let oneline = || vec![format!("{short}{} {}", decoration(self.out, names), commit.subject())];
-        match self.args.format.as_deref() {
-            None if self.args.oneline => oneline(),
-            Some("oneline") => oneline(),
-            None | Some("medium") => full(self.out, &printed, false, true),
-            Some("short") => full(self.out, &printed, false, false),
-            Some("full") => full(self.out, &printed, true, true),
-            Some(format) => {
-                let format =
-                    format.strip_prefix("format:").or(format.strip_prefix("tformat:")).unwrap_or(format);
-                filled(format, &printed).split('\n').map(str::to_owned).collect()
-            }
+    let mut found = Vec::new();
+    for (number, line) in wanted {
+        // Where it was deleted there is nothing to show.
+        let Some(id) = line.new else { continue };
+        let commit = place.repo.commit(id)?;
+        let who = format!("{} <{}>", line.who.name, line.who.email);
+        let logged =
+            commit_text::Logged { name: format!("{name}@{{{number}}}"), who, why: line.message.clone() };
+        match out.json {
+            true => found.push(printer.row(id, &commit, &Pathspec::default())?),
+            false => printer.print((id, &commit), &Pathspec::default(), Some(&logged), None)?,
         }
     }
-
-    fn print_changes(&self, commit: &Commit) -> Result<()> {
-        if self.changes == Changes::None {
-            return Ok(());
-        }
-        let old = match commit.parents.first() {
-            Some(&parent) => self.place.views().view_of(parent, "parent")?,
-            None => self.place.views().view_nothing(),
-        };
-        let new = self.place.views().view_tree(commit.tree, "commit");
-        for file in self.place.views().changes(&old, &new, self.paths, true)? {
-            if let Changes::Names { with_status } = self.changes {
-                let (letter, _, colour) = words(file.change.kind);
-                let path = quote::path(&file.change.path);
-                self.out.line(match with_status {
-                    true => self.out.paint(colour, format_args!("{letter}\t{path}")),
-                    false => path,
-                })?;
-                continue;
-            }
-            let is_file = |entry: &&crate::history::DraftEntry| entry.node.is_file();
-            let (before, after) =
-                (file.change.old.as_ref().filter(is_file), file.change.new.as_ref().filter(is_file));
-            let wanted = Wanted { names: &self.paths.tensors, numbers: true, same: false };
-            let diff = self.place.views().diff_file((&old, before), (&new, after), wanted, &self.task)?;
-            match self.changes {
-                Changes::Stat => self.out.line(stat_line(self.out, &file, &diff))?,
-                _ => file_text(self.out, &file, &diff, Style { histogram: false, most: None })?,
-            }
-        }
-        self.out.line("")
-    }
-
-    fn row(&self, id: CommitId, commit: &Commit) -> Result<LogRow> {
-        let names = self.names.get(&id).map(Vec::as_slice).unwrap_or_default();
-        let row = CommitRow::of(id, commit, names);
-        if self.changes == Changes::None {
-            return Ok(LogRow { commit: row, changes: None });
-        }
-        let before = commit.parents.first().copied();
-        let changes = self.place.repo.diff_trees(self.place.repo.tree_of(before)?, commit.tree)?;
-        let meant = changes.iter().filter(|change| self.paths.means(&change.path));
-        Ok(LogRow { commit: row, changes: Some(rows(meant)) })
-    }
-}
-
-/// What refs call commits.
-pub fn names_of_commits(place: &Place) -> Result<BTreeMap<CommitId, Vec<String>>> {
-    let refs = place.repo.refs();
-    let mut names: BTreeMap<CommitId, Vec<String>> = BTreeMap::new();
-    // A ref that cannot be read names no commit here; `coral fsck` tells of it.
-    for (name, id) in refs.each_branch()?.into_iter().filter_map(|(name, id)| Some((name, id.ok()?))) {
-        names.entry(id).or_default().push(name.to_string());
-    }
-    let is_shown = |name: &TagName| !is_of_its_own(name);
-    for (name, tag) in refs.each_tag()?.into_iter().filter_map(|(name, tag)| Some((name, tag.ok()?))) {
-        if is_shown(&name) {
-            names.entry(tag.commit).or_default().push(format!("tag: {name}"));
-        }
-    }
-    Ok(names)
-}
-
-fn decoration(out: &Output, names: &[String]) -> String {
-    match names {
-        [] => String::new(),
-        names => format!(" ({})", out.paint(Colour::Cyan, names.join(", "))),
-    }
-}
-
-/// A commit with its headers and its message, and an empty line.
-fn full(out: &Output, printed: &Printed<'_>, with_committer: bool, with_body: bool) -> Vec<String> {
-    let id = out.paint(Colour::Yellow, format_args!("commit {}", printed.id));
-    let mut lines = vec![format!("{id}{}", decoration(out, printed.names))];
-    lines.extend(headers(printed, with_committer));
-    lines.push(String::new());
-    let most = if with_body { usize::MAX } else { 1 };
-    lines.extend(printed.commit.message.lines().take(most).map(|line| format!("    {line}")));
-    lines.push(String::new());
-    lines
-}
-
-/// Prints a commit's headers and message, and an empty line.
-pub fn print_commit(out: &Output, id: CommitId, commit: &Commit, names: &[String]) -> Result<()> {
-    let printed = Printed { id, commit, names, dates: DateStyle::Iso, now: Timestamp::EPOCH };
-    full(out, &printed, false, true).into_iter().try_for_each(|line| out.line(line))
-}
-
-impl From<&String> for RefRow {
-    fn from(name: &String) -> Self {
-        match name.strip_prefix("tag: ") {
-            Some(tag) => Self { kind: "tag", name: tag.to_owned() },
-            None => Self { kind: "branch", name: name.clone() },
-        }
-    }
-}
-
-impl CommitRow {
-    /// A commit with what refs call it.
-    pub fn of(id: CommitId, commit: &Commit, names: &[String]) -> Self {
-        Self {
-            commit: id.into(),
-            parents: commit.parents.iter().copied().map(Id::from).collect(),
-            tree: commit.tree.into(),
-            author: Person::there(&commit.author),
-            committer: Person::there(&commit.committer),
-            message: commit.message.clone(),
-            metadata: commit.metadata.clone(),
-            refs: names.iter().map(RefRow::from).collect(),
-        }
-    }
+    let is_all = lines.len() <= args.skip.saturating_add(most);
+    if out.json { out.value(&Logged { commits: found, is_all }) } else { Ok(()) }
 }

@@ -41,16 +41,21 @@ impl MessageArgs {
     pub fn asked(&self, place: &Place, begin: &str) -> Result<String> {
         match self.given()? {
             Some(message) => Ok(message),
-            None => edit(place, begin),
+            None => edit(place, begin, None),
         }
     }
 }
 
-/// Lets somebody write a message.
-fn edit(place: &Place, begin: &str) -> Result<String> {
+/// What stands above what is only to be looked at. It and all below it are left out.
+const SCISSORS: &str = "# ------------------------ >8 ------------------------";
+
+/// Lets somebody write a message that begins with `begin`, above what may be looked at meanwhile.
+pub fn edit(place: &Place, begin: &str, looked_at: Option<&str>) -> Result<String> {
     let path = place.repo.root().join("COMMIT_EDITMSG");
     let cannot = |error| CommandError::new(format!("cannot use `{}`: {error}", path.display()));
-    std::fs::write(&path, format!("{begin}\n{HELP}")).map_err(cannot)?;
+    let below =
+        looked_at.map(|text| format!("{SCISSORS}\n# This line and all below it are left out.\n{text}"));
+    std::fs::write(&path, format!("{begin}\n{HELP}{}", below.unwrap_or_default())).map_err(cannot)?;
     editor::edit(&place.surroundings, &path, || {
         CommandError::usage("there is no message")
             .hint("`-m TEXT` or `-F FILE` gives one; on a terminal the editor of CORAL_EDITOR, VISUAL or EDITOR asks for it")
@@ -61,6 +66,7 @@ fn edit(place: &Place, begin: &str) -> Result<String> {
 /// What is left of a message without the help.
 fn written(path: &Path) -> std::io::Result<String> {
     let text = std::fs::read_to_string(path)?;
-    let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    let written = text.lines().take_while(|line| *line != SCISSORS);
+    let lines: Vec<&str> = written.filter(|line| !line.starts_with('#')).collect();
     Ok(lines.join("\n").trim().to_owned())
 }

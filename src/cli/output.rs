@@ -1,5 +1,6 @@
 //! What a command prints: text with colour on a terminal, plain text in a pipe, or one JSON value.
 
+use super::closed::stdout_was_closed;
 use super::error::{CommandError, Failed, Result};
 use super::json::{Said, Text};
 use super::quote;
@@ -42,13 +43,20 @@ pub struct Printing {
 /// Where text goes.
 enum Sink {
     Stdout(BufWriter<io::Stdout>),
-    Pager { writer: Option<BufWriter<ChildStdin>>, child: Child },
+    /// Kept for whoever shows it.
+    Memory(Vec<u8>),
+    Pager {
+        writer: Option<BufWriter<ChildStdin>>,
+        child: Child,
+    },
 }
 
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
+            Sink::Stdout(_) if stdout_was_closed() => Err(io::Error::from_raw_os_error(libc::EBADF)),
             Sink::Stdout(stdout) => stdout.write(bytes),
+            Sink::Memory(kept) => kept.write(bytes),
             Sink::Pager { writer: Some(writer), .. } => writer.write(bytes),
             Sink::Pager { writer: None, .. } => Ok(bytes.len()),
         }
@@ -57,6 +65,7 @@ impl Write for Sink {
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Sink::Stdout(stdout) => stdout.flush(),
+            Sink::Memory(_) => Ok(()),
             Sink::Pager { writer: Some(writer), .. } => writer.flush(),
             Sink::Pager { writer: None, .. } => Ok(()),
         }
@@ -141,6 +150,27 @@ impl Output {
         }
     }
 
+    /// Keeps what is printed, plain, and gives it back.
+    ///
+    /// # Errors
+    /// As what prints.
+    pub fn kept(print: impl FnOnce(&Self) -> Result<()>) -> Result<String> {
+        let out = Self {
+            json: false,
+            colour: false,
+            quiet: false,
+            verb: String::new(),
+            said: Mutex::default(),
+            has_value: AtomicBool::new(false),
+            sink: Mutex::new(Sink::Memory(Vec::new())),
+        };
+        print(&out)?;
+        match &*out.sink.lock().unwrap_or_else(PoisonError::into_inner) {
+            Sink::Memory(kept) => Ok(String::from_utf8_lossy(kept).into_owned()),
+            Sink::Stdout(_) | Sink::Pager { .. } => Ok(String::new()),
+        }
+    }
+
     /// Whether a person reads it.
     pub fn is_terminal(&self) -> bool {
         !self.json && io::stdout().is_terminal()
@@ -198,9 +228,13 @@ impl Output {
     }
 
     fn lines(&self, text: &str) -> Result<()> {
+        self.write(format!("{text}\n").as_bytes())
+    }
+
+    fn write(&self, bytes: &[u8]) -> Result<()> {
         let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
-        writeln!(sink, "{text}")?;
-        Ok(sink.flush()?)
+        let written = sink.write_all(bytes).and_then(|()| sink.flush());
+        written.map_err(|error| CommandError::unprintable(&error))
     }
 
     /// Prints bytes as they are.
@@ -209,9 +243,7 @@ impl Output {
     /// As [`Output::line`].
     pub fn bytes(&self, bytes: &[u8]) -> Result<()> {
         self.has_value.store(true, Ordering::Relaxed);
-        let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
-        sink.write_all(bytes)?;
-        Ok(sink.flush()?)
+        self.write(bytes)
     }
 
     /// Prints a JSON object, under the name and version of what it is.

@@ -4,7 +4,7 @@ pub use crate::quote::{file, name, text};
 
 use crate::history::TreePath;
 
-/// A path of a tree.
+/// A path of a tree; its top is `.`.
 pub fn path(path: &TreePath) -> String {
-    name(&path.to_bytes())
+    if path.is_root() { ".".to_owned() } else { name(&path.to_bytes()) }
 }

@@ -6,6 +6,7 @@ use super::merge::parse_strategy;
 use super::merged::{check_kind, give_up, quit, report};
 use super::output::Output;
 use super::progress::task;
+use super::unsaved;
 use crate::history::{Range, Revisions, Walk, WalkRequest};
 use crate::id::CommitId;
 use crate::workspace::{ReplayRequest, Strategy};
@@ -38,7 +39,7 @@ pub struct Revert {
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The commits, or ranges
-    #[arg(value_name = "REVISION", required_unless_present_any = ["go_on", "abort", "quit"])]
+    #[arg(value_name = "REVISION", required_unless_present_any = ["go_on", "skip", "abort", "quit"])]
     commits: Vec<String>,
     /// Of a merge, the number of the parent that its changes are counted from
     #[arg(short, long, value_name = "NUMBER")]
@@ -55,6 +56,9 @@ pub struct Args {
     /// Commit what was decided, and go on with the next
     #[arg(long = "continue", conflicts_with_all = ["commits", "abort", "quit"])]
     go_on: bool,
+    /// Leave out the commit that it stopped at, and go on with the next
+    #[arg(long, conflicts_with_all = ["commits", "go_on", "abort", "quit"])]
+    skip: bool,
     /// Give it up: the worktree is as in the last commit
     #[arg(long, conflicts_with_all = ["commits", "quit"])]
     abort: bool,
@@ -89,7 +93,7 @@ fn run(
     let task = task()?;
     place.settle();
     let worktree = place.worktree(&branch)?;
-    if args.go_on || args.abort || args.quit {
+    if args.go_on || args.skip || args.abort || args.quit {
         check_kind(&worktree, kind.words())?;
     }
     if args.abort {
@@ -97,6 +101,20 @@ fn run(
     }
     if args.quit {
         return quit(&place, out, &worktree);
+    }
+    if args.skip {
+        if worktree.under_way().get()?.is_some_and(|merging| merging.manner.no_commit) {
+            let whole = "what is not committed is one change, of which no part can be left out";
+            return Err(
+                CommandError::new(whole).hint(format!("`coral {} --abort` gives it up", kind.words()))
+            );
+        }
+        let (dropped, merged) = place.merges().skip(&worktree, &task)?;
+        let dropped = unsaved::told(dropped, &branch);
+        if !out.json {
+            unsaved::say(&dropped, "nothing brings these back");
+        }
+        return report(out, &branch, merged);
     }
     if args.go_on {
         return report(out, &branch, place.merges().go_on(&worktree, args.message, &task)?);

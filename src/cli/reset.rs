@@ -55,6 +55,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let branch = place.branch(args.branch.as_deref())?;
     place.settle();
     let worktree = place.worktree(&branch)?;
+    place.heed_names(args.revision.as_deref());
     let keeps = if args.hard { Keeps::Nothing } else { Keeps::Files };
     let reset =
         place.reset(&worktree, args.revision.as_deref().unwrap_or(branch.as_str()), keeps, &task()?)?;

@@ -5,6 +5,7 @@ use super::json::{PathOnly, plain};
 use super::output::Output;
 use super::quote;
 use super::unsaved::{self, DroppedRow};
+use crate::history::TreePath;
 use crate::workspace::{Restore, Restored};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -16,7 +17,7 @@ use std::path::PathBuf;
 /// equal. All are restored, durably, or none.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Paths in the worktree; `*` and `?` fit names
+    /// Paths in the worktree, `.` for all from here on; `*` and `?` fit names
     #[arg(value_name = "PATH", required_unless_present = "all")]
     paths: Vec<PathBuf>,
     /// Accepted for git's sake: it is always the worktree
@@ -61,6 +62,8 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let branch = place.branch(args.branch.as_deref())?;
     let worktree = place.worktree(&branch)?;
     let restored = globs::in_worktree(&place, &worktree, &args.paths)?;
+    place.heed_names(args.source.as_deref());
+    let all = args.all || (args.source.is_none() && restored.iter().any(TreePath::is_root));
     let what = match args.all {
         true => Restore::All,
         false => Restore::Paths { paths: restored.clone(), source: args.source },
@@ -71,9 +74,10 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     if !out.json {
         unsaved::say(&dropped, "nothing brings these back");
     }
-    match (out.json, args.all) {
+    match (out.json, all) {
         (true, all) => {
-            let (restored, dropped) = (plain(&restored), unsaved::rows(&dropped));
+            let restored = if all { Vec::new() } else { plain(&restored) };
+            let dropped = unsaved::rows(&dropped);
             out.value(&BroughtBack { branch: branch.to_string(), all, restored, dropped })
         }
         (false, true) => out.line(format_args!("the worktree of `{branch}` equals its last commit")),

@@ -1,14 +1,16 @@
-use super::context::{Context, say_heard};
+use super::context::{Context, Place, say_heard};
 use super::error::{CommandError, Result};
 use super::globs;
 use super::json::{PathOnly, plain};
 use super::output::Output;
 use super::quote;
 use super::unsaved::{self, DroppedRow};
+use crate::history::TreePath;
 use crate::workspace::Error;
-use crate::worktree;
+use crate::worktree::{self, Worktree};
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 /// Remove files from the worktree
@@ -26,6 +28,15 @@ pub struct Args {
     /// Accepted for git's sake: changed files are removed in any case, and named
     #[arg(short, long)]
     force: bool,
+    /// Only tell what would be removed
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// That there is no such path is no failure
+    #[arg(long)]
+    ignore_unmatch: bool,
+    /// Accepted for git's sake where no mount is: plain files stay in any case
+    #[arg(long)]
+    cached: bool,
     /// The branch, if not the current one
     #[arg(short = 'B', long, value_name = "NAME")]
     branch: Option<String>,
@@ -35,7 +46,7 @@ pub struct Args {
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Removed {
     branch: String,
-    /// The paths that were meant
+    /// The paths that were meant; with --dry-run they are still there
     removed: Vec<PathOnly>,
     /// What nothing brings back
     dropped: Vec<DroppedRow>,
@@ -43,14 +54,28 @@ pub struct Removed {
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
+    if args.cached && place.inside.is_some() {
+        return Err(CommandError::usage(
+            "there is no index: the files of a mounted worktree are what is committed",
+        )
+        .hint("`coral export HEAD DIR` or `cp` first, where files are to stay; then `coral rm PATH`"));
+    }
     let branch = place.branch(args.branch.as_deref())?;
     let worktree = place.worktree(&branch)?;
-    let paths = globs::in_worktree(&place, &worktree, &args.paths)?;
-    let removed = place.drops().remove(&worktree, &paths, args.recursive).map_err(|error| match error {
-        Error::Worktree(worktree::Error::IsADirectory(path)) => {
-            CommandError::new(format!("`{path}` is a directory"))
-                .hint("`-r` removes it with everything in it")
+    let paths = removed_paths(&place, &worktree, &args)?;
+    if args.dry_run || paths.is_empty() {
+        worktree.edits().check_removable(&paths, args.recursive).map_err(refused)?;
+        if out.json {
+            let (removed, dropped) = (plain(&paths), Vec::new());
+            return out.value(&Removed { branch: branch.to_string(), removed, dropped });
         }
+        return paths
+            .iter()
+            .try_for_each(|path| out.line(format_args!("would remove {}", quote::path(path))));
+    }
+    let removed = place.drops().remove(&worktree, &paths, args.recursive);
+    let removed = removed.map_err(|error| match error {
+        Error::Worktree(error) => refused(error),
         other => other.into(),
     })?;
     say_heard(&removed.heard);
@@ -68,4 +93,36 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         },
     );
     Ok(())
+}
+
+/// What is meant. The top stands for all that is in it.
+fn removed_paths(place: &Place, worktree: &Worktree, args: &Args) -> Result<Vec<TreePath>> {
+    let is_there = |path: &TreePath| worktree.names().resolve(path).is_ok_and(|found| found.is_some());
+    let mut paths = Vec::new();
+    for typed in &args.paths {
+        match globs::in_worktree(place, worktree, std::slice::from_ref(typed)) {
+            Ok(found) if args.ignore_unmatch => paths.extend(found.into_iter().filter(is_there)),
+            Ok(found) => paths.extend(found),
+            Err(_) if args.ignore_unmatch => {}
+            Err(error) => return Err(error),
+        }
+    }
+    if args.recursive && paths.iter().any(TreePath::is_root) {
+        let snapshot = worktree.snapshot(false)?;
+        let entries = snapshot.tree.entries(snapshot.tree.root, &place.repo)?.into_iter();
+        return Ok(entries.map(|entry| TreePath::ROOT.join(entry.name)).collect());
+    }
+    let mut seen = HashSet::new();
+    paths.retain(|path| seen.insert(path.clone()));
+    Ok(paths)
+}
+
+fn refused(error: worktree::Error) -> CommandError {
+    match error {
+        worktree::Error::IsADirectory(path) => {
+            CommandError::new(format!("`{}` is a directory", quote::path(&path)))
+                .hint("`-r` removes it with everything in it")
+        }
+        other => other.into(),
+    }
 }

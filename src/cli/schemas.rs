@@ -46,7 +46,9 @@ fn of_verb(verb: &str) -> Option<Vec<Shape>> {
         "clean" => shapes![clean::Cleaned],
         "restore" => shapes![restore::BroughtBack],
         "reset" => shapes![reset::Went],
-        "stash" => shapes![stash::StashRow, stash::Stashes, stash::StashShown],
+        "stash" => {
+            shapes![stash::StashRow, stash::Stashes, stash::StashShown, stash::Dropped, stash::Branched,]
+        }
         "status" => shapes![status::Status],
         "commit" => shapes![commit::Done, commit::Foretold],
         "diff" => shapes![diff::Differing, diff::DifferingNames, Said],

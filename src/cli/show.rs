@@ -1,26 +1,32 @@
 use super::change::{ChangeRow, rows, words};
+use super::changes::ChangesArgs;
+use super::commit_text::{CommitRow, LookArgs, Printer, names_of_commits};
 use super::context::{Context, Place};
 use super::error::{CommandError, Result};
 use super::json::{At, Id, hex};
-use super::log::{CommitRow, names_of_commits, print_commit};
 use super::output::{Colour, Output};
+use super::progress::task;
 use super::quote;
 use super::show_tensor::{self, TensorsShown};
 use super::tensor_names::TensorRow;
-use crate::history::{BranchName, DraftNode, Error, Node, Tag, TagName, Tree, stored_len};
+use crate::history::{
+    BranchName, DraftNode, Error, Node, Range, Revisions, Selection, Tag, TagName, Tree, TreePath, Walk,
+    WalkRequest, stored_len,
+};
 use crate::id::{CommitId, ObjectKey};
 use crate::recipe::{Recipe, TensorInfo};
 use crate::store::ObjectInfo;
 use crate::units::ByteSize;
-use crate::workspace::Located;
+use crate::workspace::{Located, Pathspec};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// Show a commit, a tag, a directory, a file, or tensors
 ///
-/// REF shows the commit and what it changed; REF:PATH a directory, or a file with its tensors or its text; :PATH the same of
+/// REF shows the commit and what it changed, A..B each that leads to B and not to A; REF:PATH a directory, or a file with its tensors or its text; :PATH the same of
 /// the worktree; REF:PATH#NAME, or the name of a tensor alone, its numbers. Names of tensors may have `*` and `?`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -30,6 +36,22 @@ pub struct Args {
     /// Look for the tensor in this commit
     #[arg(short, long, value_name = "REF", default_value = "HEAD")]
     commit: String,
+    #[command(flatten)]
+    look: LookArgs,
+    #[command(flatten)]
+    changes: ChangesArgs,
+    /// Of what commits changed only these paths; `*` and `?` fit names
+    #[arg(last = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+}
+
+/// What everything is shown with.
+struct Shower<'a> {
+    place: &'a Place,
+    out: &'a Output,
+    args: &'a Args,
+    printer: Printer<'a>,
+    paths: Pathspec,
 }
 
 /// Files that are shown as text are at most so long, in bytes.
@@ -121,45 +143,137 @@ pub struct FileShown {
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
-    if let ([target], true) = (args.targets.as_slice(), out.json) {
-        let shown = show(&place, out, target, &args.commit)?;
+    let printer = Printer::new((&place, out), &args.look, &[], args.changes.wanted(), task()?)?;
+    let head = place.here_commit().and_then(|commit| place.views().view_of(commit, "HEAD"));
+    let is_there = |path: &TreePath| match &head {
+        Ok(view) => Ok(view.find(path)?.is_some()),
+        Err(_) => Ok(true),
+    };
+    let paths = place.paths().pathspec(&args.paths, &is_there)?;
+    let shower = Shower { place: &place, out, args: &args, printer, paths };
+    let mut targets = Vec::new();
+    for target in &args.targets {
+        match shower.of_range(target)? {
+            Some(commits) => targets.extend(commits),
+            None => targets.push(target.clone()),
+        }
+    }
+    if let ([target], true) = (targets.as_slice(), out.json) {
+        let shown = shower.show(target)?;
         return shown.map_or(Ok(()), |shown| out.value(&shown));
     }
-    let shown = args.targets.iter().map(|target| show(&place, out, target, &args.commit));
-    let shown: Vec<Option<Shown>> = shown.collect::<Result<_>>()?;
+    let shown: Vec<Option<Shown>> =
+        targets.iter().map(|target| shower.show(target)).collect::<Result<_>>()?;
     if out.json { out.value(&ManyShown { shown: shown.into_iter().flatten().collect() }) } else { Ok(()) }
 }
 
-/// Shows one thing; as a value if that is wanted, and none if it was printed.
-fn show(place: &Place, out: &Output, target: &OsString, commit: &str) -> Result<Option<Shown>> {
-    let bytes = target.as_encoded_bytes();
-    let text = target.to_string_lossy();
-    let is_path = bytes.contains(&b':') && !bytes.starts_with(b":/");
-    if is_path || bytes.ends_with(b"^{tree}") {
-        return match place.views().locate(bytes) {
-            Ok(found) => show_located(place, out, &quote::name(bytes), &found),
-            // The names of tensors may have colons too.
-            Err(error) => show_named(place, out, commit, &text, error.into()),
-        };
+impl Shower<'_> {
+    /// The commits of a range, the newest first; `None` of what is none.
+    fn of_range(&self, target: &OsString) -> Result<Option<Vec<OsString>>> {
+        let text = target.to_string_lossy();
+        let is_range = !text.contains(':')
+            && matches!(
+                Range::parse(&text),
+                Some(
+                    Range::Between(..)
+                        | Range::Apart(..)
+                        | Range::Itself(_)
+                        | Range::Parents(_)
+                        | Range::Since(..)
+                )
+            );
+        if !is_range {
+            return Ok(None);
+        }
+        let Selection { tips, hidden } =
+            Revisions::of(&self.place.repo).select([&*text], self.place.now())?;
+        let walk = Walk::of(&self.place.repo, WalkRequest { tips, hidden, ..WalkRequest::default() })?;
+        walk.map(|step| Ok(OsString::from(step?.0.to_string()))).collect::<Result<_>>().map(Some)
     }
-    match place.repo.resolve(&text, place.now()) {
-        Ok(id) => {
+
+    /// Shows one thing; as a value if that is wanted, and none if it was printed.
+    fn show(&self, target: &OsString) -> Result<Option<Shown>> {
+        let (place, out, commit) = (self.place, self.out, self.args.commit.as_str());
+        let bytes = target.as_encoded_bytes();
+        let text = target.to_string_lossy();
+        let is_path = bytes.contains(&b':') && !bytes.starts_with(b":/");
+        if is_path || bytes.ends_with(b"^{tree}") {
             place.heed_names([&*text]);
-            let is_branch = match BranchName::new(&*text) {
-                Ok(branch) => place.repo.refs().branch(&branch)?.is_some(),
-                Err(_) => false,
+            return match place.views().locate(bytes) {
+                Ok(found) => show_located(place, out, &quote::name(bytes), &found),
+                // The names of tensors may have colons too.
+                Err(error) => show_named(place, out, commit, &text, error.into()),
             };
-            let tag = TagName::new(text.strip_prefix("tags/").unwrap_or(&text)).ok().filter(|_| !is_branch);
-            let tag = tag.map(|name| Ok::<_, Error>(Some((name.clone(), place.repo.refs().tag(&name)?))));
-            match tag.transpose()?.flatten() {
-                Some((name, Some(tag))) if tag.commit == id => show_tag(place, out, &name, &tag),
-                Some(_) | None => Ok(show_commit(place, out, id)?.map(|commit| Shown::Commit(commit.into()))),
+        }
+        match place.repo.resolve(&text, place.now()) {
+            Ok(id) => {
+                place.heed_names([&*text]);
+                let is_branch = match BranchName::new(&*text) {
+                    Ok(branch) => place.repo.refs().branch(&branch)?.is_some(),
+                    Err(_) => false,
+                };
+                let tag =
+                    TagName::new(text.strip_prefix("tags/").unwrap_or(&text)).ok().filter(|_| !is_branch);
+                let tag = tag.map(|name| Ok::<_, Error>(Some((name.clone(), place.repo.refs().tag(&name)?))));
+                match tag.transpose()?.flatten() {
+                    Some((name, Some(tag))) if tag.commit == id => self.show_tag(&name, &tag),
+                    Some(_) | None => Ok(self.show_commit(id)?.map(|commit| Shown::Commit(commit.into()))),
+                }
             }
+            Err(error @ (Error::UnknownRevision { .. } | Error::TooShort { .. })) => {
+                show_named(place, out, commit, &text, error.into())
+            }
+            Err(error) => Err(error.into()),
         }
-        Err(error @ (Error::UnknownRevision { .. } | Error::TooShort { .. })) => {
-            show_named(place, out, commit, &text, error.into())
+    }
+
+    fn show_tag(&self, name: &TagName, tag: &Tag) -> Result<Option<Shown>> {
+        let out = self.out;
+        if out.json {
+            let facts = TagFacts {
+                name: name.to_string(),
+                description: tag.description.clone(),
+                metrics: tag.metrics.clone(),
+            };
+            let commit = self.show_commit(tag.commit)?;
+            return Ok(commit.map(|commit| Shown::Commit(CommitShown { tag: Some(facts), ..commit }.into())));
         }
-        Err(error) => Err(error.into()),
+        out.line(out.paint(Colour::Yellow, format_args!("tag {name}")))?;
+        for (key, value) in &tag.metrics {
+            out.line(format_args!("{key}: {value}"))?;
+        }
+        if !tag.description.is_empty() {
+            out.line("")?;
+            tag.description.lines().try_for_each(|line| out.line(format_args!("    {line}")))?;
+        }
+        out.line("")?;
+        Ok(self.show_commit(tag.commit)?.map(|commit| Shown::Commit(commit.into())))
+    }
+
+    fn show_commit(&self, id: CommitId) -> Result<Option<CommitShown>> {
+        let (place, out) = (self.place, self.out);
+        let commit = place.repo.commit(id)?;
+        let before = match commit.parents.first() {
+            Some(&parent) => place.repo.commit(parent)?.tree,
+            None => Tree::empty_id(),
+        };
+        let changes = place.repo.diff_trees(before, commit.tree)?;
+        let changes: Vec<_> = changes.iter().filter(|change| self.paths.means(&change.path)).collect();
+        if out.json {
+            let names = names_of_commits(place)?;
+            let names = names.get(&id).map(Vec::as_slice).unwrap_or_default();
+            let commit = CommitRow::of(id, &commit, names);
+            return Ok(Some(CommitShown { commit, changes: rows(changes), tag: None }));
+        }
+        self.printer.print((id, &commit), &self.paths, None, None)?;
+        if self.args.changes.wanted().is_some() || self.args.changes.is_nothing() {
+            return Ok(None);
+        }
+        for change in changes {
+            let (letter, _, colour) = words(change.kind);
+            out.line(out.paint(colour, format_args!("{letter} {}", quote::path(&change.path))))?;
+        }
+        Ok(None)
     }
 }
 
@@ -178,49 +292,6 @@ fn show_named(
         }
         Err(_) => Err(unknown),
     }
-}
-
-fn show_tag(place: &Place, out: &Output, name: &TagName, tag: &Tag) -> Result<Option<Shown>> {
-    if out.json {
-        let facts = TagFacts {
-            name: name.to_string(),
-            description: tag.description.clone(),
-            metrics: tag.metrics.clone(),
-        };
-        let commit = show_commit(place, out, tag.commit)?;
-        return Ok(commit.map(|commit| Shown::Commit(CommitShown { tag: Some(facts), ..commit }.into())));
-    }
-    out.line(out.paint(Colour::Yellow, format_args!("tag {name}")))?;
-    for (key, value) in &tag.metrics {
-        out.line(format_args!("{key}: {value}"))?;
-    }
-    if !tag.description.is_empty() {
-        out.line("")?;
-        tag.description.lines().try_for_each(|line| out.line(format_args!("    {line}")))?;
-    }
-    out.line("")?;
-    Ok(show_commit(place, out, tag.commit)?.map(|commit| Shown::Commit(commit.into())))
-}
-
-fn show_commit(place: &Place, out: &Output, id: CommitId) -> Result<Option<CommitShown>> {
-    let commit = place.repo.commit(id)?;
-    let before = match commit.parents.first() {
-        Some(&parent) => place.repo.commit(parent)?.tree,
-        None => Tree::empty_id(),
-    };
-    let changes = place.repo.diff_trees(before, commit.tree)?;
-    let names = names_of_commits(place)?;
-    let names = names.get(&id).map(Vec::as_slice).unwrap_or_default();
-    if out.json {
-        let commit = CommitRow::of(id, &commit, names);
-        return Ok(Some(CommitShown { commit, changes: rows(&changes), tag: None }));
-    }
-    print_commit(out, id, &commit, names)?;
-    for change in &changes {
-        let (letter, _, colour) = words(change.kind);
-        out.line(out.paint(colour, format_args!("{letter} {}", quote::path(&change.path))))?;
-    }
-    Ok(None)
 }
 
 fn show_located(place: &Place, out: &Output, shown_as: &str, found: &Located) -> Result<Option<Shown>> {

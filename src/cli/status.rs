@@ -12,19 +12,32 @@ use crate::units::ByteSize;
 use crate::worktree::{Merging, Snapshot};
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::path::PathBuf;
 
 /// Show what the next commit would record
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// Only these paths; `*` and `?` fit names
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
     /// One line a path, no explanations
-    #[arg(short, long, visible_alias = "porcelain")]
+    #[arg(short, long)]
     short: bool,
+    /// The same, for programs
+    #[arg(long, value_name = "VERSION", num_args = 0..=1, require_equals = true, value_parser = ["v1", "1"])]
+    porcelain: Option<Option<String>>,
+    /// With the branch on a line of its own, where it would not be told
+    #[arg(short = 'b')]
+    header: bool,
+    /// `no` looks at no files beside the repository; what the worktree has is told in any case
+    #[arg(short, long, value_name = "MODE", num_args = 0..=1, value_parser = ["no", "normal", "all"])]
+    untracked_files: Option<Option<String>>,
     /// The same; paths end with a NUL byte and are not quoted
     #[arg(short = 'z')]
     nul: bool,
-    /// The branch, if not the current one
-    #[arg(short = 'B', long, value_name = "NAME")]
-    branch: Option<String>,
+    /// The branch, if not the current one; without a name the same as -b
+    #[arg(short = 'B', long, value_name = "NAME", num_args = 0..=1)]
+    branch: Option<Option<String>>,
 }
 
 /// What the next commit would record.
@@ -73,7 +86,10 @@ impl From<&Merging> for UnderWay {
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
-    if let (None, Head::Detached(commit)) = (&args.branch, place.repo.head()?) {
+    let is_short = args.short || args.porcelain.is_some();
+    let has_header = args.header || args.branch == Some(None);
+    let named = args.branch.clone().flatten();
+    if let (None, Head::Detached(commit)) = (&named, place.repo.head()?) {
         return match out.json {
             true => out.value(&Status {
                 detached: Some(commit.into()),
@@ -83,26 +99,33 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
                 plain_copy_bytes_max: place.repo.plain().budget(),
                 ..Status::default()
             }),
-            false if args.short || args.nul => Ok(()),
+            false if has_header && is_short => out.line("## HEAD (no branch)"),
+            false if is_short || args.nul => Ok(()),
             false => {
                 out.line(format_args!("HEAD is detached at {commit}; `coral switch -c NAME` makes a branch"))
             }
         };
     }
-    let branch = place.branch(args.branch.as_deref())?;
+    let branch = place.branch(named.as_deref())?;
     place.settle();
     let worktree = place.worktree(&branch)?;
-    let snapshot = worktree.snapshot(false)?;
+    let paths = place.paths().pathspec(&args.paths, &|path| Ok(worktree.names().resolve(path)?.is_some()))?;
+    let mut snapshot = worktree.snapshot(false)?;
+    for unfinished in [&mut snapshot.still_open, &mut snapshot.interrupted, &mut snapshot.lost] {
+        unfinished.retain(|path| paths.means(path));
+    }
     let base = match snapshot.base {
         Some(base) => place.repo.commit(base)?.tree,
         None => Tree::empty_id(),
     };
-    let changes = snapshot.diff_from(base, &worktree)?;
+    let mut changes = snapshot.diff_from(base, &worktree)?;
+    changes.retain(|change| paths.means(&change.path));
     let merging = worktree.under_way().get()?;
-    let undecided = match &merging {
+    let mut undecided = match &merging {
         Some(merging) => merging.undecided(&place.repo, &snapshot)?,
         None => Vec::new(),
     };
+    undecided.retain(|conflict| paths.means(&conflict.path));
     let Snapshot { still_open, interrupted, lost, .. } = &snapshot;
     if out.json {
         return out.value(&Status {
@@ -121,19 +144,26 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         });
     }
     if args.nul {
+        if has_header {
+            out.bytes(format!("## {branch}\0").as_bytes())?;
+        }
         return print_with_nul(out, &undecided, &changes, &snapshot);
     }
-    if !args.short {
+    if is_short && has_header {
+        let none_yet = if snapshot.base.is_none() { "no commits yet on " } else { "" };
+        out.line(format_args!("## {none_yet}{}", out.paint(Colour::Green, &branch)))?;
+    }
+    if !is_short {
         out.line(format_args!("on branch {}", out.paint(Colour::Cyan, &branch)))?;
         match snapshot.base {
             Some(base) => out.line(format_args!("based on {}", &base.to_string()[..10]))?,
             None => out.line("no commits yet")?,
         }
     }
-    if let (false, Some(merging)) = (args.short, &merging) {
+    if let (false, Some(merging)) = (is_short, &merging) {
         out.line(under_way(merging))?;
     }
-    if args.short {
+    if is_short {
         print_conflicts(out, &undecided)?;
     } else {
         for conflict in &undecided {
@@ -141,7 +171,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             out.line(format_args!("{} ({})", out.paint(Colour::Red, line), conflict.kind.words()))?;
         }
     }
-    let explain = |list_is_empty: bool, legend: &str| match args.short || list_is_empty {
+    let explain = |list_is_empty: bool, legend: &str| match is_short || list_is_empty {
         true => Ok(()),
         false => out.line(format_args!("  ({legend})")),
     };
@@ -149,7 +179,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     for change in &changes {
         let (letter, word, colour) = words(change.kind);
         let path = quote::path(&change.path);
-        let line = if args.short { format!("{letter} {path}") } else { format!("  {word:<14}{path}") };
+        let line = if is_short { format!("{letter} {path}") } else { format!("  {word:<14}{path}") };
         out.line(out.paint(colour, line))?;
     }
     let unfinished = [
@@ -166,24 +196,26 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     for (letter, word, paths, legend) in unfinished {
         explain(paths.is_empty(), legend)?;
         for path in paths.iter().map(quote::path) {
-            let line = if args.short { format!("{letter} {path}") } else { format!("  {word:<14}{path}") };
+            let line = if is_short { format!("{letter} {path}") } else { format!("  {word:<14}{path}") };
             out.line(out.paint(Colour::Yellow, line))?;
         }
     }
     let at_rest =
         undecided.is_empty() && [still_open, interrupted, lost].iter().all(|paths| paths.is_empty());
-    if !args.short && changes.is_empty() && at_rest {
-        out.line("nothing to commit")?;
+    if !is_short && changes.is_empty() && at_rest {
+        let where_meant = if paths.is_all() { "" } else { " there" };
+        out.line(format_args!("nothing to commit{where_meant}"))?;
     }
     match place.repo.store().attached_len() {
         0 => {}
-        _ if args.short => {}
+        _ if is_short => {}
         bytes => out.line(format_args!(
             "{} of commits are still as they were saved; a mount or `coral drain` makes them small",
             ByteSize(bytes)
         ))?,
     }
-    if args.short || args.branch.is_some() {
+    let looks_around = args.untracked_files != Some(Some("no".into())) && args.paths.is_empty();
+    if is_short || named.is_some() || !looks_around {
         return Ok(());
     }
     let ways = ways_in(&place.beside().around(&worktree, &snapshot)?);

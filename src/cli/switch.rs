@@ -1,11 +1,12 @@
 use super::context::{Context, Place, say_heard};
 use super::error::{CommandError, Result};
+use super::globs;
 use super::json::{Id, PathOnly, plain};
 use super::merged::ConflictRow;
 use super::output::{Output, note, warn};
 use super::quote;
 use super::unsaved::{self, DroppedRow};
-use crate::history::{BranchName, Error, Head};
+use crate::history::{BranchName, Error, Head, is_glob};
 use crate::merge::Favor;
 use crate::workspace::{self, MovedHead, Restore, Switch};
 use schemars::JsonSchema;
@@ -23,6 +24,12 @@ pub struct Args {
     /// A branch, or any revision to look at
     #[arg(value_name = "TARGET", required_unless_present_any = ["create", "paths"])]
     target: Option<OsString>,
+    /// Files, where `checkout` is asked for them
+    #[arg(value_name = "FILE", hide = true)]
+    more: Vec<OsString>,
+    /// That it was called `checkout`, which brings back files as well
+    #[arg(long, hide = true)]
+    checkout: bool,
     /// Bring these files back instead, from TARGET or the last commit
     #[arg(last = true, value_name = "PATH", conflicts_with = "create")]
     paths: Vec<PathBuf>,
@@ -33,7 +40,7 @@ pub struct Args {
     #[arg(long, conflicts_with = "create")]
     theirs: bool,
     /// HEAD is detached, also at a branch
-    #[arg(long)]
+    #[arg(short, long)]
     detach: bool,
     /// Make this branch and go there; TARGET is where it starts
     #[arg(short, long, visible_short_alias = 'b', value_name = "NAME")]
@@ -69,12 +76,20 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     if args.ours || args.theirs {
         let favor = if args.ours { Favor::Ours } else { Favor::Theirs };
-        return decide(
-            &place,
-            out,
-            args.target.map(PathBuf::from).into_iter().chain(args.paths).collect(),
-            favor,
-        );
+        let typed = args.target.into_iter().chain(args.more).map(PathBuf::from);
+        return decide(&place, out, typed.chain(args.paths).collect(), favor);
+    }
+    if args.checkout
+        && args.create.is_none()
+        && !args.detach
+        && let Some((paths, source)) = files_meant(&place, &args)?
+    {
+        return bring_back(&place, out, &paths, source);
+    }
+    if let Some(word) = args.more.first() {
+        let word = quote::name(word.as_encoded_bytes());
+        return Err(CommandError::usage(format!("HEAD goes to one place, and `{word}` is another"))
+            .hint("`coral restore PATH` brings back files, with `-s REF` those of another commit"));
     }
     let target = args.target.map(|target| target.to_string_lossy().into_owned());
     if !args.paths.is_empty() {
@@ -112,6 +127,29 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     }
 }
 
+/// The files that `checkout` is asked for, and the revision that they come from: `checkout [REF] FILE...`, where the first word
+/// is a file if it is no revision.
+fn files_meant(place: &Place, args: &Args) -> Result<Option<(Vec<PathBuf>, Option<String>)>> {
+    let Some(target) = &args.target else { return Ok(None) };
+    let text = target.to_string_lossy();
+    let is_head = matches!(place.repo.head()?, Head::Branch(branch) if branch.as_str() == text);
+    let is_revision = is_head || place.repo.resolve(&text, place.now()).is_ok();
+    let words = || args.more.iter().map(PathBuf::from).chain(args.paths.iter().cloned());
+    if is_revision {
+        let source = Some(text.into_owned());
+        return Ok(if words().next().is_some() { Some((words().collect(), source)) } else { None });
+    }
+    let branch = place.branch(None)?;
+    let worktree = place.worktree(&branch)?;
+    let paths: Vec<PathBuf> = std::iter::once(PathBuf::from(target)).chain(words()).collect();
+    let path = place.paths().tree_path(target.as_ref())?;
+    let tip = place.repo.tree_of(place.repo.refs().branch(&branch)?)?;
+    let is_file = is_glob(&text)
+        || worktree.names().resolve(&path)?.is_some()
+        || place.repo.find_in_tree(tip, &path)?.is_some();
+    Ok(is_file.then_some((paths, None)))
+}
+
 /// Takes a side of the paths in conflict.
 fn decide(place: &Place, out: &Output, paths: Vec<PathBuf>, favor: Favor) -> Result<()> {
     let branch = place.branch(None)?;
@@ -133,7 +171,7 @@ fn decide(place: &Place, out: &Output, paths: Vec<PathBuf>, favor: Favor) -> Res
 fn bring_back(place: &Place, out: &Output, paths: &[PathBuf], source: Option<String>) -> Result<()> {
     let branch = place.branch(None)?;
     let worktree = place.worktree(&branch)?;
-    let paths = place.paths().tree_paths(paths)?;
+    let paths = globs::in_worktree(place, &worktree, paths)?;
     let workspace::Restored { dropped, heard } =
         place.drops().restore(&worktree, &Restore::Paths { paths: paths.clone(), source })?;
     say_heard(&heard);

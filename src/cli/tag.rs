@@ -4,6 +4,7 @@ use super::error::{CommandError, Result};
 use super::json::Id;
 use super::output::{Colour, Output, warn};
 use crate::history::{CommitGraph, Tag, TagName, glob};
+use crate::id::CommitId;
 use crate::workspace::{TagRequest, is_of_its_own};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -21,8 +22,11 @@ pub struct Args {
     /// The same
     #[arg(short, long, value_name = "REF")]
     commit: Option<String>,
+    /// More names, for -d, or patterns, for -l
+    #[arg(value_name = "NAME", hide = true)]
+    more: Vec<String>,
     /// What it is
-    #[arg(short, long, value_name = "TEXT", visible_alias = "message", visible_short_alias = 'm')]
+    #[arg(short = 'm', long, value_name = "TEXT", visible_alias = "message")]
     description: Option<String>,
     /// Accepted for git's sake: every tag can have a description
     #[arg(short, long)]
@@ -33,12 +37,30 @@ pub struct Args {
     /// Move the tag if it exists
     #[arg(short, long)]
     force: bool,
-    /// Delete tags
-    #[arg(short = 'D', long, value_name = "NAME", num_args = 1.., conflicts_with = "name")]
+    /// Delete tags. Behind the name of a tag that is made, -d is its description
+    #[arg(short = 'd', visible_short_alias = 'D', long, value_name = "NAME", num_args = 1..)]
     delete: Vec<String>,
     /// Only tags of commits that have this one
-    #[arg(long, value_name = "REF", conflicts_with = "name")]
+    #[arg(long, value_name = "REF", num_args = 0..=1, default_missing_value = "HEAD")]
     contains: Option<String>,
+    /// Only tags of commits that do not have it
+    #[arg(long, value_name = "REF", num_args = 0..=1, default_missing_value = "HEAD")]
+    no_contains: Option<String>,
+    /// Only tags of this commit
+    #[arg(long, value_name = "REF", num_args = 0..=1, default_missing_value = "HEAD")]
+    points_at: Option<String>,
+    /// Only tags of commits that this one has all
+    #[arg(long, value_name = "REF", num_args = 0..=1, default_missing_value = "HEAD")]
+    merged: Option<String>,
+    /// Only tags of commits that this one has not
+    #[arg(long, value_name = "REF", num_args = 0..=1, default_missing_value = "HEAD")]
+    no_merged: Option<String>,
+    /// At most so many lines of each description, 1 if it is not said
+    #[arg(short = 'n', value_name = "COUNT", num_args = 0..=1, default_missing_value = "1")]
+    lines: Option<usize>,
+    /// `name`, or `date` for the newest first; git's `refname` and `-creatordate` are the same
+    #[arg(long, value_name = "KEY", default_value = "name", allow_hyphen_values = true, value_parser = ["name", "refname", "date", "-date", "-creatordate", "creatordate"])]
+    sort: String,
     /// List tags, which is also what no argument does
     #[arg(short, long)]
     list: bool,
@@ -47,7 +69,9 @@ pub struct Args {
 impl Args {
     /// Whether it only lists.
     pub fn only_looks(&self) -> bool {
-        self.list || (self.name.is_none() && self.delete.is_empty())
+        let chooses = [&self.contains, &self.no_contains, &self.points_at, &self.merged, &self.no_merged];
+        let chooses = chooses.into_iter().any(Option::is_some) || self.lines.is_some();
+        (self.list || chooses || self.name.is_none()) && self.delete.is_empty()
     }
 
     /// The commit that a new tag names, as it was said.
@@ -96,9 +120,26 @@ pub struct DeletedTag {
     commit: Option<Id>,
 }
 
-pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
+pub fn run(context: &Context, out: &Output, mut args: Args) -> Result<()> {
     let place = context.open()?;
+    // `tag v1 -d TEXT`, as the original has it.
+    if let (Some(_), [text], None) = (&args.name, args.delete.as_slice(), &args.description) {
+        args.description = Some(text.clone());
+        args.delete.clear();
+    }
     if !args.delete.is_empty() {
+        if let Some(name) = &args.name {
+            return Err(CommandError::usage(format!(
+                "`{name}` is to be made or others to be deleted, not both"
+            ))
+            .hint("`coral tag -d NAME...` deletes tags, `-m TEXT` describes one that is made"));
+        }
+        // All are there, or none goes.
+        for name in &args.delete {
+            if let Ok(None) = place.repo.refs().tag(&TagName::new(name.as_str())?) {
+                delete(&place, out, name)?;
+            }
+        }
         let rows = args.delete.iter().map(|name| delete(&place, out, name)).collect::<Result<Vec<_>>>()?;
         return match (out.json, rows.as_slice()) {
             (false, _) => Ok(()),
@@ -111,8 +152,12 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         return Err(plain.hint(format!("`coral tag -D {text}` deletes the tag `{text}`")));
     }
     match &args.name {
-        Some(name) if !args.list => create(&place, out, name, &args),
-        _ => list(&place, out, &args),
+        Some(_) if args.only_looks() => list(&place, out, &args),
+        Some(_) if !args.more.is_empty() => {
+            Err(CommandError::usage("one tag is made at once").hint("`coral tag NAME [REF]`"))
+        }
+        Some(name) => create(&place, out, name, &args),
+        None => list(&place, out, &args),
     }
 }
 
@@ -163,29 +208,62 @@ fn list(place: &Place, out: &Output, args: &Args) -> Result<()> {
     let mut tags = place.repo.refs().tags()?;
     // What was put aside and what was noted have lists of their own.
     tags.retain(|(name, _)| !is_of_its_own(name));
-    if let Some(pattern) = &args.name {
-        tags.retain(|(name, _)| glob(pattern, name.as_str()));
+    let patterns: Vec<&String> = args.name.iter().chain(&args.start).chain(&args.more).collect();
+    if !patterns.is_empty() {
+        tags.retain(|(name, _)| patterns.iter().any(|pattern| glob(pattern, name.as_str())));
     }
-    if let Some(text) = &args.contains {
-        let (wanted, mut having) = (place.repo.resolve(text, place.now())?, Vec::new());
-        for (name, tag) in tags {
-            if CommitGraph::of(&place.repo).is_ancestor(wanted, tag.commit)? {
-                having.push((name, tag));
-            }
+    let mut wanted = Vec::new();
+    for (name, tag) in tags {
+        if is_wanted(place, args, tag.commit)? {
+            wanted.push((name, tag));
         }
-        tags = having;
+    }
+    let mut tags = wanted;
+    if !matches!(args.sort.as_str(), "name" | "refname") {
+        let mut dated = Vec::new();
+        for (name, tag) in tags {
+            dated.push((place.repo.commit(tag.commit)?.committer.time, name, tag));
+        }
+        dated.sort_by_key(|(time, ..)| *time);
+        if args.sort != "creatordate" {
+            dated.reverse();
+        }
+        tags = dated.into_iter().map(|(_, name, tag)| (name, tag)).collect();
     }
     if out.json {
         return out.value(&Tags { tags: tags.iter().map(|(name, tag)| row(name, tag)).collect() });
     }
     for (name, tag) in &tags {
         let metrics: String = tag.metrics.iter().map(|(key, value)| format!(" {key}={value}")).collect();
-        let description =
-            if tag.description.is_empty() { String::new() } else { format!(" {}", tag.description) };
+        let lines: Vec<&str> = match args.lines {
+            Some(most) => tag.description.lines().take(most).collect(),
+            None => vec![&tag.description],
+        };
+        let description = lines.join("\n");
+        let description = if description.is_empty() { String::new() } else { format!(" {description}") };
         let name = out.paint(Colour::Cyan, name);
         out.line(format_args!("{name} {}{description}{metrics}", &tag.commit.to_string()[..10]))?;
     }
     Ok(())
+}
+
+/// Whether a commit is one of those whose tags are wanted.
+fn is_wanted(place: &Place, args: &Args, commit: CommitId) -> Result<bool> {
+    let graph = CommitGraph::of(&place.repo);
+    let resolve = |text: &String| place.repo.resolve(text, place.now());
+    let (above, below) = (
+        |text: &String| graph.is_ancestor(resolve(text)?, commit),
+        |text: &String| graph.is_ancestor(commit, resolve(text)?),
+    );
+    let is = |said: &Option<String>, asked: &dyn Fn(&String) -> crate::history::Result<bool>| match said {
+        Some(text) => asked(text),
+        None => Ok(true),
+    };
+    Ok(is(&args.contains, &above)?
+        && is(&args.no_contains, &|text| Ok(!above(text)?))?
+        && is(&args.points_at, &|text| Ok(resolve(text)? == commit))?
+        && is(&args.merged, &below)?
+        && is(&args.no_merged, &|text| Ok(!below(text)?))?)
 }
 
 fn row(name: &TagName, tag: &Tag) -> TagRow {

@@ -62,6 +62,8 @@ pub struct Operations {
 /// Something that was done to refs.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct OperationRow {
+    /// Whether it dropped files that no commit has: taking it back does not bring these back
+    drops_files: bool,
     /// Its number: the first one has 1
     operation: usize,
     /// What was done
@@ -104,7 +106,12 @@ fn told(out: &Output, what: &str, back: &str, undone: Undone) -> Result<()> {
     warn(&undone.warnings);
     say_heard(&undone.heard);
     let operation = &undone.operation;
+    // What only dropped files leaves nothing to be moved.
+    let what = if operation.moves_refs() { what } else { "passed over" };
     out.line(format_args!("{what}: {} ({})", operation.message, names(operation).join(", ")))?;
+    if operation.drops_files() {
+        note("nothing brings back the files that it dropped");
+    }
     note(format!("`{back}` takes that back"));
     Ok(())
 }
@@ -123,6 +130,7 @@ fn names(operation: &Operation) -> Vec<String> {
 impl From<&Operation> for OperationRow {
     fn from(operation: &Operation) -> Self {
         Self {
+            drops_files: operation.drops_files(),
             operation: operation.number,
             message: operation.message.clone(),
             refs: names(operation),

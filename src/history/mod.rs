@@ -76,7 +76,7 @@ pub(crate) use fsck::Check;
 pub use fsck::{Finding, FsckReport};
 pub use glob::{glob, is_glob};
 pub use lineage::{Asked, Likeness, Lineage, Location, Resemblance, Wanted};
-pub use operations::{Operation, Touched, stacks};
+pub use operations::{DROPPING, Operation, Touched, stacks};
 pub use path::{DEPTH_MAX, NAME_MAX, Name, PATH_MAX, PathError, TreePath};
 pub use plain_copy::{Fill, Prefetched, prefetch};
 pub(crate) use plain_file::{PlainFile, at, open_file};

@@ -50,6 +50,16 @@ impl Operation {
         self.changes.iter().map(touched).collect()
     }
 
+    /// Whether it dropped files that nothing brings back.
+    pub fn drops_files(&self) -> bool {
+        self.message.ends_with(DROPPING)
+    }
+
+    /// Whether it moved a ref, and not only dropped files.
+    pub fn moves_refs(&self) -> bool {
+        self.changes.iter().any(|change| change.from != change.to)
+    }
+
     /// The number of the operation that this one took back or did again, and whether it was taken back.
     pub fn of(&self) -> Option<(usize, bool)> {
         let (rest, is_undo) = match self.message.strip_prefix(UNDO) {
@@ -59,6 +69,9 @@ impl Operation {
         Some((rest.split_once(':')?.0.parse().ok()?, is_undo))
     }
 }
+
+/// What is said of an operation that dropped files whose content is nowhere else: taking it back does not bring them back.
+pub const DROPPING: &str = ", dropping files that no commit has";
 
 const UNDO: &str = "undo: operation ";
 const REDO: &str = "redo: operation ";

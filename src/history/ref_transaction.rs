@@ -6,6 +6,7 @@
 use super::any_ref::AnyRef;
 use super::commit::Signature;
 use super::error::{Error, Result};
+use super::operations::DROPPING;
 use super::ref_files::{RefFiles, RefLock};
 use super::ref_intent::Change;
 use super::ref_name::{BranchName, TagName};
@@ -181,7 +182,12 @@ impl<'a> Transaction<'a> {
         let Self { files, lock, mut changes, told, of_head: _ } = self;
         // What was made and taken away again.
         changes.retain(|change| change.from.is_some() || change.to.is_some());
-        let moved: Vec<Change> = changes.iter().filter(|change| change.from != change.to).cloned().collect();
+        let mut moved: Vec<Change> =
+            changes.iter().filter(|change| change.from != change.to).cloned().collect();
+        // What dropped files is an operation, whether a ref moved or not.
+        if moved.is_empty() && told.first().is_some_and(|first| first.entry.message.ends_with(DROPPING)) {
+            moved.clone_from(&changes);
+        }
         let tell = || {
             told.iter().try_for_each(|line| line.append(files))?;
             match told.first() {

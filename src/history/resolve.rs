@@ -19,6 +19,8 @@ use crate::units::Timestamp;
 const PREFIX_MIN: usize = 4;
 /// Digits of a whole id.
 const DIGITS: usize = 2 * CommitId::LEN;
+/// Other names that a branch is looked for under, one after the other.
+const RENAMES: usize = 64;
 /// Commits of a prefix that are told of.
 const MATCHES: usize = 8;
 
@@ -182,7 +184,26 @@ impl<'a> Revisions<'a> {
         let log = self.repo.refs().logs().head()?;
         let from: Vec<&str> = log.iter().filter_map(|line| switched_from(&line.message)).collect();
         let found = from.len().checked_sub(back).map(|at| from[at].to_owned());
-        found.ok_or_else(|| Error::TooFar { text: text.to_owned(), has: Limit::Switches(from.len()) })
+        let found =
+            found.ok_or_else(|| Error::TooFar { text: text.to_owned(), has: Limit::Switches(from.len()) })?;
+        self.called_now(found)
+    }
+
+    /// The name that a branch has now that was called so: its log tells what it was renamed to.
+    fn called_now(&self, mut name: String) -> Result<String> {
+        for _ in 0..RENAMES {
+            let Ok(branch) = BranchName::new(name.as_str()) else { break };
+            if self.repo.refs().branch(&branch)?.is_some() {
+                break;
+            }
+            let log = self.repo.refs().logs().branch(&branch)?;
+            let said = format!("branch: renamed {name} to ");
+            match log.last().and_then(|line| line.message.strip_prefix(&said)) {
+                Some(next) => name = next.to_owned(),
+                None => break,
+            }
+        }
+        Ok(name)
     }
 
     fn step(&self, text: &str, commit: CommitId, step: &Step) -> Result<CommitId> {
@@ -311,6 +332,35 @@ impl<'a> Revisions<'a> {
         }
     }
 
+    /// Where the log of a ref begins that a text asks about an earlier instant of, with the ref's whole name: the text names
+    /// where the ref was first.
+    ///
+    /// # Errors
+    /// If a log cannot be read.
+    pub fn begins_later(&self, text: &str, now: Timestamp) -> Result<Option<(String, Timestamp)>> {
+        let stem = text.split(':').next().unwrap_or(text);
+        let asked: Vec<Revision> = match Range::parse(stem) {
+            Some(Range::Between(one, other) | Range::Apart(one, other)) => vec![one, other],
+            Some(
+                Range::Only(one)
+                | Range::Without(one)
+                | Range::Itself(one)
+                | Range::Parents(one)
+                | Range::Since(one, _),
+            ) => vec![one],
+            None => Vec::new(),
+        };
+        for revision in asked {
+            let Base::Logged { name, at: At::Time(said) } = &revision.base else { continue };
+            let Some(at) = parse_time(said, now) else { continue };
+            let (of, log) = self.log_called(text, name.as_deref())?;
+            if let Some(first) = log.first().filter(|first| at < first.who.time) {
+                return Ok(Some((of, first.who.time)));
+            }
+        }
+        Ok(None)
+    }
+
     /// The log of what a name means, and its whole name. HEAD's is that of its branch for who stands on one, and before HEAD had
     /// a log of its own.
     fn log_called(&self, text: &str, name: Option<&str>) -> Result<(String, Vec<LogLine>)> {
@@ -364,10 +414,10 @@ impl<'a> Revisions<'a> {
     }
 }
 
-/// Where a ref pointed at an instant; before its first move, where that move began.
+/// Where a ref pointed at an instant; before its first move, where that move began, or led to where it was made.
 fn at_time(log: &[LogLine], at: Timestamp) -> Option<CommitId> {
     let before = log.iter().rev().find(|line| line.who.time <= at);
-    before.map_or_else(|| log.first()?.old, |line| line.new)
+    before.map_or_else(|| log.first().and_then(|line| line.old.or(line.new)), |line| line.new)
 }
 
 #[cfg(test)]

@@ -45,53 +45,71 @@ impl Workspace {
     pub fn blame(&self, found: &Located, task: &Task) -> Result<Vec<Blamed>> {
         let not_a_file = || Error::NoFile(found.path.clone());
         let start = found.view.commit().ok_or_else(not_a_file)?;
-        let mut versions = Versions { workspace: self, path: &found.path, known: HashMap::new() };
+        let mut versions = Versions { workspace: self, known: HashMap::new() };
+        let start = Version { commit: start, path: found.path.clone() };
         let names = {
-            let pieces = versions.of(start)?.ok_or_else(not_a_file)?;
+            let pieces = versions.of(&start)?.ok_or_else(not_a_file)?;
             pieces.names()
         };
         let is_asked = |name: &str| found.tensor.as_ref().is_none_or(|pattern| glob(pattern, name));
         let asked: Vec<usize> = (0..names.len()).filter(|&at| is_asked(&names[at])).collect();
         let mut blamed: Vec<Option<CommitId>> = vec![None; names.len()];
-        let mut sought: HashMap<CommitId, Sought> = HashMap::new();
+        let mut sought: HashMap<Version, Sought> = HashMap::new();
+        let mut turns: BinaryHeap<(Timestamp, Version)> = BinaryHeap::new();
+        turns.push((self.repo.commit(start.commit)?.committer.time, start.clone()));
         sought.insert(start, asked.iter().map(|&at| (at, at)).collect());
-        let mut turns: BinaryHeap<(Timestamp, CommitId)> = BinaryHeap::new();
-        turns.push((self.repo.commit(start)?.committer.time, start));
-        while let Some((_, id)) = turns.pop() {
+        while let Some((_, version)) = turns.pop() {
             task.check().map_err(crate::history::Error::from)?;
-            let Some(mut left) = sought.remove(&id) else { continue };
-            for &parent in &self.repo.commit(id)?.parents {
-                let passed = versions.pass(id, parent, &mut left)?;
+            let Some(mut left) = sought.remove(&version) else { continue };
+            for &parent in &self.repo.commit(version.commit)?.parents {
+                if left.is_empty() {
+                    break;
+                }
+                let before = versions.before(&version, parent)?;
+                let passed = versions.pass(&version, &before, &mut left)?;
                 if !passed.is_empty() {
-                    turns.push((self.repo.commit(parent)?.committer.time, parent));
-                    sought.entry(parent).or_default().extend(passed);
+                    turns.push((self.repo.commit(parent)?.committer.time, before.clone()));
+                    sought.entry(before).or_default().extend(passed);
                 }
             }
-            left.into_iter().for_each(|(at, _)| blamed[at] = Some(id));
+            left.into_iter().for_each(|(at, _)| blamed[at] = Some(version.commit));
         }
         let row = |at: usize| Some(Blamed { piece: names[at].clone(), commit: blamed[at]? });
         Ok(asked.into_iter().filter_map(row).collect())
     }
 }
 
+/// A file as a commit has it, under the name that it had then.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Version {
+    commit: CommitId,
+    path: TreePath,
+}
+
 /// The versions of a file in commits.
 struct Versions<'a> {
     workspace: &'a Workspace,
-    path: &'a TreePath,
     known: HashMap<RecipeId, Pieces>,
 }
 
 impl Versions<'_> {
-    fn recipe(&self, commit: CommitId) -> Result<Option<RecipeId>> {
+    /// What a file was in a parent: of the same name, or of the one that it was renamed from.
+    fn before(&self, version: &Version, parent: CommitId) -> Result<Version> {
+        let commit = self.workspace.repo.commit(version.commit)?;
+        let from = self.workspace.views().renamed_from(&commit, parent, &version.path)?;
+        Ok(Version { commit: parent, path: from.unwrap_or_else(|| version.path.clone()) })
+    }
+
+    fn recipe(&self, version: &Version) -> Result<Option<RecipeId>> {
         let repo = &self.workspace.repo;
-        Ok(match repo.find_in_tree(repo.commit(commit)?.tree, self.path)? {
+        Ok(match repo.find_in_tree(repo.commit(version.commit)?.tree, &version.path)? {
             Some(Entry { node: Node::File { recipe, .. }, .. }) => Some(recipe),
             _ => None,
         })
     }
 
-    fn of(&mut self, commit: CommitId) -> Result<Option<&Pieces>> {
-        let Some(recipe) = self.recipe(commit)? else { return Ok(None) };
+    fn of(&mut self, version: &Version) -> Result<Option<&Pieces>> {
+        let Some(recipe) = self.recipe(version)? else { return Ok(None) };
         if !self.known.contains_key(&recipe) {
             let content = FileContent::of(&self.workspace.repo, recipe)?;
             let tensors: Vec<_> =
@@ -111,15 +129,12 @@ impl Versions<'_> {
     }
 
     /// Takes out of `left` what is the same in a parent, as it is numbered there.
-    fn pass(&mut self, id: CommitId, parent: CommitId, left: &mut Sought) -> Result<Sought> {
-        if left.is_empty() {
-            return Ok(Vec::new());
-        }
-        let (here, there) = (self.recipe(id)?, self.recipe(parent)?);
+    fn pass(&mut self, version: &Version, before: &Version, left: &mut Sought) -> Result<Sought> {
+        let (here, there) = (self.recipe(version)?, self.recipe(before)?);
         if here == there {
             return Ok(std::mem::take(left));
         }
-        if self.of(parent)?.is_none() || self.of(id)?.is_none() {
+        if self.of(before)?.is_none() || self.of(version)?.is_none() {
             return Ok(Vec::new());
         }
         let known = |recipe: Option<RecipeId>| recipe.and_then(|recipe| self.known.get(&recipe));

@@ -4,7 +4,8 @@ use super::error::{Error, Result};
 use super::pathspec::Pathspec;
 use super::view::{View, Views};
 use crate::compare::{FileChange, FileDifference, LineDiff, Wanted, compare_files, line_diff, with_renames};
-use crate::history::{ChangeKind, DraftEntry, FileContent};
+use crate::history::{ChangeKind, Commit, DraftEntry, FileContent, TreePath};
+use crate::id::CommitId;
 use crate::task::Task;
 
 /// Texts that are compared line by line are at most so long, in bytes.
@@ -37,6 +38,28 @@ impl Views<'_> {
             true => Ok(with_renames(&self.0.repo, changes)?),
             false => Ok(changes.into_iter().map(|change| FileChange { change, from: None }).collect()),
         }
+    }
+
+    /// What a file was called in a parent of a commit, where the commit renamed it.
+    ///
+    /// # Errors
+    /// If a directory cannot be read.
+    pub fn renamed_from(
+        &self,
+        commit: &Commit,
+        parent: CommitId,
+        path: &TreePath,
+    ) -> Result<Option<TreePath>> {
+        let before = self.0.repo.commit(parent)?.tree;
+        let is_new = self.0.repo.find_in_tree(before, path)?.is_none()
+            && self.0.repo.find_in_tree(commit.tree, path)?.is_some();
+        if !is_new {
+            return Ok(None);
+        }
+        let (old, new) = (self.view_of(parent, "parent")?, self.view_tree(commit.tree, "commit"));
+        let changes = self.changes(&old, &new, &Pathspec::default(), true)?.into_iter();
+        let renamed = changes.filter(|file| file.change.path == *path).find_map(|file| file.from);
+        Ok(renamed.map(|(from, _)| from))
     }
 
     /// Of files that differ those in which some of these tensors do.

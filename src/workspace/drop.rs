@@ -2,11 +2,11 @@
 //!
 //! That it cannot be told what is lost is no reason to keep it, which may be damaged: then the result says why not.
 
-use super::error::{Error, Result};
+use super::error::Result;
 use super::mounts::Heard;
 use super::unsaved::Unsaved;
 use super::workspace::Workspace;
-use crate::history::{BranchName, TreePath};
+use crate::history::{BranchName, DraftTree, TreePath};
 use crate::id::CommitId;
 use crate::worktree::{Branches, Warning, Worktree};
 
@@ -70,28 +70,59 @@ impl Drops<'_> {
     /// Brings paths of a worktree back from a commit, durably, all or none.
     ///
     /// # Errors
-    /// [`UnderWay`](crate::worktree::Error::UnderWay) if all of it is meant and a merge is under way; [`Error::WholeWorktree`] if one of the paths is all of it; as [`Edits::restore`](crate::worktree::Edits::restore) and [`Edits::reset`](crate::worktree::Edits::reset).
+    /// [`UnderWay`](crate::worktree::Error::UnderWay) if all of it is meant and a merge is under way; as [`Edits::restore`](crate::worktree::Edits::restore) and [`Edits::reset`](crate::worktree::Edits::reset).
     pub fn restore(&self, worktree: &Worktree, what: &Restore) -> Result<Restored> {
         let dropped = match what {
-            Restore::All => {
-                // The commit that ends a merge would drop what the other side has.
-                worktree.under_way().check_nothing()?;
-                let dropped = Unsaved::all(worktree);
-                worktree.edits().reset()?;
-                dropped
-            }
-            Restore::Paths { paths, .. } if paths.iter().any(TreePath::is_root) => {
-                return Err(Error::WholeWorktree);
-            }
+            Restore::All => self.restore_all(worktree)?,
             Restore::Paths { paths, source } => {
-                let dropped = Unsaved::below(worktree, paths);
-                let source = source.as_deref().unwrap_or(worktree.branch().as_str());
-                let commit = self.0.repo.resolve(source, self.0.now())?;
-                worktree.edits().restore(paths, commit, source, self.0.now())?;
-                dropped
+                let name = source.as_deref().unwrap_or(worktree.branch().as_str());
+                let commit = self.0.repo.resolve(name, self.0.now())?;
+                match (paths.iter().any(TreePath::is_root), source) {
+                    (true, None) => self.restore_all(worktree)?,
+                    (true, Some(_)) => {
+                        worktree.under_way().check_nothing()?;
+                        let all = self.at_the_top(worktree, commit)?;
+                        self.restore_paths(worktree, &all, commit, name)?
+                    }
+                    (false, _) => self.restore_paths(worktree, paths, commit, name)?,
+                }
             }
         };
         Ok(Restored { dropped, heard: self.0.mounts().announce() })
+    }
+
+    fn restore_all(&self, worktree: &Worktree) -> Result<Result<Unsaved>> {
+        // The commit that ends a merge would drop what the other side has.
+        worktree.under_way().check_nothing()?;
+        let dropped = Unsaved::all(worktree);
+        worktree.edits().reset()?;
+        Ok(dropped)
+    }
+
+    fn restore_paths(
+        &self,
+        worktree: &Worktree,
+        paths: &[TreePath],
+        commit: CommitId,
+        shown_as: &str,
+    ) -> Result<Result<Unsaved>> {
+        let dropped = Unsaved::below(worktree, paths);
+        worktree.edits().restore(paths, commit, shown_as, self.0.now())?;
+        Ok(dropped)
+    }
+
+    /// What the top of a worktree or of a commit has.
+    fn at_the_top(&self, worktree: &Worktree, commit: CommitId) -> Result<Vec<TreePath>> {
+        let repo = &self.0.repo;
+        let commit = DraftTree::of(repo.commit(commit)?.tree);
+        let mut paths = Vec::new();
+        for tree in [&worktree.snapshot(false)?.tree, &commit] {
+            let entries = tree.entries(tree.root, repo)?.into_iter();
+            paths.extend(entries.map(|entry| TreePath::ROOT.join(entry.name)));
+        }
+        paths.sort();
+        paths.dedup();
+        Ok(paths)
     }
 
     /// Removes paths from a worktree, durably, all or none; directories only if `recursive`. Directories that are left without

@@ -60,9 +60,17 @@ pub enum Error {
     /// A folder around the repository was to be added under its own name.
     #[error("`{}` is around the repository, and not said is where it is to go", .0.display())]
     Around(PathBuf),
-    /// The whole worktree was named where only all of it, said so, may be dropped.
-    #[error("the whole worktree was named")]
-    WholeWorktree,
+    /// There are no changes to be put aside.
+    #[error("no changes on `{0}` to put aside: the worktree equals its last commit")]
+    NothingToStash(String),
+    /// There are not so many stashes.
+    #[error("there is no stash@{{{back}}}: {}", if *count == 0 { "nothing is put aside".to_owned() } else { format!("the oldest is stash@{{{}}}", count - 1) })]
+    NoStashBack {
+        /// So many before the newest.
+        back: usize,
+        /// How many there are.
+        count: usize,
+    },
     /// Something is not in the worktree where it was to be.
     #[error("no `{}` here, which is the worktree of `{branch}`", path.display())]
     NotHere {

@@ -12,8 +12,10 @@ use std::sync::Arc;
 pub struct LogRequest {
     /// Revisions and ranges; HEAD, or the branch of the worktree that somebody stands in, if there is none.
     pub revisions: Vec<String>,
-    /// From all branches and tags.
-    pub all: bool,
+    /// From all branches.
+    pub branches: bool,
+    /// From all tags.
+    pub tags: bool,
     /// Of merges only what the first parents lead to.
     pub first_parent: bool,
     /// In which order.
@@ -32,13 +34,18 @@ pub struct LogRequest {
     pub merges: Option<bool>,
     /// Only commits that changed one of these.
     pub paths: Pathspec,
+    /// Of the one path that is named also what it was before it was renamed.
+    pub follow: bool,
 }
 
 /// The commits of a request, as they are come to.
-pub struct Log {
-    repo: Repo,
+pub struct Log<'a> {
+    workspace: &'a Workspace,
     walk: Walk,
     filter: Filter,
+    follow: bool,
+    /// The paths that are meant in the commit that was come to last.
+    shown: Pathspec,
 }
 
 struct Filter {
@@ -56,7 +63,7 @@ impl Workspace {
     ///
     /// # Errors
     /// As [`Revisions::select`]; [`UnknownTime`](history::Error::UnknownTime).
-    pub fn log(&self, request: LogRequest) -> Result<Log> {
+    pub fn log(&self, request: LogRequest) -> Result<Log<'_>> {
         let time = |said: &Option<String>| match said {
             Some(said) => parse_time(said, self.now())
                 .ok_or_else(|| history::Error::UnknownTime(said.clone()))
@@ -66,24 +73,29 @@ impl Workspace {
         let (since, until) = (time(&request.since)?, time(&request.until)?);
         let mut selection =
             Revisions::of(&self.repo).select(request.revisions.iter().map(String::as_str), self.now())?;
-        if request.all {
-            let refs = self.repo.refs();
-            // A ref that cannot be read leads to no commit here; `fsck` tells of it.
+        let refs = self.repo.refs();
+        // A ref that cannot be read leads to no commit here; `fsck` tells of it.
+        if request.branches {
             selection.tips.extend(refs.each_branch()?.into_iter().filter_map(|(_, commit)| commit.ok()));
+        }
+        if request.tags {
             selection.tips.extend(refs.each_tag()?.into_iter().filter_map(|(_, tag)| Some(tag.ok()?.commit)));
-        } else if selection.tips.is_empty() {
+        }
+        if !(request.branches || request.tags) && selection.tips.is_empty() {
             selection.tips.push(self.here_commit()?);
         }
         let Selection { tips, hidden } = selection;
-        let LogRequest { first_parent, order, grep, author, ignore_case, merges, paths, .. } = request;
+        let LogRequest { first_parent, order, grep, author, ignore_case, merges, paths, follow, .. } =
+            request;
         let walk = Walk::of(&self.repo, WalkRequest { tips, hidden, first_parent, since, order })?;
         let lower = |texts: Vec<String>| match ignore_case {
             true => texts.iter().map(|text| text.to_lowercase()).collect(),
             false => texts,
         };
         let (grep, author) = (lower(grep), lower(author));
+        let shown = paths.clone();
         let filter = Filter { until, grep, author, ignore_case, merges, paths, first_parent };
-        Ok(Log { repo: self.repo.clone(), walk, filter })
+        Ok(Log { workspace: self, walk, filter, follow, shown })
     }
 
     /// The commit that somebody stands at: of the branch whose worktree it is, or HEAD's.
@@ -98,19 +110,44 @@ impl Workspace {
     }
 }
 
-impl Log {
+impl Log<'_> {
+    /// The paths that are meant in the commit that was come to last: what is followed was called otherwise in others.
+    pub fn paths(&self) -> &Pathspec {
+        &self.shown
+    }
+
     fn step(&mut self) -> Result<Option<(CommitId, Arc<Commit>)>> {
-        for step in self.walk.by_ref() {
+        loop {
+            let Some(step) = self.walk.next() else { return Ok(None) };
             let (id, commit) = step?;
-            if self.filter.takes(&commit) && self.filter.changed(&self.repo, &commit)? {
-                return Ok(Some((id, commit)));
+            let takes = self.filter.takes(&commit);
+            if (takes || self.follow) && self.filter.changed(&self.workspace.repo, &commit)? {
+                if self.follow {
+                    self.shown = self.filter.paths.clone();
+                    self.go_after(&commit)?;
+                }
+                if takes {
+                    return Ok(Some((id, commit)));
+                }
             }
         }
-        Ok(None)
+    }
+
+    /// What a path was called before, where this commit gave it its name. As in git there is one name at a time, whichever
+    /// line of history a commit is of.
+    fn go_after(&mut self, commit: &Commit) -> Result<()> {
+        let (Some(path), Some(&parent)) = (self.filter.paths.only().cloned(), commit.parents.first()) else {
+            return Ok(());
+        };
+        if let Some(from) = self.workspace.views().renamed_from(commit, parent, &path)? {
+            self.shown = Pathspec::below([from.clone(), path]);
+            self.filter.paths = Pathspec::below([from]);
+        }
+        Ok(())
     }
 }
 
-impl Iterator for Log {
+impl Iterator for Log<'_> {
     type Item = Result<(CommitId, Arc<Commit>)>;
 
     fn next(&mut self) -> Option<Self::Item> {

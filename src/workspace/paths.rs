@@ -7,6 +7,7 @@ use super::surroundings::normalised;
 use super::workspace::Workspace;
 use crate::history::{Name, TreePath, is_glob};
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -28,6 +29,10 @@ impl Paths<'_> {
     /// # Errors
     /// [`Error::OutOfWorktree`], [`Error::OtherWorktree`], or what no tree can have.
     pub fn tree_path(&self, typed: &Path) -> Result<TreePath> {
+        // As in git `:/` is the top, wherever somebody stands.
+        if let Some(below) = typed.as_os_str().as_bytes().strip_prefix(b":/") {
+            return relative_to(&TreePath::ROOT, Path::new(OsStr::from_bytes(below)));
+        }
         if let Some((_, at)) = self.0.inside.as_ref().filter(|_| typed.is_relative()) {
             return relative_to(at, typed);
         }

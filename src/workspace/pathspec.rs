@@ -25,6 +25,14 @@ impl Pathspec {
         Self { specs: paths.into_iter().map(Spec::Below).collect(), tensors: Vec::new() }
     }
 
+    /// The one path that it means, with everything below it, if that is all that was said.
+    pub fn only(&self) -> Option<&TreePath> {
+        match self.specs.as_slice() {
+            [Spec::Below(path)] if !path.is_root() => Some(path),
+            _ => None,
+        }
+    }
+
     /// Whether it means everything.
     pub fn is_all(&self) -> bool {
         self.specs.is_empty()

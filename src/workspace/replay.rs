@@ -3,6 +3,7 @@
 use super::error::{Error, Result};
 use super::merge::{Merged, Merges, Outcome, Step, Strategy, check_unchanged, under_way};
 use super::stale::unless_stale;
+use super::unsaved::Unsaved;
 use crate::id::{CommitId, TreeId};
 use crate::merge::{Favor, Sides};
 use crate::task::Task;
@@ -23,6 +24,24 @@ pub struct ReplayRequest {
     pub note_origin: bool,
     /// What is done with conflicts.
     pub strategy: Strategy,
+}
+
+impl ReplayRequest {
+    /// What is left of what was begun, in the manner in which it was begun.
+    fn going_on(merging: &Merging, commits: impl IntoIterator<Item = CommitId>) -> Self {
+        Self {
+            kind: merging.kind,
+            commits: commits.into_iter().collect(),
+            mainline: merging.manner.mainline,
+            no_commit: merging.manner.no_commit,
+            note_origin: merging.manner.note_origin,
+            strategy: match merging.manner.favor {
+                Favor::Ours => Strategy::Ours,
+                Favor::Theirs => Strategy::Theirs,
+                Favor::None | Favor::Base => Strategy::Ask,
+            },
+        }
+    }
 }
 
 impl Merges<'_> {
@@ -163,19 +182,8 @@ impl Merges<'_> {
             }
             false => self.commit_step(worktree, &merging, message, task)?,
         };
-        let again = merging.theirs;
-        let request = ReplayRequest {
-            kind: merging.kind,
-            commits: Some(again).filter(|_| is_to_be_done).into_iter().chain(merging.todo.clone()).collect(),
-            mainline: merging.manner.mainline,
-            no_commit: merging.manner.no_commit,
-            note_origin: merging.manner.note_origin,
-            strategy: match merging.manner.favor {
-                Favor::Ours => Strategy::Ours,
-                Favor::Theirs => Strategy::Theirs,
-                Favor::None | Favor::Base => Strategy::Ask,
-            },
-        };
+        let again = Some(merging.theirs).filter(|_| is_to_be_done);
+        let request = ReplayRequest::going_on(&merging, again.into_iter().chain(merging.todo.clone()));
         let mut merged = match request.commits.is_empty() {
             true => self.done(Outcome::Committed(Vec::new()), Vec::new()),
             false => self.replay_rest(worktree, &request, is_to_be_done || no_commit, task)?,
@@ -190,6 +198,24 @@ impl Merges<'_> {
             }
         }
         Ok(merged)
+    }
+
+    /// Gives up the commit that a cherry-pick or a revert stopped at, and goes on with those behind it. Tells what is lost by it.
+    ///
+    /// # Errors
+    /// [`NothingUnderWay`](worktree::Error::NothingUnderWay); as [`Merges::replay`] of what comes behind it.
+    pub fn skip(&self, worktree: &Worktree, task: &Task) -> Result<(Result<Unsaved>, Merged)> {
+        let merging = self.under_way(worktree)?;
+        let dropped = Unsaved::all(worktree);
+        let taken_back = worktree.under_way().take_back(&merging)?;
+        worktree.edits().reset()?;
+        worktree.under_way().go_behind(&taken_back, taken_back.ours)?;
+        let request = ReplayRequest::going_on(&merging, merging.todo.clone());
+        let merged = match request.commits.is_empty() {
+            true => self.done(Outcome::Committed(Vec::new()), Vec::new()),
+            false => self.replay_rest(worktree, &request, false, task)?,
+        };
+        Ok((dropped, merged))
     }
 
     /// Leaves the changes of what is under way in the worktree, for what comes behind it.

@@ -4,7 +4,7 @@ use super::error::Result;
 use super::mounts::Heard;
 use super::unsaved::Unsaved;
 use super::workspace::Workspace;
-use crate::history::LogEntry;
+use crate::history::{DROPPING, LogEntry};
 use crate::id::CommitId;
 use crate::task::Task;
 use crate::worktree::{Keeps, Warning, Worktree};
@@ -42,7 +42,8 @@ impl Workspace {
             Keeps::Files | Keeps::Unchanged => Ok(Unsaved::default()),
             Keeps::Nothing => Unsaved::all(worktree),
         };
-        let entry = self.said(format!("reset: to {revision}"));
+        let drops = dropped.as_ref().is_ok_and(|dropped: &Unsaved| !dropped.files.is_empty());
+        let entry = self.said(format!("reset: to {revision}{}", if drops { DROPPING } else { "" }));
         let warnings = worktree.moving().branch(is, keeps, &entry, task)?;
         Ok(ResetBranch { was, is, dropped, warnings, heard: self.mounts().announce() })
     }

@@ -9,7 +9,7 @@ use crate::history::{self, Commit, Signature, Tag, TagName, TreePath};
 use crate::id::CommitId;
 use crate::merge::{Sides, Way, merge_trees};
 use crate::task::Task;
-use crate::worktree::{self, Edit, MergeWords, Worktree};
+use crate::worktree::{Edit, MergeWords, Worktree};
 use std::collections::BTreeMap;
 
 /// What the names of stashes begin with: they are tags, so that they are as safe as other refs and have logs.
@@ -40,28 +40,32 @@ impl Workspace {
 }
 
 impl Stashes<'_> {
-    /// Puts the changes of a worktree aside, durably: it equals its last commit then.
+    /// Puts the changes of a worktree aside, durably: it equals its last commit then. Where paths are named, only what is at
+    /// and below these.
     ///
     /// # Errors
-    /// [`UnderWay`](worktree::Error::UnderWay); [`NothingToCommit`](worktree::Error::NothingToCommit) if there are none; as [`Moving::record`](crate::worktree::Moving::record). Nothing has changed then.
+    /// [`UnderWay`](crate::worktree::Error::UnderWay); [`NothingToStash`](super::Error::NothingToStash) if there are none; as [`Moving::record`](crate::worktree::Moving::record). Nothing has changed then.
     pub fn push(
         &self,
         worktree: &Worktree,
+        only: &[TreePath],
         message: Option<String>,
         task: &Task,
     ) -> Result<(Stash, Vec<history::Warning>)> {
-        unless_stale(|| self.try_push(worktree, message.clone(), task))
+        let only = if only.iter().any(TreePath::is_root) { &[] } else { only };
+        unless_stale(|| self.try_push(worktree, only, message.clone(), task))
     }
 
     fn try_push(
         &self,
         worktree: &Worktree,
+        only: &[TreePath],
         message: Option<String>,
         task: &Task,
     ) -> Result<(Stash, Vec<history::Warning>)> {
         let branch = worktree.branch();
         let tip = self.0.repo.refs().existing_branch(branch)?;
-        let (snapshot, tree) = worktree.moving().record(task)?;
+        let (snapshot, tree) = worktree.moving().record_part(only, task)?;
         // Without its changes, the merge that goes on would drop what the other side has. What begins from here on makes
         // the snapshot stale.
         worktree.under_way().check_nothing()?;
@@ -69,8 +73,7 @@ impl Stashes<'_> {
         let base = snapshot.base.unwrap_or(tip);
         let under = self.0.repo.commit(base)?;
         if self.0.repo.diff_trees(under.tree, tree)?.is_empty() {
-            let (branch, still_open) = (branch.to_string(), Vec::new());
-            return Err(worktree::Error::NothingToCommit { branch, still_open }.into());
+            return Err(super::Error::NothingToStash(branch.to_string()));
         }
         let message = message.unwrap_or_else(|| format!("on {branch}: {}", under.subject()));
         let who: Signature = self.0.signature();
@@ -88,7 +91,11 @@ impl Stashes<'_> {
         let value = Tag { commit: durable.get(), description: message.clone(), metrics: BTreeMap::new() };
         let entry = self.0.said(format!("stash: {message}"));
         let moved = self.0.repo.refs().set_tag(&tag, &value, durable, false, &entry)?;
-        if let Err(error) = worktree.edits().reset_since(&snapshot) {
+        let is_back = match only {
+            [] => worktree.edits().reset_since(&snapshot),
+            only => worktree.edits().restore_since(&snapshot, only, self.0.now()),
+        };
+        if let Err(error) = is_back {
             // Somebody saved meanwhile: that would be in no stash, and not in the worktree.
             self.0.repo.refs().delete_tag(&tag, &self.0.said("stash: given up".into()))?;
             return Err(error.into());
@@ -149,6 +156,16 @@ impl Stashes<'_> {
         worktree.edits().make_since(&snapshot, edits, self.0.now())?;
         self.0.mounts().announce();
         Ok(())
+    }
+
+    /// The stash that git calls `stash@{back}`: so many before the newest.
+    ///
+    /// # Errors
+    /// [`super::Error::NoStashBack`].
+    pub fn back(&self, back: usize) -> Result<Stash> {
+        let stashes = self.all()?;
+        let count = stashes.len();
+        stashes.into_iter().nth(back).ok_or(super::Error::NoStashBack { back, count })
     }
 
     /// Lets a stash go. Its tag's log keeps its commit.

@@ -100,9 +100,6 @@ fn what_is_dropped_is_told_with_what_there_is_of_it() {
     commit(&workspace, &main);
     scene.add(&workspace, &main, b"two");
     let worktree = workspace.worktree(&main).expect("a worktree").worktree;
-    let paths = vec![TreePath::ROOT];
-    let refused = workspace.drops().restore(&worktree, &Restore::Paths { paths, source: None });
-    assert!(matches!(refused, Err(Error::WholeWorktree)), "{refused:?}");
     let what = Restore::Paths { paths: vec![tree_path()], source: None };
     let dropped = workspace.drops().restore(&worktree, &what).expect("restored").dropped.expect("told");
     let lost =

@@ -57,6 +57,9 @@ impl Operations<'_> {
     }
 
     fn put_back(&self, operation: &Operation, is_undo: bool, task: &Task) -> Result<Undone> {
+        if is_undo {
+            self.bring_back_stash(operation, task)?;
+        }
         let (mut kept, mut gone) = (Vec::new(), Vec::new());
         let moves_head = operation.touched().contains(&Touched::Head);
         let is_commit = operation.message.starts_with("commit");
@@ -104,6 +107,18 @@ impl Operations<'_> {
             }
         }
         Ok(Undone { operation: operation.clone(), warnings, heard: self.0.mounts().announce() })
+    }
+
+    /// What was put aside is a change again when that is taken back: its stash goes.
+    fn bring_back_stash(&self, operation: &Operation, task: &Task) -> Result<()> {
+        for stash in self.0.stashes().all()? {
+            let is_of_it = operation.touched().contains(&Touched::Tag(stash.tag.clone()));
+            if is_of_it && operation.message == format!("stash: {}", stash.message) {
+                let worktree = self.0.worktree(&self.0.branch(None)?)?.worktree;
+                self.0.stashes().pop(&worktree, &stash, task)?;
+            }
+        }
+        Ok(())
     }
 
     fn keep(&self, branch: &BranchName, task: &Task) -> Result<Kept> {

@@ -77,12 +77,17 @@ impl Unsaved {
         let snapshot = worktree.snapshot(false)?;
         let base = repo.tree_of(snapshot.base)?;
         let mut files = BTreeMap::new();
+        let (mut new, mut old) = (BTreeMap::new(), Vec::new());
         for change in snapshot.diff_from(base, worktree)? {
+            old.extend(change.old.filter(|entry| entry.node.is_file()).map(|entry| entry.node));
             // What is only in the commit is dropped by nobody.
             if change.kind != ChangeKind::Deleted {
+                new.extend(change.new.map(|entry| (change.path.clone(), entry.node)));
                 files.insert(change.path, Loss::Changed(change.kind));
             }
         }
+        // What was renamed is in the commit under another name.
+        files.retain(|path, _| new.get(path).is_none_or(|node| !old.contains(node)));
         let unfinished =
             [(&snapshot.still_open, Loss::BeingWritten), (&snapshot.interrupted, Loss::Interrupted)];
         for (paths, loss) in unfinished {

@@ -126,7 +126,13 @@ impl<'a> Branches<'a> {
         }
         let mut warnings = Vec::new();
         if half_deleted.is_none() {
-            let entry = LogEntry { who: who.clone(), message: "branch: deleted".into() };
+            // That it cannot be told is no reason to keep it.
+            let drops = force
+                && still.is_some()
+                && has_worktree(self.repo, branch)?
+                && self.has_unsaved(branch).unwrap_or(false);
+            let dropping = if drops { history::DROPPING } else { "" };
+            let entry = LogEntry { who: who.clone(), message: format!("branch: deleted{dropping}") };
             let deleted = self.repo.refs().delete_branch(branch, commit, &entry, check_merged)?;
             warnings.extend(deleted.warnings.into_iter().map(Warning::from));
         }

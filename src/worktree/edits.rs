@@ -101,6 +101,14 @@ impl Edits<'_> {
         self.make(removed.chain(emptied.into_iter().map(|path| Edit::Prune { path })).collect(), now)
     }
 
+    /// Refuses what [`Edits::remove`] refuses, and removes nothing.
+    ///
+    /// # Errors
+    /// As [`Edits::remove`].
+    pub fn check_removable(&self, paths: &[TreePath], recursive: bool) -> Result<()> {
+        self.removable(paths, recursive).map(drop)
+    }
+
     /// The paths that go, each without those below it.
     fn removable(&self, paths: &[TreePath], recursive: bool) -> Result<Vec<TreePath>> {
         for path in paths {
@@ -168,6 +176,19 @@ impl Edits<'_> {
         shown_as: &str,
         now: Timestamp,
     ) -> Result<()> {
+        self.make(self.restoring(paths, commit, shown_as)?, now)
+    }
+
+    /// The same of the worktree's last commit, unless something happened since a snapshot was taken: then [`Error::Stale`].
+    pub fn restore_since(&self, snapshot: &Snapshot, paths: &[TreePath], now: Timestamp) -> Result<()> {
+        let edits = match snapshot.base {
+            Some(base) => self.restoring(paths, base, self.worktree.branch().as_str())?,
+            None => paths.iter().map(|path| Edit::Remove { path: path.clone() }).collect(),
+        };
+        self.make_since(snapshot, edits, now)
+    }
+
+    fn restoring(&self, paths: &[TreePath], commit: CommitId, shown_as: &str) -> Result<Vec<Edit>> {
         let tree = self.worktree.repo().commit(commit)?.tree;
         let mut edits = Vec::with_capacity(paths.len());
         for path in paths {
@@ -183,7 +204,7 @@ impl Edits<'_> {
                 None => drop(self.worktree.repo().entry_at(commit, shown_as, path)?),
             }
         }
-        self.make(edits, now)
+        Ok(edits)
     }
 
     /// Brings missing directories back as they were; those that are there stay as they are.

@@ -5,11 +5,12 @@ use super::coding::Coding;
 use super::commit_worktree::ingest_snapshot;
 use super::error::{Error, Result};
 use super::merging::Merging;
+use super::part::part;
 use super::record::Record;
 use super::snapshot::Snapshot;
 use super::warning::Warning;
 use super::worktree::Worktree;
-use crate::history::{LogEntry, Node};
+use crate::history::{LogEntry, Node, TreePath};
 use crate::id::{CommitId, TreeId};
 use crate::task::Task;
 
@@ -70,14 +71,27 @@ impl Moving<'_> {
     /// # Errors
     /// [`Error::BeingWritten`] if a file is not complete, [`Error::LostBytes`].
     pub fn record(&self, task: &Task) -> Result<(Snapshot, TreeId)> {
-        let snapshot = self.0.snapshot(false)?;
-        if let Some(path) = snapshot.lost.first() {
+        self.record_part(&[], task)
+    }
+
+    /// The same of what is at and below some paths, upon what the worktree is based on; of everything if there are none.
+    ///
+    /// # Errors
+    /// As [`Moving::record`], of what is meant.
+    pub fn record_part(&self, only: &[TreePath], task: &Task) -> Result<(Snapshot, TreeId)> {
+        let mut snapshot = self.0.snapshot(false)?;
+        let is_meant = |path: &&TreePath| only.is_empty() || only.iter().any(|meant| path.starts_with(meant));
+        if let Some(path) = snapshot.lost.iter().find(is_meant) {
             return Err(Error::LostBytes(path.clone()));
         }
-        if let Some(path) = snapshot.still_open.first().or(snapshot.interrupted.first()) {
+        let unfinished = snapshot.still_open.iter().chain(&snapshot.interrupted);
+        if let Some(path) = unfinished.into_iter().find(is_meant) {
             return Err(Error::BeingWritten(path.clone()));
         }
         let repo = self.0.repo();
+        if !only.is_empty() {
+            snapshot.tree = part(repo, repo.tree_of(snapshot.base)?, &snapshot.tree, only)?;
+        }
         let ingest = repo.store().begin()?;
         let recipes =
             ingest_snapshot(self.0, &ingest, &snapshot, repo.tree_of(snapshot.base)?, Coding::Now, task)?;

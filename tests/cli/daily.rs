@@ -147,7 +147,6 @@ fn removing_and_restoring_happen_as_a_whole_or_not_at_all() {
     assert_eq!(bench.coral(&["status", "-s"]).succeeds().stdout, "D d/a\nD plain\n");
     bench.coral(&["restore", "plain", "nope"]).fails(1, &["no `nope` in"]);
     assert_eq!(bench.coral(&["status", "-s"]).succeeds().stdout, "D d/a\nD plain\n");
-    bench.coral(&["restore", "."]).fails(2, &["--all"]);
     bench.coral(&["restore", "plain", "d/a"]).succeeds();
     unchanged();
 }

@@ -75,7 +75,7 @@ fn a_name_that_is_allowed_works_to_the_end() {
         bench.coral(&["tag", &format!("{name}yy")]).fails(1, &["longer than 220 bytes"]);
         bench.coral(&["switch", "-c", name]).succeeds();
         bench.commit("a", name.as_bytes(), "on a long name");
-        bench.coral(&["tag", "-d", "long", name]).succeeds();
+        bench.coral(&["tag", "-m", "long", name]).succeeds();
         assert_eq!(bench.cat(&format!("heads/{name}:a")), name.as_bytes());
         assert_eq!(bench.cat(&format!("{name}@{{1}}:a")), b"1");
         bench.coral(&["tag", "-D", name]).succeeds();

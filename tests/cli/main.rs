@@ -30,6 +30,8 @@ mod snapshots;
 mod soups;
 mod stopping;
 mod trouble;
+mod typed;
+mod typed_looks;
 mod undos;
 mod workbench;
 #[path = "../written/mod.rs"]

@@ -51,7 +51,7 @@ fn a_merge_is_over_when_its_branch_is_reset() {
 #[test]
 fn changes_are_put_aside_and_brought_back() {
     let (bench, _) = bench();
-    bench.coral(&["stash"]).fails(1, &["nothing to commit"]);
+    bench.coral(&["stash"]).fails(1, &["no changes on `main`"]);
     bench.write("a", b"4");
     bench.write("b", b"new");
     bench.coral(&["add", "a", "b"]).succeeds();

@@ -106,7 +106,7 @@ const SEALS: &[(&str, &[&str])] = &[
     ("crc32fast", &["format/npz.rs", "convert/write.rs"]),
     ("memmap2", &["disk/"]),
     ("toml_edit", &["config.rs"]),
-    ("strsim", &["config.rs", "history/suggest.rs", "cli/habits.rs"]),
+    ("strsim", &["config.rs", "history/suggest.rs", "cli/error.rs", "cli/habits.rs"]),
     // There is a verb of that name.
     ("similar", &["compare/lines.rs", "merge/lines.rs", "cli/args.rs", "cli/schemas.rs"]),
     ("ignore", &["workspace/ignored.rs"]),
