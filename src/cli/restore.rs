@@ -2,7 +2,7 @@ use super::context::{Context, say_heard};
 use super::error::{CommandError, Result};
 use super::globs;
 use super::json::{PathOnly, plain};
-use super::output::Output;
+use super::output::{Output, note};
 use super::quote;
 use super::unsaved::{self, DroppedRow};
 use crate::history::TreePath;
@@ -13,8 +13,8 @@ use std::path::PathBuf;
 
 /// Bring files of the worktree back from a commit
 ///
-/// What the worktree has at these paths is dropped; what the commit does not have at them is removed, so that both are
-/// equal. All are restored, durably, or none.
+/// What the worktree has at these paths is dropped, and a file that is named and that the commit does not have is removed. New
+/// files in a directory that is named stay, as no commit has them. All are restored, durably, or none.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Paths in the worktree, `.` for all from here on; `*` and `?` fit names
@@ -37,6 +37,9 @@ pub struct Args {
     branch: Option<String>,
 }
 
+/// New files that are named one by one.
+const NAMED: usize = 10;
+
 /// What was brought back.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct BroughtBack {
@@ -47,6 +50,8 @@ pub struct BroughtBack {
     restored: Vec<PathOnly>,
     /// What nothing brings back
     dropped: Vec<DroppedRow>,
+    /// New files in these directories, which stay
+    kept: Vec<PathOnly>,
 }
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
@@ -63,26 +68,39 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let worktree = place.worktree(&branch)?;
     let restored = globs::in_worktree(&place, &worktree, &args.paths)?;
     place.heed_names(args.source.as_deref());
-    let all = args.all || (args.source.is_none() && restored.iter().any(TreePath::is_root));
+    let is_whole = args.all || (args.source.is_none() && restored.iter().any(TreePath::is_root));
     let what = match args.all {
         true => Restore::All,
         false => Restore::Paths { paths: restored.clone(), source: args.source },
     };
-    let Restored { dropped, heard } = place.drops().restore(&worktree, &what)?;
+    let Restored { dropped, kept, heard } = place.drops().restore(&worktree, &what)?;
     say_heard(&heard);
     let dropped = unsaved::told(dropped, &branch);
     if !out.json {
         unsaved::say(&dropped, "nothing brings these back");
+        say_kept(&kept);
     }
+    let all = is_whole && kept.is_empty();
     match (out.json, all) {
         (true, all) => {
             let restored = if all { Vec::new() } else { plain(&restored) };
             let dropped = unsaved::rows(&dropped);
-            out.value(&BroughtBack { branch: branch.to_string(), all, restored, dropped })
+            let kept = plain(&kept);
+            out.value(&BroughtBack { branch: branch.to_string(), all, restored, dropped, kept })
         }
         (false, true) => out.line(format_args!("the worktree of `{branch}` equals its last commit")),
         (false, false) => {
             restored.iter().try_for_each(|path| out.line(format_args!("restored {}", quote::path(path))))
         }
+    }
+}
+
+/// Names what stays, and how it goes.
+pub fn say_kept(kept: &[TreePath]) {
+    for path in kept.iter().take(NAMED) {
+        note(format!("`{path}` is new and stays; `coral restore {}` drops it", quote::path(path)));
+    }
+    if kept.len() > NAMED {
+        note(format!("{} more are new and stay; `coral clean -f -d` drops what is new", kept.len() - NAMED));
     }
 }

@@ -5,6 +5,7 @@ use super::json::{Id, PathOnly, plain};
 use super::merged::ConflictRow;
 use super::output::{Output, note, warn};
 use super::quote;
+use super::restore::say_kept;
 use super::unsaved::{self, DroppedRow};
 use crate::history::{BranchName, Error, Head, is_glob};
 use crate::merge::Favor;
@@ -70,6 +71,8 @@ pub struct Restored {
     restored: Vec<PathOnly>,
     /// What nothing brings back
     dropped: Vec<DroppedRow>,
+    /// New files in directories that were named, which stay
+    kept: Vec<PathOnly>,
 }
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
@@ -172,15 +175,16 @@ fn bring_back(place: &Place, out: &Output, paths: &[PathBuf], source: Option<Str
     let branch = place.branch(None)?;
     let worktree = place.worktree(&branch)?;
     let paths = globs::in_worktree(place, &worktree, paths)?;
-    let workspace::Restored { dropped, heard } =
+    let workspace::Restored { dropped, kept, heard } =
         place.drops().restore(&worktree, &Restore::Paths { paths: paths.clone(), source })?;
     say_heard(&heard);
     let dropped = unsaved::told(dropped, &branch);
     if out.json {
-        let (restored, dropped) = (plain(&paths), unsaved::rows(&dropped));
-        return out.value(&Restored { branch: branch.to_string(), restored, dropped });
+        let (restored, dropped, kept) = (plain(&paths), unsaved::rows(&dropped), plain(&kept));
+        return out.value(&Restored { branch: branch.to_string(), restored, dropped, kept });
     }
     unsaved::say(&dropped, "nothing brings these back");
+    say_kept(&kept);
     paths.iter().try_for_each(|path| out.line(format_args!("restored {}", quote::path(path))))
 }
 

@@ -2,20 +2,20 @@
 //!
 //! That it cannot be told what is lost is no reason to keep it, which may be damaged: then the result says why not.
 
-use super::error::Result;
+use super::error::{Error, Result};
 use super::mounts::Heard;
 use super::unsaved::Unsaved;
 use super::workspace::Workspace;
-use crate::history::{BranchName, DraftTree, TreePath};
-use crate::id::CommitId;
-use crate::worktree::{Branches, Warning, Worktree};
+use crate::history::{BranchName, Node, Repo, TreePath};
+use crate::id::{CommitId, TreeId};
+use crate::worktree::{Branches, Kind, Warning, Worktree};
 
 /// What is to be brought back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Restore {
     /// The whole worktree, as in its last commit.
     All,
-    /// Some paths of it.
+    /// Some paths of it. What lies in a directory and is in neither commit stays.
     Paths {
         /// Which.
         paths: Vec<TreePath>,
@@ -29,6 +29,8 @@ pub enum Restore {
 pub struct Restored {
     /// What is lost.
     pub dropped: Result<Unsaved>,
+    /// What stays although it is in a directory that is brought back, because no commit has it.
+    pub kept: Vec<TreePath>,
     /// What mounts say.
     pub heard: Heard,
 }
@@ -55,6 +57,12 @@ pub struct DeletedBranch {
     pub heard: Heard,
 }
 
+/// What is brought back, and what is not.
+struct Meant {
+    paths: Vec<TreePath>,
+    kept: Vec<TreePath>,
+}
+
 /// Verbs that drop something.
 #[derive(Debug, Clone, Copy)]
 pub struct Drops<'a>(&'a Workspace);
@@ -72,27 +80,63 @@ impl Drops<'_> {
     /// # Errors
     /// [`UnderWay`](crate::worktree::Error::UnderWay) if all of it is meant and a merge is under way; as [`Edits::restore`](crate::worktree::Edits::restore) and [`Edits::reset`](crate::worktree::Edits::reset).
     pub fn restore(&self, worktree: &Worktree, what: &Restore) -> Result<Restored> {
-        let dropped = match what {
-            Restore::All => self.restore_all(worktree)?,
+        let (dropped, kept) = match what {
+            Restore::All => (self.restore_all(worktree)?, Vec::new()),
             Restore::Paths { paths, source } => {
                 let name = source.as_deref().unwrap_or(worktree.branch().as_str());
                 let commit = self.0.repo.resolve(name, self.0.now())?;
-                match (paths.iter().any(TreePath::is_root), source) {
-                    (true, None) => self.restore_all(worktree)?,
-                    (true, Some(_)) => {
-                        worktree.under_way().check_nothing()?;
-                        let all = self.at_the_top(worktree, commit)?;
-                        self.restore_paths(worktree, &all, commit, name)?
-                    }
-                    (false, _) => self.restore_paths(worktree, paths, commit, name)?,
+                let is_all = paths.iter().any(TreePath::is_root);
+                if is_all {
+                    // The commit that ends a merge would drop what the other side has.
+                    worktree.under_way().check_nothing()?;
                 }
+                let Meant { paths, kept } = self.meant(worktree, paths, commit)?;
+                let dropped = match is_all && source.is_none() && kept.is_empty() {
+                    true => self.restore_all(worktree)?,
+                    false => self.restore_paths(worktree, &paths, commit, name)?,
+                };
+                (dropped, kept)
             }
         };
-        Ok(Restored { dropped, heard: self.0.mounts().announce() })
+        Ok(Restored { dropped, kept, heard: self.0.mounts().announce() })
+    }
+
+    /// What is to be brought back from a commit where some paths are named: of a directory that it has, what differs.
+    fn meant(&self, worktree: &Worktree, named: &[TreePath], commit: CommitId) -> Result<Meant> {
+        let repo = &self.0.repo;
+        let snapshot = worktree.snapshot(false)?;
+        let (tree, base) = (repo.commit(commit)?.tree, repo.tree_of(snapshot.base)?);
+        let changes = snapshot.diff_from(tree, worktree)?;
+        // Who writes to a file, or did when it was killed, has more there than the snapshot shows.
+        let unfinished = [&snapshot.still_open, &snapshot.interrupted, &snapshot.lost].into_iter().flatten();
+        let differing: Vec<&TreePath> = changes.iter().map(|change| &change.path).chain(unfinished).collect();
+        let is_folder = |path: &TreePath| -> Result<bool> {
+            let is_there = match worktree.names().resolve(path)? {
+                Some(node) => worktree.names().attributes(node)?.kind == Kind::Dir,
+                None => false,
+            };
+            let is_in_commit = || Ok::<_, Error>(matches!(entry(repo, tree, path)?, Some(Node::Dir(_))));
+            Ok(is_there && (path.is_root() || is_in_commit()?))
+        };
+        let mut meant = Meant { paths: Vec::new(), kept: Vec::new() };
+        for path in named {
+            if !is_folder(path)? {
+                meant.paths.push(path.clone());
+                continue;
+            }
+            for path in differing.iter().copied().filter(|below| below.starts_with(path)) {
+                let is_new = entry(repo, tree, path)?.is_none() && entry(repo, base, path)?.is_none();
+                if is_new { &mut meant.kept } else { &mut meant.paths }.push(path.clone());
+            }
+        }
+        for paths in [&mut meant.paths, &mut meant.kept] {
+            paths.sort();
+            paths.dedup();
+        }
+        Ok(meant)
     }
 
     fn restore_all(&self, worktree: &Worktree) -> Result<Result<Unsaved>> {
-        // The commit that ends a merge would drop what the other side has.
         worktree.under_way().check_nothing()?;
         let dropped = Unsaved::all(worktree);
         worktree.edits().reset()?;
@@ -109,20 +153,6 @@ impl Drops<'_> {
         let dropped = Unsaved::below(worktree, paths);
         worktree.edits().restore(paths, commit, shown_as, self.0.now())?;
         Ok(dropped)
-    }
-
-    /// What the top of a worktree or of a commit has.
-    fn at_the_top(&self, worktree: &Worktree, commit: CommitId) -> Result<Vec<TreePath>> {
-        let repo = &self.0.repo;
-        let commit = DraftTree::of(repo.commit(commit)?.tree);
-        let mut paths = Vec::new();
-        for tree in [&worktree.snapshot(false)?.tree, &commit] {
-            let entries = tree.entries(tree.root, repo)?.into_iter();
-            paths.extend(entries.map(|entry| TreePath::ROOT.join(entry.name)));
-        }
-        paths.sort();
-        paths.dedup();
-        Ok(paths)
     }
 
     /// Removes paths from a worktree, durably, all or none; directories only if `recursive`. Directories that are left without
@@ -148,4 +178,8 @@ impl Drops<'_> {
         let (commit, warnings) = (deleted.commit, deleted.warnings);
         Ok(DeletedBranch { commit, dropped, warnings, heard: self.0.mounts().announce() })
     }
+}
+
+fn entry(repo: &Repo, tree: TreeId, path: &TreePath) -> Result<Option<Node>> {
+    Ok(repo.find_in_tree(tree, path)?.map(|entry| entry.node))
 }

@@ -33,14 +33,21 @@ fn a_dot_is_all_from_here_on_and_a_folder_what_is_in_it() {
     let dirty = [("a", "x"), ("d/b", "y"), ("d/new", "z")];
     change(&bench, &dirty);
     below(&["restore", "."]);
-    assert_eq!(status(&bench), "M a\n");
+    assert_eq!(status(&bench), "M a\nA d/new\n");
     change(&bench, &dirty);
+    // What no commit has stays, unless it is named itself.
     let told = bench.coral(&["restore", "."]).succeeds();
-    assert!(told.stdout.contains("equals its last commit") && told.stderr.contains("d/new"), "{told:?}");
+    assert!(told.stderr.contains("`d/new` is new and stays; `coral restore d/new` drops it"), "{told:?}");
+    assert_eq!(status(&bench), "A d/new\n");
+    bench.coral(&["restore", "d/new"]).succeeds();
+    assert_eq!(status(&bench), "");
+    change(&bench, &dirty[..2]);
+    let told = bench.coral(&["restore", "."]).succeeds();
+    assert!(told.stdout.contains("equals its last commit"), "{told:?}");
     assert_eq!(status(&bench), "");
     change(&bench, &dirty);
     below(&["restore", ":/"]);
-    assert_eq!(status(&bench), "");
+    assert_eq!(status(&bench), "A d/new\n");
     change(&bench, &dirty);
     below(&["commit", "-m", "here", "."]);
     assert_eq!(status(&bench), "M a\n");
