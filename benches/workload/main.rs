@@ -127,7 +127,7 @@ fn request(message: &str, time: Timestamp) -> CommitRequest {
         allow_empty: false,
         level: None,
         tag: None,
-        amend: false,
+        amend: None,
         coding: Coding::Now,
         only: Vec::new(),
     }

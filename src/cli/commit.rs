@@ -138,10 +138,8 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     if args.dry_run {
         return foretell(&place, out, &branch, &worktree, &only);
     }
-    let before = match (args.amend, place.repo.refs().branch(&branch)?) {
-        (true, Some(tip)) => Some(place.repo.commit(tip)?),
-        _ => None,
-    };
+    let amend = args.amend.then(|| place.repo.refs().existing_branch(&branch)).transpose()?;
+    let before = amend.map(|tip| place.repo.commit(tip)).transpose()?;
     let reused = match args.reuse_message.as_ref().or(args.reedit_message.as_ref()) {
         Some(said) => Some(place.repo.commit(place.repo.resolve(said, place.now())?)?),
         None => None,
@@ -166,7 +164,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         allow_empty: args.allow_empty,
         level: args.level,
         tag,
-        amend: args.amend,
+        amend,
         coding: Coding::Now,
         only,
     };

@@ -270,6 +270,9 @@ fn worktree_hint(error: &worktree::Error) -> Option<String> {
         E::Diverged { .. } => {
             Some("commit the changes on a new branch, or drop them with `coral restore -B NAME --all`".into())
         }
+        E::NotTheLast { branch, .. } => {
+            Some(format!("somebody committed meanwhile: `coral log {branch}` shows it, `coral commit` commits upon it"))
+        }
         E::UncommittedChanges(name) => Some(format!(
             "`coral commit -B {name}` records them, `coral stash` puts them aside, `coral restore -B {name} --all` drops them"
         )),

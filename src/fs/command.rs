@@ -105,10 +105,8 @@ impl<'a> Commands<'a> {
     /// What is asked of the worktree; what is not said stays as it was in a commit whose place is taken.
     fn request(&self, command: &CommitCommand, branch: &BranchName, coding: Coding) -> Result<CommitRequest> {
         let committer = self.0.signature();
-        let before = match command.amend {
-            true => self.0.repo.refs().branch(branch)?.map(|tip| self.0.repo.commit(tip)).transpose()?,
-            false => None,
-        };
+        let amend = command.amend.then(|| self.0.repo.refs().existing_branch(branch)).transpose()?;
+        let before = amend.map(|tip| self.0.repo.commit(tip)).transpose()?;
         let before = before.as_deref();
         let message = command.message.clone().or(before.map(|before| before.message.clone()));
         let message = message.unwrap_or_default();
@@ -123,7 +121,7 @@ impl<'a> Commands<'a> {
             allow_empty: command.allow_empty,
             level: command.level,
             tag: command.tag.clone().map(TagName::new).transpose()?,
-            amend: command.amend,
+            amend,
             coding,
             only: paths(command)?,
         })

@@ -169,7 +169,9 @@ fn worktree_errno(error: &worktree::Error) -> i32 {
         E::NotEmpty(_) => libc::ENOTEMPTY,
         E::IntoItself(_) => libc::EINVAL,
         E::Stale | E::Replaced(_) => libc::ESTALE,
-        E::BeingWritten(_) | E::Diverged { .. } | E::UncommittedChanges(_) => libc::EBUSY,
+        E::BeingWritten(_) | E::Diverged { .. } | E::NotTheLast { .. } | E::UncommittedChanges(_) => {
+            libc::EBUSY
+        }
         E::Unmerged(_) | E::UnderWay { .. } | E::CutShort { .. } => libc::EBUSY,
         E::NothingUnderWay(_) => libc::EINVAL,
         E::LostBytes(_) | E::DamagedJournal { .. } => libc::EIO,

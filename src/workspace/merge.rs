@@ -303,7 +303,7 @@ impl Merges<'_> {
             allow_empty: false,
             level: None,
             tag: None,
-            amend: false,
+            amend: None,
             coding: Coding::Now,
             only: Vec::new(),
         };

@@ -66,7 +66,7 @@ fn commit(workspace: &Workspace, branch: &BranchName) {
         allow_empty: false,
         level: None,
         tag: None,
-        amend: false,
+        amend: None,
         coding: Coding::Now,
         only: Vec::new(),
     };

@@ -45,8 +45,8 @@ pub struct CommitRequest {
     pub level: Option<Level>,
     /// What the commit is to be called as well: both happen, or neither.
     pub tag: Option<TagName>,
-    /// Take the place of the last commit, with its parents.
-    pub amend: bool,
+    /// Take the place of the last commit, with its parents, if it is this one still.
+    pub amend: Option<CommitId>,
     /// When large files become small.
     pub coding: Coding,
     /// Only what is at and below these paths; everything if there are none. What else differs stays as it is, a change upon the
@@ -83,7 +83,7 @@ impl Worktree {
     ///
     /// # Errors
     /// [`Error::NothingToCommit`]; [`Stopped`](history::Error::Stopped); [`Error::Diverged`] if the branch moved away from the worktree's base;
-    /// [`RefExists`](history::Error::RefExists) if the tag does. After any error the branch is as it was.
+    /// [`Error::NotTheLast`] if somebody committed since the commit that is to be amended; [`RefExists`](history::Error::RefExists) if the tag does. After any error the branch is as it was.
     pub fn commit(&self, request: &CommitRequest, task: &Task) -> Result<Committed> {
         // Who writes on a file while a commit takes it writes to that very file.
         let coding = if request.include_open { Coding::Now } else { request.coding };
@@ -189,7 +189,7 @@ impl Attempt<'_> {
             Node::File { recipe, len }
         });
         let changed = repo.diff(parent_tree, &tree, &|_, _| Ok(false))?.len();
-        if changed == 0 && !(request.allow_empty || request.amend || parents.len() > 1) {
+        if changed == 0 && !(request.allow_empty || request.amend.is_some() || parents.len() > 1) {
             return Err(Error::NothingToCommit {
                 branch: worktree.branch().to_string(),
                 still_open: [snapshot.still_open, snapshot.interrupted].concat(),
@@ -227,10 +227,12 @@ impl Attempt<'_> {
     fn parents(&self, tip: Option<CommitId>, merging: Option<&Merging>) -> Result<Vec<CommitId>> {
         let branch = self.worktree.branch();
         match (self.request.amend, tip, merging) {
-            (true, _, Some(merging)) => Err(merging.under_way(branch)),
-            (true, None, None) => Err(history::Error::Unborn(branch.to_string()).into()),
-            (true, Some(tip), None) => Ok(self.worktree.repo().commit(tip)?.parents.clone()),
-            (false, tip, merging) => {
+            (Some(_), _, Some(merging)) => Err(merging.under_way(branch)),
+            (Some(amended), tip, None) if tip != Some(amended) => {
+                Err(Error::NotTheLast { branch: branch.to_string(), commit: amended })
+            }
+            (Some(amended), _, None) => Ok(self.worktree.repo().commit(amended)?.parents.clone()),
+            (None, tip, merging) => {
                 let merged = merging.filter(|merging| merging.kind == MergingKind::Merge);
                 Ok(tip.into_iter().chain(merged.map(|merging| merging.theirs)).collect())
             }
@@ -255,7 +257,7 @@ impl Attempt<'_> {
         self.announce(id, &stored)?;
         let initial = match (tip, commit.parents.len()) {
             (None, _) => " (initial)",
-            (Some(_), _) if self.request.amend => " (amend)",
+            (Some(_), _) if self.request.amend.is_some() => " (amend)",
             (Some(_), 2..) => " (merge)",
             (Some(_), _) => "",
         };

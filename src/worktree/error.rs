@@ -70,6 +70,14 @@ pub enum Error {
         /// The commit that the worktree is based on.
         base: Option<CommitId>,
     },
+    /// A commit is not the last one of its branch any more, whose place another was to take.
+    #[error("{} is no longer the last commit of `{branch}`", short(Some(*.commit)))]
+    NotTheLast {
+        /// The branch.
+        branch: String,
+        /// The commit.
+        commit: CommitId,
+    },
     /// An operation would drop changes.
     #[error("the worktree of `{0}` has changes that are not committed")]
     UncommittedChanges(String),

@@ -86,7 +86,7 @@ pub(super) fn request(message: &str, seconds: i64) -> CommitRequest {
         allow_empty: false,
         level: None,
         tag: None,
-        amend: false,
+        amend: None,
         coding: Coding::Now,
         only: Vec::new(),
     }
@@ -241,6 +241,25 @@ fn a_file_is_complete_when_the_last_writer_lets_go_of_it() {
     worktree.release(node, true, Release::Complete).expect("release");
     worktree.commit(&request("two", 4), &Task::default()).expect("commit");
     assert_eq!(committed(&repo, "main", "a"), Some(b"one two".to_vec()));
+}
+
+#[test]
+fn only_the_commit_that_was_looked_at_is_amended() {
+    let (_disk, repo) = create();
+    let worktree = tenant(&repo);
+    save(&worktree, "a", b"one", 1);
+    let first = worktree.commit(&request("first", 2), &Task::default()).expect("commit").id;
+    save(&worktree, "b", b"two", 3);
+    let second = worktree.commit(&request("second", 4), &Task::default()).expect("commit").id;
+    save(&worktree, "c", b"three", 5);
+    let amend = |id| CommitRequest { amend: Some(id), ..request("amended", 6) };
+    // Somebody committed while the message was written.
+    let refused = worktree.commit(&amend(first), &Task::default());
+    assert!(matches!(refused, Err(Error::NotTheLast { commit, .. }) if commit == first), "{refused:?}");
+    assert_eq!(repo.refs().branch(&main()).expect("readable"), Some(second));
+    let amended = worktree.commit(&amend(second), &Task::default()).expect("amended").id;
+    assert_eq!(repo.commit(amended).expect("commit").parents, [first]);
+    assert_eq!(committed(&repo, "main", "c"), Some(b"three".to_vec()));
 }
 
 #[test]
