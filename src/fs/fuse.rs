@@ -441,12 +441,10 @@ impl fuser::Filesystem for Adapter {
     }
 
     fn flush(&self, request: &Request, ino: INodeNo, handle: FileHandle, _: LockOwner, reply: ReplyEmpty) {
-        let thread = request.pid();
-        self.answer(Question::of_node(Operation::Flush, ino.0), Lane::Look, move |asked| {
-            let noted = asked
-                .core
-                .opened(handle.0)
-                .map(|file| file.flush(|opener| Closer::of_thread(thread, opener)));
+        let (thread, lane) = (request.pid(), Lanes::of(&self.core.shared).close(handle.0));
+        self.answer(Question::of_node(Operation::Flush, ino.0), lane, move |asked| {
+            let file = asked.core.opened(handle.0);
+            let noted = file.map(|file| file.flush(|opener| Closer::of_thread(thread, opener)));
             reply::empty(asked, noted, reply)
         });
     }

@@ -193,15 +193,24 @@ impl OpenNode {
         }
     }
 
-    /// Takes the record of a close back if it was long ago: somebody has the file open still.
-    fn void_overdue(&self) {
-        let Some(closing) = &self.closing else { return };
-        let is_overdue = || !closing.end.closings.is_awaited(closing.number);
-        if closing.is_recorded.load(Ordering::Relaxed) && is_overdue() {
+    /// Whether it is recorded that it was closed, so long ago that somebody has it open still.
+    fn is_overdue(&self) -> bool {
+        let is_awaited = |closing: &Closing| closing.end.closings.is_awaited(closing.number);
+        self.is_recorded() && self.closing.as_ref().is_some_and(|closing| !is_awaited(closing))
+    }
+
+    /// Whether it is recorded that it was closed.
+    pub fn is_recorded(&self) -> bool {
+        self.closing.as_ref().is_some_and(|closing| closing.is_recorded.load(Ordering::Relaxed))
+    }
+
+    /// Takes the record of a close back.
+    fn void(&self) {
+        // Where it cannot be taken back now, it is tried again.
+        if let Some(closing) = &self.closing
+            && self.worktree.closes().void(self.node).is_ok()
+        {
             closing.is_recorded.store(false, Ordering::Relaxed);
-            if self.worktree.closes().void(self.node).is_err() {
-                closing.is_recorded.store(true, Ordering::Relaxed);
-            }
         }
     }
 }
@@ -348,12 +357,13 @@ impl Handles {
 
     /// Takes back what was recorded of closes that cannot have been the last. To be called now and then.
     pub fn void_overdue(&self) {
-        let written: Vec<Arc<Handle>> = {
+        let overdue: Vec<Arc<Handle>> = {
             let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
-            let is_written = |handle: &&Arc<Handle>| handle.worktree().is_some_and(|open| open.write);
-            open.values().filter(is_written).cloned().collect()
+            let is_overdue = |handle: &&Arc<Handle>| handle.worktree().is_some_and(OpenNode::is_overdue);
+            open.values().filter(is_overdue).cloned().collect()
         };
-        written.iter().filter_map(|handle| handle.worktree()).for_each(OpenNode::void_overdue);
+        // One after the other is let go: who closes it meanwhile is not to wait for all.
+        overdue.into_iter().for_each(|handle| handle.worktree().into_iter().for_each(OpenNode::void));
     }
 
     /// What is still open was not closed: the session ends, and nobody will hear whether it is whole.

@@ -51,6 +51,14 @@ impl<'a> Lanes<'a> {
         self.of_worktree(handle, Lane::Long)
     }
 
+    /// Closing one descriptor of an open file: of one that was opened to be written it is recorded.
+    pub fn close(&self, handle: u64) -> Lane {
+        match self.0.handles.get(handle) {
+            Ok(handle) if handle.worktree().is_some_and(|open| open.write) => Lane::Change,
+            Ok(_) | Err(_) => Lane::Look,
+        }
+    }
+
     /// Closing an open file for good, which may complete it.
     pub fn release(&self, handle: u64) -> Lane {
         let ends_slowly = |handle: &Handle| {

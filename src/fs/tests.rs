@@ -1,5 +1,6 @@
 //! The file system without FUSE, where one request's way matters: who waits where, what is complete, what is let go.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -17,6 +18,7 @@ use crate::worktree::{Branches, Tenant};
 
 use super::attr::{Attr, Kind};
 use super::changes::{Changes, SetTime};
+use super::command::Commands;
 use super::completion::Closer;
 use super::errno::{Error, Result};
 use super::file_system::{FileSystem, Lookup};
@@ -137,6 +139,44 @@ fn delete(core: &FileSystem, name: &str) {
 }
 
 #[test]
+fn a_command_does_not_keep_a_mount_that_ends() {
+    let core = file_system();
+    save(&core, "worktree/main", "a", b"saved");
+    core.shared.ending.stop();
+    for command in ["commit -m late", "drain"] {
+        let control = core.open(ino(&core, ".coral/ctl"), WRITE).unwrap();
+        let written = core.opened(control.handle).unwrap().write(0, command.as_bytes());
+        assert_eq!(errno(written), Some(libc::EINVAL));
+        let mut said = vec![0; 4096];
+        let len = core.opened(control.handle).unwrap().read(0, &mut said).unwrap();
+        core.release(control.handle);
+        assert!(String::from_utf8_lossy(&said[..len]).contains("stopped before it was done"));
+    }
+    assert!(core.repo().refs().branch(&branch("main")).unwrap().is_none());
+    // What is committed by the mount itself is what was saved before.
+    let id = Commands::of(&core.shared).commit_checkpoint(&branch("main"), "last".into(), BTreeMap::new());
+    assert_eq!(core.repo().refs().branch(&branch("main")).unwrap(), Some(id.unwrap()));
+}
+
+#[test]
+fn what_is_recorded_of_a_close_is_taken_back_only_when_it_was_long_ago() {
+    let core = file_system();
+    let dir = ino(&core, "worktree/main");
+    let (_, opened) = core.create(dir, b"a", 0o644, WRITE).unwrap();
+    core.opened(opened.handle).unwrap().write(0, b"half").unwrap();
+    core.opened(opened.handle).unwrap().flush(|_| Closer::Opener);
+    let handle = core.shared.handles.get(opened.handle).unwrap();
+    core.shared.handles.void_overdue();
+    assert!(handle.worktree().unwrap().is_recorded());
+    // It is waited for in vain: somebody has it open still.
+    core.shared.closings.wait();
+    core.shared.handles.void_overdue();
+    assert!(!handle.worktree().unwrap().is_recorded());
+    drop(handle);
+    core.release(opened.handle);
+}
+
+#[test]
 fn only_the_first_write_to_a_file_copies_it() {
     let core = file_system();
     let file = save(&core, "worktree/main", "a", b"saved");
@@ -156,6 +196,8 @@ fn only_the_first_write_to_a_file_copies_it() {
     assert_eq!(Lanes::of(&core.shared).setattr(cut, None), Lane::Long);
     assert_eq!(Lanes::of(&core.shared).setattr(cut, Some(new.handle)), Lane::Change);
     assert_eq!(Lanes::of(&core.shared).sync(new.handle), Lane::Long);
+    // It is recorded, which waits for the worktree; who looks does not wait for that.
+    assert_eq!(Lanes::of(&core.shared).close(new.handle), Lane::Change);
     close(&core, new);
 }
 
@@ -168,6 +210,8 @@ fn history_is_read_where_no_worktree_is_waited_for() {
     let (snapshot, staged) = (core.open(snapshot, READ).unwrap(), core.open(staged, READ).unwrap());
     assert_eq!(Lanes::of(&core.shared).read(snapshot.handle), Lane::Read);
     assert_eq!(Lanes::of(&core.shared).sync(snapshot.handle), Lane::Look);
+    assert_eq!(Lanes::of(&core.shared).close(snapshot.handle), Lane::Look);
+    assert_eq!(Lanes::of(&core.shared).close(staged.handle), Lane::Look);
     assert_eq!(Lanes::of(&core.shared).read(staged.handle), Lane::Change);
     let ctl = core.open(ino(&core, ".coral/ctl"), WRITE).unwrap();
     assert_eq!(Lanes::of(&core.shared).write(ctl.handle), Lane::Long);

@@ -106,7 +106,9 @@ pub(super) fn complete_closed(worktree: &Worktree) -> Result<Vec<Interrupted>> {
     worktree.change(|state| {
         let (mut records, mut taken) = (Vec::with_capacity(complete.len()), Vec::new());
         for (staging, len) in complete {
-            let Some((node, _)) = state.nodes.file_of(staging) else { continue };
+            // A command may have removed it since.
+            let node = state.nodes.by_staging(staging);
+            let Some(node) = node.filter(|node| state.nodes.is_linked(*node)) else { continue };
             let modified = state.nodes.get(node)?.attributes.modified;
             records.push(Record::Settle { staging, len, modified });
             taken.push(Interrupted { path: state.nodes.path_of(node)?, now: Fallback::Closed });
