@@ -4,11 +4,12 @@
 
 use super::error::{Error, Result};
 use super::mounts::Heard;
+use super::stale::unless_stale;
 use super::unsaved::Unsaved;
 use super::workspace::Workspace;
 use crate::history::{BranchName, Node, Repo, TreePath};
 use crate::id::{CommitId, TreeId};
-use crate::worktree::{Branches, Kind, Warning, Worktree};
+use crate::worktree::{Branches, Kind, Snapshot, Warning, Worktree};
 
 /// What is to be brought back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,28 +84,55 @@ impl Drops<'_> {
         let (dropped, kept) = match what {
             Restore::All => (self.restore_all(worktree)?, Vec::new()),
             Restore::Paths { paths, source } => {
-                let name = source.as_deref().unwrap_or(worktree.branch().as_str());
-                let commit = self.0.repo.resolve(name, self.0.now())?;
-                let is_all = paths.iter().any(TreePath::is_root);
-                if is_all {
-                    // The commit that ends a merge would drop what the other side has.
-                    worktree.under_way().check_nothing()?;
-                }
-                let Meant { paths, kept } = self.meant(worktree, paths, commit)?;
-                let dropped = match is_all && source.is_none() && kept.is_empty() {
-                    true => self.restore_all(worktree)?,
-                    false => self.restore_paths(worktree, &paths, commit, name)?,
-                };
-                (dropped, kept)
+                unless_stale(|| self.restore_named(worktree, paths, source.as_deref()))?
             }
         };
         Ok(Restored { dropped, kept, heard: self.0.mounts().announce() })
     }
 
-    /// What is to be brought back from a commit where some paths are named: of a directory that it has, what differs.
-    fn meant(&self, worktree: &Worktree, named: &[TreePath], commit: CommitId) -> Result<Meant> {
-        let repo = &self.0.repo;
+    fn restore_all(&self, worktree: &Worktree) -> Result<Result<Unsaved>> {
+        // The commit that ends a merge would drop what the other side has.
+        worktree.under_way().check_nothing()?;
+        let dropped = Unsaved::all(worktree);
+        worktree.edits().reset()?;
+        Ok(dropped)
+    }
+
+    /// Brings named paths back; tells what is lost, and what stays. What is saved meanwhile beside what differed stays too.
+    fn restore_named(
+        &self,
+        worktree: &Worktree,
+        named: &[TreePath],
+        source: Option<&str>,
+    ) -> Result<(Result<Unsaved>, Vec<TreePath>)> {
+        let name = source.unwrap_or(worktree.branch().as_str());
+        let commit = self.0.repo.resolve(name, self.0.now())?;
+        let is_all = named.iter().any(TreePath::is_root);
+        if is_all {
+            worktree.under_way().check_nothing()?;
+        }
         let snapshot = worktree.snapshot(false)?;
+        let Meant { paths, kept } = self.meant(worktree, &snapshot, named, commit)?;
+        let dropped = Unsaved::below(worktree, named).map(|mut dropped| {
+            dropped.files.retain(|path, _| !kept.contains(path));
+            dropped
+        });
+        match is_all && source.is_none() && kept.is_empty() {
+            true => worktree.edits().reset_since(&snapshot)?,
+            false => worktree.edits().restore(&paths, commit, name, self.0.now())?,
+        }
+        Ok((dropped, kept))
+    }
+
+    /// What is to be brought back from a commit where some paths are named: of a directory that it has, what differs.
+    fn meant(
+        &self,
+        worktree: &Worktree,
+        snapshot: &Snapshot,
+        named: &[TreePath],
+        commit: CommitId,
+    ) -> Result<Meant> {
+        let repo = &self.0.repo;
         let (tree, base) = (repo.commit(commit)?.tree, repo.tree_of(snapshot.base)?);
         let changes = snapshot.diff_from(tree, worktree)?;
         // Who writes to a file, or did when it was killed, has more there than the snapshot shows.
@@ -134,25 +162,6 @@ impl Drops<'_> {
             paths.dedup();
         }
         Ok(meant)
-    }
-
-    fn restore_all(&self, worktree: &Worktree) -> Result<Result<Unsaved>> {
-        worktree.under_way().check_nothing()?;
-        let dropped = Unsaved::all(worktree);
-        worktree.edits().reset()?;
-        Ok(dropped)
-    }
-
-    fn restore_paths(
-        &self,
-        worktree: &Worktree,
-        paths: &[TreePath],
-        commit: CommitId,
-        shown_as: &str,
-    ) -> Result<Result<Unsaved>> {
-        let dropped = Unsaved::below(worktree, paths);
-        worktree.edits().restore(paths, commit, shown_as, self.0.now())?;
-        Ok(dropped)
     }
 
     /// Removes paths from a worktree, durably, all or none; directories only if `recursive`. Directories that are left without

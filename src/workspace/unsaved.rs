@@ -2,9 +2,9 @@
 //! untold.
 
 use super::error::Result;
-use crate::history::{BranchName, ChangeKind, DraftNode, Repo, TreePath, Walk};
+use crate::history::{BranchName, ChangeKind, DraftEntry, DraftNode, Node, Repo, TreePath, Walk};
 use crate::worktree::{Snapshot, Worktree, has_worktree};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// What a file is whose content is in no commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +58,28 @@ fn in_history(
     Ok(known)
 }
 
+/// What a file is that the history has.
+fn known_file(entry: DraftEntry) -> Option<Node> {
+    match entry.node {
+        DraftNode::Known(node @ Node::File { .. }) => Some(node),
+        _ => None,
+    }
+}
+
+/// Whether a path is one of some, or below one of them.
+fn is_at_or_below(path: &TreePath, some: &HashSet<&TreePath>) -> bool {
+    let mut above = path.clone();
+    loop {
+        if some.contains(&above) {
+            return true;
+        }
+        if above.is_root() {
+            return false;
+        }
+        above.pop();
+    }
+}
+
 /// Files of a worktree whose content is in no commit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unsaved {
@@ -77,12 +99,12 @@ impl Unsaved {
         let snapshot = worktree.snapshot(false)?;
         let base = repo.tree_of(snapshot.base)?;
         let mut files = BTreeMap::new();
-        let (mut new, mut old) = (BTreeMap::new(), Vec::new());
+        let (mut new, mut old) = (HashMap::new(), HashSet::new());
         for change in snapshot.diff_from(base, worktree)? {
-            old.extend(change.old.filter(|entry| entry.node.is_file()).map(|entry| entry.node));
+            old.extend(change.old.and_then(known_file));
             // What is only in the commit is dropped by nobody.
             if change.kind != ChangeKind::Deleted {
-                new.extend(change.new.map(|entry| (change.path.clone(), entry.node)));
+                new.extend(change.new.and_then(known_file).map(|node| (change.path.clone(), node)));
                 files.insert(change.path, Loss::Changed(change.kind));
             }
         }
@@ -93,7 +115,8 @@ impl Unsaved {
         for (paths, loss) in unfinished {
             files.extend(paths.iter().map(|path| (path.clone(), loss)));
         }
-        files.retain(|path, _| paths.iter().any(|above| path.starts_with(above)));
+        let named: HashSet<&TreePath> = paths.iter().collect();
+        files.retain(|path, _| is_at_or_below(path, &named));
         let known = in_history(repo, &snapshot, &files)?;
         files.retain(|path, _| !known.contains(path));
         let mut has_older = false;
