@@ -1,9 +1,10 @@
+use super::chosen::ChosenArgs;
 use super::context::{Context, Place, say_heard};
 use super::error::{CommandError, Result};
 use super::json::Id;
 use super::output::{Colour, Output, note, warn};
 use super::unsaved::{self, DroppedRow};
-use crate::history::{BranchName, CommitGraph, Head, glob};
+use crate::history::{BranchName, Head, glob};
 use crate::id::CommitId;
 use crate::workspace::{self, Switch};
 use crate::worktree::{self, Branches, Keeps};
@@ -56,21 +57,8 @@ pub struct Args {
     /// The name of the current branch alone
     #[arg(long)]
     show_current: bool,
-    /// Only branches that have this commit
-    #[arg(long, value_name = "REF", num_args = 0..=1, default_missing_value = "HEAD")]
-    contains: Option<String>,
-    /// Only branches that do not have it
-    #[arg(long, value_name = "REF", num_args = 0..=1, default_missing_value = "HEAD")]
-    no_contains: Option<String>,
-    /// Only branches that are at this commit
-    #[arg(long, value_name = "REF", num_args = 0..=1, default_missing_value = "HEAD")]
-    points_at: Option<String>,
-    /// Only branches whose commits this one has all
-    #[arg(long, value_name = "REF", num_args = 0..=1, default_missing_value = "HEAD")]
-    merged: Option<String>,
-    /// Only branches that have commits which this one has not
-    #[arg(long, value_name = "REF", num_args = 0..=1, default_missing_value = "HEAD")]
-    no_merged: Option<String>,
+    #[command(flatten)]
+    chosen: ChosenArgs,
     /// `name`, or `date` for the newest first; git's `refname` and `-committerdate` are the same
     #[arg(long, value_name = "KEY", default_value = "name", allow_hyphen_values = true, value_parser = sorting)]
     sort: Sorting,
@@ -96,8 +84,7 @@ fn sorting(key: &str) -> std::result::Result<Sorting, String> {
 impl Args {
     /// Whether it only lists.
     pub fn only_looks(&self) -> bool {
-        let chooses = [&self.contains, &self.no_contains, &self.points_at, &self.merged, &self.no_merged];
-        let lists = self.list || self.remotes || chooses.into_iter().any(Option::is_some);
+        let lists = self.list || self.remotes || self.chosen.is_said();
         lists || self.show_current || self.name.is_none()
     }
 
@@ -299,23 +286,8 @@ fn delete(place: &Place, out: &Output, name: &str, force: bool) -> Result<Delete
 
 /// Whether a branch is one of those that are wanted.
 fn is_wanted(place: &Place, args: &Args, name: &BranchName, tip: CommitId) -> Result<bool> {
-    let resolve = |text: &String| place.repo.resolve(text, place.now());
     let fits = args.name.is_none() || args.names().any(|pattern| glob(pattern, name.as_str()));
-    let contains = match (&args.contains, &args.no_contains) {
-        (Some(text), _) => CommitGraph::of(&place.repo).is_ancestor(resolve(text)?, tip)?,
-        (None, Some(text)) => !CommitGraph::of(&place.repo).is_ancestor(resolve(text)?, tip)?,
-        (None, None) => true,
-    };
-    let is_there = match &args.points_at {
-        Some(text) => resolve(text)? == tip,
-        None => true,
-    };
-    let merged = match (&args.merged, &args.no_merged) {
-        (Some(text), _) => CommitGraph::of(&place.repo).is_ancestor(tip, resolve(text)?)?,
-        (None, Some(text)) => !CommitGraph::of(&place.repo).is_ancestor(tip, resolve(text)?)?,
-        (None, None) => true,
-    };
-    Ok(fits && contains && is_there && merged)
+    Ok(fits && args.chosen.takes(place, tip)?)
 }
 
 fn list(place: &Place, out: &Output, args: &Args) -> Result<()> {

@@ -12,6 +12,7 @@ mod change;
 mod changes;
 mod check_attr;
 mod check_ignore;
+mod chosen;
 mod clean;
 mod closed;
 mod commit;

@@ -1,10 +1,10 @@
+use super::chosen::ChosenArgs;
 use super::commit::key_values;
 use super::context::{Context, Place, say_heard};
 use super::error::{CommandError, Result};
 use super::json::Id;
 use super::output::{Colour, Output, warn};
-use crate::history::{CommitGraph, Tag, TagName, glob};
-use crate::id::CommitId;
+use crate::history::{Tag, TagName, glob};
 use crate::workspace::{TagRequest, is_of_its_own};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -40,21 +40,8 @@ pub struct Args {
     /// Delete tags. Behind the name of a tag that is made, -d is its description
     #[arg(short = 'd', visible_short_alias = 'D', long, value_name = "NAME", num_args = 1..)]
     delete: Vec<String>,
-    /// Only tags of commits that have this one
-    #[arg(long, value_name = "REF", num_args = 0..=1, default_missing_value = "HEAD")]
-    contains: Option<String>,
-    /// Only tags of commits that do not have it
-    #[arg(long, value_name = "REF", num_args = 0..=1, default_missing_value = "HEAD")]
-    no_contains: Option<String>,
-    /// Only tags of this commit
-    #[arg(long, value_name = "REF", num_args = 0..=1, default_missing_value = "HEAD")]
-    points_at: Option<String>,
-    /// Only tags of commits that this one has all
-    #[arg(long, value_name = "REF", num_args = 0..=1, default_missing_value = "HEAD")]
-    merged: Option<String>,
-    /// Only tags of commits that this one has not
-    #[arg(long, value_name = "REF", num_args = 0..=1, default_missing_value = "HEAD")]
-    no_merged: Option<String>,
+    #[command(flatten)]
+    chosen: ChosenArgs,
     /// At most so many lines of each description, 1 if it is not said
     #[arg(short = 'n', value_name = "COUNT", num_args = 0..=1, default_missing_value = "1")]
     lines: Option<usize>,
@@ -69,8 +56,7 @@ pub struct Args {
 impl Args {
     /// Whether it only lists.
     pub fn only_looks(&self) -> bool {
-        let chooses = [&self.contains, &self.no_contains, &self.points_at, &self.merged, &self.no_merged];
-        let chooses = chooses.into_iter().any(Option::is_some) || self.lines.is_some();
+        let chooses = self.chosen.is_said() || self.lines.is_some();
         (self.list || chooses || self.name.is_none()) && self.delete.is_empty()
     }
 
@@ -214,7 +200,7 @@ fn list(place: &Place, out: &Output, args: &Args) -> Result<()> {
     }
     let mut wanted = Vec::new();
     for (name, tag) in tags {
-        if is_wanted(place, args, tag.commit)? {
+        if args.chosen.takes(place, tag.commit)? {
             wanted.push((name, tag));
         }
     }
@@ -245,25 +231,6 @@ fn list(place: &Place, out: &Output, args: &Args) -> Result<()> {
         out.line(format_args!("{name} {}{description}{metrics}", &tag.commit.to_string()[..10]))?;
     }
     Ok(())
-}
-
-/// Whether a commit is one of those whose tags are wanted.
-fn is_wanted(place: &Place, args: &Args, commit: CommitId) -> Result<bool> {
-    let graph = CommitGraph::of(&place.repo);
-    let resolve = |text: &String| place.repo.resolve(text, place.now());
-    let (above, below) = (
-        |text: &String| graph.is_ancestor(resolve(text)?, commit),
-        |text: &String| graph.is_ancestor(commit, resolve(text)?),
-    );
-    let is = |said: &Option<String>, asked: &dyn Fn(&String) -> crate::history::Result<bool>| match said {
-        Some(text) => asked(text),
-        None => Ok(true),
-    };
-    Ok(is(&args.contains, &above)?
-        && is(&args.no_contains, &|text| Ok(!above(text)?))?
-        && is(&args.points_at, &|text| Ok(resolve(text)? == commit))?
-        && is(&args.merged, &below)?
-        && is(&args.no_merged, &|text| Ok(!below(text)?))?)
 }
 
 fn row(name: &TagName, tag: &Tag) -> TagRow {
