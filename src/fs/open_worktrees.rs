@@ -2,10 +2,10 @@
 //!
 //! Owns when a worktree is opened and when it is let go, and what an error in one that was taken away comes from.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::history::{BranchName, Head, Repo};
-use crate::worktree::{self, Interrupted, Tenant, has_worktree};
+use crate::worktree::{self, Closings, Interrupted, Tenant, has_worktree, hear_closes};
 
 use super::errno::{Error, Result};
 use super::log::Log;
@@ -13,18 +13,36 @@ use super::report::shown;
 use super::settings::Clock;
 use super::worktrees::{OpenWorktree, Opening, WorktreeNode, Worktrees, explained};
 
+/// Waits until files of a worktree that were closed just now are complete.
+pub(super) type Settle = Arc<dyn Fn(&Arc<OpenWorktree>) + Send + Sync>;
+
 /// The worktrees of a repository's branches.
 pub(super) struct OpenWorktrees {
     repo: Repo,
     open: Worktrees,
     log: Arc<Log>,
     clock: Clock,
+    settle: Settle,
+}
+
+/// What this mount hears of closes in one worktree.
+struct OwnCloses {
+    settle: Settle,
+    worktree: Weak<OpenWorktree>,
+}
+
+impl Closings for OwnCloses {
+    fn settle(&self) {
+        if let Some(worktree) = self.worktree.upgrade() {
+            (self.settle)(&worktree);
+        }
+    }
 }
 
 impl OpenWorktrees {
     /// None of this repository's is open yet.
-    pub fn of(repo: &Repo, log: Arc<Log>, clock: Clock) -> Self {
-        Self { repo: repo.clone(), open: Worktrees::default(), log, clock }
+    pub fn of(repo: &Repo, log: Arc<Log>, clock: Clock, settle: Settle) -> Self {
+        Self { repo: repo.clone(), open: Worktrees::default(), log, clock, settle }
     }
 
     /// The worktree of a branch, opened at first use.
@@ -40,7 +58,11 @@ impl OpenWorktrees {
             }
             Ok((tenant, interrupted))
         };
-        self.explain(self.open.find_or_open(branch, open))
+        let opened = self.explain(self.open.find_or_open(branch, open))?;
+        hear_closes(&opened, || {
+            Arc::new(OwnCloses { settle: Arc::clone(&self.settle), worktree: Arc::downgrade(&opened) })
+        });
+        Ok(opened)
     }
 
     /// A result of something done in the repository: where that was moved away or replaced, an error is of that.

@@ -91,12 +91,18 @@ impl Superblock {
             true => (IngestQueue::start(tell).map_err(failed)?, Fills::start().map_err(failed)?),
             false => (IngestQueue::idle(), Fills::idle()),
         };
+        let (closings, ingest) = (Arc::<Closings>::default(), Arc::new(ingest));
+        let (awaited, queue) = (Arc::clone(&closings), Arc::clone(&ingest));
+        let settle = Arc::new(move |worktree: &Arc<OpenWorktree>| {
+            awaited.wait();
+            settle_mapped(worktree, &queue);
+        });
         Ok(Self {
             inodes: Inodes::new(root),
             handles: Handles::default(),
-            worktrees: OpenWorktrees::of(&repo, Arc::clone(&log), Arc::clone(&clock)),
-            closings: Arc::default(),
-            ingest: Arc::new(ingest),
+            worktrees: OpenWorktrees::of(&repo, Arc::clone(&log), Arc::clone(&clock), settle),
+            closings,
+            ingest,
             auto_events: AutoEvents::default(),
             auto_status: AutoStatus::default(),
             fills,
@@ -180,12 +186,7 @@ impl Superblock {
 
     /// Completes files that were closed and that nobody writes to any more through a mapping.
     pub fn settle_mapped(&self) {
-        for worktree in self.worktrees.all() {
-            // What cannot be recorded now is tried again at the next look.
-            if !worktree.lending().settle_mapped().unwrap_or_default().is_empty() {
-                self.ingest.settled(worktree);
-            }
-        }
+        self.worktrees.all().iter().for_each(|worktree| settle_mapped(worktree, &self.ingest));
     }
 
     /// Says who can tell the kernel that names moved.
@@ -213,5 +214,13 @@ impl Superblock {
             (Some(name), Some(parent)) if name == ".coral" => parent,
             _ => root,
         }
+    }
+}
+
+/// Completes files of a worktree that were closed and that nobody writes to any more through a mapping.
+fn settle_mapped(worktree: &Arc<OpenWorktree>, queue: &IngestQueue) {
+    // What cannot be recorded now is tried again at the next look.
+    if !worktree.lending().settle_mapped().unwrap_or_default().is_empty() {
+        queue.settled(Arc::clone(worktree));
     }
 }

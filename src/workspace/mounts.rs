@@ -2,8 +2,11 @@
 //! dead daemon costs nothing, a hung one a few seconds, once.
 
 use super::workspace::Workspace;
-use crate::daemons::Request;
+use crate::daemons::{Daemons, Request};
 use crate::task::Task;
+use crate::worktree::Closings;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 /// What came back from the mounts of a repository.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,6 +41,11 @@ impl Mounts<'_> {
         self.ask(Request::Settle, &Task::default())
     }
 
+    /// What the mounts hear of closes.
+    pub(super) fn closings(&self) -> Arc<dyn Closings> {
+        Arc::new(HeardCloses { daemons: Arc::clone(&self.0.daemons), run: self.run() })
+    }
+
     /// Lets mounts finish with files that were closed just now, and leave what is done in the background for a commit that
     /// is made now.
     pub fn begin_commit(&self) -> Heard {
@@ -53,9 +61,27 @@ impl Mounts<'_> {
     fn ask(&self, request: Request, task: &Task) -> Heard {
         let daemons = &self.0.daemons;
         let known = daemons.silent();
-        let answers = daemons.ask_all(&self.0.repo.root().join("run"), request, task).unwrap_or_default();
+        let answers = daemons.ask_all(&self.run(), request, task).unwrap_or_default();
         let silent = daemons.silent().into_iter().filter(|process| !known.contains(process)).collect();
         let answered = answers.len();
         Heard { answered, silent, troubles: answers.into_iter().filter_map(Result::err).collect() }
+    }
+
+    /// Where their sockets are.
+    fn run(&self) -> PathBuf {
+        self.0.repo.root().join("run")
+    }
+}
+
+/// Closes as the daemons of a repository hear of them.
+struct HeardCloses {
+    daemons: Arc<Daemons>,
+    run: PathBuf,
+}
+
+impl Closings for HeardCloses {
+    fn settle(&self) {
+        // Who cannot be asked hears of nothing.
+        let _ = self.daemons.ask_all(&self.run, Request::Settle, &Task::default());
     }
 }

@@ -13,7 +13,7 @@ use crate::soup::sweep_scratch;
 use crate::store::{CodedFiles, StoreError};
 use crate::task::Task;
 use crate::units::Timestamp;
-use crate::worktree::{Interrupted, Worktree, has_worktree};
+use crate::worktree::{Interrupted, Worktree, has_worktree, hear_closes};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ pub struct Workspace {
     pub inside: Option<(BranchName, TreePath)>,
     /// Where and when that is.
     pub surroundings: Surroundings,
-    pub(super) daemons: Daemons,
+    pub(super) daemons: Arc<Daemons>,
     pub(super) own_mounts: OwnMounts,
 }
 
@@ -75,7 +75,7 @@ impl Workspace {
             folder,
             inside,
             surroundings: surroundings.clone(),
-            daemons: Daemons::new(),
+            daemons: Arc::default(),
             own_mounts: OwnMounts::default(),
         })
     }
@@ -119,6 +119,7 @@ impl Workspace {
         // What a soup left that was killed takes room, and is of no use: that it stays is no reason to fail.
         let _ = sweep_scratch(&self.repo);
         let worktree = self.repo.worktree(branch)?;
+        hear_closes(&worktree, || self.mounts().closings());
         let interrupted = worktree.recover_if_abandoned()?;
         worktree.follow_branch()?;
         Ok(OpenedWorktree { worktree, interrupted })

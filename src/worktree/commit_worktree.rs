@@ -7,7 +7,7 @@ use super::error::{Error, Result};
 use super::merging::{Merging, MergingKind};
 use super::part::part;
 use super::record::Record;
-use super::snapshot::{Snapshot, settle_interrupted};
+use super::snapshot::{Snapshot, look, settle_interrupted};
 use super::staging::StagedFile;
 use super::sync::let_go_of_garbage;
 use super::warning::Warning;
@@ -117,7 +117,7 @@ impl Worktree {
             return Ok(());
         }
         let base_tree = self.repo().tree_of(base)?;
-        let snapshot = self.snapshot(false)?;
+        let snapshot = look(self, false)?;
         if !snapshot.is_at_rest() || !snapshot.diff_from(base_tree, self)?.is_empty() {
             return Ok(());
         }

@@ -8,6 +8,7 @@ use super::hold::Hold;
 use super::nodes::{Body, Content, File, NodeId, Safe};
 use super::record::Record;
 use super::state::State;
+use super::unfinished::Unfinished;
 use super::worktree::Worktree;
 use crate::history::{Attributes, DraftDir, DraftEntry, DraftNode, DraftTree, Entry, Name, Node, TreePath};
 use crate::id::{CommitId, StagingId, TreeId};
@@ -26,6 +27,8 @@ pub struct Snapshot {
     pub interrupted: Vec<TreePath>,
     /// Files of which the disk lost bytes.
     pub lost: Vec<TreePath>,
+    /// The bytes of files that are being written, or whose writer ended in the middle.
+    pub(super) unfinished: Vec<Unfinished>,
     /// The generation of the journal, and the point in it, that it was taken at.
     pub(super) position: (u64, u64),
     /// What must be said again in a journal that starts from this snapshot.
@@ -49,37 +52,37 @@ struct Collector<'a> {
     still_open: Vec<TreePath>,
     interrupted: Vec<TreePath>,
     lost: Vec<TreePath>,
+    unfinished: Vec<Unfinished>,
     resume: Vec<Record>,
 }
 
-impl Worktree {
-    /// The tree as it is now. With `include_open`, files that are being written are taken with the bytes that they
-    /// have; otherwise as they were when last complete.
-    pub fn snapshot(&self, include_open: bool) -> Result<Snapshot> {
-        let hold = Hold::take(&**self.repo().disk(), &self.dir)?;
-        let base = self.base()?;
-        let base_root = base.map(|commit| self.repo().commit(commit)).transpose()?.map(|commit| commit.tree);
-        let mut collector = Collector {
-            worktree: self,
-            include_open,
-            base_root,
-            changed: Vec::new(),
-            still_open: Vec::new(),
-            interrupted: Vec::new(),
-            lost: Vec::new(),
-            resume: Vec::new(),
-        };
-        let (root, position) = self.read(|state| {
-            collector.resume = state.nodes.run.map(|run| Record::Run { run }).into_iter().collect();
-            Ok((collector.run(state)?, state.journal.position()))
-        })?;
-        let Collector { changed, mut still_open, mut interrupted, mut lost, resume, .. } = collector;
-        for list in [&mut still_open, &mut interrupted, &mut lost] {
-            list.sort();
-        }
-        let tree = DraftTree::new(root, changed);
-        Ok(Snapshot { base, tree, still_open, interrupted, lost, position, resume, _hold: hold })
+/// The tree as far as is known now: a file that was closed a moment ago may pass for one that is being written. With
+/// `include_open`, such files are taken with the bytes that they have; otherwise as they were when last complete.
+pub(super) fn look(worktree: &Worktree, include_open: bool) -> Result<Snapshot> {
+    let hold = Hold::take(&**worktree.repo().disk(), &worktree.dir)?;
+    let base = worktree.base()?;
+    let base_root = base.map(|commit| worktree.repo().commit(commit)).transpose()?.map(|commit| commit.tree);
+    let mut collector = Collector {
+        worktree,
+        include_open,
+        base_root,
+        changed: Vec::new(),
+        still_open: Vec::new(),
+        interrupted: Vec::new(),
+        lost: Vec::new(),
+        unfinished: Vec::new(),
+        resume: Vec::new(),
+    };
+    let (root, position) = worktree.read(|state| {
+        collector.resume = state.nodes.run.map(|run| Record::Run { run }).into_iter().collect();
+        Ok((collector.run(state)?, state.journal.position()))
+    })?;
+    let Collector { changed, mut still_open, mut interrupted, mut lost, unfinished, resume, .. } = collector;
+    for list in [&mut still_open, &mut interrupted, &mut lost] {
+        list.sort();
     }
+    let tree = DraftTree::new(root, changed);
+    Ok(Snapshot { base, tree, still_open, interrupted, lost, unfinished, position, resume, _hold: hold })
 }
 
 impl Snapshot {
@@ -212,6 +215,8 @@ impl Collector<'_> {
                 false => &mut self.interrupted,
             };
             list.push(path.clone());
+            let at = self.worktree.staging().path(staging);
+            self.unfinished.push(Unfinished::at(&**self.worktree.repo().disk(), &at, staging)?);
         }
         match file.complete {
             Some(complete) => Ok(Some((attributes, node(complete)))),

@@ -11,11 +11,12 @@ use super::generation::{Place, Standing};
 use super::group_sync::GroupSync;
 use super::journal::Journal;
 use super::state::State;
+use super::unfinished::Closings;
 use crate::history::{BranchName, Repo};
 use crate::id::CommitId;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// The worktree of one branch, as every process may use it: looked at, changed in whole files, committed. Writing into
 /// files needs a [`Tenant`](super::Tenant). Threads and processes share it; every method is one atomic step.
@@ -27,6 +28,7 @@ pub struct Worktree {
     changing: Mutex<Folder>,
     state: Mutex<State>,
     pub(super) syncs: GroupSync,
+    pub(super) closings: OnceLock<Arc<dyn Closings>>,
 }
 
 impl fmt::Debug for Worktree {
@@ -51,6 +53,7 @@ impl Worktree {
             changing: Mutex::default(),
             state: Mutex::new(State::of(journal)),
             syncs: GroupSync::default(),
+            closings: OnceLock::new(),
         };
         worktree.read(|_| Ok(()))?;
         Ok(worktree)

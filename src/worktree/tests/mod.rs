@@ -7,6 +7,7 @@ mod checked;
 mod closed;
 mod costs;
 mod crash;
+mod cut;
 mod deletions;
 mod descriptors;
 mod edits;
