@@ -21,6 +21,20 @@ pub fn name(bytes: &[u8]) -> String {
     }
 }
 
+/// A name as the argument of a command that somebody copies into a shell (POSIX.1-2024): one word, and no option.
+pub fn argument(bytes: &[u8]) -> String {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+:@%,=".contains(byte) || *byte >= 0x80;
+    let word = match std::str::from_utf8(bytes) {
+        Ok(text) if !text.is_empty() && bytes.iter().all(is_plain) && !text.contains(is_harmful) => {
+            text.to_owned()
+        }
+        Ok(text) if !text.contains(|c| c == '\'' || c == '\t' || is_harmful(c)) => format!("'{text}'"),
+        // In a word of this kind backslashes and single quotes are escaped, double quotes need not be.
+        _ => format!("$'{}'", escaped(bytes, needs_quotes).replace('\'', "\\'")),
+    };
+    if bytes.starts_with(b"-") { format!("./{word}") } else { word }
+}
+
 /// A line of free text: what could do harm is escaped, the rest stays as somebody wrote it.
 pub fn text(line: &str) -> String {
     escaped(line.as_bytes(), is_harmful)
@@ -98,6 +112,26 @@ mod tests {
         ];
         for (bytes, shown) in quoted {
             assert_eq!(name(bytes), shown);
+        }
+    }
+
+    #[test]
+    fn what_is_copied_into_a_shell_is_the_one_word_that_it_was() {
+        let words: [(&[u8], &str); 11] = [
+            (b"run/model-1.safetensors", "run/model-1.safetensors"),
+            ("größe".as_bytes(), "größe"),
+            (b"a b", "'a b'"),
+            (b"*", "'*'"),
+            (b"x;rm $HOME", "'x;rm $HOME'"),
+            (b"--all", "./--all"),
+            (b"-a b", "./'-a b'"),
+            (br"back\slash", r"'back\slash'"),
+            (b"it's", r"$'it\'s'"),
+            (b"nl\nx", r"$'nl\nx'"),
+            (b"bad\xff", r"$'bad\377'"),
+        ];
+        for (bytes, word) in words {
+            assert_eq!(argument(bytes), word);
         }
     }
 

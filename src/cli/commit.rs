@@ -216,13 +216,13 @@ fn shut(place: &Place, nothing: Error) -> CommandError {
     let plain = CommandError::without_hint(nothing);
     match place.mounts().shut() {
         Some(Shut::Mount(mount)) => {
-            let shown = quote::file(&mount);
+            let shown = quote::file_argument(&mount);
             plain
-                .hint(format!("the mount at {shown} is read-only, so that nothing is saved there"))
+                .hint(format!("the mount at {} is read-only, so that nothing is saved there", quote::file(&mount)))
                 .hint(format!(
                     "`coral umount {shown}`, then `coral mount {} {shown}` mounts it writable; `coral add FILE` takes files \
                      without a mount",
-                    quote::file(&place.folder)
+                    quote::file_argument(&place.folder)
                 ))
         }
         _ => plain.hint(format!(

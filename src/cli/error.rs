@@ -212,7 +212,7 @@ fn hint(error: &Error) -> Option<String> {
         Error::UnknownRef { nearest: Some(name), .. } => did_you_mean(name),
         Error::UnknownRef { kind, nearest: None, .. } => Some(format!("`coral {kind}` lists what there is")),
         Error::UnknownPath { path, nearest: Some(nearest), .. } if path == nearest => {
-            Some(format!("the last commit has it: `coral restore {}` brings it back", quote::path(path)))
+            Some(format!("the last commit has it: `coral restore {}` brings it back", quote::path_argument(path)))
         }
         Error::UnknownPath { nearest: Some(path), .. } => did_you_mean(path),
         Error::UnknownPath { nearest: None, .. } => Some("`coral ls [REF]` lists what there is".into()),
@@ -296,7 +296,8 @@ fn worktree_hint(error: &worktree::Error) -> Option<String> {
             Some("wait until it is closed, or write to it through the same mount".into())
         }
         E::LostBytes(path) => Some(format!(
-            "save it again, or go back to the last commit's with `coral restore {path}`; then look after the disk"
+            "save it again, or go back to the last commit's with `coral restore {}`; then look after the disk",
+            quote::path_argument(path)
         )),
         E::Replaced(_) => Some(OPEN_ANEW.into()),
         E::History(error) => hint(error),
@@ -386,7 +387,7 @@ fn of_workspace(error: workspace::Error) -> CommandError {
             E::NoFile(_) => CommandError::new(error).hint("`coral ls -r` lists the files"),
             E::NothingToUndo => CommandError::new(error).hint("`coral op log` lists what was done"),
             E::StashConflicts { number, ref paths } => {
-                let path = paths.first().map(quote::path).unwrap_or_default();
+                let path = paths.first().map(quote::path_argument).unwrap_or_default();
                 CommandError::new(error).hint(format!(
                     "nothing has changed; `coral diff stash/{number}` shows it, `coral restore -s stash/{number} {path}` takes \
                      what it has there"

@@ -4,6 +4,7 @@ use super::json::OnDisk;
 use super::mount_options::{self, MountOption};
 use super::notify;
 use super::output::{Output, note};
+use super::quote;
 use crate::checkpoint::When;
 use crate::config::Config;
 use crate::fs::{
@@ -11,7 +12,6 @@ use crate::fs::{
     Settings, View, block_stop_signals, launch, mount, raise_descriptor_limit, wait_for_stop_signal,
 };
 use crate::history::{BranchName, Repo, TagName};
-use crate::quote;
 use crate::units::Timestamp;
 use crate::workspace::{open_repo, root_of};
 use schemars::JsonSchema;
@@ -289,20 +289,20 @@ fn start_in_background(context: &Context, out: &Output, args: Args, guards: Guar
 impl From<MountError> for CommandError {
     fn from(error: MountError) -> Self {
         let hint = match &error {
-            MountError::Missing(path) => Some(format!("`mkdir {}` makes it", path.display())),
+            MountError::Missing(path) => Some(format!("`mkdir {}` makes it", quote::file_argument(path))),
             MountError::NotADirectory(_) | MountError::NotEmpty(_) => {
                 Some("mount on an empty directory".to_owned())
             }
             MountError::AlreadyMounted(mounted) => {
-                Some(format!("`coral umount {}` takes it away", mounted.mount_point.display()))
+                Some(format!("`coral umount {}` takes it away", quote::file_argument(&mounted.mount_point)))
             }
             MountError::Busy(path) => Some(format!(
                 "leave it first, or `coral umount --lazy {}` takes it away when the last user is done",
-                path.display()
+                quote::file_argument(path)
             )),
             MountError::Silent(path) => Some(format!(
                 "`coral umount --lazy {}` takes it away; a process that was stopped goes on after `kill -CONT`",
-                path.display()
+                quote::file_argument(path)
             )),
             MountError::NotMounted(_)
             | MountError::NoFuseDevice

@@ -98,7 +98,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
 /// Names what stays, and how it goes.
 pub fn say_kept(kept: &[TreePath]) {
     for path in kept.iter().take(NAMED) {
-        note(format!("`{path}` is new and stays; `coral restore {}` drops it", quote::path(path)));
+        note(format!("`{path}` is new and stays; `coral restore {}` drops it", quote::path_argument(path)));
     }
     if kept.len() > NAMED {
         note(format!("{} more are new and stay; `coral clean -f -d` drops what is new", kept.len() - NAMED));

@@ -363,3 +363,33 @@ fn undoing_takes_back_what_was_done_last_and_says_what_is_lost() {
         (b"aside".to_vec(), String::new())
     );
 }
+
+#[test]
+fn a_commit_of_paths_that_are_none_or_did_not_change_says_so() {
+    let bench = tree();
+    change(&bench, &[("a", "x")]);
+    bench.coral(&["commit", "-m", "x", "nosuch"]).fails(1, &["nosuch"]);
+    bench.coral(&["commit", "-m", "x", "d/bb"]).fails(1, &["d/bb", "did you mean `d/b`?"]);
+    bench.coral(&["commit", "-m", "x", "d/b"]).fails(1, &["nothing at these paths differs"]);
+    assert_eq!(status(&bench), "M a\n");
+    bench.coral(&["rm", "d/b"]).succeeds();
+    bench.coral(&["commit", "-m", "gone", "d/b"]).succeeds();
+    bench.coral(&["commit", "-m", "x", "d/b"]).fails(1, &["d/b"]);
+}
+
+#[test]
+fn a_hint_can_be_copied_into_a_shell_whatever_a_file_is_called() {
+    let bench = tree();
+    for name in ["a b", "--all", "*", "x;y", "it's"] {
+        change(&bench, &[(&format!("./{name}"), "new"), ("a", "changed"), ("d/b", "changed")]);
+        let said = bench.coral(&["restore", "d", "."]).succeeds().stderr;
+        let hint = said.split('`').find(|part| part.starts_with("coral restore")).expect("a hint");
+        let hint = hint.replacen("coral", "\"$CORAL\"", 1);
+        change(&bench, &[("a", "changed")]);
+        let mut shell = std::process::Command::new("bash");
+        shell.args(["-euc", &hint]).current_dir(bench.path("repo")).env("CORAL", env!("CARGO_BIN_EXE_coral"));
+        bench.run(shell).succeeds();
+        assert_eq!(status(&bench), "M a\n", "{hint}");
+        bench.coral(&["restore", "a"]).succeeds();
+    }
+}
