@@ -15,6 +15,7 @@ use super::worktree::Worktree;
 use crate::codec::Level;
 use crate::history::{
     self, Commit, CommitGraph, DraftTree, Intake, LogEntry, Node, Signature, Tag, TagName, Tree, TreePath,
+    nearest_path,
 };
 use crate::id::{CommitId, RecipeId, StagingId, TreeId};
 use crate::plain::LEN_MIN;
@@ -82,7 +83,7 @@ impl Worktree {
     /// Records the worktree as it is now as the next commit of its branch. When this returns, the commit is durable.
     ///
     /// # Errors
-    /// [`Error::NothingToCommit`]; [`Stopped`](history::Error::Stopped); [`Error::Diverged`] if the branch moved away from the worktree's base;
+    /// [`Error::NothingToCommit`]; [`UnknownPath`](history::Error::UnknownPath) of a path that is meant; [`Stopped`](history::Error::Stopped); [`Error::Diverged`] if the branch moved away from the worktree's base;
     /// [`Error::NotTheLast`] if somebody committed since the commit that is to be amended; [`RefExists`](history::Error::RefExists) if the tag does. After any error the branch is as it was.
     pub fn commit(&self, request: &CommitRequest, task: &Task) -> Result<Committed> {
         // Who writes on a file while a commit takes it writes to that very file.
@@ -181,7 +182,10 @@ impl Attempt<'_> {
         };
         let meant = match request.only.as_slice() {
             [] => snapshot.tree.clone(),
-            only => part(repo, parent_tree, &snapshot.tree, only)?,
+            only => {
+                self.check_known(parent_tree, &snapshot)?;
+                part(repo, parent_tree, &snapshot.tree, only)?
+            }
         };
         let recipes = ingest_tree(worktree, &ingest, (&meant, &snapshot.tree), parent_tree, coding, task)?;
         let tree = meant.with_stored(&|staging| {
@@ -192,6 +196,7 @@ impl Attempt<'_> {
         if changed == 0 && !(request.allow_empty || request.amend.is_some() || parents.len() > 1) {
             return Err(Error::NothingToCommit {
                 branch: worktree.branch().to_string(),
+                is_part: !request.only.is_empty(),
                 still_open: [snapshot.still_open, snapshot.interrupted].concat(),
             });
         }
@@ -221,6 +226,25 @@ impl Attempt<'_> {
         }
         let Snapshot { still_open, interrupted, .. } = snapshot;
         Ok(Committed { id, is_root: tip.is_none(), changed, still_open, interrupted, warnings })
+    }
+
+    /// That every path that is meant is one, now or in the commit before.
+    fn check_known(&self, before: TreeId, snapshot: &Snapshot) -> Result<()> {
+        let Self { worktree, request, .. } = *self;
+        let repo = worktree.repo();
+        for path in &request.only {
+            let is_known = snapshot.tree.find(path, repo)?.is_some()
+                || repo.find_in_tree(before, path)?.is_some()
+                || worktree.names().resolve(path)?.is_some();
+            if !is_known {
+                return Err(Error::History(history::Error::UnknownPath {
+                    path: path.clone(),
+                    place: format!("the worktree of {}", worktree.branch()),
+                    nearest: nearest_path(repo, before, path)?,
+                }));
+            }
+        }
+        Ok(())
     }
 
     /// What the commit follows: the last one; of a merge the other side as well; what the one did whose place it takes.

@@ -55,10 +55,12 @@ pub enum Error {
         what: String,
     },
     /// A commit would equal its parent.
-    #[error("nothing to commit on `{branch}`: the worktree equals its last commit")]
+    #[error("nothing to commit on `{branch}`: {}", if *is_part { "nothing at these paths differs from its last commit" } else { "the worktree equals its last commit" })]
     NothingToCommit {
         /// The branch.
         branch: String,
+        /// Whether only some paths were meant.
+        is_part: bool,
         /// Files left out because they are still being written.
         still_open: Vec<TreePath>,
     },
