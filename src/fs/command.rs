@@ -18,6 +18,9 @@ use super::superblock::Superblock;
 use super::texts::Texts;
 use super::upkeep::Upkeep;
 
+/// Texts of so many bytes may have been cut: the kernel hands over at least as many at once.
+const WHOLE: usize = 64 << 10;
+
 /// What carries commands out in one mount.
 pub(super) struct Commands<'a>(&'a Superblock);
 
@@ -29,6 +32,10 @@ impl<'a> Commands<'a> {
 
     /// Carries out the commands in a text, up to the first that fails, or until the task is stopped. `Err` is what it said.
     pub fn carry_out(&self, text: &[u8], task: &Task) -> std::result::Result<String, String> {
+        // The kernel cuts what is longer than it takes at once, and a part of a line means something else.
+        if text.len() >= WHOLE && !text.ends_with(b"\n") {
+            return Err(format!("a text of {WHOLE} bytes or more ends with a line: nothing was done\n"));
+        }
         let text = std::str::from_utf8(text).map_err(|_| "the command is not UTF-8\n".to_owned())?;
         let mut said = String::new();
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
@@ -81,7 +88,7 @@ impl<'a> Commands<'a> {
 
     fn make_commit(&self, command: &CommitCommand, task: &Task) -> Result<(BranchName, Committed)> {
         let branch = self.branch_of(command)?;
-        self.0.settle();
+        self.0.settle_everywhere();
         let is_later = (self.0.ingest.is_at_work() || command.no_pack) && !command.include_open;
         let coding = match is_later {
             true => {
@@ -153,7 +160,7 @@ impl<'a> Commands<'a> {
     /// What a commit would take.
     fn foretell(&self, command: &CommitCommand) -> Result<String> {
         let branch = self.branch_of(command)?;
-        self.0.settle();
+        self.0.settle_everywhere();
         let worktree = self.0.worktrees.open(&branch)?;
         let snapshot = worktree.snapshot(command.include_open)?;
         let only = paths(command)?;

@@ -53,6 +53,7 @@ mod place;
 mod reply;
 mod report;
 mod settings;
+mod settling;
 mod signals;
 mod sizes;
 mod snapshots;

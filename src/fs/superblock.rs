@@ -27,10 +27,11 @@ use super::lending::Lending;
 use super::log::Log;
 use super::meter::Meter;
 use super::moving::MovingNames;
-use super::open_worktrees::OpenWorktrees;
+use super::open_worktrees::{OpenWorktrees, Settle};
 use super::opening::{CachedContent, OpenMode};
 use super::place::Place;
 use super::settings::{Author, Clock, Settings, View};
+use super::settling::Settling;
 use super::sizes::StoredSizes;
 use super::snapshots::root_place;
 use super::worktrees::OpenWorktree;
@@ -51,6 +52,7 @@ pub(super) struct Superblock {
     pub worktrees: OpenWorktrees,
     /// Files that were closed and may be released any moment.
     pub closings: Arc<Closings>,
+    settling: Arc<Settling>,
     pub ingest: Arc<IngestQueue>,
     pub auto_events: AutoEvents,
     pub auto_status: AutoStatus,
@@ -92,16 +94,15 @@ impl Superblock {
             false => (IngestQueue::idle(), Fills::idle()),
         };
         let (closings, ingest) = (Arc::<Closings>::default(), Arc::new(ingest));
-        let (awaited, queue) = (Arc::clone(&closings), Arc::clone(&ingest));
-        let settle = Arc::new(move |worktree: &Arc<OpenWorktree>| {
-            awaited.wait();
-            settle_mapped(worktree, &queue);
-        });
+        let settling = Arc::new(Settling::of(&repo, &closings, &ingest));
+        let hearer = Arc::clone(&settling);
+        let settle: Settle = Arc::new(move |worktree| hearer.everywhere(std::slice::from_ref(worktree)));
         Ok(Self {
             inodes: Inodes::new(root),
             handles: Handles::default(),
             worktrees: OpenWorktrees::of(&repo, Arc::clone(&log), Arc::clone(&clock), settle),
             closings,
+            settling,
             ingest,
             auto_events: AutoEvents::default(),
             auto_status: AutoStatus::default(),
@@ -178,15 +179,19 @@ impl Superblock {
         }
     }
 
-    /// Waits until files that were closed just now are complete, or somebody else still has them open.
+    /// Waits until files that were closed just now through this mount are complete, or somebody else still has them open.
     pub fn settle(&self) {
-        self.closings.wait();
-        self.settle_mapped();
+        self.settling.here(&self.worktrees.all());
+    }
+
+    /// The same through any mount of the repository.
+    pub fn settle_everywhere(&self) {
+        self.settling.everywhere(&self.worktrees.all());
     }
 
     /// Completes files that were closed and that nobody writes to any more through a mapping.
     pub fn settle_mapped(&self) {
-        self.worktrees.all().iter().for_each(|worktree| settle_mapped(worktree, &self.ingest));
+        self.settling.mapped(&self.worktrees.all());
     }
 
     /// Says who can tell the kernel that names moved.
@@ -214,13 +219,5 @@ impl Superblock {
             (Some(name), Some(parent)) if name == ".coral" => parent,
             _ => root,
         }
-    }
-}
-
-/// Completes files of a worktree that were closed and that nobody writes to any more through a mapping.
-fn settle_mapped(worktree: &Arc<OpenWorktree>, queue: &IngestQueue) {
-    // What cannot be recorded now is tried again at the next look.
-    if !worktree.lending().settle_mapped().unwrap_or_default().is_empty() {
-        queue.settled(Arc::clone(worktree));
     }
 }

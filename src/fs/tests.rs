@@ -468,7 +468,7 @@ fn what_people_are_told_is_quoted_line_by_line_and_ends() {
     assert!(said.contains("still being written, is not in the commit: \"new\\nline\"\n"), "{said}");
     core.opened(opened.handle)
         .unwrap()
-        .write(0, format!("dance{}", "\x1b".repeat(100_000)).as_bytes())
+        .write(0, format!("dance{}\n", "\x1b".repeat(100_000)).as_bytes())
         .unwrap_err();
     let mut said = [0; 1 << 14];
     let len = core.opened(opened.handle).unwrap().read(0, &mut said).unwrap();
