@@ -84,6 +84,27 @@ pub fn a_copy_of_a_snapshot_is_the_tree_that_was_committed() -> Result<(), Missi
     Ok(())
 }
 
+pub fn a_hundred_thousand_files_lie_in_one_directory() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    stage
+        .sh("mkdir repo/many; cd repo/many; seq -f '%06.0f' 100000 | split -l 1 -a 6 --numeric-suffixes=1 - f
+             cd ..; \"$CORAL\" -q add many; \"$CORAL\" -q commit -m many")
+        .succeeds();
+    let look = "[ $(ls -f | grep -c ^f) = 100000 ]; cat f000001 f050000 f100000; [ ! -e f100001 ]
+        [ $(find . -type f -name 'f0999*' | wc -l) = 100 ]";
+    for place in ["worktree/main/many", "HEAD/many"] {
+        let seen = stage.sh_in(&stage.mnt(place), look).succeeds();
+        assert_eq!(seen.lines(), ["000001", "050000", "100000"], "{place}");
+    }
+    stage
+        .sh("cd \"$W\"/many; rm f0000??; mv f050000 g; printf new > f050000; mkdir -p ../deep; mv ../many ../deep
+             cd ../deep/many; [ $(ls -f | grep -c '^[fg]') = 99902 ]; \"$CORAL\" -q commit -m changed
+             ls -f | sort > \"$HOME\".here; ls -f \"$M\"/HEAD/deep/many | sort | cmp - \"$HOME\".here
+             cmp f100000 \"$M\"/HEAD/deep/many/f100000; [ ! -e \"$M\"/HEAD/many ]")
+        .succeeds();
+    Ok(())
+}
+
 pub fn disk_usage_is_what_is_stored() -> Result<(), Missing> {
     let stage = Stage::new()?;
     fs::write(stage.worktree("zeros"), vec![0; 8 << 20]).expect("room");

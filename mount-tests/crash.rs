@@ -165,6 +165,48 @@ pub fn a_full_disk_is_told_to_the_writer_and_changes_nothing() -> Result<(), Mis
     Ok(())
 }
 
+pub fn what_a_disk_keeps_of_its_own_goes_before_a_writer_is_told_that_it_is_full() -> Result<(), Missing> {
+    let mut stage = Stage::unmounted()?;
+    let small = SmallDisk::new(&stage, &stage.path("small"), 160)?;
+    stage.coral(&["init", "small/repo"]).succeeds();
+    stage.mount(&["small/repo", "mnt"]);
+    let mib = |script: &str| -> u64 { stage.sh(script).succeeds().text().trim().parse().expect("a number") };
+    let taken = || mib("du -sm small/repo/.coral/plain | cut -f1");
+    // Copies of what is coded, and room for little more than them.
+    for step in 0..4 {
+        fs::write(stage.worktree("model"), weights(step, 12 << 20)).expect("room");
+        stage.sh("cd \"$W\"; \"$CORAL\" commit -m step; \"$CORAL\" drain").succeeds();
+        assert!(fs::read(stage.mnt("HEAD/model")).expect("committed") == weights(step, 12 << 20));
+    }
+    let (copies, free) = (taken(), mib("df -m --output=avail small | tail -1"));
+    assert!(copies >= 24, "{copies}");
+    let said = format!(
+        "dd if=/dev/urandom of=\"$W\"/fits bs=1M count={} status=none; sync \"$W\"/fits",
+        free + copies / 2
+    );
+    stage.sh(&said).succeeds();
+    assert!(taken() < copies);
+    // What is committed waits to be coded; that this needs more room than there is leaves it where it is.
+    stage.sh("cd \"$W\"; \"$CORAL\" commit -m fits; cp fits fits.too || true; rm -f fits.too").succeeds();
+    stage
+        .sh("dd if=/dev/urandom of=\"$W\"/more bs=1M count=160 status=none")
+        .fails(&["No space left on device"]);
+    stage
+        .sh("cd \"$W\"; \"$CORAL\" drain || true; cmp fits \"$M\"/HEAD/fits; \"$CORAL\" fsck --full")
+        .succeeds();
+    for step in 0..4 {
+        let read = fs::read(stage.mnt(&format!("commits/main~{}/model", 4 - step))).expect("committed");
+        assert!(read == weights(step, 12 << 20), "{step}");
+    }
+    // With room again everything goes on.
+    stage
+        .sh("cd \"$W\"; rm more; printf later > small; \"$CORAL\" commit -m later; cat \"$M\"/HEAD/small")
+        .succeeds();
+    stage.unmount();
+    drop(small);
+    Ok(())
+}
+
 pub fn a_stop_signal_unmounts() -> Result<(), Missing> {
     for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
         let mut stage = Stage::new()?;

@@ -11,9 +11,9 @@ use std::thread;
 
 use memmap2::{Mmap, MmapMut};
 
+use crate::nobody::{NOBODY, as_nobody, become_nobody, needs_unprivileged_fuse};
 use crate::seed::{self, Random};
 use crate::stage::{Missing, Stage, coral};
-use crate::unprivileged::{NOBODY, as_nobody, become_nobody, needs_unprivileged_fuse};
 
 const STEPS: usize = 100_000;
 /// Longest file, in bytes: small, so that operations meet each other.

@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use crate::crash::SmallDisk;
 use crate::described::Described;
+use crate::nobody::{as_nobody, needs_unprivileged_fuse};
 use crate::stage::{Missing, Stage, coral, detach, needs_root, weights};
-use crate::unprivileged::{as_nobody, needs_unprivileged_fuse};
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))

@@ -19,6 +19,7 @@ mod heavy;
 mod lent;
 mod life;
 mod load;
+mod nobody;
 mod places;
 mod posix;
 mod python;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         coreutils:
             a_tree_made_by_coreutils_is_the_tree_that_they_make_elsewhere,
             a_copy_of_a_snapshot_is_the_tree_that_was_committed,
+            a_hundred_thousand_files_lie_in_one_directory,
             disk_usage_is_what_is_stored;
         daily:
             commands_follow_each_other_from_inside_a_worktree,
@@ -126,6 +128,7 @@ fn main() -> ExitCode {
             a_descriptor_that_stays_open_is_not_closed_by_a_copy_of_it,
             what_a_commit_left_as_it_was_saved_becomes_small_and_survives_the_daemon,
             a_full_disk_is_told_to_the_writer_and_changes_nothing,
+            what_a_disk_keeps_of_its_own_goes_before_a_writer_is_told_that_it_is_full,
             a_disk_that_cannot_be_written_is_told_of_and_read,
             a_stop_signal_unmounts;
         completion:
@@ -205,6 +208,7 @@ fn main() -> ExitCode {
             fio_reads_what_it_wrote,
             what_pjdfstest_finds_is_known,
             stressors_of_file_systems_end,
+            programs_find_the_same_in_the_mount_of_a_user_without_privileges,
             a_worktree_bound_elsewhere_is_the_same_worktree,
             files_of_hdf5_are_read_while_they_are_written,
             direct_io_reads_and_writes;

@@ -251,6 +251,25 @@ pub fn a_command_that_fails_fails_the_write() -> Result<(), Missing> {
     let mut said = [0; 200];
     let len = ctl.read_at(&mut said, 0).expect("readable");
     assert!(String::from_utf8_lossy(&said[..len]).contains("nothing to commit"));
+
+    for (path, change) in [("a", "one"), ("b", "two")] {
+        fs::write(stage.worktree(path), change).expect("room");
+    }
+    let refused = |text: &str, why: &str| {
+        let ctl = OpenOptions::new().read(true).write(true).open(stage.mnt(".coral/ctl")).expect("there");
+        (&ctl).write_all(text.as_bytes()).expect_err("refused");
+        let mut said = [0; 200];
+        let len = ctl.read_at(&mut said, 0).expect("readable");
+        let said = String::from_utf8_lossy(&said[..len]).into_owned();
+        assert!(said.contains(why), "{said}");
+    };
+    refused("commit -m x nosuch\n", "nosuch");
+    // The kernel hands over the beginning of it, which names `a` alone.
+    refused(&format!("commit -m cut {}b\n", "a ".repeat(700_000)), "ends with a line");
+    assert!(stage.in_repo(&["log"]).text().lines().all(|line| !line.contains("cut")));
+    let many = format!("commit -m 'all of it' {}b\n", "a ".repeat(100_000));
+    (&ctl).write_all(many.as_bytes()).expect("carried out");
+    assert_eq!(fs::read_to_string(stage.mnt("HEAD/b")).expect("committed"), "two");
     Ok(())
 }
 

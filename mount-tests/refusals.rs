@@ -8,8 +8,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
+use crate::nobody::{NOBODY, become_nobody};
 use crate::stage::{Missing, Stage, needs_root};
-use crate::unprivileged::{NOBODY, become_nobody};
 
 /// A path below the folder that a case is about.
 struct At<'a>(&'a Path);

@@ -1,9 +1,10 @@
 //! A scratch repository, mounted, and programs that run in it. Whatever happens, nothing stays mounted or running.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 
 pub use crate::harness::Missing;
 use crate::harness::scratch;
+use crate::nobody::{NOBODY, as_nobody, needs_unprivileged_fuse};
 
 /// How long a program may take, in seconds: a mount that hangs fails its test instead of hanging the run.
 const PATIENCE: &str = "120";
@@ -20,6 +22,8 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
 /// A mounted repository: `repo` and `mnt` in a scratch folder.
 pub struct Stage {
     folder: tempfile::TempDir,
+    /// Whether it belongs to a user without privileges, who runs everything there.
+    is_nobodys: bool,
     daemons: Vec<Daemon>,
     /// Where a test mounts something itself.
     others: Vec<PathBuf>,
@@ -41,10 +45,48 @@ impl Stage {
     /// A new repository that is not mounted.
     pub fn unmounted() -> Result<Self, Missing> {
         needs_fuse()?;
-        let stage = Self { folder: scratch("mount-"), daemons: Vec::new(), others: Vec::new() };
-        fs::create_dir(stage.path("mnt")).expect("a scratch folder");
+        let stage = Self::empty();
         stage.coral(&["init", "repo"]).succeeds();
         Ok(stage)
+    }
+
+    /// A new repository of a user without privileges, who mounts it and runs every program.
+    pub fn of_nobody() -> Result<Self, Missing> {
+        needs_unprivileged_fuse()?;
+        let mut stage = Self::empty();
+        stage.is_nobodys = true;
+        fs::copy(coral(), stage.path("coral")).expect("room");
+        fs::create_dir(stage.path("home")).expect("a scratch folder");
+        fs::set_permissions(stage.path(""), fs::Permissions::from_mode(0o755)).expect("ours");
+        for path in ["", "mnt", "home"] {
+            chown(stage.path(path), Some(NOBODY), Some(NOBODY)).expect("root may");
+        }
+        stage.coral(&["init", "repo"]).succeeds();
+        stage.mount(&["repo", "mnt"]);
+        Ok(stage)
+    }
+
+    fn empty() -> Self {
+        let folder = scratch("mount-");
+        let stage = Self { folder, is_nobodys: false, daemons: Vec::new(), others: Vec::new() };
+        fs::create_dir(stage.path("mnt")).expect("a scratch folder");
+        stage
+    }
+
+    /// The program as whoever runs it here may: he need not get to where it was built.
+    fn own_coral(&self) -> PathBuf {
+        match self.is_nobodys {
+            true => self.path("coral"),
+            false => coral().into(),
+        }
+    }
+
+    /// A program that whoever the repository belongs to starts.
+    fn started(&self, program: impl AsRef<OsStr>) -> Command {
+        match self.is_nobodys {
+            true => as_nobody(program),
+            false => Command::new(program),
+        }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -63,12 +105,12 @@ impl Stage {
 
     /// Runs `coral` in the scratch folder.
     pub fn coral(&self, arguments: &[&str]) -> Ran {
-        self.run(self.program(coral(), self.folder.path()).args(arguments))
+        self.run(self.program(self.own_coral(), self.folder.path()).args(arguments))
     }
 
     /// Runs `coral` in the repository's folder.
     pub fn in_repo(&self, arguments: &[&str]) -> Ran {
-        self.run(self.program(coral(), &self.path("repo")).args(arguments))
+        self.run(self.program(self.own_coral(), &self.path("repo")).args(arguments))
     }
 
     /// Runs a shell script that stops at the first failure. `$M` is the mount, `$W` the worktree of main.
@@ -81,10 +123,10 @@ impl Stage {
     }
 
     /// A program that is about to run, limited in time.
-    pub fn program(&self, program: &str, folder: &Path) -> Command {
-        let mut command = Command::new("timeout");
+    pub fn program(&self, program: impl AsRef<OsStr>, folder: &Path) -> Command {
+        let mut command = self.started("timeout");
         command.arg(PATIENCE).arg(program).current_dir(folder);
-        command.env("M", self.path("mnt")).env("W", self.worktree("")).env("CORAL", coral());
+        command.env("M", self.path("mnt")).env("W", self.worktree("")).env("CORAL", self.own_coral());
         command.env("HOME", self.path("home")).env_remove("CI");
         command
     }
@@ -113,7 +155,7 @@ impl Stage {
 
     /// Mounts with these arguments, the last of which is the mount point, and waits until it answers.
     pub fn mount(&mut self, arguments: &[&str]) {
-        let mut command = Command::new(coral());
+        let mut command = self.started(self.own_coral());
         command.current_dir(self.folder.path()).env("HOME", self.path("home")).arg("mount").args(arguments);
         // SAFETY: signal(2) is one that may be called between fork and exec.
         unsafe { command.pre_exec(hear_signals) };

@@ -9,6 +9,9 @@ mod harness;
 mod interleaved;
 mod killed;
 mod logged;
+#[allow(dead_code, reason = "it serves the mount's own tests too, which use all of it")]
+#[path = "../../mount-tests/nobody.rs"]
+mod nobody;
 mod plain;
 mod refused;
 #[path = "../../mount-tests/seed.rs"]

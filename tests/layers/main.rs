@@ -3,6 +3,7 @@
 //! too many methods.
 
 mod graph;
+mod pages;
 
 use graph::{graph, library, methods, module_of, paths, resolve, sources};
 use std::collections::{BTreeMap, BTreeSet};
@@ -76,7 +77,7 @@ const ORDERS: &[(&str, Layers)] = &[
             &["asker", "fills", "history", "ingest_batch", "meter", "mount_point", "moving", "worktrees"],
             &["open_worktrees", "place", "write_back"],
             &["auto_events", "auto_status", "ingest_queue", "inode", "snapshots"],
-            &["handle"],
+            &["handle", "settling"],
             // What the kinds of nodes share, and they.
             &["superblock"],
             &["texts", "upkeep"],
