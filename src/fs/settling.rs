@@ -1,7 +1,7 @@
 //! Waiting for files that were closed just now: in this mount, and in the others of the same repository.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::daemons::{Daemons, Request};
 use crate::history::Repo;
@@ -14,7 +14,8 @@ use super::worktrees::OpenWorktree;
 /// Those who hear of closes, and what is done with what they heard.
 pub(super) struct Settling {
     closings: Arc<Closings>,
-    queue: Arc<IngestQueue>,
+    /// It has worktrees, which have this: it goes when the mount does, on the mount's own thread.
+    queue: Weak<IngestQueue>,
     daemons: Daemons,
     /// Where the sockets of the repository's daemons are.
     run: PathBuf,
@@ -23,7 +24,7 @@ pub(super) struct Settling {
 impl Settling {
     pub fn of(repo: &Repo, closings: &Arc<Closings>, queue: &Arc<IngestQueue>) -> Self {
         let run = repo.root().join("run");
-        let (closings, queue) = (Arc::clone(closings), Arc::clone(queue));
+        let (closings, queue) = (Arc::clone(closings), Arc::downgrade(queue));
         Self { closings, queue, daemons: Daemons::new(), run }
     }
 
@@ -44,8 +45,10 @@ impl Settling {
     pub fn mapped(&self, worktrees: &[Arc<OpenWorktree>]) {
         for worktree in worktrees {
             // What cannot be recorded now is tried again at the next look.
-            if !worktree.lending().settle_mapped().unwrap_or_default().is_empty() {
-                self.queue.settled(Arc::clone(worktree));
+            if !worktree.lending().settle_mapped().unwrap_or_default().is_empty()
+                && let Some(queue) = self.queue.upgrade()
+            {
+                queue.settled(Arc::clone(worktree));
             }
         }
     }

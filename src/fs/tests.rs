@@ -480,6 +480,21 @@ fn what_people_are_told_is_quoted_line_by_line_and_ends() {
 }
 
 #[test]
+fn what_waits_to_be_stored_goes_with_the_mount() {
+    let core = file_system();
+    save(&core, "worktree/main", "a", b"saved");
+    assert!(text(&core, ".coral/status").contains("  A a\n"));
+    let queue = Arc::downgrade(&core.shared.ingest);
+    let worktree = core.shared.worktrees.find(&branch("main")).unwrap();
+    drop(core);
+    assert!(
+        queue.upgrade().is_none(),
+        "whoever has a worktree still, as the thread of the queue may, does not hold it"
+    );
+    drop(worktree);
+}
+
+#[test]
 fn a_file_that_cannot_be_stored_costs_no_other_and_waits_for_the_commit() {
     let core = file_system();
     for name in ["a", "bad\n", "c", "long", "sour"] {
