@@ -180,11 +180,13 @@ pub fn what_a_disk_keeps_of_its_own_goes_before_a_writer_is_told_that_it_is_full
     }
     let (copies, free) = (taken(), mib("df -m --output=avail small | tail -1"));
     assert!(copies >= 24, "{copies}");
-    let said = format!(
-        "dd if=/dev/urandom of=\"$W\"/fits bs=1M count={} status=none; sync \"$W\"/fits",
-        free + copies / 2
+    // What was coded just now may be open for a moment still, and takes its room as long.
+    let size = free + copies / 2;
+    let fits = format!(
+        "for again in 1 2 3; do dd if=/dev/urandom of=\"$W\"/fits bs=1M count={size} status=none && break; sleep 1; done
+         sync \"$W\"/fits; [ $(stat -c %s \"$W\"/fits) = $(({size} << 20)) ]"
     );
-    stage.sh(&said).succeeds();
+    stage.sh(&fits).succeeds();
     assert!(taken() < copies);
     // What is committed waits to be coded; that this needs more room than there is leaves it where it is.
     stage.sh("cd \"$W\"; \"$CORAL\" commit -m fits; cp fits fits.too || true; rm -f fits.too").succeeds();

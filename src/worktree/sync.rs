@@ -86,8 +86,9 @@ fn take_garbage(state: &mut State) -> Vec<StagingId> {
 fn sync_now(worktree: &Worktree) -> Result<()> {
     let (file, garbage, (generation, position)) = worktree.read(|state| {
         let garbage = take_garbage(state);
-        // A descriptor keeps the room of a file that has no name any more.
-        garbage.iter().for_each(|staging| drop(state.unsynced.remove(staging)));
+        // A descriptor keeps the room of a file that has no name any more, whoever took that away.
+        let State { unsynced, nodes, .. } = state;
+        unsynced.retain(|staging, _| nodes.by_staging(*staging).is_some());
         Ok((state.journal.file(), garbage, state.journal.position()))
     })?;
     if let Err(error) = file.sync() {

@@ -79,3 +79,16 @@ fn what_was_removed_before_there_were_too_many_readers_stays_open() {
     assert_eq!(reader.staging().read_at(first, 0, &mut bytes).expect("readable"), 5);
     assert_eq!(&bytes, b"first");
 }
+
+#[test]
+fn what_another_process_stored_and_removed_takes_no_room_here() {
+    let (disk, repo) = create();
+    let writer = tenant(&repo);
+    save(&writer, "a", b"saved", 1);
+    assert_eq!(writer.state().unsynced.len(), 1, "it is not durable yet");
+    let other = open(&disk).worktree(&main()).expect("worktree");
+    other.commit(&request("stored", 2), &Task::default()).expect("commit");
+    writer.sync_records().expect("sync");
+    assert_eq!(writer.state().unsynced.len(), 0);
+    assert_eq!(committed(&repo, "main", "a").expect("committed"), b"saved");
+}
