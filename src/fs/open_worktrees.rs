@@ -5,7 +5,7 @@
 use std::sync::{Arc, Weak};
 
 use crate::history::{BranchName, Head, Repo};
-use crate::worktree::{self, Closings, Interrupted, Tenant, has_worktree, hear_closes};
+use crate::worktree::{self, CloseListener, Interrupted, Tenant, has_worktree, hear_closes};
 
 use super::errno::{Error, Result};
 use super::log::Log;
@@ -31,7 +31,7 @@ struct OwnCloses {
     worktree: Weak<OpenWorktree>,
 }
 
-impl Closings for OwnCloses {
+impl CloseListener for OwnCloses {
     fn settle(&self) {
         if let Some(worktree) = self.worktree.upgrade() {
             (self.settle)(&worktree);

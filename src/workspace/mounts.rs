@@ -4,7 +4,7 @@
 use super::workspace::Workspace;
 use crate::daemons::{Daemons, Request};
 use crate::task::Task;
-use crate::worktree::Closings;
+use crate::worktree::CloseListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ impl Mounts<'_> {
     }
 
     /// What the mounts hear of closes.
-    pub(super) fn closings(&self) -> Arc<dyn Closings> {
+    pub(super) fn closings(&self) -> Arc<dyn CloseListener> {
         Arc::new(HeardCloses { daemons: Arc::clone(&self.0.daemons), run: self.run() })
     }
 
@@ -79,7 +79,7 @@ struct HeardCloses {
     run: PathBuf,
 }
 
-impl Closings for HeardCloses {
+impl CloseListener for HeardCloses {
     fn settle(&self) {
         // Who cannot be asked hears of nothing.
         let _ = self.daemons.ask_all(&self.run, Request::Settle, &Task::default());

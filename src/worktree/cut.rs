@@ -6,7 +6,7 @@
 
 use super::error::{Error, Result};
 use super::snapshot::{Snapshot, look};
-use super::unfinished::{Closings, Unfinished};
+use super::unfinished::{CloseListener, Unfinished};
 use super::worktree::Worktree;
 use crate::id::StagingId;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 const ATTEMPTS: u32 = 32;
 
 /// Says who hears of closes in a worktree; asked for once.
-pub fn hear_closes(worktree: &Worktree, closings: impl FnOnce() -> Arc<dyn Closings>) {
+pub fn hear_closes(worktree: &Worktree, closings: impl FnOnce() -> Arc<dyn CloseListener>) {
     worktree.closings.get_or_init(closings);
 }
 

@@ -3,7 +3,7 @@
 //! A worktree is its journal (`journal.rs`): every process that uses it replays the same records (`record.rs`) onto
 //! its own copy of the tree (`nodes.rs`) and appends its own under one lock (`worktree.rs`). Bytes being written are plain
 //! files in `staged/` (`tenant.rs`); a commit or a background ingest moves them into the store. What is believed after a
-//! crash is in `recovery.rs`, what a commit takes in `snapshot.rs`.
+//! crash is in `recovery.rs`, what a commit takes in `snapshot.rs`, and that it misses nothing that was closed in `cut.rs`.
 //!
 //! What people do with branches has worktrees in it, so that it is here as well: making, deleting and switching them
 //! (`branches.rs`), committing (`commit_worktree.rs`), adding files (`add.rs`), changing whole paths (`edits.rs`), and
@@ -87,6 +87,6 @@ pub use snapshot::Snapshot;
 pub use staging::{StagedFile, Staging};
 pub use stored_as::treatments;
 pub use tenant::Tenant;
-pub use unfinished::Closings;
+pub use unfinished::CloseListener;
 pub use warning::Warning;
 pub use worktree::Worktree;

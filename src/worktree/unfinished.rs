@@ -6,8 +6,8 @@ use crate::id::StagingId;
 use std::path::Path;
 use std::time::SystemTime;
 
-/// Those who hear of it when files of a worktree are closed.
-pub trait Closings: Send + Sync {
+/// Who hears of it when files of a worktree are closed.
+pub trait CloseListener: Send + Sync {
     /// Waits until files that were closed before this was called are complete, or must be held for open by somebody else.
     fn settle(&self);
 }

@@ -11,7 +11,7 @@ use super::generation::{Place, Standing};
 use super::group_sync::GroupSync;
 use super::journal::Journal;
 use super::state::State;
-use super::unfinished::Closings;
+use super::unfinished::CloseListener;
 use crate::history::{BranchName, Repo};
 use crate::id::CommitId;
 use std::fmt;
@@ -28,7 +28,7 @@ pub struct Worktree {
     changing: Mutex<Folder>,
     state: Mutex<State>,
     pub(super) syncs: GroupSync,
-    pub(super) closings: OnceLock<Arc<dyn Closings>>,
+    pub(super) closings: OnceLock<Arc<dyn CloseListener>>,
 }
 
 impl fmt::Debug for Worktree {

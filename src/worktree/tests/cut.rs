@@ -9,7 +9,7 @@ struct Late<F> {
     act: F,
 }
 
-impl<F: Fn(u32) + Send + Sync> Closings for Late<F> {
+impl<F: Fn(u32) + Send + Sync> CloseListener for Late<F> {
     fn settle(&self) {
         (self.act)(self.asked.fetch_add(1, Ordering::Relaxed));
     }
