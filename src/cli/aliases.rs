@@ -188,7 +188,9 @@ impl Found {
                 file.display()
             ))
             .hint(format!(
-                "nothing was run; `coral config set --global alias.{name} '!{command}'` makes it yours"
+                "nothing was run; `coral config set --global {} {}` makes it yours",
+                super::quote::word(&format!("alias.{name}")),
+                super::quote::word(&format!("!{command}"))
             ));
         }
         let failed = process::Command::new("sh")

@@ -3,6 +3,7 @@ use super::context::{Context, Place, say_heard};
 use super::error::{CommandError, Result};
 use super::json::Id;
 use super::output::{Colour, Output, note, warn};
+use super::quote;
 use super::unsaved::{self, DroppedRow};
 use crate::history::{BranchName, Head, glob};
 use crate::id::CommitId;
@@ -250,8 +251,11 @@ fn move_to(place: &Place, out: &Output, name: &str, to: &str) -> Result<()> {
         place.reset(&worktree, to, Keeps::Unchanged, &super::progress::task()?).map_err(
             |error| match error {
                 workspace::Error::Worktree(worktree::Error::UncommittedChanges(_)) => {
-                    CommandError::from(error)
-                        .hint(format!("`coral reset -B {branch} {to}` moves it and keeps them"))
+                    CommandError::from(error).hint(format!(
+                        "`coral reset -B {} {}` moves it and keeps them",
+                        quote::word(branch.as_str()),
+                        quote::word(to)
+                    ))
                 }
                 other => other.into(),
             },
@@ -278,7 +282,7 @@ fn delete(place: &Place, out: &Output, name: &str, force: bool) -> Result<Delete
     if !out.json {
         out.line(format_args!("deleted branch {name} (was {})", &commit[..10]))?;
         unsaved::say(&dropped, "nothing brings these back; its commits are still there:");
-        note(format!("`coral branch {name} {}` brings it back", &commit[..10]));
+        note(format!("`coral branch {} {}` brings it back", quote::word(name), &commit[..10]));
     }
     let (commit, dropped) = (deleted.commit.into(), unsaved::rows(&dropped));
     Ok(DeletedBranch { deleted: name.to_owned(), commit, dropped })

@@ -225,7 +225,7 @@ fn hint(error: &Error) -> Option<String> {
             Some("`coral reflog` lists where HEAD, a branch or a tag was".into())
         }
         Error::RefName(_) => Some("use letters, digits, `-`, `_`, `.` and `/`, as git does".into()),
-        Error::RefExists { kind: "branch", name } => Some(format!("`coral switch {name}` goes there")),
+        Error::RefExists { kind: "branch", name } => Some(format!("`coral switch {}` goes there", quote::word(name))),
         Error::RefExists { .. } => Some("`-f` moves it".into()),
         Error::RefConflict { .. } => Some("a name cannot be both a branch and a folder of branches".into()),
         Error::RefMoved { .. } => Some("look with `coral log`, then try again".into()),
@@ -271,10 +271,14 @@ fn worktree_hint(error: &worktree::Error) -> Option<String> {
             Some("commit the changes on a new branch, or drop them with `coral restore -B NAME --all`".into())
         }
         E::NotTheLast { branch, .. } => {
-            Some(format!("somebody committed meanwhile: `coral log {branch}` shows it, `coral commit` commits upon it"))
+            Some(format!(
+                "somebody committed meanwhile: `coral log {}` shows it, `coral commit` commits upon it",
+                quote::word(branch)
+            ))
         }
         E::UncommittedChanges(name) => Some(format!(
-            "`coral commit -B {name}` records them, `coral stash` puts them aside, `coral restore -B {name} --all` drops them"
+            "`coral commit -B {0}` records them, `coral stash` puts them aside, `coral restore -B {0} --all` drops them",
+            quote::word(name)
         )),
         E::Unmerged(_) => Some(
             "`coral status` lists them; `coral checkout --ours PATH` or `--theirs PATH` takes a side, `coral add PATH` what is there"

@@ -193,8 +193,8 @@ fn with_what_may_be_meant(error: workspace::Error, to: &Switch) -> CommandError 
     match (error, to) {
         (error @ workspace::Error::Repo(Error::UnknownRevision { .. }), Switch::To(target)) => {
             let may_be_made = BranchName::new(target.to_string()).is_ok();
-            let makes =
-                may_be_made.then(|| format!("`coral switch -c {target}` makes a branch of that name"));
+            let makes = may_be_made
+                .then(|| format!("`coral switch -c {}` makes a branch of that name", quote::word(target)));
             makes
                 .into_iter()
                 .fold(CommandError::from(error), CommandError::hint)

@@ -4,6 +4,7 @@ use super::context::{Context, Place, say_heard};
 use super::error::{CommandError, Result};
 use super::json::Id;
 use super::output::{Colour, Output, warn};
+use super::quote;
 use crate::history::{Tag, TagName, glob};
 use crate::workspace::{TagRequest, is_of_its_own};
 use schemars::JsonSchema;
@@ -135,7 +136,7 @@ pub fn run(context: &Context, out: &Output, mut args: Args) -> Result<()> {
     }
     if let (None, Some(text)) = (&args.name, &args.description) {
         let plain = CommandError::usage("a description is for a tag that is made: NAME is missing");
-        return Err(plain.hint(format!("`coral tag -D {text}` deletes the tag `{text}`")));
+        return Err(plain.hint(format!("`coral tag -D {}` deletes the tag `{text}`", quote::word(text))));
     }
     match &args.name {
         Some(_) if args.only_looks() => list(&place, out, &args),
