@@ -336,6 +336,7 @@ fn time_of(place: &Place, said: &str) -> Result<Timestamp> {
 /// What a commit of some paths, or of everything, would record.
 fn changed(place: &Place, worktree: &Worktree, only: &[TreePath]) -> Result<Vec<Change>> {
     let snapshot = worktree.snapshot(false)?;
+    snapshot.check_known(worktree, only)?;
     let mut changes = snapshot.diff_from(place.repo.tree_of(snapshot.base)?, worktree)?;
     let pathspec = Pathspec::below(only.iter().cloned());
     let is_meant = |path: &TreePath| pathspec.means(path) || only.iter().any(|meant| meant.starts_with(path));

@@ -164,6 +164,7 @@ impl<'a> Commands<'a> {
         let worktree = self.0.worktrees.open(&branch)?;
         let snapshot = worktree.snapshot(command.include_open)?;
         let only = paths(command)?;
+        snapshot.check_known(&worktree, &only)?;
         let mut changes = snapshot.diff_from(self.0.repo.tree_of(snapshot.base)?, &worktree)?;
         changes.retain(|change| only.is_empty() || only.iter().any(|path| change.path.starts_with(path)));
         let mut report = Report::default();

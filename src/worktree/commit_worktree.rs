@@ -15,7 +15,6 @@ use super::worktree::Worktree;
 use crate::codec::Level;
 use crate::history::{
     self, Commit, CommitGraph, DraftTree, Intake, LogEntry, Node, Signature, Tag, TagName, Tree, TreePath,
-    nearest_path,
 };
 use crate::id::{CommitId, RecipeId, StagingId, TreeId};
 use crate::plain::LEN_MIN;
@@ -183,7 +182,7 @@ impl Attempt<'_> {
         let meant = match request.only.as_slice() {
             [] => snapshot.tree.clone(),
             only => {
-                self.check_known(parent_tree, &snapshot)?;
+                snapshot.check_known(worktree, only)?;
                 part(repo, parent_tree, &snapshot.tree, only)?
             }
         };
@@ -226,25 +225,6 @@ impl Attempt<'_> {
         }
         let Snapshot { still_open, interrupted, .. } = snapshot;
         Ok(Committed { id, is_root: tip.is_none(), changed, still_open, interrupted, warnings })
-    }
-
-    /// That every path that is meant is one, now or in the commit before.
-    fn check_known(&self, before: TreeId, snapshot: &Snapshot) -> Result<()> {
-        let Self { worktree, request, .. } = *self;
-        let repo = worktree.repo();
-        for path in &request.only {
-            let is_known = snapshot.tree.find(path, repo)?.is_some()
-                || repo.find_in_tree(before, path)?.is_some()
-                || worktree.names().resolve(path)?.is_some();
-            if !is_known {
-                return Err(Error::History(history::Error::UnknownPath {
-                    path: path.clone(),
-                    place: format!("the worktree of {}", worktree.branch()),
-                    nearest: nearest_path(repo, before, path)?,
-                }));
-            }
-        }
-        Ok(())
     }
 
     /// What the commit follows: the last one; of a merge the other side as well; what the one did whose place it takes.

@@ -2,8 +2,10 @@
 //!
 //! Directories are walked in a loop, each before those in it; what neither has nor means anything of is taken as it was.
 
-use super::error::Result;
-use crate::history::{DraftDir, DraftEntry, DraftNode, DraftTree, Name, Repo, TreePath};
+use super::error::{Error, Result};
+use super::snapshot::Snapshot;
+use super::worktree::Worktree;
+use crate::history::{self, DraftDir, DraftEntry, DraftNode, DraftTree, Name, Repo, TreePath, nearest_path};
 use crate::id::TreeId;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -65,6 +67,31 @@ pub(super) fn part(repo: &Repo, before: TreeId, now: &DraftTree, only: &[TreePat
         chosen.push(Chosen { entries, stays });
     }
     Ok(DraftTree::new(DraftDir::Changed(0), without_empty(chosen)))
+}
+
+impl Snapshot {
+    /// That each of some paths is one, in the worktree or in the commit before.
+    ///
+    /// # Errors
+    /// [`UnknownPath`](history::Error::UnknownPath) of the first that is none.
+    pub fn check_known(&self, worktree: &Worktree, paths: &[TreePath]) -> Result<()> {
+        let repo = worktree.repo();
+        let base = repo.tree_of(self.base)?;
+        for path in paths {
+            // What is being written for the first time is in neither tree.
+            let is_known = self.tree.find(path, repo)?.is_some()
+                || repo.find_in_tree(base, path)?.is_some()
+                || worktree.names().resolve(path)?.is_some();
+            if !is_known {
+                return Err(Error::History(history::Error::UnknownPath {
+                    path: path.clone(),
+                    place: format!("the worktree of {}", worktree.branch()),
+                    nearest: nearest_path(repo, base, path)?,
+                }));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What was and is in a directory, by name; of what was also the tree, if it is one.
