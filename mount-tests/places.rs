@@ -265,7 +265,9 @@ pub fn a_command_that_fails_fails_the_write() -> Result<(), Missing> {
     };
     refused("commit -m x nosuch\n", "nosuch");
     // The kernel hands over the beginning of it, which names `a` alone.
-    refused(&format!("commit -m cut {}b\n", "a ".repeat(700_000)), "ends with a line");
+    refused(&format!("commit -m cut {}b\n", "a ".repeat(700_000)), "end of a line");
+    // A shell's buffer is as long.
+    refused(&format!("commit -m cut a{}", " a".repeat(2_048)), "one write");
     assert!(stage.in_repo(&["log"]).text().lines().all(|line| !line.contains("cut")));
     let many = format!("commit -m 'all of it' {}b\n", "a ".repeat(100_000));
     (&ctl).write_all(many.as_bytes()).expect("carried out");

@@ -18,8 +18,9 @@ use super::superblock::Superblock;
 use super::texts::Texts;
 use super::upkeep::Upkeep;
 
-/// Texts of so many bytes may have been cut: the kernel hands over at least as many at once.
-const WHOLE: usize = 64 << 10;
+/// Texts of so many bytes may have been cut: by the kernel, which hands over a mebibyte at once, or by a library that writes what
+/// its buffer holds, of which those of C are the smallest.
+const CUT: usize = 4 << 10;
 
 /// What carries commands out in one mount.
 pub(super) struct Commands<'a>(&'a Superblock);
@@ -32,9 +33,11 @@ impl<'a> Commands<'a> {
 
     /// Carries out the commands in a text, up to the first that fails, or until the task is stopped. `Err` is what it said.
     pub fn carry_out(&self, text: &[u8], task: &Task) -> std::result::Result<String, String> {
-        // The kernel cuts what is longer than it takes at once, and a part of a line means something else.
-        if text.len() >= WHOLE && !text.ends_with(b"\n") {
-            return Err(format!("a text of {WHOLE} bytes or more ends with a line: nothing was done\n"));
+        // A part of a line means something else.
+        if text.len() >= CUT && !text.ends_with(b"\n") {
+            return Err(format!(
+                "nothing was done: a text of {CUT} bytes or more has to end with the end of a line, and come in one write(2)\n"
+            ));
         }
         let text = std::str::from_utf8(text).map_err(|_| "the command is not UTF-8\n".to_owned())?;
         let mut said = String::new();
