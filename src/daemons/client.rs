@@ -3,28 +3,33 @@
 //! Needs no mount of its own and no FUSE. A daemon that is dead or hangs costs the asker at most [`PATIENCE`], once:
 //! nothing that is asked here is needed for correctness.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::task::{Meter, Task, Unit};
 
 use super::protocol::{Answer, LINE_MAX, PATIENCE, Request, is_socket, on_short_path, process_of, unescape};
 
-/// The daemons of repositories as one process asks them: who did not answer once is not waited for again.
+/// How long somebody who did not answer is not asked again.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// The daemons of repositories as one process asks them: who did not answer once is not waited for again for a while.
 #[derive(Debug, Default)]
 pub struct Daemons {
-    silent: Mutex<BTreeSet<PathBuf>>,
+    /// Since when.
+    silent: Mutex<BTreeMap<PathBuf, Instant>>,
 }
 
 impl Daemons {
     /// Nobody was asked yet.
     pub const fn new() -> Self {
-        Self { silent: Mutex::new(BTreeSet::new()) }
+        Self { silent: Mutex::new(BTreeMap::new()) }
     }
 
     /// Asks every daemon of the repository whose run folder is `run`, and returns the answers of those that live. What
@@ -35,7 +40,8 @@ impl Daemons {
     /// If the folder exists and cannot be listed.
     pub fn ask_all(&self, run: &Path, request: Request, task: &Task) -> io::Result<Vec<Answer>> {
         let mut sockets = sockets(run)?;
-        sockets.retain(|socket| !self.lock().contains(socket));
+        self.lock().retain(|_, since| since.elapsed() < SILENCE);
+        sockets.retain(|socket| !self.lock().contains_key(socket));
         let asked = thread::scope(|scope| {
             let asking: Vec<_> =
                 sockets.iter().map(|socket| scope.spawn(move || ask(socket, request, task))).collect();
@@ -45,7 +51,7 @@ impl Daemons {
         for (socket, asked) in sockets.into_iter().zip(asked) {
             match asked {
                 Asked::Answered(answer) => answers.push(answer),
-                Asked::Silent => drop(self.lock().insert(socket)),
+                Asked::Silent => drop(self.lock().insert(socket, Instant::now())),
                 Asked::Gone => {}
             }
         }
@@ -54,10 +60,10 @@ impl Daemons {
 
     /// The process numbers of daemons that run and did not answer.
     pub fn silent(&self) -> Vec<u32> {
-        self.lock().iter().filter_map(|socket| process_of(socket)).collect()
+        self.lock().keys().filter_map(|socket| process_of(socket)).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeSet<PathBuf>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Instant>> {
         self.silent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -172,5 +178,21 @@ mod tests {
             Daemons::new().ask_all(&run.path().join("none"), Request::Ping, &Task::default()).unwrap(),
             []
         );
+    }
+
+    #[test]
+    fn who_did_not_answer_is_asked_again_after_a_while() {
+        let run = tempfile::tempdir().unwrap();
+        let path = run.path().join("mount-7.sock");
+        drop(UnixListener::bind(&path).unwrap());
+        let daemons = Daemons::new();
+        let ask = || assert_eq!(daemons.ask_all(run.path(), Request::Ping, &Task::default()).unwrap(), []);
+        daemons.lock().insert(path.clone(), Instant::now());
+        ask();
+        assert!(path.exists() && daemons.silent() == [7], "it is not asked");
+        let long_ago = Instant::now().checked_sub(SILENCE).expect("the machine runs for longer");
+        daemons.lock().insert(path.clone(), long_ago);
+        ask();
+        assert!(!path.exists() && daemons.silent().is_empty(), "it is, and gone");
     }
 }
