@@ -65,6 +65,8 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         }
     }
     if args.force && !new.is_empty() {
+        // What the other side brought is in no commit of this one either.
+        worktree.under_way().check_nothing()?;
         let removed = place.drops().remove(&worktree, &new, true)?;
         say_heard(&removed.heard);
         if let Err(error) = removed.dropped {

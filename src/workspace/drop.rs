@@ -64,6 +64,25 @@ struct Meant {
     kept: Vec<TreePath>,
 }
 
+impl Meant {
+    /// Keeps what is a directory with something new in it and would be none any more. Both lists are sorted.
+    fn keep_above(&mut self, is_dir: impl Fn(&TreePath) -> Result<bool>) -> Result<()> {
+        let Self { paths, kept } = self;
+        let mut above = Vec::new();
+        for path in &*paths {
+            // What is below a path comes right behind it.
+            let next = kept.get(kept.partition_point(|kept| kept <= path));
+            if next.is_some_and(|kept| kept.starts_with(path)) && !is_dir(path)? {
+                above.push(path.clone());
+            }
+        }
+        paths.retain(|path| above.binary_search(path).is_err());
+        kept.extend(above);
+        kept.sort();
+        Ok(())
+    }
+}
+
 /// Verbs that drop something.
 #[derive(Debug, Clone, Copy)]
 pub struct Drops<'a>(&'a Workspace);
@@ -112,7 +131,7 @@ impl Drops<'_> {
             worktree.under_way().check_nothing()?;
         }
         let snapshot = worktree.snapshot(false)?;
-        let Meant { paths, kept } = self.meant(worktree, &snapshot, named, commit)?;
+        let Meant { paths, kept } = self.meant(worktree, &snapshot, named, (commit, source.is_none()))?;
         let dropped = Unsaved::below(worktree, named).map(|mut dropped| {
             dropped.files.retain(|path, _| !kept.contains(path));
             dropped
@@ -124,13 +143,13 @@ impl Drops<'_> {
         Ok((dropped, kept))
     }
 
-    /// What is to be brought back from a commit where some paths are named: of a directory that it has, what differs.
+    /// What is to be brought back from a commit, its own or another one, where some paths are named: of a directory that it has, what differs.
     fn meant(
         &self,
         worktree: &Worktree,
         snapshot: &Snapshot,
         named: &[TreePath],
-        commit: CommitId,
+        (commit, is_own): (CommitId, bool),
     ) -> Result<Meant> {
         let repo = &self.0.repo;
         let (tree, base) = (repo.commit(commit)?.tree, repo.tree_of(snapshot.base)?);
@@ -152,6 +171,10 @@ impl Drops<'_> {
                 meant.paths.push(path.clone());
                 continue;
             }
+            if is_own {
+                // What the other side brought differs from the last commit as well: the commit that ends a merge would drop it.
+                worktree.under_way().check_nothing()?;
+            }
             for path in differing.iter().copied().filter(|below| below.starts_with(path)) {
                 let is_new = entry(repo, tree, path)?.is_none() && entry(repo, base, path)?.is_none();
                 if is_new { &mut meant.kept } else { &mut meant.paths }.push(path.clone());
@@ -161,6 +184,7 @@ impl Drops<'_> {
             paths.sort();
             paths.dedup();
         }
+        meant.keep_above(|path| Ok(matches!(entry(repo, tree, path)?, Some(Node::Dir(_)))))?;
         Ok(meant)
     }
 

@@ -369,6 +369,7 @@ fn a_commit_of_paths_that_are_none_or_did_not_change_says_so() {
     let bench = tree();
     change(&bench, &[("a", "x")]);
     bench.coral(&["commit", "-m", "x", "nosuch"]).fails(1, &["nosuch"]);
+    bench.coral(&["commit", "--dry-run", "nosuch"]).fails(1, &["nosuch"]);
     bench.coral(&["commit", "-m", "x", "d/bb"]).fails(1, &["d/bb", "did you mean `d/b`?"]);
     bench.coral(&["commit", "-m", "x", "d/b"]).fails(1, &["nothing at these paths differs"]);
     assert_eq!(status(&bench), "M a\n");
@@ -392,4 +393,41 @@ fn a_hint_can_be_copied_into_a_shell_whatever_a_file_is_called() {
         assert_eq!(status(&bench), "M a\n", "{hint}");
         bench.coral(&["restore", "a"]).succeeds();
     }
+}
+
+#[test]
+fn a_directory_that_took_the_place_of_a_file_stays_with_what_is_new_in_it() {
+    let bench = tree();
+    bench.coral(&["rm", "a"]).succeeds();
+    change(&bench, &[("d/b", "changed")]);
+    bench.write("other/new", b"kept");
+    bench.coral(&["add", "--to", "a", "other/new"]).succeeds();
+    for restores in [&["restore", "."][..], &["checkout", "HEAD", "--", "."]] {
+        let said = bench.coral(restores).succeeds().stderr;
+        assert!(said.contains("`a` is new and stays") && said.contains("`a/"), "{said}");
+        assert!(bench.coral(&["ls", "-r", ":"]).succeeds().stdout.contains("new"));
+        assert_eq!(bench.cat(":d/b"), b"2");
+    }
+    bench.coral(&["restore", "a"]).succeeds();
+    assert_eq!((bench.cat(":a"), status(&bench)), (b"1".to_vec(), String::new()));
+}
+
+#[test]
+fn what_the_other_side_of_a_merge_brought_is_not_dropped_in_passing() {
+    let bench = tree();
+    bench.coral(&["switch", "-c", "dev"]).succeeds();
+    change(&bench, &[("a", "theirs"), ("d/b", "theirs"), ("fromside", "theirs")]);
+    bench.coral(&["commit", "-m", "theirs"]).succeeds();
+    bench.coral(&["switch", "main"]).succeeds();
+    change(&bench, &[("a", "ours")]);
+    bench.coral(&["commit", "-m", "ours"]).succeeds();
+    bench.coral(&["merge", "dev"]).fails(1, &["a"]);
+    bench.coral(&["clean", "-f"]).fails(1, &["a merge is under way"]);
+    bench.coral(&["restore", "d"]).fails(1, &["a merge is under way"]);
+    bench.coral(&["checkout", "--ours", "a"]).succeeds();
+    bench.coral(&["merge", "--continue"]).succeeds();
+    assert_eq!(
+        (bench.cat("HEAD:a"), bench.cat("HEAD:d/b"), bench.cat("HEAD:fromside")),
+        (b"ours".to_vec(), b"theirs".to_vec(), b"theirs".to_vec())
+    );
 }
