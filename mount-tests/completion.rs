@@ -4,8 +4,11 @@ use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use crate::stage::{Missing, Stage, detach, needs_root};
 
@@ -177,5 +180,52 @@ pub fn what_a_killed_writer_left_is_told_as_it_is() -> Result<(), Missing> {
     assert!(said.contains("`new` was not finished by who wrote it and is not in the commit"), "{said}");
     let dropped = in_worktree("\"$CORAL\" restore --all").succeeds().to_string();
     assert!(dropped.contains("2 files dropped") && dropped.contains("interrupted   new"), "{dropped}");
+    Ok(())
+}
+
+/// Saves one file after the other until it is told to stop: the first moved to its name, the second written over.
+fn save_pairs(stage: &Stage, stop: &AtomicBool) {
+    for number in 1_u64.. {
+        if stop.load(Ordering::Relaxed) {
+            return;
+        }
+        let (first, begun) = (stage.worktree("first"), stage.worktree("first.tmp"));
+        fs::write(&begun, number.to_string()).expect("room");
+        fs::rename(begun, first).expect("ours");
+        fs::write(stage.worktree("second"), number.to_string()).expect("room");
+    }
+}
+
+pub fn a_commit_through_another_mount_misses_nothing_that_was_closed_before() -> Result<(), Missing> {
+    const COMMITS: usize = 200;
+    let mut stage = Stage::new()?;
+    fs::create_dir(stage.path("other")).expect("a scratch folder");
+    stage.mount(&["repo", "other"]);
+    let (stop, stage) = (AtomicBool::new(false), &stage);
+    thread::scope(|scope| {
+        scope.spawn(|| save_pairs(stage, &stop));
+        let done = catch_unwind(AssertUnwindSafe(|| {
+            for number in 0..COMMITS {
+                let ctl = OpenOptions::new().read(true).write(true).open(stage.path("other/.coral/ctl"));
+                // Nothing may have been saved since the last one.
+                let _ = ctl.expect("there").write_all(format!("commit -m {number}\n").as_bytes());
+            }
+        }));
+        stop.store(true, Ordering::Relaxed);
+        done.expect("commits were asked for");
+    });
+    let ids = stage.in_repo(&["log", "-n", "0", "--format=%H"]).succeeds().lines();
+    assert!(ids.len() > COMMITS / 4, "{}", ids.len());
+    for id in ids {
+        let number = |name: &str| match fs::read_to_string(stage.mnt(&format!("commits/{id}/{name}"))) {
+            Ok(text) => text.parse::<u64>().expect("a number"),
+            Err(error) => {
+                assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{error}");
+                0
+            }
+        };
+        let (first, second) = (number("first"), number("second"));
+        assert!(first == second || first == second + 1, "{id} has {first} and {second}");
+    }
     Ok(())
 }

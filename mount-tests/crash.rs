@@ -136,11 +136,17 @@ impl Drop for SmallDisk {
     }
 }
 
-pub fn a_full_disk_is_told_to_the_writer_and_changes_nothing() -> Result<(), Missing> {
+/// A repository on a disk of so many bytes in memory, `small`, mounted.
+pub fn on_small_disk(mib: u32) -> Result<(Stage, SmallDisk), Missing> {
     let mut stage = Stage::unmounted()?;
-    let small = SmallDisk::new(&stage, &stage.path("small"), 96)?;
+    let small = SmallDisk::new(&stage, &stage.path("small"), mib)?;
     stage.coral(&["init", "small/repo"]).succeeds();
     stage.mount(&["small/repo", "mnt"]);
+    Ok((stage, small))
+}
+
+pub fn a_full_disk_is_told_to_the_writer_and_changes_nothing() -> Result<(), Missing> {
+    let (mut stage, small) = on_small_disk(96)?;
     fs::write(stage.worktree("kept"), weights(6, 4 << 20)).expect("room");
     stage.sh("cd \"$W\"; \"$CORAL\" commit -m first").succeeds();
     stage
@@ -166,10 +172,7 @@ pub fn a_full_disk_is_told_to_the_writer_and_changes_nothing() -> Result<(), Mis
 }
 
 pub fn what_a_disk_keeps_of_its_own_goes_before_a_writer_is_told_that_it_is_full() -> Result<(), Missing> {
-    let mut stage = Stage::unmounted()?;
-    let small = SmallDisk::new(&stage, &stage.path("small"), 160)?;
-    stage.coral(&["init", "small/repo"]).succeeds();
-    stage.mount(&["small/repo", "mnt"]);
+    let (mut stage, small) = on_small_disk(160)?;
     let mib = |script: &str| -> u64 { stage.sh(script).succeeds().text().trim().parse().expect("a number") };
     let taken = || mib("du -sm small/repo/.coral/plain | cut -f1");
     // Copies of what is coded, and room for little more than them.
@@ -180,13 +183,10 @@ pub fn what_a_disk_keeps_of_its_own_goes_before_a_writer_is_told_that_it_is_full
     }
     let (copies, free) = (taken(), mib("df -m --output=avail small | tail -1"));
     assert!(copies >= 24, "{copies}");
-    // What was coded just now may be open for a moment still, and takes its room as long.
     let size = free + copies / 2;
-    let fits = format!(
-        "for again in 1 2 3; do dd if=/dev/urandom of=\"$W\"/fits bs=1M count={size} status=none && break; sleep 1; done
-         sync \"$W\"/fits; [ $(stat -c %s \"$W\"/fits) = $(({size} << 20)) ]"
-    );
-    stage.sh(&fits).succeeds();
+    stage
+        .sh(&format!("dd if=/dev/urandom of=\"$W\"/fits bs=1M count={size} status=none; sync \"$W\"/fits"))
+        .succeeds();
     assert!(taken() < copies);
     // What is committed waits to be coded; that this needs more room than there is leaves it where it is.
     stage.sh("cd \"$W\"; \"$CORAL\" commit -m fits; cp fits fits.too || true; rm -f fits.too").succeeds();

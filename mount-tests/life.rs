@@ -10,7 +10,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::crash::SmallDisk;
+use crate::crash::on_small_disk;
 use crate::described::Described;
 use crate::nobody::{as_nobody, needs_unprivileged_fuse};
 use crate::stage::{Missing, Stage, coral, detach, needs_root, weights};
@@ -289,10 +289,7 @@ pub fn files_belong_to_whom_the_mount_says() -> Result<(), Missing> {
 }
 
 pub fn a_repository_that_cannot_be_written_is_mounted_and_read() -> Result<(), Missing> {
-    let mut stage = Stage::unmounted()?;
-    let small = SmallDisk::new(&stage, &stage.path("small"), 96)?;
-    stage.coral(&["init", "small/repo"]).succeeds();
-    stage.mount(&["small/repo", "mnt"]);
+    let (mut stage, small) = on_small_disk(96)?;
     fs::write(stage.worktree("a"), weights(3, 2 << 20)).expect("room");
     stage.sh("cd \"$W\"; \"$CORAL\" commit -m first; printf staged > b").succeeds();
     stage.unmount();

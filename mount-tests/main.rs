@@ -139,6 +139,7 @@ fn main() -> ExitCode {
             a_killed_writer_completes_nothing_and_is_named,
             what_a_killed_writer_left_is_told_as_it_is,
             a_commit_right_after_a_copy_always_has_it,
+            a_commit_through_another_mount_misses_nothing_that_was_closed_before,
             what_is_written_on_and_closed_again_and_again_is_all_there;
         daemon:
             branches_that_come_and_go_leave_no_descriptors,

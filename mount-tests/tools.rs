@@ -159,7 +159,7 @@ pub fn programs_find_the_same_in_the_mount_of_a_user_without_privileges() -> Res
 }
 
 /// How long each stressor runs, in seconds.
-const STRESSED: u32 = 1;
+const STRESSED: u32 = 2;
 
 pub fn stressors_of_file_systems_end() -> Result<(), Missing> {
     stress(&Stage::new()?)
