@@ -131,6 +131,12 @@ pub const KEYS: &[Key] = &[
         about: "run the programs in .coral/hooks; only the repository's own file turns them on",
     },
     Key {
+        name: "core.keep_days",
+        domain: Domain::Integer(0, 36_500),
+        default: "30",
+        about: "days for which `coral undo` can bring back files that were dropped and that no commit has; 0 keeps none",
+    },
+    Key {
         name: "core.max_delta_depth",
         domain: Domain::Integer(1, 64),
         default: "8",

@@ -3,11 +3,12 @@ use super::context::{Context, Place, say_heard};
 use super::error::{CommandError, Result};
 use super::json::Id;
 use super::output::{Colour, Output, note, warn};
+use super::progress::task;
 use super::quote;
-use super::unsaved::{self, DroppedRow};
+use super::unsaved::{self, DroppedRow, KeepArgs};
 use crate::history::{BranchName, Head, glob};
 use crate::id::CommitId;
-use crate::workspace::{self, Switch};
+use crate::workspace::{self, ResetBranch, Switch};
 use crate::worktree::{self, Branches, Keeps};
 use clap::ArgAction;
 use schemars::JsonSchema;
@@ -43,6 +44,8 @@ pub struct Args {
     /// Move the branch if it exists; its worktree goes along if it has no changes
     #[arg(short, long, requires = "name")]
     force: bool,
+    #[command(flatten)]
+    keep: KeepArgs,
     /// List branches, which is also what no argument does; NAME may have `*` and `?`
     #[arg(short, long)]
     list: bool,
@@ -156,7 +159,7 @@ pub struct DeletedBranch {
     deleted: String,
     /// What it named
     commit: Id,
-    /// What nothing brings back
+    /// What no commit has
     dropped: Vec<DroppedRow>,
 }
 
@@ -171,7 +174,10 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     }
     if args.delete || args.force_delete {
         let force = args.force_delete || args.force;
-        let values = args.names().map(|name| delete(&place, out, name, force)).collect::<Result<Vec<_>>>()?;
+        let values = args
+            .names()
+            .map(|name| delete(&place, out, name, (force, args.keep)))
+            .collect::<Result<Vec<_>>>()?;
         return match (out.json, values.as_slice()) {
             (false, _) => Ok(()),
             (true, [only]) => out.value(only),
@@ -221,7 +227,7 @@ fn rename(place: &Place, out: &Output, args: &Args) -> Result<()> {
     if args.force_rename && from != to && place.repo.refs().branch(&to)?.is_some() {
         // Whoever renames what is not there deletes nothing.
         place.repo.refs().existing_branch(&from)?;
-        delete(place, out, to.as_str(), true)?;
+        delete(place, out, to.as_str(), (true, args.keep))?;
     }
     if from == to && place.repo.refs().branch(&from)?.is_none() && args.start.is_none() {
         // It is called so, and has no commit.
@@ -240,28 +246,31 @@ fn rename(place: &Place, out: &Output, args: &Args) -> Result<()> {
     }
 }
 
+/// Lets a branch that is there go elsewhere, with its worktree if that has no changes.
+pub fn moved(place: &Place, branch: &BranchName, to: &str) -> Result<ResetBranch> {
+    let worktree = place.worktree(branch)?;
+    let reset =
+        place.reset(&worktree, to, Keeps::Unchanged, false, &task()?).map_err(|error| match error {
+            workspace::Error::Worktree(worktree::Error::UncommittedChanges(_)) => CommandError::from(error)
+                .hint(format!(
+                    "`coral reset -B {} {}` moves it and keeps them",
+                    quote::word(branch.as_str()),
+                    quote::word(to)
+                )),
+            other => other.into(),
+        })?;
+    warn(&reset.warnings);
+    say_heard(&reset.heard);
+    Ok(reset)
+}
+
 /// Lets a branch go elsewhere; one that is not there is made.
 fn move_to(place: &Place, out: &Output, name: &str, to: &str) -> Result<()> {
     let branch = BranchName::new(name)?;
     if place.repo.refs().branch(&branch)?.is_none() {
         return create(place, out, name, to);
     }
-    let worktree = place.worktree(&branch)?;
-    let reset =
-        place.reset(&worktree, to, Keeps::Unchanged, &super::progress::task()?).map_err(
-            |error| match error {
-                workspace::Error::Worktree(worktree::Error::UncommittedChanges(_)) => {
-                    CommandError::from(error).hint(format!(
-                        "`coral reset -B {} {}` moves it and keeps them",
-                        quote::word(branch.as_str()),
-                        quote::word(to)
-                    ))
-                }
-                other => other.into(),
-            },
-        )?;
-    warn(&reset.warnings);
-    say_heard(&reset.heard);
+    let reset = moved(place, &branch, to)?;
     let (was, is) = (reset.was.to_string(), reset.is.to_string());
     match out.json {
         true => {
@@ -272,9 +281,10 @@ fn move_to(place: &Place, out: &Output, name: &str, to: &str) -> Result<()> {
     }
 }
 
-fn delete(place: &Place, out: &Output, name: &str, force: bool) -> Result<DeletedBranch> {
+fn delete(place: &Place, out: &Output, name: &str, (force, keep): (bool, KeepArgs)) -> Result<DeletedBranch> {
     let branch = BranchName::new(name)?;
-    let deleted = place.drops().delete_branch(&branch, force)?;
+    let task = task()?;
+    let deleted = place.drops().delete_branch(&branch, force, keep.task(&task))?;
     warn(&deleted.warnings);
     say_heard(&deleted.heard);
     let dropped = unsaved::told(deleted.dropped, &branch);

@@ -2,8 +2,11 @@ use super::context::{Context, say_heard};
 use super::error::{CommandError, Result};
 use super::json::{PathOnly, plain};
 use super::output::{Output, note};
+use super::progress::task;
 use super::quote;
+use super::unsaved::{self, DroppedRow, KeepArgs};
 use crate::history::{ChangeKind, TreePath, glob};
+use crate::workspace::Unsaved;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -28,6 +31,8 @@ pub struct Args {
     /// But not what this fits, with `*` and `?`: a path, or a name
     #[arg(short, long, value_name = "PATTERN")]
     exclude: Vec<String>,
+    #[command(flatten)]
+    keep: KeepArgs,
     /// The branch, if not the current one
     #[arg(short = 'B', long, value_name = "NAME")]
     branch: Option<String>,
@@ -40,6 +45,8 @@ pub struct Cleaned {
     /// Whether it was removed, and not only listed
     removed: bool,
     paths: Vec<PathOnly>,
+    /// What no commit has
+    dropped: Vec<DroppedRow>,
 }
 
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
@@ -64,23 +71,30 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             false => in_new_folders += 1,
         }
     }
+    let mut dropped = Unsaved::default();
     if args.force && !new.is_empty() {
         // What the other side brought is in no commit of this one either.
         worktree.under_way().check_nothing()?;
-        let removed = place.drops().remove(&worktree, &new, true)?;
+        let task = task()?;
+        let removed = place.drops().remove(&worktree, ("clean", &new), true, args.keep.task(&task))?;
         say_heard(&removed.heard);
-        if let Err(error) = removed.dropped {
-            return Err(CommandError::from(error));
-        }
+        dropped = removed.dropped.map_err(CommandError::from)?;
     }
     if out.json {
-        let (branch, paths) = (branch.to_string(), plain(&new));
-        return out.value(&Cleaned { branch, removed: args.force, paths });
+        let (branch, paths, dropped) = (branch.to_string(), plain(&new), unsaved::rows(&dropped));
+        return out.value(&Cleaned { branch, removed: args.force, paths, dropped });
     }
     let word = if args.force { "removed" } else { "would remove" };
     new.iter().try_for_each(|path| out.line(format_args!("{word} {}", quote::path(path))))?;
     if !args.force && !new.is_empty() {
         note("`coral clean -f` does it");
+    }
+    // Each of them was named.
+    if !dropped.kept.is_empty() {
+        note(match dropped.kept.len() < dropped.files.len() {
+            true => "`coral undo` brings back those that were complete, and nothing the rest",
+            false => "`coral undo` brings these back",
+        });
     }
     if in_new_folders > 0 {
         let stay = if in_new_folders == 1 {

@@ -280,6 +280,7 @@ fn worktree_hint(error: &worktree::Error) -> Option<String> {
             "`coral commit -B {0}` records them, `coral stash` puts them aside, `coral restore -B {0} --all` drops them",
             quote::word(name)
         )),
+        E::NotKept(_) => Some("nothing has changed; `--no-keep` drops it for good".into()),
         E::Unmerged(_) => Some(
             "`coral status` lists them; `coral checkout --ours PATH` or `--theirs PATH` takes a side, `coral add PATH` what is there"
                 .into(),
@@ -390,6 +391,11 @@ fn of_workspace(error: workspace::Error) -> CommandError {
             E::NoBisection => CommandError::new(error).hint("`coral bisect start BAD GOOD` begins one"),
             E::NoFile(_) => CommandError::new(error).hint("`coral ls -r` lists the files"),
             E::NothingToUndo => CommandError::new(error).hint("`coral op log` lists what was done"),
+            E::ChangedSince(ref paths) => {
+                let path = paths.first().map(quote::path).unwrap_or_default();
+                CommandError::new(error)
+                    .hint(format!("nothing has changed; `coral stash push {path}` puts aside what is there now"))
+            }
             E::StashConflicts { number, ref paths } => {
                 let path = paths.first().map(quote::path_argument).unwrap_or_default();
                 CommandError::new(error).hint(format!(

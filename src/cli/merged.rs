@@ -154,7 +154,7 @@ pub struct GivenUp {
     /// What it was
     #[schemars(extend("enum" = KINDS))]
     aborted: &'static str,
-    /// What nothing brings back
+    /// What no commit has
     dropped: Vec<DroppedRow>,
 }
 

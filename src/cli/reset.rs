@@ -3,7 +3,7 @@ use super::error::{CommandError, Result};
 use super::json::Id;
 use super::output::{Output, note, warn};
 use super::progress::task;
-use super::unsaved::{self, DroppedRow};
+use super::unsaved::{self, DroppedRow, KeepArgs};
 use crate::worktree::Keeps;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use std::path::PathBuf;
 /// Let the branch go to another commit
 ///
 /// The commits behind it stay, and `coral reflog` knows where the branch was. The worktree keeps its files, as changes upon
-/// the other commit; with --hard it has what the commit has. There is no index: --soft and --mixed are the same.
+/// the other commit; with --hard it has what the commit has, and `coral undo` brings back what is dropped. There is no index: --soft and --mixed are the same.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Where to; its own last commit if it is not said
@@ -27,6 +27,8 @@ pub struct Args {
     /// Drop every change: the worktree equals the commit
     #[arg(long)]
     hard: bool,
+    #[command(flatten)]
+    keep: KeepArgs,
     /// Not here: `coral restore PATH`
     #[arg(last = true, value_name = "PATH", hide = true)]
     paths: Vec<PathBuf>,
@@ -42,7 +44,7 @@ pub struct Went {
     commit: Id,
     /// Where it was before
     was: Id,
-    /// What nothing brings back
+    /// What no commit has
     dropped: Vec<DroppedRow>,
 }
 
@@ -57,8 +59,8 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let worktree = place.worktree(&branch)?;
     place.heed_names(args.revision.as_deref());
     let keeps = if args.hard { Keeps::Nothing } else { Keeps::Files };
-    let reset =
-        place.reset(&worktree, args.revision.as_deref().unwrap_or(branch.as_str()), keeps, &task()?)?;
+    let (to, task) = (args.revision.as_deref().unwrap_or(branch.as_str()), task()?);
+    let reset = place.reset(&worktree, to, keeps, args.keep.task(&task).is_some(), &task)?;
     warn(&reset.warnings);
     say_heard(&reset.heard);
     let dropped = unsaved::told(reset.dropped, &branch);

@@ -3,8 +3,9 @@ use super::error::{CommandError, Result};
 use super::globs;
 use super::json::{PathOnly, plain};
 use super::output::{Output, note};
+use super::progress::task;
 use super::quote;
-use super::unsaved::{self, DroppedRow};
+use super::unsaved::{self, DroppedRow, KeepArgs};
 use crate::history::TreePath;
 use crate::workspace::{Restore, Restored};
 use schemars::JsonSchema;
@@ -13,7 +14,7 @@ use std::path::PathBuf;
 
 /// Bring files of the worktree back from a commit
 ///
-/// What the worktree has at these paths is dropped, and a file that is named and that the commit does not have is removed. New
+/// What the worktree has at these paths is dropped, until `coral undo` brings it back, and a file that is named and that the commit does not have is removed. New
 /// files in a directory that is named stay, as no commit has them. All are restored, durably, or none.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -32,6 +33,8 @@ pub struct Args {
     /// Take them from this revision instead of the branch's last commit
     #[arg(short, long, value_name = "REF")]
     source: Option<String>,
+    #[command(flatten)]
+    keep: KeepArgs,
     /// The branch, if not the current one
     #[arg(short = 'B', long, value_name = "NAME")]
     branch: Option<String>,
@@ -48,7 +51,7 @@ pub struct BroughtBack {
     all: bool,
     /// The paths that were meant; none where it was all
     restored: Vec<PathOnly>,
-    /// What nothing brings back
+    /// What no commit has
     dropped: Vec<DroppedRow>,
     /// New files in these directories, which stay
     kept: Vec<PathOnly>,
@@ -73,7 +76,8 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         true => Restore::All,
         false => Restore::Paths { paths: restored.clone(), source: args.source },
     };
-    let Restored { dropped, kept, heard } = place.drops().restore(&worktree, &what)?;
+    let Restored { dropped, kept, heard } =
+        place.drops().restore(&worktree, &what, args.keep.task(&task()?))?;
     say_heard(&heard);
     let dropped = unsaved::told(dropped, &branch);
     if !out.json {

@@ -3,8 +3,9 @@ use super::error::{CommandError, Result};
 use super::globs;
 use super::json::{PathOnly, plain};
 use super::output::Output;
+use super::progress::task;
 use super::quote;
-use super::unsaved::{self, DroppedRow};
+use super::unsaved::{self, DroppedRow, KeepArgs};
 use crate::history::TreePath;
 use crate::workspace::Error;
 use crate::worktree::{self, Worktree};
@@ -37,6 +38,8 @@ pub struct Args {
     /// Accepted for git's sake where no mount is: plain files stay in any case
     #[arg(long)]
     cached: bool,
+    #[command(flatten)]
+    keep: KeepArgs,
     /// The branch, if not the current one
     #[arg(short = 'B', long, value_name = "NAME")]
     branch: Option<String>,
@@ -48,7 +51,7 @@ pub struct Removed {
     branch: String,
     /// The paths that were meant; with --dry-run they are still there
     removed: Vec<PathOnly>,
-    /// What nothing brings back
+    /// What no commit has
     dropped: Vec<DroppedRow>,
 }
 
@@ -73,7 +76,8 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             .iter()
             .try_for_each(|path| out.line(format_args!("would remove {}", quote::path(path))));
     }
-    let removed = place.drops().remove(&worktree, &paths, args.recursive);
+    let task = task()?;
+    let removed = place.drops().remove(&worktree, ("rm", &paths), args.recursive, args.keep.task(&task));
     let removed = removed.map_err(|error| match error {
         Error::Worktree(error) => refused(error),
         other => other.into(),

@@ -4,6 +4,7 @@ use super::globs;
 use super::json::{Id, PathOnly, plain};
 use super::merged::ConflictRow;
 use super::output::{Output, note, warn};
+use super::progress::task;
 use super::quote;
 use super::restore::say_kept;
 use super::unsaved::{self, DroppedRow};
@@ -69,7 +70,7 @@ pub struct Decided {
 pub struct Restored {
     branch: String,
     restored: Vec<PathOnly>,
-    /// What nothing brings back
+    /// What no commit has
     dropped: Vec<DroppedRow>,
     /// New files in directories that were named, which stay
     kept: Vec<PathOnly>,
@@ -176,7 +177,7 @@ fn bring_back(place: &Place, out: &Output, paths: &[PathBuf], source: Option<Str
     let worktree = place.worktree(&branch)?;
     let paths = globs::in_worktree(place, &worktree, paths)?;
     let workspace::Restored { dropped, kept, heard } =
-        place.drops().restore(&worktree, &Restore::Paths { paths: paths.clone(), source })?;
+        place.drops().restore(&worktree, &Restore::Paths { paths: paths.clone(), source }, Some(&task()?))?;
     say_heard(&heard);
     let dropped = unsaved::told(dropped, &branch);
     if out.json {

@@ -7,14 +7,14 @@ use super::output::{Colour, Output, note, warn};
 use super::progress::task;
 use super::when;
 use crate::history::{Operation, Touched, stacks};
-use crate::workspace::Undone;
+use crate::workspace::{Files, Undone};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// Take back the last thing that was done to a branch, a tag or HEAD
+/// Take back the last thing that was done to a branch, a tag or HEAD, or that dropped files
 ///
-/// A commit that is taken back leaves its files in the worktree, as changes. Repeated, it goes further back; `coral redo` does
-/// again what was taken back.
+/// A commit that is taken back leaves its files in the worktree, as changes. Files that `reset --hard`, `restore`, `clean`, `rm`
+/// and `branch -D` dropped come back. Repeated, it goes further back; `coral redo` does again what was taken back.
 #[derive(Debug, clap::Args)]
 pub struct UndoArgs {}
 
@@ -62,8 +62,10 @@ pub struct Operations {
 /// Something that was done to refs.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct OperationRow {
-    /// Whether it dropped files that no commit has: taking it back does not bring these back
-    drops_files: bool,
+    /// Whether it dropped files that were nowhere else and were not kept: taking it back does not bring these back
+    lost_files: bool,
+    /// Whether it dropped files that are kept: taking it back brings these back
+    kept_files: bool,
     /// Its number: the first one has 1
     operation: usize,
     /// What was done
@@ -109,8 +111,13 @@ fn told(out: &Output, what: &str, back: &str, undone: Undone) -> Result<()> {
     // What only dropped files leaves nothing to be moved.
     let what = if operation.moves_refs() { what } else { "passed over" };
     out.line(format_args!("{what}: {} ({})", operation.message, names(operation).join(", ")))?;
-    if operation.drops_files() {
-        note("nothing brings back the files that it dropped");
+    match undone.files {
+        Files::None | Files::All => {}
+        Files::Some => note("nothing brings back the files that were not complete when it dropped them"),
+        Files::Lost => note("nothing brings back the files that it dropped"),
+        Files::LetGo => {
+            note("the files that it dropped are no longer kept: `core.keep_days` says for how long")
+        }
     }
     note(format!("`{back}` takes that back"));
     Ok(())
@@ -123,6 +130,7 @@ fn names(operation: &Operation) -> Vec<String> {
         Touched::Branch(name, true, false) => format!("branch {name} was deleted"),
         Touched::Branch(name, ..) => format!("branch {name}"),
         Touched::Tag(name) => format!("tag {name}"),
+        Touched::Files => "files".to_owned(),
     };
     operation.touched().into_iter().map(name).collect()
 }
@@ -130,7 +138,8 @@ fn names(operation: &Operation) -> Vec<String> {
 impl From<&Operation> for OperationRow {
     fn from(operation: &Operation) -> Self {
         Self {
-            drops_files: operation.drops_files(),
+            lost_files: operation.lost_files,
+            kept_files: operation.kept().is_some(),
             operation: operation.number,
             message: operation.message.clone(),
             refs: names(operation),

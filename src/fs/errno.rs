@@ -175,6 +175,7 @@ fn worktree_errno(error: &worktree::Error) -> i32 {
         E::Unmerged(_) | E::UnderWay { .. } | E::CutShort { .. } => libc::EBUSY,
         E::NothingUnderWay(_) => libc::EINVAL,
         E::LostBytes(_) | E::DamagedJournal { .. } => libc::EIO,
+        E::NotKept(error) => worktree_errno(error),
         E::RecordTooLong => libc::ENAMETOOLONG,
         E::NothingToCommit { .. } | E::OwnStore(_) | E::OwnMount(_) => libc::EINVAL,
         E::History(error) => repo_errno(error),

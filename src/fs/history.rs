@@ -44,7 +44,8 @@ impl History {
 /// The commits that refs name, each once, in order.
 fn tips(repo: &Repo) -> Result<Vec<CommitId>> {
     let mut tips: Vec<CommitId> = repo.refs().branches()?.into_iter().map(|(_, commit)| commit).collect();
-    tips.extend(repo.refs().tags()?.into_iter().map(|(_, tag)| tag.commit));
+    let tags = repo.refs().tags()?.into_iter().filter(|(name, _)| !name.is_kept());
+    tips.extend(tags.map(|(_, tag)| tag.commit));
     tips.sort();
     tips.dedup();
     Ok(tips)

@@ -370,7 +370,8 @@ impl<'a> Search<'a> {
             }
         }
         let mut tips: HashSet<CommitId> = repo.refs().branches()?.into_iter().map(|(_, id)| id).collect();
-        tips.extend(repo.refs().tags()?.into_iter().map(|(_, tag)| tag.commit));
+        let tags = repo.refs().tags()?.into_iter().filter(|(name, _)| !name.is_kept());
+        tips.extend(tags.map(|(_, tag)| tag.commit));
         for (number, step) in Walk::new(repo, tips.iter().copied())?.enumerate() {
             task.check()?;
             searched.advance(1);

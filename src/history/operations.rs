@@ -1,7 +1,7 @@
 //! What was done to refs, move by move, whichever refs each was about: the log that undoing reads.
 //!
 //! `logs/operations` has a line for each change of refs: who, when and why as in other logs, then what each ref said before and
-//! after, in hexadecimal digits. It is written before the refs move and not synced: after a power cut the last lines may be
+//! after, in hexadecimal digits; before these may stand that it lost files. It is written before the refs move and not synced: after a power cut the last lines may be
 //! missing, or tell of what did not happen, as those of somebody who was stopped before the refs moved do. Whoever reads them leaves
 //! these out, and whoever takes something back finds out, since refs must say what the line says.
 
@@ -25,6 +25,8 @@ pub struct Operation {
     pub who: Signature,
     /// Why.
     pub message: String,
+    /// Whether it dropped files whose content was nowhere else and was not kept: nothing brings these back.
+    pub lost_files: bool,
     pub(super) changes: Vec<Change>,
 }
 
@@ -37,6 +39,8 @@ pub enum Touched {
     Branch(BranchName, bool, bool),
     /// A tag.
     Tag(TagName),
+    /// The files of a worktree, which were dropped and kept.
+    Files,
 }
 
 impl Operation {
@@ -45,14 +49,18 @@ impl Operation {
         let touched = |change: &Change| match &change.which {
             AnyRef::Head => Touched::Head,
             AnyRef::Branch(name) => Touched::Branch(name.clone(), change.from.is_some(), change.to.is_some()),
+            AnyRef::Tag(name) if name.is_kept() => Touched::Files,
             AnyRef::Tag(name) => Touched::Tag(name.clone()),
         };
         self.changes.iter().map(touched).collect()
     }
 
-    /// Whether it dropped files that nothing brings back.
-    pub fn drops_files(&self) -> bool {
-        self.message.ends_with(DROPPING)
+    /// The tags that it made, and what these said.
+    pub(super) fn tags_made(&self) -> impl Iterator<Item = (&TagName, Option<&[u8]>)> {
+        self.changes.iter().filter_map(|Change { which, from, to }| match (which, from) {
+            (AnyRef::Tag(name), None) => Some((name, to.as_deref())),
+            (AnyRef::Tag(_) | AnyRef::Branch(_) | AnyRef::Head, _) => None,
+        })
     }
 
     /// Whether it moved a ref, and not only dropped files.
@@ -70,8 +78,15 @@ impl Operation {
     }
 }
 
-/// What is said of an operation that dropped files whose content is nowhere else: taking it back does not bring them back.
-pub const DROPPING: &str = ", dropping files that no commit has";
+/// The field of a line that says of an operation that it dropped files whose content was nowhere else, and did not keep them.
+const LOST_FILES: &str = "lost-files";
+
+/// Earlier programs said so in the message, of these two.
+fn said_that_files_are_lost(message: &str) -> bool {
+    const DROPPING: &str = ", dropping files that no commit has";
+    let what = message.strip_suffix(DROPPING);
+    what.is_some_and(|what| what == "branch: deleted" || what.starts_with("reset: to "))
+}
 
 const UNDO: &str = "undo: operation ";
 const REDO: &str = "redo: operation ";
@@ -105,8 +120,16 @@ pub fn stacks(operations: &[Operation]) -> (Vec<&Operation>, Vec<&Operation>) {
     (undo, redo)
 }
 
+/// What a line says.
+pub(super) struct SaidOfOperation<'a> {
+    pub changes: &'a [Change],
+    pub entry: &'a LogEntry,
+    /// As [`Operation::lost_files`].
+    pub lost_files: bool,
+}
+
 /// Appends a line.
-pub(super) fn append(disk: &dyn Disk, path: &Path, changes: &[Change], entry: &LogEntry) -> Result<()> {
+pub(super) fn append(disk: &dyn Disk, path: &Path, said: &SaidOfOperation<'_>) -> Result<()> {
     let file = match disk.open(path, true) {
         Err(error) if error.is_absence() => disk.create_new(path)?,
         opened => opened?,
@@ -121,7 +144,7 @@ pub(super) fn append(disk: &dyn Disk, path: &Path, changes: &[Change], entry: &L
             line.push('\n');
         }
     }
-    line += &format_line(changes, entry);
+    line += &format_line(said);
     Ok(file.write_all_at(line.as_bytes(), end)?)
 }
 
@@ -166,7 +189,7 @@ pub(super) fn that_happened(
     Ok(happened)
 }
 
-fn format_line(changes: &[Change], entry: &LogEntry) -> String {
+fn format_line(SaidOfOperation { changes, entry, lost_files }: &SaidOfOperation<'_>) -> String {
     let Signature { name, email, time, offset_minutes } = &entry.who;
     let plain = |text: &str| text.replace(['\n', '\r', '\t', '<', '>'], " ");
     let mut line = format!(
@@ -176,7 +199,10 @@ fn format_line(changes: &[Change], entry: &LogEntry) -> String {
         plain(email),
         plain(&entry.message)
     );
-    for Change { which, from, to } in changes {
+    if *lost_files {
+        let _ = write!(line, "\t{LOST_FILES}");
+    }
+    for Change { which, from, to } in *changes {
         let folder = which.folder().map(|folder| format!("{folder}/")).unwrap_or_default();
         // Names of refs have neither tabs nor colons.
         let _ = write!(line, "\t{folder}{}:{}:{}", which.name(), hex(from), hex(to));
@@ -214,8 +240,10 @@ fn parse_line(line: &str) -> Option<Operation> {
         time: Timestamp { seconds: seconds.parse().ok()?, nanoseconds: 0 },
         offset_minutes: offset.parse().ok()?,
     };
+    let mut fields = fields.peekable();
+    let lost_files = fields.next_if_eq(&LOST_FILES).is_some() || said_that_files_are_lost(message);
     let changes = fields.map(parse_change).collect::<Option<Vec<_>>>()?;
-    Some(Operation { number: 0, who, message: message.to_owned(), changes })
+    Some(Operation { number: 0, who, message: message.to_owned(), lost_files, changes })
 }
 
 fn parse_change(field: &str) -> Option<Change> {
@@ -249,13 +277,32 @@ mod tests {
             Change { which: branch, from: None, to: Some(b"\xff\x00".to_vec()) },
             Change { which: tag, from: Some(b"t".to_vec()), to: None },
         ];
-        let line = format_line(&changes, &entry("why\tnot\nso"));
+        let said = entry("why\tnot\nso");
+        let line = |lost_files| format_line(&SaidOfOperation { changes: &changes, entry: &said, lost_files });
+        assert!(parse_line(line(true).trim_end()).expect("whole").lost_files);
+        let line = line(false);
         let parsed = parse_line(line.trim_end()).expect("whole");
-        assert_eq!((parsed.changes, parsed.message.as_str()), (changes, "why not so"));
+        assert!(!parsed.lost_files);
+        assert_eq!((&parsed.changes, parsed.message.as_str()), (&changes, "why not so"));
         assert_eq!((parsed.who.name.as_str(), parsed.who.offset_minutes), ("Ada", -90));
         for cut in [0, 5, line.find('\t').expect("a tab"), line.len() - 4] {
             assert_ne!(parse_line(&line[..cut]).map(|found| found.changes.len()), Some(3), "{cut}");
         }
+    }
+
+    #[test]
+    fn that_files_are_lost_is_no_matter_of_how_a_commit_is_called() {
+        let lost = |message: &str| {
+            let line =
+                format_line(&SaidOfOperation { changes: &[], entry: &entry(message), lost_files: false });
+            parse_line(line.trim_end()).expect("whole").lost_files
+        };
+        let dropping = |what: &str| format!("{what}, dropping files that no commit has");
+        assert!(
+            lost(&dropping("reset: to HEAD~1")) && lost(&dropping("branch: deleted")),
+            "as it was said once"
+        );
+        assert!(!lost(&dropping("commit: mind")) && !lost(&dropping("undo: operation 3: reset: to HEAD")));
     }
 
     #[test]
@@ -266,6 +313,7 @@ mod tests {
             number,
             who: entry("").who,
             message: String::new(),
+            lost_files: false,
             changes: vec![Change { which: main(), from: text(from), to: text(to) }],
         };
         let told = vec![moved(1, "a", "b"), moved(2, "b", "x"), moved(3, "b", "c"), moved(4, "c", "y")];
@@ -285,6 +333,7 @@ mod tests {
             number,
             who: entry("").who,
             message: message.into(),
+            lost_files: false,
             changes: Vec::new(),
         };
         let mut all = vec![operation(1, "commit: a"), operation(2, "commit: b")];

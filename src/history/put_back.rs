@@ -1,5 +1,6 @@
 //! Refs that say again what they said before an operation, or after it: all of them, or none.
 
+use super::any_ref::AnyRef;
 use super::commit::Signature;
 use super::error::Result;
 use super::operations::{Operation, message_of};
@@ -15,7 +16,10 @@ impl Operation {
     /// [`Error::RefMoved`](super::Error::RefMoved) if a ref is no longer where it was left, and what the store says of a commit
     /// that is gone. Nothing has changed then.
     pub fn put_back(&self, repo: &Repo, is_undo: bool, who: &Signature) -> Result<Vec<Warning>> {
-        for change in &self.changes {
+        // Files that were kept stay so.
+        let is_kept = |which: &AnyRef| matches!(which, AnyRef::Tag(name) if name.is_kept());
+        let changes = || self.changes.iter().filter(|change| !is_kept(&change.which));
+        for change in changes() {
             let then = if is_undo { &change.from } else { &change.to };
             if let Some(commit) = commit_of_text(then.as_deref()) {
                 repo.store().durable(commit)?;
@@ -23,7 +27,8 @@ impl Operation {
         }
         let entry = LogEntry { who: who.clone(), message: message_of(self, is_undo) };
         let mut transaction = repo.refs().transaction()?;
-        for change in &self.changes {
+        transaction.is_told_as(&entry);
+        for change in changes() {
             transaction.put_back(change, is_undo, &entry)?;
         }
         transaction.commit()

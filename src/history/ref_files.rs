@@ -8,10 +8,9 @@
 
 use super::any_ref::AnyRef;
 use super::error::{Error, Result};
-use super::operations::{self, Operation};
+use super::operations::{self, Operation, SaidOfOperation};
 use super::ref_intent::{Change, Intent};
 use super::ref_move::{self, is_no_ref};
-use super::reflog::LogEntry;
 use super::warning::Warning;
 use crate::disk::{Disk, FileType, Patience};
 use std::path::{Path, PathBuf};
@@ -133,8 +132,8 @@ impl RefFiles {
     }
 
     /// Tells of a change in the log of all of them.
-    pub(super) fn tell_of_operation(&self, changes: &[Change], entry: &LogEntry) -> Result<()> {
-        operations::append(self.disk(), &self.operations_path(), changes, entry)
+    pub(super) fn tell_of_operation(&self, said: &SaidOfOperation<'_>) -> Result<()> {
+        operations::append(self.disk(), &self.operations_path(), said)
     }
 
     /// All changes that were told of and happened.

@@ -6,7 +6,7 @@
 use super::any_ref::AnyRef;
 use super::commit::Signature;
 use super::error::{Error, Result};
-use super::operations::DROPPING;
+use super::operations::SaidOfOperation;
 use super::ref_files::{RefFiles, RefLock};
 use super::ref_intent::Change;
 use super::ref_name::{BranchName, TagName};
@@ -26,6 +26,18 @@ pub struct Transaction<'a> {
     told: Vec<Told>,
     /// What the log of HEAD says of it, if it names another commit afterwards or was switched.
     of_head: Option<LogEntry>,
+    /// How it is told of as one operation.
+    operation: Telling,
+    lost_files: bool,
+}
+
+/// Whether changes are told of as one operation.
+enum Telling {
+    /// If a ref moves, or files are lost, as the first of its logs says it.
+    IfAny,
+    /// In any case.
+    Always(LogEntry),
+    Never,
 }
 
 /// A line for a log.
@@ -40,7 +52,30 @@ struct Told {
 
 impl<'a> Transaction<'a> {
     pub(super) fn begin(files: &'a RefFiles) -> Result<Self> {
-        Ok(Self { files, lock: files.lock()?, changes: Vec::new(), told: Vec::new(), of_head: None })
+        Ok(Self {
+            files,
+            lock: files.lock()?,
+            changes: Vec::new(),
+            told: Vec::new(),
+            of_head: None,
+            operation: Telling::IfAny,
+            lost_files: false,
+        })
+    }
+
+    /// Notes that files are about to be dropped whose content is nowhere else: it is an operation, whether a ref moves or not.
+    pub fn loses_files(&mut self) {
+        self.lost_files = true;
+    }
+
+    /// Tells of it as an operation, whatever it changes.
+    pub(super) fn is_told_as(&mut self, entry: &LogEntry) {
+        self.operation = Telling::Always(entry.clone());
+    }
+
+    /// Tells nobody of it as something to be taken back.
+    pub(super) fn is_no_operation(&mut self) {
+        self.operation = Telling::Never;
     }
 
     /// Moves a branch from `old` (`None`: it must not exist) to a commit.
@@ -179,21 +214,25 @@ impl<'a> Transaction<'a> {
     /// Nothing has changed then.
     pub fn commit(mut self) -> Result<Vec<Warning>> {
         self.tell_of_head()?;
-        let Self { files, lock, mut changes, told, of_head: _ } = self;
+        let Self { files, lock, mut changes, told, of_head: _, operation, lost_files } = self;
         // What was made and taken away again.
         changes.retain(|change| change.from.is_some() || change.to.is_some());
         let mut moved: Vec<Change> =
             changes.iter().filter(|change| change.from != change.to).cloned().collect();
-        // What dropped files is an operation, whether a ref moved or not.
-        if moved.is_empty() && told.first().is_some_and(|first| first.entry.message.ends_with(DROPPING)) {
+        if moved.is_empty() && lost_files {
             moved.clone_from(&changes);
         }
+        let first = || told.first().filter(|_| !moved.is_empty()).map(|first| &first.entry);
+        let entry = match &operation {
+            Telling::Always(entry) => Some(entry),
+            Telling::IfAny => first(),
+            Telling::Never => None,
+        };
         let tell = || {
             told.iter().try_for_each(|line| line.append(files))?;
-            match told.first() {
-                Some(first) if !moved.is_empty() => files.tell_of_operation(&moved, &first.entry),
-                Some(_) | None => Ok(()),
-            }
+            entry.map_or(Ok(()), |entry| {
+                files.tell_of_operation(&SaidOfOperation { changes: &moved, entry, lost_files })
+            })
         };
         files.change(&lock, changes, tell)
     }
@@ -224,6 +263,16 @@ impl<'a> Transaction<'a> {
     fn tag(&self, name: &TagName) -> Result<Option<Tag>> {
         let which = AnyRef::Tag(name.clone());
         ref_value::tag(self.files, &which, self.read(&which)?)
+    }
+
+    /// The names of all tags.
+    pub(super) fn tag_names(&self) -> Result<Vec<String>> {
+        self.names(TagName::FOLDER)
+    }
+
+    /// Whether there is a tag of a name.
+    pub(super) fn has_tag(&self, name: &TagName) -> Result<bool> {
+        Ok(self.tag(name)?.is_some())
     }
 
     fn names(&self, folder: &'static str) -> Result<Vec<String>> {

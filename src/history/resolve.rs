@@ -233,7 +233,8 @@ impl<'a> Revisions<'a> {
     fn tips(&self) -> Result<Vec<CommitId>> {
         let mut tips: Vec<CommitId> =
             self.repo.refs().branches()?.into_iter().map(|(_, commit)| commit).collect();
-        tips.extend(self.repo.refs().tags()?.into_iter().map(|(_, tag)| tag.commit));
+        let tags = self.repo.refs().tags()?.into_iter().filter(|(name, _)| !name.is_kept());
+        tips.extend(tags.map(|(_, tag)| tag.commit));
         Ok(tips)
     }
 

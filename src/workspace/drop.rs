@@ -3,13 +3,15 @@
 //! That it cannot be told what is lost is no reason to keep it, which may be damaged: then the result says why not.
 
 use super::error::{Error, Result};
+use super::keep::Keeping;
 use super::mounts::Heard;
 use super::stale::unless_stale;
 use super::unsaved::Unsaved;
 use super::workspace::Workspace;
 use crate::history::{BranchName, Node, Repo, TreePath};
 use crate::id::{CommitId, TreeId};
-use crate::worktree::{Branches, Kind, Snapshot, Warning, Worktree};
+use crate::task::Task;
+use crate::worktree::{Branches, Kind, Left, Losing, Snapshot, Warning, Worktree};
 
 /// What is to be brought back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,26 +97,42 @@ impl Workspace {
 }
 
 impl Drops<'_> {
-    /// Brings paths of a worktree back from a commit, durably, all or none.
+    /// Brings paths of a worktree back from a commit, durably, all or none. What is dropped is kept with `keep`.
     ///
     /// # Errors
-    /// [`UnderWay`](crate::worktree::Error::UnderWay) if all of it is meant and a merge is under way; as [`Edits::restore`](crate::worktree::Edits::restore) and [`Edits::reset`](crate::worktree::Edits::reset).
-    pub fn restore(&self, worktree: &Worktree, what: &Restore) -> Result<Restored> {
+    /// [`UnderWay`](crate::worktree::Error::UnderWay) if all of it is meant and a merge is under way; [`NotKept`](crate::worktree::Error::NotKept);
+    /// as [`Edits::restore`](crate::worktree::Edits::restore) and [`Edits::reset`](crate::worktree::Edits::reset).
+    pub fn restore(&self, worktree: &Worktree, what: &Restore, keep: Option<&Task>) -> Result<Restored> {
         let (dropped, kept) = match what {
-            Restore::All => (self.restore_all(worktree)?, Vec::new()),
+            Restore::All => (unless_stale(|| self.restore_all(worktree, keep))?, Vec::new()),
             Restore::Paths { paths, source } => {
-                unless_stale(|| self.restore_named(worktree, paths, source.as_deref()))?
+                unless_stale(|| self.restore_named(worktree, paths, source.as_deref(), keep))?
             }
         };
         Ok(Restored { dropped, kept, heard: self.0.mounts().announce() })
     }
 
-    fn restore_all(&self, worktree: &Worktree) -> Result<Result<Unsaved>> {
+    fn restore_all(&self, worktree: &Worktree, keep: Option<&Task>) -> Result<Result<Unsaved>> {
         // The commit that ends a merge would drop what the other side has.
         worktree.under_way().check_nothing()?;
-        let dropped = Unsaved::all(worktree);
-        worktree.edits().reset()?;
-        Ok(dropped)
+        let seen = || -> Result<_> { Ok((worktree.snapshot(false)?, Unsaved::all(worktree)?)) };
+        let (snapshot, mut dropped) = match seen() {
+            Ok(seen) => seen,
+            Err(error) => {
+                worktree.edits().reset()?;
+                return Ok(Err(error));
+            }
+        };
+        let reset = || worktree.edits().reset_since(&snapshot);
+        match Keeping::of(self.0, keep) {
+            Some(keeping) => {
+                let tip = self.0.repo.refs().branch(worktree.branch())?;
+                let left = Left::All(self.0.repo.tree_of(tip)?);
+                keeping.around(worktree, &snapshot, &left, &mut dropped, "restore", reset)?;
+            }
+            None => reset()?,
+        }
+        Ok(Ok(dropped))
     }
 
     /// Brings named paths back; tells what is lost, and what stays. What is saved meanwhile beside what differed stays too.
@@ -123,6 +141,7 @@ impl Drops<'_> {
         worktree: &Worktree,
         named: &[TreePath],
         source: Option<&str>,
+        keep: Option<&Task>,
     ) -> Result<(Result<Unsaved>, Vec<TreePath>)> {
         let name = source.unwrap_or(worktree.branch().as_str());
         let commit = self.0.repo.resolve(name, self.0.now())?;
@@ -132,13 +151,22 @@ impl Drops<'_> {
         }
         let snapshot = worktree.snapshot(false)?;
         let Meant { paths, kept } = self.meant(worktree, &snapshot, named, (commit, source.is_none()))?;
-        let dropped = Unsaved::below(worktree, named).map(|mut dropped| {
+        let mut dropped = Unsaved::below(worktree, named).map(|mut dropped| {
             dropped.files.retain(|path, _| !kept.contains(path));
             dropped
         });
-        match is_all && source.is_none() && kept.is_empty() {
-            true => worktree.edits().reset_since(&snapshot)?,
-            false => worktree.edits().restore(&paths, commit, name, self.0.now())?,
+        // Refused before anything is kept.
+        let edits = worktree.edits().restoring(&paths, commit, name)?;
+        let restore = || match is_all && source.is_none() && kept.is_empty() {
+            true => worktree.edits().reset_since(&snapshot),
+            false => worktree.edits().make_since(&snapshot, edits, self.0.now()),
+        };
+        match (Keeping::of(self.0, keep), &mut dropped) {
+            (Some(keeping), Ok(dropped)) => {
+                let left = Left::At(paths, self.0.repo.commit(commit)?.tree);
+                keeping.around(worktree, &snapshot, &left, dropped, "restore", restore)?;
+            }
+            _ => restore()?,
         }
         Ok((dropped, kept))
     }
@@ -189,25 +217,68 @@ impl Drops<'_> {
     }
 
     /// Removes paths from a worktree, durably, all or none; directories only if `recursive`. Directories that are left without
-    /// anything go as well.
+    /// anything go as well. What is dropped is kept with `keep`; `verb` is what its operation is called.
     ///
     /// # Errors
-    /// As [`Edits::remove`](crate::worktree::Edits::remove).
-    pub fn remove(&self, worktree: &Worktree, paths: &[TreePath], recursive: bool) -> Result<Removed> {
-        let dropped = Unsaved::below(worktree, paths);
-        // The folder of a mounted worktree that somebody stands in must not go from under him.
-        let standing_in = self.0.inside.as_ref().map(|(_, at)| at.clone()).unwrap_or_default();
-        worktree.edits().remove_with_emptied(paths, recursive, &standing_in, self.0.now())?;
+    /// [`NotKept`](crate::worktree::Error::NotKept); as [`Edits::remove`](crate::worktree::Edits::remove).
+    pub fn remove(
+        &self,
+        worktree: &Worktree,
+        (verb, paths): (&str, &[TreePath]),
+        recursive: bool,
+        keep: Option<&Task>,
+    ) -> Result<Removed> {
+        let dropped = unless_stale(|| self.try_remove(worktree, (verb, paths), recursive, keep))?;
         Ok(Removed { dropped, heard: self.0.mounts().announce() })
     }
 
-    /// Deletes a branch with its worktree. Without `force` nothing is lost by it.
+    fn try_remove(
+        &self,
+        worktree: &Worktree,
+        (verb, paths): (&str, &[TreePath]),
+        recursive: bool,
+        keep: Option<&Task>,
+    ) -> Result<Result<Unsaved>> {
+        let snapshot = worktree.snapshot(false);
+        let mut dropped = Unsaved::below(worktree, paths);
+        // The folder of a mounted worktree that somebody stands in must not go from under him.
+        let standing_in = self.0.inside.as_ref().map(|(_, at)| at.clone()).unwrap_or_default();
+        let edits = worktree.edits().removing_with_emptied(paths, recursive, &standing_in)?;
+        match (Keeping::of(self.0, keep), &mut dropped, &snapshot) {
+            (Some(keeping), Ok(dropped), Ok(snapshot)) => {
+                let left = Left::Without(paths.to_vec());
+                let remove = || worktree.edits().make_since(snapshot, edits, self.0.now());
+                keeping.around(worktree, snapshot, &left, dropped, verb, remove)?;
+            }
+            _ => worktree.edits().make(edits, self.0.now())?,
+        }
+        Ok(dropped)
+    }
+
+    /// Deletes a branch with its worktree. Without `force` nothing is lost by it; with it, what its worktree has is kept with
+    /// `keep`.
     ///
     /// # Errors
     /// As [`Branches::delete`].
-    pub fn delete_branch(&self, branch: &BranchName, force: bool) -> Result<DeletedBranch> {
-        let dropped = if force { Unsaved::of_branch(&self.0.repo, branch) } else { Ok(Unsaved::default()) };
-        let deleted = Branches::of(&self.0.repo).delete(branch, force, &self.0.signature())?;
+    pub fn delete_branch(
+        &self,
+        branch: &BranchName,
+        force: bool,
+        keep: Option<&Task>,
+    ) -> Result<DeletedBranch> {
+        let mut dropped =
+            if force { Unsaved::of_branch(&self.0.repo, branch) } else { Ok(Unsaved::default()) };
+        let keeping = Keeping::of(self.0, keep);
+        let losing = match (force, keeping) {
+            (false, _) => Losing::Nothing,
+            (true, Some(keeping)) => Losing::Kept(keeping.task),
+            (true, None) => Losing::All,
+        };
+        let deleted = Branches::of(&self.0.repo).delete(branch, losing, &self.0.signature())?;
+        if let (true, Ok(dropped), Some(keeping)) = (deleted.is_kept, &mut dropped, keeping) {
+            dropped.keep_whole();
+            keeping.let_go_of_old();
+        }
         let (commit, warnings) = (deleted.commit, deleted.warnings);
         Ok(DeletedBranch { commit, dropped, warnings, heard: self.0.mounts().announce() })
     }

@@ -90,6 +90,9 @@ pub enum Error {
     /// Nothing is left that could be taken back, or done again.
     #[error("there is nothing left to take back or to do again")]
     NothingToUndo,
+    /// Files that were dropped cannot come back, or go again, as something else was saved there. The first path is named.
+    #[error("{} path(s) were changed since, the first is `{}`", .0.len(), .0.first().map(ToString::to_string).unwrap_or_default())]
+    ChangedSince(Vec<TreePath>),
     /// No search for a bad commit is under way.
     #[error("no bisection is under way")]
     NoBisection,

@@ -79,7 +79,9 @@ impl Workspace {
             selection.tips.extend(refs.each_branch()?.into_iter().filter_map(|(_, commit)| commit.ok()));
         }
         if request.tags {
-            selection.tips.extend(refs.each_tag()?.into_iter().filter_map(|(_, tag)| Some(tag.ok()?.commit)));
+            // What was dropped is no history.
+            let tags = refs.each_tag()?.into_iter().filter(|(name, _)| !name.is_kept());
+            selection.tips.extend(tags.filter_map(|(_, tag)| Some(tag.ok()?.commit)));
         }
         if !(request.branches || request.tags) && selection.tips.is_empty() {
             selection.tips.push(self.here_commit()?);

@@ -100,7 +100,7 @@ impl Naming<'_> {
     /// # Errors
     /// As [`Branches::create`].
     pub fn create_branch(&self, branch: &BranchName, start: &str) -> Result<MadeBranch> {
-        let Branched { commit, warnings } =
+        let Branched { commit, warnings, is_kept: _ } =
             Branches::of(&self.0.repo).create(branch, start, &self.0.signature())?;
         Ok(MadeBranch { commit, warnings, heard: self.0.mounts().announce() })
     }

@@ -1,13 +1,15 @@
 //! Letting a branch go elsewhere.
 
 use super::error::Result;
+use super::keep::Keeping;
 use super::mounts::Heard;
+use super::stale::unless_stale;
 use super::unsaved::Unsaved;
 use super::workspace::Workspace;
-use crate::history::{DROPPING, LogEntry};
+use crate::history::LogEntry;
 use crate::id::CommitId;
 use crate::task::Task;
-use crate::worktree::{Keeps, Warning, Worktree};
+use crate::worktree::{Keeps, Left, Losses, Warning, Worktree};
 
 /// A branch that went elsewhere.
 #[derive(Debug)]
@@ -25,31 +27,63 @@ pub struct ResetBranch {
 }
 
 impl Workspace {
-    /// Lets the branch of a worktree go to a revision.
+    /// Lets the branch of a worktree go to a revision. What is dropped is kept if `keep` says so.
     ///
     /// # Errors
-    /// As [`Moving::branch`](crate::worktree::Moving::branch).
+    /// [`NotKept`](crate::worktree::Error::NotKept); as [`Moving::branch`](crate::worktree::Moving::branch).
     pub fn reset(
         &self,
         worktree: &Worktree,
         revision: &str,
         keeps: Keeps,
+        keep: bool,
         task: &Task,
     ) -> Result<ResetBranch> {
-        let is = self.repo.resolve(revision, self.now())?;
-        let was = self.repo.refs().existing_branch(worktree.branch())?;
-        let dropped = match keeps {
-            Keeps::Files | Keeps::Unchanged => Ok(Unsaved::default()),
-            Keeps::Nothing => Unsaved::all(worktree),
-        };
-        let drops = dropped.as_ref().is_ok_and(|dropped: &Unsaved| !dropped.files.is_empty());
-        let entry = self.said(format!("reset: to {revision}{}", if drops { DROPPING } else { "" }));
-        let warnings = worktree.moving().branch(is, keeps, &entry, task)?;
-        Ok(ResetBranch { was, is, dropped, warnings, heard: self.mounts().announce() })
+        let keeping = Keeping::of(self, keep.then_some(task));
+        unless_stale(|| {
+            let is = self.repo.resolve(revision, self.now())?;
+            let was = self.repo.refs().existing_branch(worktree.branch())?;
+            let entry = self.said(format!("reset: to {revision}"));
+            let (dropped, losses) = match keeps {
+                Keeps::Files | Keeps::Unchanged => (Ok(Unsaved::default()), Losses::default()),
+                Keeps::Nothing => losses(worktree, is, keeping, &entry)?,
+            };
+            let is_kept = losses.kept.is_some();
+            let warnings = worktree.moving().branch(is, keeps, losses, &entry, task)?;
+            if let (true, Some(keeping)) = (is_kept, keeping) {
+                keeping.let_go_of_old();
+            }
+            Ok(ResetBranch { was, is, dropped, warnings, heard: self.mounts().announce() })
+        })
     }
 
     /// Somebody's reason, there and then.
     pub(super) fn said(&self, message: String) -> LogEntry {
         LogEntry { who: self.signature(), message }
     }
+}
+
+/// What a worktree has that is lost when it is left as a commit. That it cannot be told is no reason to keep it.
+fn losses(
+    worktree: &Worktree,
+    to: CommitId,
+    keeping: Option<Keeping<'_>>,
+    entry: &LogEntry,
+) -> Result<(Result<Unsaved>, Losses)> {
+    let seen = || -> Result<_> { Ok((worktree.snapshot(false)?, Unsaved::all(worktree)?)) };
+    let (snapshot, mut dropped) = match seen() {
+        Ok(seen) => seen,
+        Err(error) => return Ok((Err(error), Losses::default())),
+    };
+    let kept = match keeping {
+        Some(keeping) => {
+            let left = Left::All(worktree.repo().commit(to)?.tree);
+            keeping.take(worktree, &snapshot, &left, &mut dropped, &entry.message)?
+        }
+        None => None,
+    };
+    let loses_files = dropped.kept.len() < dropped.files.len();
+    // Whoever keeps nothing does not wait until nobody saves.
+    let seen = keeping.map(|_| snapshot);
+    Ok((Ok(dropped), Losses { seen, kept, loses_files }))
 }

@@ -5,7 +5,7 @@ use super::error::Result;
 use super::notes::is_note;
 use super::stale::unless_stale;
 use super::workspace::Workspace;
-use crate::history::{self, Commit, Signature, Tag, TagName, TreePath};
+use crate::history::{self, BranchName, Commit, Signature, Tag, TagName, TreePath};
 use crate::id::CommitId;
 use crate::merge::{Sides, Way, merge_trees};
 use crate::task::Task;
@@ -14,6 +14,9 @@ use std::collections::BTreeMap;
 
 /// What the names of stashes begin with: they are tags, so that they are as safe as other refs and have logs.
 const STASHES: &str = "stash/";
+
+/// The fact about a stash's commit that says whose changes they were.
+const BRANCH: &str = "branch";
 
 /// Changes that were put aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +86,7 @@ impl Stashes<'_> {
             author: who.clone(),
             committer: who,
             message: message.clone(),
-            metadata: BTreeMap::new(),
+            metadata: BTreeMap::from([(BRANCH.to_owned(), branch.to_string())]),
         };
         let durable = self.0.repo.commit_tree(self.0.repo.store().begin()?, &commit)?;
         let number = self.all()?.first().map_or(1, |newest| newest.number.saturating_add(1));
@@ -117,6 +120,15 @@ impl Stashes<'_> {
         let mut stashes: Vec<Stash> = tags.filter_map(stash).collect();
         stashes.sort_by_key(|stash| std::cmp::Reverse(stash.number));
         Ok(stashes)
+    }
+
+    /// The branch that a stash was made on; `None` if it does not say so, as earlier ones do not.
+    ///
+    /// # Errors
+    /// If its commit cannot be read.
+    pub(super) fn branch_of(&self, stash: &Stash) -> Result<Option<BranchName>> {
+        let commit = self.0.repo.commit(stash.commit)?;
+        Ok(commit.metadata.get(BRANCH).and_then(|name| BranchName::new(name.as_str()).ok()))
     }
 
     /// The stash of a number, or the newest.
@@ -178,7 +190,9 @@ impl Stashes<'_> {
     }
 }
 
-/// Whether a tag is a stash or a note, which are listed by themselves.
+/// Whether a tag is a stash, a note, or holds dropped files: none of these is listed among the tags.
 pub fn is_of_its_own(tag: &TagName) -> bool {
-    tag.as_str().strip_prefix(STASHES).is_some_and(|number| number.parse::<u32>().is_ok()) || is_note(tag)
+    tag.as_str().strip_prefix(STASHES).is_some_and(|number| number.parse::<u32>().is_ok())
+        || is_note(tag)
+        || tag.is_kept()
 }

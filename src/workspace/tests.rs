@@ -101,12 +101,16 @@ fn what_is_dropped_is_told_with_what_there_is_of_it() {
     scene.add(&workspace, &main, b"two");
     let worktree = workspace.worktree(&main).expect("a worktree").worktree;
     let what = Restore::Paths { paths: vec![tree_path()], source: None };
-    let dropped = workspace.drops().restore(&worktree, &what).expect("restored").dropped.expect("told");
-    let lost =
-        Unsaved { files: [(tree_path(), Loss::Changed(ChangeKind::Modified))].into(), has_older: true };
+    let dropped = workspace.drops().restore(&worktree, &what, None).expect("restored").dropped.expect("told");
+    let lost = Unsaved {
+        files: [(tree_path(), Loss::Changed(ChangeKind::Modified))].into(),
+        has_older: true,
+        ..Unsaved::default()
+    };
     assert_eq!(dropped, lost);
     // It is as it was: nothing is lost a second time.
-    let again = workspace.drops().restore(&worktree, &Restore::All).expect("restored").dropped.expect("told");
+    let again =
+        workspace.drops().restore(&worktree, &Restore::All, None).expect("restored").dropped.expect("told");
     assert_eq!(again, Unsaved::default());
 }
 
@@ -120,9 +124,9 @@ fn a_branch_is_deleted_with_what_only_it_has_when_that_is_meant() {
     let side = BranchName::new("side").expect("valid");
     Branches::of(&workspace.repo).create(&side, "HEAD", &workspace.signature()).expect("made");
     scene.add(&workspace, &side, b"two");
-    let refused = workspace.drops().delete_branch(&side, false);
+    let refused = workspace.drops().delete_branch(&side, false, None);
     assert!(matches!(refused, Err(Error::Worktree(worktree::Error::UncommittedChanges(_)))), "{refused:?}");
-    let deleted = workspace.drops().delete_branch(&side, true).expect("deleted");
+    let deleted = workspace.drops().delete_branch(&side, true, None).expect("deleted");
     assert_eq!(deleted.dropped.expect("told").files.len(), 1);
     assert_eq!(deleted.commit, workspace.repo.resolve("main", workspace.now()).expect("a commit"));
 }

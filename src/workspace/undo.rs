@@ -1,20 +1,39 @@
 //! Taking back what was done to refs, move by move, and doing it again.
 //!
 //! What a commit took out of a worktree's changes is a change there again when the commit is taken back; where a branch came
-//! or went elsewhere, a worktree without changes goes along.
+//! or went elsewhere, a worktree without changes goes along. Files that were dropped and kept come back, and go again.
 
 use super::error::Result;
+use super::kept_files::{Bringing, KeptFiles};
 use super::mounts::Heard;
+use super::stale::unless_stale;
 use super::workspace::Workspace;
 use crate::history::{BranchName, Head, Operation, Touched, stacks};
 use crate::task::Task;
-use crate::worktree::{Branches, Error, Kept, Warning, has_worktree};
+use crate::worktree::{self, Branches, Keepsake, Kept, Warning, has_worktree};
+
+/// What is there again, or no longer, of the files that an operation dropped and that no commit has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Files {
+    /// It dropped none.
+    None,
+    /// All of them.
+    All,
+    /// Those that were complete.
+    Some,
+    /// Nothing: they were not kept.
+    Lost,
+    /// Nothing: they were kept for their time.
+    LetGo,
+}
 
 /// What was taken back, or done again.
 #[derive(Debug)]
 pub struct Undone {
     /// The operation.
     pub operation: Operation,
+    /// What became of the files that it dropped.
+    pub files: Files,
     /// What went wrong when it was done.
     pub warnings: Vec<Warning>,
     /// What mounts say.
@@ -37,7 +56,8 @@ impl Operations<'_> {
     ///
     /// # Errors
     /// [`super::Error::NothingToUndo`]; [`RefMoved`](crate::history::Error::RefMoved) if a ref is no longer where the operation left it;
-    /// [`Error::UncommittedChanges`] if a branch would go whose worktree has some. Nothing has changed then.
+    /// [`UncommittedChanges`](worktree::Error::UncommittedChanges) if a branch would go whose worktree has some;
+    /// [`ChangedSince`](super::Error::ChangedSince) if files that were dropped cannot come back. Nothing has changed then.
     pub fn undo(&self, task: &Task) -> Result<Undone> {
         let operations = self.0.repo.refs().logs().operations()?;
         let (undo, _) = stacks(&operations);
@@ -60,53 +80,98 @@ impl Operations<'_> {
         if is_undo {
             self.bring_back_stash(operation, task)?;
         }
-        let (mut kept, mut gone) = (Vec::new(), Vec::new());
-        let moves_head = operation.touched().contains(&Touched::Head);
+        let repo = &self.0.repo;
+        let files = KeptFiles::of(repo, operation)?;
+        let touched = operation.touched();
+        let branches = || {
+            touched.iter().filter_map(|touched| match touched {
+                Touched::Branch(branch, before, after) => {
+                    Some((branch, if is_undo { *before } else { *after }))
+                }
+                Touched::Head | Touched::Tag(_) | Touched::Files => None,
+            })
+        };
+        let moves_head = touched.contains(&Touched::Head);
         let is_commit = operation.message.starts_with("commit");
-        for touched in operation.touched() {
-            let Touched::Branch(branch, before, after) = touched else { continue };
-            let stays = if is_undo { before } else { after };
-            let is_current = !moves_head && self.0.repo.refs().head()? == Head::Branch(branch.clone());
-            if !has_worktree(&self.0.repo, &branch)? {
+        let with_files = match &files {
+            KeptFiles::There(keepsake) => Some(keepsake),
+            KeptFiles::None | KeptFiles::LetGo => None,
+        };
+        let has_files = |branch: &BranchName| with_files.is_some_and(|files| files.branch == *branch);
+        let (mut keeps, mut gone) = (Vec::new(), Vec::new());
+        for (branch, stays) in branches() {
+            let is_current = !moves_head && repo.refs().head()? == Head::Branch(branch.clone());
+            if !has_worktree(repo, branch)? {
                 continue;
             }
             // What it is merged with, and what is undecided, would be forgotten.
-            let worktree = self.0.repo.worktree(&branch)?;
+            let worktree = repo.worktree(branch)?;
             worktree.under_way().check_nothing()?;
             // A merge that was ended must not be under way again where the branch comes back to.
             worktree.under_way().forget_ended()?;
             match stays || is_current {
                 // The first commit of the current branch leaves its files to it.
-                true if is_commit => kept.push((branch.clone(), self.keep(&branch, task)?)),
+                true if is_commit || has_files(branch) => keeps.push(branch.clone()),
                 true => {}
                 false => {
-                    self.check_saved_all(&branch)?;
-                    gone.push(branch);
+                    self.check_goes(branch, with_files.filter(|_| has_files(branch)))?;
+                    gone.push(branch.clone());
                 }
             }
         }
-        let moved = operation.put_back(&self.0.repo, is_undo, &self.0.signature())?;
-        let mut warnings: Vec<Warning> = moved.into_iter().map(Warning::from).collect();
-        let trouble = |branch: &BranchName, done: std::result::Result<(), Error>| {
-            done.err().map(|error| Warning::Worktree { branch: branch.clone(), source: Box::new(error) })
+        // A worktree that goes has nothing to be dropped, and one that comes has its files when its branch is there.
+        let moved_in = with_files.filter(|files| !gone.contains(&files.branch));
+        let comes = moved_in.is_some_and(|files| is_undo && is_taken_away(&files.branch, &touched));
+        if let (Some(files), false) = (moved_in, comes) {
+            self.move_files(files, is_undo)?;
+        }
+        let put_back = || -> Result<_> {
+            let kept = keeps.iter().map(|branch| Ok((branch, self.keep(branch, task)?)));
+            let kept = kept.collect::<Result<Vec<(&BranchName, Kept)>>>()?;
+            Ok((kept, operation.put_back(repo, is_undo, &self.0.signature())?))
         };
+        let (kept, moved) = put_back().inspect_err(|_| {
+            if let (Some(files), false) = (moved_in, comes) {
+                // An error means that nothing has changed. If this fails too, what is there is told as changes.
+                let _ = self.move_files(files, !is_undo);
+            }
+        })?;
+        let mut warnings: Vec<Warning> = moved.into_iter().map(Warning::from).collect();
         for (branch, kept) in &kept {
-            warnings.extend(trouble(
-                branch,
-                self.0.repo.worktree(branch).and_then(|worktree| worktree.moving().go_on_with(kept)),
-            ));
+            let gone_on = repo.worktree(branch).and_then(|worktree| worktree.moving().go_on_with(kept));
+            warnings.extend(trouble(branch, gone_on));
         }
         for branch in &gone {
-            warnings.extend(trouble(branch, Branches::of(&self.0.repo).delete_worktree(branch)));
+            warnings.extend(trouble(branch, Branches::of(repo).delete_worktree(branch)));
         }
-        for touched in operation.touched() {
-            let Touched::Branch(branch, ..) = touched else { continue };
-            if self.0.repo.refs().branch(&branch)?.is_some() && has_worktree(&self.0.repo, &branch)? {
-                let followed = self.0.repo.worktree(&branch).and_then(|worktree| worktree.follow_branch());
-                warnings.extend(trouble(&branch, followed));
+        for (branch, _) in branches() {
+            if repo.refs().branch(branch)?.is_some() && has_worktree(repo, branch)? {
+                let followed = repo.worktree(branch).and_then(|worktree| worktree.follow_branch());
+                warnings.extend(trouble(branch, followed));
             }
         }
-        Ok(Undone { operation: operation.clone(), warnings, heard: self.0.mounts().announce() })
+        if let (Some(files), true) = (moved_in, comes) {
+            match self.move_files(files, is_undo) {
+                Err(super::Error::Worktree(error)) => warnings.extend(trouble(&files.branch, Err(error))),
+                moved => moved?,
+            }
+        }
+        let files = match files {
+            KeptFiles::None if operation.lost_files => Files::Lost,
+            KeptFiles::None => Files::None,
+            KeptFiles::LetGo => Files::LetGo,
+            KeptFiles::There(_) if operation.lost_files => Files::Some,
+            KeptFiles::There(_) => Files::All,
+        };
+        Ok(Undone { operation: operation.clone(), files, warnings, heard: self.0.mounts().announce() })
+    }
+
+    /// Brings back what was dropped, or drops it again.
+    fn move_files(&self, files: &Keepsake, is_undo: bool) -> Result<()> {
+        let branch = self.0.branch(Some(files.branch.as_str()))?;
+        let (from, to) = if is_undo { (files.after, files.before) } else { (files.before, files.after) };
+        let worktree = self.0.worktree(&branch)?.worktree;
+        unless_stale(|| Bringing::plan(&worktree, from, to)?.run(&worktree, self.0.now()))
     }
 
     /// What was put aside is a change again when that is taken back: its stash goes.
@@ -114,7 +179,9 @@ impl Operations<'_> {
         for stash in self.0.stashes().all()? {
             let is_of_it = operation.touched().contains(&Touched::Tag(stash.tag.clone()));
             if is_of_it && operation.message == format!("stash: {}", stash.message) {
-                let worktree = self.0.worktree(&self.0.branch(None)?)?.worktree;
+                let branch = self.0.stashes().branch_of(&stash)?;
+                let worktree =
+                    self.0.worktree(&self.0.branch(branch.as_ref().map(BranchName::as_str))?)?.worktree;
                 self.0.stashes().pop(&worktree, &stash, task)?;
             }
         }
@@ -125,10 +192,28 @@ impl Operations<'_> {
         Ok(self.0.repo.worktree(branch)?.moving().keep(task)?)
     }
 
-    fn check_saved_all(&self, branch: &BranchName) -> Result<()> {
-        match super::unsaved::Unsaved::of_branch(&self.0.repo, branch)?.files.is_empty() {
+    /// Refuses to let a worktree go that has something that is not kept.
+    fn check_goes(&self, branch: &BranchName, kept: Option<&Keepsake>) -> Result<()> {
+        let repo = &self.0.repo;
+        if let Some(kept) = kept {
+            let worktree = repo.worktree(branch)?;
+            let snapshot = worktree.snapshot(false)?;
+            if snapshot.is_at_rest() && snapshot.diff_from(kept.before, &worktree)?.is_empty() {
+                return Ok(());
+            }
+        }
+        match super::unsaved::Unsaved::of_branch(repo, branch)?.files.is_empty() {
             true => Ok(()),
-            false => Err(Error::UncommittedChanges(branch.to_string()).into()),
+            false => Err(worktree::Error::UncommittedChanges(branch.to_string()).into()),
         }
     }
+}
+
+/// Whether an operation took a branch away.
+fn is_taken_away(branch: &BranchName, touched: &[Touched]) -> bool {
+    touched.contains(&Touched::Branch(branch.clone(), true, false))
+}
+
+fn trouble(branch: &BranchName, done: worktree::Result<()>) -> Option<Warning> {
+    done.err().map(|error| Warning::Worktree { branch: branch.clone(), source: Box::new(error) })
 }

@@ -4,7 +4,7 @@
 use super::error::Result;
 use crate::history::{BranchName, ChangeKind, DraftEntry, DraftNode, Node, Repo, TreePath, Walk};
 use crate::worktree::{Snapshot, Worktree, has_worktree};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// What a file is whose content is in no commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +40,8 @@ fn in_history(
         return Ok(known);
     }
     let mut tips: Vec<_> = repo.refs().branches()?.into_iter().map(|(_, tip)| tip).collect();
-    tips.extend(repo.refs().tags()?.into_iter().map(|(_, tag)| tag.commit));
+    let tags = repo.refs().tags()?.into_iter().filter(|(tag, _)| !tag.is_kept());
+    tips.extend(tags.map(|(_, tag)| tag.commit));
     for step in Walk::new(repo, tips)?.take(LOOKED_AT) {
         let tree = step?.1.tree;
         let mut left = Vec::new();
@@ -87,6 +88,8 @@ pub struct Unsaved {
     pub files: BTreeMap<TreePath, Loss>,
     /// Whether the last commit has an older version of some of them.
     pub has_older: bool,
+    /// Those of them that were kept, so that taking the operation back brings them back.
+    pub kept: BTreeSet<TreePath>,
 }
 
 impl Unsaved {
@@ -123,7 +126,13 @@ impl Unsaved {
         for path in files.keys() {
             has_older = has_older || repo.find_in_tree(base, path)?.is_some();
         }
-        Ok(Self { files, has_older })
+        Ok(Self { files, has_older, kept: BTreeSet::new() })
+    }
+
+    /// Notes that all files that are complete were kept.
+    pub(super) fn keep_whole(&mut self) {
+        let whole = self.files.iter().filter(|(_, loss)| matches!(loss, Loss::Changed(_)));
+        self.kept = whole.map(|(path, _)| path.clone()).collect();
     }
 
     /// All of a worktree.

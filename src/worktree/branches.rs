@@ -4,17 +4,22 @@
 //! has changed, and what was cut short is completed by asking again.
 
 use super::error::{Error, Result};
+use super::keepsake::{Keepsake, Left};
+use super::move_branch::Losses;
 use super::open::has_worktree;
 use super::still::Still;
 use super::warning::Warning;
 use crate::history::{self, BranchName, CommitGraph, Head, LogEntry, Moved, Repo, Revisions, Signature};
 use crate::id::CommitId;
+use crate::task::Task;
 
 /// A branch that was made or deleted.
 #[derive(Debug)]
 pub struct Branched {
     /// The commit that it names, or did.
     pub commit: CommitId,
+    /// Whether what its worktree had is kept, and can be brought back.
+    pub is_kept: bool,
     /// What went wrong when it was done, or was done on the way.
     pub warnings: Vec<Warning>,
 }
@@ -26,6 +31,17 @@ pub struct Switched {
     pub head: Head,
     /// What went wrong when it was done, or was done on the way.
     pub warnings: Vec<Warning>,
+}
+
+/// What may be lost with a branch.
+#[derive(Debug, Clone, Copy)]
+pub enum Losing<'a> {
+    /// Nothing: its commits are elsewhere, and its worktree has no changes.
+    Nothing,
+    /// Anything; what only its worktree has is kept in the history, to be brought back.
+    Kept(&'a Task),
+    /// Anything.
+    All,
 }
 
 /// The branches of a repository, with what their worktrees have.
@@ -67,7 +83,7 @@ impl<'a> Branches<'a> {
         let entry = LogEntry { who: who.clone(), message };
         let moved = self.repo.refs().update_branch(branch, None, self.repo.store().durable(commit)?, &entry);
         warnings.extend(moved.map_err(made)?.warnings.into_iter().map(Warning::from));
-        Ok(Branched { commit, warnings })
+        Ok(Branched { commit, is_kept: false, warnings })
     }
 
     /// The commit that a new branch starts at.
@@ -106,13 +122,14 @@ impl<'a> Branches<'a> {
     /// worktree goes now.
     ///
     /// # Errors
-    /// [`CurrentBranch`](history::Error::CurrentBranch); unless `force`, [`NotMerged`](history::Error::NotMerged) if nothing else reaches its commits, and
-    /// [`Error::UncommittedChanges`] if its worktree has any.
-    pub fn delete(&self, branch: &BranchName, force: bool, who: &Signature) -> Result<Branched> {
+    /// [`CurrentBranch`](history::Error::CurrentBranch); if nothing may be lost, [`NotMerged`](history::Error::NotMerged) if nothing else reaches its
+    /// commits, and [`Error::UncommittedChanges`] if its worktree has any; [`Error::NotKept`].
+    pub fn delete(&self, branch: &BranchName, losing: Losing<'_>, who: &Signature) -> Result<Branched> {
         // From here on nobody saves into its worktree, and below no ref moves: what is seen is what goes.
         let still = Still::hold(self.repo, branch)?;
         let half_deleted = self.half_deleted(branch)?;
         let commit = half_deleted.map_or_else(|| self.repo.refs().existing_branch(branch), Ok)?;
+        let force = !matches!(losing, Losing::Nothing);
         let check_merged = || match force || self.is_reached_without(commit, branch)? {
             true => Ok(()),
             false => Err(history::Error::NotMerged(branch.to_string())),
@@ -124,17 +141,24 @@ impl<'a> Branches<'a> {
         if !force && still.is_some() && has_worktree(self.repo, branch)? && self.has_unsaved(branch)? {
             return Err(Error::UncommittedChanges(branch.to_string()));
         }
-        let mut warnings = Vec::new();
+        let (mut warnings, mut is_kept) = (Vec::new(), false);
         if half_deleted.is_none() {
-            // That it cannot be told is no reason to keep it.
-            let drops = force
-                && still.is_some()
-                && has_worktree(self.repo, branch)?
-                && self.has_unsaved(branch).unwrap_or(false);
-            let dropping = if drops { history::DROPPING } else { "" };
-            let entry = LogEntry { who: who.clone(), message: format!("branch: deleted{dropping}") };
-            let deleted = self.repo.refs().delete_branch(branch, commit, &entry, check_merged)?;
-            warnings.extend(deleted.warnings.into_iter().map(Warning::from));
+            let entry = LogEntry { who: who.clone(), message: "branch: deleted".into() };
+            let losses = match still.is_some() && has_worktree(self.repo, branch)? {
+                true => self.losses(branch, commit, losing, &entry)?,
+                false => Losses::default(),
+            };
+            let mut transaction = self.repo.refs().transaction()?;
+            transaction.delete_branch(branch, commit, &entry)?;
+            check_merged()?;
+            is_kept = losses.kept.is_some();
+            if let Some(kept) = losses.kept {
+                transaction.keep(kept, &entry)?;
+            }
+            if losses.loses_files {
+                transaction.loses_files();
+            }
+            warnings.extend(transaction.commit()?.into_iter().map(Warning::from));
         }
         match still.map(|still| still.delete()).transpose() {
             Ok(_) => {}
@@ -144,7 +168,27 @@ impl<'a> Branches<'a> {
                 warnings.push(Warning::Worktree { branch: branch.clone(), source: Box::new(error) });
             }
         }
-        Ok(Branched { commit, warnings })
+        Ok(Branched { commit, is_kept, warnings })
+    }
+
+    /// What goes with the worktree of a branch that nobody saves into. That it cannot be told is no reason to keep it.
+    fn losses(
+        &self,
+        branch: &BranchName,
+        tip: CommitId,
+        losing: Losing<'_>,
+        entry: &LogEntry,
+    ) -> Result<Losses> {
+        if matches!(losing, Losing::Nothing) || !self.has_unsaved(branch).unwrap_or(false) {
+            return Ok(Losses::default());
+        }
+        let Losing::Kept(task) = losing else { return Ok(Losses { loses_files: true, ..Losses::default() }) };
+        let worktree = self.repo.worktree(branch)?;
+        let snapshot = worktree.snapshot(false)?;
+        let left = Left::All(self.repo.commit(tip)?.tree);
+        let kept = Keepsake::make(&worktree, &snapshot, &left, (&entry.message, &entry.who), task);
+        let kept = kept.map_err(|error| Error::NotKept(Box::new(error)))?;
+        Ok(Losses { seen: None, kept: Some(kept), loses_files: !snapshot.is_at_rest() })
     }
 
     /// Removes the worktree of a branch, if it has one, with everything that was not committed.
@@ -179,7 +223,8 @@ impl<'a> Branches<'a> {
         let branches = self.repo.refs().branches()?.into_iter();
         let mut others: Vec<CommitId> =
             branches.filter(|(other, _)| other != branch).map(|(_, id)| id).collect();
-        others.extend(self.repo.refs().tags()?.into_iter().map(|(_, tag)| tag.commit));
+        let tags = self.repo.refs().tags()?.into_iter().filter(|(tag, _)| !tag.is_kept());
+        others.extend(tags.map(|(_, tag)| tag.commit));
         if let Head::Detached(commit) = self.repo.refs().head()? {
             others.push(commit);
         }

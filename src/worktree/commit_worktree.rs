@@ -353,7 +353,7 @@ pub(super) fn ingest_snapshot(
 }
 
 /// Takes the staged files of a tree into the store, which a snapshot holds, as the attributes of the whole one say.
-fn ingest_tree(
+pub(super) fn ingest_tree(
     worktree: &Worktree,
     ingest: &Ingest,
     (tree, whole): (&DraftTree, &DraftTree),

@@ -27,6 +27,17 @@ impl Worktree {
 }
 
 impl Edits<'_> {
+    /// Refuses to go on if something happened since a snapshot was taken.
+    ///
+    /// # Errors
+    /// [`Error::Stale`].
+    pub fn check_unchanged_since(&self, snapshot: &Snapshot) -> Result<()> {
+        self.worktree.read(|state| match state.journal.position() == snapshot.position {
+            true => Ok(()),
+            false => Err(Error::Stale),
+        })
+    }
+
     /// Makes changes in their order, durably. One that changes a path again goes by what those before it made.
     ///
     /// # Errors
@@ -79,18 +90,17 @@ impl Edits<'_> {
         self.make(paths.into_iter().map(|path| Edit::Remove { path }).collect(), now)
     }
 
-    /// The same; directories that are left without anything go as well, but for those that somebody stands in: at and above
-    /// `standing_in`.
+    /// What removes paths; directories that are left without anything go as well, but for those that somebody stands in: at
+    /// and above `standing_in`.
     ///
     /// # Errors
     /// As [`Edits::remove`].
-    pub fn remove_with_emptied(
+    pub fn removing_with_emptied(
         &self,
         paths: &[TreePath],
         recursive: bool,
         standing_in: &TreePath,
-        now: Timestamp,
-    ) -> Result<()> {
+    ) -> Result<Vec<Edit>> {
         let paths = self.removable(paths, recursive)?;
         let mut emptied: Vec<TreePath> = paths.iter().flat_map(above).collect();
         emptied.retain(|dir| !standing_in.starts_with(dir));
@@ -98,7 +108,7 @@ impl Edits<'_> {
         emptied.sort_by_key(|dir| std::cmp::Reverse(dir.names().len()));
         emptied.dedup();
         let removed = paths.into_iter().map(|path| Edit::Remove { path });
-        self.make(removed.chain(emptied.into_iter().map(|path| Edit::Prune { path })).collect(), now)
+        Ok(removed.chain(emptied.into_iter().map(|path| Edit::Prune { path })).collect())
     }
 
     /// Refuses what [`Edits::remove`] refuses, and removes nothing.
@@ -188,7 +198,11 @@ impl Edits<'_> {
         self.make_since(snapshot, edits, now)
     }
 
-    fn restoring(&self, paths: &[TreePath], commit: CommitId, shown_as: &str) -> Result<Vec<Edit>> {
+    /// What makes paths equal those of a commit.
+    ///
+    /// # Errors
+    /// As [`Edits::restore`].
+    pub fn restoring(&self, paths: &[TreePath], commit: CommitId, shown_as: &str) -> Result<Vec<Edit>> {
         let tree = self.worktree.repo().commit(commit)?.tree;
         let mut edits = Vec::with_capacity(paths.len());
         for path in paths {

@@ -103,6 +103,9 @@ pub enum Error {
     /// There is nothing of the kind under way that could go on or be given up.
     #[error("no merge, revert or cherry-pick is under way on `{0}`")]
     NothingUnderWay(String),
+    /// What is about to be dropped cannot be kept in the history, so that it stays.
+    #[error("what would be dropped cannot be kept for `coral undo`: {0}")]
+    NotKept(#[source] Box<Error>),
     /// A repository's own folder would be taken into it.
     #[error("`{}` is in the repository's own store", .0.display())]
     OwnStore(PathBuf),

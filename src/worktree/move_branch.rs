@@ -12,6 +12,7 @@ use super::warning::Warning;
 use super::worktree::Worktree;
 use crate::history::{LogEntry, Node, TreePath};
 use crate::id::{CommitId, TreeId};
+use crate::store::Durable;
 use crate::task::Task;
 
 /// What a worktree has when its branch has moved.
@@ -30,6 +31,17 @@ pub enum Keeps {
 pub struct Kept {
     snapshot: Snapshot,
     tree: TreeId,
+}
+
+/// What a worktree that keeps nothing is about to lose.
+#[derive(Debug, Default)]
+pub struct Losses {
+    /// How it was when that was looked at: nothing moves if somebody saved since. `None`: whatever it has goes.
+    pub seen: Option<Snapshot>,
+    /// A commit that holds what no other one has, for a tag.
+    pub kept: Option<Durable<CommitId>>,
+    /// Whether files go that are nowhere else.
+    pub loses_files: bool,
 }
 
 /// Letting the branch of a worktree go elsewhere.
@@ -117,30 +129,50 @@ impl Moving<'_> {
     /// Lets the branch name another commit, and the worktree go on from it. Ends what is under way.
     ///
     /// # Errors
-    /// [`Unborn`](crate::history::Error::Unborn); [`RefMoved`](crate::history::Error::RefMoved) if somebody else moves it; as [`Moving::record`] if files are kept. Nothing has
-    /// changed then.
-    pub fn branch(&self, to: CommitId, keeps: Keeps, entry: &LogEntry, task: &Task) -> Result<Vec<Warning>> {
+    /// [`Unborn`](crate::history::Error::Unborn); [`RefMoved`](crate::history::Error::RefMoved) if somebody else moves it; [`Error::Stale`] if somebody
+    /// saved since `losses` were looked at; as [`Moving::record`] if files are kept. Nothing has changed then.
+    pub fn branch(
+        &self,
+        to: CommitId,
+        keeps: Keeps,
+        losses: Losses,
+        entry: &LogEntry,
+        task: &Task,
+    ) -> Result<Vec<Warning>> {
         let repo = self.0.repo();
         let tip = repo.refs().existing_branch(self.0.branch())?;
         let target = repo.commit(to)?.tree;
         let kept = match keeps {
             Keeps::Files => Some(self.record(task)?),
-            Keeps::Nothing => None,
+            Keeps::Nothing => losses.seen.map(|seen| (seen, target)),
             Keeps::Unchanged => Some((self.unchanged()?, target)),
         };
         let durable = repo.store().durable(to)?;
+        if let Some((snapshot, _)) = &kept {
+            self.0.edits().check_unchanged_since(snapshot)?;
+        }
         // Whatever happens in between: a commit of what is half taken back would drop what came in, and is refused.
         let taken_back =
             |merging: Merging| Ok::<_, Error>((self.0.under_way().take_back(&merging)?, merging));
         self.0.under_way().forget_ended()?;
         let merging = self.0.under_way().get()?.map(taken_back).transpose()?;
-        let moved = repo.refs().update_branch(self.0.branch(), Some(tip), durable, entry);
+        let moved = (|| {
+            let mut transaction = repo.refs().transaction()?;
+            transaction.update_branch(self.0.branch(), Some(tip), durable, entry)?;
+            if let Some(kept) = losses.kept {
+                transaction.keep(kept, entry)?;
+            }
+            if losses.loses_files {
+                transaction.loses_files();
+            }
+            transaction.commit()
+        })();
         let moved = moved.inspect_err(|_| {
             // It can be given up at any rate.
             let _ =
                 merging.as_ref().map(|(taken_back, merging)| self.0.under_way().change(taken_back, merging));
         })?;
-        let mut warnings: Vec<Warning> = moved.warnings.into_iter().map(Warning::from).collect();
+        let mut warnings: Vec<Warning> = moved.into_iter().map(Warning::from).collect();
         let position = kept.as_ref().map(|(snapshot, _)| snapshot.position);
         let tree = kept.as_ref().map_or(target, |(_, tree)| *tree);
         let gone_on = self.0.append_durably(|state| match position {

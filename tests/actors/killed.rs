@@ -60,6 +60,45 @@ pub fn a_command_that_is_killed_has_done_all_or_nothing() -> Result<(), Missing>
     Ok(())
 }
 
+/// Commands that drop what is in no commit: `c.txt` was changed, `e.txt` is new.
+const DROPPING: &[&[&str]] = &[
+    &["reset", "--hard", "HEAD~1"],
+    &["restore", "c.txt"],
+    &["restore", "--all"],
+    &["clean", "-f"],
+    &["rm", "c.txt", "e.txt"],
+];
+
+/// Whenever it is killed, what it drops is there still, or undoing what it did brings it back.
+pub fn what_a_killed_command_drops_comes_back() -> Result<(), Missing> {
+    seed::each(&[1], |seed| {
+        let mut random = Random::new(seed);
+        let scratch = crate::scratch();
+        let template = repository(scratch.path());
+        let files = [(":c.txt", "changed"), (":e.txt", "only here")];
+        for arguments in DROPPING {
+            let done = template.copy_to(scratch.path().join("done"));
+            let start = Instant::now();
+            done.does(arguments);
+            let usual = start.elapsed() * 6 / 5;
+            std::fs::remove_dir_all(&done.0).expect("it can be removed");
+            for _ in 0..KILLS.div_ceil(DROPPING.len()) {
+                let tried = template.copy_to(scratch.path().join("tried"));
+                let what = kill(&tried, arguments, usual.mul_f64(random.below(1000) as f64 / 1000.0));
+                let has = |(path, text): (&str, &str)| tried.run(&["cat", path]).stdout == text.as_bytes();
+                if !files.into_iter().all(has) {
+                    tried.does(&["undo"]);
+                    let left: Vec<_> = files.into_iter().filter(|file| !has(*file)).collect();
+                    assert!(left.is_empty(), "{what}{left:?} did not come back");
+                }
+                tried.does(&["fsck"]);
+                std::fs::remove_dir_all(&tried.0).expect("it can be removed");
+            }
+        }
+    });
+    Ok(())
+}
+
 /// Runs a command and kills it after so long, if it is still there.
 fn kill(plain: &Plain, arguments: &[&str], after: Duration) -> String {
     let mut command = plain.command(arguments);

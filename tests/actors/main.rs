@@ -28,7 +28,9 @@ fn main() -> ExitCode {
         cuts: a_power_cut_loses_nothing_that_was_acknowledged;
         gone: a_disk_that_comes_back_is_believed_as_far_as_it_was_synced;
         interleaved: a_repository_survives_everybody_at_once;
-        killed: a_command_that_is_killed_has_done_all_or_nothing;
+        killed:
+            a_command_that_is_killed_has_done_all_or_nothing,
+            what_a_killed_command_drops_comes_back;
         refused: a_command_whose_system_call_fails_changes_nothing_and_says_so;
         stacks:
             a_file_of_zeros_is_added_in_small_stacks,

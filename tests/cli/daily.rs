@@ -235,8 +235,8 @@ fn what_is_dropped_and_in_no_commit_is_named_with_the_way_back() {
         said.stderr.contains("note: 1 file dropped that no commit has:\nnote:   modified      old\n"),
         "{said:?}"
     );
-    assert!(said.stderr.contains("`coral restore PATH` brings back"), "{said:?}");
-    let said = bench.coral(&["restore", "--all"]).succeeds().stderr;
+    assert!(said.stderr.contains("note: `coral undo` brings these back"), "{said:?}");
+    let said = bench.coral(&["restore", "--all", "--no-keep"]).succeeds().stderr;
     assert!(said.contains("12 files dropped that no commit has:\n"), "{said}");
     assert!(
         said.contains("new           new/09\nnote:   ... and 2 more\nnote: nothing brings these back\n"),
@@ -246,13 +246,13 @@ fn what_is_dropped_and_in_no_commit_is_named_with_the_way_back() {
 
     bench.coral(&["branch", "dev"]).succeeds();
     bench.coral(&["add", "-B", "dev", "new/03"]).succeeds();
-    let said = bench.coral(&["branch", "-D", "dev"]).succeeds().stderr;
+    let said = bench.coral(&["branch", "-D", "dev", "--no-keep"]).succeeds().stderr;
     assert!(said.contains("1 file dropped") && said.contains("new           new/03"), "{said}");
     assert!(said.contains("nothing brings these back") && said.contains("`coral branch dev "), "{said}");
 
     bench.coral(&["add", "new/03"]).succeeds();
     let said = bench.coral(&["--json", "rm", "new/03"]).json();
-    assert_eq!(said["dropped"], serde_json::json!([{ "path": "new/03", "was": "new" }]));
+    assert_eq!(said["dropped"], serde_json::json!([{ "path": "new/03", "was": "new", "kept": true }]));
 }
 
 #[test]

@@ -332,12 +332,21 @@ fn undoing_takes_back_what_was_done_last_and_says_what_is_lost() {
     bench.coral(&["reset", "--hard"]).succeeds();
     let told = bench.coral(&["undo"]).succeeds();
     assert!(
+        told.stdout.contains("undid: reset: to main") && !told.stderr.contains("nothing brings back"),
+        "{told:?}"
+    );
+    assert_eq!((bench.cat("HEAD:a"), bench.cat(":a")), (b"2".to_vec(), b"dirty".to_vec()));
+    bench.coral(&["reset", "--hard", "--no-keep"]).succeeds();
+    let told = bench.coral(&["undo"]).succeeds();
+    assert!(
         told.stdout.contains("passed over: reset: to main") && told.stderr.contains("nothing brings back"),
         "{told:?}"
     );
     assert_eq!((bench.cat("HEAD:a"), bench.cat(":a")), (b"2".to_vec(), b"2".to_vec()));
     change(&bench, &[("a", "dirty")]);
+    bench.coral(&["config", "set", "core.keep_days", "0"]).succeeds();
     bench.coral(&["reset", "--hard", "HEAD~1"]).succeeds();
+    bench.coral(&["config", "unset", "core.keep_days"]).succeeds();
     let told = bench.coral(&["undo"]).succeeds();
     assert!(
         told.stdout.contains("undid: reset: to HEAD~1") && told.stderr.contains("nothing brings back"),
@@ -350,10 +359,10 @@ fn undoing_takes_back_what_was_done_last_and_says_what_is_lost() {
     bench.coral(&["switch", "-c", "gone"]).succeeds();
     change(&bench, &[("g", "unsaved")]);
     bench.coral(&["switch", "main"]).succeeds();
-    bench.coral(&["branch", "-D", "gone"]).succeeds();
+    bench.coral(&["branch", "-D", "--no-keep", "gone"]).succeeds();
     let told = bench.coral(&["undo"]).succeeds();
     assert!(told.stderr.contains("nothing brings back the files"), "{told:?}");
-    assert_eq!(bench.coral(&["--json", "op", "log"]).json()["operations"][1]["drops_files"], true);
+    assert_eq!(bench.coral(&["--json", "op", "log"]).json()["operations"][1]["lost_files"], true);
     // What was put aside is there again.
     change(&bench, &[("a", "aside")]);
     bench.coral(&["stash"]).succeeds();

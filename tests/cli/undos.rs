@@ -75,7 +75,129 @@ fn what_moved_since_is_not_taken_back() {
     // The branch would go, and its worktree has something.
     bench.coral(&["undo"]).fails(1, &["has changes that are not committed"]);
     assert_eq!(bench.cat(":b"), b"unsaved");
-    bench.coral(&["restore", "--all"]).succeeds();
+    bench.coral(&["restore", "--all", "--no-keep"]).succeeds();
     undo(&bench, &["branch dev was made"]);
     assert!(bench.coral(&["status"]).succeeds().stdout.contains("on branch main"));
+}
+
+/// The state of a worktree as people see it.
+fn seen(bench: &Workbench) -> String {
+    let status = bench.coral(&["status", "-s"]).succeeds().stdout;
+    let listed = bench.coral(&["--json", "ls", "-r", ":"]).json();
+    let paths = listed["entries"].as_array().expect("entries").iter();
+    let paths =
+        paths.filter(|entry| entry["type"] == "file").map(|entry| entry["path"].as_str().expect("a path"));
+    let files = paths.map(|path| format!("{path}={:?}", bench.cat(&format!(":{path}"))));
+    files.fold(status, |all, file| all + &file + "\n")
+}
+
+#[test]
+fn files_that_were_dropped_come_back_and_go_again() {
+    let dropping: [&[&str]; 7] = [
+        &["reset", "--hard"],
+        &["reset", "--hard", "HEAD~1"],
+        &["restore", "a"],
+        &["restore", "-s", "HEAD~1", "a"],
+        &["restore", "--all"],
+        &["clean", "-f", "-d"],
+        &["rm", "-r", "new", "a"],
+    ];
+    for arguments in dropping {
+        let bench = Workbench::new();
+        bench.commit("b", b"kept", "zeroth");
+        bench.commit("a", b"1", "first");
+        bench.commit("a", b"2", "second");
+        bench.write("a", b"changed");
+        bench.write("new/deep/file", b"only here");
+        bench.coral(&["add", "a", "new"]).succeeds();
+        bench.coral(&["rm", "b"]).succeeds();
+        let before = seen(&bench);
+        let said = bench.coral(arguments).succeeds();
+        assert!(said.stderr.contains("`coral undo` brings these back"), "{arguments:?}: {said:?}");
+        let after = seen(&bench);
+        assert_ne!(before, after, "{arguments:?}");
+        // Neither lists of tags nor the history know of it.
+        assert_eq!(bench.coral(&["tag"]).succeeds().stdout, "", "{arguments:?}");
+        assert!(!bench.coral(&["log", "--all", "--oneline"]).succeeds().stdout.contains(arguments[0]));
+        for _ in 0..2 {
+            let told = bench.coral(&["undo"]).succeeds();
+            assert!(!told.stderr.contains("nothing brings back"), "{told:?}");
+            assert_eq!(seen(&bench), before, "{arguments:?}");
+            bench.coral(&["redo"]).succeeds();
+            assert_eq!(seen(&bench), after, "{arguments:?}");
+        }
+        // What was saved since stays; where it is in the way, nothing is taken back.
+        bench.write("later", b"later");
+        bench.coral(&["add", "later"]).succeeds();
+        let path = if arguments[0] == "clean" { "new/deep/file" } else { "a" };
+        let left = bench.run(bench.command(&bench.path("repo"), &["cat", &format!(":{path}")]));
+        bench.write(path, b"another");
+        bench.coral(&["add", path]).succeeds();
+        bench.coral(&["undo"]).fails(1, &["changed since", path, "coral stash push"]);
+        match left.code {
+            0 => {
+                bench.write(path, left.stdout.as_bytes());
+                bench.coral(&["add", path]).succeeds();
+            }
+            _ => drop(bench.coral(&["rm", "--no-keep", path]).succeeds()),
+        }
+        bench.coral(&["undo"]).succeeds();
+        assert_eq!(bench.cat(":later"), b"later", "{arguments:?}");
+        bench.coral(&["rm", "--no-keep", "later"]).succeeds();
+        assert_eq!(seen(&bench), before, "{arguments:?}");
+        bench.coral(&["fsck"]).succeeds();
+    }
+}
+
+#[test]
+fn a_branch_that_was_deleted_comes_back_with_what_only_its_worktree_had() {
+    let bench = Workbench::new();
+    bench.commit("a", b"1", "first");
+    bench.coral(&["branch", "dev"]).succeeds();
+    bench.write("n", b"only here");
+    bench.coral(&["add", "-B", "dev", "n"]).succeeds();
+    for _ in 0..2 {
+        let said = bench.coral(&["branch", "-D", "dev"]).succeeds();
+        assert!(said.stderr.contains("`coral undo` brings these back"), "{said:?}");
+        // The commits of another branch are nowhere because of what is kept.
+        bench.coral(&["undo"]).succeeds();
+        bench.coral(&["switch", "dev"]).succeeds();
+        assert_eq!(bench.cat(":n"), b"only here");
+        assert_eq!(bench.coral(&["status", "-s"]).succeeds().stdout, "A n\n");
+        bench.coral(&["switch", "main"]).succeeds();
+    }
+    bench.coral(&["branch", "-D", "dev"]).succeeds();
+    bench.coral(&["undo"]).succeeds();
+    bench.coral(&["redo"]).succeeds();
+    bench.coral(&["undo"]).succeeds();
+    // What is saved there now goes with nobody.
+    bench.write("n", b"another");
+    bench.coral(&["add", "-B", "dev", "n"]).succeeds();
+    bench.coral(&["redo"]).fails(1, &["has changes that are not committed"]);
+}
+
+#[test]
+fn what_is_kept_holds_no_commits_for_those_who_delete_branches() {
+    let bench = Workbench::new();
+    bench.commit("a", b"1", "first");
+    bench.coral(&["switch", "-c", "dev"]).succeeds();
+    bench.commit("a", b"2", "second");
+    bench.write("a", b"3");
+    bench.coral(&["add", "a"]).succeeds();
+    bench.coral(&["restore", "--all"]).succeeds();
+    bench.coral(&["switch", "main"]).succeeds();
+    bench.coral(&["branch", "-d", "dev"]).fails(1, &["dev"]);
+}
+
+#[test]
+fn a_stash_that_is_taken_back_is_a_change_of_its_own_branch() {
+    let bench = Workbench::new();
+    bench.commit("a", b"1", "first");
+    bench.coral(&["branch", "dev"]).succeeds();
+    bench.write("n", b"aside");
+    bench.coral(&["add", "-B", "dev", "n"]).succeeds();
+    bench.coral(&["stash", "push", "-B", "dev", "-m", "for later"]).succeeds();
+    bench.coral(&["undo"]).succeeds();
+    assert_eq!(bench.coral(&["status", "-s"]).succeeds().stdout, "");
+    assert_eq!(bench.coral(&["status", "-s", "-B", "dev"]).succeeds().stdout, "A n\n");
 }

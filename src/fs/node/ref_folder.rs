@@ -17,7 +17,14 @@ pub(super) fn branch_texts(shared: &Superblock) -> Result<Vec<String>> {
 
 /// The names of all tags.
 pub(super) fn tag_texts(shared: &Superblock) -> Result<Vec<String>> {
-    Ok(shared.repo.refs().tags()?.into_iter().map(|(name, _)| name.to_string()).collect())
+    Ok(shared
+        .repo
+        .refs()
+        .tags()?
+        .into_iter()
+        .filter(|(name, _)| !name.is_kept())
+        .map(|(name, _)| name.to_string())
+        .collect())
 }
 
 /// The directories in a folder of refs: `group` of those that are folders again, `leaf` of those that are refs, if they are

@@ -18,7 +18,7 @@ use crate::id::ObjectKey;
 use crate::store::StoreError;
 use crate::task::Task;
 use crate::units::Timestamp;
-use crate::worktree::{Branches, Coding, Tenant};
+use crate::worktree::{Branches, Coding, Losing, Tenant};
 
 use super::attr::{Attr, Kind};
 use super::changes::{Changes, SetTime};
@@ -138,7 +138,7 @@ fn errno<T>(result: Result<T>) -> Option<i32> {
 /// As `coral branch -D` does.
 fn delete(core: &FileSystem, name: &str) {
     let branch = branch(name);
-    Branches::of(core.repo()).delete(&branch, true, &core.shared.signature()).unwrap();
+    Branches::of(core.repo()).delete(&branch, Losing::All, &core.shared.signature()).unwrap();
 }
 
 #[test]

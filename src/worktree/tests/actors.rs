@@ -172,7 +172,7 @@ fn a_worktree_that_was_deleted_and_made_again_is_another_one() {
     old.open_file(held, true).expect("open");
 
     let other = open(&disk);
-    Branches::of(&other).delete(&x, true, &who).expect("delete");
+    Branches::of(&other).delete(&x, Losing::All, &who).expect("delete");
     Branches::of(&other).create(&x, "HEAD", &who).expect("branch");
     let (new, _) = other.worktree(&x).and_then(Tenant::adopt).expect("worktree");
     save(&new, "two", b"v2", 3);

@@ -30,7 +30,8 @@ fn at_operation<T>(
 
 /// The numbers of the operations that deleting x takes.
 fn operations() -> Range<u64> {
-    let delete = |repo: Repo| Branches::of(&repo).delete(&branch("x"), false, &request("", 4).author);
+    let delete =
+        |repo: Repo| Branches::of(&repo).delete(&branch("x"), Losing::Nothing, &request("", 4).author);
     let (range, deleted) = at_operation(&with_branches(&["x", "y"]), u64::MAX, || {}, delete);
     deleted.expect("nobody comes between");
     range
@@ -69,7 +70,7 @@ fn what_was_saved_before_a_branch_is_deleted_keeps_it_whenever_that_is() {
             }
         };
         let who = request("", 4).author;
-        let delete = |repo: Repo| Branches::of(&repo).delete(&branch("x"), false, &who);
+        let delete = |repo: Repo| Branches::of(&repo).delete(&branch("x"), Losing::Nothing, &who);
         let (_, deleted) = at_operation(&disk, number, save, delete);
         let is_saved = told.try_recv().unwrap_or(false);
         assert!(!(is_saved && deleted.is_ok()), "saved before operation {number}, and deleted");
@@ -99,10 +100,11 @@ fn of_two_branches_that_keep_each_other_one_stays() {
         let delete_y = move || {
             if other.lock(&lock, true, Patience::Try).is_ok_and(|free| free.is_some()) {
                 // That it is not merged any more is fine too.
-                let _ = Branches::of(&open(&other)).delete(&branch("y"), false, &request("", 5).author);
+                let _ =
+                    Branches::of(&open(&other)).delete(&branch("y"), Losing::Nothing, &request("", 5).author);
             }
         };
-        let delete_x = |repo: Repo| drop(Branches::of(&repo).delete(&branch("x"), false, &who));
+        let delete_x = |repo: Repo| drop(Branches::of(&repo).delete(&branch("x"), Losing::Nothing, &who));
         at_operation(&disk, number, delete_y, delete_x);
         let left = ["x", "y"].map(|name| repo.refs().branch(&branch(name)).expect("read"));
         assert!(left.contains(&Some(tip)), "lost when y is deleted before operation {number}");

@@ -73,8 +73,9 @@ fn a_merge_that_is_taken_back_is_never_committed_without_what_came_in() {
         (disk, worktree, merging.ours)
     };
     let entry = LogEntry { who: request("", 4).author, message: "reset".into() };
-    let back =
-        |worktree: &Tenant, ours| worktree.moving().branch(ours, Keeps::Nothing, &entry, &Task::default());
+    let back = |worktree: &Tenant, ours| {
+        worktree.moving().branch(ours, Keeps::Nothing, Losses::default(), &entry, &Task::default())
+    };
     let (disk, worktree, ours) = begun();
     let before = disk.operations();
     assert!(back(&worktree, ours).expect("nothing fails").is_empty());

@@ -14,6 +14,7 @@ mod edits;
 mod free;
 mod full;
 mod gone;
+mod keepsakes;
 mod later;
 mod lent;
 mod lost;

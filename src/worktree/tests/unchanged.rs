@@ -146,12 +146,12 @@ const OPERATIONS: &[Operation] = &[
     Operation {
         name: "branch -d",
         unborn: false,
-        run: |repo| Branches::of(repo).delete(&branch("same"), false, &who()).map(drop),
+        run: |repo| Branches::of(repo).delete(&branch("same"), Losing::Nothing, &who()).map(drop),
     },
     Operation {
         name: "branch -D",
         unborn: false,
-        run: |repo| Branches::of(repo).delete(&branch("old/side"), true, &who()).map(drop),
+        run: |repo| Branches::of(repo).delete(&branch("old/side"), Losing::All, &who()).map(drop),
     },
     Operation { name: "tag", unborn: false, run: |repo| set_tag(repo, "new", "HEAD", false) },
     Operation { name: "tag -f", unborn: false, run: |repo| set_tag(repo, "v1", "HEAD", true) },
