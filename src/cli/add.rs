@@ -1,5 +1,5 @@
 use super::context::{Context, say_heard};
-use super::error::{CommandError, Result};
+use super::error::Result;
 use super::globs;
 use super::json::At;
 use super::output::{Colour, Output, note};
@@ -23,7 +23,8 @@ pub struct Args {
     /// Files, directories or symbolic links; `*` and `?` fit names
     #[arg(value_name = "PATH", required_unless_present_any = ["all", "update"])]
     paths: Vec<PathBuf>,
-    /// Everything in the mounted worktree, which is there already
+    /// Everything in the repository's folder, from wherever; in a mounted worktree, all of which is there already. What the
+    /// worktree has and the folder has not stays
     #[arg(short = 'A', long, conflicts_with_all = ["paths", "to"])]
     all: bool,
     /// Every file around the repository that the worktree has with other content
@@ -73,6 +74,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             let around = place.beside().around(&worktree, &worktree.snapshot(false)?)?;
             around.changed.iter().map(|path| place.beside().outside(path)).collect()
         }
+        false if args.all && place.inside.is_none() => vec![place.folder.clone()],
         false => globs::on_disk(&place.surroundings, &args.paths)?,
     };
     let request = AddRequest { paths, to, no_ignore: args.no_ignore };
@@ -86,11 +88,6 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             .merges()
             .decide_as_they_are(&place.worktree(&branch)?, place.paths().tree_paths(&request.paths)?)?;
         return out.line("already in the worktree: what is saved into a mounted worktree needs no `add`");
-    }
-    if args.all {
-        return Err(CommandError::usage("`-A` means the mounted worktree, and this is none").hint(
-            "what is saved below worktree/ of a mount needs no `add`; `coral add .` takes the files of this folder",
-        ));
     }
     let (Addition { added, skipped }, heard) =
         place.adding().add(&place.worktree(&branch)?, &request, &task()?)?;

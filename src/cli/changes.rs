@@ -9,7 +9,7 @@ use super::quote;
 use crate::compare::{FileChange, Wanted};
 use crate::history::DraftEntry;
 use crate::task::Task;
-use crate::workspace::{FileDiff, Pathspec, View};
+use crate::workspace::{ChangeKinds, FileDiff, Pathspec, View};
 
 /// How changes are printed.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
@@ -35,6 +35,28 @@ pub struct ChangesArgs {
     /// Nothing of what each changed
     #[arg(short = 's', long)]
     no_patch: bool,
+    #[command(flatten)]
+    filter: FilterArgs,
+}
+
+/// Which changes of paths are meant.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub struct FilterArgs {
+    /// Only paths that were added (A), deleted (D), modified (M), renamed (R), or are of another type (T); small letters leave out
+    #[arg(long, value_name = "LETTERS", value_parser = kinds)]
+    diff_filter: Option<ChangeKinds>,
+}
+
+fn kinds(letters: &str) -> std::result::Result<ChangeKinds, String> {
+    ChangeKinds::parse(letters)
+        .ok_or_else(|| "it is some of the letters A, D, M, R and T, or small ones".to_owned())
+}
+
+impl FilterArgs {
+    /// What is meant: all, if nothing is said.
+    pub fn kinds(self) -> ChangeKinds {
+        self.diff_filter.unwrap_or_default()
+    }
 }
 
 /// What is printed of changes: of several that are asked for the one that says most.
@@ -60,6 +82,11 @@ impl ChangesArgs {
             (self.name_only, Some(Changes::Names { with_status: false })),
         ];
         all.into_iter().find(|(is_said, _)| *is_said).and_then(|(_, changes)| changes)
+    }
+
+    /// Which changes are meant.
+    pub fn kinds(self) -> ChangeKinds {
+        self.filter.kinds()
     }
 
     /// Whether it was said that nothing is.

@@ -50,6 +50,12 @@ pub struct Args {
     /// The same, and open an editor with the message
     #[arg(short = 'c', long, value_name = "REF", conflicts_with_all = ["messages", "file", "reuse_message", "no_edit"])]
     reedit_message: Option<String>,
+    /// The message says that it belongs to that commit: `fixup! ` and its subject
+    #[arg(long, value_name = "REF", conflicts_with_all = ["file", "amend", "reuse_message", "reedit_message"])]
+    fixup: Option<String>,
+    /// The same with `squash! `, and what -m says below it
+    #[arg(long, value_name = "REF", conflicts_with_all = ["file", "amend", "fixup", "reuse_message", "reedit_message"])]
+    squash: Option<String>,
     /// Who commits is the author, and the date is now, also where another commit has said others
     #[arg(long, conflicts_with_all = ["author", "email"])]
     reset_author: bool,
@@ -242,6 +248,10 @@ fn message_of(
 ) -> Result<String> {
     let given = args.message.given()?;
     let prepared = worktree.under_way().get()?.map(|merging| merging.message);
+    let given = match (marked(place, args)?, given) {
+        (Some(mark), Some(given)) => Some(format!("{mark}\n\n{given}")),
+        (mark, given) => mark.or(given),
+    };
     // Whoever amends without a word is asked, if he can be.
     let may_ask = !args.no_edit && editor::is_there(&place.surroundings);
     let (begin, asks) = match (given, reused, before, prepared) {
@@ -259,6 +269,21 @@ fn message_of(
         false => None,
     };
     message::edit(place, &begin, looked_at.as_deref())
+}
+
+/// The first line of a message that says which commit it belongs to. One that belongs to such a commit belongs to the same.
+fn marked(place: &Place, args: &Args) -> Result<Option<String>> {
+    let (word, said) = match (&args.fixup, &args.squash) {
+        (Some(said), _) => ("fixup!", said),
+        (None, Some(said)) => ("squash!", said),
+        (None, None) => return Ok(None),
+    };
+    let commit = place.repo.commit(place.repo.resolve(said, place.now())?)?;
+    let mut subject = commit.subject();
+    while let Some(rest) = ["fixup! ", "squash! "].iter().find_map(|mark| subject.strip_prefix(mark)) {
+        subject = rest;
+    }
+    Ok(Some(format!("{word} {subject}")))
 }
 
 /// What a commit of some paths, or of everything, would change, as `coral diff` says it.

@@ -224,7 +224,8 @@ impl<'a> Printer<'a> {
         }
         let before = commit.parents.first().copied();
         let changes = self.place.repo.diff_trees(self.place.repo.tree_of(before)?, commit.tree)?;
-        let meant = changes.iter().filter(|change| paths.means(&change.path));
+        let meant =
+            changes.iter().filter(|change| paths.means(&change.path) && paths.kinds.takes_kind(change.kind));
         Ok(LogRow { commit: row, changes: Some(rows(meant)) })
     }
 }

@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 ///
 /// Compares every tensor of the first with the one of its name in the second, also those that did not change: the cosine, the
 /// smaller norm in parts of the larger (magnitude), the root of the mean squared difference (RMSE), the largest
-/// difference. A tensor is identical if its bytes are equal; else its change is minor from a cosine of 0.99 on, moderate from 0.9, else
-/// major.
+/// difference. A tensor is identical if its bytes are equal; else nearly identical from a cosine of 0.9999 on, its change minor from 0.99,
+/// moderate from 0.9, else major.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// REF, or REF:PATH for one file
@@ -73,6 +73,8 @@ pub struct Compared {
 struct Categories {
     /// Of the same bytes
     identical: usize,
+    /// Of a cosine of at least 0.9999
+    nearly_identical: usize,
     /// Of a cosine of at least 0.99
     minor: usize,
     /// Of a cosine of at least 0.9
@@ -159,6 +161,7 @@ fn report(
     if out.json {
         let categories = Categories {
             identical: count(Category::Identical),
+            nearly_identical: count(Category::Near),
             minor: count(Category::Minor),
             moderate: count(Category::Moderate),
             major: count(Category::Major),
@@ -185,10 +188,10 @@ fn report(
     ))?;
     out.line(format_args!("  RMSE {:.3e}, largest difference {:.3e}", whole.rmse, whole.max))?;
     for category in Category::ALL {
-        out.line(format_args!("  {:<10} {:>6}", category.name(), count(category)))?;
+        out.line(format_args!("  {:<16} {:>6}", category.name(), count(category)))?;
     }
     for (word, count) in others {
-        out.line(format_args!("  {word:<10} {count:>6}"))?;
+        out.line(format_args!("  {word:<16} {count:>6}"))?;
     }
     if args.verbose {
         rows.iter().try_for_each(|row| out.line(row_text(out, row)))?;
@@ -199,11 +202,11 @@ fn report(
 fn row_text(out: &Output, row: &Row) -> String {
     let Likeness { cosine, magnitude, rmse, max } = row.likeness;
     let colour = match row.category {
-        Category::Identical | Category::Minor => Colour::Green,
+        Category::Identical | Category::Near | Category::Minor => Colour::Green,
         Category::Moderate => Colour::Yellow,
         Category::Major => Colour::Red,
     };
-    let category = out.paint(colour, format_args!("{:<10}", row.category.name()));
+    let category = out.paint(colour, format_args!("{:<16}", row.category.name()));
     let (name, path) = (quote::text(&row.name), quote::path(&row.path));
     format!(
         "  {category} cos {cosine:.6}  magnitude {magnitude:.6}  RMSE {rmse:.3e}  max {max:.3e}  {name} in {path}"

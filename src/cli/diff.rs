@@ -1,5 +1,5 @@
 use super::change::words;
-use super::changes::{Counted, numbers};
+use super::changes::{Counted, FilterArgs, numbers};
 use super::context::{Context, Place};
 use super::diff_text::{Style, classes, file_text, stat_line};
 use super::error::{CommandError, Result};
@@ -65,6 +65,8 @@ pub struct Args {
     /// From the second to the first
     #[arg(short = 'R', long)]
     reverse: bool,
+    #[command(flatten)]
+    filter: FilterArgs,
     /// A file that went and one that came are two, whatever they have in common
     #[arg(long)]
     no_renames: bool,
@@ -217,6 +219,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
     let task = task()?;
     let (sides, mut paths) = sides(&place, &args)?;
     paths.tensors.extend(args.tensors.iter().cloned());
+    paths.kinds = args.filter.kinds();
     let (old, new, files) = match sides {
         Sides::Trees(both) => {
             let (old, new) = *both;

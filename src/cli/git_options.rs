@@ -53,14 +53,13 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "-N --intent-to-add",
         "`coral add PATH` takes a file; what is not wanted `coral rm PATH` takes out again",
     ),
-    ("log", "-S -G", "`coral blame PATH` tells which commit changed what, `--grep TEXT` looks into messages"),
+    ("log", "-G", "`-S TEXT` is of commits after which there is more or less of it"),
     ("log", "-L", "`coral blame PATH` tells which commit last changed each tensor or line"),
     ("log", "-E --extended-regexp -P --perl-regexp", "`--grep` looks for a text as it is"),
     ("log", "--raw", "`--name-status`, `coral --json log --stat`"),
-    ("log", "--diff-filter", "`--name-status` tells how each path changed"),
     ("log", "-c --cc", "`-p` shows what a merge changed against its first parent"),
     ("show", "-c --cc", "`-p` shows what a merge changed against its first parent"),
-    ("show", "--raw --diff-filter", "`--name-status`, `coral --json show`"),
+    ("show", "--raw", "`--name-status`, `coral --json show`"),
     (
         "diff",
         "--no-index",
@@ -71,7 +70,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "-w -b --ignore-all-space --ignore-space-change --ignore-blank-lines --word-diff --color-words",
         "every byte counts: `--stat` says how many lines differ",
     ),
-    ("diff", "--raw --summary --diff-filter", "`--name-status`, `coral --json diff`"),
+    ("diff", "--raw --summary", "`--name-status`, `coral --json diff`"),
     ("diff", "--merge-base", "`coral diff A...B` is from where they parted to B"),
     ("diff", "--binary -a --text", "`coral export REF DIR` writes files as they are"),
     (
@@ -92,7 +91,6 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ),
     ("switch", "-t --track", "there are no remote repositories that a branch could follow"),
     ("switch", "--orphan", "a branch starts at a commit; `coral init` makes a repository that has none"),
-    ("switch", "-B", "`coral branch -f NAME REF` moves a branch, `coral switch NAME` goes there"),
     ("switch", "-p --patch", "`coral restore PATH` brings back whole files"),
     (
         "merge",
@@ -103,11 +101,6 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("merge", "-F", "`-m TEXT` is the message"),
     ("cherry-pick", "-e --edit", "`coral commit --amend` opens the message in an editor afterwards"),
     ("revert", "-e --edit", "`coral commit --amend` opens the message in an editor afterwards"),
-    (
-        "commit",
-        "--fixup --squash",
-        "there is no rebase that would bring them together: `coral commit --amend` changes the last commit",
-    ),
     ("commit", "-i --include", "without paths everything is committed, with paths these alone"),
     ("commit", "-p --patch --interactive", "`coral commit PATH` commits some paths only"),
     (
@@ -133,11 +126,6 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("stash", "-k --keep-index", "there is no index: `coral stash push PATH` puts some paths aside"),
     ("stash", "-p --patch", "`coral stash push PATH` puts some paths aside"),
     ("stash list", "-p --patch --stat", "`coral stash show -p STASH` shows one of them"),
-    (
-        "status",
-        "--ignored",
-        "`coral check-ignore -v PATH` tells what .coralignore leaves out; it is in no worktree",
-    ),
     ("status", "--show-stash", "`coral stash list`"),
     ("status", "-v --verbose", "`coral diff` shows what changed"),
     (
@@ -149,7 +137,6 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("tag", "--format", "`coral --json tag` says everything"),
     ("blame", "-L", "`-t NAME` means some tensors; of lines all are told"),
     ("diff", "-U --unified", "three lines stand around each change"),
-    ("log", "--not", "`^REF` leaves out what leads to it"),
     ("config get", "--system --worktree", "settings are of a repository, or with `--global` of a user"),
     ("config set", "--system --worktree", "settings are of a repository, or with `--global` of a user"),
     ("config", "--get-regexp --get-urlmatch", "`coral config list` shows every setting"),

@@ -195,7 +195,7 @@ fn missing(arguments: &[OsString], grammar: &Command) -> Option<CommandError> {
         )),
         "coral switch" if arguments.iter().any(|word| word == "-C") => Some(
             CommandError::usage("`-C DIR` is the folder to run in, and no branch was named")
-                .hint("`coral branch -f NAME REF` moves a branch, `coral switch NAME` goes there"),
+                .hint("`coral switch -B NAME` makes or moves a branch that is called like a folder"),
         ),
         _ => None,
     }

@@ -63,6 +63,9 @@ pub struct Args {
     /// Messages that have this text
     #[arg(long, value_name = "TEXT")]
     grep: Vec<String>,
+    /// After which there is more or less of this text in a text file, or of tensors of this name
+    #[arg(short = 'S', value_name = "TEXT")]
+    texts: Vec<String>,
     /// Authors whose name or address has this text
     #[arg(long, value_name = "TEXT")]
     author: Vec<String>,
@@ -139,7 +142,8 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         Ok(view) => Ok(view.find(path)?.is_some()),
         Err(_) => Ok(true),
     };
-    let paths = place.paths().pathspec(&behind, &is_there)?;
+    let mut paths = place.paths().pathspec(&behind, &is_there)?;
+    paths.kinds = args.changes.kinds();
     let order = if args.topo_order || args.graph { Order::Lines } else { Order::Date };
     let merges = if args.merges { Some(true) } else { args.no_merges.then_some(false) };
     let follow = match (args.follow, paths.only()) {
@@ -162,6 +166,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         ignore_case: args.regexp_ignore_case,
         merges,
         paths,
+        texts: args.texts.clone(),
         follow,
     })?;
     let mut shown = Vec::new();

@@ -149,7 +149,8 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         Ok(view) => Ok(view.find(path)?.is_some()),
         Err(_) => Ok(true),
     };
-    let paths = place.paths().pathspec(&args.paths, &is_there)?;
+    let mut paths = place.paths().pathspec(&args.paths, &is_there)?;
+    paths.kinds = args.changes.kinds();
     let shower = Shower { place: &place, out, args: &args, printer, paths };
     let mut targets = Vec::new();
     for target in &args.targets {
@@ -258,7 +259,10 @@ impl Shower<'_> {
             None => Tree::empty_id(),
         };
         let changes = place.repo.diff_trees(before, commit.tree)?;
-        let changes: Vec<_> = changes.iter().filter(|change| self.paths.means(&change.path)).collect();
+        let changes: Vec<_> = changes
+            .iter()
+            .filter(|change| self.paths.means(&change.path) && self.paths.kinds.takes_kind(change.kind))
+            .collect();
         if out.json {
             let names = names_of_commits(place)?;
             let names = names.get(&id).map(Vec::as_slice).unwrap_or_default();

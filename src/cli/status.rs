@@ -6,7 +6,7 @@ use super::merged::{ConflictRow, KINDS, print_conflicts, tensors, under_way};
 use super::output::{Colour, Output};
 use super::quote;
 use super::ways_in::ways_in;
-use crate::history::{Change, Head, Tree};
+use crate::history::{Change, Head, Tree, TreePath};
 use crate::merge::Conflict;
 use crate::units::ByteSize;
 use crate::worktree::{Merging, Snapshot};
@@ -32,6 +32,9 @@ pub struct Args {
     /// `no` looks at no files beside the repository; what the worktree has is told in any case
     #[arg(short, long, value_name = "MODE", num_args = 0..=1, value_parser = ["no", "normal", "all"])]
     untracked_files: Option<Option<String>>,
+    /// Also what .coralignore files leave out of this folder, which is in no worktree
+    #[arg(long, value_name = "MODE", num_args = 0..=1, require_equals = true, value_parser = ["no", "traditional", "matching"])]
+    ignored: Option<Option<String>>,
     /// The same; paths end with a NUL byte and are not quoted
     #[arg(short = 'z')]
     nul: bool,
@@ -57,6 +60,8 @@ pub struct Status {
     interrupted: Vec<PathOnly>,
     /// Files of whose bytes the disk kept not all
     lost: Vec<PathOnly>,
+    /// With --ignored, what is left out of the folder around the repository; a folder stands for all that is in it
+    ignored: Vec<PathOnly>,
     /// What is to be gone on with
     under_way: Option<UnderWay>,
     /// What is to be decided before that
@@ -120,6 +125,10 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     };
     let mut changes = snapshot.diff_from(base, &worktree)?;
     changes.retain(|change| paths.means(&change.path));
+    let ignored = match args.ignored.as_ref().is_some_and(|mode| mode.as_deref() != Some("no")) {
+        true => place.beside().ignored().into_iter().filter(|path| paths.means(path)).collect(),
+        false => Vec::new(),
+    };
     let merging = worktree.under_way().get()?;
     let mut undecided = match &merging {
         Some(merging) => merging.undecided(&place.repo, &snapshot)?,
@@ -136,6 +145,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             still_open: plain(still_open),
             interrupted: plain(interrupted),
             lost: plain(lost),
+            ignored: plain(&ignored),
             under_way: merging.as_ref().map(UnderWay::from),
             conflicts: undecided.iter().copied().map(ConflictRow::from).collect(),
             waiting_bytes: place.repo.store().attached_len(),
@@ -147,7 +157,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         if has_header {
             out.bytes(format!("## {branch}\0").as_bytes())?;
         }
-        return print_with_nul(out, &undecided, &changes, &snapshot);
+        return print_with_nul(out, &undecided, &changes, &snapshot, &ignored);
     }
     if is_short && has_header {
         let none_yet = if snapshot.base.is_none() { "no commits yet on " } else { "" };
@@ -200,6 +210,10 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             out.line(out.paint(Colour::Yellow, line))?;
         }
     }
+    explain(ignored.is_empty(), "`coral check-ignore -v PATH` tells why these are left out of the worktree")?;
+    for path in ignored.iter().map(quote::path) {
+        out.line(if is_short { format!("! {path}") } else { format!("  {:<14}{path}", "ignored") })?;
+    }
     let at_rest =
         undecided.is_empty() && [still_open, interrupted, lost].iter().all(|paths| paths.is_empty());
     if !is_short && changes.is_empty() && at_rest {
@@ -228,13 +242,15 @@ fn print_with_nul(
     undecided: &[&Conflict],
     changes: &[Change],
     snapshot: &Snapshot,
+    ignored: &[TreePath],
 ) -> Result<()> {
     let Snapshot { still_open, interrupted, lost, .. } = snapshot;
     let conflicts = undecided.iter().map(|conflict| ('C', &conflict.path));
     let changes = changes.iter().map(|change| (words(change.kind).0, &change.path));
     let unfinished = [('W', still_open), ('I', interrupted), ('L', lost)].into_iter();
     let unfinished = unfinished.flat_map(|(letter, paths)| paths.iter().map(move |path| (letter, path)));
-    for (letter, path) in conflicts.chain(changes).chain(unfinished) {
+    let ignored = ignored.iter().map(|path| ('!', path));
+    for (letter, path) in conflicts.chain(changes).chain(unfinished).chain(ignored) {
         out.bytes(&[format!("{letter} ").as_bytes(), &path.to_bytes(), b"\0"].concat())?;
     }
     Ok(())

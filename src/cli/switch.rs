@@ -24,7 +24,7 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A branch, or any revision to look at
-    #[arg(value_name = "TARGET", required_unless_present_any = ["create", "paths"])]
+    #[arg(value_name = "TARGET", required_unless_present_any = ["create", "force_create", "paths"])]
     target: Option<OsString>,
     /// Files, where `checkout` is asked for them
     #[arg(value_name = "FILE", hide = true)]
@@ -47,6 +47,10 @@ pub struct Args {
     /// Make this branch and go there; TARGET is where it starts
     #[arg(short, long, visible_short_alias = 'b', value_name = "NAME")]
     create: Option<String>,
+    /// The same, also if there is one: it moves to TARGET, and its worktree along if it has no changes. Also -C behind the verb,
+    /// unless a folder is called so
+    #[arg(short = 'B', long, value_name = "NAME", conflicts_with_all = ["create", "detach", "paths", "ours", "theirs"])]
+    force_create: Option<String>,
 }
 
 /// Where HEAD is now.
@@ -85,6 +89,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     }
     if args.checkout
         && args.create.is_none()
+        && args.force_create.is_none()
         && !args.detach
         && let Some((paths, source)) = files_meant(&place, &args)?
     {
@@ -99,7 +104,17 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     if !args.paths.is_empty() {
         return bring_back(&place, out, &args.paths, target);
     }
-    let to = match (args.create, target) {
+    let (created, target) = match args.force_create {
+        // One that is there is gone to when it has moved.
+        Some(name) if place.repo.refs().branch(&BranchName::new(name.as_str())?)?.is_some() => {
+            let start = target.as_deref().unwrap_or("HEAD");
+            super::branch::moved(&place, &BranchName::new(name.as_str())?, start)?;
+            (None, Some(name))
+        }
+        Some(name) => (Some(name), target),
+        None => (args.create, target),
+    };
+    let to = match (created, target) {
         (Some(name), start) => Switch::New { branch: BranchName::new(name)?, start },
         (None, Some(target)) if args.detach => {
             Switch::To(place.repo.resolve(&target, place.now())?.to_string())

@@ -34,7 +34,47 @@ pub fn translated(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString
             }
         }
     }
-    with_free_value(of_git(with_colours(translated)))
+    with_free_value(of_git(without_not(with_colours(translated))))
+}
+
+/// Options of `log` that take a value of their own.
+const WITH_VALUE: [&str; 14] = [
+    "-n",
+    "--max-count",
+    "--skip",
+    "-m",
+    "--metric",
+    "-S",
+    "--since",
+    "--after",
+    "--until",
+    "--before",
+    "--grep",
+    "--author",
+    "--format",
+    "--diff-filter",
+];
+
+/// `log A --not B C` is `log A ^B ^C`: what stands behind the word means the opposite, until it is said again.
+fn without_not(arguments: Vec<OsString>) -> Vec<OsString> {
+    let Some(verb) = verb_at(&arguments).filter(|&verb| arguments[verb] == "log") else { return arguments };
+    let (before, words) = arguments.split_at(verb + 1);
+    let mut said = before.to_vec();
+    let (mut is_not, mut is_over, mut is_value) = (false, false, false);
+    for word in words {
+        let text = word.to_str().unwrap_or_default();
+        is_over = is_over || text == "--";
+        match text {
+            "--not" if !is_over && !is_value => is_not = !is_not,
+            _ if is_over || is_value || !is_not || text.starts_with('-') => said.push(word.clone()),
+            _ => said.push(match text.strip_prefix('^') {
+                Some(wanted) => wanted.into(),
+                None => format!("^{}", word.to_string_lossy()).into(),
+            }),
+        }
+        is_value = !is_value && WITH_VALUE.contains(&text);
+    }
+    said
 }
 
 /// `--color` alone is `--color=always`, and `--no-color` is `--color=never`.
@@ -62,7 +102,7 @@ fn of_git(mut arguments: Vec<OsString>) -> Vec<OsString> {
     let other = match name.as_str() {
         "commit" => "--reuse-message",
         "branch" => "-c",
-        "switch" | "checkout" => "-B",
+        "switch" | "checkout" => "--force-create",
         "config" => return settings(arguments, verb),
         _ => return arguments,
     };
@@ -207,6 +247,9 @@ mod tests {
             ("coral checkout a.bin", "coral checkout --checkout a.bin"),
             ("coral commit -a -C HEAD~1", "coral commit -a --reuse-message HEAD~1"),
             ("coral branch -C main copy", "coral branch -c main copy"),
+            ("coral switch -C nowhere-else HEAD~1", "coral switch --force-create nowhere-else HEAD~1"),
+            ("coral log a --not b ^c -n 3 -- d", "coral log a ^b c -n 3 -- d"),
+            ("coral log --not a --not b", "coral log ^a b"),
             ("coral log --color -p", "coral log --color=always -p"),
             ("coral log --color never --no-color", "coral log --color never --color=never"),
         ] {
@@ -220,6 +263,8 @@ mod tests {
             "coral commit -m x -- -C nowhere",
             "coral -C nowhere commit",
             "coral tag checkout",
+            "coral log --grep --not a",
+            "coral diff --not a",
         ] {
             assert_eq!(translate(same), same);
         }

@@ -7,7 +7,9 @@ use crate::tensor::Difference;
 pub enum Category {
     /// The same bytes.
     Identical,
-    /// Others, at a cosine of at least 0.99.
+    /// Others, at a cosine of at least 0.9999: what the original calls identical as well.
+    Near,
+    /// At least 0.99.
     Minor,
     /// At least 0.9.
     Moderate,
@@ -17,13 +19,14 @@ pub enum Category {
 
 impl Category {
     /// All of them, the most alike first.
-    pub const ALL: [Self; 4] = [Self::Identical, Self::Minor, Self::Moderate, Self::Major];
+    pub const ALL: [Self; 5] = [Self::Identical, Self::Near, Self::Minor, Self::Moderate, Self::Major];
 
     /// The class of tensors at a cosine that are the same bytes, or not. However near others are, they are not identical: what
     /// somebody deletes because it is there already must be there.
     pub fn of(is_same: bool, cosine: f64) -> Self {
         match cosine {
             _ if is_same => Self::Identical,
+            c if c >= 0.9999 => Self::Near,
             c if c >= 0.99 => Self::Minor,
             c if c >= 0.9 => Self::Moderate,
             _ => Self::Major,
@@ -34,6 +37,7 @@ impl Category {
     pub fn name(self) -> &'static str {
         match self {
             Self::Identical => "identical",
+            Self::Near => "nearly identical",
             Self::Minor => "minor",
             Self::Moderate => "moderate",
             Self::Major => "major",
@@ -69,9 +73,10 @@ mod tests {
 
     #[test]
     fn classes_begin_where_they_say() {
-        let names =
-            [1.0, 0.9999, 0.99, 0.989, 0.9, 0.8, -1.0].map(|cosine| Category::of(false, cosine).name());
-        assert_eq!(names, ["minor", "minor", "minor", "moderate", "moderate", "major", "major"]);
+        let names = [1.0, 0.9999, 0.9998, 0.99, 0.989, 0.9, 0.8, -1.0]
+            .map(|cosine| Category::of(false, cosine).name());
+        let near = "nearly identical";
+        assert_eq!(names, [near, near, "minor", "minor", "moderate", "moderate", "major", "major"]);
         // Of nothing but zeros there is no angle.
         assert_eq!(Category::of(true, 0.0), Category::Identical);
     }

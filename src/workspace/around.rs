@@ -11,7 +11,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Files that are looked at, at most: it is a hint, and must not take long.
 const LOOKED_AT: usize = 10_000;
@@ -76,6 +76,39 @@ impl Beside<'_> {
         Ok(found)
     }
 
+    /// What adding the repository's folder leaves out because a rule says so, sorted; of a folder that is left out with all that is
+    /// in it only its own name. Of very many only some are looked at.
+    pub fn ignored(&self) -> Vec<TreePath> {
+        let ignored = Ignored::below(&self.0.folder);
+        let mut folders = vec![(self.0.folder.clone(), TreePath::ROOT)];
+        let (mut found, mut left) = (Vec::new(), LOOKED_AT);
+        while let Some((folder, at)) = folders.pop() {
+            for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+                if left == 0 {
+                    break;
+                }
+                left -= 1;
+                let Ok(name) = crate::history::Name::new(entry.file_name().as_bytes()) else { continue };
+                let (path, Ok(kind)) = (at.join(name), entry.file_type()) else { continue };
+                match ignored.reason(&entry.path(), kind.is_dir()) {
+                    Some(_) => found.push(path),
+                    None if kind.is_dir() && self.is_of_this_disk(&entry.path()) => {
+                        folders.push((entry.path(), path));
+                    }
+                    None => {}
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+
+    /// Whether a folder is no other repository's, and no mount of this one: another disk may be that.
+    fn is_of_this_disk(&self, folder: &Path) -> bool {
+        let disk = |path: &Path| fs::metadata(path).map(|found| found.dev()).ok();
+        !folder.join(super::FOLDER).exists() && disk(folder) == disk(&self.0.folder)
+    }
+
     /// The path on the disk that a path of the worktree is added from.
     pub fn outside(&self, path: &TreePath) -> PathBuf {
         self.0.folder.join(OsStr::from_bytes(&path.to_bytes()))
@@ -123,15 +156,8 @@ impl Beside<'_> {
                 if ignored.reason(&entry.path(), kind.is_dir()).is_some() {
                     continue;
                 }
-                // Another disk may be a mount of this very repository.
-                let same_disk = || {
-                    let of = |path: &std::path::Path| fs::metadata(path).map(|found| found.dev()).ok();
-                    of(&entry.path()) == of(&self.0.folder)
-                };
                 match kind.is_dir() {
-                    true if !entry.path().join(super::FOLDER).exists() && same_disk() => {
-                        folders.push((entry.path(), path));
-                    }
+                    true if self.is_of_this_disk(&entry.path()) => folders.push((entry.path(), path)),
                     true => {}
                     false => new += usize::from(kind.is_file() && !known.contains(&path)),
                 }

@@ -34,10 +34,12 @@ impl Views<'_> {
     ) -> Result<Vec<FileChange>> {
         let mut changes = old.changes_to(new)?;
         changes.retain(|change| paths.means(&change.path));
-        match renames {
-            true => Ok(with_renames(&self.0.repo, changes)?),
-            false => Ok(changes.into_iter().map(|change| FileChange { change, from: None }).collect()),
-        }
+        let mut files: Vec<FileChange> = match renames {
+            true => with_renames(&self.0.repo, changes)?,
+            false => changes.into_iter().map(|change| FileChange { change, from: None }).collect(),
+        };
+        files.retain(|file| paths.kinds.takes(file));
+        Ok(files)
     }
 
     /// What a file was called in a parent of a commit, where the commit renamed it.

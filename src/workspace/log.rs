@@ -2,6 +2,7 @@
 
 use super::error::Result;
 use super::pathspec::Pathspec;
+use super::pickaxe::Pickaxe;
 use super::workspace::Workspace;
 use crate::history::{self, Commit, Order, Repo, Revisions, Selection, Walk, WalkRequest, parse_time};
 use crate::id::CommitId;
@@ -34,6 +35,8 @@ pub struct LogRequest {
     pub merges: Option<bool>,
     /// Only commits that changed one of these.
     pub paths: Pathspec,
+    /// Only commits after which there is more or less of one of these texts in a file that is meant, or of tensors of that name.
+    pub texts: Vec<String>,
     /// Of the one path that is named also what it was before it was renamed.
     pub follow: bool,
 }
@@ -44,6 +47,7 @@ pub struct Log<'a> {
     walk: Walk,
     filter: Filter,
     follow: bool,
+    texts: Vec<Pickaxe>,
     /// The paths that are meant in the commit that was come to last.
     shown: Pathspec,
 }
@@ -87,8 +91,10 @@ impl Workspace {
             selection.tips.push(self.here_commit()?);
         }
         let Selection { tips, hidden } = selection;
-        let LogRequest { first_parent, order, grep, author, ignore_case, merges, paths, follow, .. } =
-            request;
+        let LogRequest {
+            first_parent, order, grep, author, ignore_case, merges, paths, texts, follow, ..
+        } = request;
+        let texts = texts.into_iter().map(Pickaxe::of).collect();
         let walk = Walk::of(&self.repo, WalkRequest { tips, hidden, first_parent, since, order })?;
         let lower = |texts: Vec<String>| match ignore_case {
             true => texts.iter().map(|text| text.to_lowercase()).collect(),
@@ -97,7 +103,7 @@ impl Workspace {
         let (grep, author) = (lower(grep), lower(author));
         let shown = paths.clone();
         let filter = Filter { until, grep, author, ignore_case, merges, paths, first_parent };
-        Ok(Log { workspace: self, walk, filter, follow, shown })
+        Ok(Log { workspace: self, walk, filter, follow, texts, shown })
     }
 
     /// The commit that somebody stands at: of the branch whose worktree it is, or HEAD's.
@@ -123,7 +129,10 @@ impl Log<'_> {
             let Some(step) = self.walk.next() else { return Ok(None) };
             let (id, commit) = step?;
             let takes = self.filter.takes(&commit);
-            if (takes || self.follow) && self.filter.changed(&self.workspace.repo, &commit)? {
+            if (takes || self.follow)
+                && self.filter.changed(&self.workspace.repo, &commit)?
+                && self.changed_in_kind(&commit)?
+            {
                 if self.follow {
                     self.shown = self.filter.paths.clone();
                     self.go_after(&commit)?;
@@ -135,6 +144,34 @@ impl Log<'_> {
         }
     }
 
+    /// Whether a commit changed something in a way, or more or less of a text, that is meant: as in git a merge did not, unless
+    /// first parents alone count.
+    fn changed_in_kind(&mut self, commit: &Commit) -> Result<bool> {
+        let Filter { paths, first_parent, .. } = &self.filter;
+        if paths.kinds.is_all() && self.texts.is_empty() {
+            return Ok(true);
+        }
+        if commit.parents.len() > 1 && !first_parent {
+            return Ok(false);
+        }
+        let repo = &self.workspace.repo;
+        let before = repo.tree_of(commit.parents.first().copied())?;
+        if !paths.kinds.is_all() {
+            let views = self.workspace.views();
+            let (old, new) =
+                (views.view_tree(before, "its parent"), views.view_tree(commit.tree, "a commit"));
+            if views.changes(&old, &new, paths, true)?.is_empty() {
+                return Ok(false);
+            }
+        }
+        for text in &mut self.texts {
+            if text.differs(repo, (before, commit.tree), |path| paths.means(path))? {
+                return Ok(true);
+            }
+        }
+        Ok(self.texts.is_empty())
+    }
+
     /// What a path was called before, where this commit gave it its name. As in git there is one name at a time, whichever
     /// line of history a commit is of.
     fn go_after(&mut self, commit: &Commit) -> Result<()> {
@@ -142,8 +179,9 @@ impl Log<'_> {
             return Ok(());
         };
         if let Some(from) = self.workspace.views().renamed_from(commit, parent, &path)? {
-            self.shown = Pathspec::below([from.clone(), path]);
-            self.filter.paths = Pathspec::below([from]);
+            let kinds = self.filter.paths.kinds;
+            self.shown = Pathspec { kinds, ..Pathspec::below([from.clone(), path]) };
+            self.filter.paths = Pathspec { kinds, ..Pathspec::below([from]) };
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Paths as somebody means several at once: everything below some, those that a pattern fits, tensors of a file.
 
+use super::kinds::ChangeKinds;
 use crate::history::{self, DraftEntry, DraftNode, FileContent, Node, Repo, TreePath, glob};
 use crate::id::TreeId;
 
@@ -9,6 +10,8 @@ pub struct Pathspec {
     pub(super) specs: Vec<Spec>,
     /// Patterns of the names of tensors; all, if there is none.
     pub tensors: Vec<String>,
+    /// Which changes of these paths are meant, for who looks for changes.
+    pub kinds: ChangeKinds,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +25,7 @@ pub(super) enum Spec {
 impl Pathspec {
     /// Those at or below some paths.
     pub fn below(paths: impl IntoIterator<Item = TreePath>) -> Self {
-        Self { specs: paths.into_iter().map(Spec::Below).collect(), tensors: Vec::new() }
+        Self { specs: paths.into_iter().map(Spec::Below).collect(), ..Self::default() }
     }
 
     /// The one path that it means, with everything below it, if that is all that was said.
@@ -113,7 +116,7 @@ mod tests {
     #[test]
     fn a_pattern_fits_a_path_or_a_folder_above_it() {
         let path = |text: &str| TreePath::parse(text).expect("valid");
-        let spec = |spec| Pathspec { specs: vec![spec], tensors: Vec::new() };
+        let spec = |spec| Pathspec { specs: vec![spec], ..Pathspec::default() };
         let pattern = spec(Spec::Glob("run-?/*.txt".into()));
         assert!(pattern.means(&path("run-1/a.txt")) && pattern.means(&path("run-2/a.txt/b")));
         assert!(!pattern.means(&path("run-10/a.txt")) && !pattern.means(&path("a.txt")));

@@ -103,7 +103,11 @@ impl Workspace {
         if let Some(name) = named {
             let branch = BranchName::new(name)?;
             if self.repo.refs().branch(&branch)?.is_none() && !has_worktree(&self.repo, &branch)? {
-                self.repo.refs().existing_branch(&branch)?;
+                match self.repo.refs().existing_branch(&branch) {
+                    // Before the first commit the current branch is a name alone.
+                    Ok(_) | Err(history::Error::Unborn(_)) => {}
+                    Err(error) => return Err(error.into()),
+                }
             }
             return Ok(branch);
         }

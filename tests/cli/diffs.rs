@@ -153,7 +153,8 @@ fn models_are_alike_in_classes() {
     let new = [("same", &*a), ("near", &*near), ("far", &*negative)];
     bench.commit("m.safetensors", &safetensors(&new), "new");
     let found = bench.coral(&["--json", "compare", "HEAD~1"]).json();
-    let categories = serde_json::json!({ "identical": 1, "minor": 1, "moderate": 0, "major": 1 });
+    let categories =
+        serde_json::json!({ "identical": 1, "nearly_identical": 0, "minor": 1, "moderate": 0, "major": 1 });
     assert_eq!(found["categories"], categories);
     assert!(found["min"].as_f64().expect("a number") < -0.999_999, "{found}");
     assert_eq!((&found["tensors"], &found["others"]["removed"]), (&3.into(), &1.into()));
@@ -200,7 +201,8 @@ fn tensors_are_identical_only_if_their_bytes_are() {
     bench.commit("m.safetensors", &safetensors(&[("a", &numbers), ("b", &numbers)]), "one");
     bench.commit("m.safetensors", &safetensors(&[("a", &near), ("b", &numbers)]), "two");
     let found = bench.coral(&["--json", "compare", "HEAD~1", "HEAD"]).json();
-    let categories = serde_json::json!({ "identical": 1, "minor": 1, "moderate": 0, "major": 0 });
+    let categories =
+        serde_json::json!({ "identical": 1, "nearly_identical": 1, "minor": 0, "moderate": 0, "major": 0 });
     assert_eq!(found["categories"], categories);
     assert!(found["min"].as_f64() > Some(0.9999), "{found}");
 }

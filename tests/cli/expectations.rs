@@ -243,7 +243,7 @@ fn what_git_users_type_is_meant_or_explained() {
         (&["log", "--onelin"], "did you mean `--oneline`?"),
         (&["restore"], "`coral restore --all`"),
         (&["restore", "--staged", "d/a"], "there is no index"),
-        (&["switch", "-C", "."], "`coral branch -f NAME REF`"),
+        (&["switch", "-C", "."], "`coral switch -B NAME`"),
         (&["tag", "v1", "--metric", "loss=nan"], "no finite number"),
         (&["commit", "-m", "x", "-d", "a=1", "-d", "a=2"], "given twice"),
     ] {

@@ -144,7 +144,6 @@ const REFUSALS: &[&str] = &[
     "add .coral",
     "add ..",
     "add --to ../up d",
-    "add -A",
     "rm nowhere",
     "rm d",
     "rm *.bin",

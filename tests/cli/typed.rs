@@ -280,7 +280,11 @@ fn messages_are_taken_from_commits_and_amended_in_an_editor() {
     assert!(shown.contains(">8") && shown.contains("\n-2\n+3\n"), "{shown}");
     assert_eq!(told("%B"), "seen\n");
     bench.coral(&["commit", "--allow-empty", "-e", "-m", "x"]).fails(2, &["there is no message"]);
-    bench.coral(&["commit", "--fixup", "HEAD"]).fails(2, &["no rebase", "--amend"]);
+    let subject = told("%s");
+    for mark in ["--fixup", "--squash"] {
+        bench.coral(&["commit", "--allow-empty", mark, "HEAD", "-m", "and why"]).succeeds();
+        assert_eq!(told("%B"), format!("{}! {subject}\nand why\n", &mark[2..]));
+    }
     bench.coral(&["commit", "--allow-empty", "-n", "-q", "-s", "-m", "signed"]).succeeds();
     assert!(told("%B").contains("Signed-off-by"));
 }

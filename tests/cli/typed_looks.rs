@@ -1,6 +1,6 @@
 //! What git users type from memory to look at something.
 
-use super::workbench::Workbench;
+use super::workbench::{Workbench, safetensors, weights};
 
 /// A file that was renamed, changed before and after, and merged with a side branch.
 fn renamed() -> Workbench {
@@ -54,10 +54,7 @@ fn logs_and_commits_are_shown_as_git_is_asked_for_them() {
     assert_eq!(subjects(&bench, &["HEAD~3..HEAD", "^HEAD~1"]), ["four"]);
     assert_eq!(log(&["--numstat", "-1"]).lines().nth(1), Some("1\t0\tnew"));
     assert_eq!(log(&["--shortstat", "-1"]).lines().nth(1), Some(" 1 file changed, 1 insertion(+)"));
-    bench.coral(&["log", "--not", "dev"]).fails(2, &["`^REF` leaves out"]);
-    for (typed, hint) in
-        [("--decorat", "`--decorate`?"), ("--revers", "`--reverse`?"), ("-S", "`coral blame PATH`")]
-    {
+    for (typed, hint) in [("--decorat", "`--decorate`?"), ("--revers", "`--reverse`?"), ("-G", "`-S TEXT`")] {
         bench.coral(&["log", typed]).fails(2, &[hint]);
     }
     let odd = bench.coral(&["log", "--show-pulls"]).fails(2, &["has no option `--show-pulls`"]);
@@ -94,7 +91,64 @@ fn differences_and_states_are_shown_as_git_is_asked_for_them() {
     assert_eq!(status(&["-s", "d"]), "A d/n\n");
     bench.write("stranger", b"1");
     assert!(status(&[]).contains("in this folder") && !status(&["-uno"]).contains("in this folder"));
-    bench.coral(&["status", "--ignored"]).fails(2, &["`coral check-ignore"]);
+    bench.write(".coralignore", b"*.tmp\nlogs/\n");
+    bench.write("d/x.tmp", b"1");
+    bench.write("logs/deep/y", b"1");
+    assert_eq!(status(&["-s", "--ignored"]), "A d/n\nM new\n! d/x.tmp\n! logs\n");
+    assert_eq!(status(&["-s", "--ignored=no"]), status(&["-s"]));
+    assert_eq!(status(&["-z", "--ignored", "d"]), "A d/n\0! d/x.tmp\0");
+    assert!(status(&["--ignored"]).contains("`coral check-ignore -v PATH`"));
+    assert_eq!(bench.coral(&["--json", "status", "--ignored"]).json()["ignored"][1], "logs");
+}
+
+#[test]
+fn commits_are_found_by_what_came_and_went_and_by_how_paths_changed() {
+    let bench = renamed();
+    let model = |names: &[&str]| -> Vec<u8> {
+        let values = weights(1, 8);
+        safetensors(&names.iter().map(|name| (*name, &values[..])).collect::<Vec<_>>())
+    };
+    bench.commit("m.safetensors", &model(&["w.0"]), "a model");
+    bench.commit("m.safetensors", &model(&["w.0", "w.1"]), "a layer more");
+    bench.commit("text", b"needle in the hay", "a needle");
+    bench.commit("text", b"the needle, in the hay", "a comma");
+    bench.commit("m.safetensors", &model(&["w.1"]), "a layer less");
+    bench.coral(&["rm", "text"]).succeeds();
+    bench.coral(&["commit", "-m", "no text"]).succeeds();
+    assert_eq!(subjects(&bench, &["-S", "w.1"]), ["a layer more"]);
+    assert_eq!(subjects(&bench, &["-Sw.0"]), ["a layer less", "a model"]);
+    assert_eq!(subjects(&bench, &["-S", "needle"]), ["no text", "a needle"]);
+    assert_eq!(subjects(&bench, &["-S", "needle", "--", "new"]), [""; 0]);
+    assert_eq!(subjects(&bench, &["--diff-filter=D"]), ["no text"]);
+    assert_eq!(subjects(&bench, &["--diff-filter", "A"])[..2], ["a needle", "a model"]);
+    assert_eq!(subjects(&bench, &["--diff-filter=R"]), ["three"]);
+    assert_eq!(subjects(&bench, &["--diff-filter=dm"])[0], "a needle");
+    bench.coral(&["log", "--diff-filter=X"]).fails(2, &["letters A, D, M, R and T"]);
+    let diff = |letters: &str| {
+        bench.coral(&["diff", "--name-status", "--diff-filter", letters, "HEAD~2", "HEAD"]).succeeds().stdout
+    };
+    assert_eq!((diff("D"), diff("d")), ("D\ttext\n".into(), "M\tm.safetensors\n".into()));
+    assert_eq!(subjects(&bench, &["HEAD", "--not", "HEAD~2"]), ["no text", "a layer less"]);
+}
+
+#[test]
+fn a_branch_is_made_or_moved_and_gone_to() {
+    let bench = Workbench::new();
+    // Before the first commit the branch is a name.
+    bench.write("a", b"1");
+    bench.coral(&["add", "-B", "main", "a"]).succeeds();
+    bench.coral(&["add", "-B", "other", "a"]).fails(1, &["no branch is called `other`"]);
+    bench.coral(&["commit", "-m", "first"]).succeeds();
+    bench.commit("a", b"2", "second");
+    bench.coral(&["switch", "-C", "dev"]).succeeds();
+    assert_eq!(bench.cat("HEAD:a"), b"2");
+    bench.coral(&["switch", "main"]).succeeds();
+    assert_eq!(bench.coral(&["checkout", "-B", "dev", "main~1"]).succeeds().stdout, "on branch dev\n");
+    assert_eq!((bench.cat("HEAD:a"), bench.cat(":a")), (b"1".to_vec(), b"1".to_vec()));
+    bench.write("a", b"3");
+    bench.coral(&["add", "a"]).succeeds();
+    bench.coral(&["switch", "-C", "dev", "main"]).fails(1, &["coral reset -B dev main"]);
+    assert_eq!(bench.cat(":a"), b"3");
 }
 
 #[test]
