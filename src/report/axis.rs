@@ -39,7 +39,7 @@ impl Axis {
         let first = (from / step).ceil();
         let marks =
             (0..64).map(|number| (first + f64::from(number)) * step).take_while(|at| *at <= to + step * 1e-9);
-        let marks = marks.map(|at| (at, written(at, step, Unit::Number))).collect();
+        let marks = labelled(marks, step, Unit::Number);
         Self { from, to, is_log: false, marks }
     }
 
@@ -59,7 +59,7 @@ impl Axis {
         let (first, last) = ((least / step).floor(), (most / step - 1e-9).ceil());
         let count = (last - first).clamp(1.0, 64.0) as u32;
         let marks = (0..=count).map(|number| (first + f64::from(number)) * step);
-        let marks = marks.map(|at| (at, written(at, step, unit))).collect();
+        let marks = labelled(marks, step, unit);
         Self { from: first * step, to: (first + f64::from(count)) * step, is_log: false, marks }
     }
 
@@ -96,25 +96,25 @@ fn unit_of(bytes: f64) -> (f64, &'static str) {
     at.into_iter().find(|(scale, _)| bytes >= *scale).unwrap_or((1.0, "B"))
 }
 
-/// A value at a mark, with as many digits as the distance of the marks asks for.
-fn written(value: f64, step: f64, unit: Unit) -> String {
-    let digits = |step: f64| (-step.log10().floor()).clamp(0.0, 12.0) as usize;
-    match unit {
-        Unit::Number if value != 0.0 && !(1e-4..1e6).contains(&value.abs()) => {
-            let text = format!("{value:.2e}");
-            text.replace(".00e", "e")
-        }
-        Unit::Number => {
-            // There is no negative zero on an axis.
-            let value = if value.abs() < step * 1e-9 { 0.0 } else { value };
-            format!("{value:.0$}", digits(step))
-        }
-        Unit::Bytes if value <= 0.0 => "0".into(),
+/// Marks with what is written at them: all in one unit, and with as many digits as their distance asks for, so that no two of
+/// them look the same.
+fn labelled(marks: impl Iterator<Item = f64>, step: f64, unit: Unit) -> Vec<(f64, String)> {
+    // There is no negative zero on an axis.
+    let marks: Vec<f64> = marks.map(|at| if at.abs() < step * 1e-9 { 0.0 } else { at }).collect();
+    let largest = marks.iter().fold(0.0_f64, |most, at| most.max(at.abs()));
+    let digits = |step: f64| (-(step.log10() + 1e-9).floor()).clamp(0.0, 12.0) as usize;
+    let power = |value: f64| (value.abs().log10() + 1e-9).floor();
+    let is_short = (1e-3..1e6).contains(&largest);
+    let written = |at: f64| match unit {
+        _ if at == 0.0 && (unit == Unit::Bytes || !is_short) => "0".to_owned(),
+        Unit::Number if is_short => format!("{at:.0$}", digits(step)),
+        Unit::Number => format!("{at:.0$e}", (power(at) - power(step)).clamp(0.0, 12.0) as usize),
         Unit::Bytes => {
-            let (scale, name) = unit_of(value * 1.000_001);
-            format!("{:.1$} {name}", value / scale, digits(step / scale))
+            let (scale, name) = unit_of(largest * 1.000_001);
+            format!("{:.1$} {name}", at / scale, digits(step / scale))
         }
-    }
+    };
+    marks.into_iter().map(|at| (at, written(at))).collect()
 }
 
 /// A value as it is told beside a picture.
@@ -146,12 +146,40 @@ mod tests {
         assert_eq!(labels(&axis), ["0.0", "0.5", "1.0", "1.5", "2.0", "2.5", "3.0"]);
         assert_eq!((axis.share(0.0), axis.share(3.0), axis.share(1.5)), (0.0, 1.0, 0.5));
         let axis = Axis::around([3.0 * 1024.0 * 1024.0], Unit::Bytes, false);
-        assert_eq!(labels(&axis), ["0", "512 KiB", "1.0 MiB", "1.5 MiB", "2.0 MiB", "2.5 MiB", "3.0 MiB"]);
+        assert_eq!(labels(&axis), ["0", "0.5 MiB", "1.0 MiB", "1.5 MiB", "2.0 MiB", "2.5 MiB", "3.0 MiB"]);
         assert_eq!(
             labels(&Axis::around([0.002, 3.0], Unit::Number, true)),
             ["1e-3", "1e-2", "1e-1", "1e0", "1e1"]
         );
         assert_eq!(labels(&Axis::between(-0.35, 0.41)), ["-0.2", "0.0", "0.2", "0.4"]);
+        let axis = Axis::around([1.1 * 1024f64.powi(3)], Unit::Bytes, false);
+        assert_eq!(labels(&axis), ["0", "0.2 GiB", "0.4 GiB", "0.6 GiB", "0.8 GiB", "1.0 GiB", "1.2 GiB"]);
+        assert_eq!(labels(&Axis::between(0.0, 1.5e6)), ["0", "5e5", "1.0e6", "1.5e6"]);
+        assert_eq!(labels(&Axis::between(1_234_000.0, 1_235_000.0))[..2], ["1.2340e6", "1.2342e6"]);
+        assert_eq!(
+            labels(&Axis::between(0.0, 3e-5)),
+            ["0", "5e-6", "1.0e-5", "1.5e-5", "2.0e-5", "2.5e-5", "3.0e-5"]
+        );
+    }
+
+    #[test]
+    fn no_two_marks_are_written_the_same() {
+        for unit in [Unit::Number, Unit::Bytes] {
+            for power in -12..16 {
+                for (from, span) in [(0.0, 1.0), (0.0, 3.7), (7.77, 0.01), (1.0, 0.5), (123.0, 0.3)] {
+                    let scale = 10f64.powi(power);
+                    let axis = Axis::around([from * scale, (from + span) * scale], unit, false);
+                    let mut written = labels(&axis);
+                    written.sort_unstable();
+                    written.dedup();
+                    let is_tiny = unit == Unit::Bytes && power < 0;
+                    assert!(
+                        is_tiny || written.len() == axis.marks.len(),
+                        "{unit:?} {from} {span} {scale}: {axis:?}"
+                    );
+                }
+            }
+        }
     }
 
     #[test]
