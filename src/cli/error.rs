@@ -280,6 +280,8 @@ fn worktree_hint(error: &worktree::Error) -> Option<String> {
             "`coral commit -B {0}` records them, `coral stash` puts them aside, `coral restore -B {0} --all` drops them",
             quote::word(name)
         )),
+        // Where nothing can be written, nothing can be dropped either.
+        E::NotKept(why) if is_unwritable(why) => worktree_hint(why),
         E::NotKept(_) => Some("nothing has changed; `--no-keep` drops it for good".into()),
         E::Unmerged(_) => Some(
             "`coral status` lists them; `coral checkout --ours PATH` or `--theirs PATH` takes a side, `coral add PATH` what is there"
@@ -331,6 +333,16 @@ fn is_damage(error: &Error) -> bool {
         | Error::Damaged { .. }
         | Error::MissingCommit { .. } => true,
         Error::Store(error) => error.is_corruption(),
+        _ => false,
+    }
+}
+
+/// Whether a disk that cannot be written is why something of a worktree did not happen.
+fn is_unwritable(error: &worktree::Error) -> bool {
+    match error {
+        worktree::Error::History(Error::Disk(error) | Error::Store(StoreError::Disk(error))) => {
+            is_read_only(error)
+        }
         _ => false,
     }
 }
