@@ -1,14 +1,14 @@
 //! Asking the daemons of a repository's mounts for things.
 //!
-//! Needs no mount of its own and no FUSE. A daemon that is dead or hangs costs the asker at most [`PATIENCE`], once:
-//! nothing that is asked here is needed for correctness.
+//! Needs no mount of its own and no FUSE. A daemon that is dead or hangs costs the asker at most [`PATIENCE`] once a
+//! minute, and [`SHORT`] each time else: one that hung may be at work again, and what it heard since is asked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,20 +16,25 @@ use crate::task::{Meter, Task, Unit};
 
 use super::protocol::{Answer, LINE_MAX, PATIENCE, Request, is_socket, on_short_path, process_of, unescape};
 
-/// How long somebody who did not answer is not asked again.
+/// How long somebody who did not answer is not waited for as for others.
 const SILENCE: Duration = Duration::from_secs(60);
+/// How long he is, each time.
+const SHORT: Duration = Duration::from_millis(100);
 
-/// The daemons of repositories as one process asks them: who did not answer once is not waited for again for a while.
+/// The daemons of repositories as one process asks them: who did not answer once is hardly waited for until he does, or for a
+/// while.
 #[derive(Debug, Default)]
 pub struct Daemons {
     /// Since when.
     silent: Mutex<BTreeMap<PathBuf, Instant>>,
+    /// Those of them that nobody could connect to yet.
+    connecting: Arc<Mutex<BTreeSet<PathBuf>>>,
 }
 
 impl Daemons {
     /// Nobody was asked yet.
-    pub const fn new() -> Self {
-        Self { silent: Mutex::new(BTreeMap::new()) }
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Asks every daemon of the repository whose run folder is `run`, and returns the answers of those that live. What
@@ -39,20 +44,22 @@ impl Daemons {
     /// # Errors
     /// If the folder exists and cannot be listed.
     pub fn ask_all(&self, run: &Path, request: Request, task: &Task) -> io::Result<Vec<Answer>> {
-        let mut sockets = sockets(run)?;
-        self.lock().retain(|_, since| since.elapsed() < SILENCE);
-        sockets.retain(|socket| !self.lock().contains_key(socket));
+        let sockets = sockets(run)?;
+        lock(&self.silent).retain(|_, since| since.elapsed() < SILENCE);
         let asked = thread::scope(|scope| {
-            let asking: Vec<_> =
-                sockets.iter().map(|socket| scope.spawn(move || ask(socket, request, task))).collect();
+            let ask = |socket| move || self.ask(socket, request, task);
+            let asking: Vec<_> = sockets.iter().map(|socket| scope.spawn(ask(socket))).collect();
             asking.into_iter().map(|asking| asking.join().unwrap_or(Asked::Gone)).collect::<Vec<_>>()
         });
         let mut answers = Vec::new();
         for (socket, asked) in sockets.into_iter().zip(asked) {
             match asked {
-                Asked::Answered(answer) => answers.push(answer),
-                Asked::Silent => drop(self.lock().insert(socket, Instant::now())),
-                Asked::Gone => {}
+                Asked::Answered(answer) => {
+                    lock(&self.silent).remove(&socket);
+                    answers.push(answer);
+                }
+                Asked::Silent => drop(lock(&self.silent).entry(socket).or_insert_with(Instant::now)),
+                Asked::Gone => drop(lock(&self.silent).remove(&socket)),
             }
         }
         Ok(answers)
@@ -60,12 +67,51 @@ impl Daemons {
 
     /// The process numbers of daemons that run and did not answer.
     pub fn silent(&self) -> Vec<u32> {
-        self.lock().keys().filter_map(|socket| process_of(socket)).collect()
+        lock(&self.silent).keys().filter_map(|socket| process_of(socket)).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Instant>> {
-        self.silent.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Asks the daemon behind one socket.
+    fn ask(&self, socket: &Path, request: Request, task: &Task) -> Asked {
+        let is_silent = lock(&self.silent).contains_key(socket);
+        let patience = if is_silent { SHORT } else { PATIENCE };
+        // Whoever hangs lets few connect, and threads must not wait for him in numbers.
+        if is_silent && !lock(&self.connecting).insert(socket.to_owned()) {
+            return Asked::Silent;
+        }
+        let stream = match self.connect(socket, patience) {
+            Ok(stream) => stream,
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                // Nobody listens any more. If it cannot be removed, the next asker tries again.
+                let _ = fs::remove_file(socket);
+                return Asked::Gone;
+            }
+            Err(error) if is_timeout(&error) => return Asked::Silent,
+            Err(_) => return Asked::Gone,
+        };
+        match converse(&stream, request, patience, task) {
+            Ok(Some(answer)) => Asked::Answered(answer),
+            Ok(None) => Asked::Gone,
+            Err(error) if is_timeout(&error) => Asked::Silent,
+            Err(_) => Asked::Gone,
+        }
     }
+
+    /// Connects, which may wait as long as reading when too many have asked a daemon that hangs.
+    fn connect(&self, socket: &Path, patience: Duration) -> io::Result<UnixStream> {
+        let (sender, connected) = mpsc::channel();
+        let (socket, connecting) = (socket.to_owned(), Arc::clone(&self.connecting));
+        thread::Builder::new().name("connect".into()).spawn(move || {
+            let stream = on_short_path(&socket, UnixStream::connect);
+            lock(&connecting).remove(&socket);
+            // Who asked may have gone.
+            let _ = sender.send(stream);
+        })?;
+        connected.recv_timeout(patience).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The sockets in a folder, which need not exist.
@@ -87,49 +133,25 @@ enum Asked {
     Gone,
 }
 
-/// Asks the daemon behind one socket.
-fn ask(socket: &Path, request: Request, task: &Task) -> Asked {
-    let stream = match connect(socket) {
-        Ok(stream) => stream,
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            // Nobody listens any more. If it cannot be removed, the next asker tries again.
-            let _ = fs::remove_file(socket);
-            return Asked::Gone;
-        }
-        Err(error) if is_timeout(&error) => return Asked::Silent,
-        Err(_) => return Asked::Gone,
-    };
-    match converse(&stream, request, task) {
-        Ok(Some(answer)) => Asked::Answered(answer),
-        Ok(None) => Asked::Gone,
-        Err(error) if is_timeout(&error) => Asked::Silent,
-        Err(_) => Asked::Gone,
-    }
-}
-
 fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
-/// Connects, which may wait as long as reading when too many have asked a daemon that hangs.
-fn connect(socket: &Path) -> io::Result<UnixStream> {
-    let (sender, connected) = mpsc::channel();
-    let socket = socket.to_owned();
-    thread::Builder::new().name("connect".into()).spawn(move || {
-        // Who asked may have gone.
-        let _ = sender.send(on_short_path(&socket, UnixStream::connect));
-    })?;
-    connected.recv_timeout(PATIENCE).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-}
-
 /// Says a request and reads until its answer; `None` if the other end says nothing sensible, or nobody wants to hear it.
-fn converse(mut stream: &UnixStream, request: Request, task: &Task) -> io::Result<Option<Answer>> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+fn converse(
+    mut stream: &UnixStream,
+    request: Request,
+    patience: Duration,
+    task: &Task,
+) -> io::Result<Option<Answer>> {
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
     writeln!(stream, "{}", request.word())?;
     let mut coding = Coding { task, meter: None, left: 0 };
     for line in BufReader::new(stream.take(LINE_MAX * 1024)).lines() {
         let line = line?;
+        // Who says something lives.
+        stream.set_read_timeout(Some(PATIENCE))?;
         match line.split_once(' ').unwrap_or((&line, "")) {
             ("busy", _) if task.check().is_err() => return Ok(None),
             ("busy", left) => coding.note(request, left),
@@ -166,6 +188,7 @@ impl Coding<'_> {
 mod tests {
     use super::*;
     use std::os::unix::net::UnixListener;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     #[test]
     fn sockets_of_dead_daemons_are_removed() {
@@ -180,19 +203,49 @@ mod tests {
         );
     }
 
+    /// A daemon that says nothing until it is told to.
+    fn listener(path: &Path) -> Arc<AtomicBool> {
+        let answers = Arc::new(AtomicBool::new(false));
+        let (listener, told) = (UnixListener::bind(path).unwrap(), Arc::clone(&answers));
+        thread::spawn(move || {
+            let mut hanging = Vec::new();
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                match told.load(Ordering::SeqCst) {
+                    // Whoever asked may have given up.
+                    true => drop(stream.write_all(b"ok \n")),
+                    false => hanging.push(stream),
+                }
+            }
+        });
+        answers
+    }
+
     #[test]
-    fn who_did_not_answer_is_asked_again_after_a_while() {
+    fn who_did_not_answer_is_heard_as_soon_as_he_does() {
+        let run = tempfile::tempdir().unwrap();
+        let path = run.path().join("mount-7.sock");
+        let answers = listener(&path);
+        let daemons = Daemons::new();
+        let ask = || daemons.ask_all(run.path(), Request::Settle, &Task::default()).unwrap();
+        lock(&daemons.silent).insert(path.clone(), Instant::now());
+        assert_eq!(ask(), []);
+        assert_eq!(daemons.silent(), [7]);
+        answers.store(true, Ordering::SeqCst);
+        // On a busy machine it takes longer than it is waited for.
+        let heard = (0..1000).any(|_| ask() == [Ok(String::new())]);
+        assert!(heard && daemons.silent().is_empty());
+    }
+
+    #[test]
+    fn who_was_silent_long_ago_is_waited_for_as_others() {
         let run = tempfile::tempdir().unwrap();
         let path = run.path().join("mount-7.sock");
         drop(UnixListener::bind(&path).unwrap());
         let daemons = Daemons::new();
-        let ask = || assert_eq!(daemons.ask_all(run.path(), Request::Ping, &Task::default()).unwrap(), []);
-        daemons.lock().insert(path.clone(), Instant::now());
-        ask();
-        assert!(path.exists() && daemons.silent() == [7], "it is not asked");
         let long_ago = Instant::now().checked_sub(SILENCE).expect("the machine runs for longer");
-        daemons.lock().insert(path.clone(), long_ago);
-        ask();
-        assert!(!path.exists() && daemons.silent().is_empty(), "it is, and gone");
+        lock(&daemons.silent).insert(path.clone(), long_ago);
+        assert_eq!(daemons.ask_all(run.path(), Request::Ping, &Task::default()).unwrap(), []);
+        assert!(!path.exists() && daemons.silent().is_empty());
     }
 }

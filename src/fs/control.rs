@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_daemon_that_says_nothing_is_waited_for_once() {
+    fn a_daemon_that_says_nothing_is_asked_each_time_and_hinders_nobody() {
         let run = tempfile::tempdir().unwrap();
         let silent = UnixListener::bind(run.path().join("mount-77.sock")).unwrap();
         let _lively = listen(run.path(), 1);
@@ -199,9 +199,8 @@ mod tests {
             );
         }
         assert_eq!(daemons.silent(), [77]);
-        // It was asked once: one connection waits, and no other.
         silent.set_nonblocking(true).unwrap();
-        assert!(silent.accept().is_ok());
+        assert!((0..3).all(|_| silent.accept().is_ok()));
         assert_eq!(silent.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
     }
 
