@@ -38,7 +38,11 @@ pub fn translated(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString
 }
 
 /// Options of `log` that take a value of their own.
-const WITH_VALUE: [&str; 14] = [
+const WITH_VALUE: [&str; 18] = [
+    "-C",
+    "-B",
+    "--date",
+    "--pretty",
     "-n",
     "--max-count",
     "--skip",

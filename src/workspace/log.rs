@@ -129,15 +129,13 @@ impl Log<'_> {
             let Some(step) = self.walk.next() else { return Ok(None) };
             let (id, commit) = step?;
             let takes = self.filter.takes(&commit);
-            if (takes || self.follow)
-                && self.filter.changed(&self.workspace.repo, &commit)?
-                && self.changed_in_kind(&commit)?
-            {
+            if (takes || self.follow) && self.filter.changed(&self.workspace.repo, &commit)? {
+                let is_meant = takes && self.changed_in_kind(&commit)?;
                 if self.follow {
                     self.shown = self.filter.paths.clone();
                     self.go_after(&commit)?;
                 }
-                if takes {
+                if is_meant {
                     return Ok(Some((id, commit)));
                 }
             }

@@ -26,6 +26,7 @@ fn a_path_is_followed_through_its_renaming() {
     assert_eq!(subjects(&bench, &["--", "new"]), ["four", "three"]);
     assert_eq!(subjects(&bench, &["--follow", "new"]), ["four", "three", "two", "one"]);
     assert_eq!(subjects(&bench, &["--follow", "--reverse", "--grep", "t", "new"]), ["two", "three"]);
+    assert_eq!(subjects(&bench, &["--follow", "--diff-filter", "M", "new"]), ["four", "two"]);
     let stat = bench.coral(&["log", "--follow", "--stat", "--oneline", "--", "new"]).succeeds().stdout;
     assert!(stat.contains("R old -> new") && stat.contains("A old"), "{stat}");
     bench.coral(&["log", "--follow"]).fails(2, &["`--follow` is of one path"]);
