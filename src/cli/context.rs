@@ -2,6 +2,7 @@
 
 use super::error::{CommandError, Result};
 use super::output::note;
+use super::quote;
 use super::signals::Signals;
 use super::when;
 use crate::config::Config;
@@ -70,6 +71,7 @@ impl Context {
     /// Opens the repository at or above the current folder.
     pub fn open(&self) -> Result<Place> {
         let workspace = Workspace::open_on(disk(), &self.surroundings)?;
+        quote::stand_in(workspace.paths().here());
         self.heed(&workspace.config, Some(workspace.repo.root()))?;
         Ok(Place(workspace))
     }
