@@ -11,6 +11,7 @@ mod daily;
 #[path = "../tests/described/mod.rs"]
 mod described;
 mod differential;
+mod dropping;
 mod exerciser;
 #[macro_use]
 mod harness;
@@ -156,6 +157,9 @@ fn main() -> ExitCode {
             a_mount_right_after_an_unmount_gets_the_index_in_time,
             what_the_daemon_says_last_reaches_who_started_it,
             who_stands_in_a_mount_is_told_to_leave_it;
+        dropping:
+            what_is_dropped_beside_constant_saving_is_kept_or_stays,
+            the_mode_of_a_directory_comes_back_and_what_was_saved_in_it_stays;
         guides:
             a_training_run_is_as_the_guide_says,
             many_fine_tunes_are_as_the_guide_says,

@@ -227,6 +227,7 @@ fn hint(error: &Error) -> Option<String> {
         Error::RefName(_) => Some("use letters, digits, `-`, `_`, `.` and `/`, as git does".into()),
         Error::RefExists { kind: "branch", name } => Some(format!("`coral switch {}` goes there", quote::word(name))),
         Error::RefExists { .. } => Some("`-f` moves it".into()),
+        Error::ReservedName(_) => Some("choose another name".into()),
         Error::RefConflict { .. } => Some("a name cannot be both a branch and a folder of branches".into()),
         Error::RefMoved { .. } => Some("look with `coral log`, then try again".into()),
         Error::DetachedHead(_) => Some("`coral switch -c NAME` makes a branch here".into()),
@@ -282,7 +283,7 @@ fn worktree_hint(error: &worktree::Error) -> Option<String> {
         )),
         // Where nothing can be written, nothing can be dropped either.
         E::NotKept(why) if is_unwritable(why) => worktree_hint(why),
-        E::NotKept(_) => Some("nothing has changed; `--no-keep` drops it for good".into()),
+        E::NotKept(_) => Some("nothing has changed; `--no-keep`, as in `coral restore --no-keep PATH`, drops it for good".into()),
         E::Unmerged(_) => Some(
             "`coral status` lists them; `coral checkout --ours PATH` or `--theirs PATH` takes a side, `coral add PATH` what is there"
                 .into(),
@@ -404,9 +405,10 @@ fn of_workspace(error: workspace::Error) -> CommandError {
             E::NoFile(_) => CommandError::new(error).hint("`coral ls -r` lists the files"),
             E::NothingToUndo => CommandError::new(error).hint("`coral op log` lists what was done"),
             E::ChangedSince(ref paths) => {
-                let path = paths.first().map(quote::path).unwrap_or_default();
-                CommandError::new(error)
-                    .hint(format!("nothing has changed; `coral stash push {path}` puts aside what is there now"))
+                let path = paths.first().map(quote::path_argument).unwrap_or_default();
+                CommandError::new(error).hint(format!(
+                    "nothing has changed; copy what is there now to elsewhere, then `coral restore --no-keep {path}` takes it away"
+                ))
             }
             E::StashConflicts { number, ref paths } => {
                 let path = paths.first().map(quote::path_argument).unwrap_or_default();
@@ -429,6 +431,7 @@ fn of_workspace(error: workspace::Error) -> CommandError {
             E::SoupRefused(_) => CommandError::new(error),
             E::NoConflict => CommandError::new(error).hint("`coral status` lists what is"),
             E::TwoWorktrees => CommandError::usage(error).hint("`coral commit` one of them first"),
+            E::SavedMeanwhile => CommandError::new(error).hint("try again when there is a moment without"),
             E::Unfinished(_) => CommandError::new(error)
                 .hint("save it again; `coral commit --include-open` takes it as it is"),
         }

@@ -138,6 +138,7 @@ fn repo_errno(error: &history::Error) -> i32 {
             libc::ENOENT
         }
         E::AmbiguousPrefix { .. } | E::TooShort { .. } | E::TooFar { .. } | E::UnknownTime(_) => libc::ENOENT,
+        E::ReservedName(_) => libc::EINVAL,
         E::RefExists { .. } | E::AlreadyARepository(_) | E::OutputExists(_) => libc::EEXIST,
         E::Replaced(_) => libc::ESTALE,
         E::Path(

@@ -104,6 +104,9 @@ pub enum Error {
         /// Its name.
         name: String,
     },
+    /// A name of which Coral makes tags itself.
+    #[error("`{0}` is a name for what `coral undo` brings back")]
+    ReservedName(String),
     /// A ref to be created would be a folder of another, or below it.
     #[error("{kind} `{name}` cannot exist beside `{other}`")]
     RefConflict {

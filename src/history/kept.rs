@@ -4,8 +4,10 @@
 //! holds both, and the operation that dropped them tells of that tag. It stays when the operation is taken back, so that it
 //! can be done again, and taken back again.
 
+use super::any_ref::AnyRef;
 use super::error::Result;
 use super::operations::Operation;
+use super::ref_intent::Change;
 use super::ref_name::TagName;
 use super::ref_transaction::Transaction;
 use super::ref_value::commit_of_text;
@@ -15,7 +17,7 @@ use super::tag::Tag;
 use crate::id::CommitId;
 use crate::store::Durable;
 use crate::units::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What the names of the tags begin with that hold such files.
 const KEPT: &str = "kept/";
@@ -27,7 +29,13 @@ impl TagName {
     }
 
     fn kept_number(&self) -> Option<u64> {
-        self.as_str().strip_prefix(KEPT)?.parse().ok()
+        let digits = self.as_str().strip_prefix(KEPT)?;
+        digits.parse().ok().filter(|number: &u64| number.to_string() == digits)
+    }
+
+    /// Whether only such files can have the name.
+    pub(super) fn is_reserved(&self) -> bool {
+        format!("{self}/").starts_with(KEPT)
     }
 }
 
@@ -38,11 +46,20 @@ impl Transaction<'_> {
     /// If the tags cannot be read.
     pub fn keep(&mut self, commit: Durable<CommitId>, entry: &LogEntry) -> Result<TagName> {
         let names = self.tag_names()?.into_iter().filter_map(|name| TagName::new(name).ok());
-        let newest = names.filter_map(|name| name.kept_number()).max().unwrap_or(0);
-        let name = TagName::new(format!("{KEPT}{}", newest.saturating_add(1))).expect("a valid name");
+        let taken: BTreeSet<u64> = names.filter_map(|name| name.kept_number()).collect();
+        let next = taken.last().map_or(Some(1), |newest| newest.checked_add(1));
+        let number = next.or_else(|| (1..).find(|number| !taken.contains(number))).expect("one is free");
+        let name = TagName::new(format!("{KEPT}{number}")).expect("a valid name");
         let tag = Tag { commit: commit.get(), description: entry.message.clone(), metrics: BTreeMap::new() };
-        self.set_tag(&name, &tag, commit, false, entry)?;
+        self.put_tag(&name, &tag, commit, false, entry)?;
         Ok(name)
+    }
+}
+
+impl Change {
+    /// Whether it is that files are held that were dropped.
+    pub(super) fn keeps_files(&self) -> bool {
+        matches!(&self.which, AnyRef::Tag(name) if name.is_kept()) && self.from.is_none()
     }
 }
 
@@ -56,14 +73,22 @@ impl Operation {
 
 impl Refs {
     /// Lets go of files that were dropped before an instant: then that cannot be taken back any more. Says how many times.
+    /// `is_ours` tells whether a commit holds such files: earlier versions let people make tags of these names.
     ///
     /// # Errors
     /// If the disk fails.
-    pub fn let_go_of_kept(&self, before: Timestamp, entry: &LogEntry) -> Result<usize> {
+    pub fn let_go_of_kept(
+        &self,
+        before: Timestamp,
+        is_ours: impl Fn(CommitId) -> bool,
+        entry: &LogEntry,
+    ) -> Result<usize> {
         let mut old = Vec::new();
-        for (name, _) in self.each_tag()?.into_iter().filter(|(name, _)| name.is_kept()) {
-            if self.logs().tag(&name)?.last().is_some_and(|line| line.who.time < before) {
-                old.push(name);
+        for (name, tag) in self.each_tag()?.into_iter().filter(|(name, _)| name.is_kept()) {
+            let Ok(Tag { commit, .. }) = tag else { continue };
+            let is_old = self.logs().tag(&name)?.last().is_some_and(|line| line.who.time < before);
+            if is_old && is_ours(commit) {
+                old.push((name, commit));
             }
         }
         if !old.is_empty() {
@@ -76,12 +101,12 @@ impl Refs {
     ///
     /// # Errors
     /// If the disk fails.
-    pub fn give_up_kept(&self, names: &[TagName], entry: &LogEntry) -> Result<()> {
+    pub fn give_up_kept(&self, kept: &[(TagName, CommitId)], entry: &LogEntry) -> Result<()> {
         let mut transaction = self.transaction()?;
         transaction.is_no_operation();
-        for name in names.iter().filter(|name| name.is_kept()) {
-            // Somebody else may have been faster.
-            if transaction.has_tag(name)? {
+        for (name, commit) in kept.iter().filter(|(name, _)| name.is_kept()) {
+            // Somebody else may have been faster, and others may have come to use the name.
+            if transaction.tag(name)?.is_some_and(|tag| tag.commit == *commit) {
                 transaction.delete_tag(name, entry)?;
             }
         }

@@ -130,9 +130,9 @@ pub(super) struct SaidOfOperation<'a> {
 
 /// Appends a line.
 pub(super) fn append(disk: &dyn Disk, path: &Path, said: &SaidOfOperation<'_>) -> Result<()> {
-    let file = match disk.open(path, true) {
-        Err(error) if error.is_absence() => disk.create_new(path)?,
-        opened => opened?,
+    let (file, is_new) = match disk.open(path, true) {
+        Err(error) if error.is_absence() => (disk.create_new(path)?, true),
+        opened => (opened?, false),
     };
     let end = file.len()?;
     let mut line = String::new();
@@ -145,7 +145,15 @@ pub(super) fn append(disk: &dyn Disk, path: &Path, said: &SaidOfOperation<'_>) -
         }
     }
     line += &format_line(said);
-    Ok(file.write_all_at(line.as_bytes(), end)?)
+    file.write_all_at(line.as_bytes(), end)?;
+    // What a power cut takes of it would leave files that were dropped where nobody finds them.
+    if said.changes.iter().any(Change::keeps_files) {
+        file.sync()?;
+        if is_new && let Some(folder) = path.parent() {
+            disk.sync_dir(folder)?;
+        }
+    }
+    Ok(())
 }
 
 /// All operations, the first one first. Lines that are torn are passed over, and have no number.

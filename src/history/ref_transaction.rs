@@ -120,8 +120,23 @@ impl<'a> Transaction<'a> {
     /// Makes a tag, or with `replace` moves it. Returns the commit that it named before.
     ///
     /// # Errors
-    /// [`Error::RefExists`] if it exists and `replace` is false.
+    /// [`Error::RefExists`] if it exists and `replace` is false; [`Error::ReservedName`].
     pub fn set_tag(
+        &mut self,
+        name: &TagName,
+        tag: &Tag,
+        target: Durable<CommitId>,
+        replace: bool,
+        entry: &LogEntry,
+    ) -> Result<Option<CommitId>> {
+        match name.is_reserved() {
+            true => Err(Error::ReservedName(name.to_string())),
+            false => self.put_tag(name, tag, target, replace, entry),
+        }
+    }
+
+    /// The same, whatever name it is.
+    pub(super) fn put_tag(
         &mut self,
         name: &TagName,
         tag: &Tag,
@@ -260,7 +275,7 @@ impl<'a> Transaction<'a> {
         ref_value::head(self.files, self.read(&AnyRef::Head)?)
     }
 
-    fn tag(&self, name: &TagName) -> Result<Option<Tag>> {
+    pub(super) fn tag(&self, name: &TagName) -> Result<Option<Tag>> {
         let which = AnyRef::Tag(name.clone());
         ref_value::tag(self.files, &which, self.read(&which)?)
     }
@@ -268,11 +283,6 @@ impl<'a> Transaction<'a> {
     /// The names of all tags.
     pub(super) fn tag_names(&self) -> Result<Vec<String>> {
         self.names(TagName::FOLDER)
-    }
-
-    /// Whether there is a tag of a name.
-    pub(super) fn has_tag(&self, name: &TagName) -> Result<bool> {
-        Ok(self.tag(name)?.is_some())
     }
 
     fn names(&self, folder: &'static str) -> Result<Vec<String>> {

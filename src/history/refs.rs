@@ -178,6 +178,7 @@ impl Refs {
     /// Refuses a name that no tag could be made with now.
     pub(crate) fn check_new_tag(&self, name: &TagName) -> Result<()> {
         match self.tag(name)? {
+            _ if name.is_reserved() => Err(Error::ReservedName(name.to_string())),
             Some(_) => Err(Error::RefExists { kind: TagName::KIND, name: name.to_string() }),
             None => check_room(TagName::KIND, name.as_str(), self.0.names(TagName::FOLDER)?),
         }

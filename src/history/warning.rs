@@ -19,7 +19,7 @@ pub enum Warning {
 
 impl Warning {
     /// Why a power cut might undo it.
-    pub(super) fn not_durable(self) -> Option<DiskError> {
+    pub fn not_durable(self) -> Option<DiskError> {
         match self {
             Warning::NotDurable(error) => Some(error),
             _ => None,

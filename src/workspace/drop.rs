@@ -1,17 +1,20 @@
 //! Verbs that drop something: each tells what was lost that no commit has, and lets mounts show it at once.
 //!
-//! That it cannot be told what is lost is no reason to keep it, which may be damaged: then the result says why not.
+//! Where nothing is kept, that it cannot be told what is lost is no reason to leave it, which may be damaged: then the result says
+//! why not.
 
 use super::error::{Error, Result};
 use super::keep::Keeping;
 use super::mounts::Heard;
-use super::stale::unless_stale;
+use super::stale::{BeingWritten, in_the_end_still};
 use super::unsaved::Unsaved;
 use super::workspace::Workspace;
 use crate::history::{BranchName, Node, Repo, TreePath};
 use crate::id::{CommitId, TreeId};
 use crate::task::Task;
-use crate::worktree::{Branches, Kind, Left, Losing, Snapshot, Warning, Worktree};
+use crate::worktree::{
+    Branches, Kind, Left, Losing, Snapshot, Warning, Worktree, has_worktree, say_all_closes,
+};
 
 /// What is to be brought back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,19 +107,30 @@ impl Drops<'_> {
     /// as [`Edits::restore`](crate::worktree::Edits::restore) and [`Edits::reset`](crate::worktree::Edits::reset).
     pub fn restore(&self, worktree: &Worktree, what: &Restore, keep: Option<&Task>) -> Result<Restored> {
         let (dropped, kept) = match what {
-            Restore::All => (unless_stale(|| self.restore_all(worktree, keep))?, Vec::new()),
-            Restore::Paths { paths, source } => {
-                unless_stale(|| self.restore_named(worktree, paths, source.as_deref(), keep))?
-            }
+            Restore::All => (
+                in_the_end_still(worktree, keep.is_some(), |written| {
+                    self.restore_all(worktree, written, keep)
+                })?,
+                Vec::new(),
+            ),
+            Restore::Paths { paths, source } => in_the_end_still(worktree, keep.is_some(), |written| {
+                self.restore_named(worktree, written, (paths, source.as_deref()), keep)
+            })?,
         };
         Ok(Restored { dropped, kept, heard: self.0.mounts().announce() })
     }
 
-    fn restore_all(&self, worktree: &Worktree, keep: Option<&Task>) -> Result<Result<Unsaved>> {
+    fn restore_all(
+        &self,
+        worktree: &Worktree,
+        written: BeingWritten,
+        keep: Option<&Task>,
+    ) -> Result<Result<Unsaved>> {
         // The commit that ends a merge would drop what the other side has.
         worktree.under_way().check_nothing()?;
-        let seen = || -> Result<_> { Ok((worktree.snapshot(false)?, Unsaved::all(worktree)?)) };
-        let (snapshot, mut dropped) = match seen() {
+        let seen = Unsaved::look(worktree, written, &[TreePath::ROOT]);
+        let keeping = Keeping::of(self.0, keep);
+        let (snapshot, mut dropped) = match Keeping::known(keeping, seen)? {
             Ok(seen) => seen,
             Err(error) => {
                 worktree.edits().reset()?;
@@ -124,7 +138,7 @@ impl Drops<'_> {
             }
         };
         let reset = || worktree.edits().reset_since(&snapshot);
-        match Keeping::of(self.0, keep) {
+        match keeping {
             Some(keeping) => {
                 let tip = self.0.repo.refs().branch(worktree.branch())?;
                 let left = Left::All(self.0.repo.tree_of(tip)?);
@@ -139,8 +153,8 @@ impl Drops<'_> {
     fn restore_named(
         &self,
         worktree: &Worktree,
-        named: &[TreePath],
-        source: Option<&str>,
+        written: BeingWritten,
+        (named, source): (&[TreePath], Option<&str>),
         keep: Option<&Task>,
     ) -> Result<(Result<Unsaved>, Vec<TreePath>)> {
         let name = source.unwrap_or(worktree.branch().as_str());
@@ -149,19 +163,21 @@ impl Drops<'_> {
         if is_all {
             worktree.under_way().check_nothing()?;
         }
-        let snapshot = worktree.snapshot(false)?;
+        let snapshot = worktree.snapshot(written == BeingWritten::Taken)?;
         let Meant { paths, kept } = self.meant(worktree, &snapshot, named, (commit, source.is_none()))?;
-        let mut dropped = Unsaved::below(worktree, named).map(|mut dropped| {
+        let keeping = Keeping::of(self.0, keep);
+        let dropped = Unsaved::seen(worktree, (&snapshot, written), named).map(|mut dropped| {
             dropped.files.retain(|path, _| !kept.contains(path));
             dropped
         });
+        let mut dropped = Keeping::known(keeping, dropped)?;
         // Refused before anything is kept.
         let edits = worktree.edits().restoring(&paths, commit, name)?;
         let restore = || match is_all && source.is_none() && kept.is_empty() {
             true => worktree.edits().reset_since(&snapshot),
             false => worktree.edits().make_since(&snapshot, edits, self.0.now()),
         };
-        match (Keeping::of(self.0, keep), &mut dropped) {
+        match (keeping, &mut dropped) {
             (Some(keeping), Ok(dropped)) => {
                 let left = Left::At(paths, self.0.repo.commit(commit)?.tree);
                 keeping.around(worktree, &snapshot, &left, dropped, "restore", restore)?;
@@ -228,31 +244,41 @@ impl Drops<'_> {
         recursive: bool,
         keep: Option<&Task>,
     ) -> Result<Removed> {
-        let dropped = unless_stale(|| self.try_remove(worktree, (verb, paths), recursive, keep))?;
+        let dropped = in_the_end_still(worktree, keep.is_some(), |written| {
+            self.try_remove(worktree, written, (verb, paths), recursive, keep)
+        })?;
         Ok(Removed { dropped, heard: self.0.mounts().announce() })
     }
 
     fn try_remove(
         &self,
         worktree: &Worktree,
+        written: BeingWritten,
         (verb, paths): (&str, &[TreePath]),
         recursive: bool,
         keep: Option<&Task>,
     ) -> Result<Result<Unsaved>> {
-        let snapshot = worktree.snapshot(false);
-        let mut dropped = Unsaved::below(worktree, paths);
+        let keeping = Keeping::of(self.0, keep);
+        let (snapshot, seen) = match Unsaved::look(worktree, written, paths) {
+            Ok((snapshot, dropped)) => (Some(snapshot), Ok(dropped)),
+            Err(error) => (None, Err(error)),
+        };
+        let seen = Keeping::known(keeping, seen)?;
         // The folder of a mounted worktree that somebody stands in must not go from under him.
         let standing_in = self.0.inside.as_ref().map(|(_, at)| at.clone()).unwrap_or_default();
         let edits = worktree.edits().removing_with_emptied(paths, recursive, &standing_in)?;
-        match (Keeping::of(self.0, keep), &mut dropped, &snapshot) {
-            (Some(keeping), Ok(dropped), Ok(snapshot)) => {
+        Ok(match (keeping, snapshot, seen) {
+            (Some(keeping), Some(snapshot), Ok(mut dropped)) => {
                 let left = Left::Without(paths.to_vec());
-                let remove = || worktree.edits().make_since(snapshot, edits, self.0.now());
-                keeping.around(worktree, snapshot, &left, dropped, verb, remove)?;
+                let remove = || worktree.edits().make_since(&snapshot, edits, self.0.now());
+                keeping.around(worktree, &snapshot, &left, &mut dropped, verb, remove)?;
+                Ok(dropped)
             }
-            _ => worktree.edits().make(edits, self.0.now())?,
-        }
-        Ok(dropped)
+            (_, _, seen) => {
+                worktree.edits().make(edits, self.0.now())?;
+                seen
+            }
+        })
     }
 
     /// Deletes a branch with its worktree. Without `force` nothing is lost by it; with it, what its worktree has is kept with
@@ -266,9 +292,16 @@ impl Drops<'_> {
         force: bool,
         keep: Option<&Task>,
     ) -> Result<DeletedBranch> {
-        let mut dropped =
-            if force { Unsaved::of_branch(&self.0.repo, branch) } else { Ok(Unsaved::default()) };
         let keeping = Keeping::of(self.0, keep);
+        let seen = || -> Result<_> {
+            if !force || !has_worktree(&self.0.repo, branch)? {
+                return Ok(Unsaved::default());
+            }
+            // When it is held still, nobody can say any more that a file was closed.
+            say_all_closes(&self.0.worktree(branch)?.worktree);
+            Unsaved::of_branch(&self.0.repo, branch)
+        };
+        let mut dropped = Keeping::known(keeping, seen())?;
         let losing = match (force, keeping) {
             (false, _) => Losing::Nothing,
             (true, Some(keeping)) => Losing::Kept(keeping.task),

@@ -154,6 +154,9 @@ pub enum Error {
     /// A file of the worktree has bytes whose writer ended in the middle.
     #[error("`{0}` was not finished by who wrote it")]
     Unfinished(history::TreePath),
+    /// Whenever a worktree was looked at to be changed, somebody had saved into it before it was.
+    #[error("files were saved all the time, so that nothing was done")]
+    SavedMeanwhile,
 }
 
 impl From<worktree::Error> for Error {

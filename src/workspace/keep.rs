@@ -1,6 +1,6 @@
 //! Keeping what a verb is about to drop, for as long as the settings say, so that it can be taken back.
 
-use super::error::Result;
+use super::error::{Error, Result};
 use super::unsaved::Unsaved;
 use super::workspace::Workspace;
 use crate::history::{self, TreePath};
@@ -32,6 +32,20 @@ impl<'a> Keeping<'a> {
 }
 
 impl Keeping<'_> {
+    /// What was seen of what is about to be dropped. Who keeps it must know it; for others what cannot be told, which may be
+    /// damaged, is no reason to leave it.
+    ///
+    /// # Errors
+    /// [`NotKept`](worktree::Error::NotKept).
+    pub(super) fn known<T>(keeping: Option<Self>, seen: Result<T>) -> Result<Result<T>> {
+        match (keeping, seen) {
+            (Some(_), Err(Error::Worktree(error))) => Err(error.not_kept().into()),
+            (Some(_), Err(Error::Repo(error))) => Err(worktree::Error::from(error).not_kept().into()),
+            (Some(_), Err(error)) => Err(error),
+            (_, seen) => Ok(seen),
+        }
+    }
+
     /// Takes what is about to be dropped into the history, if some of it is in no commit. Marks what is kept.
     ///
     /// # Errors
@@ -52,7 +66,7 @@ impl Keeping<'_> {
         }
         let who = self.workspace.signature();
         let commit = Keepsake::make(worktree, snapshot, left, (message, &who), self.task);
-        let commit = commit.map_err(|error| worktree::Error::NotKept(Box::new(error)))?;
+        let commit = commit.map_err(worktree::Error::not_kept)?;
         *dropped = kept;
         Ok(Some(commit))
     }
@@ -79,15 +93,19 @@ impl Keeping<'_> {
         worktree.edits().check_unchanged_since(snapshot)?;
         let refs = self.workspace.repo.refs();
         let mut transaction = refs.transaction()?;
+        let commit = kept.get();
         let tag = transaction.keep(kept, &self.workspace.said(message))?;
         if dropped.kept.len() < dropped.files.len() {
             transaction.loses_files();
         }
-        // What went wrong when it was kept already costs nothing that is not told by whoever comes next.
-        let _: Vec<history::Warning> = transaction.commit()?;
+        let kept = transaction.commit()?.into_iter().find_map(history::Warning::not_durable);
+        let act = || match kept {
+            Some(error) => Err(worktree::Error::from(error).not_kept()),
+            None => act(),
+        };
         act().inspect_err(|_| {
             // For want of this the operation stands there, and taking it back changes nothing.
-            let _ = refs.give_up_kept(&[tag], &self.workspace.said("nothing was dropped".into()));
+            let _ = refs.give_up_kept(&[(tag, commit)], &self.workspace.said("nothing was dropped".into()));
         })?;
         self.let_go_of_old();
         Ok(())
@@ -99,7 +117,9 @@ impl Keeping<'_> {
         let now = self.workspace.now();
         let before = Timestamp { seconds: now.seconds.saturating_sub(days.saturating_mul(86_400)), ..now };
         let entry = self.workspace.said("kept for its time".into());
-        let _ = self.workspace.repo.refs().let_go_of_kept(before, &entry);
+        let repo = &self.workspace.repo;
+        let is_ours = |commit| matches!(Keepsake::of(repo, commit), Ok(Some(_)));
+        let _ = repo.refs().let_go_of_kept(before, is_ours, &entry);
     }
 }
 

@@ -3,7 +3,7 @@
 //! What was saved since stays: a path moves only if the worktree has there what was left, and no path does if one cannot.
 
 use super::error::{Error, Result};
-use crate::history::{Change, DraftEntry, Entry, Node, Operation, Repo, Tree, TreePath};
+use crate::history::{Change, DraftEntry, DraftNode, Entry, Node, Operation, Repo, Tree, TreePath};
 use crate::id::TreeId;
 use crate::units::Timestamp;
 use crate::worktree::{Edit, Keepsake, Snapshot, Worktree};
@@ -53,14 +53,15 @@ impl Bringing {
             Ok(snapshot.diff_from(tree, worktree)?.into_iter().map(|change| change.path).collect())
         };
         let (not_from, not_to) = (others(from)?, others(to)?);
-        let unfinished =
-            || [&snapshot.still_open, &snapshot.interrupted, &snapshot.lost].into_iter().flatten();
-        let is_unfinished = |path: &TreePath| unfinished().any(|other| other.starts_with(path));
+        let unfinished: Vec<&TreePath> =
+            [&snapshot.still_open, &snapshot.interrupted, &snapshot.lost].into_iter().flatten().collect();
+        // What is neither as it was left nor as it is to be was saved since.
+        let since: BTreeSet<&TreePath> = not_from.intersection(&not_to).chain(unfinished).collect();
         let changes = repo.diff_trees(from, to)?;
         let (mut edits, mut conflicts) = (Vec::new(), Vec::new());
         for change in changes {
             match (not_to.contains(&change.path), not_from.contains(&change.path)) {
-                _ if is_unfinished(&change.path) => conflicts.push(change.path),
+                _ if is_in_the_way(worktree, &since, &change)? => conflicts.push(change.path),
                 // Whoever was stopped got so far.
                 (false, _) => {}
                 (true, true) => conflicts.push(change.path),
@@ -86,15 +87,50 @@ impl Bringing {
     }
 }
 
+/// Whether one of some paths is below a path that changes to something that is no directory any more, or is what no path can
+/// be below.
+fn is_in_the_way(worktree: &Worktree, since: &BTreeSet<&TreePath>, change: &Change) -> Result<bool> {
+    if !is_mode_of_dir(change) {
+        let next = since.range::<&TreePath, _>(&change.path..).next();
+        if next.is_some_and(|path| path.starts_with(&change.path)) {
+            return Ok(true);
+        }
+    }
+    for above in above(&change.path).iter().filter(|above| since.contains(above)) {
+        if !worktree.edits().is_dir(above)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether a directory stays one, with another mode.
+fn is_mode_of_dir(change: &Change) -> bool {
+    let is_dir = |entry: &Option<DraftEntry>| {
+        entry.as_ref().is_some_and(|entry| matches!(entry.node, DraftNode::Dir(_)))
+    };
+    is_dir(&change.old) && is_dir(&change.new)
+}
+
+/// The directories above a path.
+fn above(path: &TreePath) -> Vec<TreePath> {
+    (1..path.names().len()).map(|len| path.names()[..len].iter().cloned().collect()).collect()
+}
+
 /// Edits that make paths equal those of a tree: names are free before they are taken, directories come as they were and go
 /// when they are empty.
 fn edits_of(worktree: &Worktree, to: TreeId, changes: Vec<Change>) -> Result<Vec<Edit>> {
     let repo = worktree.repo();
     let (mut gone, mut put, mut emptied) = (Vec::new(), Vec::new(), BTreeSet::new());
     let mut dirs = BTreeSet::new();
-    for Change { path, new, .. } in changes {
-        let above = (1..path.names().len()).map(|len| path.names()[..len].iter().cloned().collect());
+    let mut modes = Vec::new();
+    for change in changes {
+        let is_mode = is_mode_of_dir(&change);
+        let Change { path, new, .. } = change;
+        let above = above(&path);
         match new.as_ref().and_then(DraftEntry::stored) {
+            // What is in it is told of path by path.
+            Some(Entry { attributes, .. }) if is_mode => modes.push(Edit::Attributes { path, attributes }),
             Some(Entry { attributes, node, .. }) => {
                 dirs.extend(above);
                 put.push(Edit::Put { path, attributes, node, replaces_dirs: true });
@@ -125,5 +161,5 @@ fn edits_of(worktree: &Worktree, to: TreeId, changes: Vec<Change>) -> Result<Vec
             pruned.push(Edit::Prune { path });
         }
     }
-    Ok([gone, pruned, made, put].concat())
+    Ok([gone, pruned, made, put, modes].concat())
 }

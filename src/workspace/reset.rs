@@ -3,10 +3,10 @@
 use super::error::Result;
 use super::keep::Keeping;
 use super::mounts::Heard;
-use super::stale::unless_stale;
+use super::stale::{BeingWritten, in_the_end_still, unless_stale};
 use super::unsaved::Unsaved;
 use super::workspace::Workspace;
-use crate::history::LogEntry;
+use crate::history::{LogEntry, TreePath};
 use crate::id::CommitId;
 use crate::task::Task;
 use crate::worktree::{Keeps, Left, Losses, Warning, Worktree};
@@ -40,21 +40,27 @@ impl Workspace {
         task: &Task,
     ) -> Result<ResetBranch> {
         let keeping = Keeping::of(self, keep.then_some(task));
-        unless_stale(|| {
+        let reset = |written| {
             let is = self.repo.resolve(revision, self.now())?;
             let was = self.repo.refs().existing_branch(worktree.branch())?;
             let entry = self.said(format!("reset: to {revision}"));
             let (dropped, losses) = match keeps {
                 Keeps::Files | Keeps::Unchanged => (Ok(Unsaved::default()), Losses::default()),
-                Keeps::Nothing => losses(worktree, is, keeping, &entry)?,
+                Keeps::Nothing => losses(worktree, is, (keeping, written), &entry)?,
             };
             let is_kept = losses.kept.is_some();
             let warnings = worktree.moving().branch(is, keeps, losses, &entry, task)?;
-            if let (true, Some(keeping)) = (is_kept, keeping) {
-                keeping.let_go_of_old();
-            }
-            Ok(ResetBranch { was, is, dropped, warnings, heard: self.mounts().announce() })
-        })
+            Ok((ResetBranch { was, is, dropped, warnings, heard: Heard::default() }, is_kept))
+        };
+        let (reset, is_kept) = match keeps {
+            Keeps::Nothing => in_the_end_still(worktree, keeping.is_some(), reset)?,
+            // Storing files may take long.
+            Keeps::Files | Keeps::Unchanged => unless_stale(|| reset(BeingWritten::PassedOver))?,
+        };
+        if let (true, Some(keeping)) = (is_kept, keeping) {
+            keeping.let_go_of_old();
+        }
+        Ok(ResetBranch { heard: self.mounts().announce(), ..reset })
     }
 
     /// Somebody's reason, there and then.
@@ -63,15 +69,15 @@ impl Workspace {
     }
 }
 
-/// What a worktree has that is lost when it is left as a commit. That it cannot be told is no reason to keep it.
+/// What a worktree has that is lost when it is left as a commit.
 fn losses(
     worktree: &Worktree,
     to: CommitId,
-    keeping: Option<Keeping<'_>>,
+    (keeping, written): (Option<Keeping<'_>>, BeingWritten),
     entry: &LogEntry,
 ) -> Result<(Result<Unsaved>, Losses)> {
-    let seen = || -> Result<_> { Ok((worktree.snapshot(false)?, Unsaved::all(worktree)?)) };
-    let (snapshot, mut dropped) = match seen() {
+    let seen = Unsaved::look(worktree, written, &[TreePath::ROOT]);
+    let (snapshot, mut dropped) = match Keeping::known(keeping, seen)? {
         Ok(seen) => seen,
         Err(error) => return Ok((Err(error), Losses::default())),
     };

@@ -6,7 +6,7 @@
 use super::error::Result;
 use super::kept_files::{Bringing, KeptFiles};
 use super::mounts::Heard;
-use super::stale::unless_stale;
+use super::stale::in_the_end_still;
 use super::workspace::Workspace;
 use crate::history::{BranchName, Head, Operation, Touched, stacks};
 use crate::task::Task;
@@ -150,11 +150,11 @@ impl Operations<'_> {
                 warnings.extend(trouble(branch, followed));
             }
         }
-        if let (Some(files), true) = (moved_in, comes) {
-            match self.move_files(files, is_undo) {
-                Err(super::Error::Worktree(error)) => warnings.extend(trouble(&files.branch, Err(error))),
-                moved => moved?,
-            }
+        if let (Some(files), true) = (moved_in, comes)
+            && let Err(error) = self.move_files(files, is_undo)
+        {
+            // The refs have moved; who does it again and takes it back has them.
+            warnings.push(Warning::FilesAway { branch: files.branch.clone(), why: error.to_string() });
         }
         let files = match files {
             KeptFiles::None if operation.lost_files => Files::Lost,
@@ -171,7 +171,9 @@ impl Operations<'_> {
         let branch = self.0.branch(Some(files.branch.as_str()))?;
         let (from, to) = if is_undo { (files.after, files.before) } else { (files.before, files.after) };
         let worktree = self.0.worktree(&branch)?.worktree;
-        unless_stale(|| Bringing::plan(&worktree, from, to)?.run(&worktree, self.0.now()))
+        in_the_end_still(&worktree, true, |_| {
+            Bringing::plan(&worktree, from, to)?.run(&worktree, self.0.now())
+        })
     }
 
     /// What was put aside is a change again when that is taken back: its stash goes.

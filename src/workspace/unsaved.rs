@@ -1,9 +1,10 @@
 //! What is about to be dropped that no commit has. What is changed by somebody else between looking and dropping goes
 //! untold.
 
-use super::error::Result;
-use crate::history::{BranchName, ChangeKind, DraftEntry, DraftNode, Node, Repo, TreePath, Walk};
-use crate::worktree::{Snapshot, Worktree, has_worktree};
+use super::error::{Error, Result};
+use super::stale::BeingWritten;
+use crate::history::{self, BranchName, ChangeKind, DraftEntry, DraftNode, Node, Repo, TreePath, Walk};
+use crate::worktree::{self, Snapshot, Worktree, has_worktree};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// What a file is whose content is in no commit.
@@ -98,8 +99,33 @@ impl Unsaved {
     /// # Errors
     /// If it cannot be told, because the worktree or its history is damaged.
     pub fn below(worktree: &Worktree, paths: &[TreePath]) -> Result<Self> {
+        Self::seen(worktree, (&worktree.snapshot(false)?, BeingWritten::PassedOver), paths)
+    }
+
+    /// The same with the worktree as it was then.
+    ///
+    /// # Errors
+    /// As [`Unsaved::below`].
+    pub(super) fn look(
+        worktree: &Worktree,
+        written: BeingWritten,
+        paths: &[TreePath],
+    ) -> Result<(Snapshot, Self)> {
+        let snapshot = worktree.snapshot(written == BeingWritten::Taken)?;
+        let unsaved = Self::seen(worktree, (&snapshot, written), paths)?;
+        Ok((snapshot, unsaved))
+    }
+
+    /// The same as it was at one instant.
+    ///
+    /// # Errors
+    /// As [`Unsaved::below`]; [`Stale`](worktree::Error::Stale) if files are among them that somebody writes and those are refused.
+    pub(super) fn seen(
+        worktree: &Worktree,
+        (snapshot, written): (&Snapshot, BeingWritten),
+        paths: &[TreePath],
+    ) -> Result<Self> {
         let repo = worktree.repo();
-        let snapshot = worktree.snapshot(false)?;
         let base = repo.tree_of(snapshot.base)?;
         let mut files = BTreeMap::new();
         let (mut new, mut old) = (HashMap::new(), HashSet::new());
@@ -120,7 +146,14 @@ impl Unsaved {
         }
         let named: HashSet<&TreePath> = paths.iter().collect();
         files.retain(|path, _| is_at_or_below(path, &named));
-        let known = in_history(repo, &snapshot, &files)?;
+        if written == BeingWritten::Refused && files.values().any(|loss| *loss == Loss::BeingWritten) {
+            return Err(worktree::Error::Stale.into());
+        }
+        // Of what cannot be looked up it is not known that it is elsewhere.
+        let known = match in_history(repo, snapshot, &files) {
+            Err(error @ Error::Repo(history::Error::Stopped(_))) => return Err(error),
+            known => known.unwrap_or_default(),
+        };
         files.retain(|path, _| !known.contains(path));
         let mut has_older = false;
         for path in files.keys() {

@@ -160,7 +160,9 @@ impl<'a> Branches<'a> {
             }
             warnings.extend(transaction.commit()?.into_iter().map(Warning::from));
         }
-        match still.map(|still| still.delete()).transpose() {
+        let is_held = !(is_kept && warnings.iter().any(Warning::is_not_durable));
+        // What holds its files may not be there after a power cut: they stay, and are set aside as below.
+        match still.filter(|_| is_held).map(|still| still.delete()).transpose() {
             Ok(_) => {}
             Err(error) if half_deleted.is_some() => return Err(error),
             // It is set aside when a branch of this name is made again.
@@ -171,7 +173,8 @@ impl<'a> Branches<'a> {
         Ok(Branched { commit, is_kept, warnings })
     }
 
-    /// What goes with the worktree of a branch that nobody saves into. That it cannot be told is no reason to keep it.
+    /// What goes with the worktree of a branch that nobody saves into. Where nothing is kept, that it cannot be told is no reason to
+    /// leave it.
     fn losses(
         &self,
         branch: &BranchName,
@@ -179,16 +182,21 @@ impl<'a> Branches<'a> {
         losing: Losing<'_>,
         entry: &LogEntry,
     ) -> Result<Losses> {
-        if matches!(losing, Losing::Nothing) || !self.has_unsaved(branch).unwrap_or(false) {
-            return Ok(Losses::default());
-        }
-        let Losing::Kept(task) = losing else { return Ok(Losses { loses_files: true, ..Losses::default() }) };
-        let worktree = self.repo.worktree(branch)?;
-        let snapshot = worktree.snapshot(false)?;
-        let left = Left::All(self.repo.commit(tip)?.tree);
-        let kept = Keepsake::make(&worktree, &snapshot, &left, (&entry.message, &entry.who), task);
-        let kept = kept.map_err(|error| Error::NotKept(Box::new(error)))?;
-        Ok(Losses { seen: None, kept: Some(kept), loses_files: !snapshot.is_at_rest() })
+        let Losing::Kept(task) = losing else {
+            let loses_files = matches!(losing, Losing::All) && self.has_unsaved(branch).unwrap_or(false);
+            return Ok(Losses { loses_files, ..Losses::default() });
+        };
+        let keep = || {
+            if !self.has_unsaved(branch)? {
+                return Ok(Losses::default());
+            }
+            let worktree = self.repo.worktree(branch)?;
+            let snapshot = worktree.snapshot(false)?;
+            let left = Left::All(self.repo.commit(tip)?.tree);
+            let kept = Keepsake::make(&worktree, &snapshot, &left, (&entry.message, &entry.who), task)?;
+            Ok(Losses { seen: None, kept: Some(kept), loses_files: !snapshot.is_at_rest() })
+        };
+        keep().map_err(Error::not_kept)
     }
 
     /// Removes the worktree of a branch, if it has one, with everything that was not committed.

@@ -32,6 +32,13 @@ pub enum Edit {
         /// Where.
         path: TreePath,
     },
+    /// A directory that is there gets another mode and time.
+    Attributes {
+        /// Where.
+        path: TreePath,
+        /// Which.
+        attributes: Attributes,
+    },
     /// A directory goes if nothing is left in it.
     Prune {
         /// Where.
@@ -90,6 +97,11 @@ impl<'a> Plan<'a> {
                     self.put(path, attributes, node, replaces_dirs)?;
                 }
                 Edit::Remove { path } => self.remove(path)?,
+                Edit::Attributes { path, attributes } => {
+                    if self.standing(&path)? == Standing::Dir {
+                        self.records.push(Record::Attributes { path, attributes });
+                    }
+                }
                 Edit::Prune { path } => {
                     if self.standing(&path)? == Standing::Dir && self.is_empty(&path)? {
                         self.remove(path)?;

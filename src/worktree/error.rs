@@ -122,6 +122,18 @@ fn first(paths: &[TreePath]) -> String {
 }
 
 impl Error {
+    /// That something is not dropped, because this keeps it from being kept.
+    pub fn not_kept(self) -> Self {
+        match self {
+            // Whoever was asked to stop, or has to look again, is not in the way of keeping it.
+            Error::Stale
+            | Error::Replaced(_)
+            | Error::NotKept(_)
+            | Error::History(history::Error::Stopped(_)) => self,
+            error => Error::NotKept(Box::new(error)),
+        }
+    }
+
     /// What the disk said, if it was asked for something of the worktree itself.
     pub(super) fn disk(&self) -> Option<&DiskError> {
         match self {

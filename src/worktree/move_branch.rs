@@ -8,6 +8,7 @@ use super::merging::Merging;
 use super::part::part;
 use super::record::Record;
 use super::snapshot::Snapshot;
+use super::still::change_alone;
 use super::warning::Warning;
 use super::worktree::Worktree;
 use crate::history::{LogEntry, Node, TreePath};
@@ -42,6 +43,16 @@ pub struct Losses {
     pub kept: Option<Durable<CommitId>>,
     /// Whether files go that are nowhere else.
     pub loses_files: bool,
+}
+
+/// Where a branch goes.
+struct Goes {
+    tip: CommitId,
+    to: Durable<CommitId>,
+    /// The worktree must be as it was then.
+    snapshot: Option<Snapshot>,
+    /// What the worktree has then.
+    tree: TreeId,
 }
 
 /// Letting the branch of a worktree go elsewhere.
@@ -135,7 +146,7 @@ impl Moving<'_> {
         &self,
         to: CommitId,
         keeps: Keeps,
-        losses: Losses,
+        mut losses: Losses,
         entry: &LogEntry,
         task: &Task,
     ) -> Result<Vec<Warning>> {
@@ -144,13 +155,24 @@ impl Moving<'_> {
         let target = repo.commit(to)?.tree;
         let kept = match keeps {
             Keeps::Files => Some(self.record(task)?),
-            Keeps::Nothing => losses.seen.map(|seen| (seen, target)),
+            Keeps::Nothing => losses.seen.take().map(|seen| (seen, target)),
             Keeps::Unchanged => Some((self.unchanged()?, target)),
         };
         let durable = repo.store().durable(to)?;
-        if let Some((snapshot, _)) = &kept {
+        let (snapshot, tree) = kept.map_or((None, target), |(snapshot, tree)| (Some(snapshot), tree));
+        let goes = Goes { tip, to: durable, snapshot, tree };
+        // Whoever saves meanwhile waits: what the refs say then, the worktree says as well.
+        change_alone(self.0, || self.go(goes, losses, entry))
+    }
+
+    /// Lets the branch go, and the worktree go on, while nobody else saves.
+    fn go(self, goes: Goes, losses: Losses, entry: &LogEntry) -> Result<Vec<Warning>> {
+        let repo = self.0.repo();
+        let Goes { tip, to, snapshot, tree } = goes;
+        if let Some(snapshot) = &snapshot {
             self.0.edits().check_unchanged_since(snapshot)?;
         }
+        let is_kept = losses.kept.is_some();
         // Whatever happens in between: a commit of what is half taken back would drop what came in, and is refused.
         let taken_back =
             |merging: Merging| Ok::<_, Error>((self.0.under_way().take_back(&merging)?, merging));
@@ -158,7 +180,7 @@ impl Moving<'_> {
         let merging = self.0.under_way().get()?.map(taken_back).transpose()?;
         let moved = (|| {
             let mut transaction = repo.refs().transaction()?;
-            transaction.update_branch(self.0.branch(), Some(tip), durable, entry)?;
+            transaction.update_branch(self.0.branch(), Some(tip), to, entry)?;
             if let Some(kept) = losses.kept {
                 transaction.keep(kept, entry)?;
             }
@@ -173,13 +195,12 @@ impl Moving<'_> {
                 merging.as_ref().map(|(taken_back, merging)| self.0.under_way().change(taken_back, merging));
         })?;
         let mut warnings: Vec<Warning> = moved.into_iter().map(Warning::from).collect();
-        let position = kept.as_ref().map(|(snapshot, _)| snapshot.position);
-        let tree = kept.as_ref().map_or(target, |(_, tree)| *tree);
-        let gone_on = self.0.append_durably(|state| match position {
-            // Somebody saved meanwhile: what is there stays, and differs from another commit than it says.
-            Some(position) if state.journal.position() != position => Err(Error::Stale),
-            Some(_) | None => Ok(vec![Record::Reset { base: Some(to), tree }]),
-        });
+        if is_kept && warnings.iter().any(Warning::is_not_durable) {
+            // What holds its files may not be there after a power cut: they stay, as changes upon another commit.
+            return Ok(warnings);
+        }
+        let base = Some(to.get());
+        let gone_on = self.0.append_durably(|_| Ok(vec![Record::Reset { base, tree }]));
         // What the worktree still has of it is given up by whoever is told.
         let ended = || merging.map_or(Ok(()), |(taken_back, _)| self.0.under_way().end(&taken_back));
         if let Err(error) = gone_on.and_then(|()| ended()) {

@@ -1,11 +1,30 @@
 //! A worktree as a whole: deleting it, setting it aside, giving it to another branch.
 
+use super::cut::say_all_closes;
 use super::error::Result;
-use super::worktree::place;
+use super::worktree::{Worktree, place};
 use crate::disk::{self, Disk, Patience};
 use crate::history::{BranchName, Repo};
 use crate::random::unpredictable;
 use std::path::{Path, PathBuf};
+
+/// Does something while nobody but this thread changes a worktree, however often it does so meanwhile.
+pub(super) fn change_alone<T>(worktree: &Worktree, act: impl FnOnce() -> Result<T>) -> Result<T> {
+    worktree.change_unlocked(|| {
+        let _turn = worktree.still_for.begin();
+        act()
+    })
+}
+
+/// Does something with a worktree that nobody else changes meanwhile; whoever wants to, waits, so that it must not take long.
+/// A file that is closed then still passes for one that is being written: of those the bytes have to be taken that they have.
+///
+/// # Errors
+/// If somebody else does not let go of it.
+pub fn while_still<T>(worktree: &Worktree, act: impl FnOnce() -> T) -> Result<T> {
+    say_all_closes(worktree);
+    change_alone(worktree, || Ok(act()))
+}
 
 /// The worktree of a branch in which nothing changes as long as this lives.
 pub(super) struct Still {

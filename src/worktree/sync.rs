@@ -16,7 +16,11 @@ impl Worktree {
     /// # Errors
     /// [`Error::Replaced`] if the worktree is not the one at its path any more: then nothing may be acknowledged.
     pub fn sync_records(&self) -> Result<()> {
-        self.syncs.join(|| sync_now(self))
+        match self.still_for.is_this_thread() {
+            // Whoever waits for this thread must not be waited for.
+            true => sync_now(self),
+            false => self.syncs.join(|| sync_now(self)),
+        }
     }
 
     /// Appends the records that `plan` makes for the tree as it is, and applies them when they are durable. What the disk

@@ -19,6 +19,14 @@ pub enum Warning {
         #[source]
         source: Box<Error>,
     },
+    /// A branch came back without the files that its worktree had.
+    #[error("`{branch}` is back without its files, which `coral redo` and then `coral undo` bring: {why}")]
+    FilesAway {
+        /// The branch.
+        branch: BranchName,
+        /// Why.
+        why: String,
+    },
     /// A worktree of an earlier branch of this name was in the way.
     #[error("an earlier branch `{branch}` left files that were never committed; they are set aside in `{}`", path.display())]
     SetAside {
@@ -27,4 +35,11 @@ pub enum Warning {
         /// Where they are now.
         path: PathBuf,
     },
+}
+
+impl Warning {
+    /// Whether a power cut might undo what was done.
+    pub(super) fn is_not_durable(&self) -> bool {
+        matches!(self, Warning::Refs(history::Warning::NotDurable(_)))
+    }
 }

@@ -11,6 +11,7 @@ use super::generation::{Place, Standing};
 use super::group_sync::GroupSync;
 use super::journal::Journal;
 use super::state::State;
+use super::still_for::StillFor;
 use super::unfinished::CloseListener;
 use crate::history::{BranchName, Repo};
 use crate::id::CommitId;
@@ -26,6 +27,8 @@ pub struct Worktree {
     pub(super) dir: PathBuf,
     /// Held while this process changes the tree.
     changing: Mutex<Folder>,
+    /// Who holds `changing` over several changes.
+    pub(super) still_for: StillFor,
     state: Mutex<State>,
     pub(super) syncs: GroupSync,
     pub(super) closings: OnceLock<Arc<dyn CloseListener>>,
@@ -51,6 +54,7 @@ impl Worktree {
             branch: branch.clone(),
             dir: place(repo, branch).dir,
             changing: Mutex::default(),
+            still_for: StillFor::default(),
             state: Mutex::new(State::of(journal)),
             syncs: GroupSync::default(),
             closings: OnceLock::new(),
@@ -119,6 +123,9 @@ impl Worktree {
     /// Does something while nobody else changes the tree, this process included; what it takes of the copy, and for
     /// how long, is its own affair.
     pub(super) fn change_unlocked<T>(&self, act: impl FnOnce() -> Result<T>) -> Result<T> {
+        if self.still_for.is_this_thread() {
+            return act();
+        }
         let mut folder = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let _lock = loop {
             let lock = folder.lock(&**self.repo.disk(), &self.dir)?;

@@ -85,7 +85,9 @@ impl Plain {
         for branch in ["main", "dev"] {
             look(&["status", "--json", "-B", branch]);
         }
-        look(&["fsck", "--full"]);
+        // How much there is besides is nobody's affair: what was kept and given up leaves a log.
+        let checked = self.json(&["fsck", "--full"]);
+        seen += &format!("fsck: {}\n", checked["findings"]);
         for (id, name) in &commits {
             seen = seen.replace(id, name).replace(&id[..10], name);
         }

@@ -133,7 +133,7 @@ fn files_that_were_dropped_come_back_and_go_again() {
         let left = bench.run(bench.command(&bench.path("repo"), &["cat", &format!(":{path}")]));
         bench.write(path, b"another");
         bench.coral(&["add", path]).succeeds();
-        bench.coral(&["undo"]).fails(1, &["changed since", path, "coral stash push"]);
+        bench.coral(&["undo"]).fails(1, &["changed since", path, "coral restore --no-keep"]);
         match left.code {
             0 => {
                 bench.write(path, left.stdout.as_bytes());
@@ -200,4 +200,72 @@ fn a_stash_that_is_taken_back_is_a_change_of_its_own_branch() {
     bench.coral(&["undo"]).succeeds();
     assert_eq!(bench.coral(&["status", "-s"]).succeeds().stdout, "");
     assert_eq!(bench.coral(&["status", "-s", "-B", "dev"]).succeeds().stdout, "A n\n");
+}
+
+#[test]
+fn what_was_saved_since_above_or_below_what_comes_back_stays() {
+    let cases: [(&str, &[&str], &str); 3] =
+        [("a/b", &["rm", "-r", "a"], "a"), ("a", &["rm", "a"], "a/new"), ("a", &["clean", "-f"], "a/new")];
+    for (dropped, verb, since) in cases {
+        let bench = Workbench::new();
+        bench.commit("other", b"1", "first");
+        bench.write(dropped, b"dropped");
+        bench.coral(&["add", "a"]).succeeds();
+        bench.coral(verb).succeeds();
+        let plain = bench.path("repo").join("a");
+        if plain.is_dir() {
+            std::fs::remove_dir_all(&plain).expect("it can be removed");
+        } else {
+            std::fs::remove_file(&plain).expect("it can be removed");
+        }
+        bench.write(since, b"precious");
+        bench.coral(&["add", "a"]).succeeds();
+        bench.coral(&["undo"]).fails(1, &["changed since", "coral restore --no-keep"]);
+        assert_eq!(bench.cat(&format!(":{since}")), b"precious", "{verb:?}");
+        bench.coral(&["restore", "--no-keep", "a"]).succeeds();
+        bench.coral(&["undo"]).succeeds();
+        assert_eq!(bench.cat(&format!(":{dropped}")), b"dropped", "{verb:?}");
+    }
+}
+
+#[test]
+fn names_of_what_undo_brings_back_are_nobody_elses() {
+    let bench = Workbench::new();
+    bench.commit("a", b"1", "first");
+    for name in ["kept", "kept/1", "kept/own"] {
+        bench.coral(&["tag", name]).fails(1, &["`coral undo` brings back", "another name"]);
+    }
+    bench.write("a", b"2");
+    bench.coral(&["add", "a"]).succeeds();
+    bench.coral(&["commit", "-m", "x", "--tag", "kept/1"]).fails(1, &["another name"]);
+    bench.coral(&["tag", "keptsake"]).succeeds();
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_not_dropped_unless_that_is_said() {
+    let bench = Workbench::new();
+    bench.commit("a", b"1", "first");
+    bench.write("a", b"only here");
+    bench.coral(&["add", "a"]).succeeds();
+    // A tag that cannot be read is no reason not to keep it.
+    bench.coral(&["tag", "v1"]).succeeds();
+    let tag = bench.path("repo/.coral/refs/tags/v1");
+    let whole = std::fs::read(&tag).expect("a tag");
+    std::fs::write(&tag, b"garbage").expect("it can be written");
+    bench.coral(&["restore", "a"]);
+    std::fs::write(&tag, whole).expect("it can be written");
+    if bench.cat(":a") == b"1" {
+        bench.coral(&["undo"]).succeeds();
+    }
+    assert_eq!(bench.cat(":a"), b"only here");
+    // Where nobody can say who reads staging files, nothing is dropped.
+    let holds = bench.path("repo/.coral/worktrees/main/holds");
+    std::fs::remove_file(&holds).expect("it is there");
+    std::fs::create_dir(&holds).expect("new");
+    for verb in [&["reset", "--hard"][..], &["restore", "--all"], &["restore", "a"], &["rm", "a"]] {
+        let said = bench.coral(verb);
+        assert_eq!(said.code, 1, "{verb:?}: {said:?}");
+    }
+    std::fs::remove_dir(&holds).expect("it is empty");
+    assert_eq!(bench.cat(":a"), b"only here");
 }

@@ -79,10 +79,10 @@ fn what_is_kept_goes_after_its_time() {
     let repo = worktree.repo().clone();
     reset(&worktree).expect("nothing fails");
     let entry = LogEntry { who: request("", 9).author, message: "kept for its time".into() };
-    assert_eq!(repo.refs().let_go_of_kept(at(4), &entry).expect("nothing fails"), 0);
+    assert_eq!(repo.refs().let_go_of_kept(at(4), |_| true, &entry).expect("nothing fails"), 0);
     assert_eq!(kept(&repo, "a"), Some(b"changed".to_vec()));
     let operations = repo.refs().logs().operations().expect("read").len();
-    assert_eq!(repo.refs().let_go_of_kept(at(5), &entry).expect("nothing fails"), 1);
+    assert_eq!(repo.refs().let_go_of_kept(at(5), |_| true, &entry).expect("nothing fails"), 1);
     assert_eq!(kept(&repo, "a"), None);
     // That is nothing to be taken back, and what only dropped these files no longer is.
     assert_eq!(repo.refs().logs().operations().expect("read").len(), operations - 1);

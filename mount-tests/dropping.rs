@@ -1,0 +1,73 @@
+//! What verbs drop beside somebody who saves without pause: they get it done, and nothing is lost that was closed.
+
+use std::collections::HashSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use super::harness::Missing;
+use super::stage::Stage;
+
+/// How long the saver rests between two files: less than any look, store and drop take.
+const PAUSE: Duration = Duration::from_millis(3);
+
+pub fn what_is_dropped_beside_constant_saving_is_kept_or_stays() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    fs::write(stage.worktree("a"), "committed").expect("room");
+    stage.in_repo(&["commit", "-m", "first"]).succeeds();
+    let (stop, saved) = (AtomicBool::new(false), AtomicU64::new(0));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 1_u64.. {
+                if stop.load(Ordering::Relaxed) {
+                    return;
+                }
+                fs::write(stage.worktree(&format!("saved-{number}")), number.to_string()).expect("room");
+                saved.store(number, Ordering::Relaxed);
+                thread::sleep(PAUSE);
+            }
+        });
+        let done = catch_unwind(AssertUnwindSafe(|| {
+            for verb in [&["reset", "--hard"][..], &["restore", "--all"], &["clean", "-f"]].repeat(3) {
+                fs::write(stage.worktree("a"), "changed").expect("room");
+                stage.in_repo(verb).succeeds();
+            }
+        }));
+        stop.store(true, Ordering::Relaxed);
+        done.expect("each verb gets it done");
+    });
+    let folder = |path| fs::read_dir(path).expect("a folder").map(|entry| entry.expect("read").file_name());
+    let mut there: HashSet<_> = folder(stage.worktree("")).collect();
+    for kept in folder(stage.path("repo/.coral/refs/tags/kept")) {
+        let commit = format!("kept/{}^", kept.to_string_lossy());
+        let listed = stage.in_repo(&["ls", &commit]).succeeds();
+        there.extend(listed.lines().into_iter().map(std::ffi::OsString::from));
+    }
+    let all = saved.load(Ordering::Relaxed);
+    let lost: Vec<u64> = (1..=all)
+        .filter(|number| !there.contains(std::ffi::OsStr::new(&format!("saved-{number}"))))
+        .collect();
+    assert!(all > 9 && lost.is_empty(), "{lost:?} of {all}");
+    Ok(())
+}
+
+pub fn the_mode_of_a_directory_comes_back_and_what_was_saved_in_it_stays() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    let dir = stage.worktree("d");
+    fs::create_dir(&dir).expect("new");
+    fs::write(dir.join("x"), "x").expect("room");
+    stage.in_repo(&["commit", "-m", "first"]).succeeds();
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).expect("ours");
+    stage.in_repo(&["reset", "--hard"]).succeeds();
+    let mode = || fs::metadata(&dir).expect("there").permissions().mode() & 0o777;
+    assert_ne!(mode(), 0o700);
+    fs::write(dir.join("since"), "saved since").expect("room");
+    stage.in_repo(&["undo"]).succeeds();
+    assert_eq!(mode(), 0o700);
+    assert_eq!(fs::read_to_string(dir.join("since")).expect("it stays"), "saved since");
+    assert_eq!(fs::read_to_string(dir.join("x")).expect("it stays"), "x");
+    Ok(())
+}
