@@ -7,13 +7,15 @@ use super::quote;
 use super::when;
 use crate::id::CommitId;
 use crate::quote::clipped;
+use crate::workspace::Rows;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::ffi::OsString;
+use std::num::NonZeroU64;
 
 /// Tell which commit last changed each tensor, or each line, of a file
 ///
-/// Tensors are compared by what they are stored as; nothing is read. A file that was renamed is followed.
+/// Tensors are compared by what they are stored as; nothing of them is read without --rows. A file that was renamed is followed.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// PATH in the last commit, REF:PATH, or REF:PATH#TENSOR with `*` and `?`
@@ -28,6 +30,10 @@ pub struct Args {
     /// Only these tensors
     #[arg(short = 't', long, value_name = "NAME")]
     tensor: Option<String>,
+    /// Of each block of so many rows of the tensors; without a number there are some tens of blocks of each. Only what is not the
+    /// same object in both commits is read
+    #[arg(long, value_name = "COUNT", num_args = 0..=1, require_equals = true)]
+    rows: Option<Option<NonZeroU64>>,
 }
 
 /// Which commit last changed each piece of a file.
@@ -41,7 +47,7 @@ pub struct Blame {
 /// A piece with the commit that last changed it.
 #[derive(Debug, Serialize, JsonSchema)]
 struct PieceRow {
-    /// The name of a tensor, or a line
+    /// The name of a tensor, a line, or with --rows a tensor and its rows: `wte [0..64]`
     piece: String,
     commit: Id,
     /// The name of who made the change
@@ -72,7 +78,8 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         (None, None) => return Err(CommandError::usage("no file was named").hint("`coral blame PATH`")),
     };
     found.tensor = args.tensor.or(found.tensor);
-    let blamed = place.blame(&found, &task()?)?;
+    let rows = args.rows.map(|count| count.map_or(Rows::Some, Rows::Of));
+    let blamed = place.blame(&found, rows, &task()?)?;
     let mut rows = Vec::new();
     for row in &blamed {
         let commit = place.repo.commit(row.commit)?;

@@ -135,7 +135,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ),
     ("tag", "-F --file -e --edit", "`-m TEXT` is the description"),
     ("tag", "--format", "`coral --json tag` says everything"),
-    ("blame", "-L", "`-t NAME` means some tensors; of lines all are told"),
+    ("blame", "-L", "`-t NAME` means some tensors, `--rows` blocks of their rows; of lines all are told"),
     ("diff", "-U --unified", "three lines stand around each change"),
     ("config get", "--system --worktree", "settings are of a repository, or with `--global` of a user"),
     ("config set", "--system --worktree", "settings are of a repository, or with `--global` of a user"),

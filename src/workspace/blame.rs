@@ -4,6 +4,7 @@
 //! made by the commit where it is found. Of tensors only keys are compared, so that nothing is read.
 
 use super::error::{Error, Result};
+use super::row_blocks::{RowBlocks, Rows};
 use super::view::Located;
 use super::workspace::Workspace;
 use crate::compare::same_lines;
@@ -11,7 +12,7 @@ use crate::history::{Entry, FileContent, Node, TreePath, glob};
 use crate::id::{CommitId, RecipeId};
 use crate::task::Task;
 use crate::units::Timestamp;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
 /// Texts that are gone through line by line are at most so long, in bytes.
 const TEXT_MAX: u64 = 1 << 20;
@@ -35,48 +36,84 @@ enum Pieces {
 }
 
 /// Pieces whose origin is looked for in a commit: which one of those asked about, and which one there.
-type Sought = Vec<(usize, usize)>;
+pub(super) type Sought = Vec<(usize, usize)>;
 
 impl Workspace {
-    /// Tells of each tensor, or each line, of a file which commit last changed it.
+    /// Tells of each tensor, or each line, of a file which commit last changed it; with `rows`, of each block of so many rows of its
+    /// tensors.
     ///
     /// # Errors
     /// [`Error::NoFile`] for what is no file of a commit; if history cannot be read.
-    pub fn blame(&self, found: &Located, task: &Task) -> Result<Vec<Blamed>> {
+    pub fn blame(&self, found: &Located, rows: Option<Rows>, task: &Task) -> Result<Vec<Blamed>> {
         let not_a_file = || Error::NoFile(found.path.clone());
         let start = found.view.commit().ok_or_else(not_a_file)?;
         let mut versions = Versions { workspace: self, known: HashMap::new() };
         let start = Version { commit: start, path: found.path.clone() };
+        let is_asked = |name: &str| found.tensor.as_ref().is_none_or(|pattern| glob(pattern, name));
+        if let Some(rows) = rows {
+            let recipe = versions.recipe(&start)?.ok_or_else(not_a_file)?;
+            let blocks = RowBlocks::of(&self.repo, recipe, rows, is_asked)?;
+            let asked = (0..blocks.len()).map(|at| (at, at)).collect();
+            let pass =
+                |versions: &mut Versions<'_>, here: &Version, there: &Version, left: &mut Sought| match (
+                    versions.recipe(here)?,
+                    versions.recipe(there)?,
+                ) {
+                    (here, there) if here == there => Ok(std::mem::take(left)),
+                    (Some(here), Some(there)) => blocks.pass(&self.repo, (here, there), left, task),
+                    (None, _) | (_, None) => Ok(Vec::new()),
+                };
+            let blamed = trace(&mut versions, start, asked, pass, task)?;
+            return Ok(rows_of(blamed, |at| blocks.name(at)));
+        }
         let names = {
             let pieces = versions.of(&start)?.ok_or_else(not_a_file)?;
             pieces.names()
         };
-        let is_asked = |name: &str| found.tensor.as_ref().is_none_or(|pattern| glob(pattern, name));
-        let asked: Vec<usize> = (0..names.len()).filter(|&at| is_asked(&names[at])).collect();
-        let mut blamed: Vec<Option<CommitId>> = vec![None; names.len()];
-        let mut sought: HashMap<Version, Sought> = HashMap::new();
-        let mut turns: BinaryHeap<(Timestamp, Version)> = BinaryHeap::new();
-        turns.push((self.repo.commit(start.commit)?.committer.time, start.clone()));
-        sought.insert(start, asked.iter().map(|&at| (at, at)).collect());
-        while let Some((_, version)) = turns.pop() {
-            task.check().map_err(crate::history::Error::from)?;
-            let Some(mut left) = sought.remove(&version) else { continue };
-            for &parent in &self.repo.commit(version.commit)?.parents {
-                if left.is_empty() {
-                    break;
-                }
-                let before = versions.before(&version, parent)?;
-                let passed = versions.pass(&version, &before, &mut left)?;
-                if !passed.is_empty() {
-                    turns.push((self.repo.commit(parent)?.committer.time, before.clone()));
-                    sought.entry(before).or_default().extend(passed);
-                }
-            }
-            left.into_iter().for_each(|(at, _)| blamed[at] = Some(version.commit));
-        }
-        let row = |at: usize| Some(Blamed { piece: names[at].clone(), commit: blamed[at]? });
-        Ok(asked.into_iter().filter_map(row).collect())
+        let asked = (0..names.len()).filter(|&at| is_asked(&names[at])).map(|at| (at, at)).collect();
+        let pass = |versions: &mut Versions<'_>, here: &Version, there: &Version, left: &mut Sought| {
+            versions.pass(here, there, left)
+        };
+        let blamed = trace(&mut versions, start, asked, pass, task)?;
+        Ok(rows_of(blamed, |at| names[at].clone()))
     }
+}
+
+fn rows_of(blamed: BTreeMap<usize, CommitId>, name: impl Fn(usize) -> String) -> Vec<Blamed> {
+    blamed.into_iter().map(|(at, commit)| Blamed { piece: name(at), commit }).collect()
+}
+
+/// The commit that made each piece what it is. `pass` takes out of what is sought in a version what is the same in another one,
+/// as it is numbered there.
+fn trace(
+    versions: &mut Versions<'_>,
+    start: Version,
+    asked: Sought,
+    mut pass: impl FnMut(&mut Versions<'_>, &Version, &Version, &mut Sought) -> Result<Sought>,
+    task: &Task,
+) -> Result<BTreeMap<usize, CommitId>> {
+    let repo = &versions.workspace.repo;
+    let mut blamed = BTreeMap::new();
+    let mut turns: BinaryHeap<(Timestamp, Version)> = BinaryHeap::new();
+    turns.push((repo.commit(start.commit)?.committer.time, start.clone()));
+    let mut sought: HashMap<Version, Sought> = HashMap::from([(start, asked)]);
+    while let Some((_, version)) = turns.pop() {
+        task.check().map_err(crate::history::Error::from)?;
+        let Some(mut left) = sought.remove(&version) else { continue };
+        for &parent in &repo.commit(version.commit)?.parents {
+            if left.is_empty() {
+                break;
+            }
+            let before = versions.before(&version, parent)?;
+            let passed = pass(versions, &version, &before, &mut left)?;
+            if !passed.is_empty() {
+                turns.push((repo.commit(parent)?.committer.time, before.clone()));
+                sought.entry(before).or_default().extend(passed);
+            }
+        }
+        blamed.extend(left.into_iter().map(|(at, _)| (at, version.commit)));
+    }
+    Ok(blamed)
 }
 
 /// A file as a commit has it, under the name that it had then.

@@ -33,6 +33,48 @@ fn each_tensor_and_each_line_has_the_commit_that_changed_it_last() {
     assert_eq!(commits(&["m.safetensors"]), [there, second]);
 }
 
+#[test]
+fn each_block_of_rows_has_the_commit_that_changed_it_last() {
+    let bench = Workbench::new();
+    let mut table = weights(1, 64 * 8);
+    let model = |table: &[f32]| matrix("wte", [64, 8], table, &weights(2, 8));
+    let first = bench.commit("m.safetensors", &model(&table), "first");
+    table[10 * 8 + 3] += 1.0;
+    let second = bench.commit("m.safetensors", &model(&table), "second");
+    bench.coral(&["mv", "m.safetensors", "n.safetensors"]).succeeds();
+    bench.coral(&["commit", "-m", "renamed"]).succeeds();
+    table[63 * 8] += 1.0;
+    let third = bench.commit("n.safetensors", &model(&table), "third");
+    let blamed = bench.coral(&["--json", "blame", "--rows=16", "HEAD:n.safetensors#wte"]).json();
+    let pieces = blamed["pieces"].as_array().expect("a list").iter();
+    let told: Vec<_> = pieces.map(|row| (row["piece"].as_str(), row["commit"].as_str())).collect();
+    assert_eq!(
+        told,
+        [
+            (Some("wte [0..16]"), Some(&*second)),
+            (Some("wte [16..32]"), Some(&*first)),
+            (Some("wte [32..48]"), Some(&*first)),
+            (Some("wte [48..64]"), Some(&*third)),
+        ]
+    );
+    let all = bench.coral(&["blame", "--rows", "n.safetensors"]).succeeds().stdout;
+    assert_eq!((all.lines().count(), all.matches("second").count()), (32 + 8, 1));
+    bench.coral(&["blame", "--rows=0", "n.safetensors"]).fails(2, &["--rows"]);
+}
+
+/// A model of a matrix and a vector beside it.
+fn matrix(name: &str, shape: [usize; 2], values: &[f32], beside: &[f32]) -> Vec<u8> {
+    let bytes = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
+    let (table, beside) = (bytes(values), bytes(beside));
+    let end = table.len() + beside.len();
+    let header = serde_json::json!({
+        name: { "dtype": "F32", "shape": shape, "data_offsets": [0, table.len()] },
+        "bias": { "dtype": "F32", "shape": [beside.len() / 4], "data_offsets": [table.len(), end] },
+    });
+    let header = header.to_string().into_bytes();
+    [&(header.len() as u64).to_le_bytes()[..], &header, &table, &beside].concat()
+}
+
 /// Ten commits of which the last four are bad.
 fn ten() -> (Workbench, Vec<String>) {
     let bench = Workbench::new();
