@@ -84,11 +84,13 @@ fn needs_quotes(c: char) -> bool {
     matches!(c, '"' | '\\' | '\t') || is_harmful(c)
 }
 
-/// Control characters but the tab, line separators, and what turns the direction of writing (Unicode TR9).
+/// Control characters but the tab, line separators, what turns the direction of writing (Unicode TR9), and what nobody sees and no
+/// script needs.
 pub fn is_harmful(c: char) -> bool {
     (c.is_control() && c != '\t')
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{61c}' | '\u{200e}' | '\u{200f}')
         || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(c, '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -100,7 +102,7 @@ mod tests {
         for plain in ["model.safetensors", "a b", "größe", "日本", "e\u{301}", "a'b", "-x", "🦀"] {
             assert_eq!(name(plain.as_bytes()), plain);
         }
-        let quoted: [(&[u8], &str); 8] = [
+        let quoted: [(&[u8], &str); 9] = [
             (b"nl\nname", r#""nl\nname""#),
             (b"esc\x1b[31mred", r#""esc\033[31mred""#),
             (b"tab\there", r#""tab\there""#),
@@ -109,6 +111,7 @@ mod tests {
             (b"bad\xff\xfe.bin", r#""bad\377\376.bin""#),
             ("rtl\u{202e}txt".as_bytes(), r#""rtl\342\200\256txt""#),
             ("c1\u{9b}31m".as_bytes(), r#""c1\302\23331m""#),
+            (".co\u{200b}ral".as_bytes(), r#"".co\342\200\213ral""#),
         ];
         for (bytes, shown) in quoted {
             assert_eq!(name(bytes), shown);

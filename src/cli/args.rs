@@ -272,7 +272,9 @@ impl Args {
         );
         let pager = ["CORAL_PAGER", "PAGER"].into_iter().find_map(|name| std::env::var(name).ok());
         let pager = pager.unwrap_or_else(|| "less".into());
-        let is_paged = is_long && !self.no_pager && !matches!(pager.as_str(), "" | "cat");
+        // A pager moves the cursor, which a dumb terminal cannot.
+        let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let is_paged = is_long && !self.no_pager && !is_dumb && !matches!(pager.as_str(), "" | "cat");
         Printing { json: self.json, colour, quiet: self.quiet && !is_long, pager: is_paged.then_some(pager) }
     }
 }

@@ -17,7 +17,7 @@ use crate::history::{
 };
 use crate::id::TreeId;
 use crate::units::Timestamp;
-use crate::workspace::{Pathspec, Shut};
+use crate::workspace::{Around, Pathspec, Shut};
 use crate::worktree::{Coding, CommitRequest, Committed, Error, Worktree};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -214,7 +214,20 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let message = request.message.clone();
     let what = Told::PostCommit { branch: branch.to_string(), commit: committed.id.into(), message };
     hooks::after(&place, what, &task);
-    report(&place.repo, out, &branch, &committed, &request)
+    report(&place.repo, out, &branch, &committed, &request)?;
+    if !out.json && args.branch.is_none() {
+        say_around(&place, &worktree);
+    }
+    Ok(())
+}
+
+/// Says that plain files around the repository have something else than what was committed: who saves there may think that it
+/// is in the commit. That it cannot be known is no reason to say that the commit failed.
+fn say_around(place: &Place, worktree: &Worktree) {
+    let around = worktree.snapshot(false).map_err(CommandError::from);
+    let around = around.and_then(|snapshot| Ok(place.beside().around(worktree, &snapshot)?));
+    let changed = around.map(|around| around.changed).unwrap_or_default();
+    ways_in(&Around { changed, new: 0 }).iter().for_each(note);
 }
 
 /// Says why nothing could be saved, where nobody can, and the ways out.

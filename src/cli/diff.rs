@@ -4,12 +4,16 @@ use super::context::{Context, Place};
 use super::diff_text::{Style, classes, file_text, stat_line};
 use super::error::{CommandError, Result};
 use super::json::{At, Key, Ordered, Real};
-use super::output::Output;
+use super::merged::{ConflictRow, tensors};
+use super::output::{Colour, Output};
 use super::progress::task;
 use super::quote;
 use crate::compare::{FileChange, TensorChange, TensorKind, Wanted};
-use crate::history::{Change, ChangeKind, CommitGraph, DraftEntry, Range, Revision, Revisions, TreePath};
+use crate::history::{
+    BranchName, Change, ChangeKind, CommitGraph, DraftEntry, Range, Revision, Revisions, TreePath,
+};
 use crate::id::ObjectKey;
+use crate::merge::Conflict;
 use crate::recipe::TensorInfo;
 use crate::task::Task;
 use crate::tensor::Difference;
@@ -90,6 +94,8 @@ pub struct Args {
 /// What is compared.
 enum Sides {
     Trees(Box<(View, View)>),
+    /// A tree and a worktree, and the branch whose it is.
+    Worktree(Box<(View, View)>, BranchName),
     Files(Box<(Located, Located)>),
 }
 
@@ -106,12 +112,16 @@ pub struct Differing {
     /// What was compared, in words
     old: String,
     new: String,
+    /// Paths that are to be decided before what is under way can go on
+    unmerged: Vec<ConflictRow>,
     files: Vec<FileDiffRow>,
 }
 
 /// Which paths differ.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct DifferingNames {
+    /// Paths that are to be decided before what is under way can go on
+    unmerged: Vec<ConflictRow>,
     files: Vec<FileRow>,
 }
 
@@ -220,8 +230,12 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
     let (sides, mut paths) = sides(&place, &args)?;
     paths.tensors.extend(args.tensors.iter().cloned());
     paths.kinds = args.filter.kinds();
+    let unmerged = match &sides {
+        Sides::Worktree(_, branch) => unmerged(&place, branch, &paths)?,
+        Sides::Trees(_) | Sides::Files(_) => Vec::new(),
+    };
     let (old, new, files) = match sides {
-        Sides::Trees(both) => {
+        Sides::Trees(both) | Sides::Worktree(both, _) => {
             let (old, new) = *both;
             let files = place.views().changes(&old, &new, &paths, !args.no_renames)?;
             (old, new, files)
@@ -237,7 +251,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
         true => files,
         false => place.views().with_tensors((&old, &new), files, &paths.tensors, &task)?,
     };
-    let differs = !files.is_empty();
+    let differs = !files.is_empty() || !unmerged.is_empty();
     let ended = || match differs && args.answers() {
         true => ExitCode::from(1),
         false => ExitCode::SUCCESS,
@@ -246,11 +260,27 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
         return Ok(ended());
     }
     if args.name_only || args.name_status {
-        names(out, &files, &args)?;
+        names(out, &unmerged, &files, &args)?;
         return Ok(ended());
     }
-    print(&place, out, (&old, &new), &files, &paths, &args, &task)?;
+    if !out.json && !args.numstat && !args.shortstat {
+        for conflict in &unmerged {
+            let line = format!("unmerged {}", quote::path(&conflict.path));
+            let line = out.paint(Colour::Red, line);
+            out.line(format_args!("{line}  ({}{})", conflict.kind.words(), tensors(conflict)))?;
+        }
+    }
+    print(&place, out, (&old, &new), (&unmerged, &files), &paths, &args, &task)?;
     Ok(ended())
+}
+
+/// What is to be decided on a branch, as far as it is meant.
+fn unmerged(place: &Place, branch: &BranchName, paths: &Pathspec) -> Result<Vec<Conflict>> {
+    let worktree = place.worktree(branch)?;
+    let Some(merging) = worktree.under_way().get()? else { return Ok(Vec::new()) };
+    let snapshot = worktree.snapshot(false)?;
+    let left = merging.undecided(&place.repo, &snapshot)?.into_iter();
+    Ok(left.filter(|conflict| paths.means(&conflict.path)).cloned().collect())
 }
 
 /// What the arguments mean.
@@ -289,10 +319,15 @@ fn sides(place: &Place, args: &Args) -> Result<(Sides, Pathspec)> {
         }
     }
     paths.extend(args.paths.iter().cloned());
-    let (old, new) = trees(place, views, args)?;
-    let paths =
-        place.paths().pathspec(&paths, &|path| Ok(old.find(path)?.is_some() || new.find(path)?.is_some()))?;
-    Ok((Sides::Trees(Box::new((old, new))), paths))
+    let sides = trees(place, views, args)?;
+    let is_there = |path: &TreePath| match &sides {
+        Sides::Trees(both) | Sides::Worktree(both, _) => {
+            Ok(both.0.find(path)?.is_some() || both.1.find(path)?.is_some())
+        }
+        Sides::Files(_) => Ok(false),
+    };
+    let paths = place.paths().pathspec(&paths, &is_there)?;
+    Ok((sides, paths))
 }
 
 /// Whether a word is `REF:PATH` or `:PATH`.
@@ -362,13 +397,14 @@ fn revisions(place: &Place, text: &str) -> Result<Vec<View>> {
     }
 }
 
-fn trees(place: &Place, mut views: Vec<View>, args: &Args) -> Result<(View, View)> {
+/// Two trees; or one, or the last commit, and the worktree of a branch.
+fn trees(place: &Place, mut views: Vec<View>, args: &Args) -> Result<Sides> {
     if views.len() > 2 {
         return Err(CommandError::usage(format!("{} trees were named, and two are compared", views.len())));
     }
     let mut views = views.drain(..);
-    let (old, new) = match (views.next(), views.next()) {
-        (Some(old), Some(new)) => (old, new),
+    let (old, new, branch) = match (views.next(), views.next()) {
+        (Some(old), Some(new)) => (old, new, None),
         (old, _) => {
             let branch = place.branch(args.branch.as_deref())?;
             place.settle();
@@ -377,10 +413,14 @@ fn trees(place: &Place, mut views: Vec<View>, args: &Args) -> Result<(View, View
                 (None, Some(tip)) => place.views().view_of(tip, branch.as_str())?,
                 (None, None) => place.views().view_nothing(),
             };
-            (old, place.views().view_worktree(&branch)?)
+            (old, place.views().view_worktree(&branch)?, Some(branch))
         }
     };
-    Ok(if args.reverse { (new, old) } else { (old, new) })
+    let both = Box::new(if args.reverse { (new, old) } else { (old, new) });
+    Ok(match branch {
+        Some(branch) => Sides::Worktree(both, branch),
+        None => Sides::Trees(both),
+    })
 }
 
 /// Two files as a change; none if they are the same.
@@ -402,9 +442,18 @@ fn letter(file: &FileChange) -> char {
     if file.from.is_some() { 'R' } else { words(file.change.kind).0 }
 }
 
-fn names(out: &Output, files: &[FileChange], args: &Args) -> Result<()> {
+fn names(out: &Output, unmerged: &[Conflict], files: &[FileChange], args: &Args) -> Result<()> {
     if out.json {
-        return out.value(&DifferingNames { files: files.iter().map(FileRow::from).collect() });
+        let (unmerged, files) = (rows(unmerged), files.iter().map(FileRow::from).collect());
+        return out.value(&DifferingNames { unmerged, files });
+    }
+    for Conflict { path, .. } in unmerged {
+        match (args.nul, args.name_status) {
+            (true, true) => out.bytes(&[b"U\0", &path.to_bytes()[..], b"\0"].concat())?,
+            (true, false) => out.bytes(&[&path.to_bytes()[..], b"\0"].concat())?,
+            (false, true) => out.line(format_args!("U\t{}", quote::path(path)))?,
+            (false, false) => out.line(quote::path(path))?,
+        }
     }
     for file in files {
         let paths =
@@ -425,18 +474,22 @@ fn names(out: &Output, files: &[FileChange], args: &Args) -> Result<()> {
     Ok(())
 }
 
+fn rows(unmerged: &[Conflict]) -> Vec<ConflictRow> {
+    unmerged.iter().map(ConflictRow::from).collect()
+}
+
 fn print(
     place: &Place,
     out: &Output,
     (old, new): (&View, &View),
-    files: &[FileChange],
+    (unmerged, files): (&[Conflict], &[FileChange]),
     paths: &Pathspec,
     args: &Args,
     task: &Task,
 ) -> Result<()> {
     let wanted = Wanted { names: &paths.tensors, numbers: true, same: false };
     let style = Style { histogram: args.histogram, most: args.max_count };
-    let mut rows = Vec::new();
+    let mut shown = Vec::new();
     let mut counted = Counted::default();
     for file in files {
         let entry = |entry: &'_ Option<DraftEntry>| entry.clone().filter(|entry| entry.node.is_file());
@@ -448,7 +501,7 @@ fn print(
         }
         counted.count(&diff);
         match (out.json, args.stat) {
-            (true, _) => rows.push(diff_row(file, &diff)),
+            (true, _) => shown.push(diff_row(file, &diff)),
             (false, true) => out.line(stat_line(out, file, &diff))?,
             (false, false) if args.numstat => out.line(numbers(file, &diff))?,
             (false, false) if args.shortstat => {}
@@ -456,7 +509,10 @@ fn print(
         }
     }
     match (out.json, args.stat && !files.is_empty()) {
-        (true, _) => out.value(&Differing { old: old.to_string(), new: new.to_string(), files: rows }),
+        (true, _) => {
+            let (old, new, unmerged) = (old.to_string(), new.to_string(), rows(unmerged));
+            out.value(&Differing { old, new, unmerged, files: shown })
+        }
         (false, true) => {
             let s = if files.len() == 1 { "" } else { "s" };
             out.line(format_args!(" {} path{s} changed", files.len()))

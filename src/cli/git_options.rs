@@ -19,7 +19,7 @@ const HEARD: &[(&str, &str)] = &[
         "p u patch M find-renames=? minimal full-index no-ext-diff no-textconv indent-heuristic no-indent-heuristic",
     ),
     ("branch", "no-track no-column no-abbrev create-reflog"),
-    ("switch", "f force discard-changes guess no-guess no-track progress no-progress overwrite-ignore"),
+    ("switch", "guess no-guess no-track progress no-progress overwrite-ignore"),
     (
         "merge",
         "no-edit n stat no-stat summary no-summary v verbose progress no-progress commit no-squash no-signoff no-log \
@@ -88,6 +88,11 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "switch",
         "-m --merge",
         "each branch has a worktree of its own: changes stay with it. `coral stash`, then `coral stash pop -B BRANCH` takes them along",
+    ),
+    (
+        "switch",
+        "-f --force --discard-changes",
+        "each branch has a worktree of its own: changes stay with it. `coral restore --all` first drops them",
     ),
     ("switch", "-t --track", "there are no remote repositories that a branch could follow"),
     ("switch", "--orphan", "a branch starts at a commit; `coral init` makes a repository that has none"),

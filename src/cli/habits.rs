@@ -18,7 +18,10 @@ const VERBS: &[(&str, Option<&str>)] = &[
     ("fetch", Some("there are no remote repositories; `coral add` takes files")),
     ("remote", Some("there are no remote repositories")),
     ("gc", Some("`coral repack` writes everything anew as one pack")),
-    ("rebase", None),
+    (
+        "rebase",
+        Some("`coral cherry-pick A..B` makes commits again on this branch, `coral merge REF` brings them in"),
+    ),
     ("checkout-index", Some("`coral export REF DIR` writes plain files")),
     ("archive", Some("`coral export REF DIR` writes plain files")),
     ("ls-files", Some("`coral ls -r`")),
@@ -26,6 +29,47 @@ const VERBS: &[(&str, Option<&str>)] = &[
     ("cat-file", Some("`coral cat REF:PATH`, `coral show REF`")),
     ("rev-parse", Some("`coral --json show REF`")),
     ("describe", Some("`coral log --oneline` shows the tags of commits")),
+    (
+        "grep",
+        Some(
+            "`coral log -S TEXT` finds commits by what came and went, `coral log --grep TEXT` by their messages",
+        ),
+    ),
+    ("shortlog", Some("`coral log --format '%an: %s' -n 0` lists commits with their authors")),
+    ("rev-list", Some("`coral log --format %H -n 0 REF`")),
+    (
+        "merge-base",
+        Some("`coral diff A...B` is from where they parted to B, `coral log A...B` what came since"),
+    ),
+    ("for-each-ref", Some("`coral --json branch`, `coral --json tag`")),
+    ("show-ref", Some("`coral --json branch`, `coral --json tag`")),
+    (
+        "symbolic-ref",
+        Some("`coral branch --show-current` tells where HEAD is, `coral switch BRANCH` moves it"),
+    ),
+    ("whatchanged", Some("`coral log --name-status`")),
+    ("annotate", Some("`coral blame PATH`")),
+    ("version", Some("`coral --version`")),
+    ("prune", Some("history keeps every byte; `coral repack` writes everything anew as one pack")),
+    ("count-objects", Some("`coral stats`")),
+    (
+        "mergetool",
+        Some("`coral checkout --ours PATH` or `--theirs PATH` takes a side, `coral add PATH` what is there"),
+    ),
+    (
+        "sync",
+        Some(
+            "there are no remote repositories; a repository is a folder: copy it with `cp -a` while nobody writes to it",
+        ),
+    ),
+    ("sync-status", Some("there are no remote repositories; `coral status` tells of this one")),
+    ("publish", Some("`coral export REF DIR` writes plain files, `coral convert` other formats and types")),
+    (
+        "experiment",
+        Some(
+            "`coral commit -d KEY=VALUE` says facts of a commit, `coral best -m METRIC` finds the best, `coral log -m METRIC` lists them",
+        ),
+    ),
 ];
 
 /// What people call verbs for short.

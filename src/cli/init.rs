@@ -2,6 +2,7 @@ use super::context::{self, Context};
 use super::error::{CommandError, Result};
 use super::json::OnDisk;
 use super::output::{Output, note};
+use super::quote;
 use crate::daemons::mounted_above;
 use crate::history::{BranchName, Repo};
 use crate::workspace::FOLDER;
@@ -51,9 +52,14 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         true => out.value(&MadeRepository { repository: (&root).into(), branch: branch.to_string() }),
         false => {
             out.line(format_args!("made an empty repository in {}", root.display()))?;
-            note(
-                "`coral mount DIR` shows it as folders to save into; `coral add FILE` takes files without a mount",
-            );
+            let folder = quote::file_argument(&args.directory);
+            let add = match args.directory.as_os_str() == "." {
+                true => "coral add FILE".to_owned(),
+                false => format!("coral -C {folder} add FILE"),
+            };
+            note(format!(
+                "`coral mount {folder} DIR` shows it as folders to save into; `{add}` takes files without a mount"
+            ));
             Ok(())
         }
     }

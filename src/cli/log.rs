@@ -23,9 +23,9 @@ pub struct Args {
     /// Only commits that changed these; `*` and `?` fit names
     #[arg(last = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// At most so many; 0 for all
-    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 10)]
-    max_count: usize,
+    /// At most so many, 10 if nothing is said; 0 for all
+    #[arg(short = 'n', long, value_name = "COUNT")]
+    max_count: Option<usize>,
     /// Leave out so many first
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     skip: usize,
@@ -89,6 +89,9 @@ pub struct Args {
     reverse: bool,
 }
 
+/// Commits that are shown if nothing is said.
+const COUNT: usize = 10;
+
 /// What was said without `--`: what is no revision is a path, if there is one, and then all behind it are.
 fn revisions_and_paths(place: &Place, args: &Args) -> Result<(Vec<String>, Vec<PathBuf>)> {
     let mut revisions = args.revisions.clone();
@@ -132,7 +135,11 @@ pub struct Logged {
 pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     let place = context.open()?;
     let printer = Printer::new((&place, out), &args.look, &args.metrics, args.changes.wanted(), task()?)?;
-    let most = if args.max_count == 0 { usize::MAX } else { args.max_count };
+    let most = match args.max_count {
+        Some(0) => usize::MAX,
+        Some(count) => count,
+        None => COUNT,
+    };
     if args.walk_reflogs {
         return reflogs(&place, out, &args, &printer, most);
     }
@@ -194,7 +201,8 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         }
         return out.value(&Logged { commits: found, is_all });
     }
-    if !is_all {
+    // Whoever says how many he wants knows that there may be more.
+    if !is_all && args.max_count.is_none() {
         note(format!("there are older commits than these {most}: `-n COUNT` shows more, `-n 0` all"));
     }
     Ok(())

@@ -5,6 +5,7 @@ use super::merged::{check_kind, give_up, quit, report};
 use super::output::Output;
 use super::progress::task;
 use crate::merge::Mix;
+use crate::soup::Method;
 use crate::workspace::{Forward, MergeRequest, Strategy};
 use std::process::ExitCode;
 
@@ -41,7 +42,7 @@ pub struct Args {
     #[arg(short = 's', long, visible_short_alias = 'X', value_name = "STRATEGY", value_parser = parse_merge_strategy)]
     strategy: Option<Strategy>,
     /// How much of this branch is in a tensor that both changed, from 0 to 1 (weighted)
-    #[arg(long, value_name = "A", value_parser = parse_alpha, requires = "strategy")]
+    #[arg(long, value_name = "A", value_parser = parse_alpha)]
     alpha: Option<f64>,
     /// Merge histories that have nothing in common
     #[arg(long)]
@@ -68,9 +69,13 @@ fn parse_merge_strategy(name: &str) -> std::result::Result<Strategy, String> {
     match name {
         "average" => Ok(Strategy::Mix(Mix::Average)),
         "weighted" => Ok(Strategy::Mix(Mix::Weighted(0.5))),
-        _ => {
-            parse_strategy(name).map_err(|_| "strategies are ours, theirs, average, weighted and fail".into())
-        }
+        _ => parse_strategy(name).map_err(|_| {
+            let known = "strategies are ours, theirs, average, weighted and fail";
+            match name == "greedy" || Method::from_name(name).is_some() {
+                true => format!("{known}; `coral soup --method {name}` makes whole models one"),
+                false => known.to_owned(),
+            }
+        }),
     }
 }
 
@@ -95,7 +100,7 @@ pub fn parse_strategy(name: &str) -> std::result::Result<Strategy, String> {
 fn strategy(strategy: Option<Strategy>, alpha: Option<f64>) -> Result<Strategy> {
     match (strategy.unwrap_or_default(), alpha) {
         (Strategy::Mix(Mix::Weighted(_)), Some(alpha)) => Ok(Strategy::Mix(Mix::Weighted(alpha))),
-        (_, Some(_)) => Err(CommandError::usage("`--alpha` is of the strategy `weighted`")),
+        (_, Some(_)) => Err(CommandError::usage("`--alpha` belongs to `-s weighted`")),
         (strategy, None) => Ok(strategy),
     }
 }
@@ -104,6 +109,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
     let place = context.open()?;
     let branch = place.branch(args.branch.as_deref())?;
     let task = task()?;
+    let strategy = strategy(args.strategy, args.alpha)?;
     place.settle();
     let worktree = place.worktree(&branch)?;
     if args.go_on || args.abort || args.quit {
@@ -133,7 +139,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<ExitCode> {
                 forward,
                 squash: args.squash,
                 no_commit: args.no_commit,
-                strategy: strategy(args.strategy, args.alpha)?,
+                strategy,
                 allow_unrelated: args.allow_unrelated_histories,
             };
             report(out, &branch, place.merges().merge(&worktree, &request, &task)?)

@@ -134,6 +134,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
         Some(merging) => merging.undecided(&place.repo, &snapshot)?,
         None => Vec::new(),
     };
+    let is_decided = undecided.is_empty();
     undecided.retain(|conflict| paths.means(&conflict.path));
     let Snapshot { still_open, interrupted, lost, .. } = &snapshot;
     if out.json {
@@ -172,7 +173,18 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     }
     if let (false, Some(merging)) = (is_short, &merging) {
         out.line(under_way(merging))?;
+        if is_decided && !merging.conflicts.is_empty() {
+            let verb = merging.kind.words();
+            out.line(format_args!("  (everything is decided: `coral {verb} --continue` commits it)"))?;
+        }
     }
+    let explain = |list_is_empty: bool, legend: &str| match is_short || list_is_empty {
+        true => Ok(()),
+        false => out.line(format_args!("  ({legend})")),
+    };
+    let takes_a_side =
+        "`coral checkout --ours PATH` or `--theirs PATH` takes a side, `coral add PATH` what is there";
+    explain(undecided.is_empty(), takes_a_side)?;
     if is_short {
         print_conflicts(out, &undecided)?;
     } else {
@@ -181,10 +193,6 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             out.line(format_args!("{} ({})", out.paint(Colour::Red, line), conflict.kind.words()))?;
         }
     }
-    let explain = |list_is_empty: bool, legend: &str| match is_short || list_is_empty {
-        true => Ok(()),
-        false => out.line(format_args!("  ({legend})")),
-    };
     explain(changes.is_empty(), "`coral commit -m TEXT` records these, `coral restore PATH` drops them")?;
     for change in &changes {
         let (letter, word, colour) = words(change.kind);
@@ -216,7 +224,7 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
     }
     let at_rest =
         undecided.is_empty() && [still_open, interrupted, lost].iter().all(|paths| paths.is_empty());
-    if !is_short && changes.is_empty() && at_rest {
+    if !is_short && changes.is_empty() && at_rest && merging.is_none() {
         let where_meant = if paths.is_all() { "" } else { " there" };
         out.line(format_args!("nothing to commit{where_meant}"))?;
     }

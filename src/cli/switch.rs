@@ -101,6 +101,11 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             .hint("`coral restore PATH` brings back files, with `-s REF` those of another commit"));
     }
     let target = args.target.map(|target| target.to_string_lossy().into_owned());
+    // As in git, who checks out where he is stays there: on a branch, if he is on one.
+    let is_here = matches!(target.as_deref(), Some("HEAD" | "@")) && !args.detach;
+    if args.checkout && is_here && args.create.is_none() && args.force_create.is_none() {
+        return say_head(out, &place.repo.head()?);
+    }
     if !args.paths.is_empty() {
         return bring_back(&place, out, &args.paths, target);
     }
@@ -136,7 +141,12 @@ pub fn run(context: &Context, out: &Output, args: Args) -> Result<()> {
             "in this folder HEAD is the branch of the worktree, {branch}; elsewhere it is where it went now"
         ));
     }
-    match (out.json, &head) {
+    say_head(out, &head)
+}
+
+/// Says where HEAD is.
+fn say_head(out: &Output, head: &Head) -> Result<()> {
+    match (out.json, head) {
         (true, Head::Branch(name)) => out.value(&Switched { branch: Some(name.to_string()), detached: None }),
         (true, Head::Detached(id)) => out.value(&Switched { branch: None, detached: Some((*id).into()) }),
         (false, Head::Branch(name)) => out.line(format_args!("on branch {name}")),
@@ -174,6 +184,13 @@ fn decide(place: &Place, out: &Output, paths: Vec<PathBuf>, favor: Favor) -> Res
     let branch = place.branch(None)?;
     let worktree = place.worktree(&branch)?;
     let paths = place.paths().pathspec(&paths, &|path| Ok(worktree.names().resolve(path)?.is_some()))?;
+    if let Some(tensor) = paths.tensors.first() {
+        let tensor = quote::text(tensor);
+        return Err(CommandError::usage(format!(
+            "a side is taken of whole files, and `#{tensor}` means tensors"
+        ))
+        .hint("save the file with the tensors that it is to have, and `coral add PATH` decides for it"));
+    }
     let decided = place.merges().decide(&worktree, &paths, Some(favor))?;
     place.announce();
     if out.json {

@@ -94,9 +94,11 @@ fn is_reserved_text(name: &str) -> bool {
     whole == RESERVED || whole.strip_prefix(RESERVED_SHORT).is_some_and(is_short)
 }
 
-/// The characters that HFS+ ignores in names (Apple's TN1150, as git lists them).
+/// The characters that HFS+ ignores in names (Apple's TN1150, as git lists them), and others that take no place where they are
+/// shown.
 fn is_ignored(c: char) -> bool {
     matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}')
+        || matches!(c, '\u{ad}' | '\u{200b}' | '\u{2060}'..='\u{2064}')
 }
 
 impl fmt::Display for Name {
@@ -286,6 +288,9 @@ mod tests {
             "Coral~9",
             "coral~1 .",
             ".co\u{200c}ral",
+            ".co\u{200b}ral",
+            ".coral\u{2060}",
+            ".c\u{ad}oral",
             "\u{feff}.coral",
             ".coral\u{206f}",
             ".\u{202e}C\u{200d}ORAL. ",

@@ -44,4 +44,9 @@ fn plain_files_that_differ_are_told_of_and_taken_when_somebody_says_so() {
     let now = fs::read(bench.path("repo/a")).expect("read");
     fs::write(bench.path("repo/a"), now).expect("write");
     assert!(!bench.coral(&["status"]).succeeds().stdout.contains("differ"));
+    // A commit that took something tells of what it did not take as well.
+    bench.write("a", b"3");
+    bench.coral(&["commit", "-am", "x"]).fails(0, &["1 file in this folder differs", "`coral add -u`"]);
+    bench.coral(&["add", "-u"]).succeeds();
+    assert_eq!(bench.coral(&["commit", "-am", "y"]).succeeds().stderr, "");
 }

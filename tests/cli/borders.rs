@@ -10,8 +10,10 @@ fn no_commit_has_a_repository_in_it() {
     let bench = Workbench::new();
     bench.commit("a", b"1", "first");
     bench.outside(&["init", "other"]).succeeds();
-    for spelling in [".coral", ".CORAL", ".coral.", "coral~1", ".co\u{200c}ral"] {
-        let told = [spelling, "repository's own folder"];
+    for spelling in [".coral", ".CORAL", ".coral.", "coral~1", ".co\u{200c}ral", ".co\u{200b}ral"] {
+        // What nobody sees is shown escaped.
+        let shown = spelling.replace('\u{200b}', r"\342\200\213");
+        let told = [&*shown, "repository's own folder"];
         bench.write(&format!("beside/{spelling}/format"), b"coral 1\n");
         bench.coral(&["add", &format!("beside/{spelling}")]).fails(1, &told);
         bench.coral(&["add", &format!("beside/{spelling}/format")]).fails(1, &told);

@@ -27,15 +27,60 @@ fn what_means_the_same_does_the_same() {
 #[test]
 fn verbs_that_are_not_there_say_what_is() {
     let bench = Workbench::new();
-    for (verb, way) in
-        [("push", "no remote"), ("clone", "`cp -a`"), ("gc", "`coral repack`"), ("rebase", "`coral help`")]
-    {
+    for (verb, way) in [
+        ("push", "no remote"),
+        ("clone", "`cp -a`"),
+        ("gc", "`coral repack`"),
+        ("rebase", "`coral cherry-pick A..B`"),
+    ] {
         let told = bench.coral(&[verb, "--hard", "HEAD"]).fails(2, &[&format!("coral has no `{verb}`"), way]);
         assert!(told.stderr.starts_with("error: ") && told.stdout.is_empty(), "{told:?}");
     }
+    for (verb, way) in [
+        ("grep", "`coral log -S TEXT`"),
+        ("shortlog", "`coral log "),
+        ("rev-list", "`coral log "),
+        ("merge-base", "`coral diff A...B`"),
+        ("for-each-ref", "`coral --json branch`"),
+        ("show-ref", "`coral --json tag`"),
+        ("symbolic-ref", "`coral branch --show-current`"),
+        ("whatchanged", "`coral log --name-status`"),
+        ("annotate", "`coral blame PATH`"),
+        ("version", "`coral --version`"),
+        ("prune", "`coral repack`"),
+        ("count-objects", "`coral stats`"),
+        ("mergetool", "`coral checkout --ours PATH`"),
+        ("sync", "`cp -a`"),
+        ("sync-status", "`coral status`"),
+        ("publish", "`coral convert`"),
+        ("experiment", "`coral best -m METRIC`"),
+    ] {
+        bench.coral(&[verb]).fails(2, &[&format!("coral has no `{verb}`"), way]);
+    }
+    let made = bench.outside(&["init", "a b"]).succeeds();
+    assert!(
+        made.stderr.contains("`coral mount 'a b' DIR`") && made.stderr.contains("`coral -C 'a b' add"),
+        "{made:?}"
+    );
     // Whatever it is, a typing error is told as such.
     bench.coral(&["comit"]).fails(2, &["commit"]);
     bench.coral(&["checkout", "a.bin"]).fails(1, &["a.bin", "`coral restore PATH`"]);
+}
+
+#[test]
+fn who_checks_out_where_he_is_stays_on_his_branch() {
+    let bench = Workbench::new();
+    bench.commit("a", b"1", "first");
+    for here in ["HEAD", "@"] {
+        assert_eq!(bench.coral(&["checkout", here]).succeeds().stdout, "on branch main\n");
+    }
+    for dropping in
+        [&["checkout", "-f", "main"], &["switch", "-f", "main"], &["switch", "--discard-changes", "main"]]
+    {
+        bench.coral(dropping).fails(2, &[dropping[1], "`coral restore --all` first"]);
+    }
+    bench.coral(&["checkout", "HEAD~0"]).succeeds();
+    assert_eq!(bench.coral(&["--json", "checkout", "HEAD"]).json()["branch"], serde_json::Value::Null);
 }
 
 #[test]

@@ -80,11 +80,26 @@ fn a_conflict_is_kept_until_somebody_decides() {
     );
     let json = bench.coral(&["--json", "status"]).json();
     assert_eq!(json["conflicts"][0]["tensors"][0], "layer.1");
+    assert!(status.contains("`coral checkout --ours PATH` or `--theirs PATH` takes a side"), "{status}");
+    for how in [&["diff"][..], &["diff", "--stat"], &["diff", "HEAD", "m.safetensors"]] {
+        let differing = bench.coral(how).succeeds().stdout;
+        assert!(differing.starts_with("unmerged m.safetensors  (both changed: layer.1)\n"), "{differing}");
+    }
+    assert!(bench.coral(&["diff", "--name-status"]).succeeds().stdout.starts_with("U\tm.safetensors\n"));
+    assert_eq!(bench.coral(&["--json", "diff"]).json()["unmerged"][0]["tensors"][0], "layer.1");
+    bench.coral(&["diff", "-q"]).fails(1, &[]);
+    assert_eq!(bench.coral(&["diff", "main", "main"]).succeeds().stdout, "");
+    // A side is one of a whole file.
+    for tensors in ["m.safetensors#layer.1", "m.safetensors#*"] {
+        bench.coral(&["checkout", "--theirs", tensors]).fails(2, &["a side is taken of whole files", "#"]);
+    }
     bench.coral(&["commit", "-m", "too early"]).fails(1, &["in conflict", "--ours"]);
     bench.coral(&["merge", "--continue"]).fails(1, &["in conflict"]);
     bench.coral(&["merge", "dev"]).fails(1, &["a merge is under way", "--abort"]);
     bench.coral(&["revert", "--abort"]).fails(1, &["what is under way is a merge"]);
     bench.coral(&["checkout", "--theirs", "m.safetensors"]).succeeds();
+    let status = bench.coral(&["status"]).succeeds().stdout;
+    assert!(status.contains("everything is decided: `coral merge --continue` commits it"), "{status}");
     bench.coral(&["merge", "--continue"]).succeeds();
     assert_eq!(bench.cat("HEAD:m.safetensors"), model(1, 6));
     assert_eq!(parents(&bench, "HEAD"), 2);

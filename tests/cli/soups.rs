@@ -382,7 +382,12 @@ fn a_merge_mixes_only_what_both_changed() {
     bench.coral(&["fsck", "--full"]).succeeds();
     bench
         .coral(&["merge", "code", "-s", "average", "--alpha", "0.5"])
-        .fails(2, &["`--alpha` is of the strategy `weighted`"]);
+        .fails(2, &["`--alpha` belongs to `-s weighted`"]);
+    bench.coral(&["merge", "code", "--alpha", "0.3"]).fails(2, &["`--alpha` belongs to `-s weighted`"]);
+    for method in ["ties", "dare-ties", "dare-linear", "task-arithmetic", "slerp", "greedy", "linear"] {
+        let way = format!("`coral soup --method {method}`");
+        bench.coral(&["merge", "code", "--strategy", method]).fails(2, &["strategies are ours", &way]);
+    }
     bench.coral(&["merge", "code", "-s", "weighted", "--alpha", "1.5"]).fails(2, &["a number from 0 to 1"]);
     bench.coral(&["merge", "code", "-s", "stir"]).fails(2, &["ours, theirs, average, weighted and fail"]);
 }
