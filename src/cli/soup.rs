@@ -6,9 +6,11 @@ use super::output::{Output, note, warn};
 use super::progress::task;
 use super::quote;
 use crate::history::{BranchName, TreePath};
-use crate::soup::{Base, Consensus, Method, Parameter, Recipe, Report, Rescale, Scope, Values, read_recipe};
+use crate::soup::{
+    BadValues, Base, Consensus, Method, Parameter, Recipe, Report, Rescale, Scope, Values, read_recipe,
+};
 use crate::tensor::Dtype;
-use crate::workspace::{Best, SoupRequest, Souped};
+use crate::workspace::{Best, GREEDY, SoupRequest, Souped};
 use crate::worktree::{Coding, MergingKind};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -35,28 +37,31 @@ pub struct Args {
     #[arg(long, value_name = "NAME", required_unless_present_any = ["recipe", "go_on", "abort"], conflicts_with = "recipe")]
     method: Option<String>,
     /// Read what to do from a file as mergekit's users write it; its models are branches, tags or commits
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["models", "weights", "base", "t", "density", "lambda", "epsilon", "decay", "scale", "normalize", "rows"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["models", "weights", "base", "t", "alpha", "density", "lambda", "epsilon", "decay", "scale", "normalize", "rows"])]
     recipe: Option<PathBuf>,
     /// How much of each model, as PATTERN=W,W too
-    #[arg(long, visible_alias = "weight", value_name = "W,W")]
+    #[arg(long, visible_alias = "weight", value_name = "W,W", allow_hyphen_values = true)]
     weights: Vec<String>,
     /// What differences are counted from, if not what the models come from
     #[arg(long, value_name = "REF")]
     base: Option<String>,
     /// How far from the first to the second: 0 is the first, 1 the second
-    #[arg(short, long, visible_alias = "alpha", value_name = "VALUE", allow_hyphen_values = true)]
+    #[arg(short, long, value_name = "VALUE", value_parser = share, allow_hyphen_values = true)]
     t: Vec<Values>,
+    /// The same by another name
+    #[arg(long, value_name = "VALUE", value_parser = share, allow_hyphen_values = true, conflicts_with = "t")]
+    alpha: Vec<Values>,
     /// The part of each difference that is kept, from 0 to 1
-    #[arg(long, value_name = "VALUE")]
+    #[arg(long, value_name = "VALUE", value_parser = share, allow_hyphen_values = true)]
     density: Vec<Values>,
     /// What the whole difference is multiplied with
     #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
     lambda: Vec<Values>,
     /// How far the probabilities of small and large differences are apart from the density (della)
-    #[arg(long, value_name = "VALUE")]
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
     epsilon: Vec<Values>,
     /// How much of what was there stays with each model (ema)
-    #[arg(long, value_name = "VALUE")]
+    #[arg(long, value_name = "VALUE", value_parser = share, allow_hyphen_values = true)]
     decay: Vec<Values>,
     /// What the model is multiplied with (passthrough)
     #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
@@ -127,6 +132,20 @@ const RECIPE_MAX: u64 = 1 << 20;
 
 /// Tensors that are named one by one.
 const NAMED: usize = 5;
+
+fn methods() -> Vec<&'static str> {
+    Method::ALL.iter().map(|method| method.name()).chain([GREEDY]).collect()
+}
+
+/// Values that are parts of a whole.
+fn share(text: &str) -> std::result::Result<Values, String> {
+    let values: Values = text.parse().map_err(|error: BadValues| error.to_string())?;
+    let beyond = values.points().find(|point| !(0.0..=1.0).contains(point));
+    match beyond {
+        Some(point) => Err(format!("{point} is not from 0 to 1")),
+        None => Ok(values),
+    }
+}
 
 fn parse_dtype(name: &str) -> std::result::Result<Dtype, String> {
     match name {
@@ -243,7 +262,7 @@ fn request(context: &Context, args: &Args) -> Result<SoupRequest> {
     };
     match (&args.recipe, args.method.as_deref()) {
         (Some(path), _) => read_file(context, path, &mut request)?,
-        (None, Some("greedy")) => {
+        (None, Some(GREEDY)) => {
             let metric = args.metric.clone();
             let metric = metric.ok_or_else(|| CommandError::usage("greedy needs `--metric NAME`"))?;
             let take = args.take.unwrap_or(2);
@@ -254,9 +273,11 @@ fn request(context: &Context, args: &Args) -> Result<SoupRequest> {
         }
         (None, Some(name)) => {
             let unknown = || {
-                let names: Vec<&str> = Method::ALL.iter().map(|method| method.name()).collect();
-                CommandError::usage(format!("no method is called `{}`", quote::text(name)))
-                    .hint(format!("methods are {} and greedy", names.join(", ")))
+                let plain = CommandError::usage(format!("no method is called `{}`", quote::text(name)));
+                if matches!(name, "average" | "avg" | "mean" | "weighted" | "uniform") {
+                    return plain.hint("`--method linear` is the mean, with `--weights` a weighted one");
+                }
+                plain.hint(format!("methods are {}", methods().join(", ")))
             };
             request.recipe = Recipe::of(Method::from_name(name).ok_or_else(unknown)?);
         }
@@ -300,7 +321,8 @@ fn check_flags(args: &Args, request: &SoupRequest) -> Result<()> {
     let is_stock = method == Method::ModelStock;
     let said = [
         ("--weights", !args.weights.is_empty(), goes_by(Parameter::Weight)),
-        ("--t", !args.t.is_empty(), goes_by(Parameter::T)),
+        ("-t", !args.t.is_empty(), goes_by(Parameter::T)),
+        ("--alpha", !args.alpha.is_empty(), goes_by(Parameter::T)),
         ("--density", !args.density.is_empty(), goes_by(Parameter::Density)),
         ("--lambda", !args.lambda.is_empty(), goes_by(Parameter::Lambda)),
         ("--epsilon", !args.epsilon.is_empty(), goes_by(Parameter::Epsilon)),
@@ -321,7 +343,7 @@ fn check_flags(args: &Args, request: &SoupRequest) -> Result<()> {
     match idle.as_slice() {
         [] => Ok(()),
         idle => {
-            let name = if is_greedy { "greedy" } else { method.name() };
+            let name = request.method();
             Err(CommandError::usage(format!("{name} does not go by {}", idle.join(", ")))
                 .hint("docs/merge.md lists what each method goes by"))
         }
@@ -333,7 +355,7 @@ fn say_parameters(args: &Args, request: &mut SoupRequest) -> Result<()> {
     let recipe = &mut request.recipe;
     let mut said = Scope::new();
     for (parameter, values) in [
-        (Parameter::T, &args.t),
+        (Parameter::T, if args.alpha.is_empty() { &args.t } else { &args.alpha }),
         (Parameter::Density, &args.density),
         (Parameter::Lambda, &args.lambda),
         (Parameter::Epsilon, &args.epsilon),
@@ -418,7 +440,7 @@ fn report(out: &Output, branch: &BranchName, request: &SoupRequest, souped: &Sou
             format!(", {} taken from the first", report.copied.len())
         };
         out.line(format_args!("{}: {} tensors mixed{same}{copied}", quote::path(path), report.computed))?;
-        remarks(report);
+        remarks(report, request.recipe.clamp);
     }
     said_of(&souped.differing, "differs between the commits: the first one's is taken");
     said_of(&souped.left_out, "belongs to a run, and is left out");
@@ -438,7 +460,7 @@ fn report(out: &Output, branch: &BranchName, request: &SoupRequest, souped: &Sou
     }
 }
 
-fn remarks(report: &Report) {
+fn remarks(report: &Report, is_clamped: bool) {
     let names = |names: &[String]| {
         let shown: Vec<String> = names.iter().take(NAMED).map(|name| quote::text(name)).collect();
         let more = names.len().saturating_sub(NAMED);
@@ -452,7 +474,8 @@ fn remarks(report: &Report) {
     }
     if !report.beyond.is_empty() {
         let beyond: Vec<String> = report.beyond.iter().map(|(name, t)| format!("{name} ({t:.3})")).collect();
-        note(format!("beyond the models, by how far: {}; `--clamp` keeps them between", names(&beyond)));
+        let way = if is_clamped { "" } else { "; `--clamp` keeps them between" };
+        note(format!("beyond the models, by how far: {}{way}", names(&beyond)));
     }
     if !report.mixed.is_empty() {
         note(format!("of several types in the models: {}", names(&report.mixed)));
@@ -481,7 +504,7 @@ fn made(branch: &BranchName, request: &SoupRequest, souped: &Souped) -> Made {
         commit: souped.committed.as_ref().map(|committed| committed.id.into()),
         changed: souped.committed.as_ref().map_or(0, |committed| committed.changed),
         dry_run: request.dry_run,
-        method: request.recipe.method.name(),
+        method: request.method(),
         parameters: request.recipe.parameters.to_string(),
         seed: request.recipe.seed,
         models: models.map(|(name, id)| ModelRow { name: name.clone(), commit: (*id).into() }).collect(),

@@ -4,6 +4,7 @@ use super::blend::Blend;
 use super::error::{Error, Result};
 use super::methods::{Asked, Remark};
 use super::model::Model;
+use super::parameters::Settings;
 use super::passes::Passes;
 use super::plan::{Made, Output, Recipe, plan};
 use super::write::Part;
@@ -57,10 +58,24 @@ pub struct Baked<'a> {
 /// What becomes of each tensor, without reading a number.
 ///
 /// # Errors
-/// [`Error::Trouble`] with everything that is in the way.
+/// [`Error::Trouble`] with everything that is in the way; what is wrong with parameters.
 pub fn forecast(order: Order<'_>) -> Result<Report> {
     let outputs = plan(order.recipe, order.models, order.base)?;
+    for output in &outputs {
+        if let Made::Computed { slice, called, depth } = &output.made {
+            settings(order.recipe, output, (*slice, called, *depth))?;
+        }
+    }
     Ok(report(order, &outputs))
+}
+
+/// What the parameters are for a tensor of the result.
+fn settings(
+    recipe: &Recipe,
+    output: &Output,
+    (slice, called, depth): (Option<usize>, &str, f64),
+) -> Result<Settings> {
+    recipe.parameters_of(slice).settings(recipe.method, output.models.len(), called, depth)
 }
 
 /// Learns what has to be known of whole tensors, and lays the files of the result out.
@@ -123,8 +138,7 @@ impl<'a> Kitchen<'a, '_> {
         let Made::Computed { slice, called, depth } = &output.made else {
             return Ok(Part::Of(models[*first].bytes(tensor)));
         };
-        let settings =
-            recipe.parameters_of(*slice).settings(recipe.method, output.models.len(), called, *depth)?;
+        let settings = settings(recipe, output, (*slice, called, *depth))?;
         let facing = super::facing::Facing {
             name: called.clone(),
             shape: tensor.info.shape.clone(),

@@ -216,6 +216,9 @@ impl Fields {
         let Some(parameters) = self.take("parameters") else { return Ok(scope) };
         for (name, value) in Fields::of(parameters, "`parameters`")?.left {
             match (name.as_str(), Parameter::from_name(&name)) {
+                (_, Some(parameter)) if !recipe.method.parameters().contains(&parameter) => {
+                    return refused(format!("`{name}` is no parameter of {}", recipe.method.name()));
+                }
                 (_, Some(parameter)) => {
                     scope.insert(parameter, values(&name, value)?);
                 }
@@ -352,6 +355,10 @@ mod tests {
                 "layer_range",
             ),
             ("merge_method: linear\nmodels: [{model: a}]\ndtype: int8", "int8"),
+            (
+                "merge_method: linear\nmodels: [{model: a}]\nparameters: {t: 0.5}",
+                "`t` is no parameter of linear",
+            ),
         ] {
             let error = read_recipe(text).expect_err(text).0;
             assert!(error.contains(word), "{text}: {error}");

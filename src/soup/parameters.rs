@@ -3,6 +3,7 @@
 use super::error::{Error, Result};
 use super::method::Method;
 use super::values::Values;
+use crate::formula::{SUM_MIN, plain_sum};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -60,6 +61,11 @@ impl Parameter {
             Self::FilterWise => "filter_wise",
             Self::Flatten => "nuslerp_flatten",
         }
+    }
+
+    /// Whether it is a part of a whole: from 0 to 1.
+    pub const fn is_share(self) -> bool {
+        matches!(self, Self::T | Self::Density | Self::Decay)
     }
 
     /// The parameter of a name.
@@ -137,7 +143,7 @@ impl Parameters {
     /// What they are for a tensor of this name that lies this deep, of so many models.
     ///
     /// # Errors
-    /// [`Error::Missing`], [`Error::OutOfRange`].
+    /// [`Error::Missing`], [`Error::OutOfRange`], [`Error::ZeroSum`].
     pub fn settings(&self, method: Method, models: usize, name: &str, depth: f64) -> Result<Settings> {
         let of = |model: Option<usize>, parameter: Parameter| {
             let own = model.and_then(|model| self.each.get(model)?.get(&parameter)?.at(name, depth));
@@ -211,6 +217,17 @@ impl Settings {
             let reaches = *density - self.epsilon > 0.0 && *density + self.epsilon < 1.0;
             let allowed = "so small that density - epsilon and density + epsilon are between 0 and 1";
             within(Parameter::Epsilon, self.epsilon, !is_ranked || reaches, allowed)?;
+        }
+        match self.t {
+            Some(t) => within(Parameter::T, t, (0.0..=1.0).contains(&t), "from 0 to 1")?,
+            None if method == Method::Slerp => {
+                let (method, parameter) = (method.name(), Parameter::T.name());
+                return Err(Error::Missing { method, parameter, tensor: tensor.to_owned() });
+            }
+            None => {}
+        }
+        if method == Method::Linear && self.normalize && plain_sum(&self.weights).abs() < SUM_MIN {
+            return Err(Error::ZeroSum { tensor: tensor.to_owned() });
         }
         within(Parameter::Decay, self.decay, (0.0..=1.0).contains(&self.decay), "from 0 to 1")
     }

@@ -5,8 +5,8 @@ use super::method::{Base, Method};
 use super::model::{Model, Tensor};
 use super::parameters::{Parameter, Parameters, Rescale};
 use super::problem::{Problem, Trouble};
+use super::values::{Values, fits};
 use crate::formula::{Consensus, SUM_MIN, plain_sum};
-use crate::history::{glob, is_glob};
 use crate::tensor::{Dtype, is_real};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -271,10 +271,7 @@ impl Planner<'_> {
     }
 
     fn is_copied(&self, name: &str) -> bool {
-        let fits = |pattern: &String| {
-            if is_glob(pattern) { glob(pattern, name) } else { name.contains(pattern.as_str()) }
-        };
-        self.recipe.copy.iter().any(fits)
+        self.recipe.copy.iter().any(|pattern| fits(pattern, name))
     }
 
     /// Whether the method makes of one tensor, given for all models and the base, that tensor.
@@ -358,14 +355,32 @@ impl Recipe {
         if self.method == Method::Slerp && !self.says(Parameter::T) {
             return Err("slerp needs `t`: 0 is the first model, 1 the second".into());
         }
-        Ok(())
+        let is_beyond = |point: &f64| !(0.0..=1.0).contains(point);
+        let shares = self.said().filter(|(parameter, _)| parameter.is_share());
+        let mut beyond =
+            shares.filter_map(|(parameter, values)| Some((parameter, values.points().find(is_beyond)?)));
+        match beyond.next() {
+            Some((parameter, value)) => {
+                Err(format!("`{}` is {value}, and must be from 0 to 1", parameter.name()))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The first pattern of what is said that fits none of these names of tensors.
+    pub fn idle_pattern(&self, names: &[String]) -> Option<&str> {
+        let is_idle = |pattern: &&str| !names.iter().any(|name| fits(pattern, name));
+        self.said().flat_map(|(_, values)| values.patterns()).find(is_idle)
+    }
+
+    /// Everything that is said of parameters, for whatever it counts.
+    fn said(&self) -> impl Iterator<Item = (Parameter, &Values)> {
+        let all = std::iter::once(&self.parameters).chain(self.slices.iter().map(|slice| &slice.parameters));
+        let scopes = all.flat_map(|parameters| std::iter::once(&parameters.all).chain(&parameters.each));
+        scopes.flatten().map(|(parameter, values)| (*parameter, values))
     }
 
     fn says(&self, parameter: Parameter) -> bool {
-        let says = |parameters: &Parameters| {
-            parameters.all.contains_key(&parameter)
-                || parameters.each.iter().any(|own| own.contains_key(&parameter))
-        };
-        says(&self.parameters) || self.slices.iter().any(|slice| says(&slice.parameters))
+        self.said().any(|(said, _)| said == parameter)
     }
 }

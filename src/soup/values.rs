@@ -52,14 +52,28 @@ impl Values {
     pub fn at(&self, name: &str, depth: f64) -> Option<f64> {
         self.0.iter().find(|case| case.fits(name)).map(|case| case.at(depth))
     }
+
+    /// Every number that is said.
+    pub fn points(&self) -> impl Iterator<Item = f64> {
+        self.0.iter().flat_map(|case| case.points.iter().copied())
+    }
+
+    /// The patterns of names that are said.
+    pub fn patterns(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|case| case.pattern.as_deref())
+    }
+}
+
+/// Whether a pattern is like a whole name, or without `*` and `?` a part of it.
+pub(super) fn fits(pattern: &str, name: &str) -> bool {
+    if is_glob(pattern) { glob(pattern, name) } else { name.contains(pattern) }
 }
 
 impl Case {
     fn fits(&self, name: &str) -> bool {
         match &self.pattern {
             None => true,
-            Some(pattern) if is_glob(pattern) => glob(pattern, name),
-            Some(part) => name.contains(part.as_str()),
+            Some(pattern) => fits(pattern, name),
         }
     }
 
@@ -139,6 +153,13 @@ mod tests {
         assert_eq!(values(&["mlp=0"]).at("norm", 0.0), None);
         assert_eq!(values(&["mlp=0"]).at("mlp", 0.0), Some(0.0));
         assert_eq!(t.to_string(), "self_attn=[0,0.5,0.3,0.7,1] *.mlp.*=[1,0] 0.5");
+    }
+
+    #[test]
+    fn all_that_is_said_can_be_looked_at() {
+        let t = values(&["self_attn=[0,0.5]", "*.mlp.*=2", "1"]);
+        assert_eq!(t.points().collect::<Vec<_>>(), [0.0, 0.5, 2.0, 1.0]);
+        assert_eq!(t.patterns().collect::<Vec<_>>(), ["self_attn", "*.mlp.*"]);
     }
 
     #[test]

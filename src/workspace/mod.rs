@@ -71,7 +71,7 @@ pub use reset::ResetBranch;
 pub use row_blocks::Rows;
 pub use settings::open_repo;
 pub use shut::Shut;
-pub use soups::{Best, SoupRequest, Souped, Soups};
+pub use soups::{Best, GREEDY, SoupRequest, Souped, Soups};
 pub use stash::{Stash, Stashes, is_of_its_own};
 pub use surroundings::Surroundings;
 pub use undo::{Files, Undone};

@@ -48,6 +48,16 @@ pub struct SoupRequest {
     pub coding: Coding,
 }
 
+impl SoupRequest {
+    /// The name of the method: of the best by a metric it is not that of their mean.
+    pub fn method(&self) -> &'static str {
+        if self.best.is_some() { GREEDY } else { self.recipe.method.name() }
+    }
+}
+
+/// What taking the best is called.
+pub const GREEDY: &str = "greedy";
+
 /// Which of several models are taken.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Best {
@@ -253,6 +263,7 @@ impl Soups<'_> {
             let (name, _) = &commits.models[0];
             return Err(Error::SoupRefused(format!("`{name}` has no file with tensors")));
         }
+        pot.check_patterns(&found)?;
         for place in &found {
             pot.mix(place, self.0.now())?;
         }
@@ -310,7 +321,7 @@ impl Soups<'_> {
 
 fn message(request: &SoupRequest, commits: &Commits) -> String {
     let names: Vec<&str> = commits.models.iter().map(|(name, _)| name.as_str()).collect();
-    format!("Soup of {} by {}", names.join(", "), request.recipe.method.name())
+    format!("Soup of {} by {}", names.join(", "), request.method())
 }
 
 /// How a commit was made, so that it can be made again.
@@ -319,10 +330,15 @@ fn metadata(request: &SoupRequest, commits: &Commits) -> BTreeMap<String, String
     let models: Vec<String> = commits.models.iter().map(|(_, commit)| commit.to_string()).collect();
     let mut said = BTreeMap::from([
         ("soup.version".to_owned(), "1".to_owned()),
-        ("soup.method".to_owned(), method.name().to_owned()),
+        ("soup.method".to_owned(), request.method().to_owned()),
         ("soup.models".to_owned(), models.join(" ")),
     ]);
     let mut say = |name: &str, value: String| drop(said.insert(format!("soup.{name}"), value));
+    if let Some(Best { metric, is_max, take }) = &request.best {
+        say("metric", metric.clone());
+        say("mode", if *is_max { "max" } else { "min" }.to_owned());
+        say("take", take.to_string());
+    }
     if let Some((base, _)) = commits.base {
         say("base", base.to_string());
     }
@@ -379,6 +395,25 @@ struct Pot<'a> {
 type Edits = (Vec<Edit>, Vec<TreePath>, Vec<TreePath>);
 
 impl Pot<'_> {
+    /// Refuses a pattern that was typed and fits no tensor of the first model: who says it expects another result. A recipe in a
+    /// file may be one for many models.
+    fn check_patterns(&self, found: &[Place]) -> Result<()> {
+        let recipe = &self.request.recipe;
+        if self.request.recipe_text.is_some() || recipe.idle_pattern(&[]).is_none() {
+            return Ok(());
+        }
+        let mut names = Vec::new();
+        for place in found {
+            let files: Vec<RecipeId> = place.files.iter().map(|(.., recipe)| *recipe).collect();
+            let model = open(self.repo, &files, place)?;
+            names.extend(model.tensors().iter().map(|tensor| tensor.info.name.clone()));
+        }
+        match recipe.idle_pattern(&names) {
+            Some(pattern) => Err(Error::SoupRefused(format!("`{pattern}` fits the name of no tensor"))),
+            None => Ok(()),
+        }
+    }
+
     /// Makes one model.
     fn mix(&mut self, place: &Place, now: crate::units::Timestamp) -> Result<()> {
         let path = place.dir.join(place.name.clone());

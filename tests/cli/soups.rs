@@ -148,6 +148,47 @@ fn values_are_said_by_tensor_and_by_layer() {
 }
 
 #[test]
+fn what_is_wrong_with_values_is_told_before_anything_is_made() {
+    let bench = family();
+    let soup = |said: &[&str]| bench.coral(&[&["soup", "math", "code", "--method"], said].concat());
+    for (option, value) in [("-t", "1.5"), ("-t", "[0,1,2]"), ("--alpha", "mlp=-0.5"), ("--alpha", "-1")] {
+        soup(&["slerp", option, value]).fails(2, &[option, "is not from 0 to 1"]);
+    }
+    soup(&["ties", "--density", "-1"]).fails(2, &["--density", "-1 is not from 0 to 1"]);
+    soup(&["ema", "--decay", "-1"]).fails(2, &["--decay", "-1 is not from 0 to 1"]);
+    soup(&["linear", "--alpha", "0.5"]).fails(2, &["linear does not go by --alpha"]);
+    soup(&["linear", "-t", "0.5"]).fails(2, &["linear does not go by -t"]);
+    for linear in ["average", "mean"] {
+        soup(&[linear]).fails(2, &["no method is called", "`--method linear`"]);
+    }
+    // A pattern that fits nothing is a slip, and a run that only tells says what a real one does.
+    for only_tells in [&["-n"][..], &[]] {
+        let soup = |said: &[&str]| soup(&[said, only_tells].concat());
+        soup(&["slerp", "-t", "attn=0", "-t", "1"]).fails(1, &["`attn` fits the name of no tensor"]);
+        soup(&["linear", "--weights", "*.bias=1,0"]).fails(1, &["`*.bias` fits the name of no tensor"]);
+        soup(&["slerp", "-t", "mlp=0"]).fails(1, &["slerp needs `t` for `model.embed.weight`"]);
+        soup(&["linear", "--weights", "1,-1"]).fails(1, &["add up to zero"]);
+    }
+    soup(&["linear", "-n", "--weights", "-1,2"]).succeeds();
+    for (parameters, told) in [
+        ("merge_method: linear\nparameters: {t: 0.5}\n", "`t` is no parameter of linear"),
+        ("merge_method: slerp\nparameters: {t: 1.5}\n", "`t` is 1.5, and must be from 0 to 1"),
+        (
+            "merge_method: slerp\nparameters: {t: [{filter: mlp, value: [0, 2]}, {value: 0}]}\n",
+            "`t` is 2, and",
+        ),
+    ] {
+        fs::write(
+            bench.path("recipe.yml"),
+            format!("models: [{{model: math}}, {{model: code}}]\n{parameters}"),
+        )
+        .expect("write");
+        bench.coral(&["soup", "--recipe", "../recipe.yml"]).fails(1, &[told]);
+    }
+    assert!(!bench.coral(&["log", "-1"]).succeeds().stdout.contains("Soup of"));
+}
+
+#[test]
 fn the_last_commits_and_the_best_ones_are_models() {
     let bench = Workbench::new();
     for (seed, loss) in [(1, "0.3"), (2, "0.1"), (3, "0.2")] {
@@ -165,6 +206,11 @@ fn the_last_commits_and_the_best_ones_are_models() {
     let ran = bench.coral(&[&["--json"], &greedy[..]].concat()).json();
     assert_eq!((&ran["models"][0]["name"], &ran["models"][1]["name"]), (&json!("step2"), &json!("step3")));
     assert_eq!(made(&bench), mixed(&[model(2), model(3)], |x| (x[0] + x[1]) / 2.0));
+    assert_eq!(ran["method"], "greedy");
+    let said = ["soup.method", "soup.metric", "soup.mode", "soup.take"].map(|key| metadata(&bench, key));
+    assert_eq!(said, ["greedy", "loss", "min", "2"]);
+    let shown = bench.coral(&["log", "-1", "--format=%s"]).succeeds().stdout;
+    assert_eq!(shown, "Soup of step2, step3 by greedy\n");
     bench.coral(&["soup", "step1", "--last", "5", "--method", "linear"]).fails(1, &["has 1 commits"]);
     bench
         .coral(&["soup", "step1", "--method", "greedy", "--metric", "acc"])
@@ -224,7 +270,7 @@ fn what_cannot_be_mixed_is_named_and_nothing_is_changed() {
     bench.coral(&["soup", "main", "other", "--method", "slerp"]).fails(1, &["slerp needs `t`"]);
     bench
         .coral(&["soup", "main", "other", "--method", "ties", "--density", "2"])
-        .fails(1, &["must be from 0 to 1"]);
+        .fails(2, &["--density", "2 is not from 0 to 1"]);
     bench.commit("x", b"no tensors", "a file");
     bench.write("x", b"changed");
     bench.coral(&["add", "x"]).succeeds();

@@ -18,7 +18,7 @@ pub fn prepare(asked: Asked<'_>, facing: &Facing<'_>, passes: &Passes<'_>) -> Re
         return Err(Error::Operands { method: asked.method.name(), takes, given });
     }
     let prepared = match asked.method {
-        Method::Linear => linear::prepare(asked, facing)?.into(),
+        Method::Linear => linear::prepare(asked).into(),
         Method::Slerp => slerp::prepare(asked, facing, passes)?,
         Method::Nuslerp => nuslerp::prepare(asked, facing, passes)?,
         Method::ModelStock => model_stock::prepare(asked, facing, passes)?,
