@@ -62,11 +62,15 @@ impl FilterArgs {
 /// What is printed of changes: of several that are asked for the one that says most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Changes {
-    Names { with_status: bool },
+    Names {
+        with_status: bool,
+    },
     Stat,
     Numbers,
     Short,
     Patch,
+    /// One line a file, then in full.
+    StatAndPatch,
 }
 
 impl ChangesArgs {
@@ -74,6 +78,7 @@ impl ChangesArgs {
     pub fn wanted(self) -> Option<Changes> {
         let all = [
             (self.no_patch, None),
+            (self.patch && self.stat, Some(Changes::StatAndPatch)),
             (self.patch, Some(Changes::Patch)),
             (self.stat, Some(Changes::Stat)),
             (self.numstat, Some(Changes::Numbers)),
@@ -105,6 +110,8 @@ pub fn print(
     task: &Task,
 ) -> Result<()> {
     let mut counted = Counted::default();
+    let style = Style { histogram: false, most: None };
+    let mut later = Vec::new();
     for file in place.views().changes(old, new, paths, true)? {
         if let Changes::Names { with_status } = changes {
             print_name(out, &file, with_status)?;
@@ -120,9 +127,17 @@ pub fn print(
             Changes::Stat => out.line(stat_line(out, &file, &diff))?,
             Changes::Numbers => out.line(numbers(&file, &diff))?,
             Changes::Short | Changes::Names { .. } => {}
-            Changes::Patch => file_text(out, &file, &diff, Style { histogram: false, most: None })?,
+            Changes::Patch => file_text(out, &file, &diff, style)?,
+            Changes::StatAndPatch => {
+                out.line(stat_line(out, &file, &diff))?;
+                later.push((file, diff));
+            }
         }
     }
+    if !later.is_empty() {
+        out.line("")?;
+    }
+    later.iter().try_for_each(|(file, diff)| file_text(out, file, diff, style))?;
     if changes == Changes::Short { counted.print(out) } else { Ok(()) }
 }
 

@@ -6,8 +6,9 @@ use super::context::Place;
 use super::error::{CommandError, Result};
 use super::graph::{Drawn, Graph};
 use super::json::{Id, Person};
-use super::log_format::{Printed, filled, headers};
+use super::log_format::{Form, Printed, headers, placeholders};
 use super::output::{Colour, Output};
+use super::quote;
 use super::when::DateStyle;
 use crate::history::{Commit, TagName};
 use crate::id::CommitId;
@@ -23,7 +24,8 @@ pub struct LookArgs {
     /// One line each
     #[arg(long)]
     oneline: bool,
-    /// `oneline`, `short`, `medium`, `full`, or a text with placeholders: %H %h %P %an %ae %ad %aI %s %b %d %(NAME) %n
+    /// `oneline`, `short`, `medium`, `full`, `fuller`, or a text with placeholders: %H %h %P %an %ae %ad %aI %s %b %d %(NAME) %n
+    /// %x09 %C(red) %Creset
     #[arg(long, visible_alias = "pretty", value_name = "FORMAT")]
     format: Option<String>,
     /// `iso`, `local`, `short`, `relative` or `unix`
@@ -46,6 +48,18 @@ impl LookArgs {
         })
     }
 
+    /// How each is printed.
+    fn form(&self) -> Result<Form> {
+        let Some(format) = &self.format else {
+            return Ok(if self.oneline { Form::Oneline } else { Form::Medium });
+        };
+        Form::parse(format).map_err(|why| {
+            CommandError::usage(quote::text(&why))
+                .hint("forms are oneline, short, medium, full and fuller, or a text with placeholders")
+                .hint(format!("placeholders are {} %n %% %xHH %C(COLOUR) %(NAME)", placeholders()))
+        })
+    }
+
     fn is_decorated(&self) -> bool {
         !self.no_decorate && !matches!(&self.decorate, Some(Some(style)) if style == "no")
     }
@@ -56,6 +70,7 @@ pub struct Printer<'a> {
     place: &'a Place,
     out: &'a Output,
     look: &'a LookArgs,
+    form: Form,
     metrics: &'a [String],
     names: BTreeMap<CommitId, Vec<String>>,
     dates: DateStyle,
@@ -117,8 +132,8 @@ impl<'a> Printer<'a> {
         changes: Option<Changes>,
         task: Task,
     ) -> Result<Self> {
-        let (names, dates) = (names_of_commits(place)?, look.dates(place)?);
-        Ok(Self { place, out, look, metrics, names, dates, changes, task })
+        let (names, dates, form) = (names_of_commits(place)?, look.dates(place)?, look.form()?);
+        Ok(Self { place, out, look, form, metrics, names, dates, changes, task })
     }
 
     /// What the columns are, if there are some.
@@ -161,13 +176,13 @@ impl<'a> Printer<'a> {
 
     /// Whether whole messages are printed.
     fn is_full(&self) -> bool {
-        let is_full = matches!(self.look.format.as_deref(), None | Some("medium" | "full"));
-        is_full && !self.look.oneline && self.metrics.is_empty()
+        self.form.has_message() && self.metrics.is_empty()
     }
 
     fn commit_lines(&self, id: CommitId, commit: &Commit, logged: Option<&Logged>) -> Vec<String> {
         let names = self.names_of(id);
-        let printed = Printed { id, commit, names, dates: self.dates, now: self.place.now() };
+        let (dates, now, is_painted) = (self.dates, self.place.now(), self.out.paints());
+        let printed = Printed { id, commit, names, dates, now, is_painted };
         let short = self.out.paint(Colour::Yellow, &id.to_string()[..10]);
         if !self.metrics.is_empty() {
             let value = |name: &String| commit.metadata.get(name).map(String::as_str).unwrap_or("-");
@@ -176,25 +191,16 @@ impl<'a> Printer<'a> {
         }
         let said =
             logged.map_or(commit.subject().to_owned(), |logged| format!("{}: {}", logged.name, logged.why));
-        let oneline = || vec![format!("{short}{} {said}", decoration(self.out, names))];
-        let full = |committer, body| {
-            let mut lines = full(self.out, &printed, committer, body);
-            let told = logged.map(|Logged { name, who, why }| {
-                [format!("Reflog: {name} ({who})"), format!("Reflog message: {why}")]
-            });
-            lines.splice(1..1, told.into_iter().flatten());
-            lines
-        };
-        match self.look.format.as_deref() {
-            None if self.look.oneline => oneline(),
-            Some("oneline") => oneline(),
-            None | Some("medium") => full(false, true),
-            Some("short") => full(false, false),
-            Some("full") => full(true, true),
-            Some(format) => {
-                let format =
-                    format.strip_prefix("format:").or(format.strip_prefix("tformat:")).unwrap_or(format);
-                filled(format, &printed).split('\n').map(str::to_owned).collect()
+        match &self.form {
+            Form::Oneline => vec![format!("{short}{} {said}", decoration(self.out, names))],
+            Form::Own(format) => format.filled(&printed).split('\n').map(str::to_owned).collect(),
+            form @ (Form::Short | Form::Medium | Form::Full | Form::Fuller) => {
+                let mut lines = full(self.out, &printed, form);
+                let told = logged.map(|Logged { name, who, why }| {
+                    [format!("Reflog: {name} ({who})"), format!("Reflog message: {why}")]
+                });
+                lines.splice(1..1, told.into_iter().flatten());
+                lines
             }
         }
     }
@@ -255,12 +261,12 @@ fn decoration(out: &Output, names: &[String]) -> String {
 }
 
 /// A commit with its headers and its message, and an empty line.
-fn full(out: &Output, printed: &Printed<'_>, with_committer: bool, with_body: bool) -> Vec<String> {
+fn full(out: &Output, printed: &Printed<'_>, form: &Form) -> Vec<String> {
     let id = out.paint(Colour::Yellow, format_args!("commit {}", printed.id));
     let mut lines = vec![format!("{id}{}", decoration(out, printed.names))];
-    lines.extend(headers(printed, with_committer));
+    lines.extend(headers(printed, form));
     lines.push(String::new());
-    let most = if with_body { usize::MAX } else { 1 };
+    let most = if form.has_message() { usize::MAX } else { 1 };
     lines.extend(printed.commit.message.lines().take(most).map(|line| format!("    {line}")));
     lines.push(String::new());
     lines

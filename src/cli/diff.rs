@@ -45,6 +45,9 @@ pub struct Args {
     /// One line a file: how many tensors differ and by how much
     #[arg(long)]
     stat: bool,
+    /// In full, which is the default; with --stat both
+    #[arg(short, long, short_alias = 'u')]
+    patch: bool,
     /// How many lines came and went in each file, for programs; `-` where there are no lines
     #[arg(long, conflicts_with = "stat")]
     numstat: bool,
@@ -491,6 +494,7 @@ fn print(
     let style = Style { histogram: args.histogram, most: args.max_count };
     let mut shown = Vec::new();
     let mut counted = Counted::default();
+    let mut later = Vec::new();
     for file in files {
         let entry = |entry: &'_ Option<DraftEntry>| entry.clone().filter(|entry| entry.node.is_file());
         let (before, after) = (entry(&file.change.old), entry(&file.change.new));
@@ -502,7 +506,12 @@ fn print(
         counted.count(&diff);
         match (out.json, args.stat) {
             (true, _) => shown.push(diff_row(file, &diff)),
-            (false, true) => out.line(stat_line(out, file, &diff))?,
+            (false, true) => {
+                out.line(stat_line(out, file, &diff))?;
+                if args.patch {
+                    later.push((file, diff));
+                }
+            }
             (false, false) if args.numstat => out.line(numbers(file, &diff))?,
             (false, false) if args.shortstat => {}
             (false, false) => file_text(out, file, &diff, style)?,
@@ -515,7 +524,11 @@ fn print(
         }
         (false, true) => {
             let s = if files.len() == 1 { "" } else { "s" };
-            out.line(format_args!(" {} path{s} changed", files.len()))
+            out.line(format_args!(" {} path{s} changed", files.len()))?;
+            if !later.is_empty() {
+                out.line("")?;
+            }
+            later.iter().try_for_each(|(file, diff)| file_text(out, file, diff, style))
         }
         (false, false) if args.shortstat => counted.print(out),
         (false, false) => Ok(()),

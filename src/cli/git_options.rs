@@ -16,7 +16,7 @@ const HEARD: &[(&str, &str)] = &[
     ("show", "abbrev-commit no-abbrev-commit no-notes notes=? M find-renames=?"),
     (
         "diff",
-        "p u patch M find-renames=? minimal full-index no-ext-diff no-textconv indent-heuristic no-indent-heuristic",
+        "M find-renames=? minimal full-index no-ext-diff no-textconv indent-heuristic no-indent-heuristic",
     ),
     ("branch", "no-track no-column no-abbrev create-reflog"),
     ("switch", "guess no-guess no-track progress no-progress overwrite-ignore"),

@@ -217,7 +217,8 @@ impl Output {
             return quote::text(text);
         }
         let pieces = text.split('\x1b').enumerate().map(|(at, piece)| {
-            let colour = COLOURS.iter().find(|colour| at > 0 && piece.starts_with(&colour[1..]));
+            let mut codes = COLOURS.iter().map(|(_, code)| code);
+            let colour = codes.find(|code| at > 0 && piece.starts_with(&code[1..]));
             match (colour, at) {
                 (Some(colour), _) => format!("{colour}{}", quote::text(&piece[colour.len() - 1..])),
                 (None, 0) => quote::text(piece),
@@ -275,6 +276,11 @@ impl Output {
         if self.json { self.value(&Text { text }) } else { self.bytes(text.as_bytes()) }
     }
 
+    /// Whether there are colours.
+    pub fn paints(&self) -> bool {
+        self.colour
+    }
+
     /// A text in a colour, if the output is a terminal.
     pub fn paint(&self, colour: Colour, text: impl Display) -> String {
         let code = match colour {
@@ -292,7 +298,30 @@ const GREEN: &str = "\x1b[32m";
 const YELLOW: &str = "\x1b[33m";
 const CYAN: &str = "\x1b[36m";
 const PLAIN: &str = "\x1b[0m";
-const COLOURS: [&str; 5] = [RED, GREEN, YELLOW, CYAN, PLAIN];
+
+/// Colours, and manners of writing, by the names that git has for them, and how a terminal is told (ECMA-48, SGR).
+const COLOURS: [(&str, &str); 15] = [
+    ("reset", PLAIN),
+    ("normal", PLAIN),
+    ("red", RED),
+    ("green", GREEN),
+    ("yellow", YELLOW),
+    ("cyan", CYAN),
+    ("black", "\x1b[30m"),
+    ("blue", "\x1b[34m"),
+    ("magenta", "\x1b[35m"),
+    ("white", "\x1b[37m"),
+    ("bold", "\x1b[1m"),
+    ("dim", "\x1b[2m"),
+    ("italic", "\x1b[3m"),
+    ("ul", "\x1b[4m"),
+    ("reverse", "\x1b[7m"),
+];
+
+/// How a terminal is told of a colour of this name.
+pub fn colour_code(name: &str) -> Option<&'static str> {
+    COLOURS.iter().find(|(known, _)| *known == name).map(|(_, code)| *code)
+}
 
 /// Says something on the error output that is neither result nor failure.
 pub fn note(text: impl Display) {

@@ -61,6 +61,28 @@ fn a_log_that_stops_says_so() {
 fn a_commit_is_printed_as_somebody_wants_it() {
     let bench = bench();
     let one = |arguments: &[&str]| bench.coral(&[&["log", "-1"], arguments].concat()).succeeds().stdout;
+    for (format, named) in [("onelin", "`onelin`"), ("%h %Q", "`%Q`"), ("format:%C(mauve)%h", "`%C(mauve)`")]
+    {
+        bench.coral(&["log", "--format", format]).fails(2, &[named, "fuller", "%an"]);
+        bench.coral(&["show", "--format", format]).fails(2, &[named]);
+    }
+    assert_eq!(one(&["--format=%C(bold blue)%f%Creset%x09%C(auto)%s"]), "step-5\tstep 5\n");
+    let painted = one(&["--color=always", "--format=%Cred%f%Creset%C(bold blue)x"]);
+    assert_eq!(painted, "\x1b[31mstep-5\x1b[0m\x1b[1m\x1b[34mx\n");
+    assert_eq!(one(&["--format=%ci|%cI"]).trim_end().len(), 25 + 1 + 25);
+    let fuller = one(&["--format=fuller"]);
+    assert!(
+        fuller.contains("AuthorDate: ") && fuller.contains("CommitDate: ") && fuller.contains("why 5"),
+        "{fuller}"
+    );
+    let both = |arguments: &[&str]| {
+        let told = bench.coral(&[arguments, &["--stat", "-p"]].concat()).succeeds().stdout;
+        let (stat, patch) = (told.find("odd.txt"), told.find("@@ "));
+        assert!(stat.is_some() && stat < patch && told.contains("\n\n"), "{told}");
+    };
+    both(&["log", "-1"]);
+    both(&["show"]);
+    both(&["diff", "HEAD~2", "HEAD"]);
     assert_eq!(one(&["--format", "%an: %s [%(loss)]%n%b"]), "Grace: step 5 [0.5]\nwhy 5\n");
     assert!(one(&["--format=full"]).contains("Commit: Anonymous"), "{}", one(&["--format=full"]));
     assert!(!one(&["--format=short"]).contains("why 5"));
