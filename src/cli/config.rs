@@ -3,11 +3,13 @@ use super::context::{Context, disk};
 use super::editor::edit_settings;
 use super::error::{CommandError, Result};
 use super::json::OnDisk;
+use super::known::known;
 use super::output::{Output, note};
 use super::quote;
 use crate::config::{ALIASES, Config, KEYS, Migrated, Origin};
 use crate::workspace::Scope;
 use clap::Command;
+use clap::builder::StringValueParser;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::Path;
@@ -41,6 +43,7 @@ enum Action {
         #[arg(long, conflicts_with = "global")]
         local: bool,
         /// SECTION.KEY
+        #[arg(hide_possible_values = true, value_parser = known(keys, StringValueParser::new()))]
         key: String,
     },
     /// Change a setting of the repository
@@ -49,6 +52,7 @@ enum Action {
         #[arg(long)]
         global: bool,
         /// SECTION.KEY
+        #[arg(hide_possible_values = true, value_parser = known(keys, StringValueParser::new()))]
         key: String,
         /// What it is from now on
         #[arg(allow_hyphen_values = true)]
@@ -60,6 +64,7 @@ enum Action {
         #[arg(long)]
         global: bool,
         /// SECTION.KEY
+        #[arg(hide_possible_values = true, value_parser = known(keys, StringValueParser::new()))]
         key: String,
     },
     /// Write into the file of settings with an editor
@@ -79,6 +84,10 @@ enum Action {
         #[arg(long)]
         global: bool,
     },
+}
+
+fn keys() -> Vec<&'static str> {
+    KEYS.iter().map(|key| key.name).collect()
 }
 
 /// Every setting, and every alias.

@@ -1,6 +1,7 @@
 use super::context::Context;
 use super::error::{CommandError, Result};
 use super::hooks::{self, Told};
+use super::known::known;
 use super::merged::{check_kind, give_up, quit, report};
 use super::output::Output;
 use super::progress::task;
@@ -39,7 +40,7 @@ pub struct Args {
     #[arg(long)]
     no_commit: bool,
     /// Of what both changed, take `ours` or `theirs`, mix tensors by `average` or `weighted`, or `fail` without a change
-    #[arg(short = 's', long, visible_short_alias = 'X', value_name = "STRATEGY", value_parser = parse_merge_strategy)]
+    #[arg(short = 's', long, visible_short_alias = 'X', value_name = "STRATEGY", hide_possible_values = true, value_parser = known(strategies, parse_merge_strategy))]
     strategy: Option<Strategy>,
     /// How much of this branch is in a tensor that both changed, from 0 to 1 (weighted)
     #[arg(long, value_name = "A", value_parser = parse_alpha)]
@@ -62,6 +63,10 @@ pub struct Args {
     /// The branch, if not the current one
     #[arg(short = 'B', long, value_name = "NAME")]
     branch: Option<String>,
+}
+
+fn strategies() -> Vec<&'static str> {
+    vec!["ours", "theirs", "average", "weighted", "fail"]
 }
 
 /// A strategy of a merge by its name: tensors may be mixed as well.

@@ -37,6 +37,7 @@ mod habits;
 mod hooks;
 mod init;
 mod json;
+mod known;
 mod lineage;
 mod log;
 mod log_format;

@@ -41,11 +41,36 @@ fn parse_shell(name: &str) -> std::result::Result<Shell, String> {
     Shell::from_str(name, true).map_err(|_| "shells are bash, zsh, fish, elvish and powershell".into())
 }
 
+/// Branches and tags where revisions stand: they are asked for when somebody wants them. Names go into no list of words, which bash
+/// would expand, and are quoted for the command line.
+const BASH_REFS: &str = r#"
+_coral_with_refs() {
+    _coral "$@"
+    local word="${COMP_WORDS[COMP_CWORD]}" kind name
+    [[ "${word}" == -* ]] && return 0
+    case "${COMP_WORDS[1]}" in
+        switch|checkout|merge|log|show|diff|branch|reset|cherry-pick|revert|soup) ;;
+        *) return 0 ;;
+    esac
+    for kind in branch tag; do
+        while IFS= read -r name; do
+            [[ "${name}" == "${word}"* ]] && COMPREPLY+=("$(printf '%q' "${name}")")
+        done < <(coral --json "${kind}" 2>/dev/null | sed -n 's/^ *"'"${kind}"'": "\([^"\\]*\)",$/\1/p')
+    done
+    return 0
+}
+complete -F _coral_with_refs -o bashdefault -o default coral
+"#;
+
 /// Prints completions.
 pub fn completions(mut grammar: Command, out: &Output, args: &CompletionsArgs) -> Result<()> {
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut grammar, "coral", &mut text);
-    out.text(String::from_utf8(text).map_err(CommandError::new)?)
+    let mut text = String::from_utf8(text).map_err(CommandError::new)?;
+    if args.shell == Shell::Bash {
+        text.push_str(BASH_REFS);
+    }
+    out.text(text)
 }
 
 /// Writes man pages.

@@ -1,6 +1,7 @@
 use super::context::{Context, say_heard};
 use super::error::{CommandError, Result};
 use super::json::{Id, PathOnly, Real, plain};
+use super::known::known;
 use super::merged::{self, check_kind, give_up};
 use super::output::{Output, note, warn};
 use super::progress::task;
@@ -12,6 +13,7 @@ use crate::soup::{
 use crate::tensor::Dtype;
 use crate::workspace::{Best, GREEDY, SoupRequest, Souped};
 use crate::worktree::{Coding, MergingKind};
+use clap::builder::StringValueParser;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -34,7 +36,7 @@ pub struct Args {
     #[arg(value_name = "REF", required_unless_present_any = ["recipe", "go_on", "abort"])]
     models: Vec<String>,
     /// How they are made one
-    #[arg(long, value_name = "NAME", required_unless_present_any = ["recipe", "go_on", "abort"], conflicts_with = "recipe")]
+    #[arg(long, value_name = "NAME", required_unless_present_any = ["recipe", "go_on", "abort"], conflicts_with = "recipe", hide_possible_values = true, value_parser = known(methods, StringValueParser::new()))]
     method: Option<String>,
     /// Read what to do from a file as mergekit's users write it; its models are branches, tags or commits
     #[arg(long, value_name = "FILE", conflicts_with_all = ["models", "weights", "base", "t", "alpha", "density", "lambda", "epsilon", "decay", "scale", "normalize", "rows"])]

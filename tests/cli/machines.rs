@@ -138,6 +138,38 @@ fn shells_and_man_are_told_of_every_command() {
 }
 
 #[test]
+fn bash_completes_refs_settings_methods_and_strategies() {
+    let bench = Workbench::new();
+    bench.commit("a", b"1", "first");
+    bench.coral(&["branch", "dev/one"]).succeeds();
+    bench.coral(&["branch", "dev$(id>run)"]).succeeds();
+    bench.coral(&["tag", "dev-tag"]).succeeds();
+    fs::write(bench.path("coral.bash"), bench.coral(&["completions", "bash"]).succeeds().stdout)
+        .expect("write");
+    let folder = std::path::Path::new(env!("CARGO_BIN_EXE_coral")).parent().expect("a folder");
+    let completed = |words: &[&str]| -> Vec<String> {
+        let script = r#"source ../coral.bash; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+            _coral_with_refs coral "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+            printf '%s\n' "${COMPREPLY[@]}""#;
+        let mut bash = std::process::Command::new("bash");
+        bash.args(["-c", script, "bash"]).args(words).current_dir(bench.path("repo")).env_clear();
+        bash.env("PATH", format!("{}:/usr/bin:/bin", folder.display())).env("HOME", bench.path("home"));
+        let output = bash.output().expect("bash runs");
+        String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+    };
+    for verb in ["switch", "checkout", "merge", "log"] {
+        assert_eq!(completed(&["coral", verb, "dev"]), [r"dev\$\(id\>run\)", "dev/one", "dev-tag"], "{verb}");
+    }
+    assert!(!bench.path("repo/run").exists());
+    assert_eq!(completed(&["coral", "soup", "--method", "dare"]), ["dare-linear", "dare-ties"]);
+    assert_eq!(completed(&["coral", "merge", "-s", "we"]), ["weighted"]);
+    for verb in ["get", "set"] {
+        let keys = completed(&["coral", "config", verb, "core.hook"]);
+        assert!(keys.iter().any(|key| key == "core.hook_timeout"), "{keys:?}");
+    }
+}
+
+#[test]
 fn the_page_of_documentation_says_what_the_program_says() {
     let bench = Workbench::new();
     let told = bench.coral(&["reference"]).succeeds().stdout;
