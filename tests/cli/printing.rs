@@ -3,6 +3,8 @@
 use super::workbench::{Ran, Workbench};
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Read;
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 /// Names that a terminal, a reader or a script would take for something else.
@@ -132,4 +134,28 @@ fn a_message_says_something_and_an_author_is_one_line() {
     bench.coral(&["tag", "-d", "v1"]).fails(1, &["no tag is called `v1`"]);
     bench.coral(&["export", "HEAD", "-"]).fails(2, &["standard output", "coral cat"]);
     assert!(!bench.path("repo/-").exists());
+}
+
+#[test]
+fn a_terminal_has_a_pager_unless_it_is_dumb() {
+    let bench = Workbench::new();
+    bench.commit("a", b"1", "first");
+    let shown = |term: &str| {
+        let (mut master, mut slave) = (0, 0);
+        let (name, modes, size) = (std::ptr::null_mut(), std::ptr::null(), std::ptr::null());
+        // SAFETY: both numbers are there to be written, and null stands for what is not asked for.
+        assert_eq!(unsafe { libc::openpty(&mut master, &mut slave, name, modes, size) }, 0);
+        // SAFETY: nobody else owns the two.
+        let (mut terminal, end) = unsafe { (fs::File::from_raw_fd(master), OwnedFd::from_raw_fd(slave)) };
+        let mut command = bench.command(&bench.path("repo"), &["log"]);
+        command.env("TERM", term).env("PAGER", "sed s/^/paged:/").env("PATH", "/usr/bin:/bin").stdout(end);
+        assert!(command.status().expect("coral runs").success());
+        drop(command);
+        let mut said = Vec::new();
+        // It ends with an error when nobody has the other end any more.
+        let _ = terminal.read_to_end(&mut said);
+        String::from_utf8_lossy(&said).into_owned()
+    };
+    assert!(shown("xterm").starts_with("paged:"));
+    assert!(shown("dumb").starts_with("commit "));
 }
