@@ -431,6 +431,9 @@ fn of_workspace(error: workspace::Error) -> CommandError {
             E::SoupRefused(_) => CommandError::new(error),
             E::NoConflict => CommandError::new(error).hint("`coral status` lists what is"),
             E::TwoWorktrees => CommandError::usage(error).hint("`coral commit` one of them first"),
+            E::TooManyBlocks { .. } => {
+                CommandError::usage(error).hint("`--rows=COUNT` with more rows, or `-t NAME` for some tensors")
+            }
             E::SavedMeanwhile => CommandError::new(error).hint("try again when there is a moment without"),
             E::Unfinished(_) => CommandError::new(error)
                 .hint("save it again; `coral commit --include-open` takes it as it is"),

@@ -43,7 +43,7 @@ impl Workspace {
     /// tensors.
     ///
     /// # Errors
-    /// [`Error::NoFile`] for what is no file of a commit; if history cannot be read.
+    /// [`Error::NoFile`] for what is no file of a commit; [`Error::TooManyBlocks`]; if history cannot be read.
     pub fn blame(&self, found: &Located, rows: Option<Rows>, task: &Task) -> Result<Vec<Blamed>> {
         let not_a_file = || Error::NoFile(found.path.clone());
         let start = found.view.commit().ok_or_else(not_a_file)?;

@@ -154,6 +154,14 @@ pub enum Error {
     /// A file of the worktree has bytes whose writer ended in the middle.
     #[error("`{0}` was not finished by who wrote it")]
     Unfinished(history::TreePath),
+    /// So few rows are to be a block that there are more blocks than anybody reads.
+    #[error("with `{tensor}` there are more than {most} blocks of rows")]
+    TooManyBlocks {
+        /// The tensor that is one too many.
+        tensor: String,
+        /// How many there may be.
+        most: u64,
+    },
     /// Whenever a worktree was looked at to be changed, somebody had saved into it before it was.
     #[error("files were saved all the time, so that nothing was done")]
     SavedMeanwhile,

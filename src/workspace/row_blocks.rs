@@ -4,7 +4,7 @@
 //! and of another one only the blocks that are asked for. A tensor whose rows do not lie one behind the other (a scalar, one with
 //! strides) is one block.
 
-use super::error::Result;
+use super::error::{Error, Result};
 use crate::history::{self, FileContent, Repo, TensorAt};
 use crate::id::RecipeId;
 use crate::store::{Source, StoreError};
@@ -16,6 +16,9 @@ use std::num::NonZeroU64;
 const WINDOW: u64 = 1 << 20;
 /// Blocks of a tensor, at most, where it is not said how many rows one has.
 const BLOCKS: u64 = 32;
+
+/// Blocks of a file, at most: each is a line that somebody reads.
+const BLOCKS_MAX: u64 = 1 << 20;
 
 /// How many rows are a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +50,7 @@ impl RowBlocks {
     /// Those of the tensors that are asked for.
     ///
     /// # Errors
-    /// If the file cannot be read.
+    /// [`Error::TooManyBlocks`]; if the file cannot be read.
     pub(super) fn of(
         repo: &Repo,
         file: RecipeId,
@@ -61,7 +64,11 @@ impl RowBlocks {
             let has_strides =
                 tensor.info.declared.as_deref().is_some_and(|declared| declared.strides.is_some());
             let count = match tensor.info.shape.first() {
-                Some(&count) if count > 0 && tensor.len % count == 0 && !has_strides => count,
+                Some(&count)
+                    if (1..=tensor.len).contains(&count) && tensor.len % count == 0 && !has_strides =>
+                {
+                    count
+                }
                 _ => {
                     blocks.push(Block { tensor: name.clone(), rows: None, start: 0, len: tensor.len });
                     continue;
@@ -72,6 +79,9 @@ impl RowBlocks {
                 Rows::Of(each) => each.get(),
                 Rows::Some => count.div_ceil(BLOCKS),
             };
+            if count.div_ceil(each) + blocks.len() as u64 > BLOCKS_MAX {
+                return Err(Error::TooManyBlocks { tensor: name.clone(), most: BLOCKS_MAX });
+            }
             let mut from = 0;
             while from < count {
                 let to = from.saturating_add(each).min(count);
