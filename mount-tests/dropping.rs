@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -51,6 +52,26 @@ pub fn what_is_dropped_beside_constant_saving_is_kept_or_stays() -> Result<(), M
         .filter(|number| !there.contains(std::ffi::OsStr::new(&format!("saved-{number}"))))
         .collect();
     assert!(all > 9 && lost.is_empty(), "{lost:?} of {all}");
+    Ok(())
+}
+
+pub fn what_is_dropped_while_it_is_written_is_told() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    fs::write(stage.worktree("a"), "committed").expect("room");
+    stage.in_repo(&["commit", "-m", "first"]).succeeds();
+    for days in ["30", "0"] {
+        stage.in_repo(&["config", "set", "core.keep_days", days]).succeeds();
+        let mut written = fs::File::create(stage.worktree("begun")).expect("room");
+        written.write_all(b"so far").expect("room");
+        let told = stage.in_repo(&["restore", "--all"]).succeeds().to_string();
+        assert!(told.contains("1 file dropped") && told.contains("begun"), "{days}: {told}");
+        drop(written);
+        if days != "0" {
+            stage.in_repo(&["undo"]).succeeds();
+            assert_eq!(fs::read(stage.worktree("begun")).expect("it is back"), b"so far");
+            stage.in_repo(&["rm", "begun"]).succeeds();
+        }
+    }
     Ok(())
 }
 

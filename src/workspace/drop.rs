@@ -298,7 +298,9 @@ impl Drops<'_> {
                 return Ok(Unsaved::default());
             }
             // When it is held still, nobody can say any more that a file was closed.
-            say_all_closes(&self.0.worktree(branch)?.worktree);
+            if self.0.repo.refs().branch(branch)?.is_some() {
+                say_all_closes(&self.0.worktree(branch)?.worktree);
+            }
             Unsaved::of_branch(&self.0.repo, branch)
         };
         let mut dropped = Keeping::known(keeping, seen())?;

@@ -39,6 +39,7 @@ impl Keeping<'_> {
     /// [`NotKept`](worktree::Error::NotKept).
     pub(super) fn known<T>(keeping: Option<Self>, seen: Result<T>) -> Result<Result<T>> {
         match (keeping, seen) {
+            (_, Err(error @ Error::Worktree(worktree::Error::Stale))) => Err(error),
             (Some(_), Err(Error::Worktree(error))) => Err(error.not_kept().into()),
             (Some(_), Err(Error::Repo(error))) => Err(worktree::Error::from(error).not_kept().into()),
             (Some(_), Err(error)) => Err(error),
