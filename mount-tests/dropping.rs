@@ -15,10 +15,8 @@ use super::stage::Stage;
 /// How long the saver rests between two files: less than any look, store and drop take.
 const PAUSE: Duration = Duration::from_millis(3);
 
-pub fn what_is_dropped_beside_constant_saving_is_kept_or_stays() -> Result<(), Missing> {
-    let stage = Stage::new()?;
-    fs::write(stage.worktree("a"), "committed").expect("room");
-    stage.in_repo(&["commit", "-m", "first"]).succeeds();
+/// Carries verbs out, each on a changed file, while somebody saves one new file after the other; says how many he saved.
+fn beside_a_saver(stage: &Stage, verbs: &[&[&str]]) -> u64 {
     let (stop, saved) = (AtomicBool::new(false), AtomicU64::new(0));
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -32,7 +30,7 @@ pub fn what_is_dropped_beside_constant_saving_is_kept_or_stays() -> Result<(), M
             }
         });
         let done = catch_unwind(AssertUnwindSafe(|| {
-            for verb in [&["reset", "--hard"][..], &["restore", "--all"], &["clean", "-f"]].repeat(3) {
+            for verb in verbs {
                 fs::write(stage.worktree("a"), "changed").expect("room");
                 stage.in_repo(verb).succeeds();
             }
@@ -40,6 +38,29 @@ pub fn what_is_dropped_beside_constant_saving_is_kept_or_stays() -> Result<(), M
         stop.store(true, Ordering::Relaxed);
         done.expect("each verb gets it done");
     });
+    saved.into_inner()
+}
+
+pub fn who_keeps_nothing_waits_for_nobody_who_saves() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    fs::write(stage.worktree("a"), "committed").expect("room");
+    stage.in_repo(&["commit", "-m", "first"]).succeeds();
+    let verbs: [&[&str]; 3] = [
+        &["reset", "--hard", "--no-keep"],
+        &["restore", "--all", "--no-keep"],
+        &["restore", "--no-keep", "a"],
+    ];
+    assert!(beside_a_saver(&stage, &verbs.repeat(3)) > 0);
+    assert_eq!(fs::read(stage.worktree("a")).expect("there"), b"committed");
+    Ok(())
+}
+
+pub fn what_is_dropped_beside_constant_saving_is_kept_or_stays() -> Result<(), Missing> {
+    let stage = Stage::new()?;
+    fs::write(stage.worktree("a"), "committed").expect("room");
+    stage.in_repo(&["commit", "-m", "first"]).succeeds();
+    let verbs: [&[&str]; 3] = [&["reset", "--hard"], &["restore", "--all"], &["clean", "-f"]];
+    let all = beside_a_saver(&stage, &verbs.repeat(3));
     let folder = |path| fs::read_dir(path).expect("a folder").map(|entry| entry.expect("read").file_name());
     let mut there: HashSet<_> = folder(stage.worktree("")).collect();
     for kept in folder(stage.path("repo/.coral/refs/tags/kept")) {
@@ -47,7 +68,6 @@ pub fn what_is_dropped_beside_constant_saving_is_kept_or_stays() -> Result<(), M
         let listed = stage.in_repo(&["ls", &commit]).succeeds();
         there.extend(listed.lines().into_iter().map(std::ffi::OsString::from));
     }
-    let all = saved.load(Ordering::Relaxed);
     let lost: Vec<u64> = (1..=all)
         .filter(|number| !there.contains(std::ffi::OsStr::new(&format!("saved-{number}"))))
         .collect();

@@ -159,6 +159,7 @@ fn main() -> ExitCode {
             who_stands_in_a_mount_is_told_to_leave_it;
         dropping:
             what_is_dropped_beside_constant_saving_is_kept_or_stays,
+            who_keeps_nothing_waits_for_nobody_who_saves,
             what_is_dropped_while_it_is_written_is_told,
             the_mode_of_a_directory_comes_back_and_what_was_saved_in_it_stays;
         guides:

@@ -144,7 +144,8 @@ impl Drops<'_> {
                 let left = Left::All(self.0.repo.tree_of(tip)?);
                 keeping.around(worktree, &snapshot, &left, &mut dropped, "restore", reset)?;
             }
-            None => reset()?,
+            // Whoever keeps nothing does not wait until nobody saves.
+            None => worktree.edits().reset()?,
         }
         Ok(Ok(dropped))
     }
@@ -175,6 +176,7 @@ impl Drops<'_> {
         let edits = worktree.edits().restoring(&paths, commit, name)?;
         let restore = || match is_all && source.is_none() && kept.is_empty() {
             true => worktree.edits().reset_since(&snapshot),
+            false if keeping.is_none() => worktree.edits().make(edits, self.0.now()),
             false => worktree.edits().make_since(&snapshot, edits, self.0.now()),
         };
         match (keeping, &mut dropped) {
