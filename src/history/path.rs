@@ -205,6 +205,11 @@ impl TreePath {
         Some((Self(parents.to_vec()), last))
     }
 
+    /// The directories above it, from the top on, but for the top itself.
+    pub fn above(&self) -> impl DoubleEndedIterator<Item = TreePath> + use<'_> {
+        (1..self.0.len()).map(|len| Self(self.0[..len].to_vec()))
+    }
+
     /// Whether it is `other` or lies below it.
     pub fn starts_with(&self, other: &TreePath) -> bool {
         self.0.starts_with(&other.0)

@@ -87,11 +87,6 @@ fn stored(entry: Option<&DraftEntry>) -> Option<Entry> {
     entry.and_then(DraftEntry::stored)
 }
 
-/// The directories above a path, from the top on, but for the top itself.
-fn above(path: &TreePath) -> impl Iterator<Item = TreePath> {
-    (1..path.names().len()).map(|len| path.names()[..len].iter().cloned().collect())
-}
-
 fn is_dir(entry: &Entry) -> bool {
     matches!(entry.node, Node::Dir(_))
 }
@@ -220,7 +215,7 @@ impl Merge<'_> {
     fn leave_whole(&mut self) {
         let whole = std::mem::take(&mut self.whole);
         let is_within =
-            |path: &TreePath| whole.contains_key(path) || above(path).any(|at| whole.contains_key(&at));
+            |path: &TreePath| whole.contains_key(path) || path.above().any(|at| whole.contains_key(&at));
         self.found.edits.retain(|(path, _)| !is_within(path));
         self.found
             .conflicts
@@ -342,7 +337,7 @@ impl Merge<'_> {
         // Each folder is looked at once, however much goes in it.
         let mut goes: BTreeMap<TreePath, bool> = BTreeMap::new();
         for path in &gone {
-            for folder in above(path) {
+            for folder in path.above() {
                 let does_go = match goes.get(&folder) {
                     Some(known) => *known,
                     None => {
@@ -359,9 +354,9 @@ impl Merge<'_> {
             }
         }
         goes.retain(|_, does_go| *does_go);
-        self.found
-            .edits
-            .retain(|(path, entry)| entry.is_some() || !above(path).any(|folder| goes.contains_key(&folder)));
+        self.found.edits.retain(|(path, entry)| {
+            entry.is_some() || !path.above().any(|folder| goes.contains_key(&folder))
+        });
         self.found.edits.extend(goes.into_keys().map(|folder| (folder, None)));
         Ok(())
     }

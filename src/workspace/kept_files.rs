@@ -96,8 +96,8 @@ fn is_in_the_way(worktree: &Worktree, since: &BTreeSet<&TreePath>, change: &Chan
             return Ok(true);
         }
     }
-    for above in above(&change.path).iter().filter(|above| since.contains(above)) {
-        if !worktree.edits().is_dir(above)? {
+    for above in change.path.above().filter(|above| since.contains(above)) {
+        if !worktree.edits().is_dir(&above)? {
             return Ok(true);
         }
     }
@@ -112,11 +112,6 @@ fn is_mode_of_dir(change: &Change) -> bool {
     is_dir(&change.old) && is_dir(&change.new)
 }
 
-/// The directories above a path.
-fn above(path: &TreePath) -> Vec<TreePath> {
-    (1..path.names().len()).map(|len| path.names()[..len].iter().cloned().collect()).collect()
-}
-
 /// Edits that make paths equal those of a tree: names are free before they are taken, directories come as they were and go
 /// when they are empty.
 fn edits_of(worktree: &Worktree, to: TreeId, changes: Vec<Change>) -> Result<Vec<Edit>> {
@@ -127,16 +122,15 @@ fn edits_of(worktree: &Worktree, to: TreeId, changes: Vec<Change>) -> Result<Vec
     for change in changes {
         let is_mode = is_mode_of_dir(&change);
         let Change { path, new, .. } = change;
-        let above = above(&path);
         match new.as_ref().and_then(DraftEntry::stored) {
             // What is in it is told of path by path.
             Some(Entry { attributes, .. }) if is_mode => modes.push(Edit::Attributes { path, attributes }),
             Some(Entry { attributes, node, .. }) => {
-                dirs.extend(above);
+                dirs.extend(path.above());
                 put.push(Edit::Put { path, attributes, node, replaces_dirs: true });
             }
             None => {
-                emptied.extend(above);
+                emptied.extend(path.above());
                 gone.push(Edit::Remove { path });
             }
         }

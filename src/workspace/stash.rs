@@ -9,14 +9,11 @@ use crate::history::{self, BranchName, Commit, Signature, Tag, TagName, TreePath
 use crate::id::CommitId;
 use crate::merge::{Sides, Way, merge_trees};
 use crate::task::Task;
-use crate::worktree::{Edit, MergeWords, Worktree};
+use crate::worktree::{Edit, MergeWords, Worktree, branch_of, worktree_of};
 use std::collections::BTreeMap;
 
 /// What the names of stashes begin with: they are tags, so that they are as safe as other refs and have logs.
 const STASHES: &str = "stash/";
-
-/// The fact about a stash's commit that says whose changes they were.
-const BRANCH: &str = "branch";
 
 /// Changes that were put aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,7 +83,7 @@ impl Stashes<'_> {
             author: who.clone(),
             committer: who,
             message: message.clone(),
-            metadata: BTreeMap::from([(BRANCH.to_owned(), branch.to_string())]),
+            metadata: BTreeMap::from([worktree_of(branch)]),
         };
         let durable = self.0.repo.commit_tree(self.0.repo.store().begin()?, &commit)?;
         let number = self.all()?.first().map_or(1, |newest| newest.number.saturating_add(1));
@@ -128,7 +125,7 @@ impl Stashes<'_> {
     /// If its commit cannot be read.
     pub(super) fn branch_of(&self, stash: &Stash) -> Result<Option<BranchName>> {
         let commit = self.0.repo.commit(stash.commit)?;
-        Ok(commit.metadata.get(BRANCH).and_then(|name| BranchName::new(name.as_str()).ok()))
+        Ok(branch_of(&commit))
     }
 
     /// The stash of a number, or the newest.

@@ -102,7 +102,7 @@ impl Edits<'_> {
         standing_in: &TreePath,
     ) -> Result<Vec<Edit>> {
         let paths = self.removable(paths, recursive)?;
-        let mut emptied: Vec<TreePath> = paths.iter().flat_map(above).collect();
+        let mut emptied: Vec<TreePath> = paths.iter().flat_map(TreePath::above).collect();
         emptied.retain(|dir| !standing_in.starts_with(dir));
         // The deepest come first.
         emptied.sort_by_key(|dir| std::cmp::Reverse(dir.names().len()));
@@ -247,9 +247,4 @@ impl Edits<'_> {
         let place = format!("the worktree of `{}`", self.worktree.branch());
         Ok(history::Error::UnknownPath { path: path.clone(), place, nearest }.into())
     }
-}
-
-/// The directories above a path, but for the top.
-fn above(path: &TreePath) -> Vec<TreePath> {
-    (1..path.names().len()).map(|len| path.names()[..len].iter().cloned().collect()).collect()
 }

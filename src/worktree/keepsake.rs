@@ -15,8 +15,18 @@ use crate::store::{Durable, Ingest, StoreError};
 use crate::task::Task;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The fact about such a commit that says whose worktree it was.
+/// The fact about a commit of what a worktree had that says whose it was.
 const BRANCH: &str = "branch";
+
+/// That a commit is of what the worktree of a branch had: a fact about it.
+pub fn worktree_of(branch: &BranchName) -> (String, String) {
+    (BRANCH.to_owned(), branch.to_string())
+}
+
+/// The branch whose worktree had what is in a commit, if that says so.
+pub fn branch_of(commit: &Commit) -> Option<BranchName> {
+    commit.metadata.get(BRANCH).and_then(|name| BranchName::new(name.as_str()).ok())
+}
 
 /// How a worktree is left.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +69,7 @@ impl Keepsake {
             author: who.clone(),
             committer: who.clone(),
             message: message.to_owned(),
-            metadata: BTreeMap::from([(BRANCH.to_owned(), worktree.branch().to_string())]),
+            metadata: BTreeMap::from([worktree_of(worktree.branch())]),
         };
         let before = |coding| -> Result<_> {
             let ingest = repo.store().begin()?;
@@ -92,8 +102,7 @@ impl Keepsake {
     /// If it cannot be read.
     pub fn of(repo: &Repo, commit: CommitId) -> Result<Option<Self>> {
         let after = repo.commit(commit)?;
-        let branch = after.metadata.get(BRANCH).and_then(|name| BranchName::new(name.as_str()).ok());
-        let (Some(branch), [before]) = (branch, after.parents.as_slice()) else { return Ok(None) };
+        let (Some(branch), [before]) = (branch_of(&after), after.parents.as_slice()) else { return Ok(None) };
         Ok(Some(Self { branch, before: repo.commit(*before)?.tree, after: after.tree }))
     }
 }
@@ -130,11 +139,8 @@ fn record(
 
 /// Paths of a tree, and the directories that have nothing but these.
 fn with_emptied(repo: &Repo, tree: TreeId, paths: &[TreePath]) -> Result<Vec<TreePath>> {
-    let above = |path: &TreePath| -> Vec<TreePath> {
-        (1..path.names().len()).map(|len| path.names()[..len].iter().cloned().collect()).collect()
-    };
     let mut gone: BTreeSet<TreePath> = paths.iter().cloned().collect();
-    let dirs: BTreeSet<TreePath> = paths.iter().flat_map(above).collect();
+    let dirs: BTreeSet<TreePath> = paths.iter().flat_map(TreePath::above).collect();
     // The deepest come first.
     for dir in dirs.into_iter().rev() {
         if let Some(Entry { node: Node::Dir(inside), .. }) = repo.find_in_tree(tree, &dir)?

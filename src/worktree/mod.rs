@@ -78,7 +78,7 @@ pub use edits::Edits;
 pub use error::{Error, Result};
 pub use given::Given;
 pub use interrupted::{Fallback, Interrupted};
-pub use keepsake::{Keepsake, Left};
+pub use keepsake::{Keepsake, Left, branch_of, worktree_of};
 pub use merge_words::MergeWords;
 pub use merging::{Manner, Merging, MergingKind, UnderWay};
 pub use move_branch::{Keeps, Kept, Losses, Moving};
