@@ -50,6 +50,9 @@ impl Workspace {
             };
             let is_kept = losses.kept.is_some();
             let warnings = worktree.moving().branch(is, keeps, losses, &entry, task)?;
+            // Where the worktree did not go along, it has everything still.
+            let stays = warnings.iter().any(|warning| matches!(warning, Warning::Worktree { .. }));
+            let dropped = if stays { Ok(Unsaved::default()) } else { dropped };
             Ok((ResetBranch { was, is, dropped, warnings, heard: Heard::default() }, is_kept))
         };
         let (reset, is_kept) = match keeps {

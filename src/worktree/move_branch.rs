@@ -194,9 +194,12 @@ impl Moving<'_> {
             let _ =
                 merging.as_ref().map(|(taken_back, merging)| self.0.under_way().change(taken_back, merging));
         })?;
+        let stays = |error| Warning::Worktree { branch: self.0.branch().clone(), source: Box::new(error) };
         let mut warnings: Vec<Warning> = moved.into_iter().map(Warning::from).collect();
-        if is_kept && warnings.iter().any(Warning::is_not_durable) {
+        if let Some(at) = warnings.iter().position(Warning::is_not_durable).filter(|_| is_kept) {
             // What holds its files may not be there after a power cut: they stay, as changes upon another commit.
+            let doubt = warnings.remove(at).not_durable().map(|error| stays(Error::from(error).not_kept()));
+            warnings.extend(doubt);
             return Ok(warnings);
         }
         let base = Some(to.get());
@@ -204,7 +207,7 @@ impl Moving<'_> {
         // What the worktree still has of it is given up by whoever is told.
         let ended = || merging.map_or(Ok(()), |(taken_back, _)| self.0.under_way().end(&taken_back));
         if let Err(error) = gone_on.and_then(|()| ended()) {
-            warnings.push(Warning::Worktree { branch: self.0.branch().clone(), source: Box::new(error) });
+            warnings.push(stays(error));
         }
         Ok(warnings)
     }

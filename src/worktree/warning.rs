@@ -1,6 +1,7 @@
 //! What goes wrong when it is done already, or is done on the way, where worktrees are part of it.
 
 use super::error::Error;
+use crate::disk::DiskError;
 use crate::history::{self, BranchName};
 use std::path::PathBuf;
 
@@ -41,5 +42,13 @@ impl Warning {
     /// Whether a power cut might undo what was done.
     pub(super) fn is_not_durable(&self) -> bool {
         matches!(self, Warning::Refs(history::Warning::NotDurable(_)))
+    }
+
+    /// Why a power cut might undo it.
+    pub(super) fn not_durable(self) -> Option<DiskError> {
+        match self {
+            Warning::Refs(warning) => warning.not_durable(),
+            _ => None,
+        }
     }
 }

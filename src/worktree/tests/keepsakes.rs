@@ -14,7 +14,7 @@ fn dirty() -> (SimulatedDisk, Tenant) {
 }
 
 /// Lets the branch go where it is, and keeps what goes.
-fn reset(worktree: &Worktree) -> Result<()> {
+fn reset(worktree: &Worktree) -> Result<Vec<Warning>> {
     let repo = worktree.repo();
     let tip = repo.refs().existing_branch(worktree.branch())?;
     let entry = LogEntry { who: request("", 4).author, message: "reset: to main".into() };
@@ -22,7 +22,7 @@ fn reset(worktree: &Worktree) -> Result<()> {
     let left = Left::All(repo.commit(tip)?.tree);
     let kept = Keepsake::make(worktree, &snapshot, &left, (&entry.message, &entry.who), &Task::default())?;
     let losses = Losses { seen: Some(snapshot), kept: Some(kept), loses_files: false };
-    worktree.moving().branch(tip, Keeps::Nothing, losses, &entry, &Task::default()).map(drop)
+    worktree.moving().branch(tip, Keeps::Nothing, losses, &entry, &Task::default())
 }
 
 /// What a file is in the worktrees that were kept, as somebody finds it who opens the repository.
@@ -56,6 +56,35 @@ fn what_a_reset_drops_is_there_or_kept_whenever_the_power_is_cut() {
             assert!(fsck(&repo, true, &Task::default()).expect("fsck").findings.is_empty(), "{n}, {seed}");
         }
     }
+}
+
+#[test]
+fn whatever_fails_while_a_reset_keeps_its_files_are_there_or_kept_after_a_power_cut() {
+    let (disk, worktree) = dirty();
+    let before = disk.operations();
+    reset(&worktree).expect("nothing fails");
+    let all = disk.operations() - before;
+    let (mut refused, mut stayed) = (0, 0);
+    for n in 1..=all {
+        let (disk, worktree) = dirty();
+        disk.fail_nth(n, libc::EIO);
+        let done = reset(&worktree);
+        match &done {
+            Err(_) => refused += 1,
+            Ok(warnings) if warnings.iter().any(|warning| matches!(warning, Warning::Worktree { .. })) => {
+                stayed += 1
+            }
+            Ok(_) => {}
+        }
+        drop(worktree);
+        let repo = open(&disk.crash_image(n));
+        let worktree = tenant(&repo);
+        for (file, bytes) in [("a", b"changed".to_vec()), ("large", vec![7; 3 << 20])] {
+            let is_there = load(&worktree, file).as_ref() == Some(&bytes);
+            assert!(is_there || kept(&repo, file) == Some(bytes), "{file}, {n} of {all}: {done:?}");
+        }
+    }
+    assert!(refused > 0 && stayed > 0, "{refused}, {stayed}");
 }
 
 #[test]
