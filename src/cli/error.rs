@@ -229,6 +229,7 @@ fn hint(error: &Error) -> Option<String> {
         Error::RefExists { .. } => Some("`-f` moves it".into()),
         Error::ReservedName(_) => Some("choose another name".into()),
         Error::RefConflict { .. } => Some("a name cannot be both a branch and a folder of branches".into()),
+        Error::Overtaken(_) => Some("`coral op log` shows it; nothing has changed".into()),
         Error::RefMoved { .. } => Some("look with `coral log`, then try again".into()),
         Error::DetachedHead(_) => Some("`coral switch -c NAME` makes a branch here".into()),
         Error::Unborn(_) => Some("`coral commit -m MESSAGE` makes the first".into()),

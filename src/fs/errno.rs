@@ -151,7 +151,7 @@ fn repo_errno(error: &history::Error) -> i32 {
         E::RefName(_) | E::RefConflict { .. } => libc::EINVAL,
         E::CurrentBranch(_) | E::NotMerged(_) => libc::EPERM,
         E::DetachedHead(_) | E::UnsupportedFile(_) => libc::EINVAL,
-        E::RefMoved { .. } | E::KeepsChanging(_) | E::NotStored(_) => libc::EBUSY,
+        E::RefMoved { .. } | E::Overtaken(_) | E::KeepsChanging(_) | E::NotStored(_) => libc::EBUSY,
         E::NotARepository(_) | E::NewerFormat { .. } => libc::EIO,
         E::DamagedFile { .. } | E::WrongBytes(_) | E::WrongLength { .. } | E::Damaged { .. } => libc::EIO,
         E::MissingCommit { .. } => libc::EIO,

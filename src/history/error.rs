@@ -117,6 +117,9 @@ pub enum Error {
         /// The one in the way.
         other: String,
     },
+    /// Somebody else took an operation back, or did it again, at the same moment.
+    #[error("operation {0} was taken back, or done again, by somebody else just now")]
+    Overtaken(usize),
     /// There is no such ref.
     #[error("no {kind} is called `{name}`")]
     UnknownRef {

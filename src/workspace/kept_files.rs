@@ -75,15 +75,16 @@ impl Bringing {
         Ok(Self { snapshot, edits })
     }
 
-    /// Brings it about, durably.
+    /// Brings it about, durably. Whether there was something to be done.
     ///
     /// # Errors
     /// [`Stale`](crate::worktree::Error::Stale) if something happened since it was planned. Nothing has changed then.
-    pub(super) fn run(self, worktree: &Worktree, now: Timestamp) -> Result<()> {
-        match self.edits.is_empty() {
-            true => Ok(()),
-            false => Ok(worktree.edits().make_since(&self.snapshot, self.edits, now)?),
+    pub(super) fn run(self, worktree: &Worktree, now: Timestamp) -> Result<bool> {
+        let has_some = !self.edits.is_empty();
+        if has_some {
+            worktree.edits().make_since(&self.snapshot, self.edits, now)?;
         }
+        Ok(has_some)
     }
 }
 

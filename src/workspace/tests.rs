@@ -228,3 +228,21 @@ fn a_soup_that_was_stopped_before_its_commit_goes_on_or_is_given_up() {
     assert_eq!(made.metadata["soup.method"], "linear");
     assert_eq!(worktree.under_way().get().expect("readable"), None);
 }
+
+#[test]
+fn what_is_taken_back_twice_at_once_is_taken_back_once() {
+    let scene = Scene::new();
+    let workspace = scene.open();
+    let main = workspace.branch(None).expect("HEAD");
+    scene.add(&workspace, &main, b"one");
+    commit(&workspace, &main);
+    scene.add(&workspace, &main, b"only here");
+    let worktree = workspace.worktree(&main).expect("a worktree").worktree;
+    workspace.drops().restore(&worktree, &Restore::All, Some(&Task::default())).expect("restored");
+    let operations = workspace.repo.refs().logs().operations().expect("readable");
+    let dropped = operations.last().expect("told");
+    let undo = || dropped.put_back(&workspace.repo, true, &workspace.signature());
+    undo().expect("taken back");
+    let again = undo();
+    assert!(matches!(again, Err(history::Error::Overtaken(number)) if number == dropped.number), "{again:?}");
+}

@@ -122,16 +122,18 @@ impl Operations<'_> {
         // A worktree that goes has nothing to be dropped, and one that comes has its files when its branch is there.
         let moved_in = with_files.filter(|files| !gone.contains(&files.branch));
         let comes = moved_in.is_some_and(|files| is_undo && is_taken_away(&files.branch, &touched));
-        if let (Some(files), false) = (moved_in, comes) {
-            self.move_files(files, is_undo)?;
-        }
+        let moved_files = match (moved_in, comes) {
+            (Some(files), false) if self.move_files(files, is_undo)? => Some(files),
+            _ => None,
+        };
         let put_back = || -> Result<_> {
             let kept = keeps.iter().map(|branch| Ok((branch, self.keep(branch, task)?)));
             let kept = kept.collect::<Result<Vec<(&BranchName, Kept)>>>()?;
             Ok((kept, operation.put_back(repo, is_undo, &self.0.signature())?))
         };
         let (kept, moved) = put_back().inspect_err(|_| {
-            if let (Some(files), false) = (moved_in, comes) {
+            // Who was faster found the files moved already, and counts on them.
+            if let Some(files) = moved_files.filter(|_| !self.is_put_back(operation, is_undo)) {
                 // An error means that nothing has changed. If this fails too, what is there is told as changes.
                 let _ = self.move_files(files, !is_undo);
             }
@@ -166,8 +168,16 @@ impl Operations<'_> {
         Ok(Undone { operation: operation.clone(), files, warnings, heard: self.0.mounts().announce() })
     }
 
-    /// Brings back what was dropped, or drops it again.
-    fn move_files(&self, files: &Keepsake, is_undo: bool) -> Result<()> {
+    /// Whether somebody has taken an operation back, or done it again, as far as that can be told.
+    fn is_put_back(&self, operation: &Operation, is_undo: bool) -> bool {
+        let operations = self.0.repo.refs().logs().operations().unwrap_or_default();
+        let (undo, redo) = stacks(&operations);
+        let done = if is_undo { redo } else { undo };
+        done.iter().any(|one| one.number == operation.number)
+    }
+
+    /// Brings back what was dropped, or drops it again. Whether there was something to be done.
+    fn move_files(&self, files: &Keepsake, is_undo: bool) -> Result<bool> {
         let branch = self.0.branch(Some(files.branch.as_str()))?;
         let (from, to) = if is_undo { (files.after, files.before) } else { (files.before, files.after) };
         let worktree = self.0.worktree(&branch)?.worktree;

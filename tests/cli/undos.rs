@@ -269,3 +269,29 @@ fn what_cannot_be_looked_at_is_not_dropped_unless_that_is_said() {
     std::fs::remove_dir(&holds).expect("it is empty");
     assert_eq!(bench.cat(":a"), b"only here");
 }
+
+#[test]
+fn of_two_who_take_something_back_at_once_each_says_what_it_did() {
+    let bench = Workbench::new();
+    bench.commit("a", b"1", "first");
+    bench.commit("b", b"1", "second");
+    for round in 0..10 {
+        let only_here = format!("only here {round}");
+        for file in ["a", "b"] {
+            bench.write(file, only_here.as_bytes());
+            bench.coral(&["add", file]).succeeds();
+        }
+        bench.coral(&["restore", "a"]).succeeds();
+        bench.coral(&["restore", "b"]).succeeds();
+        let told = std::thread::scope(|scope| {
+            let undo = || scope.spawn(|| bench.coral(&["undo"]));
+            [undo(), undo()].map(|undoing| undoing.join().expect("it ends"))
+        });
+        let done = told.iter().filter(|told| told.code == 0).count();
+        assert!(done > 0, "{told:?}");
+        assert_eq!(bench.cat(":b"), only_here.as_bytes(), "{told:?}");
+        if done == 2 {
+            assert_eq!(bench.cat(":a"), only_here.as_bytes(), "{told:?}");
+        }
+    }
+}
